@@ -1,0 +1,46 @@
+# The one door: CI calls the same targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+# renovate: datasource=pypi depName=pipenv
+PIPENV_VERSION := 2026.10.3
+PIPENV := PIPENV_VENV_IN_PROJECT=1 PIPENV_IGNORE_VIRTUALENVS=1 PIPENV_VERBOSITY=-1 .pipenv/bin/pipenv
+BIN := .venv/bin
+
+export CHECKPOINT_DISABLE := 1
+export DISABLE_VERSION_CHECK := 1
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
+
+.PHONY: help
+help: ## list every target
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- install ----------------------------------------------------------------------------------------------------
+
+.PHONY: install
+install: .venv/.installed node_modules/.installed ## install what is missing: Python and Node packages, in the project
+
+.venv/.installed: Pipfile.lock constructs/pyproject.toml .pipenv/.installed-$(PIPENV_VERSION)
+	$(PIPENV) sync --dev
+	@touch $@
+
+.pipenv/.installed-%:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python %d.%d: too old, install Python 3.11 or newer, or name one: make PYTHON=python3.12" % sys.version_info[:2])'
+	$(PYTHON) -m venv --clear .pipenv
+	.pipenv/bin/python -m pip install --quiet --disable-pip-version-check pipenv==$*
+	@touch $@
+
+node_modules/.installed: package-lock.json
+	@node -e 'const v = +process.versions.node.split(".")[0]; if (v < 20 || v > 22) { console.error("Node " + process.version + ": the CDKTF command line needs Node 20 or 22"); process.exit(1) }'
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: lock
+lock: .pipenv/.installed-$(PIPENV_VERSION) ## renew Pipfile.lock and package-lock.json after a change of Pipfile or package.json
+	$(PIPENV) lock
+	@$(PYTHON) -c 'import json, pathlib; p = pathlib.Path("Pipfile.lock"); d = json.loads(p.read_text()); d["_meta"]["sources"] = []; p.write_text(json.dumps(d, indent=4, sort_keys=True) + "\n")'
+	npm install --package-lock-only --no-audit --no-fund --loglevel=error

@@ -1,0 +1,182 @@
+"""The base of every config: a frozen pydantic model that refuses unknown fields and checks its own rules."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+
+_deferring: ContextVar[bool] = ContextVar("deferring", default=False)
+
+
+class Problem(NamedTuple):
+    """A rule that a value breaks: the field's path, the value, what is wrong and what would be right."""
+
+    field: str
+    value: object
+    message: str
+
+    def below(self, path: str) -> "Problem":
+        """The same problem, seen from the config that holds this one at `path`."""
+        return self._replace(field=f"{path}.{self.field}" if path else self.field)
+
+    def __str__(self) -> str:
+        return f"{self.field}: {shown(self.value)}: {self.message}"
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: a string in quotes, a network as it is written."""
+    return repr(value) if isinstance(value, str) else str(value)
+
+
+class Config(BaseModel):
+    """Concrete values of a construct, known before Terraform runs. Tokens never belong into one.
+
+    A subclass yields the rules that its values break from `problems`.
+
+    Raises:
+        pydantic.ValidationError: a field is missing, unknown or of the wrong type, or a rule is broken. Inside
+            `deferred_errors` nothing is raised; `shape_errors` and `all_problems` tell afterwards.
+    """
+
+    # Instances are validated again inside another config, so that a deferred error shows up with its whole path.
+    model_config = ConfigDict(frozen=True, extra="forbid", revalidate_instances="always")
+
+    def problems(self) -> Iterator[Problem]:
+        """The rules that these values break, each with its field's path below this config."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _refuse_problems(self) -> Self:
+        problems = () if _deferring.get() else tuple(self.problems())
+        if problems:
+            raise ValueError("; ".join(map(str, problems)))
+        return self
+
+    if not TYPE_CHECKING:  # type checkers see the keywords of the fields
+
+        def __init__(self, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError:
+                if not _deferring.get():
+                    raise
+                object.__setattr__(self, "__dict__", values)
+                object.__setattr__(self, "__pydantic_fields_set__", set(values))
+                object.__setattr__(self, "__pydantic_extra__", None)
+                object.__setattr__(self, "__pydantic_private__", None)
+
+        # Without this mark pydantic would call __init__ for nested models and lose their paths.
+        __init__.__pydantic_base_init__ = True
+
+
+@contextmanager
+def deferred_errors() -> Iterator[None]:
+    """Let a wrong config keep its raw values instead of raising, so that all errors of a literal can be told at once.
+
+    Python evaluates `Environment(cluster=Cluster(...), vpc=Vpc(...))` from the inside out: without this, the first wrong
+    value of the innermost config would hide all others.
+    """
+    token = _deferring.set(True)
+    try:
+        yield
+    finally:
+        _deferring.reset(token)
+
+
+def shape_errors(config: Config) -> list[Problem]:
+    """The fields that are missing, unknown or of the wrong type, in `config` and all below it."""
+    with deferred_errors():
+        try:
+            type(config).model_validate(config)
+        except ValidationError as error:
+            return [
+                Problem(
+                    _path(details["loc"]),
+                    "(missing)" if details["type"] == "missing" else details["input"],
+                    _sentence(details["msg"]),
+                )
+                for details in error.errors()
+            ]
+    return []
+
+
+def all_problems(config: Config, path: str = "") -> Iterator[Problem]:
+    """The broken rules of `config` and of every config below it; one with shape errors is passed over itself."""
+    if not shape_errors(config):
+        yield from (problem.below(path) for problem in config.problems())
+    for name, value in vars(config).items():
+        field = f"{path}.{name}" if path else name
+        if isinstance(value, Config):
+            yield from all_problems(value, field)
+        elif isinstance(value, tuple):
+            for index, item in enumerate(value):
+                if isinstance(item, Config):
+                    yield from all_problems(item, f"{field}[{index}]")
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """`("zones", 0, "name")` as `zones[0].name`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+
+
+def _sentence(message: str) -> str:
+    """Pydantic's message in the form of all others: lower case, without its prefix."""
+    message = message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
+
+
+def matching(pattern: str, remedy: str) -> AfterValidator:
+    """A string type's validator: `pattern` matches the whole value, or the message is `remedy`."""
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if compiled.fullmatch(value) is None:
+            raise ValueError(remedy)
+        return value
+
+    return AfterValidator(check)
+
+
+def _without_host_bits(value: object) -> object:
+    """Refuse `10.0.1.5/24` and name `10.0.1.0/24`; what is no string is left to pydantic."""
+    if isinstance(value, str):
+        try:
+            network = IPv4Network(value, strict=False)
+        except ValueError:
+            message = "not an IPv4 network; write it as 10.0.0.0/16"
+            raise ValueError(message) from None
+        if str(network) != value:
+            message = f"host bits are set; write {network}" if "/" in value else f"no prefix length; write {network}"
+            raise ValueError(message)
+    return value
+
+
+Cidr = Annotated[IPv4Network, BeforeValidator(_without_host_bits)]
+"""An IPv4 network in CIDR notation, host bits clear."""
+
+AccountId = Annotated[str, matching(r"\d{12}", "an AWS account id has 12 digits; `aws sts get-caller-identity` prints it")]
+"""An AWS account id."""
+
+RoleArn = Annotated[
+    str,
+    matching(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+", "not a role's ARN; write arn:aws:iam::<account id>:role/<name>"),
+]
+"""The ARN of an IAM role."""
+
+DomainName = Annotated[
+    str,
+    matching(
+        r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}",
+        "not a domain name; write it in lower case, without a dot at its end, such as example.com",
+    ),
+]
+"""A domain name, without a dot at its end."""
+
+LogRetentionDays = Literal[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+]  # fmt: skip
+"""How many days CloudWatch Logs keeps a log group's events; it takes only these."""

@@ -1,0 +1,119 @@
+"""The roles of the controllers that run in a cluster: the load balancer controller, and those that Git brings."""
+
+from collections.abc import Sequence
+
+from constructs import Construct
+
+from eks_gitops import load_balancer_controller_policy
+from eks_gitops.cluster import Cluster
+from eks_gitops.config import Config
+from eks_gitops.iam import Statement, policy_document
+from eks_gitops.key import Key
+from eks_gitops.location import Location
+from eks_gitops.workload_identity import ServiceAccount, WorkloadIdentity, WorkloadRole
+
+
+class ControllersConfig(Config):
+    """How each controller gets its role."""
+
+    load_balancer_controller: WorkloadIdentity = "pod-identity"
+    external_secrets: WorkloadIdentity = "pod-identity"
+    external_dns: WorkloadIdentity = "pod-identity"
+    kyverno: WorkloadIdentity = "pod-identity"
+
+
+class ControllerRoles(Construct):
+    """One role per controller, each with what that controller needs and nothing besides; `arns` is keyed by controller.
+
+    External Secrets reads the secrets named `<region>/<environment>/…`.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        config: ControllersConfig,
+        *,
+        location: Location,
+        cluster: Cluster,
+        zone_arn: str,
+        repository_arns: Sequence[str],
+        key: Key,
+        permissions_boundary: str,
+    ) -> None:
+        super().__init__(scope, id_)
+
+        def role(name: str, identity: WorkloadIdentity, account: str, statements: Sequence[Statement]) -> str:
+            namespace, _, account_name = account.partition("/")
+            return WorkloadRole(
+                self,
+                name,
+                identity,
+                ServiceAccount(namespace=namespace, name=account_name),
+                location=location,
+                name=name,
+                cluster=cluster,
+                permissions_boundary=permissions_boundary,
+                policies={name: policy_document(*statements)},
+            ).arn
+
+        self.arns = {
+            "aws-load-balancer-controller": role(
+                "aws-load-balancer-controller",
+                config.load_balancer_controller,
+                "kube-system/aws-load-balancer-controller",
+                load_balancer_controller_policy.statements(location),
+            ),
+            "external-secrets": role(
+                "external-secrets",
+                config.external_secrets,
+                "external-secrets/external-secrets",
+                _read_secrets(location, key),
+            ),
+            "external-dns": role(
+                "external-dns", config.external_dns, "external-dns/external-dns", _write_records(zone_arn)
+            ),
+            "kyverno": role(
+                "kyverno", config.kyverno, "kyverno/kyverno-admission-controller", _read_images(repository_arns)
+            ),
+        }
+
+
+def secret_prefix(location: Location) -> str:
+    """What the names of an environment's secrets in Secrets Manager begin with."""
+    return f"{location.region}/{location.environment}/"
+
+
+def _read_secrets(location: Location, key: Key) -> list[Statement]:
+    return [
+        Statement(
+            actions=["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+            resources=[location.arn("secretsmanager", f"secret:{secret_prefix(location)}*")],
+        ),
+        Statement(actions=["kms:Decrypt"], resources=[key.arn]),
+    ]
+
+
+def _write_records(zone_arn: str) -> list[Statement]:
+    return [
+        Statement(
+            actions=[
+                "route53:ChangeResourceRecordSets",
+                "route53:ListResourceRecordSets",
+                "route53:ListTagsForResource",
+            ],
+            resources=[zone_arn],
+        ),
+        Statement(actions=["route53:ListHostedZones"], resources=["*"]),
+    ]
+
+
+def _read_images(repository_arns: Sequence[str]) -> list[Statement]:
+    # Signatures and attestations lie beside the image that they speak of.
+    return [
+        Statement(
+            actions=["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer", "ecr:ListImages"],
+            resources=repository_arns,
+        ),
+        Statement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
+    ]

@@ -1,0 +1,166 @@
+"""Database: a private PostgreSQL database on RDS, whose master password only AWS Secrets Manager knows."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.db_instance import DbInstance
+from cdktf_cdktf_provider_aws.db_parameter_group import DbParameterGroup, DbParameterGroupParameter
+from cdktf_cdktf_provider_aws.db_subnet_group import DbSubnetGroup
+from cdktf_cdktf_provider_aws.security_group import SecurityGroup
+from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
+from constructs import Construct
+from pydantic import Field
+
+from eks_gitops import instance_types
+from eks_gitops.config import Config, LogRetentionDays, Problem, matching
+from eks_gitops.key import Key
+from eks_gitops.location import Location
+from eks_gitops.versions import POSTGRESQL_MAJORS
+
+_PORT = 5432
+_LOG_EXPORTS = ("postgresql", "upgrade")
+
+
+class DatabaseConfig(Config):
+    """A PostgreSQL database of one service. Storage grows by itself up to `max_allocated_storage_gib`.
+
+    `final_snapshot_suffix` ends the name of the snapshot that is taken when the database is destroyed; change it after
+    a restore, because a snapshot of that name may exist then.
+    """
+
+    name: Annotated[
+        str, matching(r"[a-z][a-z0-9]{0,19}", "use 1 to 20 lower-case letters and digits, a letter first")
+    ]
+    engine_version: str
+    instance_class: str
+    allocated_storage_gib: int = Field(ge=20, le=65536)
+    max_allocated_storage_gib: int = Field(ge=20, le=65536)
+    multi_az: bool
+    deletion_protection: bool
+    backup_retention_days: int = Field(ge=1, le=35)
+    final_snapshot_suffix: Annotated[
+        str, matching(r"[a-z0-9]+(-[a-z0-9]+)*", "use lower-case letters and digits, with single hyphens between")
+    ] = "final"
+    log_retention_days: LogRetentionDays = 30
+
+    def problems(self) -> Iterator[Problem]:
+        """An engine version or an instance class that is not offered, storage that would shrink."""
+        if self.engine_version not in POSTGRESQL_MAJORS:
+            offered = ", ".join(POSTGRESQL_MAJORS)
+            yield Problem("engine_version", self.engine_version, f"not offered here; choose one of {offered}")
+        prefix, _, instance_type = self.instance_class.partition(".")
+        if prefix != "db" or not instance_types.is_known(instance_type):
+            message = "unknown instance class; write db. and an instance type, such as db.t4g.medium"
+            yield Problem("instance_class", self.instance_class, message)
+        if self.max_allocated_storage_gib < self.allocated_storage_gib:
+            message = f"below allocated_storage_gib; choose {self.allocated_storage_gib} or more"
+            yield Problem("max_allocated_storage_gib", self.max_allocated_storage_gib, message)
+
+
+class Database(Construct):
+    """PostgreSQL in the database subnets: encrypted, TLS only, reached by the nodes of one cluster alone."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        config: DatabaseConfig,
+        *,
+        location: Location,
+        vpc_id: str,
+        subnet_ids: Sequence[str],
+        client_security_group_id: str,
+        key: Key,
+    ) -> None:
+        super().__init__(scope, id_)
+        self._identifier = location.name(config.name)
+        logs = [
+            CloudwatchLogGroup(
+                self,
+                f"{kind}-log-group",
+                name=f"{database_log_group_prefix(self._identifier)}{kind}",
+                retention_in_days=config.log_retention_days,
+                kms_key_id=key.arn,
+            )
+            for kind in _LOG_EXPORTS
+        ]
+        subnets = DbSubnetGroup(self, "subnet-group", name=self._identifier, subnet_ids=list(subnet_ids))
+        instance = DbInstance(
+            self,
+            "instance",
+            identifier=self._identifier,
+            engine="postgres",
+            engine_version=config.engine_version,
+            auto_minor_version_upgrade=True,
+            instance_class=config.instance_class,
+            db_name=config.name,
+            username="postgres",
+            manage_master_user_password=True,
+            master_user_secret_kms_key_id=key.arn,
+            iam_database_authentication_enabled=True,
+            storage_type="gp3",
+            allocated_storage=config.allocated_storage_gib,
+            max_allocated_storage=config.max_allocated_storage_gib,
+            storage_encrypted=True,
+            kms_key_id=key.arn,
+            multi_az=config.multi_az,
+            db_subnet_group_name=subnets.name,
+            vpc_security_group_ids=[self._security_group(vpc_id, client_security_group_id)],
+            publicly_accessible=False,
+            parameter_group_name=self._parameters(config.engine_version),
+            enabled_cloudwatch_logs_exports=list(_LOG_EXPORTS),
+            performance_insights_enabled=True,
+            performance_insights_kms_key_id=key.arn,
+            backup_retention_period=config.backup_retention_days,
+            backup_window="17:00-18:00",  # UTC: 02:00 to 03:00 in Seoul
+            maintenance_window="sun:18:30-sun:19:30",
+            copy_tags_to_snapshot=True,
+            deletion_protection=config.deletion_protection,
+            skip_final_snapshot=False,
+            final_snapshot_identifier=f"{self._identifier}-{config.final_snapshot_suffix}",
+            apply_immediately=False,
+            depends_on=logs,
+        )
+        self.address: str = instance.address
+        self.arn: str = instance.arn
+        self.secret_arn: str = f"${{one({instance.fqn}.master_user_secret[*].secret_arn)}}"
+
+    def _security_group(self, vpc_id: str, client_security_group_id: str) -> str:
+        group = SecurityGroup(
+            self,
+            "security-group",
+            name=f"{self._identifier}-database",
+            description="PostgreSQL from the nodes of the cluster",
+            vpc_id=vpc_id,
+            tags={"Name": f"{self._identifier}-database"},
+        )
+        VpcSecurityGroupIngressRule(
+            self,
+            "postgresql-from-nodes",
+            security_group_id=group.id,
+            description="PostgreSQL from the nodes of the cluster",
+            ip_protocol="tcp",
+            from_port=_PORT,
+            to_port=_PORT,
+            referenced_security_group_id=client_security_group_id,
+        )
+        return group.id
+
+    def _parameters(self, engine_version: str) -> str:
+        return DbParameterGroup(
+            self,
+            "parameters",
+            # The version is part of the name: a new major version needs a new group beside the old one.
+            name=f"{self._identifier}-postgres{engine_version}",
+            family=f"postgres{engine_version}",
+            description=f"PostgreSQL {engine_version} of {self._identifier}: TLS only",
+            parameter=[DbParameterGroupParameter(name="rds.force_ssl", value="1")],
+            lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
+        ).name
+
+
+def database_log_group_prefix(identifier: str) -> str:
+    """What the log groups of a database begin with; RDS chooses the names."""
+    return f"/aws/rds/instance/{identifier}/"

@@ -1,0 +1,167 @@
+"""Delivery: the roles that GitHub workflows assume, and the boundary that keeps them, and all they make, in place."""
+
+from collections.abc import Mapping, Sequence
+
+from cdktf_cdktf_provider_aws.iam_policy import IamPolicy
+from constructs import Construct
+
+from eks_gitops import delivery_policies as policies
+from eks_gitops.github import GithubRepository, github_trust
+from eks_gitops.iam import Role, Statement, policy_document
+from eks_gitops.location import Location
+
+
+class PermissionsBoundary(Construct):
+    """The most that the apply role of an environment, and any role that it makes, may ever do."""
+
+    def __init__(self, scope: Construct, id_: str, *, location: Location) -> None:
+        super().__init__(scope, id_)
+        policy = IamPolicy(
+            self,
+            "policy",
+            name=policies.boundary_name(location),
+            path=policies.delivery_path(location),
+            description=f"The most that a role of {location.region} {location.environment} may do",
+            policy=policy_document(*policies.boundary(location)),
+        )
+        self.arn: str = policy.arn
+
+
+class PlanRole(Construct):
+    """Plans every stack of the region: in pull requests, and on `main` to find drift. It changes nothing."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        location: Location,
+        repository: GithubRepository,
+        state: policies.StateLocation,
+    ) -> None:
+        super().__init__(scope, id_)
+        subjects = [*repository.subjects("pull_request"), *repository.subjects("ref:refs/heads/main")]
+        role = Role(
+            self,
+            "role",
+            location=location,
+            name="plan",
+            path=policies.delivery_path(location),
+            description="Plans: reads every stack of the region and changes nothing",
+            trust=[github_trust(location, subjects)],
+            permissions_boundary=None,
+            policies={"read": policy_document(*policies.read(location), *policies.read_state(location, state))},
+        )
+        self.arn: str = role.arn
+
+
+class ApplyRole(Construct):
+    """Applies the stacks of one environment, from the GitHub environment of the same name and from nowhere else.
+
+    It is limited to the environment's names, tags and IAM path; the roles that it makes carry the same boundary as
+    itself, and it can change neither the boundary nor any role of delivery. `may` are its permissions, by name.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        location: Location,
+        repository: GithubRepository,
+        boundary: PermissionsBoundary,
+        may: Mapping[str, Sequence[Statement]],
+    ) -> None:
+        super().__init__(scope, id_)
+        role = Role(
+            self,
+            "role",
+            location=location,
+            name="apply",
+            path=policies.delivery_path(location),
+            description=f"Applies {location.region} {location.environment}",
+            trust=[github_trust(location, repository.subjects(f"environment:{location.environment}"))],
+            permissions_boundary=boundary.arn,
+            policies={name: policy_document(*statements) for name, statements in may.items()},
+        )
+        self.arn: str = role.arn
+
+
+class ImagePushRole(Construct):
+    """Pushes images into one ECR repository, from the main branch of its application repository."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        location: Location,
+        repository: GithubRepository,
+        ecr_repository: str,
+        ecr_repository_arn: str,
+        boundary: PermissionsBoundary,
+    ) -> None:
+        super().__init__(scope, id_)
+        role = Role(
+            self,
+            "role",
+            location=location,
+            name=f"push-{ecr_repository}",
+            description=f"Pushes images of {ecr_repository}",
+            trust=[github_trust(location, repository.subjects("ref:refs/heads/main"))],
+            permissions_boundary=boundary.arn,
+            policies={
+                "push": policy_document(
+                    Statement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
+                    Statement(
+                        actions=[
+                            "ecr:BatchCheckLayerAvailability",
+                            "ecr:BatchGetImage",
+                            "ecr:CompleteLayerUpload",
+                            "ecr:DescribeImages",
+                            "ecr:GetDownloadUrlForLayer",
+                            "ecr:InitiateLayerUpload",
+                            "ecr:ListImages",
+                            "ecr:PutImage",
+                            "ecr:UploadLayerPart",
+                        ],
+                        resources=[ecr_repository_arn],
+                    ),
+                )
+            },
+        )
+        self.arn: str = role.arn
+
+
+class ClusterAdministratorRole(Construct):
+    """What people assume to reach a cluster. EKS admits it by an access entry; in AWS it may only find the clusters.
+
+    The names of roles that IAM Identity Center makes change; this one stays.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        location: Location,
+        trusted_roles: Sequence[str],
+        boundary: PermissionsBoundary,
+    ) -> None:
+        super().__init__(scope, id_)
+        role = Role(
+            self,
+            "role",
+            location=location,
+            name="cluster-admin",
+            description="Administers the clusters of the region through kubectl",
+            trust=[Statement(actions=["sts:AssumeRole"], principals={"AWS": trusted_roles})],
+            permissions_boundary=boundary.arn,
+            policies={
+                "find-clusters": policy_document(
+                    Statement(actions=["eks:ListClusters"], resources=["*"]),
+                    Statement(actions=["eks:DescribeCluster"], resources=[location.arn("eks", "cluster/*")]),
+                )
+            },
+        )
+        self.arn: str = role.arn

@@ -1,0 +1,113 @@
+"""EcrRepositories: one image repository per service, immutable, scanned, encrypted, and pruned."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated
+
+from cdktf_cdktf_provider_aws.ecr_lifecycle_policy import EcrLifecyclePolicy
+from cdktf_cdktf_provider_aws.ecr_replication_configuration import (
+    EcrReplicationConfiguration,
+    EcrReplicationConfigurationReplicationConfiguration,
+    EcrReplicationConfigurationReplicationConfigurationRule,
+    EcrReplicationConfigurationReplicationConfigurationRuleDestination,
+)
+from cdktf_cdktf_provider_aws.ecr_repository import (
+    EcrRepository,
+    EcrRepositoryEncryptionConfiguration,
+    EcrRepositoryImageScanningConfiguration,
+)
+from constructs import Construct
+from pydantic import PositiveInt
+
+from eks_gitops.config import Config, matching
+from eks_gitops.github import GithubRepository
+from eks_gitops.key import Key
+from eks_gitops.location import Location
+
+_UNTAGGED_DAYS = 14
+
+
+class EcrRepositoryConfig(Config):
+    """The images of one service: `pushed_by` is the application repository whose main branch may push them."""
+
+    name: Annotated[
+        str, matching(r"[a-z][a-z0-9]*([._-][a-z0-9]+)*", "use lower-case letters and digits, with single . _ - between")
+    ]
+    pushed_by: GithubRepository
+    kept_images: PositiveInt = 200
+
+
+class EcrRepositories(Construct):
+    """The image repositories of a region, and their replication to further regions."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        configs: Sequence[EcrRepositoryConfig],
+        *,
+        location: Location,
+        key: Key,
+        replica_regions: Sequence[str] = (),
+    ) -> None:
+        super().__init__(scope, id_)
+        self.arns: dict[str, str] = {}
+        self.urls: dict[str, str] = {}
+        for config in configs:
+            self._repository(config, key)
+        if replica_regions:
+            self._replicate(location, replica_regions)
+
+    def _repository(self, config: EcrRepositoryConfig, key: Key) -> None:
+        repository = EcrRepository(
+            self,
+            config.name,
+            name=config.name,
+            # What was tested under a tag is what runs under it; a re-run of a pipeline cannot swap it.
+            image_tag_mutability="IMMUTABLE",
+            image_scanning_configuration=EcrRepositoryImageScanningConfiguration(scan_on_push=True),
+            encryption_configuration=[EcrRepositoryEncryptionConfiguration(encryption_type="KMS", kms_key=key.arn)],
+        )
+        EcrLifecyclePolicy(
+            self, f"{config.name}-lifecycle", repository=repository.name, policy=_lifecycle(config.kept_images)
+        )
+        self.arns[config.name] = repository.arn
+        self.urls[config.name] = repository.repository_url
+
+    def _replicate(self, location: Location, regions: Sequence[str]) -> None:
+        destinations = [
+            EcrReplicationConfigurationReplicationConfigurationRuleDestination(
+                region=region, registry_id=location.account_id
+            )
+            for region in regions
+        ]
+        EcrReplicationConfiguration(
+            self,
+            "replication",
+            replication_configuration=EcrReplicationConfigurationReplicationConfiguration(
+                rule=[EcrReplicationConfigurationReplicationConfigurationRule(destination=destinations)]
+            ),
+        )
+
+
+def _lifecycle(kept_images: int) -> str:
+    rules = [
+        {
+            "rulePriority": 1,
+            "description": f"expire untagged images after {_UNTAGGED_DAYS} days",
+            "selection": {
+                "tagStatus": "untagged",
+                "countType": "sinceImagePushed",
+                "countUnit": "days",
+                "countNumber": _UNTAGGED_DAYS,
+            },
+            "action": {"type": "expire"},
+        },
+        {
+            "rulePriority": 2,
+            "description": f"keep the newest {kept_images} images",
+            "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": kept_images},
+            "action": {"type": "expire"},
+        },
+    ]
+    return json.dumps({"rules": rules}, sort_keys=True)

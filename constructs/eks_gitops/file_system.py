@@ -1,0 +1,147 @@
+"""FileSystem: an EFS file system that only a cluster's nodes reach, with a mount target in every zone."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated
+
+from cdktf_cdktf_provider_aws.efs_access_point import (
+    EfsAccessPoint,
+    EfsAccessPointPosixUser,
+    EfsAccessPointRootDirectory,
+    EfsAccessPointRootDirectoryCreationInfo,
+)
+from cdktf_cdktf_provider_aws.efs_file_system import EfsFileSystem, EfsFileSystemLifecyclePolicy
+from cdktf_cdktf_provider_aws.efs_file_system_policy import EfsFileSystemPolicy
+from cdktf_cdktf_provider_aws.efs_mount_target import EfsMountTarget
+from cdktf_cdktf_provider_aws.security_group import SecurityGroup
+from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
+from constructs import Construct
+from pydantic import NonNegativeInt
+
+from eks_gitops.config import Config, Problem, matching
+from eks_gitops.iam import Statement, policy_document
+from eks_gitops.key import Key
+from eks_gitops.location import Location
+
+_NFS_PORT = 2049
+
+
+class AccessPoint(Config):
+    """A directory that its mounts take for the root, owned by `uid` and `gid`."""
+
+    name: Annotated[str, matching(r"[a-z][a-z0-9-]{0,62}", "use lower-case letters, digits and hyphens, a letter first")]
+    path: Annotated[str, matching(r"(/[A-Za-z0-9._-]+){1,4}", "use 1 to 4 directories, each after a slash")]
+    uid: NonNegativeInt
+    gid: NonNegativeInt
+
+
+class FileSystemConfig(Config):
+    """A file system. Volumes that pods claim get access points of their own; `access_points` are fixed ones besides."""
+
+    access_points: tuple[AccessPoint, ...] = ()
+
+    def problems(self) -> Iterator[Problem]:
+        """Access points of the same name."""
+        names = [point.name for point in self.access_points]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                yield Problem(f"access_points[{index}].name", name, "named twice; name each access point once")
+
+
+class FileSystem(Construct):
+    """An encrypted EFS file system. AWS Backup takes care of its copies, so it has no backup policy of its own."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        config: FileSystemConfig,
+        *,
+        location: Location,
+        vpc_id: str,
+        subnet_ids: Mapping[str, str],
+        client_security_group_id: str,
+        key: Key,
+    ) -> None:
+        super().__init__(scope, id_)
+        name = location.name("efs")
+        file_system = EfsFileSystem(
+            self,
+            "file-system",
+            encrypted=True,
+            kms_key_id=key.arn,
+            performance_mode="generalPurpose",
+            throughput_mode="elastic",
+            lifecycle_policy=[EfsFileSystemLifecyclePolicy(transition_to_ia="AFTER_30_DAYS")],
+            tags={"Name": name},
+        )
+        group = SecurityGroup(
+            self,
+            "security-group",
+            name=name,
+            description="NFS from the nodes of the cluster",
+            vpc_id=vpc_id,
+            tags={"Name": name},
+        )
+        VpcSecurityGroupIngressRule(
+            self,
+            "nfs-from-nodes",
+            security_group_id=group.id,
+            description="NFS from the nodes of the cluster",
+            ip_protocol="tcp",
+            from_port=_NFS_PORT,
+            to_port=_NFS_PORT,
+            referenced_security_group_id=client_security_group_id,
+        )
+        for zone, subnet_id in subnet_ids.items():
+            EfsMountTarget(
+                self,
+                f"mount-target-{zone}",
+                file_system_id=file_system.id,
+                subnet_id=subnet_id,
+                security_groups=[group.id],
+            )
+        EfsFileSystemPolicy(self, "policy", file_system_id=file_system.id, policy=_tls_only(file_system.arn))
+        self.id: str = file_system.id
+        self.arn: str = file_system.arn
+        self.access_point_ids = {point.name: self._access_point(point) for point in config.access_points}
+
+    def _access_point(self, point: AccessPoint) -> str:
+        owner = {"uid": point.uid, "gid": point.gid}
+        return EfsAccessPoint(
+            self,
+            f"access-point-{point.name}",
+            file_system_id=self.id,
+            posix_user=EfsAccessPointPosixUser(**owner),
+            root_directory=EfsAccessPointRootDirectory(
+                path=point.path,
+                creation_info=EfsAccessPointRootDirectoryCreationInfo(
+                    owner_uid=point.uid, owner_gid=point.gid, permissions="750"
+                ),
+            ),
+            tags={"Name": point.name},
+        ).id
+
+
+def _tls_only(file_system_arn: str) -> str:
+    # A file-system policy takes the place of the default, which lets every client of a mount target in.
+    return policy_document(
+        Statement(
+            sid="ClientsOfMountTargets",
+            actions=[
+                "elasticfilesystem:ClientMount",
+                "elasticfilesystem:ClientRootAccess",
+                "elasticfilesystem:ClientWrite",
+            ],
+            resources=[file_system_arn],
+            principals={"AWS": ["*"]},
+            conditions={"Bool": {"elasticfilesystem:AccessedViaMountTarget": "true"}},
+        ),
+        Statement(
+            sid="DenyWithoutTls",
+            effect="Deny",
+            actions=["elasticfilesystem:*"],
+            resources=[file_system_arn],
+            principals={"AWS": ["*"]},
+            conditions={"Bool": {"aws:SecureTransport": "false"}},
+        ),
+    )

@@ -1,0 +1,73 @@
+"""VpcFlowLog: who talked to whom in a VPC, kept in CloudWatch Logs."""
+
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.flow_log import FlowLog
+from constructs import Construct
+
+from eks_gitops.iam import Role, Statement, policy_document, service_trust
+from eks_gitops.key import Key
+from eks_gitops.location import Location
+
+_SECONDS = 60
+
+
+def flow_log_group_name(vpc: str) -> str:
+    """The log group of a VPC's flow logs."""
+    return f"/aws/vpc/{vpc}/flow-logs"
+
+
+class VpcFlowLog(Construct):
+    """Flow logs of all traffic of a VPC, aggregated by the minute, encrypted, kept for `retention_days`."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        location: Location,
+        vpc_id: str,
+        name: str,
+        retention_days: int,
+        key: Key,
+        permissions_boundary: str,
+    ) -> None:
+        super().__init__(scope, id_)
+        group_name = flow_log_group_name(name)
+        group = CloudwatchLogGroup(
+            self, "log-group", name=group_name, retention_in_days=retention_days, kms_key_id=key.arn
+        )
+        role = Role(
+            self,
+            "role",
+            location=location,
+            name="flow-log",
+            description=f"Writes the flow logs of VPC {name}",
+            # Without the account's condition another account could have the service write here for it.
+            trust=[
+                service_trust(
+                    "vpc-flow-logs.amazonaws.com",
+                    conditions={"StringEquals": {"aws:SourceAccount": location.account_id}},
+                )
+            ],
+            permissions_boundary=permissions_boundary,
+            policies={
+                "write": policy_document(
+                    Statement(
+                        actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+                        resources=[location.arn("logs", f"log-group:{group_name}:*")],
+                    ),
+                    Statement(actions=["logs:DescribeLogGroups"], resources=["*"]),
+                )
+            },
+        )
+        FlowLog(
+            self,
+            "flow-log",
+            vpc_id=vpc_id,
+            traffic_type="ALL",
+            max_aggregation_interval=_SECONDS,
+            log_destination_type="cloud-watch-logs",
+            log_destination=group.arn,
+            iam_role_arn=role.arn,
+            tags={"Name": name},
+        )

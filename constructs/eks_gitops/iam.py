@@ -1,0 +1,100 @@
+"""IAM: policy documents as typed statements, and Role, the one way in which roles are made here."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from cdktf_cdktf_provider_aws.iam_role_policy_attachment import IamRolePolicyAttachment
+from constructs import Construct
+
+from eks_gitops.location import Location
+
+Conditions = Mapping[str, Mapping[str, str | Sequence[str]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """One statement of a policy document. `resources` stays empty in a trust policy, `principals` in an identity policy."""
+
+    actions: Sequence[str]
+    resources: Sequence[str] = ()
+    principals: Mapping[str, Sequence[str]] | Literal["*"] | None = None
+    conditions: Conditions = field(default_factory=dict)
+    effect: Literal["Allow", "Deny"] = "Allow"
+    sid: str = ""
+
+    def render(self) -> dict[str, object]:
+        """The statement in the grammar of IAM, lists sorted so that the JSON is stable."""
+        rendered: dict[str, object] = {"Effect": self.effect, "Action": sorted(self.actions)}
+        if self.sid:
+            rendered["Sid"] = self.sid
+        if self.resources:
+            rendered["Resource"] = sorted(self.resources)
+        if self.principals == "*":
+            rendered["Principal"] = "*"
+        elif self.principals is not None:
+            rendered["Principal"] = {kind: sorted(names) for kind, names in self.principals.items()}
+        if self.conditions:
+            rendered["Condition"] = {test: dict(values) for test, values in self.conditions.items()}
+        return rendered
+
+
+def policy_document(*statements: Statement) -> str:
+    """The JSON of a policy; identical input gives identical text."""
+    rendered = [statement.render() for statement in statements]
+    return json.dumps({"Version": "2012-10-17", "Statement": rendered}, sort_keys=True)
+
+
+def service_trust(service: str, *, conditions: Conditions | None = None) -> Statement:
+    """Trust of an AWS service, such as `eks.amazonaws.com`, to assume a role."""
+    return Statement(actions=["sts:AssumeRole"], principals={"Service": [service]}, conditions=conditions or {})
+
+
+class Role(Construct):
+    """An IAM role on the environment's path, limited by its permissions boundary.
+
+    `policies` are inline, by name: they live and die with the role. `managed_policies` are ARNs of AWS's own.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        location: Location,
+        name: str,
+        description: str,
+        trust: Sequence[Statement],
+        permissions_boundary: str | None,
+        path: str | None = None,
+        policies: Mapping[str, str] | None = None,
+        managed_policies: Sequence[str] = (),
+    ) -> None:
+        super().__init__(scope, id_)
+        self._role = IamRole(
+            self,
+            "role",
+            name=location.name(name),
+            path=path or location.iam_path,
+            description=description,
+            assume_role_policy=policy_document(*trust),
+            permissions_boundary=permissions_boundary,
+        )
+        self.permissions = [
+            IamRolePolicy(self, policy, name=policy, role=self._role.name, policy=document)
+            for policy, document in (policies or {}).items()
+        ]
+        self.permissions += [
+            IamRolePolicyAttachment(
+                self,
+                policy.rsplit("/", maxsplit=1)[-1],
+                role=self._role.name,
+                policy_arn=location.managed_policy_arn(policy),
+            )
+            for policy in managed_policies
+        ]
+        self.arn: str = self._role.arn
+        self.name: str = self._role.name

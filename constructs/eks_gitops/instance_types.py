@@ -1,0 +1,61 @@
+"""The EC2 instance types and RDS instance classes that may be chosen: their architecture and vCPUs.
+
+Sizes are regular within these families, which is why a family is one line. A type that is missing here is added here.
+Source: https://docs.aws.amazon.com/ec2/latest/instancetypes/
+"""
+
+from typing import Literal
+
+Architecture = Literal["x86_64", "arm64"]
+
+_BURSTABLE = {"medium": 2, "large": 2, "xlarge": 4, "2xlarge": 8}
+_X86 = {"large": 2, "xlarge": 4, "2xlarge": 8, "4xlarge": 16, "8xlarge": 32, "12xlarge": 48, "16xlarge": 64, "24xlarge": 96}
+_ARM = {"medium": 1, "large": 2, "xlarge": 4, "2xlarge": 8, "4xlarge": 16, "8xlarge": 32, "12xlarge": 48, "16xlarge": 64}
+
+_FAMILIES: dict[str, tuple[Architecture, dict[str, int]]] = {
+    "t3": ("x86_64", _BURSTABLE),
+    "t3a": ("x86_64", _BURSTABLE),
+    "t4g": ("arm64", _BURSTABLE),
+    **{family: ("x86_64", _X86) for family in ("m5", "m6a", "m6i", "m7a", "m7i", "c5", "c6a", "c6i", "c7a", "c7i", "r5", "r6a", "r6i", "r7a", "r7i")},
+    **{family: ("arm64", _ARM) for family in ("m6g", "m7g", "m8g", "c6g", "c7g", "c8g", "r6g", "r7g", "r8g")},
+}  # fmt: skip
+
+_PODS_OF_A_SMALL_NODE = 110
+_PODS_OF_A_LARGE_NODE = 250
+_LARGE_NODE_VCPUS = 30
+
+
+def split(instance_type: str) -> tuple[str, str]:
+    """`t3.medium` as its family and size."""
+    family, _, size = instance_type.partition(".")
+    return family, size
+
+
+def is_known(instance_type: str) -> bool:
+    """Whether the type is in the table."""
+    family, size = split(instance_type)
+    return family in _FAMILIES and size in _FAMILIES[family][1]
+
+
+def families() -> list[str]:
+    """The families of the table."""
+    return sorted(_FAMILIES)
+
+
+def architecture(instance_type: str) -> Architecture:
+    """The processor architecture of a known type."""
+    return _FAMILIES[split(instance_type)[0]][0]
+
+
+def vcpus(instance_type: str) -> int:
+    """The vCPUs of a known type."""
+    family, size = split(instance_type)
+    return _FAMILIES[family][1][size]
+
+
+def max_pods(instance_type: str) -> int:
+    """The pods that a node with prefix delegation may run: what EKS recommends, which addresses no longer limit.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/cni-increase-ip-addresses.html
+    """
+    return _PODS_OF_A_LARGE_NODE if vcpus(instance_type) >= _LARGE_NODE_VCPUS else _PODS_OF_A_SMALL_NODE

@@ -1,0 +1,207 @@
+"""Karpenter: the role of its controller, the role of its nodes, and the queue that warns it of interruptions."""
+
+import json
+
+from cdktf_cdktf_provider_aws.cloudwatch_event_rule import CloudwatchEventRule
+from cdktf_cdktf_provider_aws.cloudwatch_event_target import CloudwatchEventTarget
+from cdktf_cdktf_provider_aws.eks_access_entry import EksAccessEntry
+from cdktf_cdktf_provider_aws.iam_instance_profile import IamInstanceProfile
+from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
+from cdktf_cdktf_provider_aws.sqs_queue_policy import SqsQueuePolicy
+from constructs import Construct
+from pydantic import PositiveInt
+
+from eks_gitops.cluster import Cluster
+from eks_gitops.config import Config
+from eks_gitops.iam import Statement, policy_document
+from eks_gitops.location import Location
+from eks_gitops.node_group import NodeRole
+from eks_gitops.workload_identity import ServiceAccount, WorkloadIdentity, WorkloadRole
+
+_INTERRUPTIONS = {
+    "scheduled-change": ("aws.health", "AWS Health Event"),
+    "spot-interruption": ("aws.ec2", "EC2 Spot Instance Interruption Warning"),
+    "rebalance": ("aws.ec2", "EC2 Instance Rebalance Recommendation"),
+    "state-change": ("aws.ec2", "EC2 Instance State-change Notification"),
+}
+_QUEUE_SECONDS = 300
+
+
+class KarpenterConfig(Config):
+    """Karpenter for a cluster. Its NodePools and EC2NodeClasses are files in Git.
+
+    `max_nodes` is what the limits of those NodePools amount to; the address plan must hold them.
+    """
+
+    max_nodes: PositiveInt
+    identity: WorkloadIdentity = "pod-identity"
+
+
+class Karpenter(Construct):
+    """What Karpenter needs of AWS. Its EC2NodeClass names `instance_profile`, so it makes no IAM resource itself."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        config: KarpenterConfig,
+        *,
+        location: Location,
+        cluster: Cluster,
+        cluster_name: str,
+        permissions_boundary: str,
+    ) -> None:
+        super().__init__(scope, id_)
+        nodes = NodeRole(
+            self, "node-role", location=location, name="karpenter-node", permissions_boundary=permissions_boundary
+        )
+        # A managed node group's role is admitted by EKS itself, this one by nobody else.
+        EksAccessEntry(self, "node-access", cluster_name=cluster.name, principal_arn=nodes.arn, type="EC2_LINUX")
+        self.instance_profile: str = IamInstanceProfile(
+            self,
+            "instance-profile",
+            name=location.name("karpenter-node"),
+            path=location.iam_path,
+            role=nodes.name,
+        ).name
+        queue = self._interruption_queue(location)
+        self.queue_name: str = queue.name
+        role = WorkloadRole(
+            self,
+            "role",
+            config.identity,
+            ServiceAccount(namespace="kube-system", name="karpenter"),
+            location=location,
+            name="karpenter",
+            cluster=cluster,
+            permissions_boundary=permissions_boundary,
+            policies={
+                "nodes": policy_document(*_launch(location, cluster_name), *_look_up(location, cluster.arn)),
+                "queue-and-profile": policy_document(*_use(location, queue.arn, nodes.arn)),
+            },
+        )
+        self.role_arn: str = role.arn
+
+    def _interruption_queue(self, location: Location) -> SqsQueue:
+        queue = SqsQueue(
+            self,
+            "queue",
+            name=location.name("karpenter"),
+            message_retention_seconds=_QUEUE_SECONDS,
+            sqs_managed_sse_enabled=True,
+        )
+        rules = []
+        for name, (source, detail_type) in _INTERRUPTIONS.items():
+            rule = CloudwatchEventRule(
+                self,
+                f"{name}-rule",
+                name=location.name(f"karpenter-{name}"),
+                description=f"{detail_type}, for Karpenter",
+                event_pattern=json.dumps({"source": [source], "detail-type": [detail_type]}, sort_keys=True),
+            )
+            CloudwatchEventTarget(self, f"{name}-target", rule=rule.name, arn=queue.arn, target_id="queue")
+            rules.append(rule.arn)
+        SqsQueuePolicy(
+            self,
+            "queue-policy",
+            queue_url=queue.url,
+            policy=policy_document(
+                Statement(
+                    actions=["sqs:SendMessage"],
+                    resources=[queue.arn],
+                    principals={"Service": ["events.amazonaws.com"]},
+                    conditions={"ArnEquals": {"aws:SourceArn": rules}},
+                )
+            ),
+        )
+        return queue
+
+
+def _launch(location: Location, cluster: str) -> list[Statement]:
+    """Making, tagging and ending machines of this cluster, told by their tags.
+
+    Source: https://karpenter.sh/docs/reference/cloudformation/
+    """
+    owned = {f"aws:ResourceTag/kubernetes.io/cluster/{cluster}": "owned"}
+    requested = {f"aws:RequestTag/kubernetes.io/cluster/{cluster}": "owned"}
+    inputs = ("capacity-reservation", "security-group", "subnet")
+    made = ("fleet", "instance", "launch-template", "network-interface", "spot-instances-request", "volume")
+    makes = [location.arn("ec2", f"{kind}/*") for kind in made]
+    return [
+        Statement(
+            sid="LaunchFrom",
+            actions=["ec2:CreateFleet", "ec2:RunInstances"],
+            resources=[
+                *[location.arn("ec2", f"{kind}/*") for kind in inputs],
+                *[location.arn("ec2", f"{kind}/*", account_id="") for kind in ("image", "snapshot")],
+            ],
+        ),
+        Statement(
+            sid="LaunchFromOwnTemplate",
+            actions=["ec2:CreateFleet", "ec2:RunInstances"],
+            resources=[location.arn("ec2", "launch-template/*")],
+            conditions={"StringEquals": owned, "StringLike": {"aws:ResourceTag/karpenter.sh/nodepool": "*"}},
+        ),
+        Statement(
+            sid="LaunchTagged",
+            actions=["ec2:CreateFleet", "ec2:CreateLaunchTemplate", "ec2:RunInstances"],
+            resources=makes,
+            conditions={"StringEquals": requested, "StringLike": {"aws:RequestTag/karpenter.sh/nodepool": "*"}},
+        ),
+        Statement(
+            sid="TagWhatIsLaunched",
+            actions=["ec2:CreateTags"],
+            resources=makes,
+            conditions={
+                "StringEquals": {
+                    **requested,
+                    "ec2:CreateAction": ["CreateFleet", "CreateLaunchTemplate", "RunInstances"],
+                },
+            },
+        ),
+        Statement(
+            sid="TagOwnInstances",
+            actions=["ec2:CreateTags"],
+            resources=[location.arn("ec2", "instance/*")],
+            conditions={
+                "StringEquals": owned,
+                "ForAllValues:StringEquals": {"aws:TagKeys": ["Name", "eks:eks-cluster-name", "karpenter.sh/nodeclaim"]},
+            },
+        ),
+        Statement(
+            sid="EndOwn",
+            actions=["ec2:DeleteLaunchTemplate", "ec2:TerminateInstances"],
+            resources=[location.arn("ec2", f"{kind}/*") for kind in ("instance", "launch-template")],
+            conditions={"StringEquals": owned},
+        ),
+    ]
+
+
+def _look_up(location: Location, cluster_arn: str) -> list[Statement]:
+    return [
+        Statement(sid="LookUp", actions=["ec2:Describe*", "pricing:GetProducts"], resources=["*"]),
+        Statement(
+            sid="LookUpImages",
+            actions=["ssm:GetParameter"],
+            resources=[location.arn("ssm", "parameter/aws/service/*", account_id="")],
+        ),
+        Statement(sid="LookUpCluster", actions=["eks:DescribeCluster"], resources=[cluster_arn]),
+    ]
+
+
+def _use(location: Location, queue_arn: str, node_role_arn: str) -> list[Statement]:
+    return [
+        Statement(
+            actions=["sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:ReceiveMessage"],
+            resources=[queue_arn],
+        ),
+        Statement(
+            actions=["iam:PassRole"],
+            resources=[node_role_arn],
+            conditions={"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+        ),
+        Statement(
+            actions=["iam:GetInstanceProfile"],
+            resources=[location.arn("iam", f"instance-profile{location.iam_path}*")],
+        ),
+    ]

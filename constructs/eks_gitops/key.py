@@ -1,0 +1,100 @@
+"""Key: a KMS key with rotation, its alias, and a key policy that admits exactly what uses it."""
+
+from collections.abc import Sequence
+
+from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.kms_alias import KmsAlias
+from cdktf_cdktf_provider_aws.kms_key import KmsKey
+from constructs import Construct
+
+from eks_gitops.iam import Statement, policy_document
+from eks_gitops.location import Location
+
+_DELETION_WINDOW_DAYS = 30
+_USE = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*")
+
+
+class Key(Construct):
+    """A customer-managed key. The account's IAM policies decide who may use it, and the services named here.
+
+    `services` are AWS services that act for any principal of the account, such as `ec2`: they are admitted by
+    `kms:ViaService` and `kms:CallerAccount`, because a service-linked role that they use may not exist yet and a key
+    policy cannot name a principal that does not exist.
+    `log_groups` are name patterns of the CloudWatch log groups that are encrypted with the key.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        location: Location,
+        description: str,
+        services: Sequence[str] = (),
+        log_groups: Sequence[str] = (),
+        prevent_destroy: bool = False,
+    ) -> None:
+        super().__init__(scope, id_)
+        statements = [_account_decides(location)]
+        if services:
+            statements.extend(_services_of_the_account(location, services))
+        if log_groups:
+            statements.append(_cloudwatch_logs(location, log_groups))
+        key = KmsKey(
+            self,
+            "key",
+            description=description,
+            enable_key_rotation=True,
+            deletion_window_in_days=_DELETION_WINDOW_DAYS,
+            policy=policy_document(*statements),
+            lifecycle=TerraformResourceLifecycle(prevent_destroy=True) if prevent_destroy else None,
+        )
+        KmsAlias(self, "alias", name=key_alias(location), target_key_id=key.key_id)
+        self.arn: str = key.arn
+        self.resource = key
+
+
+def key_alias(location: Location) -> str:
+    """The alias of the one key of an environment."""
+    return f"alias/{location.region}/{location.environment}"
+
+
+def _account_decides(location: Location) -> Statement:
+    # In a key policy "*" means this key. Without this statement nobody could manage the key, its maker included.
+    root = location.arn("iam", "root")
+    return Statement(sid="AccountDecidesByIam", actions=["kms:*"], resources=["*"], principals={"AWS": [root]})
+
+
+def _services_of_the_account(location: Location, services: Sequence[str]) -> list[Statement]:
+    suffix = "amazonaws.com.cn" if location.partition == "aws-cn" else "amazonaws.com"
+    through_services = {
+        "kms:CallerAccount": location.account_id,
+        "kms:ViaService": sorted(f"{service}.{location.region}.{suffix}" for service in services),
+    }
+    return [
+        Statement(
+            sid="ServicesOfThisAccount",
+            actions=_USE,
+            resources=["*"],
+            principals={"AWS": ["*"]},
+            conditions={"StringEquals": through_services},
+        ),
+        Statement(
+            sid="GrantsOfServices",
+            actions=["kms:CreateGrant"],
+            resources=["*"],
+            principals={"AWS": ["*"]},
+            conditions={"StringEquals": through_services, "Bool": {"kms:GrantIsForAWSResource": "true"}},
+        ),
+    ]
+
+
+def _cloudwatch_logs(location: Location, log_groups: Sequence[str]) -> Statement:
+    arns = sorted(location.arn("logs", f"log-group:{name}") for name in log_groups)
+    return Statement(
+        sid="CloudWatchLogs",
+        actions=_USE,
+        resources=["*"],
+        principals={"Service": [f"logs.{location.region}.amazonaws.com"]},
+        conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": arns}},
+    )

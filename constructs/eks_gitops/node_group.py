@@ -1,0 +1,211 @@
+"""NodeGroup: one managed node group of a cluster, with its launch template."""
+
+import base64
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
+
+from cdktf import ITerraformDependable, TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.eks_node_group import (
+    EksNodeGroup,
+    EksNodeGroupLaunchTemplate,
+    EksNodeGroupNodeRepairConfig,
+    EksNodeGroupScalingConfig,
+    EksNodeGroupTaint,
+    EksNodeGroupUpdateConfig,
+)
+from cdktf_cdktf_provider_aws.launch_template import (
+    LaunchTemplate,
+    LaunchTemplateBlockDeviceMappings,
+    LaunchTemplateBlockDeviceMappingsEbs,
+    LaunchTemplateMetadataOptions,
+    LaunchTemplateTagSpecifications,
+)
+from constructs import Construct
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from eks_gitops import instance_types
+from eks_gitops.cluster import Cluster
+from eks_gitops.config import Config, Problem, matching
+from eks_gitops.iam import Role, service_trust
+from eks_gitops.key import Key
+from eks_gitops.location import Location
+
+AmiType = Literal[
+    "AL2023_x86_64_STANDARD", "AL2023_ARM_64_STANDARD", "BOTTLEROCKET_x86_64", "BOTTLEROCKET_ARM_64"
+]  # fmt: skip
+
+
+class Taint(Config):
+    """A taint of every node of a group."""
+
+    key: str
+    value: str = ""
+    effect: Literal["NO_SCHEDULE", "NO_EXECUTE", "PREFER_NO_SCHEDULE"]
+
+
+class NodeGroupConfig(Config):
+    """A managed node group. `desired_size` is where it starts: an autoscaler moves it between the bounds."""
+
+    name: Annotated[
+        str, matching(r"[a-z][a-z0-9-]{0,30}", "use 1 to 31 lower-case letters, digits and hyphens, a letter first")
+    ]
+    instance_types: tuple[str, ...]
+    ami_type: AmiType
+    capacity_type: Literal["ON_DEMAND", "SPOT"]
+    min_size: NonNegativeInt
+    desired_size: NonNegativeInt
+    max_size: PositiveInt
+    disk_size_gib: int = Field(default=50, ge=20, le=16384)
+    labels: dict[str, str] = {}
+    taints: tuple[Taint, ...] = ()
+
+    def problems(self) -> Iterator[Problem]:
+        """Sizes out of order, instance types that are unknown, or of another architecture than the AMI."""
+        if self.desired_size < self.min_size:
+            yield Problem("desired_size", self.desired_size, f"below min_size; choose {self.min_size} or more")
+        if self.desired_size > self.max_size:
+            yield Problem("desired_size", self.desired_size, f"above max_size; choose {self.max_size} or less")
+        if self.min_size > self.max_size:
+            yield Problem("min_size", self.min_size, f"above max_size; choose {self.max_size} or less")
+        if not self.instance_types:
+            yield Problem("instance_types", "()", "no instance type; name at least one, such as t3.medium")
+        arm = "ARM_64" in self.ami_type
+        for index, instance_type in enumerate(self.instance_types):
+            field = f"instance_types[{index}]"
+            if not instance_types.is_known(instance_type):
+                known = ", ".join(instance_types.families())
+                yield Problem(field, instance_type, f"unknown instance type; choose a size of {known}")
+            elif (instance_types.architecture(instance_type) == "arm64") != arm:
+                wanted = "x86_64" if arm else "ARM_64"
+                yield Problem(field, instance_type, f"cannot boot AMI type {self.ami_type}; choose one for {wanted}")
+
+    @property
+    def max_pods(self) -> int:
+        """The pods that each node of the group may run; with several types, what all of them can."""
+        return min(instance_types.max_pods(name) for name in self.instance_types)
+
+
+class NodeRole(Construct):
+    """The role of a cluster's nodes: it joins them and pulls images. Everything else has a role of its own."""
+
+    def __init__(
+        self, scope: Construct, id_: str, *, location: Location, permissions_boundary: str, name: str = "node"
+    ) -> None:
+        super().__init__(scope, id_)
+        role = Role(
+            self,
+            "role",
+            location=location,
+            name=name,
+            description="Nodes of the EKS cluster: join it and pull images",
+            trust=[service_trust("ec2.amazonaws.com")],
+            permissions_boundary=permissions_boundary,
+            managed_policies=["AmazonEC2ContainerRegistryPullOnly", "AmazonEKSWorkerNodePolicy"],
+        )
+        self.arn: str = role.arn
+        self.name: str = role.name
+        self.permissions = role.permissions
+
+
+class NodeGroup(Construct):
+    """A managed node group: private subnets, IMDSv2 that pods cannot reach, encrypted disks, tags down to the volume."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        config: NodeGroupConfig,
+        *,
+        location: Location,
+        cluster: Cluster,
+        cluster_version: str,
+        role: NodeRole,
+        subnet_ids: Sequence[str],
+        key: Key,
+        tags: dict[str, str],
+        depends_on: Sequence[ITerraformDependable],
+    ) -> None:
+        super().__init__(scope, id_)
+        template = self._launch_template(config, location.name(config.name), key, tags)
+        self.resource = EksNodeGroup(
+            self,
+            "node-group",
+            cluster_name=cluster.name,
+            node_group_name=config.name,
+            version=cluster_version,
+            node_role_arn=role.arn,
+            subnet_ids=list(subnet_ids),
+            ami_type=config.ami_type,
+            capacity_type=config.capacity_type,
+            instance_types=list(config.instance_types),
+            scaling_config=EksNodeGroupScalingConfig(
+                min_size=config.min_size, desired_size=config.desired_size, max_size=config.max_size
+            ),
+            launch_template=EksNodeGroupLaunchTemplate(
+                id=template.id, version=f"${{tostring({template.fqn}.latest_version)}}"
+            ),
+            update_config=EksNodeGroupUpdateConfig(max_unavailable_percentage=33),
+            node_repair_config=EksNodeGroupNodeRepairConfig(enabled=True),
+            labels=config.labels,
+            taint=[EksNodeGroupTaint(key=taint.key, value=taint.value, effect=taint.effect) for taint in config.taints],
+            lifecycle=TerraformResourceLifecycle(ignore_changes=["scaling_config[0].desired_size"]),
+            depends_on=[*role.permissions, *depends_on],
+        )
+
+    def _launch_template(self, config: NodeGroupConfig, name: str, key: Key, tags: dict[str, str]) -> LaunchTemplate:
+        bottlerocket = config.ami_type.startswith("BOTTLEROCKET")
+        return LaunchTemplate(
+            self,
+            "launch-template",
+            name=name,
+            update_default_version=True,
+            user_data=_user_data(config.max_pods, bottlerocket=bottlerocket),
+            metadata_options=LaunchTemplateMetadataOptions(
+                http_endpoint="enabled",
+                http_tokens="required",
+                http_put_response_hop_limit=1,  # one hop ends on the node: a pod has its own identity
+                instance_metadata_tags="disabled",
+            ),
+            block_device_mappings=[
+                LaunchTemplateBlockDeviceMappings(
+                    # Bottlerocket keeps its own system on xvda and all that is written on xvdb.
+                    device_name="/dev/xvdb" if bottlerocket else "/dev/xvda",
+                    ebs=LaunchTemplateBlockDeviceMappingsEbs(
+                        volume_type="gp3",
+                        volume_size=config.disk_size_gib,
+                        encrypted="true",
+                        kms_key_id=key.arn,
+                        delete_on_termination="true",
+                    ),
+                )
+            ],
+            # Default tags reach neither instances nor volumes: Auto Scaling makes them, not Terraform.
+            tag_specifications=[
+                LaunchTemplateTagSpecifications(resource_type=kind, tags={**tags, "Name": name})
+                for kind in ("instance", "network-interface", "volume")
+            ],
+        )
+
+
+def _user_data(max_pods: int, *, bottlerocket: bool) -> str:
+    """Tell the kubelet how many pods fit with prefix delegation: EKS computes the number without it."""
+    if bottlerocket:
+        text = f"[settings.kubernetes]\nmax-pods = {max_pods}\n"
+    else:
+        # EKS appends its own NodeConfig, which sets maxPods in the configuration file; a flag outranks the file.
+        text = f"""MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary="//"
+
+--//
+Content-Type: application/node.eks.aws
+
+apiVersion: node.eks.aws/v1alpha1
+kind: NodeConfig
+spec:
+  kubelet:
+    flags:
+      - --max-pods={max_pods}
+
+--//--
+"""
+    return base64.b64encode(text.encode()).decode()

@@ -1,0 +1,255 @@
+"""Vpc: the network of a region, with one public, one private and, if asked, one database subnet per zone."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+from typing import Annotated, Literal
+
+from cdktf_cdktf_provider_aws.default_security_group import DefaultSecurityGroup
+from cdktf_cdktf_provider_aws.eip import Eip
+from cdktf_cdktf_provider_aws.internet_gateway import InternetGateway
+from cdktf_cdktf_provider_aws.nat_gateway import NatGateway
+from cdktf_cdktf_provider_aws.route import Route
+from cdktf_cdktf_provider_aws.route_table import RouteTable
+from cdktf_cdktf_provider_aws.route_table_association import RouteTableAssociation
+from cdktf_cdktf_provider_aws.security_group import SecurityGroup
+from cdktf_cdktf_provider_aws.subnet import Subnet
+from cdktf_cdktf_provider_aws.vpc import Vpc as AwsVpc
+from cdktf_cdktf_provider_aws.vpc_endpoint import VpcEndpoint
+from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
+from constructs import Construct
+
+from eks_gitops.config import Cidr, Config, LogRetentionDays, Problem, matching
+from eks_gitops.flow_log import VpcFlowLog
+from eks_gitops.key import Key
+from eks_gitops.location import Location
+
+_SMALLEST_PRIVATE_PREFIX = 24
+_SMALLEST_AWS_PREFIX = 28
+_LARGEST_AWS_PREFIX = 16
+_FEWEST_ZONES = 2
+
+InterfaceEndpoint = Literal[
+    "autoscaling", "ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "elasticloadbalancing", "kms", "logs",
+    "secretsmanager", "sqs", "ssm", "sts",
+]  # fmt: skip
+
+
+class Zone(Config):
+    """The subnets of one availability zone."""
+
+    name: str
+    public: Cidr
+    private: Cidr
+    database: Cidr | None = None
+
+    @property
+    def subnets(self) -> dict[str, IPv4Network]:
+        """The subnets that this zone has, by kind."""
+        kinds = {"public": self.public, "private": self.private, "database": self.database}
+        return {kind: cidr for kind, cidr in kinds.items() if cidr is not None}
+
+    def problems(self) -> Iterator[Problem]:
+        """Sizes of subnets, by what AWS allows and what nodes and pods need."""
+        for kind, cidr in self.subnets.items():
+            smallest = _SMALLEST_PRIVATE_PREFIX if kind == "private" else _SMALLEST_AWS_PREFIX
+            if not _LARGEST_AWS_PREFIX <= cidr.prefixlen <= smallest:
+                yield Problem(kind, cidr, f"a {kind} subnet is between /{_LARGEST_AWS_PREFIX} and /{smallest}")
+
+
+class VpcConfig(Config):
+    """The address plan of a region.
+
+    `nat_gateways` is a choice between money and availability: without one nothing in a private subnet reaches the
+    internet, a single one ties every zone to the zone that it lies in.
+    """
+
+    name: Annotated[
+        str, matching(r"[a-z][a-z0-9-]{0,62}", "use 1 to 63 lower-case letters, digits and hyphens, a letter first")
+    ]
+    cidr: Cidr
+    zones: tuple[Zone, ...]
+    nat_gateways: Literal["none", "one", "one-per-zone"]
+    interface_endpoints: tuple[InterfaceEndpoint, ...] = ()
+    flow_log_retention_days: LogRetentionDays = 90
+
+    def problems(self) -> Iterator[Problem]:
+        """The size of the VPC, its zones, and subnets that overlap or lie outside."""
+        if not _LARGEST_AWS_PREFIX <= self.cidr.prefixlen <= _SMALLEST_AWS_PREFIX:
+            sizes = f"/{_LARGEST_AWS_PREFIX} and /{_SMALLEST_AWS_PREFIX}"
+            yield Problem("cidr", self.cidr, f"a VPC is between {sizes}")
+        if len(self.zones) < _FEWEST_ZONES:
+            yield Problem("zones", len(self.zones), f"EKS and RDS need at least {_FEWEST_ZONES} availability zones")
+        yield from self._zones_named_twice()
+        yield from self._subnets_that_do_not_fit()
+
+    def _zones_named_twice(self) -> Iterator[Problem]:
+        names = [zone.name for zone in self.zones]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                yield Problem(f"zones[{index}].name", name, "named twice; name each availability zone once")
+        for index, zone in enumerate(self.zones):
+            if (zone.database is None) != (self.zones[0].database is None):
+                message = "give every zone a database subnet, or none"
+                yield Problem(f"zones[{index}].database", zone.database, message)
+
+    def _subnets_that_do_not_fit(self) -> Iterator[Problem]:
+        subnets = [
+            (f"zones[{index}].{kind}", cidr)
+            for index, zone in enumerate(self.zones)
+            for kind, cidr in zone.subnets.items()
+        ]
+        for number, (field, cidr) in enumerate(subnets):
+            if not cidr.subnet_of(self.cidr):
+                yield Problem(field, cidr, f"lies outside the VPC; choose a part of {self.cidr}")
+            for other, other_cidr in subnets[:number]:
+                if cidr.overlaps(other_cidr):
+                    yield Problem(field, cidr, f"overlaps {other} ({other_cidr}); move one of them")
+
+
+class Vpc(Construct):
+    """A VPC whose subnets are keyed by zone: changing the list of zones at its end leaves the others alone.
+
+    Several clusters share the subnets, so they carry no cluster's tag: the load balancer controller finds them by role,
+    Karpenter by `karpenter.sh/discovery` with the VPC's name.
+    """
+
+    def __init__(self, scope: Construct, id_: str, config: VpcConfig, *, location: Location, key: Key, permissions_boundary: str) -> None:
+        super().__init__(scope, id_)
+        self._config = config
+        self._region = location.region
+        self._vpc = AwsVpc(
+            self,
+            "vpc",
+            cidr_block=str(config.cidr),
+            enable_dns_hostnames=True,
+            enable_dns_support=True,
+            tags={"Name": config.name},
+        )
+        # Closed: no rules, so that nothing which forgets to name a security group can be reached.
+        DefaultSecurityGroup(
+            self, "default-security-group", vpc_id=self._vpc.id, tags={"Name": f"{config.name}-closed"}
+        )
+        self.id: str = self._vpc.id
+        self.arn: str = self._vpc.arn
+        self.public_subnet_ids: dict[str, str] = {}
+        self.private_subnet_ids: dict[str, str] = {}
+        self.database_subnet_ids: dict[str, str] = {}
+        self.route_tables: list[str] = []
+        self._build_zones()
+        self._build_endpoints()
+        VpcFlowLog(
+            self,
+            "flow-log",
+            location=location,
+            vpc_id=self.id,
+            name=config.name,
+            retention_days=config.flow_log_retention_days,
+            key=key,
+            permissions_boundary=permissions_boundary,
+        )
+
+    def _build_zones(self) -> None:
+        internet = InternetGateway(self, "internet-gateway", vpc_id=self.id, tags={"Name": self._config.name})
+        public = self._route_table("public")
+        Route(
+            self,
+            "public-internet",
+            route_table_id=public.id,
+            destination_cidr_block="0.0.0.0/0",
+            gateway_id=internet.id,
+        )
+        database = self._route_table("database") if self._config.zones[0].database else None
+        nat: NatGateway | None = None
+        for zone in self._config.zones:
+            self.public_subnet_ids[zone.name] = self._subnet("public", zone, public)
+            if self._config.nat_gateways == "one-per-zone" or (self._config.nat_gateways == "one" and nat is None):
+                nat = self._nat_gateway(zone.name, internet)
+            private = self._route_table(f"private-{zone.name}")
+            if nat is not None:
+                Route(
+                    self,
+                    f"private-internet-{zone.name}",
+                    route_table_id=private.id,
+                    destination_cidr_block="0.0.0.0/0",
+                    nat_gateway_id=nat.id,
+                )
+            self.private_subnet_ids[zone.name] = self._subnet("private", zone, private)
+            if database is not None:
+                self.database_subnet_ids[zone.name] = self._subnet("database", zone, database)
+
+    def _route_table(self, name: str) -> RouteTable:
+        table = RouteTable(self, f"{name}-routes", vpc_id=self.id, tags={"Name": f"{self._config.name}-{name}"})
+        self.route_tables.append(table.id)
+        return table
+
+    def _subnet(self, kind: str, zone: Zone, routes: RouteTable) -> str:
+        discovery = {
+            "public": {"kubernetes.io/role/elb": "1"},
+            "private": {"kubernetes.io/role/internal-elb": "1", "karpenter.sh/discovery": self._config.name},
+            "database": {},
+        }
+        subnet = Subnet(
+            self,
+            f"{kind}-{zone.name}",
+            vpc_id=self.id,
+            availability_zone=zone.name,
+            cidr_block=str(zone.subnets[kind]),
+            tags={"Name": f"{self._config.name}-{kind}-{zone.name}", **discovery[kind]},
+        )
+        RouteTableAssociation(self, f"{kind}-routes-{zone.name}", subnet_id=subnet.id, route_table_id=routes.id)
+        return subnet.id
+
+    def _nat_gateway(self, zone: str, internet: InternetGateway) -> NatGateway:
+        name = f"{self._config.name}-{zone}"
+        address = Eip(self, f"nat-address-{zone}", domain="vpc", tags={"Name": name}, depends_on=[internet])
+        return NatGateway(
+            self,
+            f"nat-gateway-{zone}",
+            subnet_id=self.public_subnet_ids[zone],
+            allocation_id=address.id,
+            tags={"Name": name},
+            depends_on=[internet],
+        )
+
+    def _build_endpoints(self) -> None:
+        VpcEndpoint(
+            self,
+            "s3",
+            vpc_id=self.id,
+            service_name=f"com.amazonaws.{self._region}.s3",
+            vpc_endpoint_type="Gateway",
+            route_table_ids=self.route_tables,
+            tags={"Name": f"{self._config.name}-s3"},
+        )
+        if not self._config.interface_endpoints:
+            return
+        group = SecurityGroup(
+            self,
+            "endpoints",
+            name=f"{self._config.name}-endpoints",
+            description="HTTPS from inside the VPC to its interface endpoints",
+            vpc_id=self.id,
+            tags={"Name": f"{self._config.name}-endpoints"},
+        )
+        VpcSecurityGroupIngressRule(
+            self,
+            "endpoints-https",
+            security_group_id=group.id,
+            description="HTTPS from inside the VPC",
+            ip_protocol="tcp",
+            from_port=443,
+            to_port=443,
+            cidr_ipv4=str(self._config.cidr),
+        )
+        for service in self._config.interface_endpoints:
+            VpcEndpoint(
+                self,
+                f"endpoint-{service.replace('.', '-')}",
+                vpc_id=self.id,
+                service_name=f"com.amazonaws.{self._region}.{service}",
+                vpc_endpoint_type="Interface",
+                private_dns_enabled=True,
+                subnet_ids=list(self.private_subnet_ids.values()),
+                security_group_ids=[group.id],
+                tags={"Name": f"{self._config.name}-{service}"},
+            )

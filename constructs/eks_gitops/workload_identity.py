@@ -1,0 +1,98 @@
+"""WorkloadRole: the IAM role of one Kubernetes service account, by EKS Pod Identity or by the cluster's OIDC issuer."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from cdktf_cdktf_provider_aws.eks_pod_identity_association import EksPodIdentityAssociation
+from constructs import Construct
+
+from eks_gitops.cluster import Cluster
+from eks_gitops.config import Config
+from eks_gitops.iam import Role, Statement
+from eks_gitops.location import Location
+
+WorkloadIdentity = Literal["pod-identity", "irsa"]
+"""`pod-identity` is AWS's recommendation; `irsa` is needed on Fargate and for roles assumed across accounts."""
+
+
+class ServiceAccount(Config):
+    """A Kubernetes service account."""
+
+    namespace: str
+    name: str
+
+
+class WorkloadRole(Construct):
+    """A role that exactly one service account of one cluster may assume.
+
+    With `associate=False` the association is left to the EKS add-on that owns the service account.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        identity: WorkloadIdentity,
+        service_account: ServiceAccount,
+        *,
+        location: Location,
+        name: str,
+        cluster: Cluster,
+        permissions_boundary: str,
+        policies: Mapping[str, str] | None = None,
+        managed_policies: Sequence[str] = (),
+        associate: bool = True,
+    ) -> None:
+        super().__init__(scope, id_)
+        self.identity = identity
+        self.service_account = service_account
+        trust = _pod_identity_trust(service_account, cluster) if identity == "pod-identity" else _irsa_trust(service_account, cluster)
+        role = Role(
+            self,
+            "role",
+            location=location,
+            name=name,
+            description=f"{service_account.namespace}/{service_account.name} of the cluster of {location.environment}",
+            trust=[trust],
+            permissions_boundary=permissions_boundary,
+            policies=policies,
+            managed_policies=managed_policies,
+        )
+        self.arn: str = role.arn
+        self.name: str = role.name
+        self.permissions = role.permissions
+        if identity == "pod-identity" and associate:
+            EksPodIdentityAssociation(
+                self,
+                "association",
+                cluster_name=cluster.name,
+                namespace=service_account.namespace,
+                service_account=service_account.name,
+                role_arn=role.arn,
+            )
+
+
+def _pod_identity_trust(service_account: ServiceAccount, cluster: Cluster) -> Statement:
+    # Pod Identity names the pod by session tags. Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html
+    return Statement(
+        actions=["sts:AssumeRole", "sts:TagSession"],
+        principals={"Service": ["pods.eks.amazonaws.com"]},
+        conditions={
+            "StringEquals": {
+                "aws:RequestTag/eks-cluster-arn": cluster.arn,
+                "aws:RequestTag/kubernetes-namespace": service_account.namespace,
+                "aws:RequestTag/kubernetes-service-account": service_account.name,
+            }
+        },
+    )
+
+
+def _irsa_trust(service_account: ServiceAccount, cluster: Cluster) -> Statement:
+    subject = f"system:serviceaccount:{service_account.namespace}:{service_account.name}"
+    return Statement(
+        actions=["sts:AssumeRoleWithWebIdentity"],
+        principals={"Federated": [cluster.oidc_provider_arn]},
+        conditions={
+            "StringEquals": {f"{cluster.oidc_issuer}:aud": "sts.amazonaws.com", f"{cluster.oidc_issuer}:sub": subject}
+        },
+    )

@@ -1,0 +1,43 @@
+"""Every stack of every region and environment, on one page. `cdktf synth` runs it."""
+
+import sys
+from datetime import UTC, datetime
+
+import stacks  # noqa: F401  (before cdktf: the provider packages then load lazily)
+
+# isort: split
+from cdktf import App
+from stacks import rules
+from stacks.backend import BackendStack
+from stacks.environment import EnvironmentStack
+from stacks.settings import Owner, Region, SettingsError, load
+from stacks.shared import SharedStack
+
+REGIONS = ("stacks.ap_northeast_2",)
+"""The folders of settings: a new region is one folder and one line here."""
+
+
+def build(app: App, owner: Owner, regions: list[Region]) -> None:
+    """Add every stack to `app`; CDKTF orders them by the references between them."""
+    for region in regions:
+        BackendStack(app, region, owner=owner)
+        shared = SharedStack(app, region, owner=owner)
+        for environment in region.environments:
+            EnvironmentStack(app, region, environment, owner=owner, shared=shared)
+
+
+def main() -> None:
+    """Load the settings, say all that is wrong with them, or synthesize."""
+    try:
+        owner, regions = load(REGIONS)
+    except SettingsError as error:
+        sys.exit(str(error))
+    for warning in (*rules.placeholders(owner, regions), *rules.warnings(regions, datetime.now(tz=UTC).date())):
+        print(f"warning: {warning}", file=sys.stderr)
+    app = App()
+    build(app, owner, regions)
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

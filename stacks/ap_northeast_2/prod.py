@@ -1,0 +1,58 @@
+"""The environment prod of ap-northeast-2."""
+
+from eks_gitops.cluster import ClusterConfig
+from eks_gitops.database import DatabaseConfig
+from eks_gitops.file_system import FileSystemConfig
+from eks_gitops.node_group import NodeGroupConfig
+
+from stacks.owner import OWNER
+from stacks.settings import EnvironmentSettings
+
+PROD = EnvironmentSettings(
+    account_id=OWNER.account_id,
+    production=True,
+    cluster=ClusterConfig(
+        name="gitops-cluster-prod",
+        version="1.36",
+        administrators=(OWNER.administrator_role_arn,),
+        public_access_cidrs=(),
+        log_retention_days=365,
+    ),
+    node_groups=(
+        NodeGroupConfig(
+            name="main",
+            instance_types=("m7i.large",),
+            ami_type="AL2023_x86_64_STANDARD",
+            capacity_type="ON_DEMAND",
+            min_size=3,
+            desired_size=3,
+            max_size=10,
+            disk_size_gib=100,
+        ),
+    ),
+    file_system=FileSystemConfig(),
+    databases=(
+        DatabaseConfig(
+            name="bubblepool",
+            engine_version="17",
+            instance_class="db.m7g.large",
+            allocated_storage_gib=100,
+            max_allocated_storage_gib=500,
+            multi_az=True,
+            deletion_protection=True,
+            backup_retention_days=35,
+            log_retention_days=90,
+        ),
+        DatabaseConfig(
+            name="guestbook",
+            engine_version="17",
+            instance_class="db.t4g.medium",
+            allocated_storage_gib=50,
+            max_allocated_storage_gib=200,
+            multi_az=True,
+            deletion_protection=True,
+            backup_retention_days=35,
+            log_retention_days=90,
+        ),
+    ),
+)

@@ -1,0 +1,45 @@
+"""The environment staging of ap-northeast-2: shaped like prod, at dev's size."""
+
+from eks_gitops.cluster import ClusterConfig
+from eks_gitops.database import DatabaseConfig
+from eks_gitops.file_system import FileSystemConfig
+from eks_gitops.node_group import NodeGroupConfig
+
+from stacks.owner import OWNER
+from stacks.settings import EnvironmentSettings
+
+STAGING = EnvironmentSettings(
+    account_id=OWNER.account_id,
+    production=False,
+    cluster=ClusterConfig(
+        name="gitops-cluster-staging",
+        version="1.36",
+        administrators=(OWNER.administrator_role_arn,),
+        public_access_cidrs=(),
+        log_retention_days=30,
+    ),
+    node_groups=(
+        NodeGroupConfig(
+            name="main",
+            instance_types=("t3.large",),
+            ami_type="AL2023_x86_64_STANDARD",
+            capacity_type="ON_DEMAND",
+            min_size=2,
+            desired_size=3,
+            max_size=10,
+        ),
+    ),
+    file_system=FileSystemConfig(),
+    databases=(
+        DatabaseConfig(
+            name="bubblepool",
+            engine_version="17",
+            instance_class="db.t4g.medium",
+            allocated_storage_gib=20,
+            max_allocated_storage_gib=100,
+            multi_az=False,
+            deletion_protection=True,
+            backup_retention_days=7,
+        ),
+    ),
+)

@@ -1,0 +1,20 @@
+"""BackendStack: the bucket that keeps the state of a region's stacks, its own included."""
+
+from cdktf import TerraformOutput
+from constructs import Construct
+from eks_gitops.backend import StateBackend
+
+from stacks.base import RegionStack
+from stacks.settings import Owner, Region
+
+
+class BackendStack(RegionStack):
+    """The state bucket of a region. `make bootstrap` makes it, once, before any other stack."""
+
+    def __init__(self, scope: Construct, region: Region, *, owner: Owner) -> None:
+        state = region.shared.state
+        super().__init__(scope, region.location("backend"), owner=owner, state=state)
+        backend = StateBackend(self, "state", state, location=self.location)
+        TerraformOutput(
+            self, "state_bucket", value=backend.bucket_name, description="The bucket that keeps Terraform's state"
+        )

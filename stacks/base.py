@@ -1,0 +1,52 @@
+"""RegionStack: what every stack has in common: its name, S3 state, AWS provider, default tags and pinned versions."""
+
+from cdktf import S3Backend, TerraformStack
+from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderDefaultTags
+from constructs import Construct
+from eks_gitops.backend import StateBackendConfig
+from eks_gitops.location import Location
+from eks_gitops.versions import TERRAFORM_CONSTRAINT
+
+from stacks.names import stack_name, state_key
+from stacks.settings import Owner
+
+
+class RegionStack(TerraformStack):
+    """A stack of one environment (or `shared`, or `backend`) of one region."""
+
+    def __init__(
+        self, scope: Construct, location: Location, *, owner: Owner, state: StateBackendConfig, part: str = ""
+    ) -> None:
+        super().__init__(scope, stack_name(location.region, location.environment, part))
+        self.location = location
+        self.tags = {
+            "Project": owner.project,
+            "Environment": location.environment,
+            "Region": location.region,
+            "ManagedBy": "cdktf",
+            "Owner": owner.team,
+            "CostCenter": owner.cost_center,
+        }
+        self.add_override("terraform.required_version", TERRAFORM_CONSTRAINT)
+        self._keep_state(state, part)
+        AwsProvider(
+            self,
+            "aws",
+            region=location.region,
+            allowed_account_ids=[location.account_id],
+            default_tags=[AwsProviderDefaultTags(tags=self.tags)],
+        )
+
+    def _keep_state(self, state: StateBackendConfig, part: str) -> None:
+        # Without `encrypt`: it would ask for SSE-S3 in place of the bucket's default, which is SSE-KMS with our key.
+        backend = S3Backend(
+            self,
+            bucket=state.bucket,
+            key=state_key(self.location.region, self.location.environment, part),
+            region=self.location.region,
+            allowed_account_ids=[self.location.account_id],
+            dynamodb_table=state.lock_table,
+        )
+        if state.lock != "dynamodb":
+            # CDKTF 0.21 does not know the argument; reading another stack's state needs no lock.
+            backend.add_override("use_lockfile", True)

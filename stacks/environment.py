@@ -1,0 +1,172 @@
+"""EnvironmentStack: one environment's cluster, and the storage, databases and roles that belong to it."""
+
+from collections.abc import Sequence
+
+from cdktf import ITerraformDependable, TerraformOutput
+from constructs import Construct
+from eks_gitops.addons import NodeAddons, WorkloadAddons
+from eks_gitops.cluster import Cluster, cluster_log_group_name
+from eks_gitops.controllers import ControllerRoles
+from eks_gitops.database import Database, database_log_group_prefix
+from eks_gitops.file_system import FileSystem
+from eks_gitops.karpenter import Karpenter
+from eks_gitops.key import Key
+from eks_gitops.node_group import NodeGroup, NodeRole
+
+from stacks.base import RegionStack
+from stacks.settings import Environment, Owner, Region
+from stacks.shared import SharedStack
+
+_KEY_USERS = ("ec2", "elasticfilesystem", "rds", "secretsmanager")
+
+
+class EnvironmentStack(RegionStack):
+    """Everything of one environment that lives in AWS and not in the cluster."""
+
+    def __init__(
+        self, scope: Construct, region: Region, environment: Environment, *, owner: Owner, shared: SharedStack
+    ) -> None:
+        location = region.location(environment.name)
+        super().__init__(scope, location, owner=owner, state=region.shared.state)
+        self._shared = shared
+        self._settings = environment.settings
+        self._boundary = shared.boundary_arn(environment.name)
+        self.key = Key(
+            self,
+            "key",
+            location=location,
+            description=f"Secrets, volumes, files, databases and logs of {location.region} {location.environment}",
+            services=_KEY_USERS,
+            log_groups=[
+                cluster_log_group_name(self._settings.cluster.name),
+                *[f"{database_log_group_prefix(location.name(database.name))}*" for database in self._settings.databases],
+            ],
+        )
+        self.cluster = Cluster(
+            self,
+            "cluster",
+            self._settings.cluster,
+            location=location,
+            subnet_ids=list(shared.vpc.private_subnet_ids.values()),
+            key=self.key,
+            permissions_boundary=self._boundary,
+            access={
+                "cluster-administrator": (shared.cluster_administrator.arn, "AmazonEKSClusterAdminPolicy"),
+                "apply": (shared.apply_roles[environment.name].arn, "AmazonEKSClusterAdminPolicy"),
+                "plan": (shared.plan_role.arn, "AmazonEKSAdminViewPolicy"),
+            },
+        )
+        self._build_nodes()
+        self._build_storage()
+        self._build_identities()
+        self._describe()
+
+    def _build_nodes(self) -> None:
+        """Add-ons that nodes need, nodes, add-ons that need nodes: in this order, or neither becomes ready."""
+        addons = self._settings.addons
+        first = NodeAddons(
+            self,
+            "node-addons",
+            addons,
+            location=self.location,
+            cluster=self.cluster,
+            permissions_boundary=self._boundary,
+        )
+        role = NodeRole(self, "node-role", location=self.location, permissions_boundary=self._boundary)
+        groups = [
+            NodeGroup(
+                self,
+                f"node-group-{config.name}",
+                config,
+                location=self.location,
+                cluster=self.cluster,
+                cluster_version=self._settings.cluster.version,
+                role=role,
+                subnet_ids=list(self._shared.vpc.private_subnet_ids.values()),
+                key=self.key,
+                tags=self.tags,
+                depends_on=first.resources,
+            )
+            for config in self._settings.node_groups
+        ]
+        nodes: Sequence[ITerraformDependable] = [group.resource for group in groups]
+        WorkloadAddons(
+            self,
+            "workload-addons",
+            addons,
+            location=self.location,
+            cluster=self.cluster,
+            key=self.key,
+            permissions_boundary=self._boundary,
+            depends_on=nodes,
+        )
+
+    def _build_storage(self) -> None:
+        vpc = self._shared.vpc
+        self.file_system = None
+        if self._settings.file_system is not None:
+            self.file_system = FileSystem(
+                self,
+                "file-system",
+                self._settings.file_system,
+                location=self.location,
+                vpc_id=vpc.id,
+                subnet_ids=vpc.private_subnet_ids,
+                client_security_group_id=self.cluster.security_group_id,
+                key=self.key,
+            )
+        self.databases = {
+            config.name: Database(
+                self,
+                f"database-{config.name}",
+                config,
+                location=self.location,
+                vpc_id=vpc.id,
+                subnet_ids=list((vpc.database_subnet_ids or vpc.private_subnet_ids).values()),
+                client_security_group_id=self.cluster.security_group_id,
+                key=self.key,
+            )
+            for config in self._settings.databases
+        }
+
+    def _build_identities(self) -> None:
+        self.controllers = ControllerRoles(
+            self,
+            "controllers",
+            self._settings.controllers,
+            location=self.location,
+            cluster=self.cluster,
+            zone_arn=self._shared.dns.zone_arn,
+            repository_arns=list(self._shared.repositories.arns.values()),
+            key=self.key,
+            permissions_boundary=self._boundary,
+        )
+        self.karpenter = None
+        if self._settings.karpenter is not None:
+            self.karpenter = Karpenter(
+                self,
+                "karpenter",
+                self._settings.karpenter,
+                location=self.location,
+                cluster=self.cluster,
+                cluster_name=self._settings.cluster.name,
+                permissions_boundary=self._boundary,
+            )
+
+    def _describe(self) -> None:
+        for name, value, description in (
+            ("cluster_name", self.cluster.name, "Argument of aws eks update-kubeconfig --name"),
+            ("cluster_endpoint", self.cluster.endpoint, "The cluster's API; it answers inside the VPC"),
+            (
+                "database_addresses",
+                {name: database.address for name, database in self.databases.items()},
+                "The host of each database",
+            ),
+            (
+                "database_secret_arns",
+                {name: database.secret_arn for name, database in self.databases.items()},
+                "Where AWS Secrets Manager keeps the master password of each database",
+            ),
+            ("controller_role_arns", self.controllers.arns, "The role of each controller in the cluster"),
+        ):
+            TerraformOutput(self, name, value=value, description=description)

@@ -1,0 +1,228 @@
+"""The settings: their types, and loading all files with all errors at once. Rules among them stand in `rules`."""
+
+import importlib
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, NamedTuple, TypeVar
+
+from eks_gitops.addons import AddonsConfig
+from eks_gitops.backend import StateBackendConfig
+from eks_gitops.cluster import ClusterConfig
+from eks_gitops.config import (
+    AccountId,
+    Config,
+    DomainName,
+    Problem,
+    RoleArn,
+    all_problems,
+    deferred_errors,
+    matching,
+    shape_errors,
+)
+from eks_gitops.controllers import ControllersConfig
+from eks_gitops.database import DatabaseConfig
+from eks_gitops.dns import DnsConfig
+from eks_gitops.ecr import EcrRepositoryConfig
+from eks_gitops.file_system import FileSystemConfig
+from eks_gitops.github import GithubRepository
+from eks_gitops.karpenter import KarpenterConfig
+from eks_gitops.location import Location
+from eks_gitops.node_group import NodeGroupConfig
+from eks_gitops.vpc import VpcConfig
+
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+
+class Owner(Config):
+    """What a new owner changes first. Nothing in it differs between environments or regions."""
+
+    organisation: Annotated[
+        str, matching(r"[a-z][a-z0-9-]{1,20}", "use 2 to 21 lower-case letters, digits and hyphens, a letter first")
+    ]
+    account_id: AccountId
+    domain: DomainName
+    repository: GithubRepository
+    administrator_role_arn: RoleArn
+    cost_center: str
+    project: str = "gitops-platform"
+    team: str = "platform"
+
+
+class SharedSettings(Config):
+    """What the environments of a region share.
+
+    `owns_github_provider` is true in exactly one region of an account: the identity provider for GitHub is global.
+    `cluster_administrators` may assume the role that administers every cluster of the region.
+    """
+
+    account_id: AccountId
+    state: StateBackendConfig
+    vpc: VpcConfig
+    dns: DnsConfig
+    image_repositories: tuple[EcrRepositoryConfig, ...]
+    image_replica_regions: tuple[str, ...] = ()
+    repository: GithubRepository
+    owns_github_provider: bool
+    cluster_administrators: tuple[RoleArn, ...]
+
+    def problems(self) -> Iterator[Problem]:
+        """Nobody who administers, image repositories named twice."""
+        if not self.cluster_administrators:
+            yield Problem("cluster_administrators", "()", "nobody could assume the role; name at least one IAM role")
+        yield from named_twice("image_repositories", [repository.name for repository in self.image_repositories])
+
+
+class EnvironmentSettings(Config):
+    """One environment: a cluster and what belongs to it. `production` holds it to the minimum that production needs."""
+
+    account_id: AccountId
+    production: bool
+    cluster: ClusterConfig
+    node_groups: tuple[NodeGroupConfig, ...]
+    addons: AddonsConfig = AddonsConfig()
+    controllers: ControllersConfig = ControllersConfig()
+    karpenter: KarpenterConfig | None = None
+    file_system: FileSystemConfig | None = None
+    databases: tuple[DatabaseConfig, ...] = ()
+
+    def problems(self) -> Iterator[Problem]:
+        """No node group, or names used twice."""
+        if not self.node_groups:
+            yield Problem("node_groups", "()", "no node would run Argo CD; add a node group")
+        yield from named_twice("node_groups", [group.name for group in self.node_groups])
+        yield from named_twice("databases", [database.name for database in self.databases])
+
+
+def named_twice(field: str, names: Sequence[str]) -> Iterator[Problem]:
+    """A problem for every name that stood before it in the same tuple."""
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield Problem(f"{field}[{index}].name", name, "named twice; choose another name")
+
+
+class Environment(NamedTuple):
+    """An environment's name, which is its module's, with its settings."""
+
+    name: str
+    file: str
+    settings: EnvironmentSettings
+
+
+class Region(NamedTuple):
+    """A region's folder: the settings that passed on their own, so that rules among them can be told as well.
+
+    `environments` stand in the order of promotion.
+    """
+
+    name: str
+    file: str
+    shared_file: str
+    shared: SharedSettings | None
+    environments: tuple[Environment, ...]
+
+    def location(self, environment: str) -> Location:
+        """Where the resources of an environment of this region live."""
+        assert self.shared is not None  # noqa: S101 (a region with errors is never built)
+        return Location(account_id=self.shared.account_id, region=self.name, environment=environment)
+
+
+class Finding(NamedTuple):
+    """A problem and the file that it stands in."""
+
+    file: str
+    problem: Problem
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.problem}"
+
+
+class SettingsError(Exception):
+    """The settings are wrong; `findings` says where, one by one."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        super().__init__("\n".join(map(str, findings)))
+        self.findings = tuple(findings)
+
+
+class _Loader:
+    """Loads modules one by one and keeps what is wrong with each, instead of stopping at the first."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+
+    def region(self, package: str) -> Region | None:
+        """The region whose folder is `package`; None where its `__init__` cannot be read."""
+        try:
+            module = importlib.import_module(package)
+            name, environments = module.REGION, module.ENVIRONMENTS
+        except Exception as error:  # noqa: BLE001 (whatever a settings file raises is told, with its line)
+            self._refuse(package, error)
+            return None
+        loaded = [(name_, self.settings(f"{package}.{name_}", name_.upper(), EnvironmentSettings)) for name_ in environments]
+        return Region(
+            name=name,
+            file=_file(package),
+            shared_file=_file(f"{package}.shared"),
+            shared=self.settings(f"{package}.shared", "SHARED", SharedSettings),
+            environments=tuple(
+                Environment(name_, _file(f"{package}.{name_}"), settings) for name_, settings in loaded if settings
+            ),
+        )
+
+    def settings(self, module: str, name: str, kind: type[AnyConfig]) -> AnyConfig | None:
+        """The literal `name` of a module; None, and its findings kept, where anything is wrong with it."""
+        file = _file(module)
+        try:
+            with deferred_errors():
+                literal = getattr(importlib.import_module(module), name)
+        except Exception as error:  # noqa: BLE001
+            self._refuse(module, error)
+            return None
+        if not isinstance(literal, kind):
+            problem = Problem(name, type(literal).__name__, f"not the settings; assign {kind.__name__}(...)")
+            self.findings.append(Finding(file, problem))
+            return None
+        shape = shape_errors(literal)
+        broken = [*shape, *all_problems(literal)]
+        self.findings += [Finding(file, problem) for problem in broken]
+        return None if shape else kind.model_validate(literal) if not broken else literal
+
+    def _refuse(self, module: str, error: Exception) -> None:
+        file = _file(module)
+        if isinstance(error, SyntaxError) and error.filename is not None:
+            file, line = _relative(error.filename), error.lineno
+        else:
+            frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _relative(frame.filename) == file]
+            line = frames[-1].lineno if frames else None
+        where = f"line {line}" if line else "module"
+        self.findings.append(Finding(file, Problem(where, type(error).__name__, f"{error}; correct the Python there")))
+
+
+def _relative(path: str | Path) -> str:
+    root = Path(__file__).parent.parent
+    path = Path(path)
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def _file(module: str) -> str:
+    """The file of a module, whether it can be imported or not, as the owner sees it."""
+    return _relative(sys.modules[module].__file__ or module) if module in sys.modules else module.replace(".", "/") + ".py"
+
+
+def load(packages: Sequence[str]) -> tuple[Owner, list[Region]]:
+    """Load the owner and the folders of all regions.
+
+    Raises:
+        SettingsError: with every error of every file, and of the rules among them.
+    """
+    from stacks import rules  # noqa: PLC0415 (the rules speak of the types above)
+
+    loader = _Loader()
+    owner = loader.settings("stacks.owner", "OWNER", Owner)
+    regions = [region for package in packages if (region := loader.region(package)) is not None]
+    findings = [*loader.findings, *rules.broken(regions)]
+    if findings or owner is None:
+        raise SettingsError(findings)
+    return owner, regions

@@ -1,0 +1,129 @@
+"""SharedStack: what the environments of a region share."""
+
+from collections.abc import Mapping, Sequence
+
+from cdktf import TerraformOutput
+from constructs import Construct
+from eks_gitops import delivery_policies
+from eks_gitops.delivery import ApplyRole, ClusterAdministratorRole, ImagePushRole, PermissionsBoundary, PlanRole
+from eks_gitops.delivery_policies import StateLocation
+from eks_gitops.dns import Dns
+from eks_gitops.ecr import EcrRepositories
+from eks_gitops.flow_log import flow_log_group_name
+from eks_gitops.github import GithubOidcProvider
+from eks_gitops.iam import Statement
+from eks_gitops.key import Key
+from eks_gitops.vpc import Vpc
+
+from stacks.base import RegionStack
+from stacks.settings import Owner, Region
+
+
+class SharedStack(RegionStack):
+    """Network, images, domain and the roles of delivery of one region."""
+
+    def __init__(self, scope: Construct, region: Region, *, owner: Owner) -> None:
+        settings = region.shared
+        super().__init__(scope, region.location("shared"), owner=owner, state=settings.state)
+        self._region = region
+        self._state = StateLocation(settings.state.bucket, settings.state.lock_table)
+        self._boundaries = {
+            name: PermissionsBoundary(self, f"boundary-{name}", location=region.location(name))
+            for name in ("shared", *[environment.name for environment in region.environments])
+        }
+        key = Key(
+            self,
+            "key",
+            location=self.location,
+            description=f"Images and logs of {region.name}",
+            services=["ecr"],
+            log_groups=[flow_log_group_name(settings.vpc.name)],
+        )
+        self.vpc = Vpc(
+            self,
+            "vpc",
+            settings.vpc,
+            location=self.location,
+            key=key,
+            permissions_boundary=self._boundaries["shared"].arn,
+        )
+        self.repositories = EcrRepositories(
+            self,
+            "ecr",
+            settings.image_repositories,
+            location=self.location,
+            key=key,
+            replica_regions=settings.image_replica_regions,
+        )
+        self.dns = Dns(self, "dns", settings.dns)
+        self._build_delivery()
+        self.cluster_administrator = ClusterAdministratorRole(
+            self,
+            "cluster-administrator",
+            location=self.location,
+            trusted_roles=settings.cluster_administrators,
+            boundary=self._boundaries["shared"],
+        )
+        self._describe()
+
+    def _build_delivery(self) -> None:
+        settings = self._region.shared
+        if settings.owns_github_provider:
+            GithubOidcProvider(self, "github")
+        self.plan_role = PlanRole(
+            self, "plan", location=self.location, repository=settings.repository, state=self._state
+        )
+        names = [repository.name for repository in settings.image_repositories]
+        shared = delivery_policies.apply_shared(self.location, names, self._state)
+        self.apply_roles = {"shared": self._apply_role("shared", shared)}
+        for environment in self._region.environments:
+            location = self._region.location(environment.name)
+            may = delivery_policies.apply_environment(location, environment.settings.cluster.name, self._state)
+            self.apply_roles[environment.name] = self._apply_role(environment.name, may)
+        self.push_roles = {
+            repository.name: ImagePushRole(
+                self,
+                f"push-{repository.name}",
+                location=self.location,
+                repository=repository.pushed_by,
+                ecr_repository=repository.name,
+                ecr_repository_arn=self.repositories.arns[repository.name],
+                boundary=self._boundaries["shared"],
+            )
+            for repository in settings.image_repositories
+        }
+
+    def _apply_role(self, environment: str, may: Mapping[str, Sequence[Statement]]) -> ApplyRole:
+        return ApplyRole(
+            self,
+            f"apply-{environment}",
+            location=self._region.location(environment),
+            repository=self._region.shared.repository,
+            boundary=self._boundaries[environment],
+            may=may,
+        )
+
+    def boundary_arn(self, environment: str) -> str:
+        """The permissions boundary that every role of an environment carries."""
+        return self._boundaries[environment].arn
+
+    def _describe(self) -> None:
+        for name, value, description in (
+            ("vpc_id", self.vpc.id, "The VPC that all clusters of the region share"),
+            ("name_servers", self.dns.name_servers, "Enter these at the registrar of the domain"),
+            ("certificate_arn", self.dns.certificate_arn, "The certificate of the domain and one level below"),
+            ("image_repositories", self.repositories.urls, "Where each service's images are pushed, by service"),
+            ("plan_role_arn", self.plan_role.arn, "GitHub variable AWS_PLAN_ROLE_ARN of this repository"),
+            (
+                "apply_role_arns",
+                {name: role.arn for name, role in self.apply_roles.items()},
+                "GitHub variable AWS_APPLY_ROLE_ARN of each GitHub environment",
+            ),
+            (
+                "push_role_arns",
+                {name: role.arn for name, role in self.push_roles.items()},
+                "GitHub variable AWS_PUSH_ROLE_ARN of each application repository",
+            ),
+            ("cluster_administrator_role_arn", self.cluster_administrator.arn, "Argument of update-kubeconfig --role-arn"),
+        ):
+            TerraformOutput(self, name, value=value, description=description)
