@@ -8,7 +8,6 @@ completion answers what AWS answers, and none accepts what AWS refuses.
 import argparse
 import asyncio
 import functools
-import http.client
 import importlib
 import json
 import os
@@ -23,9 +22,8 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlencode
 from xml.etree import ElementTree
@@ -33,7 +31,7 @@ from xml.sax.saxutils import escape
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
-from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, HTTPScope, Scope
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
 _HOST = "127.0.0.1"
 _START_SECONDS = 60
@@ -63,11 +61,10 @@ class Call:
         return {name: values[0] for name, values in self._parameters.items()}
 
     @property
-    def action(self) -> str | None:
-        """The IAM action, such as `eks:CreateCluster`, or None where MiniStack knows none."""
+    def action(self) -> str:
+        """The IAM action, such as `eks:CreateCluster`, or nothing where MiniStack knows none."""
         request = (self.service, self.method, self.path, self.headers, self.body, self._parameters)
-        action: str | None = _module("core.iam_actions").extract_iam_action(*request)
-        return action
+        return _module("core.iam_actions").extract_iam_action(*request) or ""
 
     @property
     def _parameters(self) -> dict[str, list[str]]:
@@ -84,11 +81,6 @@ class Answer:
     body: bytes
 
     @property
-    def ok(self) -> bool:
-        """Whether the service did what it was asked for."""
-        return self.status < HTTPStatus.BAD_REQUEST
-
-    @property
     def json(self) -> Any:
         """The body in a JSON protocol."""
         return json.loads(self.body)
@@ -98,17 +90,25 @@ class Answer:
         return re.findall(f"<{element}>([^<]+)</{element}>", self.body.decode())
 
 
+class Refusal(Exception):
+    """A service refuses a call; what was about to follow does not happen."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.body)
+        self.answer = answer
+
+
 Handler = Callable[[Call], Awaitable[Answer]]
 Completion = Callable[[Call, Handler], Awaitable[Answer]]
 
 _COMPLETIONS: dict[str, Completion] = {}
-"""By IAM action: who answers in place of MiniStack's handler, and is given it to ask in turn."""
+"""By IAM action: who answers in place of MiniStack's handler, and is given that to ask in turn."""
 
 _REMEMBERED: dict[str, dict[str, Any]] = {}
 """By ARN or unique id: the members of a resource that MiniStack's answers leave out or get wrong."""
 
 _IDENTIFIERS = {
-    "DbiResourceId", "accessEntryArn", "addonArn", "arn", "flowLogId", "nodegroupArn", "vpcEndpointId",
+    "DbiResourceId", "accessEntryArn", "addonArn", "arn", "associationArn", "flowLogId", "nodegroupArn", "vpcEndpointId",
 }  # fmt: skip
 """The members of answers that hold such an ARN or id."""
 
@@ -130,19 +130,20 @@ def _remember_parameters(call: Call, identifier: str, **parameters: str) -> None
 
 
 def _listed(call: Call, present: list[str], *, added: str, removed: str) -> list[str]:
-    """What a list is after a request; `added` and `removed` match the parameters that change it."""
-    more = {value for name, value in call.form.items() if re.fullmatch(added, name)}
-    less = {value for name, value in call.form.items() if re.fullmatch(removed, name)}
+    """What a list is after a call whose parameters add to it and remove from it; both are patterns of their names."""
+    more, less = (
+        {value for name, value in call.form.items() if re.fullmatch(pattern, name)} for pattern in (added, removed)
+    )
     return sorted({*present} | more - less)
 
 
 def _answer(document: Mapping[str, Any]) -> Answer:
-    return Answer(HTTPStatus.OK, {"Content-Type": "application/json"}, json.dumps(document).encode())
+    return Answer(200, {"Content-Type": "application/json"}, json.dumps(document).encode())
 
 
-def _refusal(code: str, message: str) -> Answer:
-    headers = {"Content-Type": "application/json", "x-amzn-errortype": code}
-    return Answer(HTTPStatus.BAD_REQUEST, headers, json.dumps({"__type": code, "message": message}).encode())
+def _refusal(code: str, message: str) -> Refusal:
+    body = json.dumps({"__type": code, "message": message}).encode()
+    return Refusal(Answer(400, {"Content-Type": "application/json", "x-amzn-errortype": code}, body))
 
 
 async def _ask(service: str, action: str, parameters: Mapping[str, Any]) -> Answer:
@@ -150,7 +151,7 @@ async def _ask(service: str, action: str, parameters: Mapping[str, Any]) -> Answ
     headers, body = {"x-amz-target": f"{service}.{action}"}, json.dumps(parameters)
     if service == "ec2":
         headers, body = {"content-type": _FORM}, urlencode({"Action": action, **parameters})
-    return Answer(*await _ministack().SERVICE_HANDLERS[service]("POST", "/", headers, body.encode(), {}))
+    return await _forward(Call(service, "POST", "/", headers, body.encode(), {}))
 
 
 # --- EKS --------------------------------------------------------------------------------------------------------------
@@ -160,22 +161,20 @@ async def _ask(service: str, action: str, parameters: Mapping[str, Any]) -> Answ
 async def _create_cluster(call: Call, forward: Handler) -> Answer:
     """Give a cluster the VPC of its subnets, a security group, an issuer, and all settings that it is made with.
 
-    MiniStack invents VPC and group and forgets `upgradePolicy` and others; its issuer is an http URL, which IAM refuses.
-    Removable when a cluster's issuer is an https URL and DescribeSecurityGroups knows the cluster's group.
+    MiniStack invents VPC and group and forgets `upgradePolicy` and others; its issuer is an http URL, which IAM
+    refuses. Removable when a cluster's issuer is an https URL and DescribeSecurityGroups knows the cluster's group.
     """
     request = call.json
-    subnets = request["resourcesVpcConfig"]["subnetIds"]
-    described = await _ask("ec2", "DescribeSubnets", {f"SubnetId.{n}": id_ for n, id_ in enumerate(subnets, 1)})
-    if not described.ok:
-        return _refusal("InvalidParameterException", f"a subnet does not exist, one of {', '.join(subnets)}")
+    subnets = enumerate(request["resourcesVpcConfig"]["subnetIds"], 1)
+    (vpc_id, *_) = (await _ask("ec2", "DescribeSubnets", {f"SubnetId.{n}": id_ for n, id_ in subnets})).texts("vpcId")
     answer = await forward(call)
-    if answer.ok:
-        cluster, vpc_id = answer.json["cluster"], described.texts("vpcId")[0]
-        network = {"vpcId": vpc_id, "clusterSecurityGroupId": await _cluster_security_group(cluster["name"], vpc_id)}
-        issuer = f"https://oidc.eks.{cluster['arn'].split(':')[3]}.amazonaws.com/id/{uuid.uuid4().hex.upper()}"
-        _remember(cluster["arn"], upgradePolicy={"supportType": "EXTENDED"})
-        _remember(cluster["arn"], **_left_out(request, cluster), identity={"oidc": {"issuer": issuer}})
-        _remember(cluster["arn"], resourcesVpcConfig=cluster["resourcesVpcConfig"] | network)
+    cluster = answer.json["cluster"]
+    group_id = await _cluster_security_group(cluster["name"], vpc_id)
+    network = cluster["resourcesVpcConfig"] | {"vpcId": vpc_id, "clusterSecurityGroupId": group_id}
+    issuer = f"https://oidc.eks.{cluster['arn'].split(':')[3]}.amazonaws.com/id/{uuid.uuid4().hex.upper()}"
+    _remember(cluster["arn"], upgradePolicy={"supportType": "EXTENDED"})
+    _remember(cluster["arn"], **_left_out(request, cluster))
+    _remember(cluster["arn"], resourcesVpcConfig=network, identity={"oidc": {"issuer": issuer}})
     return answer
 
 
@@ -198,9 +197,8 @@ async def _cluster_security_group(cluster: str, vpc_id: str) -> str:
 async def _delete_cluster(call: Call, forward: Handler) -> Answer:
     """Take the cluster's security group away with it, as EKS does. Removable with `_create_cluster`."""
     answer = await forward(call)
-    if answer.ok:
-        network = _REMEMBERED.pop(answer.json["cluster"]["arn"])["resourcesVpcConfig"]
-        await _ask("ec2", "DeleteSecurityGroup", {"GroupId": network["clusterSecurityGroupId"]})
+    network = _REMEMBERED.pop(answer.json["cluster"]["arn"])["resourcesVpcConfig"]
+    await _ask("ec2", "DeleteSecurityGroup", {"GroupId": network["clusterSecurityGroupId"]})
     return answer
 
 
@@ -212,10 +210,9 @@ async def _create_node_group(call: Call, forward: Handler) -> Answer:
     `nodeRepairConfig`. Removable when DescribeNodegroup returns them.
     """
     answer = await forward(call)
-    if answer.ok:
-        group = answer.json["nodegroup"]
-        _remember(group["nodegroupArn"], updateConfig={"maxUnavailable": 1})
-        _remember(group["nodegroupArn"], **_left_out(call.json, group))
+    group = answer.json["nodegroup"]
+    _remember(group["nodegroupArn"], updateConfig={"maxUnavailable": 1})
+    _remember(group["nodegroupArn"], **_left_out(call.json, group))
     return answer
 
 
@@ -229,13 +226,12 @@ def _left_out(request: dict[str, Any], resource: dict[str, Any]) -> dict[str, An
 async def _update(call: Call, forward: Handler) -> Answer:
     """Change the settings of a cluster or a node group, at once. MiniStack has no such calls; removable when it has."""
     described = await forward(replace(call, method="GET", path=call.path.rpartition("/")[0], body=b""))
-    if not described.ok:
-        return described
     ((kind, resource),) = _in_json(described.json).items()
     request = {name: value for name, value in call.json.items() if name not in ("clientRequestToken", "force")}
-    old, new = resource["version"], request.get("version", resource["version"])
-    if kind == "cluster" and "version" in request and int(new.split(".")[1]) - int(old.split(".")[1]) != 1:
-        return _refusal("InvalidParameterException", f"Unsupported Kubernetes minor version update from {old} to {new}")
+    if kind == "cluster" and "version" in request:
+        old, new = (int(version.split(".")[1]) for version in (resource["version"], request["version"]))
+        if new != old + 1:
+            raise _refusal("InvalidParameterException", f"Unsupported Kubernetes minor version update: {old} to {new}")
     changed = {name: _changed(name, resource.get(name), value) for name, value in request.items()}
     _remember(resource.get("nodegroupArn") or resource["arn"], **changed)
     return _updated({"id": str(uuid.uuid4()), "status": "Successful", "type": "ConfigUpdate", "createdAt": time.time()})
@@ -243,13 +239,13 @@ async def _update(call: Call, forward: Handler) -> Answer:
 
 def _changed(name: str, old: Any, change: Any) -> Any:
     if name == "labels":
-        kept = {key: value for key, value in (old or {}).items() if key not in change.get("removeLabels", [])}
+        kept = {key: value for key, value in old.items() if key not in change.get("removeLabels", [])}
         return kept | change.get("addOrUpdateLabels", {})
     if name == "taints":
-        gone = [(taint["key"], taint["effect"]) for taints in change.values() for taint in taints]
-        kept_taints = [taint for taint in old or [] if (taint["key"], taint["effect"]) not in gone]
-        return kept_taints + change.get("addOrUpdateTaints", [])
-    return (old or {}) | change if name in ("accessConfig", "resourcesVpcConfig", "scalingConfig") else change
+        changed = [(taint["key"], taint["effect"]) for taints in change.values() for taint in taints]
+        unchanged = [taint for taint in old if (taint["key"], taint["effect"]) not in changed]
+        return unchanged + change.get("addOrUpdateTaints", [])
+    return old | change if name in ("accessConfig", "resourcesVpcConfig", "scalingConfig") else change
 
 
 def _updated(update: dict[str, Any]) -> Answer:
@@ -261,8 +257,9 @@ def _updated(update: dict[str, Any]) -> Answer:
 async def _describe_update(call: Call, _: Handler) -> Answer:
     """Describe an update of `_update` or of an add-on. MiniStack has no such call; removable when it has."""
     id_ = call.path.rpartition("/")[2]
-    missing = _refusal("ResourceNotFoundException", f"No update found for ID: {id_}")
-    return _answer({"update": _REMEMBERED[id_]}) if id_ in _REMEMBERED else missing
+    if id_ not in _REMEMBERED:
+        raise _refusal("ResourceNotFoundException", f"No update found for ID: {id_}")
+    return _answer({"update": _REMEMBERED[id_]})
 
 
 @_completes("eks:CreateAddon", "eks:UpdateAddon")
@@ -275,27 +272,19 @@ async def _associate_addon(call: Call, forward: Handler) -> Answer:
     request = call.json
     wanted = request.pop("podIdentityAssociations", None)
     answer = await forward(replace(call, body=json.dumps(request).encode()))
-    if answer.ok and wanted is not None:
+    if wanted is not None:
         cluster, _, name = call.path.removesuffix("/update").partition("/addons")
         path = f"{cluster}/addons{name or '/' + request['addonName']}"
-        addon = (await forward(replace(call, method="GET", path=path, body=b""))).json["addon"]
-        await _dissociate(addon["addonArn"], call, forward)
-        path, arns = f"{cluster}/pod-identity-associations", []
-        for association in wanted:
-            body = json.dumps({"namespace": "kube-system", **association}).encode()
-            made = await forward(replace(call, method="POST", path=path, body=body))
-            arns.append(made.json["association"]["associationArn"])
-        _remember(addon["addonArn"], podIdentityAssociations=arns)
-    return _updated(answer.json["update"]) if answer.ok and "update" in answer.json else answer
+        arn = (await forward(replace(call, method="GET", path=path, body=b""))).json["addon"]["addonArn"]
+        await _dissociate(arn, call, forward)
+        _remember(arn, podIdentityAssociations=[await _associate(cluster, role, call, forward) for role in wanted])
+    return _updated(answer.json["update"]) if "update" in answer.json else answer
 
 
-@_completes("eks:DeleteAddon")
-async def _delete_addon(call: Call, forward: Handler) -> Answer:
-    """Take an add-on's associations away with it, as EKS does. Removable with `_associate_addon`."""
-    answer = await forward(call)
-    if answer.ok:
-        await _dissociate(answer.json["addon"]["addonArn"], call, forward)
-    return answer
+async def _associate(cluster: str, role: dict[str, str], call: Call, forward: Handler) -> str:
+    body = json.dumps({"namespace": "kube-system", **role}).encode()
+    answer = await forward(replace(call, method="POST", path=f"{cluster}/pod-identity-associations", body=body))
+    return str(answer.json["association"]["associationArn"])
 
 
 async def _dissociate(addon_arn: str, call: Call, forward: Handler) -> None:
@@ -305,19 +294,32 @@ async def _dissociate(addon_arn: str, call: Call, forward: Handler) -> None:
         await forward(replace(call, method="DELETE", path=path, body=b""))
 
 
+@_completes("eks:DeleteAddon")
+async def _delete_addon(call: Call, forward: Handler) -> Answer:
+    """Take an add-on's associations away with it, as EKS does. Removable with `_associate_addon`."""
+    answer = await forward(call)
+    await _dissociate(answer.json["addon"]["addonArn"], call, forward)
+    return answer
+
+
 @_completes("eks:TagResource", "eks:UntagResource")
 async def _tag(call: Call, forward: Handler) -> Answer:
     """Describe a resource with its present tags.
 
-    MiniStack describes it with the tags that it was made with, and takes away the first of several keys only.
-    Removable when DescribeCluster returns what TagResource set.
+    MiniStack describes it with the tags that it was made with, takes away the first of several keys only, and does not
+    tag Pod Identity associations. Removable when DescribePodIdentityAssociation returns what TagResource set.
     """
-    for key in call.query.get("tagKeys", [""]):
-        answer = await forward(replace(call, query={"tagKeys": [key]}))
-    if answer.ok:
-        tags = (await forward(replace(call, method="GET", body=b"", query={}))).json["tags"]
-        _remember(call.path.removeprefix("/tags/"), tags=tags)
-    return answer
+    arn, gone = call.path.removeprefix("/tags/"), call.query.get("tagKeys", [])
+    if ":podidentityassociation/" in arn:
+        path = "/clusters/{}/pod-identity-associations/{}".format(*arn.split("/")[1:])
+        described = await forward(replace(call, method="GET", path=path, body=b"", query={}))
+        tags = _in_json(described.json)["association"]["tags"] | call.json.get("tags", {})
+        _remember(arn, tags={key: value for key, value in tags.items() if key not in gone})
+    else:
+        for key in gone or [""]:
+            await forward(replace(call, query={"tagKeys": [key]}))
+        _remember(arn, tags=(await forward(replace(call, method="GET", body=b"", query={}))).json["tags"])
+    return _answer({})
 
 
 # --- EC2 --------------------------------------------------------------------------------------------------------------
@@ -333,13 +335,8 @@ async def _create_flow_logs(call: Call, forward: Handler) -> Answer:
     answer = await forward(replace(call, body=call.body.replace(b"vpc-flow-log", b"flow-log")))
     for id_ in answer.texts("item"):
         _remember(id_, maxAggregationInterval="600")
-        _remember_parameters(
-            call,
-            id_,
-            deliverLogsPermissionArn="DeliverLogsPermissionArn",
-            logFormat="LogFormat",
-            maxAggregationInterval="MaxAggregationInterval",
-        )
+        _remember_parameters(call, id_, maxAggregationInterval="MaxAggregationInterval", logFormat="LogFormat")
+        _remember_parameters(call, id_, deliverLogsPermissionArn="DeliverLogsPermissionArn")
     return answer
 
 
@@ -350,11 +347,11 @@ async def _set_vpc_endpoint(call: Call, forward: Handler) -> Answer:
     MiniStack forgets them. Removable when DescribeVpcEndpoints returns `privateDnsEnabled`.
     """
     answer = await forward(call)
-    for id_ in answer.texts("vpcEndpointId") or [call.form["VpcEndpointId"]] if answer.ok else []:
-        groups = [group["groupId"] for group in _REMEMBERED.get(id_, {}).get("groupSet", [])]
-        groups = _listed(call, groups, added=r"(Add)?SecurityGroupId\.\d+", removed=r"RemoveSecurityGroupId\.\d+")
-        _remember(id_, groupSet=[{"groupId": group} for group in groups])
-        _remember_parameters(call, id_, privateDnsEnabled="PrivateDnsEnabled", policyDocument="PolicyDocument")
+    (id_,) = answer.texts("vpcEndpointId") or [call.form["VpcEndpointId"]]
+    groups = [group["groupId"] for group in _REMEMBERED.get(id_, {}).get("groupSet", [])]
+    groups = _listed(call, groups, added=r"(Add)?SecurityGroupId\.\d+", removed=r"RemoveSecurityGroupId\.\d+")
+    _remember(id_, groupSet=[{"groupId": group} for group in groups])
+    _remember_parameters(call, id_, privateDnsEnabled="PrivateDnsEnabled", policyDocument="PolicyDocument")
     return answer
 
 
@@ -366,14 +363,22 @@ async def _ignore_ports_of_all_protocols(call: Call, forward: Handler) -> Answer
     MiniStack compares them, so Terraform, which gives ports, does not get rid of a new group's default rule.
     Removable when RevokeSecurityGroupEgress of protocol -1 and ports 0 to 0 revokes the default rule.
     """
-    ports = {
-        name.replace("IpProtocol", port)
-        for name, value in call.form.items()
-        if value == "-1"
-        for port in ("FromPort", "ToPort")
-    }
+    rules = [name.removesuffix("IpProtocol") for name, protocol in call.form.items() if protocol == "-1"]
+    ports = {f"{rule}{port}" for rule in rules for port in ("FromPort", "ToPort")}
     form = {name: value for name, value in call.form.items() if name not in ports}
     return await forward(replace(call, body=urlencode(form).encode()))
+
+
+@_completes("ec2:CreateLaunchTemplate", "ec2:CreateLaunchTemplateVersion", "ec2:DescribeLaunchTemplateVersions")
+async def _keep_disk_key(call: Call, forward: Handler) -> Answer:
+    """Describe the disks of a launch template with their KMS key.
+
+    MiniStack forgets it, so the key travels as the disk's snapshot, which MiniStack keeps. Removable when
+    DescribeLaunchTemplateVersions returns `kmsKeyId`.
+    """
+    answer = await forward(replace(call, body=call.body.replace(b".Ebs.KmsKeyId=", b".Ebs.SnapshotId=")))
+    body = re.sub(rb"<snapshotId>(?!snap-)(.*?)</snapshotId>", rb"<kmsKeyId>\1</kmsKeyId>", answer.body)
+    return replace(answer, body=body)
 
 
 # --- RDS, EFS, ECR ----------------------------------------------------------------------------------------------------
@@ -386,54 +391,50 @@ async def _set_database(call: Call, forward: Handler) -> Answer:
     MiniStack forgets the settings and makes no secret. Removable when DescribeDBInstances returns
     `EnabledCloudwatchLogsExports` and `MasterUserSecret`.
     """
-    password = secrets.token_urlsafe()
-    managed = call.form.get("ManageMasterUserPassword") == "true"
-    answer = await forward(
-        replace(call, body=call.body + f"&MasterUserPassword={password}".encode()) if managed else call
-    )
-    for id_ in answer.texts("DbiResourceId"):
-        known = _REMEMBERED.setdefault(id_, {})
-        exports = r"EnableCloudwatchLogsExports\.member\.\d+|.*\.EnableLogTypes\.member\.\d+"
-        exported = known.get("EnabledCloudwatchLogsExports", [])
-        exported = _listed(call, exported, added=exports, removed=r".*\.DisableLogTypes\.member\.\d+")
-        _remember(id_, EnabledCloudwatchLogsExports=exported)
-        same = ("PreferredBackupWindow", "PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod")
-        _remember_parameters(call, id_, PerformanceInsightsEnabled="EnablePerformanceInsights", **dict(zip(same, same)))
-        if managed and "MasterUserSecret" not in known:
-            known["MasterUserSecret"] = await _master_user_secret(call.form, *answer.texts("MasterUsername"), password)
+    form, password = call.form, secrets.token_urlsafe()
+    managed = form.get("ManageMasterUserPassword") == "true"
+    body = call.body + f"&MasterUserPassword={password}".encode() if managed else call.body
+    answer = await forward(replace(call, body=body))
+    (id_,) = answer.texts("DbiResourceId")
+    known = _REMEMBERED.setdefault(id_, {"EnabledCloudwatchLogsExports": []})
+    enabled = r"(EnableCloudwatchLogsExports|.*\.EnableLogTypes)\.member\.\d+"
+    disabled = r".*\.DisableLogTypes\.member\.\d+"
+    exports = _listed(call, known["EnabledCloudwatchLogsExports"], added=enabled, removed=disabled)
+    same = ("PreferredBackupWindow", "PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod")
+    _remember(id_, EnabledCloudwatchLogsExports=exports, **{name: form[name] for name in same if name in form})
+    _remember_parameters(call, id_, PerformanceInsightsEnabled="EnablePerformanceInsights")
+    if managed and "MasterUserSecret" not in known:
+        key = form.get("MasterUserSecretKmsKeyId", "alias/aws/secretsmanager")
+        known["MasterUserSecret"] = await _master_user_secret(key, answer.texts("MasterUsername")[0], password)
     return answer
 
 
-async def _master_user_secret(form: Mapping[str, str], username: str, password: str) -> dict[str, str]:
-    key = form.get("MasterUserSecretKmsKeyId", "alias/aws/secretsmanager")
-    described = await _ask("kms", "DescribeKey", {"KeyId": key})
-    key = described.json["KeyMetadata"]["Arn"] if described.ok else key
+async def _master_user_secret(key: str, username: str, password: str) -> dict[str, str]:
+    key_arn = (await _ask("kms", "DescribeKey", {"KeyId": key})).json["KeyMetadata"]["Arn"]
     value = json.dumps({"username": username, "password": password})
-    secret = {"Name": f"rds!db-{uuid.uuid4()}", "KmsKeyId": key, "SecretString": value}
+    secret = {"Name": f"rds!db-{uuid.uuid4()}", "KmsKeyId": key_arn, "SecretString": value}
     arn = (await _ask("secretsmanager", "CreateSecret", secret)).json["ARN"]
-    return {"SecretArn": arn, "SecretStatus": "active", "KmsKeyId": key}
+    return {"SecretArn": arn, "SecretStatus": "active", "KmsKeyId": key_arn}
 
 
 @_completes("rds:DeleteDBInstance")
 async def _delete_database(call: Call, forward: Handler) -> Answer:
     """Take the secret of a database's password away with it, as RDS does. Removable with `_set_database`."""
     answer = await forward(call)
-    for id_ in answer.texts("DbiResourceId"):
-        if secret := _REMEMBERED.get(id_, {}).get("MasterUserSecret"):
-            request = {"SecretId": secret["SecretArn"], "ForceDeleteWithoutRecovery": True}
-            await _ask("secretsmanager", "DeleteSecret", request)
+    (id_,) = answer.texts("DbiResourceId")
+    if secret := _REMEMBERED.get(id_, {}).get("MasterUserSecret"):
+        request = {"SecretId": secret["SecretArn"], "ForceDeleteWithoutRecovery": True}
+        await _ask("secretsmanager", "DeleteSecret", request)
     return answer
 
 
 @_completes("elasticfilesystem:PutFileSystemPolicy", "elasticfilesystem:DescribeFileSystemPolicy")
 async def _keep_file_system_policy(call: Call, forward: Handler) -> Answer:
     """Return a file system's policy as it was put. MiniStack adds an `Id`; removable when it does not."""
-    answer = await forward(call)
-    if not answer.ok:
-        return answer
-    policy = f"policy of {answer.json['FileSystemId']}"
+    document = (await forward(call)).json
+    policy = f"policy of {document['FileSystemId']}"
     _remember(policy, **{name: value for name, value in call.json.items() if name == "Policy"})
-    return _answer(answer.json | _REMEMBERED[policy])
+    return _answer(document | _REMEMBERED[policy])
 
 
 @_completes("ecr:PutReplicationConfiguration", "ecr:DescribeRegistry")
@@ -447,7 +448,7 @@ async def _replicate(call: Call, forward: Handler) -> Answer:
     request = call.json
     for rule in request.get("replicationConfiguration", {}).get("rules", []):
         if here in rule["destinations"]:
-            return _refusal("InvalidParameterException", "the replication destination cannot be the source registry")
+            raise _refusal("InvalidParameterException", "the replication destination cannot be the source registry")
     registry = "registry {registryId} {region}".format_map(here)
     _remember(registry, **request)
     return _answer((request or described.json) | _REMEMBERED[registry])
@@ -458,44 +459,55 @@ async def _replicate(call: Call, forward: Handler) -> Answer:
 
 @functools.cache
 def _module(name: str) -> ModuleType:
-    """A module of MiniStack, which reads its settings when it is imported, and so is imported late."""
+    """A module of MiniStack, which reads its settings when it is imported, so not before they are set."""
     return importlib.import_module(f"ministack.{name}")
 
 
 @functools.cache
-def _ministack() -> ModuleType:
-    ministack = _module("app")
-    for service in {action.partition(":")[0] for action in _COMPLETIONS}:
-        handler = ministack.SERVICE_HANDLERS[service]
-        ministack.SERVICE_HANDLERS[service] = functools.partial(_complete, service, handler)
-    return ministack
+def _handlers() -> dict[str, Callable[..., Awaitable[Any]]]:
+    """MiniStack's own handlers, by service; MiniStack is given completed ones in their place."""
+    handlers = _module("app").SERVICE_HANDLERS
+    own = dict(handlers)
+    handlers.update({service: functools.partial(_complete, service) for service in handlers})
+    return own
 
 
-async def _complete(
-    service: str, handler: Callable[..., Awaitable[Any]], *request: Any
-) -> tuple[int, dict[str, str], bytes]:
-    async def forward(call: Call) -> Answer:
-        return Answer(*await handler(call.method, call.path, call.headers, call.body, call.query))
+async def _forward(call: Call) -> Answer:
+    answer = Answer(*await _handlers()[call.service](call.method, call.path, call.headers, call.body, call.query))
+    if answer.status >= 400:
+        raise Refusal(answer)
+    return answer
 
+
+async def _complete(service: str, *request: Any) -> tuple[int, dict[str, str], bytes]:
     call = Call(service, *request)
-    completion = _COMPLETIONS.get(call.action or "")
-    answer = await (completion(call, forward) if completion else forward(call))
+    _record(call)
+    try:
+        completion = _COMPLETIONS.get(call.action)
+        answer = await (completion(call, _forward) if completion else _forward(call))
+    except Refusal as refusal:
+        answer = refusal.answer
     body = answer.body
-    if answer.ok and body:
+    if any(action.startswith(f"{service}:") for action in _COMPLETIONS) and answer.status == 200 and body:
         body = json.dumps(_in_json(answer.json)).encode() if body.startswith(b"{") else _in_xml(body)
     return answer.status, answer.headers, body
 
 
-def _in_json(value: Any) -> Any:
+def _record(call: Call) -> None:
+    if file := os.environ.get("EMULATOR_RECORD"):
+        access_key = _module("core.router").extract_access_key_id(call.headers, call.query)
+        line = {"service": call.service, "action": call.action, "access_key": access_key}
+        with Path(file).open("a") as lines:
+            lines.write(json.dumps(line) + "\n")
+
+
+def _in_json(document: dict[str, Any]) -> dict[str, Any]:
     """Put what was remembered into the resources of a JSON answer."""
-    if isinstance(value, list):
-        return [_in_json(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    members = {name: _in_json(member) for name, member in value.items()}
-    for name in _IDENTIFIERS & members.keys():
-        members |= _REMEMBERED.get(str(members[name]), {})
-    return members
+    resources = {name: member for name, member in document.items() if isinstance(member, dict)}
+    for name, resource in resources.items():
+        for identifier in _IDENTIFIERS & resource.keys():
+            document = document | {name: resource | _REMEMBERED.get(resource[identifier], {})}
+    return document
 
 
 def _in_xml(body: bytes) -> bytes:
@@ -522,32 +534,9 @@ def _xml(name: str, value: Any) -> str:
 
 
 async def completed_app(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    """The ASGI application: MiniStack, completed. EMULATOR_RECORD names a file to append a line a request to."""
-    file = os.environ.get("EMULATOR_RECORD")
-    if file and scope["type"] == "http":
-        receive = await _record(Path(file), scope, receive)
-    await _ministack().app(scope, receive, send)
-
-
-async def _record(file: Path, scope: HTTPScope, receive: ASGIReceiveCallable) -> ASGIReceiveCallable:
-    """Write down what a request asks for, and return what receives the same request again."""
-    events: list[ASGIReceiveEvent] = [await receive()]
-    while events[-1]["type"] == "http.request" and events[-1]["more_body"]:
-        events.append(await receive())
-    body = b"".join(event["body"] for event in events if event["type"] == "http.request")
-    headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
-    query = parse_qs(scope["query_string"].decode(), keep_blank_values=True)
-    call = Call("", scope["method"], scope["path"], headers, body, query)
-    if access_key := _ministack().extract_access_key_id(headers, query):
-        service = _ministack().detect_service(call.method, call.path, headers, call._parameters)
-        line = {"service": service, "action": replace(call, service=service).action, "access_key": access_key}
-        with file.open("a") as lines:
-            lines.write(json.dumps(line) + "\n")
-
-    async def replay() -> ASGIReceiveEvent:
-        return events.pop(0) if events else await receive()
-
-    return replay
+    """The ASGI application. EMULATOR_RECORD names a file to which it appends a JSON line for each call."""
+    _handlers()
+    await _module("app").app(scope, receive, send)
 
 
 async def _serve(port: int, *, while_stdin_is_open: bool) -> None:
@@ -573,8 +562,8 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m operations.emulator", description=main.__doc__)
     parser.add_argument("--port", type=int, required=True, help=f"port on {_HOST}")
-    parser.add_argument("--record", metavar="FILE", help="append a JSON line for each AWS request")
-    parser.add_argument("--while-stdin-is-open", action="store_true", help="stop at the end of standard input too")
+    parser.add_argument("--record", metavar="FILE", help="append a JSON line for each AWS call")
+    parser.add_argument("--while-stdin-is-open", action="store_true", help="stop at the end of standard input, too")
     arguments = parser.parse_args()
     os.environ |= {"GATEWAY_PORT": str(arguments.port), "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0"}
     if arguments.record:
@@ -583,9 +572,9 @@ def main() -> None:
 
 
 class Emulator:
-    """The emulator as a process of its own, which stops with the block and with whoever started it.
+    """The emulator in a process of its own, which ends with the block and with whoever started it.
 
-    `environment` holds what points Terraform, the AWS command line and the SDKs at it.
+    `environment` points Terraform, the AWS command line and the SDKs at it.
     """
 
     def __init__(
@@ -611,42 +600,18 @@ class Emulator:
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "operations.emulator", "--port", str(self._port), "--while-stdin-is-open"]
         command += ["--record", str(self._record.absolute())] if self._record else []
-        root = Path(__file__).parents[1]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command, cwd=Path(__file__).parents[1], stdin=subprocess.PIPE, stdout=log, stderr=log
+            )
         try:
             self._wait()
         except BaseException:
-            self._stop()
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._stop()
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while not self._healthy():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                tail = self._log.read_text(errors="replace")[-2000:]
-                raise RuntimeError(
-                    f"emulator on port {self._port} did not start; its log {self._log} ends with:\n{tail}"
-                )
-            time.sleep(0.1)
-
-    def _healthy(self) -> bool:
-        connection = http.client.HTTPConnection(_HOST, self._port, timeout=5)
-        try:
-            connection.request("GET", "/_ministack/health")
-            return connection.getresponse().status == HTTPStatus.OK
-        except OSError:
-            return False
-        finally:
-            connection.close()
-
-    def _stop(self) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.terminate()
         try:
             self._process.communicate(timeout=_STOP_SECONDS)
@@ -654,11 +619,24 @@ class Emulator:
             self._process.kill()
             self._process.communicate()
 
+    def _wait(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while not _answers(self._port):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                tail = self._log.read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"emulator on port {self._port} did not start; log {self._log} ends with:\n{tail}")
+            time.sleep(0.1)
+
 
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
         return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((_HOST, port)) == 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,31 @@
+"""AWS by boto3: a session for a stack, once it is certain whose account it is."""
+
+from typing import TYPE_CHECKING
+
+from operations.errors import OperationError
+from operations.synthesized import Stack
+
+if TYPE_CHECKING:
+    import boto3
+
+
+def session(stack: Stack) -> "boto3.Session":
+    """A session in the region of a stack's state.
+
+    Raises:
+        OperationError: there are no credentials, they do not work, or they are of an account that the stack refuses.
+    """
+    import boto3  # noqa: PLC0415 (a third of a second, which `--help` need not pay)
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    made = boto3.Session(region_name=stack.state.region)
+    try:
+        account = made.client("sts").get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as error:
+        message = f"{stack.name}: AWS does not accept the credentials ({error}); try: aws sts get-caller-identity"
+        raise OperationError(message) from error
+    if account not in stack.account_ids:
+        allowed = ", ".join(stack.account_ids)
+        message = f"{stack.name}: the credentials are of account {account}; the stack may only be applied to {allowed}"
+        raise OperationError(message)
+    return made

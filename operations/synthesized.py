@@ -1,0 +1,82 @@
+"""What `cdktf synth` wrote: the stacks of `manifest.json`, their configuration and where their state lies."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from operations.errors import OperationError
+
+BACKEND_SUFFIX = "-backend"
+
+
+@dataclass(frozen=True)
+class StateObject:
+    """Where a stack's state lies in S3."""
+
+    bucket: str
+    key: str
+    region: str
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A synthesized stack: `directory` is where Terraform runs, `dependencies` are the stacks that it reads from."""
+
+    name: str
+    directory: Path
+    dependencies: tuple[str, ...]
+
+    @cached_property
+    def configuration(self) -> dict[str, Any]:
+        """The stack's Terraform JSON."""
+        configuration: dict[str, Any] = json.loads((self.directory / "cdk.tf.json").read_text(encoding="utf-8"))
+        return configuration
+
+    @property
+    def state(self) -> StateObject:
+        """Where the stack's state lies."""
+        s3 = self.configuration["terraform"]["backend"]["s3"]
+        return StateObject(bucket=s3["bucket"], key=s3["key"], region=s3["region"])
+
+    @property
+    def account_ids(self) -> list[str]:
+        """The accounts that the stack may be applied to."""
+        ids: list[str] = self.configuration["provider"]["aws"][0]["allowed_account_ids"]
+        return ids
+
+    def resources(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Each resource as type, name and arguments."""
+        for kind, resources in self.configuration.get("resource", {}).items():
+            for name, arguments in resources.items():
+                yield kind, name, arguments
+
+
+def stacks(output: Path) -> list[Stack]:
+    """The stacks below `output`, producers before consumers.
+
+    Raises:
+        OperationError: nothing was synthesized there.
+    """
+    manifest = output / "manifest.json"
+    if not manifest.is_file():
+        message = f"{manifest}: nothing was synthesized there; run: make synth"
+        raise OperationError(message)
+    entries = json.loads(manifest.read_text(encoding="utf-8"))["stacks"]
+    order = TopologicalSorter({name: sorted(entry["dependencies"]) for name, entry in sorted(entries.items())})
+    return [
+        Stack(
+            name=name,
+            directory=output / entries[name]["workingDirectory"],
+            dependencies=tuple(entries[name]["dependencies"]),
+        )
+        for name in order.static_order()
+    ]
+
+
+def backend_stacks(output: Path) -> list[Stack]:
+    """The stack of each region that makes the state bucket."""
+    return [stack for stack in stacks(output) if stack.name.endswith(BACKEND_SUFFIX)]
