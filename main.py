@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import stacks  # noqa: F401  (before cdktf: the provider packages then load lazily)
 
 # isort: split
-from cdktf import App
+from cdktf import Annotations, App
+
 from stacks import rules
 from stacks.backend import BackendStack
 from stacks.environment import EnvironmentStack
@@ -32,10 +33,10 @@ def main() -> None:
         owner, regions = load(REGIONS)
     except SettingsError as error:
         sys.exit(str(error))
-    for warning in (*rules.placeholders(owner, regions), *rules.warnings(regions, datetime.now(tz=UTC).date())):
-        print(f"warning: {warning}", file=sys.stderr)
     app = App()
     build(app, owner, regions)
+    for stack, warning in rules.warnings(owner, regions, datetime.now(tz=UTC).date()):
+        Annotations.of(app.node.find_child(stack)).add_warning(warning)
     app.synth()
 
 

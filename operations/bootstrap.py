@@ -79,7 +79,10 @@ def without_protection(configuration: Mapping[str, Any]) -> dict[str, Any]:
     for kind, resources in lifted["resource"].items():
         for arguments in resources.values():
             arguments.get("lifecycle", {}).pop("prevent_destroy", None)
-            for protection in {"deletion_protection", "deletion_protection_enabled"} & arguments.keys():
+            for protection in {
+                "deletion_protection",
+                "deletion_protection_enabled",
+            } & arguments.keys():
                 arguments[protection] = False
             if kind == "aws_s3_bucket":
                 arguments["force_destroy"] = True
@@ -89,7 +92,13 @@ def without_protection(configuration: Mapping[str, Any]) -> dict[str, Any]:
 def _prepare(work: Path, configuration: Mapping[str, Any]) -> Terraform:
     """Terraform in `work` on `configuration` with local state, which stays there between runs."""
     work.mkdir(parents=True, exist_ok=True)
-    local = {**configuration, "terraform": {**configuration["terraform"], "backend": {"local": {"path": _STATE}}}}
+    local = {
+        **configuration,
+        "terraform": {
+            **configuration["terraform"],
+            "backend": {"local": {"path": _STATE}},
+        },
+    }
     (work / "cdk.tf.json").write_text(json.dumps(local, indent=2), encoding="utf-8")
     terraform = Terraform(work)
     terraform.run("init", "-reconfigure")
@@ -126,7 +135,12 @@ def _existing(session: "boto3.Session", stack: Stack) -> Iterator[tuple[str, str
             if error.response["Error"]["Code"] in {"403", "AccessDenied"}:
                 message = f"{stack.name}: s3://{arguments['bucket']} belongs to somebody else; choose another name"
                 raise OperationError(message) from error
-            if error.response["Error"]["Code"] not in {"404", "NoSuchBucket", "NotFoundException", "ResourceNotFoundException"}:
+            if error.response["Error"]["Code"] not in {
+                "404",
+                "NoSuchBucket",
+                "NotFoundException",
+                "ResourceNotFoundException",
+            }:
                 raise
 
 

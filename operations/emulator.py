@@ -63,7 +63,14 @@ class Call:
     @property
     def action(self) -> str:
         """The IAM action, such as `eks:CreateCluster`, or nothing where MiniStack knows none."""
-        request = (self.service, self.method, self.path, self.headers, self.body, self._parameters)
+        request = (
+            self.service,
+            self.method,
+            self.path,
+            self.headers,
+            self.body,
+            self._parameters,
+        )
         return _module("core.iam_actions").extract_iam_action(*request) or ""
 
     @property
@@ -126,7 +133,10 @@ def _remember(identifier: str, **members: Any) -> None:
 
 
 def _remember_parameters(call: Call, identifier: str, **parameters: str) -> None:
-    _remember(identifier, **{member: call.form[name] for member, name in parameters.items() if name in call.form})
+    _remember(
+        identifier,
+        **{member: call.form[name] for member, name in parameters.items() if name in call.form},
+    )
 
 
 def _listed(call: Call, present: list[str], *, added: str, removed: str) -> list[str]:
@@ -150,7 +160,10 @@ async def _ask(service: str, action: str, parameters: Mapping[str, Any]) -> Answ
     """Ask a service in the name of AWS, in the account and region of the request that is being answered."""
     headers, body = {"x-amz-target": f"{service}.{action}"}, json.dumps(parameters)
     if service == "ec2":
-        headers, body = {"content-type": _FORM}, urlencode({"Action": action, **parameters})
+        headers, body = (
+            {"content-type": _FORM},
+            urlencode({"Action": action, **parameters}),
+        )
     return await _forward(Call(service, "POST", "/", headers, body.encode(), {}))
 
 
@@ -170,11 +183,18 @@ async def _create_cluster(call: Call, forward: Handler) -> Answer:
     answer = await forward(call)
     cluster = answer.json["cluster"]
     group_id = await _cluster_security_group(cluster["name"], vpc_id)
-    network = cluster["resourcesVpcConfig"] | {"vpcId": vpc_id, "clusterSecurityGroupId": group_id}
+    network = cluster["resourcesVpcConfig"] | {
+        "vpcId": vpc_id,
+        "clusterSecurityGroupId": group_id,
+    }
     issuer = f"https://oidc.eks.{cluster['arn'].split(':')[3]}.amazonaws.com/id/{uuid.uuid4().hex.upper()}"
     _remember(cluster["arn"], upgradePolicy={"supportType": "EXTENDED"})
     _remember(cluster["arn"], **_left_out(request, cluster))
-    _remember(cluster["arn"], resourcesVpcConfig=network, identity={"oidc": {"issuer": issuer}})
+    _remember(
+        cluster["arn"],
+        resourcesVpcConfig=network,
+        identity={"oidc": {"issuer": issuer}},
+    )
     return answer
 
 
@@ -188,7 +208,10 @@ async def _cluster_security_group(cluster: str, vpc_id: str) -> str:
         "TagSpecification.1.Tag.1.Value": "owned",
     }
     (group_id,) = (await _ask("ec2", "CreateSecurityGroup", request)).texts("groupId")
-    rule = {"IpPermissions.1.IpProtocol": "-1", "IpPermissions.1.Groups.1.GroupId": group_id}
+    rule = {
+        "IpPermissions.1.IpProtocol": "-1",
+        "IpPermissions.1.Groups.1.GroupId": group_id,
+    }
     await _ask("ec2", "AuthorizeSecurityGroupIngress", {"GroupId": group_id, **rule})
     return group_id
 
@@ -231,10 +254,20 @@ async def _update(call: Call, forward: Handler) -> Answer:
     if kind == "cluster" and "version" in request:
         old, new = (int(version.split(".")[1]) for version in (resource["version"], request["version"]))
         if new != old + 1:
-            raise _refusal("InvalidParameterException", f"Unsupported Kubernetes minor version update: {old} to {new}")
+            raise _refusal(
+                "InvalidParameterException",
+                f"Unsupported Kubernetes minor version update: {old} to {new}",
+            )
     changed = {name: _changed(name, resource.get(name), value) for name, value in request.items()}
     _remember(resource.get("nodegroupArn") or resource["arn"], **changed)
-    return _updated({"id": str(uuid.uuid4()), "status": "Successful", "type": "ConfigUpdate", "createdAt": time.time()})
+    return _updated(
+        {
+            "id": str(uuid.uuid4()),
+            "status": "Successful",
+            "type": "ConfigUpdate",
+            "createdAt": time.time(),
+        }
+    )
 
 
 def _changed(name: str, old: Any, change: Any) -> Any:
@@ -277,7 +310,10 @@ async def _associate_addon(call: Call, forward: Handler) -> Answer:
         path = f"{cluster}/addons{name or '/' + request['addonName']}"
         arn = (await forward(replace(call, method="GET", path=path, body=b""))).json["addon"]["addonArn"]
         await _dissociate(arn, call, forward)
-        _remember(arn, podIdentityAssociations=[await _associate(cluster, role, call, forward) for role in wanted])
+        _remember(
+            arn,
+            podIdentityAssociations=[await _associate(cluster, role, call, forward) for role in wanted],
+        )
     return _updated(answer.json["update"]) if "update" in answer.json else answer
 
 
@@ -318,7 +354,10 @@ async def _tag(call: Call, forward: Handler) -> Answer:
     else:
         for key in gone or [""]:
             await forward(replace(call, query={"tagKeys": [key]}))
-        _remember(arn, tags=(await forward(replace(call, method="GET", body=b"", query={}))).json["tags"])
+        _remember(
+            arn,
+            tags=(await forward(replace(call, method="GET", body=b"", query={}))).json["tags"],
+        )
     return _answer({})
 
 
@@ -335,7 +374,12 @@ async def _create_flow_logs(call: Call, forward: Handler) -> Answer:
     answer = await forward(replace(call, body=call.body.replace(b"vpc-flow-log", b"flow-log")))
     for id_ in answer.texts("item"):
         _remember(id_, maxAggregationInterval="600")
-        _remember_parameters(call, id_, maxAggregationInterval="MaxAggregationInterval", logFormat="LogFormat")
+        _remember_parameters(
+            call,
+            id_,
+            maxAggregationInterval="MaxAggregationInterval",
+            logFormat="LogFormat",
+        )
         _remember_parameters(call, id_, deliverLogsPermissionArn="DeliverLogsPermissionArn")
     return answer
 
@@ -349,9 +393,19 @@ async def _set_vpc_endpoint(call: Call, forward: Handler) -> Answer:
     answer = await forward(call)
     (id_,) = answer.texts("vpcEndpointId") or [call.form["VpcEndpointId"]]
     groups = [group["groupId"] for group in _REMEMBERED.get(id_, {}).get("groupSet", [])]
-    groups = _listed(call, groups, added=r"(Add)?SecurityGroupId\.\d+", removed=r"RemoveSecurityGroupId\.\d+")
+    groups = _listed(
+        call,
+        groups,
+        added=r"(Add)?SecurityGroupId\.\d+",
+        removed=r"RemoveSecurityGroupId\.\d+",
+    )
     _remember(id_, groupSet=[{"groupId": group} for group in groups])
-    _remember_parameters(call, id_, privateDnsEnabled="PrivateDnsEnabled", policyDocument="PolicyDocument")
+    _remember_parameters(
+        call,
+        id_,
+        privateDnsEnabled="PrivateDnsEnabled",
+        policyDocument="PolicyDocument",
+    )
     return answer
 
 
@@ -369,7 +423,11 @@ async def _ignore_ports_of_all_protocols(call: Call, forward: Handler) -> Answer
     return await forward(replace(call, body=urlencode(form).encode()))
 
 
-@_completes("ec2:CreateLaunchTemplate", "ec2:CreateLaunchTemplateVersion", "ec2:DescribeLaunchTemplateVersions")
+@_completes(
+    "ec2:CreateLaunchTemplate",
+    "ec2:CreateLaunchTemplateVersion",
+    "ec2:DescribeLaunchTemplateVersions",
+)
 async def _keep_disk_key(call: Call, forward: Handler) -> Answer:
     """Describe the disks of a launch template with their KMS key.
 
@@ -377,7 +435,11 @@ async def _keep_disk_key(call: Call, forward: Handler) -> Answer:
     DescribeLaunchTemplateVersions returns `kmsKeyId`.
     """
     answer = await forward(replace(call, body=call.body.replace(b".Ebs.KmsKeyId=", b".Ebs.SnapshotId=")))
-    body = re.sub(rb"<snapshotId>(?!snap-)(.*?)</snapshotId>", rb"<kmsKeyId>\1</kmsKeyId>", answer.body)
+    body = re.sub(
+        rb"<snapshotId>(?!snap-)(.*?)</snapshotId>",
+        rb"<kmsKeyId>\1</kmsKeyId>",
+        answer.body,
+    )
     return replace(answer, body=body)
 
 
@@ -400,8 +462,16 @@ async def _set_database(call: Call, forward: Handler) -> Answer:
     enabled = r"(EnableCloudwatchLogsExports|.*\.EnableLogTypes)\.member\.\d+"
     disabled = r".*\.DisableLogTypes\.member\.\d+"
     exports = _listed(call, known["EnabledCloudwatchLogsExports"], added=enabled, removed=disabled)
-    same = ("PreferredBackupWindow", "PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod")
-    _remember(id_, EnabledCloudwatchLogsExports=exports, **{name: form[name] for name in same if name in form})
+    same = (
+        "PreferredBackupWindow",
+        "PerformanceInsightsKMSKeyId",
+        "PerformanceInsightsRetentionPeriod",
+    )
+    _remember(
+        id_,
+        EnabledCloudwatchLogsExports=exports,
+        **{name: form[name] for name in same if name in form},
+    )
     _remember_parameters(call, id_, PerformanceInsightsEnabled="EnablePerformanceInsights")
     if managed and "MasterUserSecret" not in known:
         key = form.get("MasterUserSecretKmsKeyId", "alias/aws/secretsmanager")
@@ -412,7 +482,11 @@ async def _set_database(call: Call, forward: Handler) -> Answer:
 async def _master_user_secret(key: str, username: str, password: str) -> dict[str, str]:
     key_arn = (await _ask("kms", "DescribeKey", {"KeyId": key})).json["KeyMetadata"]["Arn"]
     value = json.dumps({"username": username, "password": password})
-    secret = {"Name": f"rds!db-{uuid.uuid4()}", "KmsKeyId": key_arn, "SecretString": value}
+    secret = {
+        "Name": f"rds!db-{uuid.uuid4()}",
+        "KmsKeyId": key_arn,
+        "SecretString": value,
+    }
     arn = (await _ask("secretsmanager", "CreateSecret", secret)).json["ARN"]
     return {"SecretArn": arn, "SecretStatus": "active", "KmsKeyId": key_arn}
 
@@ -428,7 +502,10 @@ async def _delete_database(call: Call, forward: Handler) -> Answer:
     return answer
 
 
-@_completes("elasticfilesystem:PutFileSystemPolicy", "elasticfilesystem:DescribeFileSystemPolicy")
+@_completes(
+    "elasticfilesystem:PutFileSystemPolicy",
+    "elasticfilesystem:DescribeFileSystemPolicy",
+)
 async def _keep_file_system_policy(call: Call, forward: Handler) -> Answer:
     """Return a file system's policy as it was put. MiniStack adds an `Id`; removable when it does not."""
     document = (await forward(call)).json
@@ -444,11 +521,17 @@ async def _replicate(call: Call, forward: Handler) -> Answer:
     MiniStack does not know PutReplicationConfiguration; removable when it does.
     """
     described = await forward(replace(call, headers=call.headers | {"x-amz-target": "ecr.DescribeRegistry"}))
-    here = {"region": _module("core.responses").get_region(), "registryId": described.json["registryId"]}
+    here = {
+        "region": _module("core.responses").get_region(),
+        "registryId": described.json["registryId"],
+    }
     request = call.json
     for rule in request.get("replicationConfiguration", {}).get("rules", []):
         if here in rule["destinations"]:
-            raise _refusal("InvalidParameterException", "the replication destination cannot be the source registry")
+            raise _refusal(
+                "InvalidParameterException",
+                "the replication destination cannot be the source registry",
+            )
     registry = "registry {registryId} {region}".format_map(here)
     _remember(registry, **request)
     return _answer((request or described.json) | _REMEMBERED[registry])
@@ -496,7 +579,11 @@ async def _complete(service: str, *request: Any) -> tuple[int, dict[str, str], b
 def _record(call: Call) -> None:
     if file := os.environ.get("EMULATOR_RECORD"):
         access_key = _module("core.router").extract_access_key_id(call.headers, call.query)
-        line = {"service": call.service, "action": call.action, "access_key": access_key}
+        line = {
+            "service": call.service,
+            "action": call.action,
+            "access_key": access_key,
+        }
         with Path(file).open("a") as lines:
             lines.write(json.dumps(line) + "\n")
 
@@ -563,9 +650,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m operations.emulator", description=main.__doc__)
     parser.add_argument("--port", type=int, required=True, help=f"port on {_HOST}")
     parser.add_argument("--record", metavar="FILE", help="append a JSON line for each AWS call")
-    parser.add_argument("--while-stdin-is-open", action="store_true", help="stop at the end of standard input, too")
+    parser.add_argument(
+        "--while-stdin-is-open",
+        action="store_true",
+        help="stop at the end of standard input, too",
+    )
     arguments = parser.parse_args()
-    os.environ |= {"GATEWAY_PORT": str(arguments.port), "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0"}
+    os.environ |= {
+        "GATEWAY_PORT": str(arguments.port),
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+    }
     if arguments.record:
         os.environ["EMULATOR_RECORD"] = arguments.record
     asyncio.run(_serve(arguments.port, while_stdin_is_open=arguments.while_stdin_is_open))
@@ -598,11 +693,22 @@ class Emulator:
         }
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "operations.emulator", "--port", str(self._port), "--while-stdin-is-open"]
+        command = [
+            sys.executable,
+            "-m",
+            "operations.emulator",
+            "--port",
+            str(self._port),
+            "--while-stdin-is-open",
+        ]
         command += ["--record", str(self._record.absolute())] if self._record else []
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=Path(__file__).parents[1], stdin=subprocess.PIPE, stdout=log, stderr=log
+                command,
+                cwd=Path(__file__).parents[1],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
             )
         try:
             self._wait()

@@ -4,27 +4,19 @@ It lives in `.local/`, apart from what is synthesized for real accounts, and is 
 alone: the stacks know nothing of it.
 """
 
-import json
-import os
 import re
-import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-
-from operations import bootstrap, synthesized
-from operations.errors import OperationError
-from operations.synthesized import Stack
-from operations.terraform import Terraform
 
 HOME = Path(".local")
 _OUTPUT = HOME / "cdktf.out"
 _RUNNING = HOME / "emulator.json"
 _LOG = HOME / "deploy.log"
 
-_FOREIGN = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
+_FOREIGN = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
 _DONE = re.compile(r"^(?P<stack>\S+)\s+\S.*: (?:Creation|Modifications|Destruction) complete")

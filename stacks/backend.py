@@ -2,8 +2,8 @@
 
 from cdktf import TerraformOutput
 from constructs import Construct
-from eks_gitops.backend import StateBackend
 
+from eks_gitops.backend import StateBackend
 from stacks.base import RegionStack
 from stacks.settings import Owner, Region
 

@@ -3,10 +3,10 @@
 from cdktf import S3Backend, TerraformStack
 from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderDefaultTags
 from constructs import Construct
+
 from eks_gitops.backend import StateBackendConfig
 from eks_gitops.location import Location
 from eks_gitops.versions import TERRAFORM_CONSTRAINT
-
 from stacks.names import stack_name, state_key
 from stacks.settings import Owner
 

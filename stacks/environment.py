@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from cdktf import ITerraformDependable, TerraformOutput
 from constructs import Construct
+
 from eks_gitops.addons import NodeAddons, WorkloadAddons
 from eks_gitops.cluster import Cluster, cluster_log_group_name
 from eks_gitops.controllers import ControllerRoles
@@ -12,7 +13,6 @@ from eks_gitops.file_system import FileSystem
 from eks_gitops.karpenter import Karpenter
 from eks_gitops.key import Key
 from eks_gitops.node_group import NodeGroup, NodeRole
-
 from stacks.base import RegionStack
 from stacks.settings import Environment, Owner, Region
 from stacks.shared import SharedStack
@@ -39,7 +39,10 @@ class EnvironmentStack(RegionStack):
             services=_KEY_USERS,
             log_groups=[
                 cluster_log_group_name(self._settings.cluster.name),
-                *[f"{database_log_group_prefix(location.name(database.name))}*" for database in self._settings.databases],
+                *[
+                    f"{database_log_group_prefix(location.name(database.name))}*"
+                    for database in self._settings.databases
+                ],
             ],
         )
         self.cluster = Cluster(

@@ -1,7 +1,6 @@
-"""What a new owner changes first: every value here is a placeholder that `cdktf synth` warns about until it is yours."""
+"""What a new owner changes first: placeholders, which `cdktf synth` warns about until they are yours."""
 
 from eks_gitops.github import GithubRepository
-
 from stacks.settings import Owner
 
 OWNER = Owner(

@@ -5,12 +5,18 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from itertools import combinations, pairwise
 
-from eks_gitops.config import Problem
+from eks_gitops.config import Problem, told
 from eks_gitops.location import Location
 from eks_gitops.versions import EKS_VERSIONS
-
 from stacks.names import PARTS, stack_name, state_key
-from stacks.settings import Environment, EnvironmentSettings, Finding, Owner, Region, SharedSettings
+from stacks.settings import (
+    Environment,
+    EnvironmentSettings,
+    Finding,
+    Owner,
+    Region,
+    SharedSettings,
+)
 
 _PRODUCTION = "prod"
 _PRODUCTION_BACKUP_DAYS = 14
@@ -24,68 +30,90 @@ _ADDRESSES_OF_AWS = 32  # network interfaces of a cluster's control plane, mount
 
 
 def broken(regions: Sequence[Region]) -> list[Finding]:
-    """Every rule that the settings break. What did not pass on its own is passed over: it was told already."""
-    findings: list[Finding] = []
-    for region in regions:
-        findings += _broken_in_region(region)
-    findings += _broken_between_regions(regions)
-    return findings
+    """Every rule that the settings break, as far as they are known."""
+    return [
+        *(finding for region in regions for finding in _broken_in_region(region)),
+        *_broken_between_regions(regions),
+    ]
 
 
 def _broken_in_region(region: Region) -> Iterator[Finding]:
     for environment in region.environments:
-        for problem in _production_minimum(environment):
-            yield Finding(environment.file, problem)
+        for rule in (_production_endpoint, _production_nodes, _production_databases):
+            for problem in told(rule(environment)):
+                yield Finding(environment.file, problem)
     for lower, upper in pairwise(region.environments):
-        for problem in _version_skew(lower, upper):
+        for problem in told(_version_skew(lower, upper)):
             yield Finding(upper.file, problem)
     shared = region.shared
-    if shared is None:
-        return
-    for problem in (
-        *_zones_of_another_region(region.name, shared),
-        *_too_few_addresses(shared, region.environments),
-        *_nat_of_production(shared, region.environments),
-        *_long_iam_names(region, shared),
-        *_replicas(region.name, shared),
+    for problems in (
+        _zones_of_another_region(region.name, shared),
+        _too_few_addresses(shared, region.environments),
+        _nat_of_production(shared, region.environments),
+        _long_iam_names(region, shared),
+        _replicas(region.name, shared),
     ):
-        yield Finding(region.shared_file, problem)
+        for problem in told(problems):
+            yield Finding(region.shared_file, problem)
     for environment in region.environments:
-        if environment.settings.account_id != shared.account_id:
-            message = f"another account than the region's; use {shared.account_id} (docs/adr/0006 says what else it takes)"
-            yield Finding(environment.file, Problem("account_id", environment.settings.account_id, message))
+        for problem in told(_another_account(environment.settings, shared)):
+            yield Finding(environment.file, problem)
 
 
-def _production_minimum(environment: Environment) -> Iterator[Problem]:
+def _another_account(settings: EnvironmentSettings, shared: SharedSettings) -> Iterator[Problem]:
+    if settings.account_id != shared.account_id:
+        message = f"another account than the region's; use {shared.account_id} (docs/adr/0006 says what else it takes)"
+        yield Problem("account_id", settings.account_id, message)
+
+
+def _production_endpoint(environment: Environment) -> Iterator[Problem]:
     settings = environment.settings
-    if not settings.production:
-        if environment.name == _PRODUCTION:
-            yield Problem("production", False, "prod is held to production's minimum; set it to True")
-        return
+    if environment.name == _PRODUCTION and not settings.production:
+        yield Problem("production", False, "prod is held to production's minimum; set it to True")
     for index, cidr in enumerate(settings.cluster.public_access_cidrs):
-        if 0 < cidr.prefixlen < _PRODUCTION_PREFIX:
+        if settings.production and 0 < cidr.prefixlen < _PRODUCTION_PREFIX:
             message = f"too wide for production; name networks of /{_PRODUCTION_PREFIX} or smaller, or none"
             yield Problem(f"cluster.public_access_cidrs[{index}]", cidr, message)
-    nodes = sum(group.min_size for group in settings.node_groups)
-    if nodes < _PRODUCTION_NODES:
+
+
+def _production_nodes(environment: Environment) -> Iterator[Problem]:
+    nodes = sum(group.min_size for group in environment.settings.node_groups)
+    if environment.settings.production and nodes < _PRODUCTION_NODES:
         message = f"production keeps {_PRODUCTION_NODES} nodes or more; raise min_size"
         yield Problem("node_groups", f"{nodes} nodes at least", message)
-    for index, database in enumerate(settings.databases):
+
+
+def _production_databases(environment: Environment) -> Iterator[Problem]:
+    for index, database in enumerate(environment.settings.databases if environment.settings.production else ()):
         field = f"databases[{index}]"
         if not database.multi_az:
-            yield Problem(f"{field}.multi_az", False, "production survives the loss of a zone; set it to True")
+            yield Problem(
+                f"{field}.multi_az",
+                False,
+                "production survives the loss of a zone; set it to True",
+            )
         if not database.deletion_protection:
-            yield Problem(f"{field}.deletion_protection", False, "production is protected; set it to True")
+            yield Problem(
+                f"{field}.deletion_protection",
+                False,
+                "production is protected; set it to True",
+            )
         if database.backup_retention_days < _PRODUCTION_BACKUP_DAYS:
             message = f"production keeps backups for {_PRODUCTION_BACKUP_DAYS} days or more; raise it"
-            yield Problem(f"{field}.backup_retention_days", database.backup_retention_days, message)
+            yield Problem(
+                f"{field}.backup_retention_days",
+                database.backup_retention_days,
+                message,
+            )
 
 
 def _version_skew(lower: Environment, upper: Environment) -> Iterator[Problem]:
     versions = list(EKS_VERSIONS)
     ours, theirs = upper.settings.cluster.version, lower.settings.cluster.version
     if ours in versions and theirs in versions and abs(versions.index(ours) - versions.index(theirs)) > 1:
-        message = f"more than one minor version apart from {lower.name} ({theirs}); upgrade one environment after the other"
+        message = (
+            f"more than one minor version apart from {lower.name} ({theirs}); upgrade one environment after the other"
+        )
         yield Problem("cluster.version", ours, message)
 
 
@@ -111,7 +139,9 @@ def _addresses(settings: EnvironmentSettings) -> int:
     for group in groups:
         need += group.max_size * _addresses_of_a_node(group.max_pods)
     if settings.karpenter is not None:
-        need += settings.karpenter.max_nodes * _addresses_of_a_node(max((group.max_pods for group in groups), default=110))
+        need += settings.karpenter.max_nodes * _addresses_of_a_node(
+            max((group.max_pods for group in groups), default=110)
+        )
     return need
 
 
@@ -121,7 +151,9 @@ def _addresses_of_a_node(max_pods: int) -> int:
 
 
 def _nat_of_production(shared: SharedSettings, environments: Sequence[Environment]) -> Iterator[Problem]:
-    if shared.vpc.nat_gateways != "one-per-zone" and any(environment.settings.production for environment in environments):
+    if shared.vpc.nat_gateways != "one-per-zone" and any(
+        environment.settings.production for environment in environments
+    ):
         message = "production lives in this VPC and must survive the loss of a zone; use one-per-zone"
         yield Problem("vpc.nat_gateways", shared.vpc.nat_gateways, message)
 
@@ -132,7 +164,11 @@ def _long_iam_names(region: Region, shared: SharedSettings) -> Iterator[Problem]
         try:
             location.name(f"push-{repository.name}")
         except ValueError as error:
-            yield Problem(f"image_repositories[{index}].name", repository.name, f"its push role's {error}")
+            yield Problem(
+                f"image_repositories[{index}].name",
+                repository.name,
+                f"its push role's {error}",
+            )
 
 
 def _replicas(region: str, shared: SharedSettings) -> Iterator[Problem]:
@@ -144,19 +180,30 @@ def _replicas(region: str, shared: SharedSettings) -> Iterator[Problem]:
 
 def _broken_between_regions(regions: Sequence[Region]) -> Iterator[Finding]:
     yield from _stacks_named_twice(regions)
-    built = [(region, region.shared) for region in regions if region.shared is not None]
-    for (one, left), (other, right) in combinations(built, 2):
-        if left.vpc.cidr.overlaps(right.vpc.cidr):
-            message = f"overlaps the VPC of {one.name} ({left.vpc.cidr}); choose a network of its own"
-            yield Finding(other.shared_file, Problem("vpc.cidr", right.vpc.cidr, message))
-        if left.state.bucket == right.state.bucket:
-            message = f"used by {one.name} already; bucket names are global in AWS, choose another"
-            yield Finding(other.shared_file, Problem("state.bucket", right.state.bucket, message))
-        if left.dns.domain == right.dns.domain and left.dns.hosted_zone_id is None and right.dns.hosted_zone_id is None:
-            message = f"{one.name} makes its hosted zone already; name that zone in hosted_zone_id, or use a subdomain"
-            yield Finding(other.shared_file, Problem("dns.domain", right.dns.domain, message))
-    yield from _github_providers(built)
-    yield from _names_used_twice_in_a_region(regions)
+    for left, right in combinations(regions, 2):
+        for rule in (_vpcs_that_overlap, _buckets_named_twice, _zones_made_twice):
+            for problem in told(rule(left.name, left.shared, right.shared)):
+                yield Finding(right.shared_file, problem)
+    yield from told(_github_providers(regions))
+    yield from told(_clusters_named_twice(regions))
+
+
+def _vpcs_that_overlap(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:
+    if left.vpc.cidr.overlaps(right.vpc.cidr):
+        message = f"overlaps the VPC of {region} ({left.vpc.cidr}); choose a network of its own"
+        yield Problem("vpc.cidr", right.vpc.cidr, message)
+
+
+def _buckets_named_twice(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:
+    if left.state.bucket == right.state.bucket:
+        message = f"used by {region} already; bucket names are global in AWS, choose another"
+        yield Problem("state.bucket", right.state.bucket, message)
+
+
+def _zones_made_twice(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:
+    if left.dns.domain == right.dns.domain and left.dns.hosted_zone_id is None and right.dns.hosted_zone_id is None:
+        message = f"{region} makes its hosted zone already; name that zone in hosted_zone_id, or use a subdomain"
+        yield Problem("dns.domain", right.dns.domain, message)
 
 
 def _stacks_named_twice(regions: Sequence[Region]) -> Iterator[Finding]:
@@ -168,31 +215,33 @@ def _stacks_named_twice(regions: Sequence[Region]) -> Iterator[Finding]:
             *[(name, region.file) for name in environments],
         ]:
             for part in PARTS:
-                for kind, name in (("stack", stack_name(region.name, environment, part)), ("state key", state_key(region.name, environment, part))):
+                for kind, name in (
+                    ("stack", stack_name(region.name, environment, part)),
+                    ("state key", state_key(region.name, environment, part)),
+                ):
                     if name in owners:
                         message = f"this {kind} exists already, by {owners[name]}; rename the region or environment"
                         yield Finding(file, Problem(f"{environment} {kind}", name, message))
                     owners.setdefault(name, f"{region.file} {environment}")
 
 
-def _github_providers(built: Sequence[tuple[Region, SharedSettings]]) -> Iterator[Finding]:
-    owners: dict[str, list[Region]] = {}
-    for region, shared in built:
-        owners.setdefault(shared.account_id, [])
-        if shared.owns_github_provider:
-            owners[shared.account_id].append(region)
-    for region, shared in built:
-        first = owners[shared.account_id][:1]
-        if not first:
-            message = f"no region of account {shared.account_id} owns it; set it to True in exactly one"
+def _github_providers(regions: Sequence[Region]) -> Iterator[Finding]:
+    """An account has exactly one identity provider for GitHub."""
+    owners: dict[str, str] = {}
+    for region in regions:
+        account = region.shared.account_id
+        if region.shared.owns_github_provider:
+            if account in owners:
+                message = f"an account has one, and {owners[account]} owns it; set it to False"
+                yield Finding(region.shared_file, Problem("owns_github_provider", True, message))
+            owners.setdefault(account, region.name)
+    for region in regions:
+        if region.shared.account_id not in owners:
+            message = "no region of the account owns the identity provider for GitHub; set it to True in exactly one"
             yield Finding(region.shared_file, Problem("owns_github_provider", False, message))
-            owners[shared.account_id].append(region)
-        elif shared.owns_github_provider and first[0] is not region:
-            message = f"an account has one, which {first[0].name} owns; set it to False"
-            yield Finding(region.shared_file, Problem("owns_github_provider", True, message))
 
 
-def _names_used_twice_in_a_region(regions: Sequence[Region]) -> Iterator[Finding]:
+def _clusters_named_twice(regions: Sequence[Region]) -> Iterator[Finding]:
     """EKS knows a cluster's name once a region and account."""
     owners: dict[tuple[str, str], str] = {}
     for region in regions:
@@ -204,20 +253,33 @@ def _names_used_twice_in_a_region(regions: Sequence[Region]) -> Iterator[Finding
             owners.setdefault((region.name, name), environment.name)
 
 
-def warnings(regions: Sequence[Region], today: date) -> list[str]:
-    """What is not wrong yet: Kubernetes versions whose standard support ends within 90 days, or has ended."""
-    found = []
+def warnings(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tuple[str, str]]:
+    """What is not wrong yet, with the stack that it concerns.
+
+    Placeholders that are left in place, and Kubernetes versions whose standard support ends within 90 days, or has
+    ended: that is told, never refused, so that a synth which passed yesterday passes today.
+    """
+    left = [
+        *_placeholders_of_owner(owner),
+        *(line for region in regions for line in _placeholders_of_region(region)),
+    ]
+    if left:
+        explanation = "placeholders are left in the settings; until they are yours, no real account can be reached:"
+        yield stack_name(regions[0].name, "backend"), "\n  ".join([explanation, *left])
     for region in regions:
         for environment in region.environments:
             version = environment.settings.cluster.version
             end = EKS_VERSIONS[version].end_of_standard_support
             if end - today <= _WARNING:
                 verb = "ends" if end >= today else "ended"
-                found.append(
-                    f"{environment.file}: cluster.version: {version!r}: standard support {verb} on {end}, EKS then upgrades "
-                    f"the cluster by itself; upgrade to {list(EKS_VERSIONS)[-1]} step by step"
+                message = (
+                    f"standard support {verb} on {end}, and EKS then upgrades the cluster by itself; upgrade it before"
                 )
-    return found
+                problem = Problem("cluster.version", version, message)
+                yield (
+                    stack_name(region.name, environment.name),
+                    str(Finding(environment.file, problem)),
+                )
 
 
 _PLACEHOLDERS = {
@@ -227,21 +289,22 @@ _PLACEHOLDERS = {
     "administrator_role_arn": "arn:aws:iam::123456789012:role/your-admin-role",
     "cost_center": "your-cost-center",
 }
-_LAST_PLACEHOLDER_ID = 9  # GitHub gave the first numbers away in 2008
+_LAST_PLACEHOLDER_ID = 9  # GitHub gave its first numbers away in 2007
 
 
-def placeholders(owner: Owner, regions: Sequence[Region]) -> list[str]:
-    """The values that a new owner has not changed yet, each with its file and field."""
-    found = [
-        f"stacks/owner.py: {field}: {value!r}"
-        for field, value in _PLACEHOLDERS.items()
-        if getattr(owner, field) == value
-    ]
-    if owner.repository.id <= _LAST_PLACEHOLDER_ID:
-        found.append(f"stacks/owner.py: repository: {owner.repository.owner}/{owner.repository.name}, {owner.repository.id}")
-    for region in regions:
-        for index, repository in enumerate(region.shared.image_repositories if region.shared else ()):
-            if repository.pushed_by.id <= _LAST_PLACEHOLDER_ID:
-                field = f"image_repositories[{index}].pushed_by.id"
-                found.append(f"{region.shared_file}: {field}: {repository.pushed_by.id}")
-    return found
+def _placeholders_of_owner(owner: Owner) -> Iterator[str]:
+    for field, value in _PLACEHOLDERS.items():
+        if getattr(owner, field) == value:
+            yield f"stacks/owner.py: {field}: {value!r}"
+    for field, number in (
+        ("owner_id", owner.repository.owner_id),
+        ("id", owner.repository.id),
+    ):
+        if number <= _LAST_PLACEHOLDER_ID:
+            yield f"stacks/owner.py: repository.{field}: {number}"
+
+
+def _placeholders_of_region(region: Region) -> Iterator[str]:
+    for index, repository in enumerate(region.shared.image_repositories):
+        if repository.pushed_by.id <= _LAST_PLACEHOLDER_ID:
+            yield f"{region.shared_file}: image_repositories[{index}].pushed_by.id: {repository.pushed_by.id}"

@@ -5,21 +5,24 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple, TypeVar
+from typing import Annotated, NamedTuple
 
 from eks_gitops.addons import AddonsConfig
 from eks_gitops.backend import StateBackendConfig
 from eks_gitops.cluster import ClusterConfig
 from eks_gitops.config import (
     AccountId,
+    AnyConfig,
     Config,
     DomainName,
     Problem,
     RoleArn,
     all_problems,
+    as_far_as_known,
     deferred_errors,
     matching,
     shape_errors,
+    without_validation,
 )
 from eks_gitops.controllers import ControllersConfig
 from eks_gitops.database import DatabaseConfig
@@ -31,8 +34,6 @@ from eks_gitops.karpenter import KarpenterConfig
 from eks_gitops.location import Location
 from eks_gitops.node_group import NodeGroupConfig
 from eks_gitops.vpc import VpcConfig
-
-AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 
 class Owner(Config):
@@ -111,7 +112,7 @@ class Environment(NamedTuple):
 
 
 class Region(NamedTuple):
-    """A region's folder: the settings that passed on their own, so that rules among them can be told as well.
+    """A region's folder; settings with errors are there as far as they are known, so that rules on the rest are told.
 
     `environments` stand in the order of promotion.
     """
@@ -119,12 +120,11 @@ class Region(NamedTuple):
     name: str
     file: str
     shared_file: str
-    shared: SharedSettings | None
+    shared: SharedSettings
     environments: tuple[Environment, ...]
 
     def location(self, environment: str) -> Location:
         """Where the resources of an environment of this region live."""
-        assert self.shared is not None  # noqa: S101 (a region with errors is never built)
         return Location(account_id=self.shared.account_id, region=self.name, environment=environment)
 
 
@@ -160,34 +160,34 @@ class _Loader:
         except Exception as error:  # noqa: BLE001 (whatever a settings file raises is told, with its line)
             self._refuse(package, error)
             return None
-        loaded = [(name_, self.settings(f"{package}.{name_}", name_.upper(), EnvironmentSettings)) for name_ in environments]
         return Region(
             name=name,
             file=_file(package),
             shared_file=_file(f"{package}.shared"),
             shared=self.settings(f"{package}.shared", "SHARED", SharedSettings),
-            environments=tuple(
-                Environment(name_, _file(f"{package}.{name_}"), settings) for name_, settings in loaded if settings
-            ),
+            environments=tuple(self._environment(package, environment) for environment in environments),
         )
 
-    def settings(self, module: str, name: str, kind: type[AnyConfig]) -> AnyConfig | None:
-        """The literal `name` of a module; None, and its findings kept, where anything is wrong with it."""
+    def _environment(self, package: str, name: str) -> Environment:
+        module = f"{package}.{name}"
+        return Environment(name, _file(module), self.settings(module, name.upper(), EnvironmentSettings))
+
+    def settings(self, module: str, name: str, kind: type[AnyConfig]) -> AnyConfig:
+        """The literal `name` of a module, as far as it is known: without any field where the module cannot be read."""
         file = _file(module)
         try:
             with deferred_errors():
                 literal = getattr(importlib.import_module(module), name)
         except Exception as error:  # noqa: BLE001
             self._refuse(module, error)
-            return None
+            return without_validation(kind, {})
         if not isinstance(literal, kind):
             problem = Problem(name, type(literal).__name__, f"not the settings; assign {kind.__name__}(...)")
             self.findings.append(Finding(file, problem))
-            return None
-        shape = shape_errors(literal)
-        broken = [*shape, *all_problems(literal)]
-        self.findings += [Finding(file, problem) for problem in broken]
-        return None if shape else kind.model_validate(literal) if not broken else literal
+            return without_validation(kind, {})
+        known = as_far_as_known(literal)
+        self.findings += [Finding(file, problem) for problem in (*shape_errors(literal), *all_problems(known))]
+        return known
 
     def _refuse(self, module: str, error: Exception) -> None:
         file = _file(module)
@@ -208,7 +208,9 @@ def _relative(path: str | Path) -> str:
 
 def _file(module: str) -> str:
     """The file of a module, whether it can be imported or not, as the owner sees it."""
-    return _relative(sys.modules[module].__file__ or module) if module in sys.modules else module.replace(".", "/") + ".py"
+    return (
+        _relative(sys.modules[module].__file__ or module) if module in sys.modules else module.replace(".", "/") + ".py"
+    )
 
 
 def load(packages: Sequence[str]) -> tuple[Owner, list[Region]]:
@@ -223,6 +225,6 @@ def load(packages: Sequence[str]) -> tuple[Owner, list[Region]]:
     owner = loader.settings("stacks.owner", "OWNER", Owner)
     regions = [region for package in packages if (region := loader.region(package)) is not None]
     findings = [*loader.findings, *rules.broken(regions)]
-    if findings or owner is None:
-        raise SettingsError(findings)
+    if findings:
+        raise SettingsError(sorted(findings, key=lambda finding: finding.file))
     return owner, regions

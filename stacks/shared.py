@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from cdktf import TerraformOutput
 from constructs import Construct
+
 from eks_gitops import delivery_policies
 from eks_gitops.delivery import ApplyRole, ClusterAdministratorRole, ImagePushRole, PermissionsBoundary, PlanRole
 from eks_gitops.delivery_policies import StateLocation
@@ -14,7 +15,6 @@ from eks_gitops.github import GithubOidcProvider
 from eks_gitops.iam import Statement
 from eks_gitops.key import Key
 from eks_gitops.vpc import Vpc
-
 from stacks.base import RegionStack
 from stacks.settings import Owner, Region
 
@@ -124,6 +124,10 @@ class SharedStack(RegionStack):
                 {name: role.arn for name, role in self.push_roles.items()},
                 "GitHub variable AWS_PUSH_ROLE_ARN of each application repository",
             ),
-            ("cluster_administrator_role_arn", self.cluster_administrator.arn, "Argument of update-kubeconfig --role-arn"),
+            (
+                "cluster_administrator_role_arn",
+                self.cluster_administrator.arn,
+                "Argument of update-kubeconfig --role-arn",
+            ),
         ):
             TerraformOutput(self, name, value=value, description=description)

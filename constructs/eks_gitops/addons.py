@@ -30,7 +30,7 @@ class AddonsConfig(Config):
 
 
 class NodeAddons(Construct):
-    """vpc-cni, kube-proxy and the Pod Identity agent: a node that joins before them never becomes ready, or too small."""
+    """vpc-cni, kube-proxy and the Pod Identity agent: nodes that join before them are never ready, or small."""
 
     def __init__(
         self,

@@ -41,7 +41,7 @@ class ClusterConfig(Config):
         str,
         matching(
             r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}",
-            "not a cluster's name; EKS takes 1 to 100 letters, digits, hyphens and underscores, a letter or digit first",
+            "not a cluster's name; EKS takes 1 to 100 letters, digits, - and _, a letter or digit first",
         ),
     ]
     version: str
@@ -130,7 +130,9 @@ class Cluster(Construct):
             location=self._location,
             name="cluster",
             description="The control plane of the EKS cluster",
-            trust=[Statement(actions=["sts:AssumeRole", "sts:TagSession"], principals={"Service": ["eks.amazonaws.com"]})],
+            trust=[
+                Statement(actions=["sts:AssumeRole", "sts:TagSession"], principals={"Service": ["eks.amazonaws.com"]})
+            ],
             permissions_boundary=permissions_boundary,
             policies={
                 "encrypt-secrets": policy_document(

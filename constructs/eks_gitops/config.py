@@ -1,15 +1,32 @@
 """The base of every config: a frozen pydantic model that refuses unknown fields and checks its own rules."""
 
+import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from ipaddress import IPv4Network
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self, TypeVar, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+AnyConfig = TypeVar("AnyConfig", bound="Config")
+AnyProblem = TypeVar("AnyProblem")
 
 _deferring: ContextVar[bool] = ContextVar("deferring", default=False)
+
+
+class MissingFieldError(AttributeError):
+    """A rule asked for a field that `as_far_as_known` left out."""
 
 
 class Problem(NamedTuple):
@@ -56,7 +73,12 @@ class Config(BaseModel):
             raise ValueError("; ".join(map(str, problems)))
         return self
 
-    if not TYPE_CHECKING:  # type checkers see the keywords of the fields
+    if not TYPE_CHECKING:  # type checkers see the fields, and the keywords that they make
+
+        def __getattr__(self, name: str) -> Any:
+            if name in type(self).model_fields:
+                raise MissingFieldError(name)
+            return super().__getattr__(name)
 
         def __init__(self, **values: Any) -> None:
             try:
@@ -77,8 +99,8 @@ class Config(BaseModel):
 def deferred_errors() -> Iterator[None]:
     """Let a wrong config keep its raw values instead of raising, so that all errors of a literal can be told at once.
 
-    Python evaluates `Environment(cluster=Cluster(...), vpc=Vpc(...))` from the inside out: without this, the first wrong
-    value of the innermost config would hide all others.
+    Python evaluates `Environment(cluster=Cluster(...), vpc=Vpc(...))` from the inside out: without this, the first
+    wrong value of the innermost config would hide all others.
     """
     token = _deferring.set(True)
     try:
@@ -93,21 +115,49 @@ def shape_errors(config: Config) -> list[Problem]:
         try:
             type(config).model_validate(config)
         except ValidationError as error:
-            return [
-                Problem(
-                    _path(details["loc"]),
-                    "(missing)" if details["type"] == "missing" else details["input"],
-                    _sentence(details["msg"]),
-                )
-                for details in error.errors()
-            ]
+            return [_shape_error(config, details) for details in error.errors()]
     return []
 
 
+def _shape_error(config: Config, details: ErrorDetails) -> Problem:
+    *path, name = details["loc"]
+    field = _path(details["loc"])
+    if details["type"] == "missing":
+        return Problem(field, None, "not set, and it has no default; set it")
+    if details["type"] == "extra_forbidden":
+        holder: Any = config
+        for step in path:
+            holder = vars(holder)[step] if isinstance(step, str) else holder[step]
+        close = difflib.get_close_matches(str(name), type(holder).model_fields, n=1)
+        remedy = f"did you mean {close[0]}?" if close else "remove it"
+        return Problem(field, details["input"], f"no such field; {remedy}")
+    message = details["msg"].removeprefix("Value error, ")
+    return Problem(field, details["input"], message[:1].lower() + message[1:])
+
+
+def as_far_as_known(config: AnyConfig) -> AnyConfig:
+    """A copy of a deferred config that lacks the fields with shape errors, so that rules on the others can be told."""
+    known: dict[str, Any] = {}
+    wrong = {problem.field.partition(".")[0].partition("[")[0] for problem in shape_errors(config)}
+    for name, field in type(config).model_fields.items():
+        value = vars(config).get(name)
+        if isinstance(value, Config):
+            known[name] = as_far_as_known(value)
+        elif isinstance(value, tuple) and any(isinstance(item, Config) for item in value):
+            known[name] = tuple(as_far_as_known(item) for item in value if isinstance(item, Config))
+        elif name in vars(config) and name not in wrong:
+            known[name] = TypeAdapter(field.rebuild_annotation()).validate_python(value)
+    return without_validation(type(config), known)
+
+
+def without_validation(kind: type[AnyConfig], values: Mapping[str, Any]) -> AnyConfig:
+    """A config of these fields alone; asking for another raises `MissingFieldError`."""
+    return cast(AnyConfig, kind.model_construct(None, **values))
+
+
 def all_problems(config: Config, path: str = "") -> Iterator[Problem]:
-    """The broken rules of `config` and of every config below it; one with shape errors is passed over itself."""
-    if not shape_errors(config):
-        yield from (problem.below(path) for problem in config.problems())
+    """The rules that `config`, as far as it is known, and every config below it break."""
+    yield from (problem.below(path) for problem in told(config.problems()))
     for name, value in vars(config).items():
         field = f"{path}.{name}" if path else name
         if isinstance(value, Config):
@@ -118,15 +168,17 @@ def all_problems(config: Config, path: str = "") -> Iterator[Problem]:
                     yield from all_problems(item, f"{field}[{index}]")
 
 
+def told(problems: Iterable[AnyProblem]) -> Iterator[AnyProblem]:
+    """What rules yield until one asks for a field with a shape error, which is told as such."""
+    try:
+        yield from problems
+    except MissingFieldError:
+        return
+
+
 def _path(location: tuple[int | str, ...]) -> str:
     """`("zones", 0, "name")` as `zones[0].name`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
-
-
-def _sentence(message: str) -> str:
-    """Pydantic's message in the form of all others: lower case, without its prefix."""
-    message = message.removeprefix("Value error, ")
-    return message[:1].lower() + message[1:]
 
 
 def matching(pattern: str, remedy: str) -> AfterValidator:
@@ -158,12 +210,21 @@ def _without_host_bits(value: object) -> object:
 Cidr = Annotated[IPv4Network, BeforeValidator(_without_host_bits)]
 """An IPv4 network in CIDR notation, host bits clear."""
 
-AccountId = Annotated[str, matching(r"\d{12}", "an AWS account id has 12 digits; `aws sts get-caller-identity` prints it")]
+AccountId = Annotated[
+    str,
+    matching(
+        r"\d{12}",
+        "an AWS account id has 12 digits; `aws sts get-caller-identity` prints it",
+    ),
+]
 """An AWS account id."""
 
 RoleArn = Annotated[
     str,
-    matching(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+", "not a role's ARN; write arn:aws:iam::<account id>:role/<name>"),
+    matching(
+        r"arn:aws[a-z-]*:iam::\d{12}:role/\S+",
+        "not a role's ARN; write arn:aws:iam::<account id>:role/<name>",
+    ),
 ]
 """The ARN of an IAM role."""
 

@@ -30,9 +30,7 @@ class DatabaseConfig(Config):
     a restore, because a snapshot of that name may exist then.
     """
 
-    name: Annotated[
-        str, matching(r"[a-z][a-z0-9]{0,19}", "use 1 to 20 lower-case letters and digits, a letter first")
-    ]
+    name: Annotated[str, matching(r"[a-z][a-z0-9]{0,19}", "use 1 to 20 lower-case letters and digits, a letter first")]
     engine_version: str
     instance_class: str
     allocated_storage_gib: int = Field(ge=20, le=65536)

@@ -17,9 +17,9 @@ class DnsConfig(Config):
     """The platform's domain. `hosted_zone_id` names a public zone that exists; without it one is made."""
 
     domain: DomainName
-    hosted_zone_id: Annotated[str, matching(r"Z[A-Z0-9]{1,31}", "not a hosted zone's id, such as Z0123456789ABC")] | None = (
-        None
-    )
+    hosted_zone_id: (
+        Annotated[str, matching(r"Z[A-Z0-9]{1,31}", "not a hosted zone's id, such as Z0123456789ABC")] | None
+    ) = None
 
 
 class Dns(Construct):

@@ -31,7 +31,8 @@ class EcrRepositoryConfig(Config):
     """The images of one service: `pushed_by` is the application repository whose main branch may push them."""
 
     name: Annotated[
-        str, matching(r"[a-z][a-z0-9]*([._-][a-z0-9]+)*", "use lower-case letters and digits, with single . _ - between")
+        str,
+        matching(r"[a-z][a-z0-9]*([._-][a-z0-9]+)*", "use lower-case letters and digits, with single . _ - between"),
     ]
     pushed_by: GithubRepository
     kept_images: PositiveInt = 200

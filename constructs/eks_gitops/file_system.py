@@ -28,7 +28,9 @@ _NFS_PORT = 2049
 class AccessPoint(Config):
     """A directory that its mounts take for the root, owned by `uid` and `gid`."""
 
-    name: Annotated[str, matching(r"[a-z][a-z0-9-]{0,62}", "use lower-case letters, digits and hyphens, a letter first")]
+    name: Annotated[
+        str, matching(r"[a-z][a-z0-9-]{0,62}", "use lower-case letters, digits and hyphens, a letter first")
+    ]
     path: Annotated[str, matching(r"(/[A-Za-z0-9._-]+){1,4}", "use 1 to 4 directories, each after a slash")]
     uid: NonNegativeInt
     gid: NonNegativeInt
@@ -106,12 +108,11 @@ class FileSystem(Construct):
         self.access_point_ids = {point.name: self._access_point(point) for point in config.access_points}
 
     def _access_point(self, point: AccessPoint) -> str:
-        owner = {"uid": point.uid, "gid": point.gid}
         return EfsAccessPoint(
             self,
             f"access-point-{point.name}",
             file_system_id=self.id,
-            posix_user=EfsAccessPointPosixUser(**owner),
+            posix_user=EfsAccessPointPosixUser(uid=point.uid, gid=point.gid),
             root_directory=EfsAccessPointRootDirectory(
                 path=point.path,
                 creation_info=EfsAccessPointRootDirectoryCreationInfo(

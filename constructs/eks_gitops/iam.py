@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from cdktf import ITerraformDependable
 from cdktf_cdktf_provider_aws.iam_role import IamRole
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.iam_role_policy_attachment import IamRolePolicyAttachment
@@ -17,7 +18,7 @@ Conditions = Mapping[str, Mapping[str, str | Sequence[str]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """One statement of a policy document. `resources` stays empty in a trust policy, `principals` in an identity policy."""
+    """One statement of a policy; a trust policy names no `resources`, an identity policy no `principals`."""
 
     actions: Sequence[str]
     resources: Sequence[str] = ()
@@ -83,7 +84,7 @@ class Role(Construct):
             assume_role_policy=policy_document(*trust),
             permissions_boundary=permissions_boundary,
         )
-        self.permissions = [
+        self.permissions: list[ITerraformDependable] = [
             IamRolePolicy(self, policy, name=policy, role=self._role.name, policy=document)
             for policy, document in (policies or {}).items()
         ]

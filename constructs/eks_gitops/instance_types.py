@@ -9,16 +9,16 @@ from typing import Literal
 Architecture = Literal["x86_64", "arm64"]
 
 _BURSTABLE = {"medium": 2, "large": 2, "xlarge": 4, "2xlarge": 8}
-_X86 = {"large": 2, "xlarge": 4, "2xlarge": 8, "4xlarge": 16, "8xlarge": 32, "12xlarge": 48, "16xlarge": 64, "24xlarge": 96}
-_ARM = {"medium": 1, "large": 2, "xlarge": 4, "2xlarge": 8, "4xlarge": 16, "8xlarge": 32, "12xlarge": 48, "16xlarge": 64}
+_X86 = {"large": 2, "xlarge": 4, "2xlarge": 8, "4xlarge": 16, "8xlarge": 32, "12xlarge": 48, "16xlarge": 64}
+_ARM = {"medium": 1, **_X86}
 
 _FAMILIES: dict[str, tuple[Architecture, dict[str, int]]] = {
     "t3": ("x86_64", _BURSTABLE),
     "t3a": ("x86_64", _BURSTABLE),
     "t4g": ("arm64", _BURSTABLE),
-    **{family: ("x86_64", _X86) for family in ("m5", "m6a", "m6i", "m7a", "m7i", "c5", "c6a", "c6i", "c7a", "c7i", "r5", "r6a", "r6i", "r7a", "r7i")},
-    **{family: ("arm64", _ARM) for family in ("m6g", "m7g", "m8g", "c6g", "c7g", "c8g", "r6g", "r7g", "r8g")},
-}  # fmt: skip
+    **{f"{use}{generation}": ("x86_64", _X86) for use in "cmr" for generation in ("5", "6a", "6i", "7a", "7i")},
+    **{f"{use}{generation}": ("arm64", _ARM) for use in "cmr" for generation in ("6g", "7g", "8g")},
+}
 
 _PODS_OF_A_SMALL_NODE = 110
 _PODS_OF_A_LARGE_NODE = 250

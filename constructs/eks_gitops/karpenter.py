@@ -165,7 +165,9 @@ def _launch(location: Location, cluster: str) -> list[Statement]:
             resources=[location.arn("ec2", "instance/*")],
             conditions={
                 "StringEquals": owned,
-                "ForAllValues:StringEquals": {"aws:TagKeys": ["Name", "eks:eks-cluster-name", "karpenter.sh/nodeclaim"]},
+                "ForAllValues:StringEquals": {
+                    "aws:TagKeys": ["Name", "eks:eks-cluster-name", "karpenter.sh/nodeclaim"]
+                },
             },
         ),
         Statement(

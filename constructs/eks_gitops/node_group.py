@@ -108,7 +108,7 @@ class NodeRole(Construct):
 
 
 class NodeGroup(Construct):
-    """A managed node group: private subnets, IMDSv2 that pods cannot reach, encrypted disks, tags down to the volume."""
+    """A managed node group: in private subnets, with IMDSv2 that pods cannot reach, encrypted disks, tagged throughout."""
 
     def __init__(
         self,

@@ -45,8 +45,8 @@ class Zone(Config):
     @property
     def subnets(self) -> dict[str, IPv4Network]:
         """The subnets that this zone has, by kind."""
-        kinds = {"public": self.public, "private": self.private, "database": self.database}
-        return {kind: cidr for kind, cidr in kinds.items() if cidr is not None}
+        kinds = ("public", "private", "database")
+        return {kind: cidr for kind in kinds if (cidr := getattr(self, kind, None)) is not None}
 
     def problems(self) -> Iterator[Problem]:
         """Sizes of subnets, by what AWS allows and what nodes and pods need."""
@@ -113,7 +113,9 @@ class Vpc(Construct):
     Karpenter by `karpenter.sh/discovery` with the VPC's name.
     """
 
-    def __init__(self, scope: Construct, id_: str, config: VpcConfig, *, location: Location, key: Key, permissions_boundary: str) -> None:
+    def __init__(
+        self, scope: Construct, id_: str, config: VpcConfig, *, location: Location, key: Key, permissions_boundary: str
+    ) -> None:
         super().__init__(scope, id_)
         self._config = config
         self._region = location.region

@@ -46,7 +46,11 @@ class WorkloadRole(Construct):
         super().__init__(scope, id_)
         self.identity = identity
         self.service_account = service_account
-        trust = _pod_identity_trust(service_account, cluster) if identity == "pod-identity" else _irsa_trust(service_account, cluster)
+        trust = (
+            _pod_identity_trust(service_account, cluster)
+            if identity == "pod-identity"
+            else _irsa_trust(service_account, cluster)
+        )
         role = Role(
             self,
             "role",

@@ -5,7 +5,6 @@ from eks_gitops.dns import DnsConfig
 from eks_gitops.ecr import EcrRepositoryConfig
 from eks_gitops.github import GithubRepository
 from eks_gitops.vpc import VpcConfig, Zone
-
 from stacks.owner import OWNER
 from stacks.settings import SharedSettings
 

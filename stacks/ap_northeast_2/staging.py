@@ -4,7 +4,6 @@ from eks_gitops.cluster import ClusterConfig
 from eks_gitops.database import DatabaseConfig
 from eks_gitops.file_system import FileSystemConfig
 from eks_gitops.node_group import NodeGroupConfig
-
 from stacks.owner import OWNER
 from stacks.settings import EnvironmentSettings
 
