@@ -8,7 +8,7 @@ import stacks  # noqa: F401  (before cdktf: the provider packages then load lazi
 # isort: split
 from cdktf import Annotations, App
 
-from stacks import rules
+from stacks import warnings
 from stacks.backend import BackendStack
 from stacks.environment import EnvironmentStack
 from stacks.settings import Owner, Region, SettingsError, load
@@ -35,7 +35,7 @@ def main() -> None:
         sys.exit(str(error))
     app = App()
     build(app, owner, regions)
-    for stack, warning in rules.warnings(owner, regions, datetime.now(tz=UTC).date()):
+    for stack, warning in warnings.found(owner, regions, datetime.now(tz=UTC).date()):
         Annotations.of(app.node.find_child(stack)).add_warning(warning)
     app.synth()
 

@@ -144,7 +144,7 @@ def _listed(call: Call, present: list[str], *, added: str, removed: str) -> list
     more, less = (
         {value for name, value in call.form.items() if re.fullmatch(pattern, name)} for pattern in (added, removed)
     )
-    return sorted({*present} | more - less)
+    return sorted(({*present} | more) - less)
 
 
 def _answer(document: Mapping[str, Any]) -> Answer:

@@ -1,19 +1,17 @@
-"""The rules among settings: between a region's files, and between regions."""
+"""The rules among the settings of a region."""
 
 import math
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 from eks_gitops.config import Problem, told
 from eks_gitops.location import Location
 from eks_gitops.versions import EKS_VERSIONS
-from stacks.names import PARTS, stack_name, state_key
+from stacks import rules_between_regions
 from stacks.settings import (
     Environment,
     EnvironmentSettings,
     Finding,
-    Owner,
     Region,
     SharedSettings,
 )
@@ -22,7 +20,6 @@ _PRODUCTION = "prod"
 _PRODUCTION_BACKUP_DAYS = 14
 _PRODUCTION_NODES = 2
 _PRODUCTION_PREFIX = 16
-_WARNING = timedelta(days=90)
 
 _RESERVED_BY_AWS = 5  # of every subnet
 _ADDRESSES_OF_A_PREFIX = 16
@@ -33,7 +30,7 @@ def broken(regions: Sequence[Region]) -> list[Finding]:
     """Every rule that the settings break, as far as they are known."""
     return [
         *(finding for region in regions for finding in _broken_in_region(region)),
-        *_broken_between_regions(regions),
+        *rules_between_regions.broken(regions),
     ]
 
 
@@ -176,135 +173,3 @@ def _replicas(region: str, shared: SharedSettings) -> Iterator[Problem]:
         if replica == region:
             message = "images cannot be replicated to the region that they lie in; name another"
             yield Problem(f"image_replica_regions[{index}]", replica, message)
-
-
-def _broken_between_regions(regions: Sequence[Region]) -> Iterator[Finding]:
-    yield from _stacks_named_twice(regions)
-    for left, right in combinations(regions, 2):
-        for rule in (_vpcs_that_overlap, _buckets_named_twice, _zones_made_twice):
-            for problem in told(rule(left.name, left.shared, right.shared)):
-                yield Finding(right.shared_file, problem)
-    yield from told(_github_providers(regions))
-    yield from told(_clusters_named_twice(regions))
-
-
-def _vpcs_that_overlap(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:
-    if left.vpc.cidr.overlaps(right.vpc.cidr):
-        message = f"overlaps the VPC of {region} ({left.vpc.cidr}); choose a network of its own"
-        yield Problem("vpc.cidr", right.vpc.cidr, message)
-
-
-def _buckets_named_twice(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:
-    if left.state.bucket == right.state.bucket:
-        message = f"used by {region} already; bucket names are global in AWS, choose another"
-        yield Problem("state.bucket", right.state.bucket, message)
-
-
-def _zones_made_twice(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:
-    if left.dns.domain == right.dns.domain and left.dns.hosted_zone_id is None and right.dns.hosted_zone_id is None:
-        message = f"{region} makes its hosted zone already; name that zone in hosted_zone_id, or use a subdomain"
-        yield Problem("dns.domain", right.dns.domain, message)
-
-
-def _stacks_named_twice(regions: Sequence[Region]) -> Iterator[Finding]:
-    owners: dict[str, str] = {}
-    for region in regions:
-        environments = [environment.name for environment in region.environments]
-        for environment, file in [
-            *[(name, region.file) for name in ("backend", "shared")],
-            *[(name, region.file) for name in environments],
-        ]:
-            for part in PARTS:
-                for kind, name in (
-                    ("stack", stack_name(region.name, environment, part)),
-                    ("state key", state_key(region.name, environment, part)),
-                ):
-                    if name in owners:
-                        message = f"this {kind} exists already, by {owners[name]}; rename the region or environment"
-                        yield Finding(file, Problem(f"{environment} {kind}", name, message))
-                    owners.setdefault(name, f"{region.file} {environment}")
-
-
-def _github_providers(regions: Sequence[Region]) -> Iterator[Finding]:
-    """An account has exactly one identity provider for GitHub."""
-    owners: dict[str, str] = {}
-    for region in regions:
-        account = region.shared.account_id
-        if region.shared.owns_github_provider:
-            if account in owners:
-                message = f"an account has one, and {owners[account]} owns it; set it to False"
-                yield Finding(region.shared_file, Problem("owns_github_provider", True, message))
-            owners.setdefault(account, region.name)
-    for region in regions:
-        if region.shared.account_id not in owners:
-            message = "no region of the account owns the identity provider for GitHub; set it to True in exactly one"
-            yield Finding(region.shared_file, Problem("owns_github_provider", False, message))
-
-
-def _clusters_named_twice(regions: Sequence[Region]) -> Iterator[Finding]:
-    """EKS knows a cluster's name once a region and account."""
-    owners: dict[tuple[str, str], str] = {}
-    for region in regions:
-        for environment in region.environments:
-            name = environment.settings.cluster.name
-            if (region.name, name) in owners:
-                message = f"used by {owners[region.name, name]} already; EKS knows a name once a region, choose another"
-                yield Finding(environment.file, Problem("cluster.name", name, message))
-            owners.setdefault((region.name, name), environment.name)
-
-
-def warnings(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tuple[str, str]]:
-    """What is not wrong yet, with the stack that it concerns.
-
-    Placeholders that are left in place, and Kubernetes versions whose standard support ends within 90 days, or has
-    ended: that is told, never refused, so that a synth which passed yesterday passes today.
-    """
-    left = [
-        *_placeholders_of_owner(owner),
-        *(line for region in regions for line in _placeholders_of_region(region)),
-    ]
-    if left:
-        explanation = "placeholders are left in the settings; until they are yours, no real account can be reached:"
-        yield stack_name(regions[0].name, "backend"), "\n  ".join([explanation, *left])
-    for region in regions:
-        for environment in region.environments:
-            version = environment.settings.cluster.version
-            end = EKS_VERSIONS[version].end_of_standard_support
-            if end - today <= _WARNING:
-                verb = "ends" if end >= today else "ended"
-                message = (
-                    f"standard support {verb} on {end}, and EKS then upgrades the cluster by itself; upgrade it before"
-                )
-                problem = Problem("cluster.version", version, message)
-                yield (
-                    stack_name(region.name, environment.name),
-                    str(Finding(environment.file, problem)),
-                )
-
-
-_PLACEHOLDERS = {
-    "organisation": "your-org",
-    "account_id": "123456789012",
-    "domain": "your-domain.com",
-    "administrator_role_arn": "arn:aws:iam::123456789012:role/your-admin-role",
-    "cost_center": "your-cost-center",
-}
-_LAST_PLACEHOLDER_ID = 9  # GitHub gave its first numbers away in 2007
-
-
-def _placeholders_of_owner(owner: Owner) -> Iterator[str]:
-    for field, value in _PLACEHOLDERS.items():
-        if getattr(owner, field) == value:
-            yield f"stacks/owner.py: {field}: {value!r}"
-    for field, number in (
-        ("owner_id", owner.repository.owner_id),
-        ("id", owner.repository.id),
-    ):
-        if number <= _LAST_PLACEHOLDER_ID:
-            yield f"stacks/owner.py: repository.{field}: {number}"
-
-
-def _placeholders_of_region(region: Region) -> Iterator[str]:
-    for index, repository in enumerate(region.shared.image_repositories):
-        if repository.pushed_by.id <= _LAST_PLACEHOLDER_ID:
-            yield f"{region.shared_file}: image_repositories[{index}].pushed_by.id: {repository.pushed_by.id}"

@@ -5,15 +5,16 @@ from collections.abc import Mapping, Sequence
 from cdktf import TerraformOutput
 from constructs import Construct
 
-from eks_gitops import delivery_policies
-from eks_gitops.delivery import ApplyRole, ClusterAdministratorRole, ImagePushRole, PermissionsBoundary, PlanRole
-from eks_gitops.delivery_policies import StateLocation
+from eks_gitops import apply_environment_policy, apply_shared_policy
+from eks_gitops.boundary import PermissionsBoundary
+from eks_gitops.delivery import ApplyRole, ClusterAdministratorRole, ImagePushRole, PlanRole, ReadPolicy
 from eks_gitops.dns import Dns
 from eks_gitops.ecr import EcrRepositories
 from eks_gitops.flow_log import flow_log_group_name
 from eks_gitops.github import GithubOidcProvider
 from eks_gitops.iam import Statement
 from eks_gitops.key import Key
+from eks_gitops.state_access import StateLocation
 from eks_gitops.vpc import Vpc
 from stacks.base import RegionStack
 from stacks.settings import Owner, Region
@@ -70,15 +71,16 @@ class SharedStack(RegionStack):
         settings = self._region.shared
         if settings.owns_github_provider:
             GithubOidcProvider(self, "github")
+        self._read = ReadPolicy(self, "read", location=self.location)
         self.plan_role = PlanRole(
-            self, "plan", location=self.location, repository=settings.repository, state=self._state
+            self, "plan", location=self.location, repository=settings.repository, state=self._state, read=self._read
         )
         names = [repository.name for repository in settings.image_repositories]
-        shared = delivery_policies.apply_shared(self.location, names, self._state)
+        shared = apply_shared_policy.statements(self.location, names)
         self.apply_roles = {"shared": self._apply_role("shared", shared)}
         for environment in self._region.environments:
             location = self._region.location(environment.name)
-            may = delivery_policies.apply_environment(location, environment.settings.cluster.name, self._state)
+            may = apply_environment_policy.statements(location, environment.settings.cluster.name)
             self.apply_roles[environment.name] = self._apply_role(environment.name, may)
         self.push_roles = {
             repository.name: ImagePushRole(
@@ -99,6 +101,8 @@ class SharedStack(RegionStack):
             f"apply-{environment}",
             location=self._region.location(environment),
             repository=self._region.shared.repository,
+            state=self._state,
+            read=self._read,
             boundary=self._boundaries[environment],
             may=may,
         )

@@ -1,28 +1,30 @@
-"""Delivery: the roles that GitHub workflows assume, and the boundary that keeps them, and all they make, in place."""
+"""Delivery: the roles that GitHub workflows assume, and the one that people assume to reach a cluster."""
 
 from collections.abc import Mapping, Sequence
 
 from cdktf_cdktf_provider_aws.iam_policy import IamPolicy
 from constructs import Construct
 
-from eks_gitops import delivery_policies as policies
+from eks_gitops import plan_policy
+from eks_gitops.boundary import PermissionsBoundary, delivery_path
 from eks_gitops.github import GithubRepository, github_trust
 from eks_gitops.iam import Role, Statement, policy_document
 from eks_gitops.location import Location
+from eks_gitops.state_access import StateLocation, read_state, write_state
 
 
-class PermissionsBoundary(Construct):
-    """The most that the apply role of an environment, and any role that it makes, may ever do."""
+class ReadPolicy(Construct):
+    """Reads every resource of the region's stacks, and no secret: what plans need, and applies too."""
 
     def __init__(self, scope: Construct, id_: str, *, location: Location) -> None:
         super().__init__(scope, id_)
         policy = IamPolicy(
             self,
             "policy",
-            name=policies.boundary_name(location),
-            path=policies.delivery_path(location),
-            description=f"The most that a role of {location.region} {location.environment} may do",
-            policy=policy_document(*policies.boundary(location)),
+            name=location.name("read"),
+            path=delivery_path(location),
+            description=f"Reads what the stacks of {location.region} hold, and no secret",
+            policy=policy_document(*plan_policy.read(location)),
         )
         self.arn: str = policy.arn
 
@@ -37,7 +39,8 @@ class PlanRole(Construct):
         *,
         location: Location,
         repository: GithubRepository,
-        state: policies.StateLocation,
+        state: StateLocation,
+        read: ReadPolicy,
     ) -> None:
         super().__init__(scope, id_)
         subjects = [*repository.subjects("pull_request"), *repository.subjects("ref:refs/heads/main")]
@@ -46,12 +49,13 @@ class PlanRole(Construct):
             "role",
             location=location,
             name="plan",
-            path=policies.delivery_path(location),
+            path=delivery_path(location),
             description="Plans: reads every stack of the region and changes nothing",
             trust=[github_trust(location, subjects)],
             permissions_boundary=None,
-            policies={"read": policy_document(*policies.read(location), *policies.read_state(location, state))},
+            policies={"state": policy_document(*read_state(location, state))},
         )
+        role.attach("read", read.arn)
         self.arn: str = role.arn
 
 
@@ -69,6 +73,8 @@ class ApplyRole(Construct):
         *,
         location: Location,
         repository: GithubRepository,
+        state: StateLocation,
+        read: ReadPolicy,
         boundary: PermissionsBoundary,
         may: Mapping[str, Sequence[Statement]],
     ) -> None:
@@ -78,12 +84,22 @@ class ApplyRole(Construct):
             "role",
             location=location,
             name="apply",
-            path=policies.delivery_path(location),
+            path=delivery_path(location),
             description=f"Applies {location.region} {location.environment}",
             trust=[github_trust(location, repository.subjects(f"environment:{location.environment}"))],
             permissions_boundary=boundary.arn,
-            policies={name: policy_document(*statements) for name, statements in may.items()},
+            policies={"state": policy_document(*write_state(location, state))},
         )
+        role.attach("read", read.arn)
+        for name, statements in may.items():  # one by one: the inline policies of a role have too small a limit
+            policy = IamPolicy(
+                self,
+                name,
+                name=location.name(f"apply-{name}"),
+                path=delivery_path(location),
+                policy=policy_document(*statements),
+            )
+            role.attach(name, policy.arn)
         self.arn: str = role.arn
 
 

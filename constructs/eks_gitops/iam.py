@@ -57,7 +57,8 @@ def service_trust(service: str, *, conditions: Conditions | None = None) -> Stat
 class Role(Construct):
     """An IAM role on the environment's path, limited by its permissions boundary.
 
-    `policies` are inline, by name: they live and die with the role. `managed_policies` are ARNs of AWS's own.
+    `policies` are inline, by name: they live and die with the role. `managed_policies` are names of AWS's own.
+    `permissions` is what must exist before the role is of use.
     """
 
     def __init__(
@@ -88,14 +89,11 @@ class Role(Construct):
             IamRolePolicy(self, policy, name=policy, role=self._role.name, policy=document)
             for policy, document in (policies or {}).items()
         ]
-        self.permissions += [
-            IamRolePolicyAttachment(
-                self,
-                policy.rsplit("/", maxsplit=1)[-1],
-                role=self._role.name,
-                policy_arn=location.managed_policy_arn(policy),
-            )
-            for policy in managed_policies
-        ]
         self.arn: str = self._role.arn
         self.name: str = self._role.name
+        for policy in managed_policies:
+            self.attach(policy.rsplit("/", maxsplit=1)[-1], location.managed_policy_arn(policy))
+
+    def attach(self, id_: str, policy_arn: str) -> None:
+        """Attach a managed policy."""
+        self.permissions.append(IamRolePolicyAttachment(self, id_, role=self.name, policy_arn=policy_arn))

@@ -108,7 +108,7 @@ class NodeRole(Construct):
 
 
 class NodeGroup(Construct):
-    """A managed node group: in private subnets, with IMDSv2 that pods cannot reach, encrypted disks, tagged throughout."""
+    """A managed node group: in private subnets, IMDSv2 out of pods' reach, disks encrypted, tagged throughout."""
 
     def __init__(
         self,

@@ -1,0 +1,141 @@
+"""What applying an environment's stacks takes: its cluster, storage, databases, roles and key."""
+
+from eks_gitops.apply_policy import manage_ec2, manage_iam, manage_keys, tagged
+from eks_gitops.iam import Statement
+from eks_gitops.location import Location
+
+
+def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
+    """The statements by policy; `cluster` is the name of the environment's cluster."""
+    region, own = location.region, f"{location.region}-{location.environment}-*"
+    kinds = ("cluster", "nodegroup", "addon", "access-entry", "podidentityassociation")
+    return {
+        "cluster": [
+            Statement(
+                sid="OwnCluster",
+                actions=["eks:*"],
+                resources=[
+                    location.arn("eks", f"{kind}/{cluster}{'' if kind == 'cluster' else '/*'}") for kind in kinds
+                ],
+            ),
+            Statement(
+                sid="LaunchNodes",
+                actions=["ec2:RunInstances"],
+                resources=[
+                    *[
+                        location.arn("ec2", f"{kind}/*")
+                        for kind in (
+                            "instance",
+                            "launch-template",
+                            "network-interface",
+                            "security-group",
+                            "subnet",
+                            "volume",
+                        )
+                    ],
+                    location.arn("ec2", "image/*", account_id=""),
+                ],
+                conditions={"ArnLike": {"ec2:LaunchTemplate": location.arn("ec2", "launch-template/*")}},
+            ),
+            Statement(
+                sid="SubnetsOfTheRegion",
+                actions=["ec2:CreateNetworkInterface", "ec2:CreateSecurityGroup"],
+                resources=[
+                    location.arn("ec2", f"{kind}/*")
+                    for kind in ("network-interface", "security-group", "subnet", "vpc")
+                ],
+            ),
+            *manage_ec2(
+                location,
+                create=[
+                    "ec2:AuthorizeSecurityGroupEgress",
+                    "ec2:AuthorizeSecurityGroupIngress",
+                    "ec2:CreateLaunchTemplate",
+                    "ec2:CreateSecurityGroup",
+                ],
+                keep=[
+                    "ec2:CreateLaunchTemplateVersion",
+                    "ec2:DeleteLaunchTemplate",
+                    "ec2:DeleteLaunchTemplateVersions",
+                    "ec2:DeleteSecurityGroup",
+                    "ec2:ModifyLaunchTemplate",
+                    "ec2:ModifySecurityGroupRules",
+                    "ec2:RevokeSecurityGroupEgress",
+                    "ec2:RevokeSecurityGroupIngress",
+                ],
+                created=["launch-template", "security-group", "security-group-rule"],
+            ),
+        ],
+        "data": [
+            Statement(
+                sid="OwnFileSystems",
+                actions=["elasticfilesystem:*"],
+                resources=[location.arn("elasticfilesystem", f"{kind}/*") for kind in ("access-point", "file-system")],
+                conditions=tagged(location),
+            ),
+            Statement(
+                sid="MakeFileSystems",
+                actions=[
+                    "elasticfilesystem:CreateAccessPoint",
+                    "elasticfilesystem:CreateFileSystem",
+                    "elasticfilesystem:TagResource",
+                ],
+                resources=[location.arn("elasticfilesystem", f"{kind}/*") for kind in ("access-point", "file-system")],
+                conditions=tagged(location, "aws:RequestTag/Environment"),
+            ),
+            Statement(
+                sid="OwnDatabases",
+                actions=["rds:*"],
+                resources=[location.arn("rds", f"{kind}:{own}") for kind in ("db", "pg", "snapshot", "subgrp")],
+            ),
+            Statement(
+                sid="MasterPasswords",
+                actions=[
+                    "secretsmanager:CreateSecret",
+                    "secretsmanager:DescribeSecret",
+                    "secretsmanager:RotateSecret",
+                    "secretsmanager:TagResource",
+                ],
+                resources=[location.arn("secretsmanager", "secret:rds!db-*")],
+            ),
+            Statement(
+                sid="OwnLogs",
+                actions=["logs:*"],
+                resources=[
+                    location.arn("logs", f"log-group:/aws/{name}*")
+                    for name in (f"eks/{cluster}/", f"rds/instance/{own}")
+                ],
+            ),
+            Statement(
+                sid="OwnQueues",
+                actions=["events:*", "sqs:*"],
+                resources=[location.arn("events", f"rule/{own}"), location.arn("sqs", own)],
+            ),
+        ],
+        "identity": [
+            *manage_iam(
+                location,
+                passed_to=["backup.amazonaws.com", "ec2.amazonaws.com", "eks.amazonaws.com", "pods.eks.amazonaws.com"],
+                linked=[
+                    "autoscaling.amazonaws.com",
+                    "eks-nodegroup.amazonaws.com",
+                    "eks.amazonaws.com",
+                    "elasticfilesystem.amazonaws.com",
+                    "rds.amazonaws.com",
+                    "spot.amazonaws.com",
+                ],
+            ),
+            Statement(
+                sid="ClusterIssuer",
+                actions=[
+                    "iam:CreateOpenIDConnectProvider",
+                    "iam:DeleteOpenIDConnectProvider",
+                    "iam:GetOpenIDConnectProvider",
+                    "iam:TagOpenIDConnectProvider",
+                    "iam:UntagOpenIDConnectProvider",
+                ],
+                resources=[location.arn("iam", f"oidc-provider/oidc.eks.{region}.*")],
+            ),
+            *manage_keys(location),
+        ],
+    }

@@ -1,0 +1,132 @@
+"""PermissionsBoundary: the most that the apply role of an environment, and any role that it makes, may ever do."""
+
+from cdktf_cdktf_provider_aws.iam_policy import IamPolicy
+from constructs import Construct
+
+from eks_gitops.iam import Statement, policy_document
+from eks_gitops.location import Location
+
+READ_WITHOUT_RESOURCE = (
+    "acm:ListCertificates",
+    "autoscaling:Describe*",
+    "ec2:Describe*",
+    "ecr:DescribeRegistry",
+    "eks:DescribeAddonVersions",
+    "eks:ListClusters",
+    "elasticloadbalancing:Describe*",
+    "iam:ListOpenIDConnectProviders",
+    "kms:ListAliases",
+    "kms:ListKeys",
+    "logs:DescribeLogGroups",
+    "route53:ListHostedZones",
+    "route53:ListHostedZonesByName",
+    "tag:GetResources",
+)
+WITHOUT_RESOURCE = (
+    *READ_WITHOUT_RESOURCE,
+    "cognito-idp:DescribeUserPoolClient",
+    "ec2:GetSecurityGroupsForVpc",
+    "ecr:GetAuthorizationToken",
+    "ecr:PutReplicationConfiguration",
+    "iam:ListServerCertificates",
+    "kms:CreateKey",
+    "pricing:GetProducts",
+    "route53:CreateHostedZone",
+    "secretsmanager:BatchGetSecretValue",
+    "secretsmanager:ListSecrets",
+    "shield:*",
+    "waf-regional:*",
+)
+"""Actions whose resource is always `*`. Source: https://docs.aws.amazon.com/service-authorization/latest/reference/"""
+
+_REGIONAL_SERVICES = (
+    "acm", "autoscaling", "backup", "dynamodb", "ec2", "ecr", "eks", "eks-auth", "elasticfilesystem",
+    "elasticloadbalancing", "events", "kms", "logs", "rds", "secretsmanager", "sqs", "ssm", "wafv2",
+)  # fmt: skip
+
+
+def delivery_path(location: Location) -> str:
+    """The IAM path of everything that decides what delivery may do; no apply role may write below it."""
+    return f"/{location.region}/delivery/"
+
+
+def boundary_name(location: Location) -> str:
+    """The name of an environment's permissions boundary."""
+    return location.name("boundary")
+
+
+def boundary_arn(location: Location) -> str:
+    """The ARN of an environment's permissions boundary."""
+    return location.arn("iam", f"policy{delivery_path(location)}{boundary_name(location)}")
+
+
+def own_roles(location: Location) -> list[str]:
+    """The ARNs of everything that IAM knows below an environment's path."""
+    return [location.arn("iam", f"{kind}{location.iam_path}*") for kind in ("role", "instance-profile")]
+
+
+class PermissionsBoundary(Construct):
+    """It ends escalation: under it, roles are only made with the same boundary, on the environment's own path."""
+
+    def __init__(self, scope: Construct, id_: str, *, location: Location) -> None:
+        super().__init__(scope, id_)
+        policy = IamPolicy(
+            self,
+            "policy",
+            name=boundary_name(location),
+            path=delivery_path(location),
+            description=f"The most that a role of {location.region} {location.environment} may do",
+            policy=policy_document(*_statements(location)),
+        )
+        self.arn: str = policy.arn
+
+
+def _statements(location: Location) -> list[Statement]:
+    return [
+        Statement(
+            sid="RegionalServices",
+            actions=[f"{service}:*" for service in _REGIONAL_SERVICES],
+            # Images and snapshots of AWS carry another account or none.
+            resources=[location.arn(service, "*", account_id="*") for service in _REGIONAL_SERVICES],
+        ),
+        Statement(sid="WithoutResource", actions=WITHOUT_RESOURCE, resources=["*"]),
+        Statement(
+            sid="GlobalServices",
+            actions=["route53:*", "s3:*"],
+            resources=[
+                location.arn("route53", "hostedzone/*"),
+                location.arn("route53", "change/*"),
+                location.arn("s3", "*"),
+            ],
+        ),
+        Statement(
+            sid="OwnPath",
+            actions=["iam:*"],
+            resources=[
+                *own_roles(location),
+                location.arn("iam", "oidc-provider/oidc.eks.*"),
+                location.arn("iam", "role/aws-service-role/*"),
+            ],
+        ),
+        Statement(
+            sid="ReadDelivery",
+            actions=["iam:Get*", "iam:List*"],
+            resources=[
+                *[location.arn("iam", f"{kind}/{location.region}/*") for kind in ("role", "policy")],
+                location.arn("iam", "server-certificate/*"),
+            ],
+        ),
+        Statement(
+            sid="RolesCarryThisBoundary",
+            effect="Deny",
+            actions=["iam:CreateRole", "iam:PutRolePermissionsBoundary"],
+            resources=[location.arn("iam", "role/*")],
+            conditions={"StringNotEquals": {"iam:PermissionsBoundary": boundary_arn(location)}},
+        ),
+        Statement(
+            sid="BoundaryStays",
+            effect="Deny",
+            actions=["iam:DeleteRolePermissionsBoundary"],
+            resources=[location.arn("iam", "role/*")],
+        ),
+    ]

@@ -1,0 +1,68 @@
+"""What the settings are warned about, and never refused for."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+
+from eks_gitops.config import Problem
+from eks_gitops.versions import EKS_VERSIONS
+from stacks.names import stack_name
+from stacks.settings import Finding, Owner, Region
+
+_WARNING = timedelta(days=90)
+
+
+def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tuple[str, str]]:
+    """What is not wrong yet, with the stack that it concerns.
+
+    Placeholders that are left in place, and Kubernetes versions whose standard support ends within 90 days, or has
+    ended: that is told, never refused, so that a synth which passed yesterday passes today.
+    """
+    left = [
+        *_placeholders_of_owner(owner),
+        *(line for region in regions for line in _placeholders_of_region(region)),
+    ]
+    if left:
+        explanation = "placeholders are left in the settings; until they are yours, no real account can be reached:"
+        yield stack_name(regions[0].name, "backend"), "\n  ".join([explanation, *left])
+    for region in regions:
+        for environment in region.environments:
+            version = environment.settings.cluster.version
+            end = EKS_VERSIONS[version].end_of_standard_support
+            if end - today <= _WARNING:
+                verb = "ends" if end >= today else "ended"
+                message = (
+                    f"standard support {verb} on {end}, and EKS then upgrades the cluster by itself; upgrade it before"
+                )
+                problem = Problem("cluster.version", version, message)
+                yield (
+                    stack_name(region.name, environment.name),
+                    str(Finding(environment.file, problem)),
+                )
+
+
+_PLACEHOLDERS = {
+    "organisation": "your-org",
+    "account_id": "123456789012",
+    "domain": "your-domain.com",
+    "administrator_role_arn": "arn:aws:iam::123456789012:role/your-admin-role",
+    "cost_center": "your-cost-center",
+}
+_LAST_PLACEHOLDER_ID = 9  # GitHub gave its first numbers away in 2007
+
+
+def _placeholders_of_owner(owner: Owner) -> Iterator[str]:
+    for field, value in _PLACEHOLDERS.items():
+        if getattr(owner, field) == value:
+            yield f"stacks/owner.py: {field}: {value!r}"
+    for field, number in (
+        ("owner_id", owner.repository.owner_id),
+        ("id", owner.repository.id),
+    ):
+        if number <= _LAST_PLACEHOLDER_ID:
+            yield f"stacks/owner.py: repository.{field}: {number}"
+
+
+def _placeholders_of_region(region: Region) -> Iterator[str]:
+    for index, repository in enumerate(region.shared.image_repositories):
+        if repository.pushed_by.id <= _LAST_PLACEHOLDER_ID:
+            yield f"{region.shared_file}: image_repositories[{index}].pushed_by.id: {repository.pushed_by.id}"
