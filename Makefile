@@ -44,3 +44,54 @@ lock: .pipenv/.installed-$(PIPENV_VERSION) ## renew Pipfile.lock and package-loc
 	$(PIPENV) lock
 	@$(PYTHON) -c 'import json, pathlib; p = pathlib.Path("Pipfile.lock"); d = json.loads(p.read_text()); d["_meta"]["sources"] = []; p.write_text(json.dumps(d, indent=4, sort_keys=True) + "\n")'
 	npm install --package-lock-only --no-audit --no-fund --loglevel=error
+
+# --- use --------------------------------------------------------------------------------------------------------
+
+.PHONY: synth
+synth: install ## synthesize every stack: one a row, for the region and every environment
+	npx --no-install cdktf synth
+
+.PHONY: bootstrap
+bootstrap: synth ## make the state bucket, once, with your AWS credentials; safe to run again
+	$(BIN)/python -m operations bootstrap
+
+.PHONY: unbootstrap
+unbootstrap: synth ## destroy the state bucket, after every other stack
+	$(BIN)/python -m operations unbootstrap
+
+.PHONY: local
+local: install ## deploy every AWS stack to an emulated AWS on this machine, without an account
+	$(BIN)/python -m operations local
+
+.PHONY: local-down
+local-down: install ## destroy what `make local` deployed, and stop the emulated AWS
+	$(BIN)/python -m operations local-down
+
+# --- check ------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: lint ## run every check and the whole test suite
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+.PHONY: lint
+lint: install ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: install ## format the code and mend what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: snapshots
+snapshots: install ## accept the synthesized stacks as the new snapshots; read the diff before you commit it
+	$(BIN)/python -m pytest tests/snapshot --snapshot-update
+
+.PHONY: bench
+bench: install ## measure the start-up, side by side with CDKTF's documented way
+	$(BIN)/python -m tests.bench
+
+.PHONY: clean
+clean: ## remove what was installed and synthesized
+	rm -rf .venv .pipenv node_modules cdktf.out

@@ -23,7 +23,7 @@ _STATE = "terraform.tfstate"
 _SETTINGS_OF_A_BUCKET = "aws_s3_bucket_"
 
 
-def bootstrap(stack: Stack, home: Path, say: Callable[[str], None]) -> None:
+def bootstrap(stack: Stack, home: Path, say: Callable[[str], None], log: Path | None = None) -> None:
     """Make the state bucket of `stack` with local state below `home`, then move that state into the bucket.
 
     Raises:
@@ -33,18 +33,18 @@ def bootstrap(stack: Stack, home: Path, say: Callable[[str], None]) -> None:
     work = home / stack.name
     if _object(session, stack, stack.state.key) is None:
         say(f"{stack.name}: making s3://{stack.state.bucket}, with local state in {work}")
-        local = _prepare(work, stack.configuration)
+        local = _prepare(work, stack.configuration, log)
         _adopt(session, stack, local)
         local.run("apply", "-auto-approve")
         say(f"{stack.name}: moving the state into the bucket")
-        remote = Terraform(stack.directory)
+        remote = Terraform(stack.directory, log)
         remote.run("init", "-reconfigure")
         remote.run("state", "push", str((work / _STATE).absolute()))
     _forget_copy(session, stack, work)
     say(f"{stack.name}: its state lies in s3://{stack.state.bucket}/{stack.state.key}")
 
 
-def unbootstrap(stack: Stack, home: Path, say: Callable[[str], None]) -> None:
+def unbootstrap(stack: Stack, home: Path, say: Callable[[str], None], log: Path | None = None) -> None:
     """Bring the state home, then destroy the bucket with all that is in it, then its key.
 
     Raises:
@@ -62,7 +62,7 @@ def unbootstrap(stack: Stack, home: Path, say: Callable[[str], None]) -> None:
         say(f"{stack.name}: bringing its state home, to {work}")
         work.mkdir(parents=True, exist_ok=True)
         (work / _STATE).write_bytes(in_bucket)
-    local = _prepare(work, without_protection(stack.configuration))
+    local = _prepare(work, without_protection(stack.configuration), log)
     local.run("apply", "-auto-approve")  # the bucket learns that it may be emptied
     say(f"{stack.name}: emptying and destroying s3://{stack.state.bucket}, then its key")
     # The bucket's versioning, encryption and closure must last until the bucket goes, so Terraform forgets them.
@@ -79,28 +79,19 @@ def without_protection(configuration: Mapping[str, Any]) -> dict[str, Any]:
     for kind, resources in lifted["resource"].items():
         for arguments in resources.values():
             arguments.get("lifecycle", {}).pop("prevent_destroy", None)
-            for protection in {
-                "deletion_protection",
-                "deletion_protection_enabled",
-            } & arguments.keys():
+            for protection in {"deletion_protection", "deletion_protection_enabled"} & arguments.keys():
                 arguments[protection] = False
             if kind == "aws_s3_bucket":
                 arguments["force_destroy"] = True
     return lifted
 
 
-def _prepare(work: Path, configuration: Mapping[str, Any]) -> Terraform:
+def _prepare(work: Path, configuration: Mapping[str, Any], log: Path | None) -> Terraform:
     """Terraform in `work` on `configuration` with local state, which stays there between runs."""
     work.mkdir(parents=True, exist_ok=True)
-    local = {
-        **configuration,
-        "terraform": {
-            **configuration["terraform"],
-            "backend": {"local": {"path": _STATE}},
-        },
-    }
+    local = {**configuration, "terraform": {**configuration["terraform"], "backend": {"local": {"path": _STATE}}}}
     (work / "cdk.tf.json").write_text(json.dumps(local, indent=2), encoding="utf-8")
-    terraform = Terraform(work)
+    terraform = Terraform(work, log)
     terraform.run("init", "-reconfigure")
     return terraform
 

@@ -1,6 +1,6 @@
 """The command line: every command says what it does by `--help`, and ends with 0 (fine) or 1 (an error)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -49,3 +49,39 @@ def _for_every_backend(output: Path, name: str) -> None:
     with _errors_for_people():
         for stack in synthesized.backend_stacks(output):
             act(stack, _HOME, _say)
+
+
+@app.command()
+def local() -> None:
+    """Deploy every AWS stack to an emulated AWS on this machine. No account is needed, and none is touched."""
+    from operations import local as platform  # noqa: PLC0415
+
+    with _errors_for_people():
+        outputs = platform.up(_say)
+    _show(outputs)
+    _say("\nNext:")
+    typer.echo(f"  source {platform.ENVIRONMENT_FILE}    # points the AWS command line and Terraform at it")
+    typer.echo("  aws eks list-clusters")
+    typer.echo(f"  npx cdktf diff ap-northeast-2-dev --output {platform.OUTPUT}")
+    typer.echo("  make local         # again, after a change of settings")
+    typer.echo("  make local-down    # destroys everything and stops the emulated AWS")
+
+
+@app.command()
+def local_down() -> None:
+    """Destroy what `local` deployed, and stop the emulated AWS."""
+    from operations import local as platform  # noqa: PLC0415
+
+    with _errors_for_people():
+        platform.down(_say)
+
+
+def _show(outputs: Mapping[str, Mapping[str, object]]) -> None:
+    """What was made: the outputs of every stack, a value a line."""
+    for stack, values in sorted(outputs.items()):
+        _say(f"\n{stack}")
+        for name, value in sorted(values.items()):
+            if name.startswith("cross-stack-output"):
+                continue
+            for part, text in value.items() if isinstance(value, dict) else [("", value)]:
+                typer.echo(f"  {name}{f'.{part}' if part else ''}  {text}")

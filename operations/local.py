@@ -1,22 +1,164 @@
-"""The local platform: the embedded AWS, and every AWS stack deployed against it, without an account.
+"""The local platform: an AWS on this machine, and every AWS stack deployed to it, without an account.
 
-It lives in `.local/`, apart from what is synthesized for real accounts, and is pointed to by environment variables
-alone: the stacks know nothing of it.
+It lives in `.local/`, apart from what is synthesized for real accounts. Environment variables alone point Terraform at
+it: the stacks know nothing of it.
 """
 
-import re
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-HOME = Path(".local")
-_OUTPUT = HOME / "cdktf.out"
-_RUNNING = HOME / "emulator.json"
-_LOG = HOME / "deploy.log"
+from operations import bootstrap, cdktf, emulator_process, synthesized
+from operations.synthesized import BACKEND_SUFFIX, Stack
+from operations.terraform import Terraform
 
-_FOREIGN = (
-    "AWS_PROFILE",
+HOME = Path(".local")
+OUTPUT = HOME / "cdktf.out"
+ENVIRONMENT_FILE = HOME / "environment"
+_RUNNING = HOME / "emulator.json"
+_OUTPUTS = HOME / "outputs.json"
+_STOP_SECONDS = 10
+
+# Whoever works on a real account in the same shell must not have it touched, nor its identity sent along.
+_OF_A_REAL_ACCOUNT = (
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_DEFAULT_PROFILE",
-    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
     "AWS_ROLE_ARN",
+    "AWS_SESSION_TOKEN",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
 )
-_DONE = re.compile(r"^(?P<stack>\S+)\s+\S.*: (?:Creation|Modifications|Destruction) complete")
+
+
+def up(say: Callable[[str], None]) -> dict[str, dict[str, object]]:
+    """Start the emulator, make the state bucket and deploy every stack; what was started ends if anything fails.
+
+    Returns:
+        The outputs of each stack.
+
+    Raises:
+        OperationError: a stack failed, and nothing is left running.
+    """
+    HOME.mkdir(exist_ok=True)
+    say("synthesizing")
+    cdktf.synth(OUTPUT)
+    stacks = synthesized.stacks(OUTPUT)
+    log = _new_log("deploy.log")
+    with _stopped_on_failure():
+        _start(stacks[0])
+        say(f"the emulated AWS answers at {os.environ['AWS_ENDPOINT_URL']}; Terraform's words go to {log}")
+        for stack in synthesized.backend_stacks(OUTPUT):
+            bootstrap.bootstrap(stack, HOME / "bootstrap", say, log)
+        say(f"deploying {len(stacks)} stacks")
+        cdktf.deploy(stacks, OUTPUT, log=log, outputs=_OUTPUTS)
+    outputs: dict[str, dict[str, object]] = json.loads(_OUTPUTS.read_text(encoding="utf-8"))
+    return outputs
+
+
+def down(say: Callable[[str], None]) -> None:
+    """Destroy every stack in reverse order, the state bucket last, and stop the emulator.
+
+    Raises:
+        OperationError: something could not be destroyed; the emulator still runs then.
+    """
+    if _running() is None:
+        say("the local platform is not running")
+    else:
+        if (OUTPUT / "manifest.json").is_file():
+            stacks = synthesized.stacks(OUTPUT)
+            _start(stacks[0])
+            _destroy(stacks, say)
+        _stop()
+        say("stopped")
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+def _destroy(stacks: Sequence[Stack], say: Callable[[str], None]) -> None:
+    log = _new_log("destroy.log")
+    say(f"lifting the protection of databases; Terraform's words go to {log}")
+    for stack in stacks:
+        _lift_protection(stack, log)
+    others = [stack for stack in stacks if not stack.name.endswith(BACKEND_SUFFIX)]
+    say(f"destroying {len(others)} stacks")
+    cdktf.destroy(others, OUTPUT, log=log)
+    for stack in synthesized.backend_stacks(OUTPUT):
+        bootstrap.unbootstrap(stack, HOME / "bootstrap", say, log)
+
+
+def _lift_protection(stack: Stack, log: Path) -> None:
+    """Apply `deletion_protection = false`, which on a real account is a change of settings that somebody reviews."""
+    protected = [
+        f"{kind}.{name}" for kind, name, arguments in stack.resources() if arguments.get("deletion_protection")
+    ]
+    if not protected:
+        return
+    work = HOME / "unprotected" / stack.name
+    work.mkdir(parents=True, exist_ok=True)
+    configuration = bootstrap.without_protection(stack.configuration)
+    (work / "cdk.tf.json").write_text(json.dumps(configuration), encoding="utf-8")
+    terraform = Terraform(work, log)
+    terraform.run("init")
+    terraform.run("apply", "-auto-approve", *[f"-target={address}" for address in protected])
+
+
+def _start(stack: Stack) -> None:
+    """Start the emulator in a session of its own, unless it runs already, and point this process at it."""
+    if _running() is None:
+        port = emulator_process.free_port()
+        process = emulator_process.start(port, HOME / "emulator.log", detached=True)
+        _RUNNING.write_text(json.dumps({"pid": process.pid, "port": port}), encoding="utf-8")
+    for variable in _OF_A_REAL_ACCOUNT:
+        os.environ.pop(variable, None)
+    environment = emulator_process.environment(_port(), account_id=stack.account_ids[0], region=stack.state.region)
+    os.environ.update(environment)
+    lines = [
+        f"unset {' '.join(_OF_A_REAL_ACCOUNT)}",
+        *[f"export {name}={value}" for name, value in environment.items()],
+    ]
+    ENVIRONMENT_FILE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _new_log(name: str) -> Path:
+    log = HOME / name
+    log.write_text("", encoding="utf-8")
+    return log
+
+
+def _port() -> int:
+    return int(json.loads(_RUNNING.read_text(encoding="utf-8"))["port"])
+
+
+def _running() -> int | None:
+    """The process id of the emulator; None where it was not started, or is gone."""
+    if not _RUNNING.is_file() or not emulator_process.answers(_port()):
+        return None
+    return int(json.loads(_RUNNING.read_text(encoding="utf-8"))["pid"])
+
+
+def _stop() -> None:
+    pid = _running()
+    if pid is None:
+        return
+    port = _port()
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while emulator_process.answers(port) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if emulator_process.answers(port):
+        os.kill(pid, signal.SIGKILL)
+    _RUNNING.unlink()
+
+
+@contextmanager
+def _stopped_on_failure() -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        _stop()
+        raise

@@ -1,4 +1,4 @@
-"""Running Terraform in a folder, with what it prints shown as it comes."""
+"""Running Terraform in a folder."""
 
 import os
 import subprocess
@@ -8,33 +8,43 @@ from operations.errors import OperationError
 
 
 class Terraform:
-    """Terraform in one working directory, in the caller's environment."""
+    """Terraform in one working directory, in the caller's environment.
 
-    def __init__(self, directory: Path) -> None:
+    What it prints is shown as it comes or, with `log`, added to that file.
+    """
+
+    def __init__(self, directory: Path, log: Path | None = None) -> None:
         self.directory = directory
+        self._log = log
 
     def run(self, *arguments: str) -> None:
         """Run a command that must succeed.
 
         Raises:
-            OperationError: it did not; what it printed stands above the message.
+            OperationError: it did not; what it printed stands above the message, or in the log.
         """
-        self._run(arguments, stdout=None)
+        if self._log is None:
+            self._run(arguments, None, None)
+        else:
+            with self._log.open("ab") as log:
+                self._run(arguments, log.fileno(), log.fileno())
 
     def output(self, *arguments: str) -> str:
         """What a command prints that must succeed; its errors are shown as they come."""
-        return self._run(arguments, stdout=subprocess.PIPE)
+        return self._run(arguments, subprocess.PIPE, None)
 
-    def _run(self, arguments: tuple[str, ...], *, stdout: int | None) -> str:
+    def _run(self, arguments: tuple[str, ...], stdout: int | None, stderr: int | None) -> str:
         finished = subprocess.run(
-            ["terraform", *arguments],
+            ["terraform", *arguments, *(["-no-color"] if self._log else [])],
             cwd=self.directory,
             env={**os.environ, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"},
             check=False,
             stdout=stdout,
+            stderr=stderr,
             text=True,
         )
         if finished.returncode:
-            message = f"terraform {arguments[0]} failed in {self.directory} (status {finished.returncode}); see above"
+            where = f"{self._log} says why" if self._log else "see above"
+            message = f"terraform {arguments[0]} failed in {self.directory} (status {finished.returncode}); {where}"
             raise OperationError(message)
         return finished.stdout or ""

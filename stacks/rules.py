@@ -8,13 +8,7 @@ from eks_gitops.config import Problem, told
 from eks_gitops.location import Location
 from eks_gitops.versions import EKS_VERSIONS
 from stacks import rules_between_regions
-from stacks.settings import (
-    Environment,
-    EnvironmentSettings,
-    Finding,
-    Region,
-    SharedSettings,
-)
+from stacks.settings import Environment, EnvironmentSettings, Finding, Region, SharedSettings
 
 _PRODUCTION = "prod"
 _PRODUCTION_BACKUP_DAYS = 14
@@ -84,24 +78,13 @@ def _production_databases(environment: Environment) -> Iterator[Problem]:
     for index, database in enumerate(environment.settings.databases if environment.settings.production else ()):
         field = f"databases[{index}]"
         if not database.multi_az:
-            yield Problem(
-                f"{field}.multi_az",
-                False,
-                "production survives the loss of a zone; set it to True",
-            )
-        if not database.deletion_protection:
-            yield Problem(
-                f"{field}.deletion_protection",
-                False,
-                "production is protected; set it to True",
-            )
+            yield Problem(f"{field}.multi_az", False, "production survives the loss of a zone; set it to True")
+        if not database.deletion_protection and not environment.settings.teardown:
+            message = "production is protected; set it to True, or teardown to True before you destroy all of it"
+            yield Problem(f"{field}.deletion_protection", False, message)
         if database.backup_retention_days < _PRODUCTION_BACKUP_DAYS:
             message = f"production keeps backups for {_PRODUCTION_BACKUP_DAYS} days or more; raise it"
-            yield Problem(
-                f"{field}.backup_retention_days",
-                database.backup_retention_days,
-                message,
-            )
+            yield Problem(f"{field}.backup_retention_days", database.backup_retention_days, message)
 
 
 def _version_skew(lower: Environment, upper: Environment) -> Iterator[Problem]:
@@ -161,11 +144,7 @@ def _long_iam_names(region: Region, shared: SharedSettings) -> Iterator[Problem]
         try:
             location.name(f"push-{repository.name}")
         except ValueError as error:
-            yield Problem(
-                f"image_repositories[{index}].name",
-                repository.name,
-                f"its push role's {error}",
-            )
+            yield Problem(f"image_repositories[{index}].name", repository.name, f"its push role's {error}")
 
 
 def _replicas(region: str, shared: SharedSettings) -> Iterator[Problem]:

@@ -76,10 +76,15 @@ class SharedSettings(Config):
 
 
 class EnvironmentSettings(Config):
-    """One environment: a cluster and what belongs to it. `production` holds it to the minimum that production needs."""
+    """One environment: a cluster and what belongs to it.
+
+    `production` holds it to the minimum that production needs. `teardown` says that it is about to be destroyed, and
+    lets the deletion protection of its databases be lifted.
+    """
 
     account_id: AccountId
     production: bool
+    teardown: bool = False
     cluster: ClusterConfig
     node_groups: tuple[NodeGroupConfig, ...]
     addons: AddonsConfig = AddonsConfig()

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from eks_gitops.config import Problem
 from eks_gitops.versions import EKS_VERSIONS
 from stacks.names import stack_name
-from stacks.settings import Finding, Owner, Region
+from stacks.settings import EnvironmentSettings, Finding, Owner, Region
 
 _WARNING = timedelta(days=90)
 
@@ -17,27 +17,25 @@ def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tupl
     Placeholders that are left in place, and Kubernetes versions whose standard support ends within 90 days, or has
     ended: that is told, never refused, so that a synth which passed yesterday passes today.
     """
-    left = [
-        *_placeholders_of_owner(owner),
-        *(line for region in regions for line in _placeholders_of_region(region)),
-    ]
+    left = [*_placeholders_of_owner(owner), *(line for region in regions for line in _placeholders_of_region(region))]
     if left:
-        explanation = "placeholders are left in the settings; until they are yours, no real account can be reached:"
+        explanation = "placeholders are left in the settings; make them yours before you deploy to a real account:"
         yield stack_name(regions[0].name, "backend"), "\n  ".join([explanation, *left])
     for region in regions:
         for environment in region.environments:
-            version = environment.settings.cluster.version
-            end = EKS_VERSIONS[version].end_of_standard_support
-            if end - today <= _WARNING:
-                verb = "ends" if end >= today else "ended"
-                message = (
-                    f"standard support {verb} on {end}, and EKS then upgrades the cluster by itself; upgrade it before"
-                )
-                problem = Problem("cluster.version", version, message)
-                yield (
-                    stack_name(region.name, environment.name),
-                    str(Finding(environment.file, problem)),
-                )
+            for problem in _of_environment(environment.settings, today):
+                yield stack_name(region.name, environment.name), str(Finding(environment.file, problem))
+
+
+def _of_environment(settings: EnvironmentSettings, today: date) -> Iterator[Problem]:
+    version = settings.cluster.version
+    end = EKS_VERSIONS[version].end_of_standard_support
+    if end - today <= _WARNING:
+        verb = "ends" if end >= today else "ended"
+        message = f"standard support {verb} on {end}, and EKS then upgrades the cluster by itself; upgrade it before"
+        yield Problem("cluster.version", version, message)
+    if settings.teardown:
+        yield Problem("teardown", True, "nothing protects this environment; set it to False unless you destroy it now")
 
 
 _PLACEHOLDERS = {
@@ -54,10 +52,7 @@ def _placeholders_of_owner(owner: Owner) -> Iterator[str]:
     for field, value in _PLACEHOLDERS.items():
         if getattr(owner, field) == value:
             yield f"stacks/owner.py: {field}: {value!r}"
-    for field, number in (
-        ("owner_id", owner.repository.owner_id),
-        ("id", owner.repository.id),
-    ):
+    for field, number in (("owner_id", owner.repository.owner_id), ("id", owner.repository.id)):
         if number <= _LAST_PLACEHOLDER_ID:
             yield f"stacks/owner.py: repository.{field}: {number}"
 

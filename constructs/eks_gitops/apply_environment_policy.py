@@ -39,11 +39,15 @@ def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
             ),
             Statement(
                 sid="SubnetsOfTheRegion",
-                actions=["ec2:CreateNetworkInterface", "ec2:CreateSecurityGroup"],
+                actions=["ec2:CreateNetworkInterface"],
                 resources=[
-                    location.arn("ec2", f"{kind}/*")
-                    for kind in ("network-interface", "security-group", "subnet", "vpc")
+                    location.arn("ec2", f"{kind}/*") for kind in ("network-interface", "security-group", "subnet")
                 ],
+            ),
+            Statement(
+                sid="VpcOfTheRegion",
+                actions=["ec2:CreateSecurityGroup"],
+                resources=[location.arn("ec2", "vpc/*")],
             ),
             *manage_ec2(
                 location,

@@ -36,8 +36,14 @@ def manage_iam(location: Location, *, passed_to: Sequence[str], linked: Sequence
         Statement(
             sid="KeepRoles",
             actions=[
+                "iam:AddRoleToInstanceProfile",
+                "iam:CreateInstanceProfile",
+                "iam:DeleteInstanceProfile",
                 "iam:DeleteRole",
+                "iam:RemoveRoleFromInstanceProfile",
+                "iam:TagInstanceProfile",
                 "iam:TagRole",
+                "iam:UntagInstanceProfile",
                 "iam:UntagRole",
                 "iam:UpdateAssumeRolePolicy",
                 "iam:UpdateRole",

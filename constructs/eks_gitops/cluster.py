@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
+from cdktf import TerraformLocal
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.eks_access_entry import EksAccessEntry
 from cdktf_cdktf_provider_aws.eks_access_policy_association import (
@@ -148,7 +149,10 @@ class Cluster(Construct):
         return role.arn
 
     def _admit(self, administrators: Sequence[str], access: Mapping[str, tuple[str, str]]) -> None:
-        entries = {role.rsplit("/", maxsplit=1)[-1]: (role, "AmazonEKSClusterAdminPolicy") for role in administrators}
+        # By account and path too: roles of the same name must not take each other's place.
+        entries = {
+            f"administrator-{role.partition('::')[2]}": (role, "AmazonEKSClusterAdminPolicy") for role in administrators
+        }
         for id_, (role_arn, policy) in {**entries, **access}.items():
             entry = EksAccessEntry(self, f"access-{id_}", cluster_name=self.name, principal_arn=role_arn)
             EksAccessPolicyAssociation(
@@ -161,10 +165,14 @@ class Cluster(Construct):
             )
 
     def _trust_issuer(self) -> None:
-        issuer = f"${{{self._cluster.fqn}.identity[0].oidc[0].issuer}}"
-        provider = IamOpenidConnectProvider(self, "oidc-provider", url=issuer, client_id_list=["sts.amazonaws.com"])
+        issuer = f"{self._cluster.fqn}.identity[0].oidc[0].issuer"
+        provider = IamOpenidConnectProvider(
+            self, "oidc-provider", url=f"${{{issuer}}}", client_id_list=["sts.amazonaws.com"]
+        )
         self.oidc_provider_arn: str = provider.arn
-        self.oidc_issuer: str = f'${{replace({self._cluster.fqn}.identity[0].oidc[0].issuer, "https://", "")}}'
+        # A local value: inside the JSON of a trust policy the quotes of an expression would be escaped.
+        host = TerraformLocal(self, "oidc-issuer", f'${{trimprefix({issuer}, "https://")}}')
+        self.oidc_issuer: str = host.as_string
 
 
 def cluster_log_group_name(cluster: str) -> str:

@@ -211,20 +211,13 @@ Cidr = Annotated[IPv4Network, BeforeValidator(_without_host_bits)]
 """An IPv4 network in CIDR notation, host bits clear."""
 
 AccountId = Annotated[
-    str,
-    matching(
-        r"\d{12}",
-        "an AWS account id has 12 digits; `aws sts get-caller-identity` prints it",
-    ),
+    str, matching(r"\d{12}", "an AWS account id has 12 digits; `aws sts get-caller-identity` prints it")
 ]
 """An AWS account id."""
 
 RoleArn = Annotated[
     str,
-    matching(
-        r"arn:aws[a-z-]*:iam::\d{12}:role/\S+",
-        "not a role's ARN; write arn:aws:iam::<account id>:role/<name>",
-    ),
+    matching(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+", "not a role's ARN; write arn:aws:iam::<account id>:role/<name>"),
 ]
 """The ARN of an IAM role."""
 

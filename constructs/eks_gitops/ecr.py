@@ -62,7 +62,7 @@ class EcrRepositories(Construct):
     def _repository(self, config: EcrRepositoryConfig, key: Key) -> None:
         repository = EcrRepository(
             self,
-            config.name,
+            f"repository-{config.name}",
             name=config.name,
             # What was tested under a tag is what runs under it; a re-run of a pipeline cannot swap it.
             image_tag_mutability="IMMUTABLE",
@@ -70,7 +70,7 @@ class EcrRepositories(Construct):
             encryption_configuration=[EcrRepositoryEncryptionConfiguration(encryption_type="KMS", kms_key=key.arn)],
         )
         EcrLifecyclePolicy(
-            self, f"{config.name}-lifecycle", repository=repository.name, policy=_lifecycle(config.kept_images)
+            self, f"lifecycle-{config.name}", repository=repository.name, policy=_lifecycle(config.kept_images)
         )
         self.arns[config.name] = repository.arn
         self.urls[config.name] = repository.repository_url

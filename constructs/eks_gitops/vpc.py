@@ -73,12 +73,15 @@ class VpcConfig(Config):
     flow_log_retention_days: LogRetentionDays = 90
 
     def problems(self) -> Iterator[Problem]:
-        """The size of the VPC, its zones, and subnets that overlap or lie outside."""
+        """The size of the VPC, its zones and endpoints, and subnets that overlap or lie outside."""
         if not _LARGEST_AWS_PREFIX <= self.cidr.prefixlen <= _SMALLEST_AWS_PREFIX:
             sizes = f"/{_LARGEST_AWS_PREFIX} and /{_SMALLEST_AWS_PREFIX}"
             yield Problem("cidr", self.cidr, f"a VPC is between {sizes}")
         if len(self.zones) < _FEWEST_ZONES:
             yield Problem("zones", len(self.zones), f"EKS and RDS need at least {_FEWEST_ZONES} availability zones")
+        for index, service in enumerate(self.interface_endpoints):
+            if service in self.interface_endpoints[:index]:
+                yield Problem(f"interface_endpoints[{index}]", service, "named twice; name each service once")
         yield from self._zones_named_twice()
         yield from self._subnets_that_do_not_fit()
 

@@ -1,0 +1,95 @@
+"""The fixtures that every kind of test uses."""
+
+from pathlib import Path
+
+import eks_gitops  # noqa: F401  (before cdktf: the provider packages then load lazily)
+
+# isort: split
+import pytest
+
+import main
+from stacks.settings import Owner, Region, load
+from tests.edited_settings import EditedSettings
+from tests.template import Template, every_stack
+
+SEOUL = "ap-northeast-2"
+
+
+@pytest.fixture(scope="session")
+def committed() -> tuple[Owner, list[Region]]:
+    """The committed settings."""
+    return load(main.REGIONS)
+
+
+@pytest.fixture(scope="session")
+def platform(committed: tuple[Owner, list[Region]], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
+    """Every stack of the committed settings, by name, synthesized once."""
+    return every_stack(committed, tmp_path_factory.mktemp("platform"))
+
+
+@pytest.fixture(scope="session")
+def backend(platform: dict[str, Template]) -> Template:
+    return platform[f"{SEOUL}-backend"]
+
+
+@pytest.fixture(scope="session")
+def shared(platform: dict[str, Template]) -> Template:
+    return platform[f"{SEOUL}-shared"]
+
+
+@pytest.fixture(scope="session")
+def dev(platform: dict[str, Template]) -> Template:
+    return platform[f"{SEOUL}-dev"]
+
+
+@pytest.fixture(scope="session")
+def prod(platform: dict[str, Template]) -> Template:
+    return platform[f"{SEOUL}-prod"]
+
+
+@pytest.fixture(scope="session")
+def otherwise(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
+    """Every stack of a team that chose otherwise wherever it could, and lives in another partition."""
+    folder = tmp_path_factory.mktemp("otherwise")
+    settings = EditedSettings(folder)
+    settings.move("us-gov-west-1")
+    settings.replace("ap_northeast_2/__init__.py", '("dev", "staging", "prod")', '("dev",)')
+    for file, old, new in _OTHER_CHOICES:
+        settings.replace(f"ap_northeast_2/{file}", old, new)
+    (folder / "out").mkdir()
+    return every_stack(settings.load(), folder / "out")
+
+
+_OTHER_CHOICES = (
+    ("shared.py", 'lock="lockfile"', 'lock="both"'),
+    ("shared.py", "hosted_zone_id=None", 'hosted_zone_id="Z0123456789ABC"'),
+    ("shared.py", "owns_github_provider=True,", 'owns_github_provider=True, image_replica_regions=("us-gov-east-1",),'),
+    ("shared.py", ', database="10.0.11.0/24"', ""),
+    ("shared.py", ', database="10.0.12.0/24"', ""),
+    ("shared.py", ', database="10.0.13.0/24"', ""),
+    ("dev.py", "public_access_cidrs=()", 'public_access_cidrs=("203.0.113.0/24",)'),
+    ("dev.py", '"t3.medium"', '"m7g.large", "m7g.8xlarge"'),
+    ("dev.py", "AL2023_x86_64_STANDARD", "BOTTLEROCKET_ARM_64"),
+    ("dev.py", "max_size=10,", 'max_size=10, taints=({"key": "spot", "value": "true", "effect": "NO_SCHEDULE"},),'),
+    (
+        "dev.py",
+        "file_system=FileSystemConfig()",
+        'file_system=FileSystemConfig(access_points=({"name": "media", "path": "/media", "uid": 1000, "gid": 2000},))',
+    ),
+    (
+        "dev.py",
+        "databases=(",
+        """karpenter={"max_nodes": 20, "identity": "irsa"},
+    addons={"vpc_cni_identity": "irsa", "ebs_csi_identity": "irsa", "efs_csi_identity": "irsa",
+            "versions": {"coredns": "v1.12.0-eksbuild.1"}},
+    controllers={"load_balancer_controller": "irsa", "external_secrets": "irsa", "external_dns": "irsa",
+                 "kyverno": "irsa"},
+    databases=(""",
+    ),
+)
+
+
+@pytest.fixture
+def edited(tmp_path: Path) -> EditedSettings:
+    """A copy of the settings to edit."""
+    return EditedSettings(tmp_path)

@@ -1,0 +1,78 @@
+"""A copy of the owner's settings that a test edits and loads in place of the committed ones."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import stacks
+from stacks import settings
+from stacks.settings import Owner, Region
+
+_COMMITTED = Path(stacks.__file__).parent
+_SEOUL = "ap_northeast_2"
+
+
+class EditedSettings:
+    """The files of the owner and of every region below `root`, loaded as if `root` were the repository."""
+
+    def __init__(self, root: Path) -> None:
+        self._stacks = root / "stacks"
+        self.regions = [_SEOUL]
+        shutil.copytree(_COMMITTED / _SEOUL, self._stacks / _SEOUL, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(_COMMITTED / "owner.py", self._stacks)
+
+    def replace(self, file: str, old: str, new: str) -> None:
+        """Replace a text in a file of settings, wherever it stands; without an old text the new one is added."""
+        path = self._stacks / file
+        text = path.read_text()
+        assert old in text, f"{file} does not hold {old!r}"
+        path.write_text(text.replace(old, new) if old else text + new)
+
+    def write(self, file: str, text: str) -> None:
+        """Write a whole file."""
+        (self._stacks / file).write_text(text)
+
+    def move(self, region: str) -> None:
+        """The region's folder as that of another AWS region; its folder keeps its name."""
+        self._rename(_SEOUL, "ap-northeast-2", region)
+
+    def add_region(self, folder: str, *, network: int) -> None:
+        """A further region as a team would make it; `network` is the second number of its addresses."""
+        shutil.copytree(self._stacks / _SEOUL, self._stacks / folder)
+        self.regions.append(folder)
+        region = folder.replace("_", "-")
+        self._rename(folder, "ap-northeast-2", region)
+        self._rename(folder, '"10.0.', f'"10.{network}.')
+        self.replace(f"{folder}/shared.py", "domain=OWNER.domain", f'domain=f"{region}.{{OWNER.domain}}"')
+        self.replace(f"{folder}/shared.py", "owns_github_provider=True", "owns_github_provider=False")
+
+    def _rename(self, folder: str, old: str, new: str) -> None:
+        for path in (self._stacks / folder).glob("*.py"):
+            path.write_text(path.read_text().replace(old, new))
+
+    def load(self) -> tuple[Owner, list[Region]]:
+        """What `stacks.settings.load` makes of them."""
+        with self._in_place():
+            return settings.load([f"stacks.{region}" for region in self.regions])
+
+    @contextmanager
+    def _in_place(self) -> Iterator[None]:
+        committed = {name: module for name, module in sys.modules.items() if self._is_settings(name)}
+        file = settings.__file__
+        for name in committed:
+            del sys.modules[name]
+        stacks.__path__.insert(0, str(self._stacks))
+        settings.__file__ = str(self._stacks / "settings.py")  # messages name files below the repository's root
+        try:
+            yield
+        finally:
+            settings.__file__ = file
+            stacks.__path__.pop(0)
+            for name in [name for name in sys.modules if self._is_settings(name)]:
+                del sys.modules[name]
+            sys.modules.update(committed)
+
+    def _is_settings(self, module: str) -> bool:
+        return module == "stacks.owner" or any(f"{module}.".startswith(f"stacks.{region}.") for region in self.regions)

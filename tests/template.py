@@ -1,0 +1,97 @@
+"""Reads what CDKTF wrote: each stack as plain dicts, its names without CDKTF's hashes."""
+
+import json
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cdktf
+from cdktf_cdktf_provider_aws.provider import AwsProvider
+
+import main
+from stacks.settings import Owner, Region
+
+Json = dict[str, Any]
+
+# `vpc_private-a_1B2C3D4E`: the hash keeps names apart that differ only in characters that Terraform does not take.
+_HASH = re.compile(r"_[0-9A-F]{8}(?![0-9A-F])")
+_OTHER_STACK = re.compile(
+    r"\$\{data\.terraform_remote_state\.cross-stack-reference-input-(?P<stack>.+?)\.outputs\.(?P<output>.+?)\}"
+)
+
+
+class Template:
+    """One stack's Terraform JSON. References read as they would in a Terraform file: `${aws_kms_key.key.arn}`."""
+
+    def __init__(self, text: str) -> None:
+        self.raw: Json = json.loads(text)
+        self.json: Json = json.loads(_HASH.sub("", text), object_pairs_hook=_unique)
+
+    def resources(self, kind: str) -> dict[str, Json]:
+        """The resources of a type, by name."""
+        resources: dict[str, Json] = self.json.get("resource", {}).get(kind, {})
+        return resources
+
+    def only(self, kind: str) -> Json:
+        """The resource of a type that a stack has exactly once."""
+        (resource,) = self.resources(kind).values()
+        return resource
+
+    def all_resources(self) -> Iterator[tuple[str, str, Json]]:
+        """Each resource as type, name and arguments."""
+        for kind, resources in self.json.get("resource", {}).items():
+            for name, arguments in resources.items():
+                yield kind, name, arguments
+
+    def document(self, address: str, attribute: str = "policy") -> Json:
+        """A JSON policy of the resource `type.name`."""
+        kind, _, name = address.partition(".")
+        document: Json = json.loads(self.resources(kind)[name][attribute])
+        return document
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> Json:
+    names = [name for name, _ in pairs]
+    assert len(names) == len(set(names)), f"names that differ by their hash alone: {sorted(names)}"
+    return dict(pairs)
+
+
+def resolved(value: str, stacks: Mapping[str, Template]) -> str:
+    """What a reference to another stack's output stands for there."""
+    reference = _OTHER_STACK.fullmatch(value)
+    assert reference is not None, f"no reference to another stack: {value}"
+    output: str = stacks[reference["stack"]].json["output"][reference["output"]]["value"]
+    return output
+
+
+def synthesize(build: Callable[[cdktf.App], None], folder: Path) -> dict[str, Template]:
+    """Every stack that `build` adds to an app, written to `folder` as `cdktf synth` would."""
+    app = cdktf.Testing.app(outdir=str(folder), stub_version=True, stack_traces=False)
+    build(app)
+    app.synth()
+    stacks = json.loads((folder / "manifest.json").read_text())["stacks"]
+    return {name: Template((folder / stack["synthesizedStackPath"]).read_text()) for name, stack in stacks.items()}
+
+
+def every_stack(settings: tuple[Owner, Sequence[Region]], folder: Path) -> dict[str, Template]:
+    """Every stack of these settings, synthesized to `folder`."""
+    owner, regions = settings
+
+    def build(app: cdktf.App) -> None:
+        main.build(app, owner, list(regions))
+
+    return synthesize(build, folder)
+
+
+def one_stack(build: Callable[[cdktf.TerraformStack], object]) -> Template:
+    """A stack of its own with what `build` puts there."""
+
+    def add(app: cdktf.App) -> None:
+        stack = cdktf.TerraformStack(app, "test")
+        AwsProvider(stack, "aws", region="ap-northeast-2")
+        build(stack)
+
+    with tempfile.TemporaryDirectory() as folder:
+        return synthesize(add, Path(folder))["test"]

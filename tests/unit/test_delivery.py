@@ -1,0 +1,272 @@
+"""What the roles of delivery may do, decided by an evaluator of IAM from the synthesized policies."""
+
+import re
+
+import pytest
+
+from tests.policies import Role
+from tests.template import Template
+
+ACCOUNT = "123456789012"
+IAM = f"arn:aws:iam::{ACCOUNT}"
+OWN_ROLE = f"{IAM}:role/ap-northeast-2/dev/ap-northeast-2-dev-node"
+OWN_PROFILE = f"{IAM}:instance-profile/ap-northeast-2/dev/ap-northeast-2-dev-karpenter-node"
+DELIVERY_ROLE = f"{IAM}:role/ap-northeast-2/delivery/ap-northeast-2-dev-apply"
+DELIVERY_POLICY = f"{IAM}:policy/ap-northeast-2/delivery/ap-northeast-2-dev-apply-identity"
+BOUNDARY = f"{IAM}:policy/ap-northeast-2/delivery/ap-northeast-2-dev-boundary"
+PRODS_BOUNDARY = f"{IAM}:policy/ap-northeast-2/delivery/ap-northeast-2-prod-boundary"
+STATES = "arn:aws:s3:::your-org-terraform-state-ap-northeast-2"
+BOUND = {"iam:PermissionsBoundary": BOUNDARY}
+BOUND_LIKE_PROD = {"iam:PermissionsBoundary": PRODS_BOUNDARY}
+DEVS = {"aws:ResourceTag/Environment": "dev"}
+PRODS = {"aws:ResourceTag/Environment": "prod"}
+SHAREDS = {"aws:ResourceTag/Environment": "shared"}
+TAGGED_DEV = {"aws:RequestTag/Environment": "dev"}
+TAGGED_PROD = {"aws:RequestTag/Environment": "prod"}
+TAGGED_SHARED = {"aws:RequestTag/Environment": "shared"}
+BACKEND_KEY = {"kms:ResourceAliases": "alias/ap-northeast-2/backend"}
+
+Request = tuple[str, str, dict[str, str]]
+
+
+def _arn(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:ap-northeast-2:{ACCOUNT}:{resource}"
+
+
+APPLY_DEV_MAY: list[Request] = [
+    # its roles
+    ("iam:CreateRole", OWN_ROLE, BOUND),
+    ("iam:AttachRolePolicy", OWN_ROLE, BOUND),
+    ("iam:PutRolePolicy", OWN_ROLE, BOUND),
+    ("iam:UpdateAssumeRolePolicy", OWN_ROLE, {}),
+    ("iam:DeleteRole", OWN_ROLE, {}),
+    ("iam:GetRole", OWN_ROLE, {}),
+    ("iam:PassRole", OWN_ROLE, {"iam:PassedToService": "eks.amazonaws.com"}),
+    ("iam:PassRole", OWN_ROLE, {"iam:PassedToService": "pods.eks.amazonaws.com"}),
+    ("iam:CreateInstanceProfile", OWN_PROFILE, {}),
+    ("iam:AddRoleToInstanceProfile", OWN_PROFILE, {}),
+    ("iam:TagInstanceProfile", OWN_PROFILE, {}),
+    ("iam:RemoveRoleFromInstanceProfile", OWN_PROFILE, {}),
+    ("iam:DeleteInstanceProfile", OWN_PROFILE, {}),
+    (
+        "iam:CreateServiceLinkedRole",
+        f"{IAM}:role/aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS",
+        {"iam:AWSServiceName": "rds.amazonaws.com"},
+    ),
+    ("iam:CreateOpenIDConnectProvider", f"{IAM}:oidc-provider/oidc.eks.ap-northeast-2.amazonaws.com/id/1", {}),
+    # its cluster and nodes
+    ("eks:CreateCluster", _arn("eks", "cluster/gitops-cluster-dev"), {}),
+    ("eks:CreateNodegroup", _arn("eks", "cluster/gitops-cluster-dev"), {}),
+    ("eks:UpdateAddon", _arn("eks", "addon/gitops-cluster-dev/coredns/1"), {}),
+    ("ec2:CreateLaunchTemplate", _arn("ec2", "launch-template/lt-1"), TAGGED_DEV),
+    ("ec2:CreateLaunchTemplateVersion", _arn("ec2", "launch-template/lt-1"), DEVS),
+    (
+        "ec2:RunInstances",
+        _arn("ec2", "instance/i-1"),
+        {"ec2:LaunchTemplate": _arn("ec2", "launch-template/lt-1")},
+    ),
+    ("ec2:CreateSecurityGroup", _arn("ec2", "security-group/sg-1"), TAGGED_DEV),
+    ("ec2:CreateSecurityGroup", _arn("ec2", "vpc/vpc-1"), SHAREDS),
+    (
+        "ec2:CreateTags",
+        _arn("ec2", "security-group/sg-1"),
+        {**TAGGED_DEV, "ec2:CreateAction": "CreateSecurityGroup"},
+    ),
+    ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), DEVS),
+    # its data
+    ("elasticfilesystem:CreateFileSystem", _arn("elasticfilesystem", "file-system/fs-1"), TAGGED_DEV),
+    ("elasticfilesystem:CreateMountTarget", _arn("elasticfilesystem", "file-system/fs-1"), DEVS),
+    ("rds:CreateDBInstance", _arn("rds", "db:ap-northeast-2-dev-bubblepool"), {}),
+    ("rds:CreateDBParameterGroup", _arn("rds", "pg:ap-northeast-2-dev-bubblepool-postgres17"), {}),
+    ("secretsmanager:CreateSecret", _arn("secretsmanager", "secret:rds!db-1"), {}),
+    ("logs:CreateLogGroup", _arn("logs", "log-group:/aws/eks/gitops-cluster-dev/cluster"), {}),
+    ("logs:PutRetentionPolicy", _arn("logs", "log-group:/aws/rds/instance/ap-northeast-2-dev-bubblepool/upgrade"), {}),
+    ("sqs:CreateQueue", _arn("sqs", "ap-northeast-2-dev-karpenter"), {}),
+    ("events:PutRule", _arn("events", "rule/ap-northeast-2-dev-karpenter-state-change"), {}),
+    ("kms:CreateKey", "*", TAGGED_DEV),
+    ("kms:PutKeyPolicy", _arn("kms", "key/1"), DEVS),
+    ("kms:CreateAlias", _arn("kms", "alias/ap-northeast-2/dev"), {}),
+    # its state
+    ("s3:GetObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
+    ("s3:PutObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
+    ("s3:PutObject", f"{STATES}/ap-northeast-2/dev/gitops/terraform.tfstate.tflock", {}),
+    ("s3:DeleteObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate.tflock", {}),
+    ("s3:GetObject", f"{STATES}/ap-northeast-2/shared/terraform.tfstate", {}),
+    ("kms:GenerateDataKey", _arn("kms", "key/1"), BACKEND_KEY),
+]
+
+APPLY_DEV_MAY_NOT: list[Request] = [
+    # become more than it is
+    ("iam:CreateRole", OWN_ROLE, {}),
+    ("iam:CreateRole", OWN_ROLE, BOUND_LIKE_PROD),
+    ("iam:CreateRole", DELIVERY_ROLE, BOUND),
+    ("iam:CreateRole", f"{IAM}:role/admin", BOUND),
+    ("iam:AttachRolePolicy", OWN_ROLE, {}),
+    ("iam:PutRolePermissionsBoundary", OWN_ROLE, BOUND_LIKE_PROD),
+    ("iam:DeleteRolePermissionsBoundary", OWN_ROLE, BOUND),
+    ("iam:DeleteRolePermissionsBoundary", DELIVERY_ROLE, BOUND),
+    ("iam:AttachRolePolicy", DELIVERY_ROLE, BOUND),
+    ("iam:PutRolePolicy", DELIVERY_ROLE, BOUND),
+    ("iam:UpdateAssumeRolePolicy", DELIVERY_ROLE, BOUND),
+    ("iam:PassRole", DELIVERY_ROLE, {"iam:PassedToService": "ec2.amazonaws.com"}),
+    ("iam:PassRole", OWN_ROLE, {"iam:PassedToService": "lambda.amazonaws.com"}),
+    ("iam:CreatePolicyVersion", BOUNDARY, {}),
+    ("iam:SetDefaultPolicyVersion", BOUNDARY, {}),
+    ("iam:DeletePolicy", BOUNDARY, {}),
+    ("iam:CreatePolicyVersion", DELIVERY_POLICY, {}),
+    ("iam:CreatePolicy", f"{IAM}:policy/ap-northeast-2/dev/any", {}),
+    ("iam:CreateUser", f"{IAM}:user/somebody", {}),
+    ("iam:CreateAccessKey", f"{IAM}:user/somebody", {}),
+    ("iam:CreateOpenIDConnectProvider", f"{IAM}:oidc-provider/token.example.com", {}),
+    ("iam:DeleteOpenIDConnectProvider", f"{IAM}:oidc-provider/token.actions.githubusercontent.com", {}),
+    ("sts:AssumeRole", DELIVERY_ROLE.replace("dev-apply", "prod-apply"), {}),
+    # reach another environment
+    ("iam:DeleteRole", OWN_ROLE.replace("dev", "prod"), BOUND),
+    ("eks:DeleteCluster", _arn("eks", "cluster/gitops-cluster-prod"), {}),
+    ("eks:CreateAccessEntry", _arn("eks", "cluster/gitops-cluster-prod"), {}),
+    ("rds:DeleteDBInstance", _arn("rds", "db:ap-northeast-2-prod-bubblepool"), {}),
+    ("elasticfilesystem:DeleteFileSystem", _arn("elasticfilesystem", "file-system/fs-1"), PRODS),
+    ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), PRODS),
+    ("ec2:CreateSecurityGroup", _arn("ec2", "security-group/sg-1"), TAGGED_PROD),
+    ("ec2:CreateTags", _arn("ec2", "security-group/sg-1"), {**TAGGED_DEV, **PRODS}),
+    ("ec2:DeleteVpc", _arn("ec2", "vpc/vpc-1"), SHAREDS),
+    ("ec2:RunInstances", _arn("ec2", "instance/i-1"), {}),
+    ("kms:ScheduleKeyDeletion", _arn("kms", "key/1"), PRODS),
+    ("kms:Decrypt", _arn("kms", "key/1"), PRODS),
+    ("kms:GenerateDataKey", _arn("kms", "key/1"), {"kms:ResourceAliases": "alias/ap-northeast-2/prod"}),
+    ("s3:GetObject", f"{STATES}/ap-northeast-2/prod/terraform.tfstate", {}),
+    ("s3:PutObject", f"{STATES}/ap-northeast-2/prod/terraform.tfstate", {}),
+    ("s3:PutObject", f"{STATES}/ap-northeast-2/shared/terraform.tfstate", {}),
+    # lose state, or read secrets
+    ("s3:DeleteObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
+    ("s3:DeleteObjectVersion", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
+    ("s3:PutBucketPolicy", STATES, {}),
+    ("s3:DeleteBucket", STATES, {}),
+    ("secretsmanager:GetSecretValue", _arn("secretsmanager", "secret:rds!db-1"), {}),
+    ("secretsmanager:GetSecretValue", _arn("secretsmanager", "secret:ap-northeast-2/dev/any"), {}),
+]
+
+APPLY_SHARED_MAY: list[Request] = [
+    ("ec2:CreateVpc", _arn("ec2", "vpc/vpc-1"), TAGGED_SHARED),
+    ("ec2:CreateSubnet", _arn("ec2", "subnet/subnet-1"), TAGGED_SHARED),
+    ("ec2:CreateSubnet", _arn("ec2", "vpc/vpc-1"), SHAREDS),
+    ("ec2:DeleteSubnet", _arn("ec2", "subnet/subnet-1"), SHAREDS),
+    ("ec2:CreateNatGateway", _arn("ec2", "natgateway/nat-1"), TAGGED_SHARED),
+    ("ec2:CreateFlowLogs", _arn("ec2", "vpc-flow-log/fl-1"), TAGGED_SHARED),
+    ("ecr:CreateRepository", _arn("ecr", "repository/bubblepool"), {}),
+    ("route53:CreateHostedZone", "*", {}),
+    ("route53:ChangeResourceRecordSets", "arn:aws:route53:::hostedzone/Z1", {}),
+    ("acm:RequestCertificate", _arn("acm", "certificate/1"), {}),
+    ("logs:CreateLogGroup", _arn("logs", "log-group:/aws/vpc/gitops-vpc/flow-logs"), {}),
+    (
+        "iam:CreateRole",
+        f"{IAM}:role/ap-northeast-2/shared/ap-northeast-2-shared-flow-log",
+        {"iam:PermissionsBoundary": BOUNDARY.replace("dev", "shared")},
+    ),
+    ("s3:PutObject", f"{STATES}/ap-northeast-2/shared/terraform.tfstate", {}),
+]
+
+APPLY_SHARED_MAY_NOT: list[Request] = [
+    ("ec2:CreateSubnet", _arn("ec2", "subnet/subnet-1"), {}),
+    ("ec2:DeleteSecurityGroup", _arn("ec2", "security-group/sg-1"), PRODS),
+    ("ecr:DeleteRepository", _arn("ecr", "repository/another"), {}),
+    ("iam:UpdateAssumeRolePolicy", DELIVERY_ROLE, {"iam:PermissionsBoundary": BOUNDARY.replace("dev", "shared")}),
+    ("iam:CreatePolicyVersion", BOUNDARY, {}),
+    ("eks:DeleteCluster", _arn("eks", "cluster/gitops-cluster-prod"), {}),
+    ("s3:PutObject", f"{STATES}/ap-northeast-2/prod/terraform.tfstate", {}),
+]
+
+PLAN_MAY: list[Request] = [
+    ("s3:GetObject", f"{STATES}/ap-northeast-2/prod/terraform.tfstate", {}),
+    ("kms:Decrypt", _arn("kms", "key/1"), BACKEND_KEY),
+    ("eks:DescribeCluster", _arn("eks", "cluster/gitops-cluster-prod"), {}),
+    ("ec2:DescribeVpcs", "*", {}),
+    ("iam:GetRole", OWN_ROLE, {}),
+    ("rds:DescribeDBInstances", _arn("rds", "db:ap-northeast-2-prod-bubblepool"), {}),
+]
+
+PLAN_MAY_NOT: list[Request] = [
+    ("s3:PutObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
+    ("s3:PutObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate.tflock", {}),
+    ("s3:GetObject", "arn:aws:s3:::another-bucket/any", {}),
+    ("kms:Decrypt", _arn("kms", "key/1"), {"kms:ResourceAliases": "alias/ap-northeast-2/prod"}),
+    ("secretsmanager:GetSecretValue", _arn("secretsmanager", "secret:rds!db-1"), {}),
+    ("ssm:GetParameter", _arn("ssm", "parameter/any"), {}),
+    ("sqs:ReceiveMessage", _arn("sqs", "ap-northeast-2-dev-karpenter"), {}),
+    ("logs:GetLogEvents", _arn("logs", "log-group:/aws/eks/gitops-cluster-prod/cluster"), {}),
+    ("iam:CreateRole", OWN_ROLE, BOUND),
+    ("eks:UpdateClusterConfig", _arn("eks", "cluster/gitops-cluster-dev"), {}),
+    ("sts:AssumeRole", DELIVERY_ROLE, {}),
+]
+
+
+def _requests(role: str, *tables: tuple[bool, list[Request]]) -> list[tuple[str, Request, bool]]:
+    return [(role, request, allowed) for allowed, requests in tables for request in requests]
+
+
+@pytest.mark.parametrize(
+    ("role", "request_", "allowed"),
+    [
+        *_requests("apply-dev_role", (True, APPLY_DEV_MAY), (False, APPLY_DEV_MAY_NOT)),
+        *_requests("apply-shared_role", (True, APPLY_SHARED_MAY), (False, APPLY_SHARED_MAY_NOT)),
+        *_requests("plan_role", (True, PLAN_MAY), (False, PLAN_MAY_NOT)),
+    ],
+    ids=lambda value: " ".join((*value[:2], *value[2].values())) if isinstance(value, tuple) else str(value),
+)
+def test_role_may(shared: Template, role: str, request_: Request, *, allowed: bool) -> None:
+    action, resource, context = request_
+    assert Role(shared, role).may(action, resource, **context) is allowed
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_apply_role_takes_only_its_own_locks_of_the_table(otherwise: dict[str, Template], environment: str) -> None:
+    role = Role(otherwise["us-gov-west-1-shared"], "apply-dev_role")
+    table = f"arn:aws-us-gov:dynamodb:us-gov-west-1:{ACCOUNT}:table/your-org-terraform-state-us-gov-west-1-lock"
+    key = f"your-org-terraform-state-us-gov-west-1/us-gov-west-1/{environment}/terraform.tfstate"
+    assert role.may("dynamodb:PutItem", table, **{"dynamodb:LeadingKeys": key}) is (environment == "dev")
+
+
+def test_without_a_lock_table_no_role_reaches_dynamodb_to_write(shared: Template) -> None:
+    table = f"arn:aws:dynamodb:ap-northeast-2:{ACCOUNT}:table/your-org-terraform-state-ap-northeast-2-lock"
+    assert not Role(shared, "apply-dev_role").may("dynamodb:PutItem", table)
+
+
+def test_plan_has_no_action_that_writes(shared: Template) -> None:
+    reads = re.compile(r"[a-z0-9-]+:(Get|List|Describe)[A-Za-z*]*|kms:Decrypt")
+    actions = {action for statement in Role(shared, "plan_role").statements for action in statement["Action"]}
+    assert [action for action in sorted(actions) if reads.fullmatch(action) is None] == []
+
+
+def test_plan_knows_nothing_of_secrets_manager(shared: Template) -> None:
+    actions = {action for statement in Role(shared, "plan_role").statements for action in statement["Action"]}
+    assert not [action for action in actions if action.startswith(("secretsmanager:", "ssm:"))]
+
+
+@pytest.mark.parametrize("name", ["plan_role", "apply-shared_role", "apply-dev_role", "apply-prod_role"])
+def test_roles_of_delivery_stand_on_a_path_of_their_own(shared: Template, name: str) -> None:
+    assert Role(shared, name).arguments["path"] == "/ap-northeast-2/delivery/"
+
+
+@pytest.mark.parametrize("environment", ["shared", "dev", "staging", "prod"])
+def test_apply_role_is_limited_by_its_environments_boundary(shared: Template, environment: str) -> None:
+    boundary = Role(shared, f"apply-{environment}_role").arguments["permissions_boundary"]
+    assert boundary == f"${{aws_iam_policy.boundary-{environment}_policy.arn}}"
+
+
+def test_images_are_pushed_into_their_own_repository_alone(shared: Template) -> None:
+    pushes = [
+        statement for statement in Role(shared, "push-bubblepool_role").statements if statement["Resource"] != ["*"]
+    ]
+    assert [statement["Resource"] for statement in pushes] == [["${aws_ecr_repository.ecr_repository-bubblepool.arn}"]]
+    assert not [action for action in pushes[0]["Action"] if "Delete" in action]
+
+
+def test_cluster_administrator_is_trusted_to_the_roles_that_are_named(shared: Template) -> None:
+    (trust,) = Role(shared, "cluster-administrator_role").trust["Statement"]
+    assert trust["Principal"] == {"AWS": ["arn:aws:iam::123456789012:role/your-admin-role"]}
+
+
+def test_cluster_administrator_may_only_find_clusters_in_aws(shared: Template) -> None:
+    role = Role(shared, "cluster-administrator_role")
+    actions = {action for statement in role.statements for action in statement["Action"]}
+    assert actions == {"eks:DescribeCluster", "eks:ListClusters"}

@@ -1,0 +1,71 @@
+import json
+
+import cdktf
+import pytest
+
+from eks_gitops.ecr import EcrRepositories, EcrRepositoryConfig
+from eks_gitops.github import GithubRepository
+from eks_gitops.key import Key
+from eks_gitops.location import Location
+from tests.template import Template, one_stack
+
+REPOSITORIES = ("bubblepool", "guestbook")
+
+
+@pytest.mark.parametrize("repository", REPOSITORIES)
+def test_an_image_stays_what_it_was(shared: Template, repository: str) -> None:
+    assert shared.resources("aws_ecr_repository")[f"ecr_repository-{repository}"]["image_tag_mutability"] == "IMMUTABLE"
+
+
+@pytest.mark.parametrize("repository", REPOSITORIES)
+def test_images_are_scanned_when_pushed(shared: Template, repository: str) -> None:
+    scanning = shared.resources("aws_ecr_repository")[f"ecr_repository-{repository}"]["image_scanning_configuration"]
+    assert scanning == {"scan_on_push": True}
+
+
+@pytest.mark.parametrize("repository", REPOSITORIES)
+def test_images_are_encrypted_with_the_own_key(shared: Template, repository: str) -> None:
+    encryption = shared.resources("aws_ecr_repository")[f"ecr_repository-{repository}"]["encryption_configuration"]
+    assert encryption == [{"encryption_type": "KMS", "kms_key": "${aws_kms_key.key.arn}"}]
+
+
+@pytest.mark.parametrize("repository", REPOSITORIES)
+def test_old_images_are_pruned(shared: Template, repository: str) -> None:
+    policy = shared.resources("aws_ecr_lifecycle_policy")[f"ecr_lifecycle-{repository}"]
+    assert policy["repository"] == f"${{aws_ecr_repository.ecr_repository-{repository}.name}}"
+    rules = [rule["selection"] for rule in json.loads(policy["policy"])["rules"]]
+    assert rules == [
+        {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 14},
+        {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 200},
+    ]
+
+
+def test_images_stay_in_their_region_unless_asked(shared: Template) -> None:
+    assert not shared.resources("aws_ecr_replication_configuration")
+
+
+def test_images_are_replicated_to_the_regions_that_are_named(otherwise: dict[str, Template]) -> None:
+    replication = otherwise["us-gov-west-1-shared"].only("aws_ecr_replication_configuration")
+    assert replication["replication_configuration"] == {
+        "rule": [{"destination": [{"region": "us-gov-east-1", "registry_id": "123456789012"}]}]
+    }
+
+
+def test_a_repository_may_have_any_name() -> None:
+    """Names of repositories become ids of constructs, beside which others stand."""
+    location = Location(account_id="123456789012", region="ap-northeast-2", environment="shared")
+    source = GithubRepository(owner="org", owner_id=10, name="app", id=11)
+    names = ["app", "app-lifecycle", "replication"]
+
+    def build(stack: cdktf.TerraformStack) -> None:
+        EcrRepositories(
+            stack,
+            "ecr",
+            [EcrRepositoryConfig(name=name, pushed_by=source) for name in names],
+            location=location,
+            key=Key(stack, "key", location=location, description="test"),
+            replica_regions=["us-west-2"],
+        )
+
+    repositories = one_stack(build).resources("aws_ecr_repository").values()
+    assert sorted(repository["name"] for repository in repositories) == names

@@ -1,0 +1,107 @@
+"""What holds for every stack, of the committed settings and of those that choose otherwise."""
+
+import json
+from collections.abc import Iterator
+from importlib.metadata import version
+
+import pytest
+
+from eks_gitops.versions import TERRAFORM_CONSTRAINT
+from tests.template import Template
+
+ACCOUNT = "123456789012"
+
+
+@pytest.fixture(scope="module")
+def stacks(platform: dict[str, Template], otherwise: dict[str, Template]) -> dict[str, Template]:
+    return {**platform, **otherwise}
+
+
+def _remote_states(stacks: dict[str, Template]) -> Iterator[tuple[str, dict[str, object]]]:
+    for name, stack in stacks.items():
+        for state in stack.json.get("data", {}).get("terraform_remote_state", {}).values():
+            yield name, state["config"]
+
+
+def test_stacks_are_named_by_region_and_environment(platform: dict[str, Template]) -> None:
+    assert sorted(platform) == [
+        "ap-northeast-2-backend",
+        "ap-northeast-2-dev",
+        "ap-northeast-2-prod",
+        "ap-northeast-2-shared",
+        "ap-northeast-2-staging",
+    ]
+
+
+def test_state_lies_in_s3_under_the_stacks_own_key(stacks: dict[str, Template]) -> None:
+    for name, stack in stacks.items():
+        (backend,) = stack.json["terraform"]["backend"].items()
+        region, _, environment = name.rpartition("-")
+        assert backend[0] == "s3"
+        assert backend[1]["key"] == f"{region}/{environment}/terraform.tfstate"
+        assert backend[1]["region"] == region
+
+
+def test_every_backend_refuses_other_accounts(stacks: dict[str, Template]) -> None:
+    for stack in stacks.values():
+        assert stack.json["terraform"]["backend"]["s3"]["allowed_account_ids"] == [ACCOUNT]
+
+
+def test_every_provider_refuses_other_accounts(stacks: dict[str, Template]) -> None:
+    for stack in stacks.values():
+        (provider,) = stack.json["provider"]["aws"]
+        assert provider["allowed_account_ids"] == [ACCOUNT]
+
+
+def test_every_environment_reads_the_shared_state_and_refuses_other_accounts(stacks: dict[str, Template]) -> None:
+    read = dict(_remote_states(stacks))
+    assert sorted(read) == [
+        "ap-northeast-2-dev",
+        "ap-northeast-2-prod",
+        "ap-northeast-2-staging",
+        "us-gov-west-1-dev",
+    ]
+    for name, config in read.items():
+        assert config["allowed_account_ids"] == [ACCOUNT]
+        assert config["key"] == f"{name.rpartition('-')[0]}/shared/terraform.tfstate"
+
+
+def test_no_backend_asks_for_another_encryption_than_the_buckets(stacks: dict[str, Template]) -> None:
+    for stack in stacks.values():
+        assert "encrypt" not in stack.json["terraform"]["backend"]["s3"]
+
+
+def test_every_provider_works_in_the_stacks_region_and_tags_what_it_makes(stacks: dict[str, Template]) -> None:
+    for name, stack in stacks.items():
+        region, _, environment = name.rpartition("-")
+        (provider,) = stack.json["provider"]["aws"]
+        assert provider["region"] == region
+        assert provider["default_tags"] == [
+            {
+                "tags": {
+                    "CostCenter": "your-cost-center",
+                    "Environment": environment,
+                    "ManagedBy": "cdktf",
+                    "Owner": "platform",
+                    "Project": "gitops-platform",
+                    "Region": region,
+                }
+            }
+        ]
+
+
+def test_terraform_is_new_enough_for_write_only_arguments(stacks: dict[str, Template]) -> None:
+    assert TERRAFORM_CONSTRAINT == ">= 1.11, < 2"
+    for stack in stacks.values():
+        assert stack.json["terraform"]["required_version"] == TERRAFORM_CONSTRAINT
+
+
+def test_provider_is_pinned_to_the_version_of_its_bindings(stacks: dict[str, Template]) -> None:
+    assert version("cdktf-cdktf-provider-aws") == "20.1.0"
+    for stack in stacks.values():
+        assert stack.json["terraform"]["required_providers"] == {"aws": {"source": "aws", "version": "5.100.0"}}
+
+
+def test_no_secret_of_a_database_is_an_argument(stacks: dict[str, Template]) -> None:
+    for stack in stacks.values():
+        assert '"password"' not in json.dumps(stack.json)

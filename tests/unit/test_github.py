@@ -1,0 +1,78 @@
+import pytest
+
+from eks_gitops.github import GithubRepository
+from tests.policies import Role
+from tests.template import Template
+
+ISSUER = "token.actions.githubusercontent.com"
+
+
+def _subjects(template: Template, role: str) -> list[str]:
+    (trust,) = Role(template, role).trust["Statement"]
+    subjects: list[str] = trust["Condition"]["StringEquals"][f"{ISSUER}:sub"]
+    return subjects
+
+
+def _federated(template: Template) -> list[str]:
+    """The roles that GitHub's tokens may assume."""
+    return [
+        name
+        for name in template.resources("aws_iam_role")
+        if "Federated" in Role(template, name).trust["Statement"][0]["Principal"]
+    ]
+
+
+def test_a_subject_has_the_form_with_names_and_the_form_with_ids() -> None:
+    repository = GithubRepository(owner="org", owner_id=10, name="platform", id=20)
+    assert repository.subjects("environment:dev") == [
+        "repo:org/platform:environment:dev",
+        "repo:org@10/platform@20:environment:dev",
+    ]
+
+
+def test_provider_takes_tokens_for_sts_alone(shared: Template) -> None:
+    provider = shared.only("aws_iam_openid_connect_provider")
+    assert provider["url"] == f"https://{ISSUER}"
+    assert provider["client_id_list"] == ["sts.amazonaws.com"]
+
+
+@pytest.mark.parametrize(
+    ("role", "contexts"),
+    [
+        ("plan_role", ["pull_request", "ref:refs/heads/main"]),
+        ("apply-shared_role", ["environment:shared"]),
+        ("apply-dev_role", ["environment:dev"]),
+        ("apply-staging_role", ["environment:staging"]),
+        ("apply-prod_role", ["environment:prod"]),
+    ],
+)
+def test_delivery_trusts_this_repository_in_these_contexts(
+    shared: Template, role: str, contexts: list[str]
+) -> None:
+    repositories = ("repo:your-org/platform", "repo:your-org@1/platform@2")
+    assert _subjects(shared, role) == [f"{name}:{context}" for name in repositories for context in contexts]
+
+
+@pytest.mark.parametrize(
+    ("role", "subjects"),
+    [
+        ("push-bubblepool_role", ["repo:your-org/bubblepool", "repo:your-org@1/bubblepool@3"]),
+        ("push-guestbook_role", ["repo:your-org/guestbook", "repo:your-org@1/guestbook@4"]),
+    ],
+)
+def test_images_are_pushed_from_their_own_repositorys_main_branch(
+    shared: Template, role: str, subjects: list[str]
+) -> None:
+    assert _subjects(shared, role) == [f"{subject}:ref:refs/heads/main" for subject in subjects]
+
+
+def test_tokens_are_matched_whole(shared: Template) -> None:
+    roles = _federated(shared)
+    assert len(roles) == 7
+    for role in roles:
+        (trust,) = Role(shared, role).trust["Statement"]
+        assert trust["Action"] == ["sts:AssumeRoleWithWebIdentity"]
+        assert list(trust["Condition"]) == ["StringEquals"]
+        assert trust["Condition"]["StringEquals"][f"{ISSUER}:aud"] == "sts.amazonaws.com"
+        assert not [subject for subject in _subjects(shared, role) if "*" in subject]
+

@@ -1,0 +1,88 @@
+from fnmatch import fnmatchcase
+
+import pytest
+
+from tests.policies import statement
+from tests.template import Json, Template
+
+STACKS = [f"ap-northeast-2-{environment}" for environment in ("backend", "shared", "dev", "staging", "prod")]
+ENVIRONMENTS = STACKS[2:]
+
+
+def _policy(template: Template) -> Json:
+    (name,) = template.resources("aws_kms_key")
+    return template.document(f"aws_kms_key.{name}")
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_key_rotates(platform: dict[str, Template], stack: str) -> None:
+    assert platform[stack].only("aws_kms_key")["enable_key_rotation"] is True
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_key_can_be_rescued_for_thirty_days(platform: dict[str, Template], stack: str) -> None:
+    assert platform[stack].only("aws_kms_key")["deletion_window_in_days"] == 30
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_alias_names_region_and_environment(platform: dict[str, Template], stack: str) -> None:
+    region, _, environment = stack.rpartition("-")
+    assert platform[stack].only("aws_kms_alias")["name"] == f"alias/{region}/{environment}"
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_account_keeps_hold_of_its_key(platform: dict[str, Template], stack: str) -> None:
+    root = statement(_policy(platform[stack]), "AccountDecidesByIam")
+    assert root["Principal"] == {"AWS": ["arn:aws:iam::123456789012:root"]}
+    assert root["Action"] == ["kms:*"]
+
+
+@pytest.mark.parametrize("stack", ENVIRONMENTS)
+@pytest.mark.parametrize("sid", ["ServicesOfThisAccount", "GrantsOfServices"])
+def test_services_use_the_key_for_this_account_alone(platform: dict[str, Template], stack: str, sid: str) -> None:
+    condition = statement(_policy(platform[stack]), sid)["Condition"]["StringEquals"]
+    assert condition == {
+        "kms:CallerAccount": "123456789012",
+        "kms:ViaService": [
+            f"{service}.ap-northeast-2.amazonaws.com"
+            for service in ("ec2", "elasticfilesystem", "rds", "secretsmanager")
+        ],
+    }
+
+
+@pytest.mark.parametrize("stack", ENVIRONMENTS)
+def test_grants_are_made_by_services_alone(platform: dict[str, Template], stack: str) -> None:
+    grants = statement(_policy(platform[stack]), "GrantsOfServices")
+    assert grants["Action"] == ["kms:CreateGrant"]
+    assert grants["Condition"]["Bool"] == {"kms:GrantIsForAWSResource": "true"}
+
+
+@pytest.mark.parametrize("stack", STACKS[1:])
+def test_cloudwatch_logs_use_the_key_for_exactly_the_log_groups_that_name_it(
+    platform: dict[str, Template], stack: str
+) -> None:
+    admitted = statement(_policy(platform[stack]), "CloudWatchLogs")
+    assert admitted["Principal"] == {"Service": ["logs.ap-northeast-2.amazonaws.com"]}
+    patterns = admitted["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
+    arns = [
+        f"arn:aws:logs:ap-northeast-2:123456789012:log-group:{group['name']}"
+        for group in platform[stack].resources("aws_cloudwatch_log_group").values()
+        if group["kms_key_id"] == "${aws_kms_key.key.arn}"
+    ]
+    assert arns
+    assert [arn for arn in arns if not any(fnmatchcase(arn, pattern) for pattern in patterns)] == []
+    assert [pattern for pattern in patterns if not any(fnmatchcase(arn, pattern) for arn in arns)] == []
+
+
+@pytest.mark.parametrize("stack", STACKS[1:])
+def test_every_log_group_is_encrypted_with_the_stacks_key(platform: dict[str, Template], stack: str) -> None:
+    for group in platform[stack].resources("aws_cloudwatch_log_group").values():
+        assert group["kms_key_id"] == "${aws_kms_key.key.arn}"
+
+
+def test_key_of_the_backend_serves_no_log_group(backend: Template) -> None:
+    assert [entry["Sid"] for entry in _policy(backend)["Statement"]] == [
+        "AccountDecidesByIam",
+        "ServicesOfThisAccount",
+        "GrantsOfServices",
+    ]

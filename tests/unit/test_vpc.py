@@ -1,0 +1,192 @@
+import cdktf
+import pytest
+
+from eks_gitops.key import Key
+from eks_gitops.location import Location
+from eks_gitops.vpc import Vpc, VpcConfig, Zone
+from tests.template import Json, Template, one_stack
+
+SEOUL = Location(account_id="123456789012", region="ap-northeast-2", environment="shared")
+ZONES = ("ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c")
+
+
+def _zone(number: int) -> Zone:
+    return Zone(
+        name=ZONES[number - 1],
+        public=f"10.0.{number}.0/24",
+        private=f"10.0.{32 * number}.0/19",
+        database=f"10.0.{10 + number}.0/24",
+    )
+
+
+def _built(config: VpcConfig) -> Template:
+    def build(stack: cdktf.TerraformStack) -> None:
+        key = Key(stack, "key", location=SEOUL, description="test")
+        Vpc(stack, "vpc", config, location=SEOUL, key=key, permissions_boundary="boundary")
+
+    return one_stack(build)
+
+
+def _vpc(*zones: Zone, **changes: object) -> VpcConfig:
+    return VpcConfig.model_validate(
+        {"name": "gitops-vpc", "cidr": "10.0.0.0/16", "zones": zones, "nat_gateways": "one-per-zone", **changes}
+    )
+
+
+def _private_routes(template: Template) -> list[Json]:
+    return [route for name, route in template.resources("aws_route").items() if "private-internet" in name]
+
+
+@pytest.fixture(scope="module")
+def two_zones() -> Template:
+    return _built(_vpc(_zone(1), _zone(2)))
+
+
+@pytest.fixture(scope="module")
+def three_zones() -> Template:
+    return _built(_vpc(_zone(1), _zone(2), _zone(3)))
+
+
+def test_a_zone_appended_changes_nothing_of_the_others(two_zones: Template, three_zones: Template) -> None:
+    after = {(kind, name): arguments for kind, name, arguments in three_zones.all_resources()}
+    for kind, name, before in two_zones.all_resources():
+        now = dict(after[kind, name])
+        if kind == "aws_vpc_endpoint":  # it serves the new zone's route table too
+            tables = now.pop("route_table_ids")
+            assert set(before["route_table_ids"]) < set(tables)
+            before = {argument: value for argument, value in before.items() if argument != "route_table_ids"}
+        assert now == before, name
+
+
+def test_a_zone_appended_adds_resources_of_that_zone_alone(two_zones: Template, three_zones: Template) -> None:
+    before = {(kind, name) for kind, name, _ in two_zones.all_resources()}
+    added = {name for kind, name, _ in three_zones.all_resources() if (kind, name) not in before}
+    assert added
+    assert all("ap-northeast-2c" in name for name in added)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("kind", ["public", "private", "database"])
+def test_every_zone_has_a_subnet_of_each_kind(shared: Template, kind: str, zone: str) -> None:
+    subnet = shared.resources("aws_subnet")[f"vpc_{kind}-{zone}"]
+    assert subnet["availability_zone"] == zone
+    assert subnet["tags"]["Name"] == f"gitops-vpc-{kind}-{zone}"
+
+
+def test_no_subnet_gives_its_machines_public_addresses(shared: Template) -> None:
+    for subnet in shared.resources("aws_subnet").values():
+        assert "map_public_ip_on_launch" not in subnet
+
+
+def test_public_subnets_are_for_internet_load_balancers(shared: Template) -> None:
+    assert shared.resources("aws_subnet")["vpc_public-ap-northeast-2a"]["tags"] == {
+        "Name": "gitops-vpc-public-ap-northeast-2a",
+        "kubernetes.io/role/elb": "1",
+    }
+
+
+def test_private_subnets_are_for_internal_load_balancers_and_karpenters_nodes(shared: Template) -> None:
+    assert shared.resources("aws_subnet")["vpc_private-ap-northeast-2a"]["tags"] == {
+        "Name": "gitops-vpc-private-ap-northeast-2a",
+        "kubernetes.io/role/internal-elb": "1",
+        "karpenter.sh/discovery": "gitops-vpc",
+    }
+
+
+def test_no_subnet_belongs_to_a_single_cluster(shared: Template) -> None:
+    for subnet in shared.resources("aws_subnet").values():
+        assert not [tag for tag in subnet["tags"] if tag.startswith("kubernetes.io/cluster")]
+
+
+@pytest.mark.parametrize(
+    ("nat_gateways", "zones"), [("none", ()), ("one", ZONES[:1]), ("one-per-zone", ZONES[:2])]
+)
+def test_nat_gateways_are_as_many_as_chosen(nat_gateways: str, zones: tuple[str, ...]) -> None:
+    template = _built(_vpc(_zone(1), _zone(2), nat_gateways=nat_gateways))
+    gateways = template.resources("aws_nat_gateway")
+    assert [gateway["subnet_id"] for gateway in gateways.values()] == [
+        f"${{aws_subnet.vpc_public-{zone}.id}}" for zone in zones
+    ]
+    assert len(template.resources("aws_eip")) == len(zones)
+
+
+@pytest.mark.parametrize(
+    ("nat_gateways", "through"), [("none", []), ("one", ["a", "a"]), ("one-per-zone", ["a", "b"])]
+)
+def test_private_subnets_reach_the_internet_through_the_chosen_gateways(
+    nat_gateways: str, through: list[str]
+) -> None:
+    template = _built(_vpc(_zone(1), _zone(2), nat_gateways=nat_gateways))
+    assert [route["nat_gateway_id"] for route in _private_routes(template)] == [
+        f"${{aws_nat_gateway.vpc_nat-gateway-ap-northeast-2{zone}.id}}" for zone in through
+    ]
+
+
+def test_only_public_subnets_route_to_the_internet_gateway(shared: Template) -> None:
+    routes = [route for route in shared.resources("aws_route").values() if "gateway_id" in route]
+    assert [route["route_table_id"] for route in routes] == ["${aws_route_table.vpc_public-routes.id}"]
+
+
+def test_databases_have_no_way_to_the_internet(shared: Template) -> None:
+    database = "${aws_route_table.vpc_database-routes.id}"
+    associations = shared.resources("aws_route_table_association")
+    assert {associations[f"vpc_database-routes-{zone}"]["route_table_id"] for zone in ZONES} == {database}
+    assert database not in [route["route_table_id"] for route in shared.resources("aws_route").values()]
+
+
+def test_without_database_subnets_there_is_no_route_table_for_them(otherwise: dict[str, Template]) -> None:
+    template = otherwise["us-gov-west-1-shared"]
+    assert not [name for name in template.resources("aws_subnet") if "database" in name]
+    assert "vpc_database-routes" not in template.resources("aws_route_table")
+
+
+def test_s3_is_reached_directly_from_every_subnet(shared: Template) -> None:
+    endpoint = shared.resources("aws_vpc_endpoint")["vpc_s3"]
+    assert endpoint["vpc_endpoint_type"] == "Gateway"
+    assert endpoint["service_name"] == "com.amazonaws.ap-northeast-2.s3"
+    tables = {f"${{aws_route_table.{name}.id}}" for name in shared.resources("aws_route_table")}
+    assert set(endpoint["route_table_ids"]) == tables
+
+
+@pytest.mark.parametrize(("service", "id_"), [("ecr.api", "ecr-api"), ("ecr.dkr", "ecr-dkr")])
+def test_interface_endpoints_answer_in_every_private_subnet(shared: Template, service: str, id_: str) -> None:
+    endpoint = shared.resources("aws_vpc_endpoint")[f"vpc_endpoint-{id_}"]
+    assert endpoint["service_name"] == f"com.amazonaws.ap-northeast-2.{service}"
+    assert endpoint["private_dns_enabled"] is True
+    assert endpoint["subnet_ids"] == [f"${{aws_subnet.vpc_private-{zone}.id}}" for zone in ZONES]
+    assert endpoint["security_group_ids"] == ["${aws_security_group.vpc_endpoints.id}"]
+
+
+def test_interface_endpoints_take_https_from_inside_the_vpc_alone(shared: Template) -> None:
+    rule = shared.only("aws_vpc_security_group_ingress_rule")
+    assert (rule["cidr_ipv4"], rule["from_port"], rule["to_port"]) == ("10.0.0.0/16", 443, 443)
+
+
+def test_without_interface_endpoints_there_is_no_security_group_for_them(two_zones: Template) -> None:
+    assert not two_zones.resources("aws_security_group")
+
+
+def test_default_security_group_has_no_rules(shared: Template) -> None:
+    group = shared.only("aws_default_security_group")
+    assert group["vpc_id"] == "${aws_vpc.vpc.id}"
+    assert not {"ingress", "egress"} & group.keys()
+
+
+def test_all_traffic_is_logged_by_the_minute(shared: Template) -> None:
+    log = shared.only("aws_flow_log")
+    assert log["vpc_id"] == "${aws_vpc.vpc.id}"
+    assert (log["traffic_type"], log["max_aggregation_interval"]) == ("ALL", 60)
+    assert log["log_destination"] == "${aws_cloudwatch_log_group.vpc_flow-log_log-group.arn}"
+
+
+def test_flow_logs_are_encrypted_and_expire(shared: Template) -> None:
+    group = shared.only("aws_cloudwatch_log_group")
+    assert group["name"] == "/aws/vpc/gitops-vpc/flow-logs"
+    assert group["kms_key_id"] == "${aws_kms_key.key.arn}"
+    assert group["retention_in_days"] == 90
+
+
+def test_flow_logs_are_written_for_this_account_alone(shared: Template) -> None:
+    (trust,) = shared.document("aws_iam_role.vpc_flow-log_role", "assume_role_policy")["Statement"]
+    assert trust["Principal"] == {"Service": ["vpc-flow-logs.amazonaws.com"]}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
