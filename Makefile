@@ -35,7 +35,7 @@ install: .venv/.installed node_modules/.installed ## install what is missing: Py
 	@touch $@
 
 node_modules/.installed: package-lock.json
-	@node -e 'const v = +process.versions.node.split(".")[0]; if (v < 20 || v > 22) { console.error("Node " + process.version + ": the CDKTF command line needs Node 20 or 22"); process.exit(1) }'
+	@node -e 'const v = +process.versions.node.split(".")[0]; if (v !== 20 && v !== 22) { console.error("Node " + process.version + ": the CDKTF command line needs Node 20 or 22"); process.exit(1) }'
 	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 

@@ -33,7 +33,7 @@ def main() -> None:
         owner, regions = load(REGIONS)
     except SettingsError as error:
         sys.exit(str(error))
-    app = App()
+    app = App(stack_traces=False)  # they name folders of this run
     build(app, owner, regions)
     for stack, warning in warnings.found(owner, regions, datetime.now(tz=UTC).date()):
         Annotations.of(app.node.find_child(stack)).add_warning(warning)

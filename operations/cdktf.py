@@ -68,26 +68,23 @@ def _environment() -> Mapping[str, str]:
 
 
 def _run(command: Sequence[str], stacks: Sequence[Stack], log: Path) -> None:
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
-    try:
-        _show_progress(_stack_lines(process, log, {stack.name for stack in stacks}), stacks)
-        status = process.wait()
-    except BaseException:
-        _end(process.pid)
-        raise
-    if status:
-        raise OperationError(
-            f"cdktf failed (status {status}); {log} holds everything, and says of the errors:\n{_errors(log)}"
-        )
+    ) as process:
+        try:
+            _show_progress(_stack_lines(process, log, {stack.name for stack in stacks}), stacks)
+        except BaseException:
+            _end(process.pid)
+            raise
+    if process.returncode:
+        raise OperationError(f"cdktf failed (status {process.returncode}); {log} holds everything:\n{_errors(log)}")
 
 
 def _stack_lines(process: "subprocess.Popen[str]", log: Path, names: set[str]) -> Iterator[tuple[str, str]]:
     """Each line with its stack: CDKTF names the stack only where it changes."""
     assert process.stdout is not None
     stack = ""
-    with log.open("a", encoding="utf-8") as file:
+    with log.open("a", encoding="utf-8", buffering=1) as file:  # by line: people follow it
         for line in process.stdout:
             plain = _ESCAPES.sub("", line)
             file.write(plain)

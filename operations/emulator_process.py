@@ -1,11 +1,14 @@
 """Starting the emulated AWS (`operations.emulator`) in a process of its own, and pointing Terraform at it."""
 
+import os
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Self
+
+from operations.errors import OperationError
 
 _HOST = "127.0.0.1"
 _ROOT = Path(__file__).parents[1]
@@ -21,6 +24,7 @@ def environment(port: int, *, account_id: str, region: str) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": account_id,  # the emulator answers for the account that the key names
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,  # what boto3 and older command lines read
         "AWS_EC2_METADATA_DISABLED": "true",
     }
 
@@ -31,23 +35,25 @@ def start(
     """Start the emulator and wait until it answers. With `stdin` a pipe it ends when that pipe is closed.
 
     Raises:
-        RuntimeError: it did not start, with the end of its log.
+        OperationError: it did not start, with the end of its log.
     """
     command = [sys.executable, "-m", "operations.emulator", "--port", str(port)]
     command += ["--while-stdin-is-open"] if stdin == subprocess.PIPE else []
     command += ["--record", str(record.absolute())] if record else []
+    # MiniStack reads some variables of these names too; whose account it is, every request says.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, cwd=_ROOT, stdin=stdin, stdout=output, stderr=output, start_new_session=detached
+            command, cwd=_ROOT, env=clean, stdin=stdin, stdout=output, stderr=output, start_new_session=detached
         )
     deadline = time.monotonic() + _START_SECONDS
-    while not answers(port):
-        if process.poll() is not None or time.monotonic() > deadline:
-            process.kill()
-            process.wait()
-            tail = log.read_text(errors="replace")[-_LOG_TAIL:]
-            raise RuntimeError(f"emulator on port {port} did not start; {log} ends with:\n{tail}")
+    while process.poll() is None and not answers(port) and time.monotonic() < deadline:
         time.sleep(0.1)
+    if process.poll() is not None or not answers(port):
+        process.kill()
+        process.wait()
+        tail = log.read_text(errors="replace")[-_LOG_TAIL:]
+        raise OperationError(f"emulator on port {port} did not start; {log} ends with:\n{tail}")
     return process
 
 

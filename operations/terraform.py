@@ -1,6 +1,7 @@
 """Running Terraform in a folder."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -34,17 +35,24 @@ class Terraform:
         return self._run(arguments, subprocess.PIPE, None)
 
     def _run(self, arguments: tuple[str, ...], stdout: int | None, stderr: int | None) -> str:
-        finished = subprocess.run(
+        # In a session of its own Ctrl-C reaches Terraform once, from here: a second one would cost it its state.
+        with subprocess.Popen(
             ["terraform", *arguments, *(["-no-color"] if self._log else [])],
             cwd=self.directory,
             env={**os.environ, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"},
-            check=False,
             stdout=stdout,
             stderr=stderr,
             text=True,
-        )
-        if finished.returncode:
+            start_new_session=True,
+        ) as process:
+            try:
+                printed, _ = process.communicate()
+            except KeyboardInterrupt:
+                process.send_signal(signal.SIGINT)
+                process.wait()
+                raise
+        if process.returncode:
             where = f"{self._log} says why" if self._log else "see above"
-            message = f"terraform {arguments[0]} failed in {self.directory} (status {finished.returncode}); {where}"
+            message = f"terraform {arguments[0]} failed in {self.directory} (status {process.returncode}); {where}"
             raise OperationError(message)
-        return finished.stdout or ""
+        return printed or ""

@@ -1,9 +1,11 @@
 """The rules among the settings of a region."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from eks_gitops.boundary import delivery_path
 from eks_gitops.config import Problem, told
 from eks_gitops.location import Location
 from eks_gitops.versions import EKS_VERSIONS
@@ -14,6 +16,8 @@ _PRODUCTION = "prod"
 _PRODUCTION_BACKUP_DAYS = 14
 _PRODUCTION_NODES = 2
 _PRODUCTION_PREFIX = 16
+
+_LONGEST_ROLE = "aws-load-balancer-controller"  # of those that every environment has
 
 _RESERVED_BY_AWS = 5  # of every subnet
 _ADDRESSES_OF_A_PREFIX = 16
@@ -29,6 +33,8 @@ def broken(regions: Sequence[Region]) -> list[Finding]:
 
 
 def _broken_in_region(region: Region) -> Iterator[Finding]:
+    for problem in told(_environment_names(region)):
+        yield Finding(region.file, problem)
     for environment in region.environments:
         for rule in (_production_endpoint, _production_nodes, _production_databases):
             for problem in told(rule(environment)):
@@ -47,8 +53,35 @@ def _broken_in_region(region: Region) -> Iterator[Finding]:
         for problem in told(problems):
             yield Finding(region.shared_file, problem)
     for environment in region.environments:
-        for problem in told(_another_account(environment.settings, shared)):
-            yield Finding(environment.file, problem)
+        for problems in (
+            _another_account(environment.settings, shared),
+            _long_node_group_names(region, environment),
+        ):
+            for problem in told(problems):
+                yield Finding(environment.file, problem)
+
+
+def _environment_names(region: Region) -> Iterator[Problem]:
+    for index, environment in enumerate(region.environments):
+        field, location = f"ENVIRONMENTS[{index}]", region.location(environment.name)
+        if re.fullmatch(r"[a-z][a-z0-9]*", environment.name) is None:
+            yield Problem(field, environment.name, "AWS names hold it; use lower-case letters and digits, a letter first")
+        if location.iam_path == delivery_path(location):
+            yield Problem(field, environment.name, "its roles would stand among those of delivery; choose another name")
+        yield from _too_long(location, _LONGEST_ROLE, field, environment.name, "the longest role's")
+
+
+def _too_long(location: Location, suffix: str, field: str, value: str, whose: str) -> Iterator[Problem]:
+    try:
+        location.name(suffix)
+    except ValueError as error:
+        yield Problem(field, value, f"{whose} {error}")
+
+
+def _long_node_group_names(region: Region, environment: Environment) -> Iterator[Problem]:
+    location = region.location(environment.name)
+    for index, group in enumerate(environment.settings.node_groups):
+        yield from _too_long(location, group.name, f"node_groups[{index}].name", group.name, "its launch template's")
 
 
 def _another_account(settings: EnvironmentSettings, shared: SharedSettings) -> Iterator[Problem]:
@@ -99,7 +132,7 @@ def _version_skew(lower: Environment, upper: Environment) -> Iterator[Problem]:
 
 def _zones_of_another_region(region: str, shared: SharedSettings) -> Iterator[Problem]:
     for index, zone in enumerate(shared.vpc.zones):
-        if not (zone.name.startswith(region) and len(zone.name) == len(region) + 1 and zone.name[-1].isalpha()):
+        if not (zone.name.startswith(region) and len(zone.name) == len(region) + 1 and zone.name[-1].islower()):
             message = f"not an availability zone of {region}; write {region}a, {region}b, …"
             yield Problem(f"vpc.zones[{index}].name", zone.name, message)
 
@@ -141,10 +174,8 @@ def _nat_of_production(shared: SharedSettings, environments: Sequence[Environmen
 def _long_iam_names(region: Region, shared: SharedSettings) -> Iterator[Problem]:
     location = Location(account_id=shared.account_id, region=region.name, environment="shared")
     for index, repository in enumerate(shared.image_repositories):
-        try:
-            location.name(f"push-{repository.name}")
-        except ValueError as error:
-            yield Problem(f"image_repositories[{index}].name", repository.name, f"its push role's {error}")
+        field = f"image_repositories[{index}].name"
+        yield from _too_long(location, f"push-{repository.name}", field, repository.name, "its push role's")
 
 
 def _replicas(region: str, shared: SharedSettings) -> Iterator[Problem]:

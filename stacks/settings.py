@@ -195,12 +195,14 @@ class _Loader:
         return known
 
     def _refuse(self, module: str, error: Exception) -> None:
-        file = _file(module)
+        places: list[tuple[str, int | None]] = [
+            (_relative(frame.filename), frame.lineno)
+            for frame in traceback.extract_tb(error.__traceback__)
+            if _relative(frame.filename).startswith("stacks/") and frame.filename != __file__
+        ]
         if isinstance(error, SyntaxError) and error.filename is not None:
-            file, line = _relative(error.filename), error.lineno
-        else:
-            frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _relative(frame.filename) == file]
-            line = frames[-1].lineno if frames else None
+            places.append((_relative(error.filename), error.lineno))
+        file, line = places[-1] if places else (_file(module), None)
         where = f"line {line}" if line else "module"
         self.findings.append(Finding(file, Problem(where, type(error).__name__, f"{error}; correct the Python there")))
 
@@ -231,5 +233,7 @@ def load(packages: Sequence[str]) -> tuple[Owner, list[Region]]:
     regions = [region for package in packages if (region := loader.region(package)) is not None]
     findings = [*loader.findings, *rules.broken(regions)]
     if findings:
-        raise SettingsError(sorted(findings, key=lambda finding: finding.file))
+        # What is wrong in a file that others import is found once for each of them.
+        once = {str(finding): finding for finding in findings}.values()
+        raise SettingsError(sorted(once, key=lambda finding: finding.file))
     return owner, regions

@@ -75,8 +75,7 @@ class SharedStack(RegionStack):
         self.plan_role = PlanRole(
             self, "plan", location=self.location, repository=settings.repository, state=self._state, read=self._read
         )
-        names = [repository.name for repository in settings.image_repositories]
-        shared = apply_shared_policy.statements(self.location, names)
+        shared = apply_shared_policy.statements(self.location)
         self.apply_roles = {"shared": self._apply_role("shared", shared)}
         for environment in self._region.environments:
             location = self._region.location(environment.name)

@@ -30,9 +30,9 @@ class EditedSettings:
         assert old in text, f"{file} does not hold {old!r}"
         path.write_text(text.replace(old, new) if old else text + new)
 
-    def write(self, file: str, text: str) -> None:
-        """Write a whole file."""
-        (self._stacks / file).write_text(text)
+    def rename(self, old: str, new: str) -> None:
+        """Give a file another name."""
+        (self._stacks / old).rename(self._stacks / new)
 
     def move(self, region: str) -> None:
         """The region's folder as that of another AWS region; its folder keeps its name."""

@@ -5,7 +5,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from ministack.core.iam_evaluator import EvalContext, ParsedStatement, evaluate, parse_policy_document
+from ministack.core.iam_evaluator import (  # type: ignore[import-untyped]
+    EvalContext,
+    ParsedStatement,
+    evaluate,
+    parse_policy_document,
+)
 
 from tests.template import Json, Template
 
@@ -64,12 +69,16 @@ def _policies(template: Template, kinds: Mapping[str, str]) -> Iterator[Policy]:
 
 def statement(policy: Json, sid: str) -> Json:
     """The statement of this name."""
+    found: Json
     (found,) = [statement for statement in policy["Statement"] if statement.get("Sid") == sid]
     return found
 
 
 class Role:
-    """A role of a stack, and what its policies and its boundary let it do. Policies of AWS's own are left out."""
+    """A role of a stack, and what its policies and its boundary let it do. Policies of AWS's own are left out.
+
+    A boundary can be asked only in the stack that makes it; set `boundary` to None to ask the policies alone.
+    """
 
     def __init__(self, template: Template, name: str) -> None:
         self.arguments = template.resources("aws_iam_role")[name]
@@ -87,9 +96,10 @@ class Role:
         self.aws_managed = sorted(arn.rsplit("/", maxsplit=1)[-1] for arn in attachments if arn.startswith("arn:"))
         self.managed = [_policy(template, arn) for arn in attachments if not arn.startswith("arn:")]
         self._template = template
+        self.boundary = self.arguments.get("permissions_boundary")
 
     def may(self, action: str, resource: str, **context: str) -> bool:
-        """Whether `action` on `resource` is allowed; `context` are condition keys, `__` for `:` and `/`."""
+        """Whether `action` on `resource` is allowed in a request with these condition keys."""
         request = EvalContext(
             principal_arn="arn:aws:iam::123456789012:role/test",
             principal_type="AssumedRole",
@@ -100,8 +110,7 @@ class Role:
             service_context={key.lower(): value for key, value in context.items()},
         )
         policies = [_parsed(policy) for policy in (*self.inline, *self.managed)]
-        boundary = self.arguments.get("permissions_boundary")
-        limits = [[_parsed(_policy(self._template, boundary))]] if boundary else []
+        limits = [[_parsed(_policy(self._template, self.boundary))]] if self.boundary else []
         return bool(evaluate(request, policies, *limits).decision == "Allow")
 
     @property

@@ -90,17 +90,23 @@ def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
             Statement(
                 sid="OwnDatabases",
                 actions=["rds:*"],
-                resources=[location.arn("rds", f"{kind}:{own}") for kind in ("db", "pg", "snapshot", "subgrp")],
+                resources=[
+                    *[location.arn("rds", f"{kind}:{own}") for kind in ("db", "pg", "snapshot", "subgrp")],
+                    location.arn("rds", "og:default*"),  # a database names one, and this is RDS's own
+                ],
             ),
             Statement(
-                sid="MasterPasswords",
-                actions=[
-                    "secretsmanager:CreateSecret",
-                    "secretsmanager:DescribeSecret",
-                    "secretsmanager:RotateSecret",
-                    "secretsmanager:TagResource",
-                ],
+                sid="MakeMasterPasswords",
+                actions=["secretsmanager:CreateSecret", "secretsmanager:TagResource"],
                 resources=[location.arn("secretsmanager", "secret:rds!db-*")],
+            ),
+            Statement(
+                sid="KeepMasterPasswords",
+                actions=["secretsmanager:DescribeSecret", "secretsmanager:RotateSecret"],
+                resources=[location.arn("secretsmanager", "secret:rds!db-*")],
+                conditions={
+                    "ArnLike": {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": location.arn("rds", f"db:{own}")}
+                },
             ),
             Statement(
                 sid="OwnLogs",
@@ -130,15 +136,16 @@ def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
                 ],
             ),
             Statement(
-                sid="ClusterIssuer",
-                actions=[
-                    "iam:CreateOpenIDConnectProvider",
-                    "iam:DeleteOpenIDConnectProvider",
-                    "iam:GetOpenIDConnectProvider",
-                    "iam:TagOpenIDConnectProvider",
-                    "iam:UntagOpenIDConnectProvider",
-                ],
+                sid="MakeClusterIssuer",
+                actions=["iam:CreateOpenIDConnectProvider", "iam:TagOpenIDConnectProvider"],
                 resources=[location.arn("iam", f"oidc-provider/oidc.eks.{region}.*")],
+                conditions=tagged(location, "aws:RequestTag/Environment"),
+            ),
+            Statement(
+                sid="KeepClusterIssuer",
+                actions=["iam:DeleteOpenIDConnectProvider", "iam:UntagOpenIDConnectProvider"],
+                resources=[location.arn("iam", f"oidc-provider/oidc.eks.{region}.*")],
+                conditions=tagged(location),
             ),
             *manage_keys(location),
         ],

@@ -1,13 +1,11 @@
 """What applying a region's shared stack takes: its network, images, domain and key."""
 
-from collections.abc import Sequence
-
-from eks_gitops.apply_policy import manage_ec2, manage_iam, manage_keys
+from eks_gitops.apply_policy import manage_ec2, manage_iam, manage_keys, tagged
 from eks_gitops.iam import Statement
 from eks_gitops.location import Location
 
 
-def statements(location: Location, repositories: Sequence[str]) -> dict[str, list[Statement]]:
+def statements(location: Location) -> dict[str, list[Statement]]:
     """The statements by policy. The roles of delivery are not among them: a person changes those."""
     network = [
         "ec2:AllocateAddress",
@@ -50,9 +48,16 @@ def statements(location: Location, repositories: Sequence[str]) -> dict[str, lis
         ),
         "images-and-domain": [
             Statement(
-                sid="OwnRepositories",
+                sid="MakeRepositories",
+                actions=["ecr:CreateRepository", "ecr:TagResource"],
+                resources=[location.arn("ecr", "repository/*")],
+                conditions=tagged(location, "aws:RequestTag/Environment"),
+            ),
+            Statement(
+                sid="KeepRepositories",
                 actions=["ecr:*"],
-                resources=[location.arn("ecr", f"repository/{name}") for name in repositories],
+                resources=[location.arn("ecr", "repository/*")],
+                conditions=tagged(location),
             ),
             Statement(sid="Replication", actions=["ecr:PutReplicationConfiguration"], resources=["*"]),
             Statement(sid="MakeZones", actions=["route53:CreateHostedZone"], resources=["*"]),

@@ -187,7 +187,11 @@ class StateBackend(Construct):
                     actions=["s3:PutObject"],
                     resources=[f"{bucket}/*"],
                     principals="*",
-                    conditions={"StringNotEqualsIfExists": {"s3:x-amz-server-side-encryption": "aws:kms"}},
+                    # Who asks for nothing gets the bucket's default; a negated test holds for an absent key too.
+                    conditions={
+                        "Null": {"s3:x-amz-server-side-encryption": "false"},
+                        "StringNotEquals": {"s3:x-amz-server-side-encryption": "aws:kms"},
+                    },
                 ),
             ),
         )

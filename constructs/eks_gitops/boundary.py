@@ -66,7 +66,11 @@ def own_roles(location: Location) -> list[str]:
 
 
 class PermissionsBoundary(Construct):
-    """It ends escalation: under it, roles are only made with the same boundary, on the environment's own path."""
+    """The wall around an environment, against its own apply role too.
+
+    Below it roles are only made with the same boundary and on the environment's own path, no resource that carries
+    another environment's tag is touched, and no other environment's state is read or written.
+    """
 
     def __init__(self, scope: Construct, id_: str, *, location: Location) -> None:
         super().__init__(scope, id_)
@@ -91,13 +95,20 @@ def _statements(location: Location) -> list[Statement]:
         ),
         Statement(sid="WithoutResource", actions=WITHOUT_RESOURCE, resources=["*"]),
         Statement(
-            sid="GlobalServices",
-            actions=["route53:*", "s3:*"],
-            resources=[
-                location.arn("route53", "hostedzone/*"),
-                location.arn("route53", "change/*"),
-                location.arn("s3", "*"),
-            ],
+            sid="Zones",
+            actions=["route53:*"],
+            resources=[location.arn("route53", "hostedzone/*"), location.arn("route53", "change/*")],
+        ),
+        Statement(sid="Buckets", actions=["s3:GetBucket*", "s3:ListBucket"], resources=[location.arn("s3", "*")]),
+        Statement(
+            sid="OwnState",
+            actions=["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
+            resources=[location.arn("s3", f"*/{location.region}/{location.environment}/*")],
+        ),
+        Statement(
+            sid="SharedState",
+            actions=["s3:GetObject"],
+            resources=[location.arn("s3", f"*/{location.region}/shared/*")],
         ),
         Statement(
             sid="OwnPath",
@@ -115,6 +126,16 @@ def _statements(location: Location) -> list[Statement]:
                 *[location.arn("iam", f"{kind}/{location.region}/*") for kind in ("role", "policy")],
                 location.arn("iam", "server-certificate/*"),
             ],
+        ),
+        Statement(
+            sid="OtherEnvironmentsStay",
+            effect="Deny",
+            actions=[f"{service}:*" for service in _REGIONAL_SERVICES],
+            resources=["*"],
+            conditions={
+                "Null": {"aws:ResourceTag/Environment": "false"},
+                "StringNotEquals": {"aws:ResourceTag/Environment": sorted({location.environment, "shared", "backend"})},
+            },
         ),
         Statement(
             sid="RolesCarryThisBoundary",

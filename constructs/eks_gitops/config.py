@@ -202,7 +202,8 @@ def _without_host_bits(value: object) -> object:
             message = "not an IPv4 network; write it as 10.0.0.0/16"
             raise ValueError(message) from None
         if str(network) != value:
-            message = f"host bits are set; write {network}" if "/" in value else f"no prefix length; write {network}"
+            length = f"no prefix length; add it, such as {value}/24, or /32 for this address alone"
+            message = f"host bits are set; write {network}" if "/" in value else length
             raise ValueError(message)
     return value
 

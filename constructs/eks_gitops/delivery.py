@@ -14,7 +14,7 @@ from eks_gitops.state_access import StateLocation, read_state, write_state
 
 
 class ReadPolicy(Construct):
-    """Reads every resource of the region's stacks, and no secret: what plans need, and applies too."""
+    """Reads every resource of the region's stacks, and no secret of AWS's: what plans need, and applies too."""
 
     def __init__(self, scope: Construct, id_: str, *, location: Location) -> None:
         super().__init__(scope, id_)
@@ -170,6 +170,7 @@ class ClusterAdministratorRole(Construct):
             "role",
             location=location,
             name="cluster-admin",
+            path=delivery_path(location),  # out of reach of the shared apply role: it opens every cluster
             description="Administers the clusters of the region through kubectl",
             trust=[Statement(actions=["sts:AssumeRole"], principals={"AWS": trusted_roles})],
             permissions_boundary=boundary.arn,

@@ -24,10 +24,11 @@ class EksSupport(NamedTuple):
 # Source: https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html
 # renovate: datasource=endoflife-date depName=amazon-eks versioning=loose
 EKS_NEWEST_VERSION = "1.36"
+"""What EKS offers; a test asks for a row of it below, with the dates of its support."""
 
 EKS_VERSIONS = {
     "1.34": EksSupport(date(2026, 12, 2), date(2027, 12, 2)),
     "1.35": EksSupport(date(2027, 3, 27), date(2028, 3, 27)),
-    EKS_NEWEST_VERSION: EksSupport(date(2027, 8, 2), date(2028, 8, 2)),
+    "1.36": EksSupport(date(2027, 8, 2), date(2028, 8, 2)),
 }
 """The versions that may be chosen: oldest first, each one minor after the one before it."""

@@ -2,11 +2,12 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
 import boto3
 import pytest
@@ -14,49 +15,76 @@ import pytest
 from operations import cdktf, synthesized
 from operations.emulator_process import Emulator
 from operations.synthesized import Stack
+from tests.e2e.clone import clone_into
+from tests.policies import Role
+from tests.template import Template
 
 pytestmark = pytest.mark.e2e
 
-_ROOT = Path(__file__).parents[2]
 _BUCKET = "your-org-terraform-state-ap-northeast-2"
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone of the working tree, whose settings a test may change."""
-    clone = tmp_path_factory.mktemp("clone")
-    files = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=_ROOT, check=True, capture_output=True, text=True,
-    ).stdout.splitlines()  # fmt: skip
-    for file in files:
-        if (_ROOT / file).is_file():
-            (clone / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(_ROOT / file, clone / file)
-    for installed in (".venv", "node_modules"):
-        (clone / installed).symlink_to(_ROOT / installed)
-    return clone
+    return clone_into(tmp_path_factory.mktemp("clone"))
+
+
+class Calls:
+    """What AWS was asked for, as IAM names it."""
+
+    def __init__(self, record: Path) -> None:
+        self._record = record
+        self._read = 0
+
+    def new(self) -> set[str]:
+        """The actions since this was asked last."""
+        lines = self._record.read_text(encoding="utf-8").splitlines()
+        new, self._read = lines[self._read :], len(lines)
+        return {json.loads(line)["action"] for line in new}
+
+
+@pytest.fixture(scope="module")
+def calls(clone: Path) -> Calls:
+    """What AWS was asked for."""
+    return Calls(clone / "calls.jsonl")
 
 
 @pytest.fixture(scope="module")
 def aws(clone: Path) -> Iterator[boto3.Session]:
     """The emulated AWS, which this process and all that it starts are pointed at."""
-    with Emulator(clone / "emulator.log") as emulator, pytest.MonkeyPatch.context() as patch:
+    record = clone / "calls.jsonl"
+    record.touch()
+    with Emulator(clone / "emulator.log", record=record) as emulator, pytest.MonkeyPatch.context() as patch:
         for name, value in emulator.environment.items():
             patch.setenv(name, value)
         patch.chdir(clone)
         yield boto3.Session()
 
 
+class Region(NamedTuple):
+    """The deployed stacks, and what deploying them asked of AWS."""
+
+    stacks: list[Stack]
+    asked: dict[str, set[str]]
+
+    def stack(self, environment: str) -> Stack:
+        return next(stack for stack in self.stacks if stack.name == f"ap-northeast-2-{environment}")
+
+
 @pytest.fixture(scope="module")
-def region(clone: Path, aws: boto3.Session) -> list[Stack]:  # noqa: ARG001 (the environment points at it)
+def region(clone: Path, aws: boto3.Session, calls: Calls) -> Region:  # noqa: ARG001 (the environment points at it)
     """Every stack of the region, deployed as the README says."""
     output = clone / "cdktf.out"
     cdktf.synth(output)
     _operations("bootstrap")
     stacks = synthesized.stacks(output)
-    cdktf.deploy(stacks, output, log=clone / "deploy.log", outputs=clone / "outputs.json")
-    return stacks
+    asked = {}
+    calls.new()
+    for environment, deployed in (("shared", stacks[:2]), ("dev", stacks)):
+        cdktf.deploy(deployed, output, log=clone / "deploy.log", outputs=clone / "outputs.json")
+        asked[environment] = calls.new()
+    return Region(stacks, asked)
 
 
 def _operations(command: str) -> str:
@@ -76,10 +104,6 @@ def _plan(stack: Stack, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )  # fmt: skip
 
 
-def _named(region: list[Stack], name: str) -> Stack:
-    return next(stack for stack in region if stack.name == name)
-
-
 @pytest.mark.usefixtures("region")
 def test_every_state_lies_in_the_bucket_under_its_own_key(aws: boto3.Session) -> None:
     objects = aws.client("s3").list_objects_v2(Bucket=_BUCKET)["Contents"]
@@ -95,12 +119,42 @@ def test_bootstrap_can_be_repeated() -> None:
 
 
 @pytest.mark.parametrize("environment", ["backend", "shared", "dev", "staging", "prod"])
-def test_a_second_plan_is_empty(region: list[Stack], environment: str) -> None:
-    plan = _plan(_named(region, f"ap-northeast-2-{environment}"))
+def test_a_second_plan_is_empty(region: Region, environment: str) -> None:
+    plan = _plan(region.stack(environment))
     assert plan.returncode == 0, plan.stdout + plan.stderr
 
 
-def test_no_password_lies_in_a_state(region: list[Stack], aws: boto3.Session) -> None:
+# Asked by the provider and the backend of whoever calls, and allowed to everybody.
+_NEEDS_NO_PERMISSION = {"sts:GetCallerIdentity"}
+
+
+@pytest.mark.parametrize("environment", ["shared", "dev"])
+def test_an_apply_role_may_do_all_that_terraform_asked_for(region: Region, environment: str) -> None:
+    role = _role(region, f"apply-{environment}_role")
+    assert not {action for action in region.asked[environment] if not _may(role, action)}
+
+
+def test_the_plan_role_may_do_all_that_plans_ask_for(region: Region, calls: Calls) -> None:
+    calls.new()
+    for stack in region.stacks:
+        assert _plan(stack, "-lock=false").returncode == 0
+    role = _role(region, "plan_role")
+    assert not {action for action in calls.new() if not _may(role, action)}
+
+
+def _role(region: Region, name: str) -> Role:
+    return Role(Template(json.dumps(region.stack("shared").configuration)), name)
+
+
+def _may(role: Role, action: str) -> bool:
+    """Whether a statement allows the action at all; which resources, `tests/unit/test_delivery.py` says."""
+    allowed = [
+        pattern for statement in role.statements if statement["Effect"] == "Allow" for pattern in statement["Action"]
+    ]
+    return action in _NEEDS_NO_PERMISSION or any(fnmatchcase(action, pattern) for pattern in allowed)
+
+
+def test_no_password_lies_in_a_state(region: Region, aws: boto3.Session) -> None:
     """RDS keeps the master password in Secrets Manager; Terraform never learns it."""
     secrets = aws.client("secretsmanager")
     values = [
@@ -108,13 +162,13 @@ def test_no_password_lies_in_a_state(region: list[Stack], aws: boto3.Session) ->
         for secret in secrets.list_secrets()["SecretList"]
     ]
     assert len(values) == 4
-    for stack in region:
+    for stack in region.stacks:
         state = aws.client("s3").get_object(Bucket=_BUCKET, Key=stack.state.key)["Body"].read().decode()
         assert not [value for value in values if value in state]
 
 
-def test_a_lock_held_by_somebody_else_stops_a_plan_and_names_them(region: list[Stack], aws: boto3.Session) -> None:
-    stack = _named(region, "ap-northeast-2-shared")
+def test_a_lock_held_by_somebody_else_stops_a_plan_and_names_them(region: Region, aws: boto3.Session) -> None:
+    stack = region.stack("shared")
     lock = {"ID": "6f1c", "Operation": "OperationTypeApply", "Who": "minji@laptop", "Created": "2026-01-01T00:00:00Z"}
     key = f"{stack.state.key}.tflock"
     aws.client("s3").put_object(Bucket=_BUCKET, Key=key, Body=json.dumps(lock))
@@ -127,9 +181,9 @@ def test_a_lock_held_by_somebody_else_stops_a_plan_and_names_them(region: list[S
     assert "minji@laptop" in plan.stderr
 
 
-def test_what_is_changed_behind_terraforms_back_is_drift(region: list[Stack], aws: boto3.Session) -> None:
+def test_what_is_changed_behind_terraforms_back_is_drift(region: Region, aws: boto3.Session) -> None:
     ec2 = aws.client("ec2")
-    stack = _named(region, "ap-northeast-2-dev")
+    stack = region.stack("dev")
     name = {"Name": "group-name", "Values": ["ap-northeast-2-dev-bubblepool-database"]}
     group = ec2.describe_security_groups(Filters=[name])["SecurityGroups"][0]
     opened = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
@@ -154,9 +208,7 @@ def test_the_state_bucket_stays_while_another_stack_has_resources() -> None:
     assert "Traceback" not in finished.stderr
 
 
-def test_destroying_in_reverse_order_leaves_what_aws_keeps(
-    region: list[Stack], aws: boto3.Session, clone: Path
-) -> None:
+def test_destroying_in_reverse_order_leaves_what_aws_keeps(region: Region, aws: boto3.Session, clone: Path) -> None:
     """Last: protection is lifted in the settings, deployed, and everything destroyed, the state bucket at the end."""
     for environment in ("staging", "prod"):
         settings = clone / f"stacks/ap_northeast_2/{environment}.py"
@@ -166,7 +218,7 @@ def test_destroying_in_reverse_order_leaves_what_aws_keeps(
         )
     output = clone / "cdktf.out"
     cdktf.synth(output)
-    changed = [stack for stack in region if stack.name != "ap-northeast-2-backend"]
+    changed = [stack for stack in region.stacks if stack.name != "ap-northeast-2-backend"]
     cdktf.deploy(changed, output, log=clone / "unprotect.log", outputs=clone / "outputs.json")
     cdktf.destroy(changed, output, log=clone / "destroy.log")
     _operations("unbootstrap")

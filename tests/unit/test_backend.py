@@ -67,7 +67,10 @@ def test_only_tls_is_served(backend: Template, sid: str, condition: Json) -> Non
 def test_another_encryption_is_refused_and_the_buckets_default_is_not(backend: Template) -> None:
     denied = statement(backend.document("aws_s3_bucket_policy.state_policy"), "DenyOtherEncryption")
     assert (denied["Effect"], denied["Action"]) == ("Deny", ["s3:PutObject"])
-    assert denied["Condition"] == {"StringNotEqualsIfExists": {"s3:x-amz-server-side-encryption": "aws:kms"}}
+    assert denied["Condition"] == {
+        "Null": {"s3:x-amz-server-side-encryption": "false"},
+        "StringNotEquals": {"s3:x-amz-server-side-encryption": "aws:kms"},
+    }
 
 
 @pytest.mark.parametrize("kind", ["aws_s3_bucket", "aws_kms_key"])

@@ -1,23 +1,31 @@
 """What a role can do at the most that was made under a permissions boundary, whatever its policies say."""
 
 import json
+from fnmatch import fnmatchcase
 
 import pytest
 
+from eks_gitops.boundary import WITHOUT_RESOURCE
 from tests.policies import Role
 from tests.template import Template
 
-IAM = "arn:aws:iam::123456789012"
+ACCOUNT = "123456789012"
+IAM = f"arn:aws:iam::{ACCOUNT}"
 BOUNDARY = f"{IAM}:policy/ap-northeast-2/delivery/ap-northeast-2-dev-boundary"
+STATES = "arn:aws:s3:::your-org-terraform-state-ap-northeast-2"
 EVERYTHING = json.dumps({"Statement": [{"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}]})
 
 
-@pytest.fixture(scope="module")
-def unlimited(shared: Template) -> Role:
+def _under_boundary_of_dev(shared: Template) -> Role:
     """A role with every permission, under the boundary of dev."""
     role = Role(shared, "apply-dev_role")
     role.inline, role.managed = [EVERYTHING], []
     return role
+
+
+@pytest.fixture(scope="module")
+def unlimited(shared: Template) -> Role:
+    return _under_boundary_of_dev(shared)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +55,64 @@ def test_roles_are_made_with_the_same_boundary_alone(unlimited: Role, action: st
         ("organizations:LeaveOrganization", "*"),
         ("cloudtrail:StopLogging", "arn:aws:cloudtrail:ap-northeast-2:123456789012:trail/any"),
         ("rds:DeleteDBInstance", "arn:aws:rds:us-east-1:123456789012:db:any"),
+        ("s3:GetObject", f"{STATES}/ap-northeast-2/prod/terraform.tfstate"),
+        ("s3:PutObject", f"{STATES}/ap-northeast-2/prod/terraform.tfstate"),
+        ("s3:PutObject", f"{STATES}/ap-northeast-2/shared/terraform.tfstate"),
+        ("s3:PutBucketPolicy", STATES),
     ],
 )
 def test_no_policy_opens_this(unlimited: Role, action: str, resource: str) -> None:
     assert not unlimited.may(action, resource, **{"iam:PermissionsBoundary": BOUNDARY})
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("ec2:TerminateInstances", "ec2:ap-northeast-2:123456789012:instance/i-1"),
+        ("eks:DeleteCluster", "eks:ap-northeast-2:123456789012:cluster/any"),
+        ("elasticfilesystem:ClientMount", "elasticfilesystem:ap-northeast-2:123456789012:file-system/fs-1"),
+        ("kms:Decrypt", "kms:ap-northeast-2:123456789012:key/1"),
+        ("rds:DeleteDBInstance", "rds:ap-northeast-2:123456789012:db:any"),
+        ("secretsmanager:GetSecretValue", "secretsmanager:ap-northeast-2:123456789012:secret:any"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("environment", "allowed"), [("dev", True), ("shared", True), ("prod", False), ("staging", False)]
+)
+def test_what_another_environment_tagged_is_out_of_reach(
+    unlimited: Role, action: str, resource: str, environment: str, *, allowed: bool
+) -> None:
+    tag = {"aws:ResourceTag/Environment": environment}
+    assert unlimited.may(action, f"arn:aws:{resource}", **tag) is allowed
+
+
+def _request(action: str, resource: str, region: str) -> str:
+    """A resource that `action` is asked for where a statement names `resource`."""
+    service = action.partition(":")[0]
+    if resource == "*" and any(fnmatchcase(action, known) for known in WITHOUT_RESOURCE):
+        return "*"
+    if resource != "*" and not resource.startswith("${"):
+        return resource.replace(":*:*:", f":{region}:{ACCOUNT}:")
+    partition = "aws-us-gov" if region.startswith("us-gov-") else "aws"
+    return {
+        "iam": f"arn:{partition}:iam::{ACCOUNT}:role/{region}/dev/any",
+        "route53": f"arn:{partition}:route53:::hostedzone/any",
+    }.get(service, f"arn:{partition}:{service}:{region}:{ACCOUNT}:any/any")
+
+
+@pytest.mark.parametrize("region", ["ap-northeast-2", "us-gov-west-1"])
+def test_roles_of_an_environment_may_all_that_their_policies_say(
+    platform: dict[str, Template], otherwise: dict[str, Template], region: str
+) -> None:
+    stacks = {**platform, **otherwise}
+    bound = _under_boundary_of_dev(stacks[f"{region}-shared"])
+    template = stacks[f"{region}-dev"]
+    asked = {
+        (action, _request(action, resource, region))
+        for name in template.resources("aws_iam_role")
+        for statement in Role(template, name).statements
+        for action in statement["Action"]
+        for resource in statement["Resource"]
+    }
+    denied = [request for request in sorted(asked) if not bound.may(*request)]
+    assert denied == []

@@ -12,12 +12,15 @@ IAM = f"arn:aws:iam::{ACCOUNT}"
 OWN_ROLE = f"{IAM}:role/ap-northeast-2/dev/ap-northeast-2-dev-node"
 OWN_PROFILE = f"{IAM}:instance-profile/ap-northeast-2/dev/ap-northeast-2-dev-karpenter-node"
 DELIVERY_ROLE = f"{IAM}:role/ap-northeast-2/delivery/ap-northeast-2-dev-apply"
+CLUSTER_ADMINISTRATOR = f"{IAM}:role/ap-northeast-2/delivery/ap-northeast-2-shared-cluster-admin"
 DELIVERY_POLICY = f"{IAM}:policy/ap-northeast-2/delivery/ap-northeast-2-dev-apply-identity"
 BOUNDARY = f"{IAM}:policy/ap-northeast-2/delivery/ap-northeast-2-dev-boundary"
 PRODS_BOUNDARY = f"{IAM}:policy/ap-northeast-2/delivery/ap-northeast-2-prod-boundary"
+ISSUER = f"{IAM}:oidc-provider/oidc.eks.ap-northeast-2.amazonaws.com/id/1"
 STATES = "arn:aws:s3:::your-org-terraform-state-ap-northeast-2"
 BOUND = {"iam:PermissionsBoundary": BOUNDARY}
 BOUND_LIKE_PROD = {"iam:PermissionsBoundary": PRODS_BOUNDARY}
+BOUND_LIKE_SHARED = {"iam:PermissionsBoundary": BOUNDARY.replace("dev", "shared")}
 DEVS = {"aws:ResourceTag/Environment": "dev"}
 PRODS = {"aws:ResourceTag/Environment": "prod"}
 SHAREDS = {"aws:ResourceTag/Environment": "shared"}
@@ -25,6 +28,11 @@ TAGGED_DEV = {"aws:RequestTag/Environment": "dev"}
 TAGGED_PROD = {"aws:RequestTag/Environment": "prod"}
 TAGGED_SHARED = {"aws:RequestTag/Environment": "shared"}
 BACKEND_KEY = {"kms:ResourceAliases": "alias/ap-northeast-2/backend"}
+
+OF_DEVS_DATABASE = {
+    "aws:ResourceTag/aws:rds:primaryDBInstanceArn": f"arn:aws:rds:ap-northeast-2:{ACCOUNT}:db:ap-northeast-2-dev-any"
+}
+OF_PRODS_DATABASE = {key: arn.replace("-dev-", "-prod-") for key, arn in OF_DEVS_DATABASE.items()}
 
 Request = tuple[str, str, dict[str, str]]
 
@@ -53,7 +61,8 @@ APPLY_DEV_MAY: list[Request] = [
         f"{IAM}:role/aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS",
         {"iam:AWSServiceName": "rds.amazonaws.com"},
     ),
-    ("iam:CreateOpenIDConnectProvider", f"{IAM}:oidc-provider/oidc.eks.ap-northeast-2.amazonaws.com/id/1", {}),
+    ("iam:CreateOpenIDConnectProvider", ISSUER, TAGGED_DEV),
+    ("iam:DeleteOpenIDConnectProvider", ISSUER, DEVS),
     # its cluster and nodes
     ("eks:CreateCluster", _arn("eks", "cluster/gitops-cluster-dev"), {}),
     ("eks:CreateNodegroup", _arn("eks", "cluster/gitops-cluster-dev"), {}),
@@ -78,7 +87,9 @@ APPLY_DEV_MAY: list[Request] = [
     ("elasticfilesystem:CreateMountTarget", _arn("elasticfilesystem", "file-system/fs-1"), DEVS),
     ("rds:CreateDBInstance", _arn("rds", "db:ap-northeast-2-dev-bubblepool"), {}),
     ("rds:CreateDBParameterGroup", _arn("rds", "pg:ap-northeast-2-dev-bubblepool-postgres17"), {}),
+    ("rds:CreateDBInstance", _arn("rds", "og:default:postgres-17"), {}),
     ("secretsmanager:CreateSecret", _arn("secretsmanager", "secret:rds!db-1"), {}),
+    ("secretsmanager:RotateSecret", _arn("secretsmanager", "secret:rds!db-1"), OF_DEVS_DATABASE),
     ("logs:CreateLogGroup", _arn("logs", "log-group:/aws/eks/gitops-cluster-dev/cluster"), {}),
     ("logs:PutRetentionPolicy", _arn("logs", "log-group:/aws/rds/instance/ap-northeast-2-dev-bubblepool/upgrade"), {}),
     ("sqs:CreateQueue", _arn("sqs", "ap-northeast-2-dev-karpenter"), {}),
@@ -120,11 +131,14 @@ APPLY_DEV_MAY_NOT: list[Request] = [
     ("iam:CreateOpenIDConnectProvider", f"{IAM}:oidc-provider/token.example.com", {}),
     ("iam:DeleteOpenIDConnectProvider", f"{IAM}:oidc-provider/token.actions.githubusercontent.com", {}),
     ("sts:AssumeRole", DELIVERY_ROLE.replace("dev-apply", "prod-apply"), {}),
+    ("sts:AssumeRole", CLUSTER_ADMINISTRATOR, {}),
     # reach another environment
     ("iam:DeleteRole", OWN_ROLE.replace("dev", "prod"), BOUND),
     ("eks:DeleteCluster", _arn("eks", "cluster/gitops-cluster-prod"), {}),
     ("eks:CreateAccessEntry", _arn("eks", "cluster/gitops-cluster-prod"), {}),
     ("rds:DeleteDBInstance", _arn("rds", "db:ap-northeast-2-prod-bubblepool"), {}),
+    ("secretsmanager:RotateSecret", _arn("secretsmanager", "secret:rds!db-1"), OF_PRODS_DATABASE),
+    ("iam:DeleteOpenIDConnectProvider", ISSUER, PRODS),
     ("elasticfilesystem:DeleteFileSystem", _arn("elasticfilesystem", "file-system/fs-1"), PRODS),
     ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), PRODS),
     ("ec2:CreateSecurityGroup", _arn("ec2", "security-group/sg-1"), TAGGED_PROD),
@@ -153,7 +167,8 @@ APPLY_SHARED_MAY: list[Request] = [
     ("ec2:DeleteSubnet", _arn("ec2", "subnet/subnet-1"), SHAREDS),
     ("ec2:CreateNatGateway", _arn("ec2", "natgateway/nat-1"), TAGGED_SHARED),
     ("ec2:CreateFlowLogs", _arn("ec2", "vpc-flow-log/fl-1"), TAGGED_SHARED),
-    ("ecr:CreateRepository", _arn("ecr", "repository/bubblepool"), {}),
+    ("ecr:CreateRepository", _arn("ecr", "repository/bubblepool"), TAGGED_SHARED),
+    ("ecr:PutLifecyclePolicy", _arn("ecr", "repository/bubblepool"), SHAREDS),
     ("route53:CreateHostedZone", "*", {}),
     ("route53:ChangeResourceRecordSets", "arn:aws:route53:::hostedzone/Z1", {}),
     ("acm:RequestCertificate", _arn("acm", "certificate/1"), {}),
@@ -161,7 +176,7 @@ APPLY_SHARED_MAY: list[Request] = [
     (
         "iam:CreateRole",
         f"{IAM}:role/ap-northeast-2/shared/ap-northeast-2-shared-flow-log",
-        {"iam:PermissionsBoundary": BOUNDARY.replace("dev", "shared")},
+        BOUND_LIKE_SHARED,
     ),
     ("s3:PutObject", f"{STATES}/ap-northeast-2/shared/terraform.tfstate", {}),
 ]
@@ -169,8 +184,9 @@ APPLY_SHARED_MAY: list[Request] = [
 APPLY_SHARED_MAY_NOT: list[Request] = [
     ("ec2:CreateSubnet", _arn("ec2", "subnet/subnet-1"), {}),
     ("ec2:DeleteSecurityGroup", _arn("ec2", "security-group/sg-1"), PRODS),
-    ("ecr:DeleteRepository", _arn("ecr", "repository/another"), {}),
-    ("iam:UpdateAssumeRolePolicy", DELIVERY_ROLE, {"iam:PermissionsBoundary": BOUNDARY.replace("dev", "shared")}),
+    ("ecr:DeleteRepository", _arn("ecr", "repository/of-another-owner"), {}),
+    ("iam:UpdateAssumeRolePolicy", DELIVERY_ROLE, BOUND_LIKE_SHARED),
+    ("iam:UpdateAssumeRolePolicy", CLUSTER_ADMINISTRATOR, BOUND_LIKE_SHARED),
     ("iam:CreatePolicyVersion", BOUNDARY, {}),
     ("eks:DeleteCluster", _arn("eks", "cluster/gitops-cluster-prod"), {}),
     ("s3:PutObject", f"{STATES}/ap-northeast-2/prod/terraform.tfstate", {}),
@@ -242,7 +258,9 @@ def test_plan_knows_nothing_of_secrets_manager(shared: Template) -> None:
     assert not [action for action in actions if action.startswith(("secretsmanager:", "ssm:"))]
 
 
-@pytest.mark.parametrize("name", ["plan_role", "apply-shared_role", "apply-dev_role", "apply-prod_role"])
+@pytest.mark.parametrize(
+    "name", ["plan_role", "apply-shared_role", "apply-dev_role", "apply-prod_role", "cluster-administrator_role"]
+)
 def test_roles_of_delivery_stand_on_a_path_of_their_own(shared: Template, name: str) -> None:
     assert Role(shared, name).arguments["path"] == "/ap-northeast-2/delivery/"
 

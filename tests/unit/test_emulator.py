@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from operations import emulator_process
 from operations.emulator_process import Emulator
+from operations.errors import OperationError
 
 ACCOUNT = "123456789012"
 REGION = "ap-northeast-2"
@@ -441,7 +442,7 @@ def test_the_record_names_what_was_called_and_not_what_followed_from_it(
 def test_whoever_starts_it_learns_why_it_does_not_start(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        with pytest.raises(RuntimeError, match="did not start; (?s:.*)[Aa]ddress already in use"):
+        with pytest.raises(OperationError, match=r"did not start; (?s:.*)[Aa]ddress already in use"):
             emulator_process.start(taken.getsockname()[1], tmp_path / "log")
 
 

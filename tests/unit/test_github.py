@@ -46,9 +46,7 @@ def test_provider_takes_tokens_for_sts_alone(shared: Template) -> None:
         ("apply-prod_role", ["environment:prod"]),
     ],
 )
-def test_delivery_trusts_this_repository_in_these_contexts(
-    shared: Template, role: str, contexts: list[str]
-) -> None:
+def test_delivery_trusts_this_repository_in_these_contexts(shared: Template, role: str, contexts: list[str]) -> None:
     repositories = ("repo:your-org/platform", "repo:your-org@1/platform@2")
     assert _subjects(shared, role) == [f"{name}:{context}" for name in repositories for context in contexts]
 
@@ -75,4 +73,3 @@ def test_tokens_are_matched_whole(shared: Template) -> None:
         assert list(trust["Condition"]) == ["StringEquals"]
         assert trust["Condition"]["StringEquals"][f"{ISSUER}:aud"] == "sts.amazonaws.com"
         assert not [subject for subject in _subjects(shared, role) if "*" in subject]
-

@@ -1,9 +1,12 @@
 from fnmatch import fnmatchcase
 
+import cdktf
 import pytest
 
+from eks_gitops.key import Key
+from eks_gitops.location import Location
 from tests.policies import statement
-from tests.template import Json, Template
+from tests.template import Json, Template, one_stack
 
 STACKS = [f"ap-northeast-2-{environment}" for environment in ("backend", "shared", "dev", "staging", "prod")]
 ENVIRONMENTS = STACKS[2:]
@@ -86,3 +89,13 @@ def test_key_of_the_backend_serves_no_log_group(backend: Template) -> None:
         "ServicesOfThisAccount",
         "GrantsOfServices",
     ]
+
+
+def test_services_in_china_are_named_as_they_are_there() -> None:
+    location = Location(account_id="123456789012", region="cn-north-1", environment="dev")
+
+    def build(stack: cdktf.TerraformStack) -> None:
+        Key(stack, "key", location=location, description="test", services=["ec2"])
+
+    condition = statement(_policy(one_stack(build)), "ServicesOfThisAccount")["Condition"]["StringEquals"]
+    assert condition["kms:ViaService"] == ["ec2.cn-north-1.amazonaws.com.cn"]

@@ -1,0 +1,95 @@
+"""`make bench`: the start-up, side by side with the documented way of loading providers, and what more stacks cost.
+
+Every row is measured in this one run, the two ways in turn, and given as the median with the range; ratios are medians
+of pairs. Seconds are of this machine only.
+"""
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+_ROOT = Path(__file__).parents[1]
+_ROUNDS = 3
+_ENVIRONMENTS = (1, 4, 16, 64)
+_EAGER = {"CDKTF_EAGER_PROVIDERS": "1"}
+
+# Synthesizes the region with so many copies of its first environment.
+_GROWN = """
+import sys
+import main
+from cdktf import App
+owner, (region,) = main.load(main.REGIONS)
+first = region.environments[0]
+copies = tuple(first._replace(name=f"e{number}") for number in range(int(sys.argv[1])))
+app = App()
+main.build(app, owner, [region._replace(environments=copies)])
+app.synth()
+"""
+
+
+def main() -> None:
+    """Measure and print."""
+    python = [sys.executable, "main.py"]
+    cdktf = ["npx", "--no-install", "cdktf", "synth"]
+    _run(python, _EAGER)  # fills the jsii cache and the file cache for both ways
+    table = Table("command", "lazy, s", "as documented, s", "ratio", "lazy, MiB", "as documented, MiB")
+    for name, command in (("python main.py", python), ("cdktf synth", cdktf)):
+        rounds = [(_run(command, {}), _run(command, _EAGER)) for _ in range(_ROUNDS)]
+        lazy, eager = zip(*rounds, strict=True)
+        ratio = statistics.median(theirs[0] / ours[0] for ours, theirs in rounds)
+        table.add_row(name, _seconds(lazy), _seconds(eager), f"{ratio:.1f}x", _memory(lazy), _memory(eager))
+    Console().print(table)
+
+    growth = Table("environments", "seconds", "MiB", "seconds for each further one")
+    before: tuple[int, float] | None = None
+    for number in _ENVIRONMENTS:
+        runs = [_run([sys.executable, "-c", _GROWN, str(number)], {}) for _ in range(_ROUNDS)]
+        seconds = statistics.median(run[0] for run in runs)
+        each = f"{(seconds - before[1]) / (number - before[0]):.2f}" if before else ""
+        growth.add_row(str(number), _seconds(runs), _memory(runs), each)
+        before = (number, seconds)
+    Console().print(growth)
+
+
+def _run(command: Sequence[str], environment: dict[str, str]) -> tuple[float, float]:
+    """Wall seconds of one run, and the peak memory in MiB of its largest process."""
+    with tempfile.TemporaryDirectory() as output:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            command if "cdktf" not in command else [*command, "--output", output],
+            cwd=_ROOT,
+            env={**os.environ, "CDKTF_OUTDIR": output, "DISABLE_VERSION_CHECK": "1", **environment},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return seconds, _mebibytes(usage)
+
+
+def _mebibytes(usage: resource.struct_rusage) -> float:
+    return usage.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
+
+
+def _seconds(runs: Sequence[tuple[float, float]]) -> str:
+    values = [run[0] for run in runs]
+    return f"{statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f})"
+
+
+def _memory(runs: Sequence[tuple[float, float]]) -> str:
+    return f"{statistics.median(run[1] for run in runs):.0f}"
+
+
+if __name__ == "__main__":
+    main()

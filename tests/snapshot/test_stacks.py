@@ -1,0 +1,26 @@
+"""Every stack as it was reviewed. `make snapshots` writes the files anew; their changes are what a review reads."""
+
+from pathlib import Path
+
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
+
+from stacks.settings import Owner, Region
+from tests.template import Template, every_stack
+
+
+def test_stack_is_as_reviewed(platform: dict[str, Template], snapshot: SnapshotAssertion) -> None:
+    files = snapshot.use_extension(JSONSnapshotExtension)
+    for name, stack in platform.items():
+        assert stack.raw == files(name=name)
+
+
+def test_a_second_synth_elsewhere_writes_the_same_bytes(committed: tuple[Owner, list[Region]], tmp_path: Path) -> None:
+    once, again = tmp_path / "once", tmp_path / "again"
+    for folder in (once, again):
+        folder.mkdir()
+        every_stack(committed, folder)
+    files = [path.relative_to(once) for path in once.rglob("*") if path.is_file()]
+    assert files
+    assert sorted(files) == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
+    assert [file for file in files if (once / file).read_bytes() != (again / file).read_bytes()] == []

@@ -1,0 +1,102 @@
+"""The order in which add-ons and nodes come, read from `depends_on`, and the add-ons' settings."""
+
+import json
+
+import pytest
+
+from tests.policies import Role
+from tests.template import Template
+
+NODE_ADDONS = ("eks-pod-identity-agent", "kube-proxy", "vpc-cni")
+WORKLOAD_ADDONS = ("aws-ebs-csi-driver", "aws-efs-csi-driver", "coredns")
+NODES = "aws_eks_node_group.node-group-main_node-group"
+
+
+def _before(template: Template, address: str) -> set[str]:
+    """Everything that is made before this resource because `depends_on` says so, directly or not."""
+    kind, _, name = address.partition(".")
+    found: set[str] = set()
+    for dependency in template.resources(kind)[name].get("depends_on", []):
+        found |= {dependency, *_before(template, dependency)}
+    return found
+
+
+@pytest.mark.parametrize("addon", NODE_ADDONS)
+def test_nodes_wait_for_what_they_need_to_become_ready(prod: Template, addon: str) -> None:
+    assert f"aws_eks_addon.node-addons_{addon}" in _before(prod, NODES)
+
+
+@pytest.mark.parametrize("addon", WORKLOAD_ADDONS)
+def test_addons_that_run_on_nodes_wait_for_them(prod: Template, addon: str) -> None:
+    assert NODES in _before(prod, f"aws_eks_addon.workload-addons_{addon}")
+
+
+def test_network_addon_waits_for_the_agent_that_gives_it_its_role(prod: Template) -> None:
+    assert "aws_eks_addon.node-addons_eks-pod-identity-agent" in _before(prod, "aws_eks_addon.node-addons_vpc-cni")
+
+
+@pytest.mark.parametrize(
+    ("addon", "permission"),
+    [
+        ("node-addons_vpc-cni", "node-addons_vpc-cni-role_AmazonEKS_CNI_Policy"),
+        ("workload-addons_aws-ebs-csi-driver", "workload-addons_ebs-csi-role_AmazonEBSCSIDriverPolicyV2"),
+        ("workload-addons_aws-efs-csi-driver", "workload-addons_efs-csi-role_AmazonEFSCSIDriverPolicy"),
+    ],
+)
+def test_an_addon_waits_for_its_permissions(prod: Template, addon: str, permission: str) -> None:
+    assert f"aws_iam_role_policy_attachment.{permission}" in _before(prod, f"aws_eks_addon.{addon}")
+
+
+def test_every_addon_is_put_back_to_its_settings(prod: Template) -> None:
+    addons = prod.resources("aws_eks_addon").values()
+    assert {addon["addon_name"] for addon in addons} == {*NODE_ADDONS, *WORKLOAD_ADDONS}
+    for addon in addons:
+        assert addon["resolve_conflicts_on_create"] == addon["resolve_conflicts_on_update"] == "OVERWRITE"
+
+
+def test_network_policies_are_enforced_and_nodes_take_addresses_by_the_prefix(prod: Template) -> None:
+    settings = json.loads(prod.resources("aws_eks_addon")["node-addons_vpc-cni"]["configuration_values"])
+    assert settings == {
+        "enableNetworkPolicy": "true",
+        "env": {"ENABLE_PREFIX_DELEGATION": "true", "WARM_PREFIX_TARGET": "1"},
+    }
+
+
+ROLES = [
+    ("node-addons_vpc-cni", "node-addons_vpc-cni-role", "aws-node"),
+    ("workload-addons_aws-ebs-csi-driver", "workload-addons_ebs-csi-role", "ebs-csi-controller-sa"),
+    ("workload-addons_aws-efs-csi-driver", "workload-addons_efs-csi-role", "efs-csi-controller-sa"),
+]
+
+
+@pytest.mark.parametrize(("addon", "role", "account"), ROLES)
+def test_an_addon_gets_its_role_by_pod_identity(prod: Template, addon: str, role: str, account: str) -> None:
+    arguments = prod.resources("aws_eks_addon")[addon]
+    assert arguments["pod_identity_association"] == [
+        {"role_arn": f"${{aws_iam_role.{role}.arn}}", "service_account": account}
+    ]
+    assert "service_account_role_arn" not in arguments
+
+
+@pytest.mark.parametrize(("addon", "role", "account"), ROLES)
+def test_an_addon_gets_its_role_by_the_issuer_where_that_is_chosen(
+    otherwise: dict[str, Template], addon: str, role: str, account: str
+) -> None:
+    arguments = otherwise["us-gov-west-1-dev"].resources("aws_eks_addon")[addon]
+    assert arguments["service_account_role_arn"] == f"${{aws_iam_role.{role}.arn}}"
+    assert "pod_identity_association" not in arguments
+    (trust,) = Role(otherwise["us-gov-west-1-dev"], role).trust["Statement"]
+    assert f"system:serviceaccount:kube-system:{account}" in trust["Condition"]["StringEquals"].values()
+
+
+def test_a_version_is_pinned_where_it_is_named(otherwise: dict[str, Template]) -> None:
+    addons = otherwise["us-gov-west-1-dev"].resources("aws_eks_addon")
+    versions = {addon["addon_name"]: addon["addon_version"] for addon in addons.values() if "addon_version" in addon}
+    assert versions == {"coredns": "v1.12.0-eksbuild.1"}
+
+
+def test_volumes_are_encrypted_with_the_environments_key_alone(prod: Template) -> None:
+    statements = Role(prod, "workload-addons_ebs-csi-role").statements
+    assert [statement["Resource"] for statement in statements] == [["${aws_kms_key.key.arn}"]] * 2
+    grants = [statement for statement in statements if "kms:CreateGrant" in statement["Action"]]
+    assert [grant["Condition"] for grant in grants] == [{"Bool": {"kms:GrantIsForAWSResource": "true"}}]

@@ -1,0 +1,141 @@
+import cdktf
+import pytest
+
+from eks_gitops.cluster import Cluster, ClusterConfig
+from eks_gitops.key import Key
+from eks_gitops.location import Location
+from tests.template import Template, one_stack, resolved
+
+ADMINISTRATOR = "arn:aws:iam::123456789012:role/your-admin-role"
+ADMIN, VIEW = "AmazonEKSClusterAdminPolicy", "AmazonEKSAdminViewPolicy"
+
+
+def test_secrets_are_encrypted_with_the_environments_key(dev: Template) -> None:
+    assert dev.only("aws_eks_cluster")["encryption_config"] == {
+        "provider": {"key_arn": "${aws_kms_key.key.arn}"},
+        "resources": ["secrets"],
+    }
+
+
+def test_every_log_type_is_written(dev: Template) -> None:
+    assert dev.only("aws_eks_cluster")["enabled_cluster_log_types"] == [
+        "api",
+        "audit",
+        "authenticator",
+        "controllerManager",
+        "scheduler",
+    ]
+
+
+@pytest.mark.parametrize(("environment", "days"), [("dev", 14), ("staging", 30), ("prod", 365)])
+def test_log_group_is_made_before_the_cluster_with_key_and_retention(
+    platform: dict[str, Template], environment: str, days: int
+) -> None:
+    stack = platform[f"ap-northeast-2-{environment}"]
+    group = stack.resources("aws_cloudwatch_log_group")["cluster_log-group"]
+    assert group["name"] == f"/aws/eks/gitops-cluster-{environment}/cluster"
+    assert group["retention_in_days"] == days
+    assert group["kms_key_id"] == "${aws_kms_key.key.arn}"
+    assert "aws_cloudwatch_log_group.cluster_log-group" in stack.only("aws_eks_cluster")["depends_on"]
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_api_answers_inside_the_vpc_alone(platform: dict[str, Template], environment: str) -> None:
+    endpoint = platform[f"ap-northeast-2-{environment}"].only("aws_eks_cluster")["vpc_config"]
+    assert endpoint["endpoint_private_access"] is True
+    assert endpoint["endpoint_public_access"] is False
+    assert "public_access_cidrs" not in endpoint
+
+
+def test_api_answers_outside_to_named_networks_alone(otherwise: dict[str, Template]) -> None:
+    endpoint = otherwise["us-gov-west-1-dev"].only("aws_eks_cluster")["vpc_config"]
+    assert endpoint["endpoint_private_access"] is True
+    assert endpoint["endpoint_public_access"] is True
+    assert endpoint["public_access_cidrs"] == ["203.0.113.0/24"]
+
+
+def test_control_plane_lies_in_the_private_subnets(dev: Template, platform: dict[str, Template]) -> None:
+    subnets = dev.only("aws_eks_cluster")["vpc_config"]["subnet_ids"]
+    assert [resolved(subnet, platform) for subnet in subnets] == [
+        f"${{aws_subnet.vpc_private-ap-northeast-2{zone}.id}}" for zone in "abc"
+    ]
+
+
+def test_access_is_by_entries_alone_and_whoever_makes_the_cluster_has_no_hidden_right(dev: Template) -> None:
+    assert dev.only("aws_eks_cluster")["access_config"] == {
+        "authentication_mode": "API",
+        "bootstrap_cluster_creator_admin_permissions": False,
+    }
+
+
+def test_networking_comes_as_managed_addons(dev: Template) -> None:
+    assert dev.only("aws_eks_cluster")["bootstrap_self_managed_addons"] is False
+
+
+def test_cluster_is_upgraded_at_the_end_of_standard_support(dev: Template) -> None:
+    assert dev.only("aws_eks_cluster")["upgrade_policy"] == {"support_type": "STANDARD"}
+
+
+def test_traffic_can_be_shifted_away_from_a_zone(dev: Template) -> None:
+    assert dev.only("aws_eks_cluster")["zonal_shift_config"] == {"enabled": True}
+
+
+def test_cluster_is_made_after_its_roles_permissions(dev: Template) -> None:
+    assert {
+        "aws_iam_role_policy.cluster_role_encrypt-secrets",
+        "aws_iam_role_policy_attachment.cluster_role_AmazonEKSClusterPolicy",
+    } <= set(dev.only("aws_eks_cluster")["depends_on"])
+
+
+def _access(template: Template) -> dict[str, str]:
+    """The access policy of every principal that has one."""
+    entries = template.resources("aws_eks_access_entry")
+    associations = template.resources("aws_eks_access_policy_association").values()
+    assert {association["access_scope"]["type"] for association in associations} == {"cluster"}
+    return {
+        entry["principal_arn"]: association["policy_arn"].rpartition("/")[2]
+        for name, entry in entries.items()
+        for association in associations
+        if association["principal_arn"] == f"${{aws_eks_access_entry.{name}.principal_arn}}"
+    }
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_access_entries_are_these(platform: dict[str, Template], environment: str) -> None:
+    access = _access(platform[f"ap-northeast-2-{environment}"])
+    assert access.pop(ADMINISTRATOR) == ADMIN
+    assert {resolved(principal, platform): policy for principal, policy in access.items()} == {
+        "${aws_iam_role.cluster-administrator_role.arn}": ADMIN,
+        f"${{aws_iam_role.apply-{environment}_role.arn}}": ADMIN,
+        "${aws_iam_role.plan_role.arn}": VIEW,
+    }
+
+
+def test_no_administrator_takes_the_place_of_another_of_the_same_name() -> None:
+    location = Location(account_id="123456789012", region="ap-northeast-2", environment="dev")
+    administrators = (
+        "arn:aws:iam::123456789012:role/plan",
+        "arn:aws:iam::123456789012:role/people/admin",
+        "arn:aws:iam::123456789012:role/machines/admin",
+        "arn:aws:iam::210987654321:role/people/admin",
+    )
+
+    def build(stack: cdktf.TerraformStack) -> None:
+        Cluster(
+            stack,
+            "cluster",
+            ClusterConfig(name="cluster", version="1.36", administrators=administrators),
+            location=location,
+            subnet_ids=["subnet-1", "subnet-2"],
+            key=Key(stack, "key", location=location, description="test"),
+            permissions_boundary="boundary",
+            access={"plan": ("plan-role", VIEW)},
+        )
+
+    assert _access(one_stack(build)) == {**dict.fromkeys(administrators, ADMIN), "plan-role": VIEW}
+
+
+def test_issuer_is_trusted_for_roles_of_service_accounts(dev: Template) -> None:
+    provider = dev.only("aws_iam_openid_connect_provider")
+    assert provider["url"] == "${aws_eks_cluster.cluster.identity[0].oidc[0].issuer}"
+    assert provider["client_id_list"] == ["sts.amazonaws.com"]

@@ -1,0 +1,54 @@
+import pytest
+
+from tests.policies import Role
+from tests.template import Json, Template, resolved
+
+READ_IMAGES = {"ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer", "ecr:ListImages"}
+
+
+def _on_resources(template: Template, controller: str) -> list[Json]:
+    """The statements of a controller that name resources."""
+    statements = Role(template, f"controllers_{controller}_role").statements
+    return [statement for statement in statements if statement["Resource"] != ["*"]]
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_external_secrets_reads_the_secrets_of_its_environment_alone(
+    platform: dict[str, Template], environment: str
+) -> None:
+    role = Role(platform[f"ap-northeast-2-{environment}"], "controllers_external-secrets_role")
+    secrets, key = role.statements
+    prefix = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret"
+    assert secrets["Action"] == ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
+    assert secrets["Resource"] == [f"{prefix}:ap-northeast-2/{environment}/*"]
+    assert (key["Action"], key["Resource"]) == (["kms:Decrypt"], ["${aws_kms_key.key.arn}"])
+
+
+def test_external_dns_writes_into_the_platforms_zone_alone(prod: Template, platform: dict[str, Template]) -> None:
+    (records,) = _on_resources(prod, "external-dns")
+    assert [resolved(zone, platform) for zone in records["Resource"]] == ["${aws_route53_zone.dns_zone.arn}"]
+
+
+def test_external_dns_writes_into_the_zone_that_is_named(otherwise: dict[str, Template]) -> None:
+    (records,) = _on_resources(otherwise["us-gov-west-1-dev"], "external-dns")
+    assert [resolved(zone, otherwise) for zone in records["Resource"]] == ["${data.aws_route53_zone.dns_zone.arn}"]
+
+
+def test_kyverno_only_reads_images(prod: Template) -> None:
+    statements = Role(prod, "controllers_kyverno_role").statements
+    actions = {action for statement in statements for action in statement["Action"]}
+    assert actions == {*READ_IMAGES, "ecr:GetAuthorizationToken"}
+
+
+def test_kyverno_reads_the_platforms_images_alone(prod: Template, platform: dict[str, Template]) -> None:
+    (images,) = _on_resources(prod, "kyverno")
+    assert sorted(resolved(arn, platform) for arn in images["Resource"]) == [
+        "${aws_ecr_repository.ecr_repository-bubblepool.arn}",
+        "${aws_ecr_repository.ecr_repository-guestbook.arn}",
+    ]
+
+
+def test_no_controller_carries_a_policy_of_aws(prod: Template) -> None:
+    for name in prod.resources("aws_iam_role"):
+        if name.startswith("controllers_"):
+            assert Role(prod, name).aws_managed == []

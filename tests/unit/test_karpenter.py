@@ -1,0 +1,101 @@
+import json
+
+import pytest
+
+from tests.policies import Role, statement
+from tests.template import Json, Template
+
+CLUSTER = "kubernetes.io/cluster/gitops-cluster-dev"
+EC2 = "arn:aws-us-gov:ec2:us-gov-west-1:123456789012"
+
+
+@pytest.fixture(scope="module")
+def karpenter(otherwise: dict[str, Template]) -> Template:
+    return otherwise["us-gov-west-1-dev"]
+
+
+@pytest.fixture(scope="module")
+def controller(karpenter: Template) -> Role:
+    return Role(karpenter, "karpenter_role")
+
+
+def _nodes_policy(karpenter: Template) -> Json:
+    return karpenter.document("aws_iam_role_policy.karpenter_role_nodes")
+
+
+def test_without_the_setting_nothing_of_it_is_made(prod: Template) -> None:
+    assert not [name for kind, name, _ in prod.all_resources() if name.startswith("karpenter")]
+
+
+def test_nodes_join_by_an_access_entry_of_their_own(karpenter: Template) -> None:
+    entry = karpenter.resources("aws_eks_access_entry")["karpenter_node-access"]
+    assert entry["principal_arn"] == "${aws_iam_role.karpenter_node-role.arn}"
+    assert entry["type"] == "EC2_LINUX"
+
+
+def test_nodes_run_under_a_profile_made_here_so_that_the_controller_makes_no_iam_resource(
+    karpenter: Template, controller: Role
+) -> None:
+    profile = karpenter.only("aws_iam_instance_profile")
+    assert profile["role"] == "${aws_iam_role.karpenter_node-role.name}"
+    assert profile["path"] == "/us-gov-west-1/dev/"
+    actions = {action for entry in controller.statements for action in entry["Action"]}
+    assert {action for action in actions if action.startswith("iam:")} == {"iam:GetInstanceProfile", "iam:PassRole"}
+
+
+def test_the_nodes_role_alone_is_passed_and_to_ec2_alone(controller: Role) -> None:
+    (passing,) = [entry for entry in controller.statements if "iam:PassRole" in entry["Action"]]
+    assert passing["Resource"] == ["${aws_iam_role.karpenter_node-role.arn}"]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
+
+
+@pytest.mark.parametrize(
+    ("resource", "tags", "allowed"),
+    [
+        ("instance/i-1", {f"aws:ResourceTag/{CLUSTER}": "owned"}, True),
+        ("instance/i-1", {f"aws:ResourceTag/{CLUSTER}": "shared"}, False),
+        ("instance/i-1", {"aws:ResourceTag/kubernetes.io/cluster/another": "owned"}, False),
+        ("instance/i-1", {}, False),
+    ],
+)
+def test_machines_of_this_cluster_alone_are_ended(
+    karpenter: Template, resource: str, tags: dict[str, str], *, allowed: bool
+) -> None:
+    role = Role(karpenter, "karpenter_role")
+    role.boundary = None
+    assert role.may("ec2:TerminateInstances", f"{EC2}:{resource}", **tags) is allowed
+
+
+def test_machines_are_started_with_the_clusters_tag_alone(karpenter: Template) -> None:
+    launch = statement(_nodes_policy(karpenter), "LaunchTagged")
+    assert launch["Condition"] == {
+        "StringEquals": {f"aws:RequestTag/{CLUSTER}": "owned"},
+        "StringLike": {"aws:RequestTag/karpenter.sh/nodepool": "*"},
+    }
+
+
+def test_interruptions_are_sent_to_the_queue(karpenter: Template) -> None:
+    patterns = [
+        json.loads(rule["event_pattern"])["detail-type"]
+        for rule in karpenter.resources("aws_cloudwatch_event_rule").values()
+    ]
+    assert sorted(patterns) == [
+        ["AWS Health Event"],
+        ["EC2 Instance Rebalance Recommendation"],
+        ["EC2 Instance State-change Notification"],
+        ["EC2 Spot Instance Interruption Warning"],
+    ]
+    targets = karpenter.resources("aws_cloudwatch_event_target").values()
+    assert [target["arn"] for target in targets] == ["${aws_sqs_queue.karpenter_queue.arn}"] * 4
+
+
+def test_queue_takes_messages_of_these_rules_alone(karpenter: Template) -> None:
+    (entry,) = karpenter.document("aws_sqs_queue_policy.karpenter_queue-policy")["Statement"]
+    assert entry["Principal"] == {"Service": ["events.amazonaws.com"]}
+    assert set(entry["Condition"]["ArnEquals"]["aws:SourceArn"]) == {
+        f"${{aws_cloudwatch_event_rule.{name}.arn}}" for name in karpenter.resources("aws_cloudwatch_event_rule")
+    }
+
+
+def test_queue_is_encrypted(karpenter: Template) -> None:
+    assert karpenter.only("aws_sqs_queue")["sqs_managed_sse_enabled"] is True

@@ -1,0 +1,114 @@
+"""Three regions in one app: what AWS knows once an account, or once a region, is made once."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from tests.edited_settings import EditedSettings
+from tests.template import Template, every_stack
+
+ONCE_AN_ACCOUNT = {
+    "aws_iam_instance_profile": "name",
+    "aws_iam_policy": "name",
+    "aws_iam_role": "name",
+    "aws_route53_zone": "name",
+    "aws_s3_bucket": "bucket",
+}
+ONCE_A_REGION = {
+    "aws_cloudwatch_event_rule": "name",
+    "aws_cloudwatch_log_group": "name",
+    "aws_db_instance": "identifier",
+    "aws_db_parameter_group": "name",
+    "aws_db_subnet_group": "name",
+    "aws_dynamodb_table": "name",
+    "aws_ecr_repository": "name",
+    "aws_eks_cluster": "name",
+    "aws_kms_alias": "name",
+    "aws_launch_template": "name",
+    "aws_security_group": "name",
+    "aws_sqs_queue": "name",
+    "aws_vpc": "cidr_block",
+}
+REGIONS = ("ap-northeast-2", "eu-west-1", "us-west-2")
+
+
+@pytest.fixture(scope="module")
+def regions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
+    """Every stack of three regions, made as a team would: the folder copied, and what is its own changed."""
+    folder = tmp_path_factory.mktemp("regions")
+    settings = EditedSettings(folder)
+    settings.replace("ap_northeast_2/prod.py", "databases=(", 'karpenter={"max_nodes": 20}, databases=(')
+    settings.replace("ap_northeast_2/shared.py", 'lock="lockfile"', 'lock="both"')
+    settings.add_region("us_west_2", network=1)
+    settings.add_region("eu_west_1", network=2)
+    (folder / "out").mkdir()
+    return every_stack(settings.load(), folder / "out")
+
+
+def _named(stacks: dict[str, Template], kinds: dict[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Region, type and name of each resource of these types."""
+    for stack, template in stacks.items():
+        for kind, attribute in kinds.items():
+            for resource in template.resources(kind).values():
+                yield stack.rpartition("-")[0], kind, resource[attribute]
+
+
+def _twice(names: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    return [name for name, times in Counter(names).items() if times > 1]
+
+
+def test_every_region_has_every_stack(regions: dict[str, Template]) -> None:
+    assert sorted(regions) == sorted(
+        f"{region}-{environment}"
+        for region in REGIONS
+        for environment in ("backend", "shared", "dev", "staging", "prod")
+    )
+
+
+def test_every_stack_has_a_state_of_its_own(regions: dict[str, Template]) -> None:
+    backends = [stack.json["terraform"]["backend"]["s3"] for stack in regions.values()]
+    assert _twice([(backend["bucket"], backend["key"]) for backend in backends]) == []
+    assert _twice([(backend["key"],) for backend in backends]) == []
+
+
+def test_names_that_an_account_knows_once_are_used_once(regions: dict[str, Template]) -> None:
+    names = list(_named(regions, ONCE_AN_ACCOUNT))
+    assert {kind for _, kind, _ in names} == set(ONCE_AN_ACCOUNT)
+    assert _twice([(kind, name) for _, kind, name in names]) == []
+
+
+def test_names_that_a_region_knows_once_are_used_once(regions: dict[str, Template]) -> None:
+    names = list(_named(regions, ONCE_A_REGION))
+    assert {kind for _, kind, _ in names} == set(ONCE_A_REGION)
+    assert _twice([(region, kind, name) for region, kind, name in names]) == []
+
+
+def test_networks_can_be_joined(regions: dict[str, Template]) -> None:
+    networks = [(stack.only("aws_vpc")["cidr_block"],) for name, stack in regions.items() if name.endswith("-shared")]
+    assert sorted(networks) == [("10.0.0.0/16",), ("10.1.0.0/16",), ("10.2.0.0/16",)]
+
+
+def test_the_account_has_one_identity_provider_for_github(regions: dict[str, Template]) -> None:
+    owners = [
+        name
+        for name, stack in regions.items()
+        if "github_provider" in stack.resources("aws_iam_openid_connect_provider")
+    ]
+    assert owners == ["ap-northeast-2-shared"]
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_every_region_trusts_it_by_its_arn(regions: dict[str, Template], region: str) -> None:
+    trust = regions[f"{region}-shared"].document("aws_iam_role.plan_role", "assume_role_policy")["Statement"][0]
+    assert trust["Principal"] == {
+        "Federated": ["arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"]
+    }
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_stacks_depend_on_their_own_region_alone(regions: dict[str, Template], region: str) -> None:
+    for name, stack in regions.items():
+        if name.startswith(region):
+            states = stack.json.get("data", {}).get("terraform_remote_state", {}).values()
+            assert {state["config"]["region"] for state in states} <= {region}

@@ -1,0 +1,125 @@
+"""Rules that files of this repository keep, which no linter knows."""
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PRODUCT = ("constructs/eks_gitops", "stacks")
+
+
+def _python(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def _tracked() -> list[Path]:
+    """The files of the repository: those that Git knows, and those that it would."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [path for line in listed.splitlines() if (path := ROOT / line).is_file()]
+
+
+def test_constructs_is_no_package() -> None:
+    """PyPI's library has this name: an `__init__.py` here would hide it, and `import cdktf` would fail."""
+    assert not (ROOT / "constructs" / "__init__.py").exists()
+
+
+def test_no_folder_of_tests_hides_the_library_constructs() -> None:
+    assert [path for path in (ROOT / "tests").rglob("constructs") if path.is_dir()] == []
+
+
+def _lossy_dicts(source: str) -> Iterator[int]:
+    """The lines of dict literals with a `_` in a key inside a list argument: jsii drops those keys without a word."""
+    for call in ast.walk(ast.parse(source)):
+        if isinstance(call, ast.Call):
+            for argument in (*call.args, *[keyword.value for keyword in call.keywords]):
+                yield from _lossy_in_list(argument)
+
+
+def _lossy_in_list(argument: ast.expr) -> Iterator[int]:
+    if isinstance(argument, ast.List | ast.Tuple):
+        items = argument.elts
+    elif isinstance(argument, ast.ListComp | ast.GeneratorExp):
+        items = [argument.elt]
+    else:
+        return
+    for item in items:
+        if isinstance(item, ast.Dict):
+            keys = [key.value for key in item.keys if isinstance(key, ast.Constant)]
+            if any(isinstance(key, str) and "_" in key for key in keys):
+                yield item.lineno
+        else:
+            yield from _lossy_in_list(item.value if isinstance(item, ast.Starred) else item)
+
+
+@pytest.mark.parametrize("path", _python(*PRODUCT), ids=lambda path: str(path.relative_to(ROOT)))
+def test_structs_in_lists_are_written_as_their_classes(path: Path) -> None:
+    assert list(_lossy_dicts(path.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'SecurityGroup(ingress=[{"from_port": 443}])',
+        'SecurityGroup(self, [{"from_port": 443}])',
+        'SecurityGroup(ingress=[{"from_port": port} for port in ports])',
+        'SecurityGroup(ingress=[*[{"from_port": port} for port in ports]])',
+        'SecurityGroup(ingress=({"from_port": 443},))',
+    ],
+)
+def test_a_dict_that_would_lose_its_keys_is_found(source: str) -> None:
+    assert list(_lossy_dicts(source)) == [1]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "SecurityGroup(ingress=[SecurityGroupIngress(from_port=443)])",
+        'SecurityGroup(tags={"cost_center": "any"})',
+        'json.dumps({"rules": [{"count_type": "any"}]})',
+        'Statement(actions=["a"], conditions={"Bool": {"a_b": "true"}})',
+    ],
+)
+def test_what_loses_nothing_is_not_found(source: str) -> None:
+    assert list(_lossy_dicts(source)) == []
+
+
+def test_no_file_names_a_place_on_somebodys_machine() -> None:
+    places = re.compile(
+        rb"/(?:home|Users)/(?!runner\b)[a-z0-9._-]+/|[A-Z]:\\Users\\|" + re.escape(bytes(ROOT)) + rb"\b"
+    )
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0].decode()}"
+        for path in _tracked()
+        for match in places.finditer(path.read_bytes())
+    ]
+    assert found == []
+
+
+def _imports(path: Path) -> set[str]:
+    """The top-level packages that a file imports, wherever in it."""
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            modules.add((node.module or "").partition(".")[0])
+    return modules
+
+
+@pytest.mark.parametrize(
+    ("folder", "never"),
+    [
+        ("constructs/eks_gitops", {"main", "operations", "stacks", "tests"}),
+        ("stacks", {"main", "operations", "tests"}),
+        ("operations", {"cdktf", "constructs", "eks_gitops", "jsii", "main", "stacks", "tests"}),
+    ],
+)
+def test_imports_point_one_way(folder: str, never: set[str]) -> None:
+    files = _python(folder)
+    assert files
+    assert {str(path.relative_to(ROOT)): wrong for path in files if (wrong := _imports(path) & never)} == {}

@@ -1,0 +1,85 @@
+from datetime import date, timedelta
+
+import pytest
+
+from eks_gitops.versions import EKS_NEWEST_VERSION, EKS_VERSIONS
+from stacks import warnings
+from stacks.settings import Owner, Region
+from tests.edited_settings import EditedSettings
+
+NINETY_DAYS = timedelta(days=90)
+END = EKS_VERSIONS["1.36"].end_of_standard_support
+LONG_BEFORE = END - timedelta(days=400)
+PLACEHOLDERS = """\
+placeholders are left in the settings; make them yours before you deploy to a real account:
+  stacks/owner.py: organisation: 'your-org'
+  stacks/owner.py: account_id: '123456789012'
+  stacks/owner.py: domain: 'your-domain.com'
+  stacks/owner.py: administrator_role_arn: 'arn:aws:iam::123456789012:role/your-admin-role'
+  stacks/owner.py: cost_center: 'your-cost-center'
+  stacks/owner.py: repository.owner_id: 1
+  stacks/owner.py: repository.id: 2
+  stacks/ap_northeast_2/shared.py: image_repositories[0].pushed_by.id: 3
+  stacks/ap_northeast_2/shared.py: image_repositories[1].pushed_by.id: 4"""
+
+
+def _of_versions(committed: tuple[Owner, list[Region]], today: date) -> list[tuple[str, str]]:
+    return [(stack, text) for stack, text in warnings.found(*committed, today) if "cluster.version" in text]
+
+
+def test_end_of_support_is_silent_until_ninety_days_before(committed: tuple[Owner, list[Region]]) -> None:
+    assert _of_versions(committed, END - NINETY_DAYS - timedelta(days=1)) == []
+
+
+@pytest.mark.parametrize(("days", "verb"), [(-90, "ends"), (-1, "ends"), (0, "ends"), (1, "ended"), (400, "ended")])
+def test_end_of_support_is_told_from_ninety_days_before(
+    committed: tuple[Owner, list[Region]], days: int, verb: str
+) -> None:
+    message = f"standard support {verb} on 2027-08-02, and EKS then upgrades the cluster by itself; upgrade it before"
+    assert _of_versions(committed, END + timedelta(days=days)) == [
+        (f"ap-northeast-2-{name}", f"stacks/ap_northeast_2/{name}.py: cluster.version: '1.36': {message}")
+        for name in ("dev", "staging", "prod")
+    ]
+
+
+def test_placeholders_are_told_together(committed: tuple[Owner, list[Region]]) -> None:
+    assert list(warnings.found(*committed, LONG_BEFORE)) == [("ap-northeast-2-backend", PLACEHOLDERS)]
+
+
+@pytest.fixture
+def owned(edited: EditedSettings) -> EditedSettings:
+    """Settings without a placeholder."""
+    for old, new in (
+        ("your-org", "acme"),
+        ("123456789012", "111122223333"),
+        ("your-domain.com", "acme.example"),
+        ("your-admin-role", "admin"),
+        ("your-cost-center", "platform"),
+        ("owner_id=1", "owner_id=1001"),
+        ("id=2", "id=1002"),
+    ):
+        edited.replace("owner.py", old, new)
+    edited.replace("ap_northeast_2/shared.py", "id=3", "id=1003")
+    edited.replace("ap_northeast_2/shared.py", "id=4", "id=1004")
+    return edited
+
+
+def test_settings_of_an_owner_are_silent(owned: EditedSettings) -> None:
+    assert list(warnings.found(*owned.load(), LONG_BEFORE)) == []
+
+
+def test_lifted_protection_is_told(owned: EditedSettings) -> None:
+    owned.replace("ap_northeast_2/prod.py", "production=True", "production=True, teardown=True")
+    message = "teardown: True: nothing protects this environment; set it to False unless you destroy it now"
+    assert list(warnings.found(*owned.load(), LONG_BEFORE)) == [
+        ("ap-northeast-2-prod", f"stacks/ap_northeast_2/prod.py: {message}")
+    ]
+
+
+def test_newest_version_of_eks_can_be_chosen() -> None:
+    assert list(EKS_VERSIONS)[-1] == EKS_NEWEST_VERSION
+
+
+def test_versions_stand_in_their_order_without_a_gap() -> None:
+    minors = [int(version.removeprefix("1.")) for version in EKS_VERSIONS]
+    assert minors == list(range(minors[0], minors[0] + len(minors)))
