@@ -182,19 +182,13 @@ def test_a_lock_held_by_somebody_else_stops_a_plan_and_names_them(region: Region
 
 
 def test_what_is_changed_behind_terraforms_back_is_drift(region: Region, aws: boto3.Session) -> None:
-    ec2 = aws.client("ec2")
-    stack = region.stack("dev")
-    name = {"Name": "group-name", "Values": ["ap-northeast-2-dev-bubblepool-database"]}
-    group = ec2.describe_security_groups(Filters=[name])["SecurityGroups"][0]
-    opened = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
-    ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])
-    ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[opened])
-    try:
-        plan = _plan(stack)
-    finally:
-        ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[opened])
+    eks = aws.client("eks")
+    entries = eks.list_access_entries(clusterName="gitops-cluster-dev")["accessEntries"]
+    (plan_role,) = [entry for entry in entries if entry.endswith("/ap-northeast-2-shared-plan")]
+    eks.delete_access_entry(clusterName="gitops-cluster-dev", principalArn=plan_role)
+    plan = _plan(region.stack("dev"))
     assert plan.returncode == 2, plan.stdout + plan.stderr
-    assert re.search(r"aws_vpc_security_group_ingress_rule\.database-bubblepool\S+ will be created", plan.stdout)
+    assert re.search(r"aws_eks_access_entry\.cluster_access-plan\S* will be created", plan.stdout)
 
 
 @pytest.mark.usefixtures("region")
