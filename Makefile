@@ -50,6 +50,7 @@ lock: .pipenv/.installed-$(PIPENV_VERSION) ## renew Pipfile.lock and package-loc
 .PHONY: synth
 synth: install ## synthesize every stack: one a row, for the region and every environment
 	npx --no-install cdktf synth
+	@$(BIN)/python -m operations stacks
 
 .PHONY: bootstrap
 bootstrap: synth ## make the state bucket, once, with your AWS credentials; safe to run again

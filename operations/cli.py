@@ -30,6 +30,19 @@ def _say(text: str) -> None:
     typer.secho(text, bold=True)
 
 
+@app.command()
+def stacks(output: Output = Path("cdktf.out")) -> None:
+    """List what was synthesized: one stack a row, each after the stacks that it reads from."""
+    from operations import synthesized  # noqa: PLC0415
+
+    with _errors_for_people():
+        found = synthesized.stacks(output)
+    width = max(len(stack.name) for stack in found)
+    for stack in found:
+        reads = f"  reads {', '.join(stack.dependencies)}" if stack.dependencies else ""
+        typer.echo(f"{stack.name:{width}}  {sum(1 for _ in stack.resources()):3} resources{reads}")
+
+
 @app.command("bootstrap")
 def bootstrap_(output: Output = Path("cdktf.out")) -> None:
     """Make the state bucket of every region, and move its own state into it. Safe to run again."""

@@ -33,39 +33,34 @@ def broken(regions: Sequence[Region]) -> list[Finding]:
 
 
 def _broken_in_region(region: Region) -> Iterator[Finding]:
-    for problem in told(_environment_names(region)):
-        yield Finding(region.file, problem)
-    for environment in region.environments:
-        for rule in (_production_endpoint, _production_nodes, _production_databases):
-            for problem in told(rule(environment)):
-                yield Finding(environment.file, problem)
-    for lower, upper in pairwise(region.environments):
-        for problem in told(_version_skew(lower, upper)):
-            yield Finding(upper.file, problem)
-    shared = region.shared
-    for problems in (
-        _zones_of_another_region(region.name, shared),
-        _too_few_addresses(shared, region.environments),
-        _nat_of_production(shared, region.environments),
-        _long_iam_names(region, shared),
-        _replicas(region.name, shared),
-    ):
+    shared, environments = region.shared, region.environments
+    rules: list[tuple[str, Iterator[Problem]]] = [
+        (region.file, _environment_names(region)),
+        *[
+            (environment.file, rule(environment))
+            for environment in environments
+            for rule in (_production_endpoint, _production_nodes, _production_databases)
+        ],
+        *[(upper.file, _version_skew(lower, upper)) for lower, upper in pairwise(environments)],
+        (region.shared_file, _zones_of_another_region(region.name, shared)),
+        (region.shared_file, _too_few_addresses(shared, environments)),
+        (region.shared_file, _nat_of_production(shared, environments)),
+        (region.shared_file, _long_iam_names(region, shared)),
+        (region.shared_file, _replicas(region.name, shared)),
+        *[(environment.file, _another_account(environment.settings, shared)) for environment in environments],
+        *[(environment.file, _long_node_group_names(region, environment)) for environment in environments],
+    ]
+    for file, problems in rules:
         for problem in told(problems):
-            yield Finding(region.shared_file, problem)
-    for environment in region.environments:
-        for problems in (
-            _another_account(environment.settings, shared),
-            _long_node_group_names(region, environment),
-        ):
-            for problem in told(problems):
-                yield Finding(environment.file, problem)
+            yield Finding(file, problem)
 
 
 def _environment_names(region: Region) -> Iterator[Problem]:
     for index, environment in enumerate(region.environments):
         field, location = f"ENVIRONMENTS[{index}]", region.location(environment.name)
         if re.fullmatch(r"[a-z][a-z0-9]*", environment.name) is None:
-            yield Problem(field, environment.name, "AWS names hold it; use lower-case letters and digits, a letter first")
+            message = "AWS names hold it; use lower-case letters and digits, a letter first"
+            yield Problem(field, environment.name, message)
         if location.iam_path == delivery_path(location):
             yield Problem(field, environment.name, "its roles would stand among those of delivery; choose another name")
         yield from _too_long(location, _LONGEST_ROLE, field, environment.name, "the longest role's")

@@ -165,6 +165,12 @@ class _Loader:
         except Exception as error:  # noqa: BLE001 (whatever a settings file raises is told, with its line)
             self._refuse(package, error)
             return None
+        if isinstance(environments, str):
+            problem = Problem(
+                "ENVIRONMENTS", environments, f'a name, and not a tuple of names; write ("{environments}",)'
+            )
+            self.findings.append(Finding(_file(package), problem))
+            return None
         return Region(
             name=name,
             file=_file(package),

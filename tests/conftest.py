@@ -1,5 +1,9 @@
 """The fixtures that every kind of test uses."""
 
+import json
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import eks_gitops  # noqa: F401  (before cdktf: the provider packages then load lazily)
@@ -13,6 +17,26 @@ from tests.edited_settings import EditedSettings
 from tests.template import Template, every_stack
 
 SEOUL = "ap-northeast-2"
+AWS_PROVIDER_VERSION = "5.100.0"
+
+
+@pytest.fixture(scope="session")
+def aws_provider(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Terraform with the AWS provider of the stacks; where it cannot be had, the reason is told.
+
+    With INSIST_ON_TERRAFORM=1 that is a failure and no skip.
+    """
+    give_up = pytest.fail if os.environ.get("INSIST_ON_TERRAFORM") == "1" else pytest.skip
+    if shutil.which("terraform") is None:
+        give_up("Terraform is not installed")
+    folder = tmp_path_factory.mktemp("provider")
+    provider = {"source": "hashicorp/aws", "version": AWS_PROVIDER_VERSION}
+    (folder / "main.tf.json").write_text(json.dumps({"terraform": {"required_providers": {"aws": provider}}}))
+    initialized = subprocess.run(
+        ["terraform", "init", "-input=false", "-no-color"], cwd=folder, check=False, capture_output=True, text=True
+    )
+    if initialized.returncode:
+        give_up(f"the AWS provider {AWS_PROVIDER_VERSION} cannot be had:\n{initialized.stderr}")
 
 
 @pytest.fixture(scope="session")

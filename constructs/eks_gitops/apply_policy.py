@@ -76,6 +76,12 @@ def manage_keys(location: Location) -> list[Statement]:
             conditions=tagged(location, "aws:RequestTag/Environment"),
         ),
         Statement(
+            sid="TagNewKeys",
+            actions=["kms:TagResource"],
+            resources=[location.arn("kms", "key/*")],
+            conditions=tagged(location, "aws:RequestTag/Environment"),
+        ),
+        Statement(
             sid="KeepKeys",
             actions=[
                 "kms:CancelKeyDeletion",

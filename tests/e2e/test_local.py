@@ -22,6 +22,7 @@ def _processes(*words: str) -> list[str]:
     return [line for line in table.splitlines() if any(word in line for word in words)]
 
 
+@pytest.mark.usefixtures("aws_provider")
 def test_an_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
     clone = clone_into(tmp_path)
     with subprocess.Popen(

@@ -51,7 +51,7 @@ def calls(clone: Path) -> Calls:
 
 
 @pytest.fixture(scope="module")
-def aws(clone: Path) -> Iterator[boto3.Session]:
+def aws(clone: Path, aws_provider: None) -> Iterator[boto3.Session]:  # noqa: ARG001 (skips where there is none)
     """The emulated AWS, which this process and all that it starts are pointed at."""
     record = clone / "calls.jsonl"
     record.touch()

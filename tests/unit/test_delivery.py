@@ -220,6 +220,10 @@ def _requests(role: str, *tables: tuple[bool, list[Request]]) -> list[tuple[str,
     return [(role, request, allowed) for allowed, requests in tables for request in requests]
 
 
+def _told(value: Request | str | bool) -> str:  # noqa: FBT001 (pytest calls it)
+    return " ".join((*value[:2], *value[2].values())) if isinstance(value, tuple) else str(value)
+
+
 @pytest.mark.parametrize(
     ("role", "request_", "allowed"),
     [
@@ -227,11 +231,28 @@ def _requests(role: str, *tables: tuple[bool, list[Request]]) -> list[tuple[str,
         *_requests("apply-shared_role", (True, APPLY_SHARED_MAY), (False, APPLY_SHARED_MAY_NOT)),
         *_requests("plan_role", (True, PLAN_MAY), (False, PLAN_MAY_NOT)),
     ],
-    ids=lambda value: " ".join((*value[:2], *value[2].values())) if isinstance(value, tuple) else str(value),
+    ids=_told,
 )
 def test_role_may(shared: Template, role: str, request_: Request, *, allowed: bool) -> None:
     action, resource, context = request_
     assert Role(shared, role).may(action, resource, **context) is allowed
+
+
+@pytest.mark.parametrize(
+    ("role", "request_", "allowed"),
+    [
+        *_requests("apply-dev_role", (False, APPLY_DEV_MAY_NOT)),
+        *_requests("apply-shared_role", (False, APPLY_SHARED_MAY_NOT)),
+    ],
+    ids=_told,
+)
+def test_role_may_not_even_without_its_boundary(
+    shared: Template, role: str, request_: Request, *, allowed: bool
+) -> None:
+    unlimited = Role(shared, role)
+    unlimited.boundary = None
+    action, resource, context = request_
+    assert unlimited.may(action, resource, **context) is allowed
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
