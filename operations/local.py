@@ -10,6 +10,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -82,8 +83,8 @@ def down(say: Callable[[str], None]) -> None:
 def _destroy(stacks: Sequence[Stack], say: Callable[[str], None]) -> None:
     log = _new_log("destroy.log")
     say(f"lifting the protection of databases; Terraform's words go to {log}")
-    for stack in stacks:
-        _lift_protection(stack, log)
+    with ThreadPoolExecutor() as pool:  # a database takes more than a minute to change
+        list(pool.map(lambda stack: _lift_protection(stack, log), stacks))
     others = [stack for stack in stacks if not stack.name.endswith(BACKEND_SUFFIX)]
     say(f"destroying {len(others)} stacks")
     cdktf.destroy(others, OUTPUT, log=log)
