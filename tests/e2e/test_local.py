@@ -25,6 +25,8 @@ def _processes(*words: str) -> list[str]:
 @pytest.mark.usefixtures("aws_provider")
 def test_an_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
     clone = clone_into(tmp_path)
+    # A job in the background ignores interrupts, and so would all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [sys.executable, "-m", "operations", "local"],
         cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
