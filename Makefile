@@ -68,6 +68,10 @@ local: install ## deploy every AWS stack to an emulated AWS on this machine, wit
 local-down: install ## destroy what `make local` deployed, and stop the emulated AWS
 	$(BIN)/python -m operations local-down
 
+.PHONY: remove-crds
+remove-crds: install ## remove what a destroyed in-cluster stack leaves in the current cluster, if nothing of it is in use
+	$(BIN)/python -m operations remove-crds
+
 # --- check ------------------------------------------------------------------------------------------------------
 
 .PHONY: test

@@ -11,6 +11,7 @@ from cdktf import Annotations, App
 from stacks import warnings
 from stacks.backend import BackendStack
 from stacks.environment import EnvironmentStack
+from stacks.gitops import GitopsStack
 from stacks.settings import Owner, Region, SettingsError, load
 from stacks.shared import SharedStack
 
@@ -24,7 +25,8 @@ def build(app: App, owner: Owner, regions: list[Region]) -> None:
         BackendStack(app, region, owner=owner)
         shared = SharedStack(app, region, owner=owner)
         for environment in region.environments:
-            EnvironmentStack(app, region, environment, owner=owner, shared=shared)
+            aws = EnvironmentStack(app, region, environment, owner=owner, shared=shared)
+            GitopsStack(app, region, environment, owner=owner, shared=shared, aws=aws)
 
 
 def main() -> None:

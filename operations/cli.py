@@ -1,5 +1,6 @@
 """The command line: every command says what it does by `--help`, and ends with 0 (fine) or 1 (an error)."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,7 +67,10 @@ def _for_every_backend(output: Path, name: str) -> None:
 
 @app.command()
 def local() -> None:
-    """Deploy every AWS stack to an emulated AWS on this machine. No account is needed, and none is touched."""
+    """Deploy every AWS stack to an emulated AWS on this machine. No account is needed, and none is touched.
+
+    With KUBECONFIG set, goes on to the in-cluster stack of dev, in the cluster of that file's current context.
+    """
     from operations import local as platform  # noqa: PLC0415
 
     with _errors_for_people():
@@ -76,6 +80,13 @@ def local() -> None:
     typer.echo(f"  source {platform.ENVIRONMENT_FILE}    # points the AWS command line and Terraform at it")
     typer.echo("  aws eks list-clusters")
     typer.echo(f"  npx cdktf diff ap-northeast-2-dev --output {platform.OUTPUT}")
+    if "KUBECONFIG" in os.environ:
+        typer.echo("  kubectl --namespace argocd get applications")
+        typer.echo(
+            "  kubectl --namespace argocd port-forward service/argocd-server 8080:80    # then http://localhost:8080"
+        )
+    else:
+        typer.echo("  KUBECONFIG=FILE make local    # goes on into a cluster of yours, such as one of kind or k3d")
     typer.echo("  make local         # again, after a change of settings")
     typer.echo("  make local-down    # destroys everything and stops the emulated AWS")
 
@@ -87,6 +98,18 @@ def local_down() -> None:
 
     with _errors_for_people():
         platform.down(_say)
+
+
+@app.command()
+def remove_crds() -> None:
+    """Remove the custom resource definitions that a destroyed in-cluster stack leaves in the current cluster.
+
+    Refuses while any instance exists. Example: KUBECONFIG=FILE make remove-crds
+    """
+    from operations import crds  # noqa: PLC0415
+
+    with _errors_for_people():
+        crds.remove(_say)
 
 
 def _show(outputs: Mapping[str, Mapping[str, object]]) -> None:

@@ -1,5 +1,7 @@
 """The local platform: an AWS on this machine, and every AWS stack deployed to it, without an account.
 
+With KUBECONFIG the in-cluster stack of dev follows, in the cluster that it names.
+
 It lives in `.local/`, apart from what is synthesized for real accounts. Environment variables alone point Terraform at
 it: the stacks know nothing of it.
 """
@@ -13,8 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from operations import bootstrap, cdktf, emulator_process, synthesized
+from operations.errors import OperationError
+from operations.kubectl import server
 from operations.synthesized import BACKEND_SUFFIX, Stack
 from operations.terraform import Terraform
 
@@ -46,6 +51,8 @@ def up(say: Callable[[str], None]) -> dict[str, dict[str, object]]:
     Raises:
         OperationError: a stack failed, and nothing is left running.
     """
+    if "KUBECONFIG" in os.environ:
+        os.environ["LOCAL_KUBECONFIG"] = str(_kubeconfig(os.environ["KUBECONFIG"], say))
     HOME.mkdir(exist_ok=True)
     say("synthesizing")
     cdktf.synth(OUTPUT)
@@ -56,10 +63,35 @@ def up(say: Callable[[str], None]) -> dict[str, dict[str, object]]:
         say(f"the emulated AWS answers at {os.environ['AWS_ENDPOINT_URL']}; Terraform's words go to {log}")
         for stack in synthesized.backend_stacks(OUTPUT):
             bootstrap.bootstrap(stack, HOME / "bootstrap", say, log)
-        say(f"deploying {len(stacks)} stacks")
-        cdktf.deploy(stacks, OUTPUT, log=log, outputs=_OUTPUTS)
+        deployed = _local(stacks)
+        say(f"deploying {len(deployed)} stacks")
+        cdktf.deploy(deployed, OUTPUT, log=log, outputs=_OUTPUTS)
     outputs: dict[str, dict[str, object]] = json.loads(_OUTPUTS.read_text(encoding="utf-8"))
     return outputs
+
+
+def _kubeconfig(value: str, say: Callable[[str], None]) -> Path:
+    """The one file that KUBECONFIG names, whole, once it is certain that it leads to a cluster for trials.
+
+    Raises:
+        OperationError: there is no such file, kubectl cannot read it, or the cluster is one of Amazon EKS.
+    """
+    path = Path(value).absolute()
+    if not path.is_file():
+        message = f"KUBECONFIG: {value!r}: no such file; name one file, or unset it to deploy the AWS stacks alone"
+        raise OperationError(message)
+    url = server(path)
+    host = urlsplit(url).hostname or ""
+    if host.endswith((".eks.amazonaws.com", ".eks.amazonaws.com.cn")):
+        message = f"KUBECONFIG: {value!r}: leads to {host}, a cluster of Amazon EKS; name one that is for trials"
+        raise OperationError(message)
+    say(f"the in-cluster stack goes to {url}")
+    return path
+
+
+def _local(stacks: Sequence[Stack]) -> list[Stack]:
+    """The stacks that can be deployed here: those of AWS, and the in-cluster ones that were given a kubeconfig."""
+    return [stack for stack in stacks if not stack.is_in_cluster or stack.kubeconfig is not None]
 
 
 def down(say: Callable[[str], None]) -> None:
@@ -72,7 +104,7 @@ def down(say: Callable[[str], None]) -> None:
         say("the local platform is not running")
     else:
         if (OUTPUT / "manifest.json").is_file():
-            stacks = synthesized.stacks(OUTPUT)
+            stacks = _local(synthesized.stacks(OUTPUT))
             _start(stacks[0])
             _destroy(stacks, say)
         _stop()

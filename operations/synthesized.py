@@ -48,6 +48,17 @@ class Stack:
         ids: list[str] = self.configuration["provider"]["aws"][0]["allowed_account_ids"]
         return ids
 
+    @property
+    def is_in_cluster(self) -> bool:
+        """Whether the stack lives in a cluster, and not in AWS."""
+        return "kubernetes" in self.configuration["provider"]
+
+    @property
+    def kubeconfig(self) -> str | None:
+        """The kubeconfig by which an in-cluster stack reaches its cluster; None where it asks EKS."""
+        path: str | None = self.configuration["provider"]["kubernetes"][0].get("config_path")
+        return path
+
     def resources(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Each resource as type, name and arguments."""
         for kind, resources in self.configuration.get("resource", {}).items():

@@ -49,6 +49,7 @@ def _broken_in_region(region: Region) -> Iterator[Finding]:
         (region.shared_file, _replicas(region.name, shared)),
         *[(environment.file, _another_account(environment.settings, shared)) for environment in environments],
         *[(environment.file, _long_node_group_names(region, environment)) for environment in environments],
+        *[(environment.file, _domain_of_argo_cd(environment.settings, shared)) for environment in environments],
     ]
     for file, problems in rules:
         for problem in told(problems):
@@ -83,6 +84,13 @@ def _another_account(settings: EnvironmentSettings, shared: SharedSettings) -> I
     if settings.account_id != shared.account_id:
         message = f"another account than the region's; use {shared.account_id} (docs/adr/0006 says what else it takes)"
         yield Problem("account_id", settings.account_id, message)
+
+
+def _domain_of_argo_cd(settings: EnvironmentSettings, shared: SharedSettings) -> Iterator[Problem]:
+    domain, covered = settings.gitops.argo_cd.domain, shared.dns.domain
+    if domain.partition(".")[2] != covered:
+        message = f"the certificate covers {covered} and one level below it; write argocd-dev.{covered}, or the like"
+        yield Problem("gitops.argo_cd.domain", domain, message)
 
 
 def _production_endpoint(environment: Environment) -> Iterator[Problem]:

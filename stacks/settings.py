@@ -7,7 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
+from pydantic import StrictBool
+
 from eks_gitops.addons import AddonsConfig
+from eks_gitops.argo_cd import ArgoCdConfig
 from eks_gitops.backend import StateBackendConfig
 from eks_gitops.cluster import ClusterConfig
 from eks_gitops.config import (
@@ -31,9 +34,15 @@ from eks_gitops.ecr import EcrRepositoryConfig
 from eks_gitops.file_system import FileSystemConfig
 from eks_gitops.github import GithubRepository
 from eks_gitops.karpenter import KarpenterConfig
+from eks_gitops.load_balancer_controller import IngressClassConfig
 from eks_gitops.location import Location
 from eks_gitops.node_group import NodeGroupConfig
+from eks_gitops.repository_credential import RepositoryCredentialConfig
+from eks_gitops.root_application import Revision
+from eks_gitops.versions import ARGO_CD_CHARTS, EKS_VERSIONS
 from eks_gitops.vpc import VpcConfig
+
+_NODES_OF_REDIS = 3
 
 
 class Owner(Config):
@@ -65,7 +74,7 @@ class SharedSettings(Config):
     image_repositories: tuple[EcrRepositoryConfig, ...]
     image_replica_regions: tuple[str, ...] = ()
     repository: GithubRepository
-    owns_github_provider: bool
+    owns_github_provider: StrictBool
     cluster_administrators: tuple[RoleArn, ...]
 
     def problems(self) -> Iterator[Problem]:
@@ -75,30 +84,60 @@ class SharedSettings(Config):
         yield from named_twice("image_repositories", [repository.name for repository in self.image_repositories])
 
 
+class GitopsSettings(Config):
+    """What Terraform installs in a cluster, and which revision of this repository it then follows.
+
+    A private repository needs `repository_credential`. `kubeconfig` names a file whose current cluster stands for the
+    environment's own, for trials: its path is seen from the folder that Terraform runs in, so write it whole.
+    """
+
+    revision: Revision
+    ingress: IngressClassConfig
+    argo_cd: ArgoCdConfig
+    repository_credential: RepositoryCredentialConfig | None = None
+    kubeconfig: str | None = None
+
+
 class EnvironmentSettings(Config):
-    """One environment: a cluster and what belongs to it.
+    """One environment: a cluster, what belongs to it, and what runs in it.
 
     `production` holds it to the minimum that production needs. `teardown` says that it is about to be destroyed, and
     lets the deletion protection of its databases be lifted.
     """
 
     account_id: AccountId
-    production: bool
-    teardown: bool = False
+    production: StrictBool
+    teardown: StrictBool = False
     cluster: ClusterConfig
     node_groups: tuple[NodeGroupConfig, ...]
     addons: AddonsConfig = AddonsConfig()
     controllers: ControllersConfig = ControllersConfig()
     karpenter: KarpenterConfig | None = None
+    gitops: GitopsSettings
     file_system: FileSystemConfig | None = None
     databases: tuple[DatabaseConfig, ...] = ()
 
     def problems(self) -> Iterator[Problem]:
-        """No node group, or names used twice."""
+        """No node group, names used twice, or an Argo CD that the cluster cannot carry."""
         if not self.node_groups:
             yield Problem("node_groups", "()", "no node would run Argo CD; add a node group")
         yield from named_twice("node_groups", [group.name for group in self.node_groups])
         yield from named_twice("databases", [database.name for database in self.databases])
+        yield from self._problems_of_argo_cd()
+
+    def _problems_of_argo_cd(self) -> Iterator[Problem]:
+        argo_cd, version = self.gitops.argo_cd, self.cluster.version
+        nodes = sum(group.min_size for group in self.node_groups)
+        if argo_cd.availability == "high-availability" and nodes < _NODES_OF_REDIS:
+            message = (
+                f"three Redis need a node each, and the node groups keep {nodes}; raise min_size, or use single-node"
+            )
+            yield Problem("gitops.argo_cd.availability", argo_cd.availability, message)
+        chart = ARGO_CD_CHARTS.get(argo_cd.chart_version)
+        if chart is not None and version in EKS_VERSIONS and not chart.supports(version):
+            first, last = chart.kubernetes
+            message = f"tested with Kubernetes {first} to {last}, and the cluster is {version}; choose another"
+            yield Problem("gitops.argo_cd.chart_version", argo_cd.chart_version, message)
 
 
 def named_twice(field: str, names: Sequence[str]) -> Iterator[Problem]:

@@ -1,5 +1,8 @@
 """`make bench`: the start-up, side by side with the way that CDKTF documents, and what more stacks cost.
 
+`python main.py` synthesizes every stack, in AWS and in the clusters, with all three provider packages; the rows below
+it load one class of each package alone.
+
 Documented is an app command of `pipenv run python main.py` and provider packages that load whole. `cdktf synth` is the
 command line's own start-up on both sides, about two seconds, and the program's.
 
@@ -26,6 +29,13 @@ _ENVIRONMENTS = (1, 4, 16, 64)
 _QUIET = {"CHECKPOINT_DISABLE": "1", "CI": "1", "DISABLE_VERSION_CHECK": "1", "PIPENV_VERBOSITY": "-1"}
 _EAGER = {"CDKTF_EAGER_PROVIDERS": "1"}
 
+# One class of each provider package, as the constructs import it.
+_IMPORTS = {
+    "aws": "from cdktf_cdktf_provider_aws.vpc import Vpc",
+    "kubernetes": "from cdktf_cdktf_provider_kubernetes.secret_v1 import SecretV1",
+    "helm": "from cdktf_cdktf_provider_helm.release import Release",
+}
+
 # Synthesizes the region with so many copies of its first environment.
 _GROWN = """
 import sys
@@ -47,14 +57,19 @@ def main() -> None:
     documented = [*cdktf, "--app", f"{_ROOT}/.pipenv/bin/pipenv run python main.py"]
     _run(python, _EAGER)  # fills the jsii cache and the file cache for both ways
     table = Table("command", "here, s", "as documented, s", "ratio", "here, MiB", "as documented, MiB")
-    for name, ours, theirs in (("python main.py", python, python), ("cdktf synth", cdktf, documented)):
+    commands = [("python main.py", python, python)]
+    for package, statement in _IMPORTS.items():
+        imports = [sys.executable, "-c", f"import eks_gitops\n{statement}"]
+        commands.append((f"import of one class, {package}", imports, imports))
+    commands.append(("cdktf synth", cdktf, documented))
+    for name, ours, theirs in commands:
         rounds = [(_run(ours, {}), _run(theirs, _EAGER)) for _ in range(_ROUNDS)]
         here, there = zip(*rounds, strict=True)
         ratio = statistics.median(slow[0] / fast[0] for fast, slow in rounds)
         table.add_row(name, _seconds(here), _seconds(there), f"{ratio:.1f}x", _memory(here), _memory(there))
     Console(width=100).print(table)
 
-    growth = Table("environments", "seconds", "MiB", "seconds for each further one")
+    growth = Table("environments, two stacks each", "seconds", "MiB", "seconds for each further one")
     before: tuple[int, float] | None = None
     for number in _ENVIRONMENTS:
         runs = [_run([sys.executable, "-c", _GROWN, str(number)], {}) for _ in range(_ROUNDS)]

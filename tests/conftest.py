@@ -94,12 +94,28 @@ _OTHER_CHOICES = (
     ("dev.py", "public_access_cidrs=()", 'public_access_cidrs=("203.0.113.0/24",)'),
     ("dev.py", '"t3.medium"', '"m7g.large", "m7g.8xlarge"'),
     ("dev.py", "AL2023_x86_64_STANDARD", "BOTTLEROCKET_ARM_64"),
+    ("dev.py", "min_size=2", "min_size=3"),
     ("dev.py", "max_size=10,", 'max_size=10, taints=({"key": "spot", "value": "true", "effect": "NO_SCHEDULE"},),'),
     (
         "dev.py",
         "file_system=FileSystemConfig()",
         'file_system=FileSystemConfig(access_points=({"name": "media", "path": "/media", "uid": 1000, "gid": 2000},))',
     ),
+    ("dev.py", 'os.environ.get("LOCAL_KUBECONFIG")', '"/srv/trial/kubeconfig"'),
+    (
+        "dev.py",
+        'revision="main",',
+        'revision="v1.2.0", repository_credential={"kind": "github-app", "secret_name": "gitops/repository"},',
+    ),
+    ("dev.py", '"single-node"', '"high-availability"'),
+    (
+        "dev.py",
+        "sso=None,",
+        """sso={"issuer": "https://cognito-idp.us-gov-west-1.amazonaws.com/us-gov-west-1_Ab12Cd34E",
+                 "client_id": "4cl1ent"},
+            web_acl_arn="arn:aws-us-gov:wafv2:us-gov-west-1:123456789012:regional/webacl/argo-cd/1",""",
+    ),
+    ("dev.py", "local_admin=True", "local_admin=False"),
     (
         "dev.py",
         "databases=(",

@@ -45,6 +45,7 @@ class EditedSettings:
         region = folder.replace("_", "-")
         self._rename(folder, "ap-northeast-2", region)
         self._rename(folder, '"10.0.', f'"10.{network}.')
+        self._rename(folder, ".{OWNER.domain}", f".{region}.{{OWNER.domain}}")
         self.replace(f"{folder}/shared.py", "domain=OWNER.domain", f'domain=f"{region}.{{OWNER.domain}}"')
         self.replace(f"{folder}/shared.py", "owns_github_provider=True", "owns_github_provider=False")
 

@@ -33,9 +33,8 @@ from cdktf_cdktf_provider_aws.s3_bucket_versioning import (
     S3BucketVersioningVersioningConfiguration,
 )
 from constructs import Construct
-from pydantic import PositiveInt
 
-from eks_gitops.config import Config, matching
+from eks_gitops.config import Config, Count, matching
 from eks_gitops.iam import Statement, policy_document
 from eks_gitops.key import Key
 from eks_gitops.location import Location
@@ -63,7 +62,7 @@ class StateBackendConfig(Config):
 
     bucket: BucketName
     lock: Literal["lockfile", "both", "dynamodb"]
-    noncurrent_version_retention_days: PositiveInt = 90
+    noncurrent_version_retention_days: Count = 90
 
     @property
     def lock_table(self) -> str | None:

@@ -120,6 +120,7 @@ class Cluster(Construct):
         self.name: str = self._cluster.name
         self.arn: str = self._cluster.arn
         self.endpoint: str = self._cluster.endpoint
+        self.certificate_authority: str = self._cluster.certificate_authority.get(0).data
         self.security_group_id: str = self._cluster.vpc_config.cluster_security_group_id
         self._admit(config.administrators, access)
         self._trust_issuer()

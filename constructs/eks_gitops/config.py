@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     TypeAdapter,
     ValidationError,
     model_validator,
@@ -147,7 +148,10 @@ def as_far_as_known(config: AnyConfig) -> AnyConfig:
             known[name] = tuple(as_far_as_known(item) for item in value if isinstance(item, Config))
         elif name in vars(config) and name not in wrong:
             known[name] = TypeAdapter(field.rebuild_annotation()).validate_python(value)
-    return without_validation(type(config), known)
+    copy = without_validation(type(config), known)
+    for name in wrong - known.keys():
+        vars(copy).pop(name, None)  # its default is not what was written
+    return copy
 
 
 def without_validation(kind: type[AnyConfig], values: Mapping[str, Any]) -> AnyConfig:
@@ -207,6 +211,9 @@ def _without_host_bits(value: object) -> object:
             raise ValueError(message)
     return value
 
+
+Count = Annotated[int, Field(strict=True, gt=0)]
+"""A whole number above zero. As for `StrictBool`, a string that reads like one is refused: charts take it otherwise."""
 
 Cidr = Annotated[IPv4Network, BeforeValidator(_without_host_bits)]
 """An IPv4 network in CIDR notation, host bits clear."""

@@ -11,7 +11,7 @@ from cdktf_cdktf_provider_aws.db_subnet_group import DbSubnetGroup
 from cdktf_cdktf_provider_aws.security_group import SecurityGroup
 from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
 from constructs import Construct
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from eks_gitops import instance_types
 from eks_gitops.config import Config, LogRetentionDays, Problem, matching
@@ -33,11 +33,11 @@ class DatabaseConfig(Config):
     name: Annotated[str, matching(r"[a-z][a-z0-9]{0,19}", "use 1 to 20 lower-case letters and digits, a letter first")]
     engine_version: str
     instance_class: str
-    allocated_storage_gib: int = Field(ge=20, le=65536)
-    max_allocated_storage_gib: int = Field(ge=20, le=65536)
-    multi_az: bool
-    deletion_protection: bool
-    backup_retention_days: int = Field(ge=1, le=35)
+    allocated_storage_gib: int = Field(strict=True, ge=20, le=65536)
+    max_allocated_storage_gib: int = Field(strict=True, ge=20, le=65536)
+    multi_az: StrictBool
+    deletion_protection: StrictBool
+    backup_retention_days: int = Field(strict=True, ge=1, le=35)
     final_snapshot_suffix: Annotated[
         str, matching(r"[a-z0-9]+(-[a-z0-9]+)*", "use lower-case letters and digits, with single hyphens between")
     ] = "final"
@@ -123,7 +123,7 @@ class Database(Construct):
         )
         self.address: str = instance.address
         self.arn: str = instance.arn
-        self.secret_arn: str = f"${{one({instance.fqn}.master_user_secret[*].secret_arn)}}"
+        self.secret_arn: str = instance.master_user_secret.get(0).secret_arn
 
     def _security_group(self, vpc_id: str, client_security_group_id: str) -> str:
         group = SecurityGroup(

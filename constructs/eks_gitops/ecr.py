@@ -17,9 +17,8 @@ from cdktf_cdktf_provider_aws.ecr_repository import (
     EcrRepositoryImageScanningConfiguration,
 )
 from constructs import Construct
-from pydantic import PositiveInt
 
-from eks_gitops.config import Config, matching
+from eks_gitops.config import Config, Count, matching
 from eks_gitops.github import GithubRepository
 from eks_gitops.key import Key
 from eks_gitops.location import Location
@@ -35,7 +34,7 @@ class EcrRepositoryConfig(Config):
         matching(r"[a-z][a-z0-9]*([._-][a-z0-9]+)*", "use lower-case letters and digits, with single . _ - between"),
     ]
     pushed_by: GithubRepository
-    kept_images: PositiveInt = 200
+    kept_images: Count = 200
 
 
 class EcrRepositories(Construct):
@@ -52,6 +51,7 @@ class EcrRepositories(Construct):
         replica_regions: Sequence[str] = (),
     ) -> None:
         super().__init__(scope, id_)
+        self.registry = f"{location.account_id}.dkr.ecr.{location.region}.{location.dns_suffix}"
         self.arns: dict[str, str] = {}
         self.urls: dict[str, str] = {}
         for config in configs:

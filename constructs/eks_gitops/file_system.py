@@ -15,7 +15,7 @@ from cdktf_cdktf_provider_aws.efs_mount_target import EfsMountTarget
 from cdktf_cdktf_provider_aws.security_group import SecurityGroup
 from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
 from constructs import Construct
-from pydantic import NonNegativeInt
+from pydantic import Field
 
 from eks_gitops.config import Config, Problem, matching
 from eks_gitops.iam import Statement, policy_document
@@ -32,8 +32,8 @@ class AccessPoint(Config):
         str, matching(r"[a-z][a-z0-9-]{0,62}", "use lower-case letters, digits and hyphens, a letter first")
     ]
     path: Annotated[str, matching(r"(/[A-Za-z0-9._-]+){1,4}", "use 1 to 4 directories, each after a slash")]
-    uid: NonNegativeInt
-    gid: NonNegativeInt
+    uid: int = Field(strict=True, ge=0)
+    gid: int = Field(strict=True, ge=0)
 
 
 class FileSystemConfig(Config):

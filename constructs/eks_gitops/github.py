@@ -4,9 +4,8 @@ from typing import Annotated
 
 from cdktf_cdktf_provider_aws.iam_openid_connect_provider import IamOpenidConnectProvider
 from constructs import Construct
-from pydantic import PositiveInt
 
-from eks_gitops.config import Config, matching
+from eks_gitops.config import Config, Count, matching
 from eks_gitops.iam import Statement
 from eks_gitops.location import Location
 
@@ -21,9 +20,9 @@ class GithubRepository(Config):
     """
 
     owner: Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}", "not the name of a GitHub user or organisation")]
-    owner_id: PositiveInt
+    owner_id: Count
     name: Annotated[str, matching(r"[A-Za-z0-9._-]{1,100}", "not a repository's name; leave its owner out")]
-    id: PositiveInt
+    id: Count
 
     def subjects(self, context: str) -> list[str]:
         """The `sub` claims of a token in `context`, such as `environment:dev`.

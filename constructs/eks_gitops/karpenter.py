@@ -9,10 +9,9 @@ from cdktf_cdktf_provider_aws.iam_instance_profile import IamInstanceProfile
 from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 from cdktf_cdktf_provider_aws.sqs_queue_policy import SqsQueuePolicy
 from constructs import Construct
-from pydantic import PositiveInt
 
 from eks_gitops.cluster import Cluster
-from eks_gitops.config import Config
+from eks_gitops.config import Config, Count
 from eks_gitops.iam import Statement, policy_document
 from eks_gitops.location import Location
 from eks_gitops.node_group import NodeRole
@@ -33,7 +32,7 @@ class KarpenterConfig(Config):
     `max_nodes` is what the limits of those NodePools amount to; the address plan must hold them.
     """
 
-    max_nodes: PositiveInt
+    max_nodes: Count
     identity: WorkloadIdentity = "pod-identity"
 
 

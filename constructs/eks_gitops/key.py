@@ -66,10 +66,9 @@ def _account_decides(location: Location) -> Statement:
 
 
 def _services_of_the_account(location: Location, services: Sequence[str]) -> list[Statement]:
-    suffix = "amazonaws.com.cn" if location.partition == "aws-cn" else "amazonaws.com"
     through_services = {
         "kms:CallerAccount": location.account_id,
-        "kms:ViaService": sorted(f"{service}.{location.region}.{suffix}" for service in services),
+        "kms:ViaService": sorted(f"{service}.{location.region}.{location.dns_suffix}" for service in services),
     }
     return [
         Statement(

@@ -25,6 +25,11 @@ class Location(Config):
         return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
 
     @property
+    def dns_suffix(self) -> str:
+        """What the names of the partition's endpoints end with."""
+        return "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+
+    @property
     def iam_path(self) -> str:
         """The IAM path of this environment's roles and policies; an apply role is limited to its own."""
         return f"/{self.region}/{self.environment}/"

@@ -21,11 +21,11 @@ from cdktf_cdktf_provider_aws.launch_template import (
     LaunchTemplateTagSpecifications,
 )
 from constructs import Construct
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field
 
 from eks_gitops import instance_types
 from eks_gitops.cluster import Cluster
-from eks_gitops.config import Config, Problem, matching
+from eks_gitops.config import Config, Count, Problem, matching
 from eks_gitops.iam import Role, service_trust
 from eks_gitops.key import Key
 from eks_gitops.location import Location
@@ -52,10 +52,10 @@ class NodeGroupConfig(Config):
     instance_types: tuple[str, ...]
     ami_type: AmiType
     capacity_type: Literal["ON_DEMAND", "SPOT"]
-    min_size: NonNegativeInt
-    desired_size: NonNegativeInt
-    max_size: PositiveInt
-    disk_size_gib: int = Field(default=50, ge=20, le=16384)
+    min_size: int = Field(strict=True, ge=0)
+    desired_size: int = Field(strict=True, ge=0)
+    max_size: Count
+    disk_size_gib: int = Field(strict=True, default=50, ge=20, le=16384)
     labels: dict[str, str] = {}
     taints: tuple[Taint, ...] = ()
 

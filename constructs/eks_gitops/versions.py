@@ -32,3 +32,47 @@ EKS_VERSIONS = {
     "1.36": EksSupport(date(2027, 8, 2), date(2028, 8, 2)),
 }
 """The versions that may be chosen: oldest first, each one minor after the one before it."""
+
+
+class Chart(NamedTuple):
+    """A Helm chart at one version, and the Kubernetes versions that its application is tested with, first to last."""
+
+    name: str
+    repository: str
+    version: str
+    kubernetes: tuple[str, str]
+
+    def supports(self, version: str) -> bool:
+        """Whether a Kubernetes version such as `1.36` lies in the range."""
+        first, last = (_minor(bound) for bound in self.kubernetes)
+        return first <= _minor(version) <= last
+
+
+def _minor(version: str) -> int:
+    return int(version.partition(".")[2])
+
+
+# renovate: datasource=helm depName=aws-load-balancer-controller registryUrl=https://aws.github.io/eks-charts
+LOAD_BALANCER_CONTROLLER_VERSION = "3.5.0"
+
+LOAD_BALANCER_CONTROLLER_CHART = Chart(
+    name="aws-load-balancer-controller",
+    repository="https://aws.github.io/eks-charts",
+    version=LOAD_BALANCER_CONTROLLER_VERSION,
+    kubernetes=("1.22", EKS_NEWEST_VERSION),
+)
+
+# renovate: datasource=helm depName=argocd-apps registryUrl=https://argoproj.github.io/argo-helm
+ARGOCD_APPS_VERSION = "2.0.5"
+
+_ARGO_HELM = "https://argoproj.github.io/argo-helm"
+
+# Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/tested-kubernetes-versions/
+ARGO_CD_CHARTS = {
+    # Argo CD 3.4 and 3.5
+    "10.1.3": Chart("argo-cd", _ARGO_HELM, "10.1.3", ("1.32", "1.35")),
+    "10.4.1": Chart("argo-cd", _ARGO_HELM, "10.4.1", ("1.33", "1.36")),
+}
+"""The versions of the chart that may be chosen. A new one needs its row: what it is tested with, nobody can guess."""
+
+ARGOCD_APPS_CHART = Chart("argocd-apps", _ARGO_HELM, ARGOCD_APPS_VERSION, ("1.22", EKS_NEWEST_VERSION))

@@ -1,11 +1,13 @@
 """The environment staging of ap-northeast-2: shaped like prod, at dev's size."""
 
+from eks_gitops.argo_cd import ArgoCdConfig
 from eks_gitops.cluster import ClusterConfig
 from eks_gitops.database import DatabaseConfig
 from eks_gitops.file_system import FileSystemConfig
+from eks_gitops.load_balancer_controller import IngressClassConfig
 from eks_gitops.node_group import NodeGroupConfig
 from stacks.owner import OWNER
-from stacks.settings import EnvironmentSettings
+from stacks.settings import EnvironmentSettings, GitopsSettings
 
 STAGING = EnvironmentSettings(
     account_id=OWNER.account_id,
@@ -26,6 +28,18 @@ STAGING = EnvironmentSettings(
             min_size=2,
             desired_size=3,
             max_size=10,
+        ),
+    ),
+    gitops=GitopsSettings(
+        revision="main",
+        ingress=IngressClassConfig(scheme="internet-facing", allowed_cidrs=("0.0.0.0/0",)),
+        argo_cd=ArgoCdConfig(
+            chart_version="10.4.1",
+            domain=f"argocd-staging.{OWNER.domain}",
+            availability="single-node",
+            ingress=IngressClassConfig(scheme="internal", allowed_cidrs=("10.0.0.0/16",)),
+            sso=None,  # OidcConfig(issuer=..., client_id=...), once there is a user pool
+            local_admin=True,
         ),
     ),
     file_system=FileSystemConfig(),

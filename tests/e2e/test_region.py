@@ -74,11 +74,11 @@ class Region(NamedTuple):
 
 @pytest.fixture(scope="module")
 def region(clone: Path, aws: boto3.Session, calls: Calls) -> Region:  # noqa: ARG001 (the environment points at it)
-    """Every stack of the region, deployed as the README says."""
+    """Every AWS stack of the region, deployed as the README says. What is in a cluster needs one that answers."""
     output = clone / "cdktf.out"
     cdktf.synth(output)
     _operations("bootstrap")
-    stacks = synthesized.stacks(output)
+    stacks = [stack for stack in synthesized.stacks(output) if not stack.is_in_cluster]
     asked = {}
     calls.new()
     for environment, deployed in (("shared", stacks[:2]), ("dev", stacks)):
@@ -104,6 +104,12 @@ def _plan(stack: Stack, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )  # fmt: skip
 
 
+def _terraform(stack: Stack, *arguments: str) -> str:
+    return subprocess.run(
+        ["terraform", *arguments], cwd=stack.directory, check=True, capture_output=True, text=True
+    ).stdout
+
+
 @pytest.mark.usefixtures("region")
 def test_every_state_lies_in_the_bucket_under_its_own_key(aws: boto3.Session) -> None:
     objects = aws.client("s3").list_objects_v2(Bucket=_BUCKET)["Contents"]
@@ -122,6 +128,27 @@ def test_bootstrap_can_be_repeated() -> None:
 def test_a_second_plan_is_empty(region: Region, environment: str) -> None:
     plan = _plan(region.stack(environment))
     assert plan.returncode == 0, plan.stdout + plan.stderr
+
+
+_REMOTE_OUTPUT = re.compile(r"data\.terraform_remote_state\.cross-stack-reference-input-([\w-]+)\.outputs\.([\w-]+)")
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_what_an_in_cluster_stack_reads_was_published(region: Region, clone: Path, environment: str) -> None:
+    name = f"ap-northeast-2-{environment}-gitops"
+    text = (clone / "cdktf.out/stacks" / name / "cdk.tf.json").read_text()
+    read = set(_REMOTE_OUTPUT.findall(text))
+    published = {
+        (stack.name, output): value["value"]
+        for stack in region.stacks
+        for output, value in json.loads(_terraform(stack, "output", "-json")).items()
+    }
+    assert {producer for producer, _ in read} == {"ap-northeast-2-shared", f"ap-northeast-2-{environment}"}
+    empty = {output for producer, output in read if not published[producer, output]}
+    # No Kubernetes answers behind the emulated cluster, so it has no certificate either.
+    assert {re.sub("_[0-9A-F]{8}", "_", output) for output in empty} == {
+        "cross-stack-output-aws_eks_clustercluster_certificate_authority0data"
+    }
 
 
 # Asked by the provider and the backend of whoever calls, and allowed to everybody.

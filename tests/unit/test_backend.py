@@ -103,13 +103,13 @@ def test_lock_file_is_taken_by_every_stack_unless_dynamodb_alone_is_chosen(
 ) -> None:
     lock, stacks = locked
     expected = {"lockfile": True, "both": True, "dynamodb": None}[lock]
-    assert [backend.get("use_lockfile") for backend in _backends(stacks)] == [expected] * 3
+    assert [backend.get("use_lockfile") for backend in _backends(stacks)] == [expected] * 4
 
 
 def test_lock_table_is_used_by_every_stack_where_it_is_chosen(locked: tuple[str, dict[str, Template]]) -> None:
     lock, stacks = locked
     expected = {"lockfile": None, "both": "states-lock", "dynamodb": "states-lock"}[lock]
-    assert [backend.get("dynamodb_table") for backend in _backends(stacks)] == [expected] * 3
+    assert [backend.get("dynamodb_table") for backend in _backends(stacks)] == [expected] * 4
 
 
 def test_lock_table_is_made_where_it_is_chosen(locked: tuple[str, dict[str, Template]]) -> None:

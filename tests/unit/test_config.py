@@ -1,11 +1,13 @@
 """What every config does where settings are not loaded file by file, as in a test or a program of one's own."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from eks_gitops.config import MissingFieldError, shape_errors, without_validation
+import stacks.settings  # noqa: F401  (every config there is)
+from eks_gitops.config import Config, MissingFieldError, shape_errors, without_validation
 from eks_gitops.file_system import FileSystemConfig
 from eks_gitops.node_group import NodeGroupConfig
 
@@ -54,3 +56,19 @@ def test_a_field_that_is_not_known_is_told_apart_from_one_that_is_not_there() ->
     with pytest.raises(AttributeError, match="has no attribute 'maximum'") as error:
         getattr(without_validation(NodeGroupConfig, {}), "maximum")  # noqa: B009 (mypy refuses the attribute)
     assert not isinstance(error.value, MissingFieldError)
+
+
+def _configs(kind: type[Config]) -> Iterator[type[Config]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _configs(below)
+
+
+@pytest.mark.parametrize("kind", sorted(_configs(Config), key=lambda kind: kind.__name__), ids=lambda k: k.__name__)
+def test_text_that_reads_like_a_boolean_or_a_number_is_refused(kind: type[Config]) -> None:
+    """Helm takes the string "false" for true; nothing here turns one into the other in silence."""
+    for field in kind.model_fields.values():
+        if field.annotation not in (bool, int):
+            continue
+        with pytest.raises(ValidationError, match=r"valid (boolean|integer)"):
+            TypeAdapter(field.rebuild_annotation()).validate_python("true" if field.annotation is bool else "30")

@@ -17,6 +17,12 @@ def stacks(platform: dict[str, Template], otherwise: dict[str, Template]) -> dic
     return {**platform, **otherwise}
 
 
+def _place(name: str) -> tuple[str, str]:
+    """The region and environment of a stack."""
+    region, _, environment = name.removesuffix("-gitops").rpartition("-")
+    return region, environment
+
+
 def _remote_states(stacks: dict[str, Template]) -> Iterator[tuple[str, dict[str, object]]]:
     for name, stack in stacks.items():
         for state in stack.json.get("data", {}).get("terraform_remote_state", {}).values():
@@ -27,18 +33,22 @@ def test_stacks_are_named_by_region_and_environment(platform: dict[str, Template
     assert sorted(platform) == [
         "ap-northeast-2-backend",
         "ap-northeast-2-dev",
+        "ap-northeast-2-dev-gitops",
         "ap-northeast-2-prod",
+        "ap-northeast-2-prod-gitops",
         "ap-northeast-2-shared",
         "ap-northeast-2-staging",
+        "ap-northeast-2-staging-gitops",
     ]
 
 
 def test_state_lies_in_s3_under_the_stacks_own_key(stacks: dict[str, Template]) -> None:
     for name, stack in stacks.items():
         (backend,) = stack.json["terraform"]["backend"].items()
-        region, _, environment = name.rpartition("-")
+        region, environment = _place(name)
+        part = "gitops/" if name.endswith("-gitops") else ""
         assert backend[0] == "s3"
-        assert backend[1]["key"] == f"{region}/{environment}/terraform.tfstate"
+        assert backend[1]["key"] == f"{region}/{environment}/{part}terraform.tfstate"
         assert backend[1]["region"] == region
 
 
@@ -53,17 +63,23 @@ def test_every_provider_refuses_other_accounts(stacks: dict[str, Template]) -> N
         assert provider["allowed_account_ids"] == [ACCOUNT]
 
 
-def test_every_environment_reads_the_shared_state_and_refuses_other_accounts(stacks: dict[str, Template]) -> None:
-    read = dict(_remote_states(stacks))
-    assert sorted(read) == [
+def test_every_environment_reads_what_is_before_it_and_refuses_other_accounts(stacks: dict[str, Template]) -> None:
+    read: dict[str, set[object]] = {}
+    for name, config in _remote_states(stacks):
+        assert config["allowed_account_ids"] == [ACCOUNT]
+        read.setdefault(name, set()).add(config["key"])
+    expected: dict[str, set[str]] = {}
+    for stack in (
         "ap-northeast-2-dev",
         "ap-northeast-2-prod",
         "ap-northeast-2-staging",
         "us-gov-west-1-dev",
-    ]
-    for name, config in read.items():
-        assert config["allowed_account_ids"] == [ACCOUNT]
-        assert config["key"] == f"{name.rpartition('-')[0]}/shared/terraform.tfstate"
+    ):
+        region, environment = _place(stack)
+        shared = f"{region}/shared/terraform.tfstate"
+        expected[stack] = {shared}
+        expected[f"{stack}-gitops"] = {shared, f"{region}/{environment}/terraform.tfstate"}
+    assert read == expected
 
 
 def test_no_backend_asks_for_another_encryption_than_the_buckets(stacks: dict[str, Template]) -> None:
@@ -73,7 +89,7 @@ def test_no_backend_asks_for_another_encryption_than_the_buckets(stacks: dict[st
 
 def test_every_provider_works_in_the_stacks_region_and_tags_what_it_makes(stacks: dict[str, Template]) -> None:
     for name, stack in stacks.items():
-        region, _, environment = name.rpartition("-")
+        region, environment = _place(name)
         (provider,) = stack.json["provider"]["aws"]
         assert provider["region"] == region
         assert provider["default_tags"] == [
@@ -96,10 +112,17 @@ def test_terraform_is_new_enough_for_write_only_arguments(stacks: dict[str, Temp
         assert stack.json["terraform"]["required_version"] == TERRAFORM_CONSTRAINT
 
 
-def test_provider_is_pinned_to_the_version_of_its_bindings(stacks: dict[str, Template]) -> None:
-    assert version("cdktf-cdktf-provider-aws") == "20.1.0"
-    for stack in stacks.values():
-        assert stack.json["terraform"]["required_providers"] == {"aws": {"source": "aws", "version": "5.100.0"}}
+def test_providers_are_pinned_to_the_version_of_their_bindings(stacks: dict[str, Template]) -> None:
+    bindings = {name: version(f"cdktf-cdktf-provider-{name}") for name in ("aws", "helm", "kubernetes")}
+    assert bindings == {"aws": "20.1.0", "helm": "12.1.2", "kubernetes": "12.1.1"}
+    aws = {"aws": {"source": "aws", "version": "5.100.0"}}
+    in_cluster = {
+        "helm": {"source": "helm", "version": "3.1.1"},
+        "kubernetes": {"source": "kubernetes", "version": "2.38.0"},
+    }
+    for name, stack in stacks.items():
+        required = {**aws, **in_cluster} if name.endswith("-gitops") else aws
+        assert stack.json["terraform"]["required_providers"] == required
 
 
 def test_no_secret_of_a_database_is_an_argument(stacks: dict[str, Template]) -> None:

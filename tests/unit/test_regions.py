@@ -60,9 +60,12 @@ def _twice(names: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
 
 def test_every_region_has_every_stack(regions: dict[str, Template]) -> None:
     assert sorted(regions) == sorted(
-        f"{region}-{environment}"
+        f"{region}-{stack}"
         for region in REGIONS
-        for environment in ("backend", "shared", "dev", "staging", "prod")
+        for stack in (
+            *("backend", "shared"),
+            *("dev", "dev-gitops", "staging", "staging-gitops", "prod", "prod-gitops"),
+        )
     )
 
 

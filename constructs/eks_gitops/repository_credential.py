@@ -1,0 +1,64 @@
+"""RepositoryCredential: how Argo CD reads a private GitOps repository before External Secrets is there to tell it."""
+
+from typing import Annotated, Literal
+
+from cdktf import TerraformStack
+from cdktf_cdktf_provider_kubernetes.secret_v1 import SecretV1, SecretV1Metadata
+from constructs import Construct
+
+from eks_gitops.config import Config, Count, matching
+from eks_gitops.github import GithubRepository
+
+_KEYS = {
+    "github-app": ("githubAppID", "githubAppInstallationID", "githubAppPrivateKey"),
+    "deploy-key": ("sshPrivateKey",),
+}
+
+
+class RepositoryCredentialConfig(Config):
+    """A secret in Secrets Manager: a JSON object with the keys that Argo CD names.
+
+    For a GitHub App these are `githubAppID`, `githubAppInstallationID` and `githubAppPrivateKey`, for a deploy key
+    `sshPrivateKey`. Raise `revision` after the secret has changed: Terraform writes it again then, and only then.
+    """
+
+    kind: Literal["github-app", "deploy-key"]
+    secret_name: Annotated[str, matching(r"[A-Za-z0-9/_+=.@-]{1,512}", "not the name of a secret in Secrets Manager")]
+    revision: Count = 1
+
+
+def repository_url(repository: GithubRepository, credential: RepositoryCredentialConfig | None) -> str:
+    """The URL that Argo CD clones: by SSH with a deploy key, by HTTPS otherwise."""
+    path = f"{repository.owner}/{repository.name}.git"
+    if credential is not None and credential.kind == "deploy-key":
+        return f"git@github.com:{path}"
+    return f"https://github.com/{path}"
+
+
+class RepositoryCredential(Construct):
+    """The Secret that Argo CD reads. Its content is in neither the plan nor the state."""
+
+    def __init__(
+        self, scope: Construct, id_: str, config: RepositoryCredentialConfig, *, namespace: str, url: str
+    ) -> None:
+        super().__init__(scope, id_)
+        name = "gitops_repository"
+        TerraformStack.of(self).add_override(
+            f"ephemeral.aws_secretsmanager_secret_version.{name}", {"secret_id": config.secret_name}
+        )
+        secret = f"ephemeral.aws_secretsmanager_secret_version.{name}.secret_string"
+        self.resource = SecretV1(
+            self,
+            "secret",
+            metadata=SecretV1Metadata(
+                name="gitops-repository",
+                namespace=namespace,
+                labels={"argocd.argoproj.io/secret-type": "repository"},
+            ),
+            data_wo={
+                "type": "git",
+                "url": url,
+                **{key: f'${{tostring(jsondecode({secret})["{key}"])}}' for key in _KEYS[config.kind]},
+            },
+            data_wo_revision=config.revision,
+        )

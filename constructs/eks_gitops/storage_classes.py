@@ -1,0 +1,54 @@
+"""StorageClasses: encrypted gp3 volumes by default, and directories of the environment's file system."""
+
+from cdktf_cdktf_provider_kubernetes.storage_class_v1 import StorageClassV1, StorageClassV1Metadata
+from constructs import Construct
+
+_EFS_GID_RANGE = ("1000", "2000")
+
+
+class StorageClasses(Construct):
+    """`gp3`, the default, and `efs-ap` where the environment has a file system. Every parameter is a string here.
+
+    A volume of `gp3` is made where its pod is scheduled, because it cannot leave its zone.
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, key_arn: str, file_system_id: str | None) -> None:
+        super().__init__(scope, id_)
+        StorageClassV1(
+            self,
+            "gp3",
+            metadata=StorageClassV1Metadata(
+                name="gp3", annotations={"storageclass.kubernetes.io/is-default-class": "true"}
+            ),
+            storage_provisioner="ebs.csi.aws.com",
+            reclaim_policy="Delete",
+            volume_binding_mode="WaitForFirstConsumer",
+            allow_volume_expansion=True,
+            parameters={
+                "type": "gp3",
+                "encrypted": "true",
+                "kmsKeyId": key_arn,
+                "csi.storage.k8s.io/fstype": "ext4",
+            },
+        )
+        if file_system_id is not None:
+            first, last = _EFS_GID_RANGE
+            StorageClassV1(
+                self,
+                "efs-ap",
+                metadata=StorageClassV1Metadata(name="efs-ap"),
+                storage_provisioner="efs.csi.aws.com",
+                reclaim_policy="Delete",
+                volume_binding_mode="Immediate",
+                parameters={
+                    "provisioningMode": "efs-ap",
+                    "fileSystemId": file_system_id,
+                    "directoryPerms": "700",
+                    "gidRangeStart": first,
+                    "gidRangeEnd": last,
+                    "basePath": "/volumes",
+                    # The driver's own variables; the second dollar keeps Terraform from reading them.
+                    "subPathPattern": "$${.PVC.namespace}/$${.PVC.name}",
+                    "ensureUniqueDirectory": "true",
+                },
+            )

@@ -1,0 +1,41 @@
+"""The custom resource definitions that a destroyed in-cluster stack leaves, and their removal.
+
+They are left so that an uninstallation cannot take instances with it. Removing them is a step of its own for the same
+reason, and refuses while there are instances.
+"""
+
+import json
+from collections.abc import Callable
+
+from operations.errors import OperationError
+from operations.kubectl import kubectl, server
+
+_GROUPS = ("aga.k8s.aws", "argoproj.io", "elbv2.k8s.aws", "gateway.k8s.aws")
+"""Of the load balancer controller and of Argo CD; Gateway API's own group is gateway.networking.k8s.io."""
+
+
+def remove(say: Callable[[str], None]) -> None:
+    """Remove the definitions from the current cluster. Safe to run again.
+
+    Raises:
+        OperationError: there are instances, which are named; nothing is removed then.
+    """
+    say(f"cluster {server()}")
+    definitions = json.loads(kubectl("get", "customresourcedefinitions", "--output=json"))["items"]
+    names = [entry["metadata"]["name"] for entry in definitions if entry["spec"]["group"] in _GROUPS]
+    if not names:
+        say("nothing to remove")
+        return
+    columns = ("--no-headers", "--output=custom-columns=:.kind,:.metadata.namespace,:.metadata.name")
+    left = [
+        line.split()
+        for name in names
+        for line in kubectl("get", name, "--all-namespaces", *columns).splitlines()
+        if line
+    ]
+    if left:
+        shown = [f"{kind} {name}" if space == "<none>" else f"{kind} {space}/{name}" for kind, space, name in left]
+        raise OperationError("instances still exist, and would go too; delete them first:\n" + "\n".join(shown))
+    kubectl("delete", "customresourcedefinitions", *names)
+    for name in names:
+        say(f"removed {name}")

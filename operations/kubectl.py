@@ -1,0 +1,34 @@
+"""Asking a cluster by kubectl, which must be installed."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from operations.errors import OperationError
+
+
+def kubectl(*arguments: str, kubeconfig: Path | None = None) -> str:
+    """What kubectl prints, speaking with the current cluster of `kubeconfig`, or else of the caller's own.
+
+    Raises:
+        OperationError: it is not installed, or failed; the message is kubectl's own.
+    """
+    if shutil.which("kubectl") is None:
+        raise OperationError("kubectl: not installed, and the cluster is asked by it; install it")
+    chosen = ["--kubeconfig", str(kubeconfig)] if kubeconfig else []
+    asked = subprocess.run(["kubectl", *chosen, *arguments], check=False, capture_output=True, text=True)
+    if asked.returncode:
+        raise OperationError(
+            asked.stderr.strip() or f"kubectl {' '.join(arguments)} failed (status {asked.returncode})"
+        )
+    return asked.stdout
+
+
+def server(kubeconfig: Path | None = None) -> str:
+    """The URL of the current cluster; empty where none is chosen.
+
+    Raises:
+        OperationError: there is no kubectl, or no kubeconfig that it can read.
+    """
+    path = "--output=jsonpath={.clusters[0].cluster.server}"
+    return kubectl("config", "view", "--minify", path, kubeconfig=kubeconfig).strip()

@@ -1,0 +1,141 @@
+"""GitopsStack: what Terraform installs in a cluster so that Argo CD can start. Everything else comes from Git.
+
+It is apart from the cluster's own stack: a provider that is configured from a resource of the same apply fails on later
+plans (docs/adr/0002).
+"""
+
+import json
+
+from cdktf import ITerraformDependable, TerraformOutput
+from constructs import Construct
+
+from eks_gitops.argo_cd import ArgoCd
+from eks_gitops.cluster_connection import ClusterConnection
+from eks_gitops.cluster_secret import ClusterAnnotations, ClusterLabels, ClusterSecret
+from eks_gitops.controllers import secret_prefix
+from eks_gitops.load_balancer_controller import LoadBalancerController
+from eks_gitops.repository_credential import RepositoryCredential, repository_url
+from eks_gitops.root_application import RootApplication
+from eks_gitops.storage_classes import StorageClasses
+from stacks.base import RegionStack
+from stacks.environment import EnvironmentStack
+from stacks.settings import Environment, Owner, Region
+from stacks.shared import SharedStack
+
+_NONE = "none"
+
+
+class GitopsStack(RegionStack):
+    """In one environment's cluster: load balancer controller, storage classes, Argo CD and its root Application."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        region: Region,
+        environment: Environment,
+        *,
+        owner: Owner,
+        shared: SharedStack,
+        aws: EnvironmentStack,
+    ) -> None:
+        super().__init__(
+            scope, region.location(environment.name), owner=owner, state=region.shared.state, part="gitops"
+        )
+        self._region, self._environment, self._shared, self._aws = region, environment, shared, aws
+        settings = environment.settings.gitops
+        connection = ClusterConnection(
+            cluster_name=environment.settings.cluster.name,
+            region=region.name,
+            endpoint=aws.cluster.endpoint,
+            certificate_authority=aws.cluster.certificate_authority,
+            kubeconfig=settings.kubeconfig,
+        )
+        connection.add_providers(self)
+        controller = self._load_balancer_controller()
+        StorageClasses(
+            self,
+            "storage-classes",
+            key_arn=aws.key.arn,
+            file_system_id=aws.file_system.id if aws.file_system is not None else None,
+        )
+        argo_cd = ArgoCd(
+            self,
+            "argo-cd",
+            settings.argo_cd,
+            certificate_arn=shared.dns.certificate_arn,
+            tags=self.tags,
+            load_balancer_controller=controller,
+        )
+        url = repository_url(region.shared.repository, settings.repository_credential)
+        needed: list[ITerraformDependable] = [controller.release.resource, argo_cd.release.resource]
+        needed.append(self._cluster_secret(argo_cd, url).resource)
+        if settings.repository_credential is not None:
+            credential = RepositoryCredential(
+                self, "repository", settings.repository_credential, namespace=argo_cd.namespace, url=url
+            )
+            needed.append(credential.resource)
+        RootApplication(
+            self,
+            "root-application",
+            repository_url=url,
+            revision=settings.revision,
+            namespace=argo_cd.namespace,
+            connection=connection,
+            depends_on=needed,
+        )
+        TerraformOutput(
+            self,
+            "argo_cd_url",
+            value=f"https://{settings.argo_cd.domain}",
+            description="Argo CD, in a browser or by its CLI",
+        )
+
+    def _load_balancer_controller(self) -> LoadBalancerController:
+        settings = self._environment.settings
+        name = "aws-load-balancer-controller"
+        irsa = settings.controllers.load_balancer_controller == "irsa"
+        return LoadBalancerController(
+            self,
+            name,
+            settings.gitops.ingress,
+            location=self.location,
+            cluster_name=settings.cluster.name,
+            vpc_id=self._shared.vpc.id,
+            certificate_arn=self._shared.dns.certificate_arn,
+            role_arn=self._aws.controllers.arns[name] if irsa else None,
+            tags=self.tags,
+            outside_aws=settings.gitops.kubeconfig is not None,
+        )
+
+    def _cluster_secret(self, argo_cd: ArgoCd, url: str) -> ClusterSecret:
+        settings, aws, shared, karpenter = self._environment.settings, self._aws, self._shared, self._aws.karpenter
+        labels = ClusterLabels(
+            environment=self._environment.name,
+            region=self._region.name,
+            karpenter="true" if karpenter is not None else "false",
+        )
+        annotations = ClusterAnnotations(
+            account_id=self.location.account_id,
+            vpc_id=shared.vpc.id,
+            cluster_name=settings.cluster.name,
+            domain=shared.dns.domain,
+            hosted_zone_id=shared.dns.zone_id,
+            certificate_arn=shared.dns.certificate_arn,
+            image_registry=shared.repositories.registry,
+            repository_url=url,
+            repository_revision=settings.gitops.revision,
+            secret_prefix=secret_prefix(self.location),
+            database_secrets=json.dumps({name: database.secret_arn for name, database in aws.databases.items()}),
+            controller_roles=json.dumps(aws.controllers.arns, sort_keys=True),
+            file_system_id=aws.file_system.id if aws.file_system is not None else _NONE,
+            karpenter_queue=karpenter.queue_name if karpenter is not None else _NONE,
+            karpenter_instance_profile=karpenter.instance_profile if karpenter is not None else _NONE,
+        )
+        return ClusterSecret(
+            self,
+            "cluster-secret",
+            labels,
+            annotations,
+            namespace=argo_cd.namespace,
+            depends_on=[argo_cd.release.resource],
+        )

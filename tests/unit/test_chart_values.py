@@ -1,0 +1,345 @@
+"""The values of each release against what its chart and its CRD know; a chart takes a misspelt key without a word."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.template import Json, Template
+
+SHARED = Path(__file__).parents[2].parent / "shared"
+CRD = SHARED / "schemas" / "aws-load-balancer-controller" / "elbv2.k8s.aws_ingressclassparams.yaml"
+STACKS = ("ap-northeast-2-dev-gitops", "ap-northeast-2-prod-gitops", "us-gov-west-1-dev-gitops")
+
+# What the charts publish their values as, and below which of them every key is free.
+CHARTS = {
+    "argo-cd_release": (
+        "argo-cd-10.1.1.yaml",
+        {
+            "configs.cm": "becomes the ConfigMap argocd-cm as it is",
+            "configs.params": "becomes the ConfigMap argocd-cmd-params-cm as it is",
+            "extraObjects": "whole objects of Kubernetes",
+            "global.topologySpreadConstraints": "goes to the pods' own field as it is",
+            "server.ingress.annotations": "annotations have any name",
+            "server.ingress.aws.serviceAnnotations": "annotations have any name",
+            **{
+                f"redis-ha.{name}": "a value of the chart's own dependency redis-ha, which its file does not repeat"
+                for name in (
+                    "haproxy.init",
+                    "haproxy.resources",
+                    "init",
+                    "redis.resources",
+                    "sentinel",
+                    "splitBrainDetection",
+                )
+            },
+            **{
+                f"{component}.resources": "goes to the containers' own field as it is"
+                for component in ("applicationSet", "controller", "notifications", "redis", "repoServer", "server")
+            },
+        },
+    ),
+    "aws-load-balancer-controller_release": (
+        "aws-load-balancer-controller-3.5.0.yaml",
+        {
+            "defaultTags": "tags have any name",
+            "ingressClassParams.spec": "becomes the spec of IngressClassParams as it is; its CRD is asked below",
+            "podDisruptionBudget": "becomes the spec of the PodDisruptionBudget as it is",
+            "resources": "goes to the container's own field as it is",
+            "serviceAccount.annotations": "annotations have any name",
+            "topologySpreadConstraints": "goes to the pods' own field as it is",
+        },
+    ),
+    "root-application_project_release": ("argocd-apps-2.0.5.yaml", {"projects": "projects by name"}),
+    "root-application_root_release": ("argocd-apps-2.0.5.yaml", {"applications": "applications by name"}),
+}
+
+# The chart's default is an empty string, and it documents a number or a percentage.
+NUMBERS_BY_THEIR_DOCUMENTATION = {f"{name}.pdb.minAvailable" for name in ("applicationSet", "repoServer", "server")}
+
+
+@pytest.fixture(scope="module")
+def stacks(platform: dict[str, Template], otherwise: dict[str, Template]) -> dict[str, Template]:
+    return {**platform, **otherwise}
+
+
+def _values(stack: Template, release: str = "argo-cd_release") -> Json:
+    (text,) = stack.resources("helm_release")[release]["values"]
+    values: Json = json.loads(text)
+    return values
+
+
+def _published(file: Path) -> Json:
+    if not file.is_file():
+        pytest.skip(f"what is published is not there: {file.name} below {file.parent.name}/")
+    yaml = pytest.importorskip("yaml", reason="PyYAML, which reads what is published, is not installed")
+    published: Json = yaml.safe_load(file.read_text())
+    return published
+
+
+def _unlike(ours: Json, theirs: Json, free: dict[str, str], above: str = "") -> Iterator[str]:
+    """What the chart does not have, and what it has as another type."""
+    for key, value in ours.items():
+        path = f"{above}{key}"
+        if path in free:
+            if theirs.get(key) is not None and type(value) is not type(theirs[key]):
+                yield f"{path}: {type(value).__name__}, not {type(theirs[key]).__name__}"
+        elif key not in theirs:
+            yield f"{path}: no such key"
+        elif isinstance(value, dict) and isinstance(theirs[key], dict):
+            yield from _unlike(value, theirs[key], free, f"{path}.")
+        elif path in NUMBERS_BY_THEIR_DOCUMENTATION and type(value) is int:
+            continue
+        elif theirs[key] is not None and type(value) is not type(theirs[key]):
+            yield f"{path}: {type(value).__name__}, not {type(theirs[key]).__name__}"
+
+
+@pytest.mark.parametrize("release", CHARTS)
+@pytest.mark.parametrize("stack", STACKS)
+def test_chart_has_every_key_and_of_the_same_type(stacks: dict[str, Template], stack: str, release: str) -> None:
+    file, free = CHARTS[release]
+    published = _published(SHARED / "data" / "chart-values" / file)
+    assert list(_unlike(_values(stacks[stack], release), published, free)) == []
+
+
+def test_every_release_is_asked_about(stacks: dict[str, Template]) -> None:
+    for stack in STACKS:
+        assert set(stacks[stack].resources("helm_release")) == set(CHARTS)
+
+
+@pytest.mark.parametrize(
+    ("ours", "told"),
+    [
+        ({"a": {"b": True, "c": 1}, "free": {"any": "thing"}, "unset": "text"}, []),
+        ({"a": {"x": True}}, ["a.x: no such key"]),
+        ({"a": {"b": "true"}}, ["a.b: str, not bool"]),
+        ({"a": {"c": True}}, ["a.c: bool, not int"]),
+        ({"a": []}, ["a: list, not dict"]),
+        ({"free": "text"}, ["free: str, not dict"]),
+    ],
+)
+def test_comparison_finds_what_is_wrong(ours: Json, told: list[str]) -> None:
+    theirs: Json = {"a": {"b": False, "c": 2}, "free": {}, "unset": None}
+    assert list(_unlike(ours, theirs, {"free": "for this test"})) == told
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_settings_of_argo_cd_have_the_types_of_the_charts_own(stacks: dict[str, Template], stack: str) -> None:
+    published = _published(SHARED / "data" / "chart-values" / "argo-cd-10.1.1.yaml")["configs"]["cm"]
+    ours = _values(stacks[stack])["configs"]["cm"]
+    known = set(ours) & set(published)
+    assert {"admin.enabled", "resource.exclusions", "timeout.reconciliation"} <= known
+    assert {key: type(ours[key]) for key in known} == {key: type(published[key]) for key in known}
+
+
+# IngressClassParams
+
+
+def _objects(stack: Template, kind: str) -> list[Json]:
+    return [thing for thing in _values(stack)["extraObjects"] if thing["kind"] == kind]
+
+
+_TYPES = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
+
+
+def _unknown(value: object, schema: Json, path: str = "spec") -> Iterator[str]:
+    """What a CRD has no field for, has as another type, or does not list."""
+    if type(value) is not _TYPES[schema["type"]]:
+        yield f"{path}: not of the type {schema['type']}"
+    if "enum" in schema and value not in schema["enum"]:
+        yield f"{path}: {value!r} is none of {schema['enum']}"
+    if isinstance(value, dict):
+        yield from (f"{path}.{field}: not set" for field in schema.get("required", []) if field not in value)
+        yield from (f"{path}.{field}: no such field" for field in value if field not in schema["properties"])
+        for field in value.keys() & schema["properties"].keys():
+            yield from _unknown(value[field], schema["properties"][field], f"{path}.{field}")
+    if isinstance(value, list):
+        for index, below in enumerate(value):
+            yield from _unknown(below, schema["items"], f"{path}[{index}]")
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_ingress_class_params_are_what_their_crd_knows(stacks: dict[str, Template], stack: str) -> None:
+    definition = _published(CRD)["spec"]
+    (version,) = definition["versions"]
+    schema = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    (params,) = _objects(stacks[stack], "IngressClassParams")
+    assert params["apiVersion"] == f"{definition['group']}/{version['name']}"
+    assert list(_unknown(params["spec"], schema)) == []
+    of_services = _values(stacks[stack], "aws-load-balancer-controller_release")["ingressClassParams"]["spec"]
+    assert list(_unknown(of_services, schema)) == []
+
+
+def test_ingress_class_of_argo_cd_leads_to_its_params(stacks: dict[str, Template]) -> None:
+    for name in STACKS:
+        (params,), (ingress_class,) = (_objects(stacks[name], kind) for kind in ("IngressClassParams", "IngressClass"))
+        assert ingress_class["spec"]["controller"] == "ingress.k8s.aws/alb"
+        assert ingress_class["spec"]["parameters"] == {
+            "apiGroup": "elbv2.k8s.aws",
+            "kind": "IngressClassParams",
+            "name": params["metadata"]["name"],
+        }
+        ingress = _values(stacks[name])["server"]["ingress"]
+        assert ingress["ingressClassName"] == ingress_class["metadata"]["name"]
+
+
+def test_argo_cd_is_reached_from_other_networks_than_the_services(stacks: dict[str, Template]) -> None:
+    prod = stacks["ap-northeast-2-prod-gitops"]
+    (params,) = _objects(prod, "IngressClassParams")
+    services = _values(prod, "aws-load-balancer-controller_release")["ingressClassParams"]
+    assert params["metadata"]["name"] != services["name"]
+    assert (params["spec"]["scheme"], params["spec"]["inboundCIDRs"]) == ("internal", ["10.0.0.0/16"])
+    assert (services["spec"]["scheme"], services["spec"]["inboundCIDRs"]) == ("internet-facing", ["0.0.0.0/0"])
+    # One load balancer for all services, and one that nobody joins for Argo CD.
+    assert services["spec"]["group"] == {"name": "ap-northeast-2-prod"}
+    assert "group" not in params["spec"]
+
+
+def test_webhook_of_the_controller_is_not_asked_about_the_class_of_argo_cd(stacks: dict[str, Template]) -> None:
+    """Its selector leaves out objects of this name; asked, it would have to answer before Argo CD can be installed."""
+    for stack in STACKS:
+        (params,) = _objects(stacks[stack], "IngressClassParams")
+        assert params["metadata"]["labels"] == {"app.kubernetes.io/name": "aws-load-balancer-controller"}
+
+
+def test_web_acl_stands_before_argo_cd_where_one_is_chosen(stacks: dict[str, Template]) -> None:
+    (without,) = _objects(stacks["ap-northeast-2-dev-gitops"], "IngressClassParams")
+    (chosen,) = _objects(stacks["us-gov-west-1-dev-gitops"], "IngressClassParams")
+    assert "wafv2AclArn" not in without["spec"]
+    assert chosen["spec"]["wafv2AclArn"].startswith("arn:aws-us-gov:wafv2:")
+
+
+# What the settings choose
+
+
+@pytest.mark.parametrize(
+    ("stack", "chosen"),
+    [
+        ("ap-northeast-2-dev-gitops", False),
+        ("ap-northeast-2-prod-gitops", True),
+        ("us-gov-west-1-dev-gitops", True),
+    ],
+)
+def test_high_availability_is_chosen_as_a_whole(stacks: dict[str, Template], stack: str, *, chosen: bool) -> None:
+    values = _values(stacks[stack])
+    assert values["redis-ha"]["enabled"] is chosen
+    assert values["repoServer"]["autoscaling"]["enabled"] is chosen
+    assert values["repoServer"]["autoscaling"]["minReplicas"] == 2
+    assert [values[name]["replicas"] for name in ("applicationSet", "server")] == [2 if chosen else 1] * 2
+    assert values["controller"]["replicas"] == 1
+    for name in ("applicationSet", "repoServer", "server"):
+        assert values[name]["pdb"] == {"enabled": chosen, "minAvailable": 1 if chosen else ""}
+    zones = [spread["topologyKey"] for spread in values["global"]["topologySpreadConstraints"]]
+    assert zones == (["topology.kubernetes.io/zone"] if chosen else [])
+    assert values["redis-ha"].get("topologySpreadConstraints", {"enabled": False}) == {"enabled": chosen}
+
+
+def test_every_component_asks_for_what_it_needs_and_is_ended_beyond(stacks: dict[str, Template]) -> None:
+    values = _values(stacks["ap-northeast-2-prod-gitops"])
+    components = ["applicationSet", "controller", "notifications", "redis", "repoServer", "server"]
+    of_redis = ["haproxy", "init", "redis", "sentinel", "splitBrainDetection"]
+    found = [values[name]["resources"] for name in components]
+    found += [values["redis-ha"][name]["resources"] for name in of_redis]
+    found.append(values["redis-ha"]["haproxy"]["init"]["resources"])
+    for resources in found:
+        assert sorted(resources["requests"]) == ["cpu", "memory"]
+        assert list(resources["limits"]) == ["memory"]
+
+
+def test_two_controllers_answer_in_aws_and_none_outside_of_it(stacks: dict[str, Template]) -> None:
+    answers = {}
+    for stack in STACKS:
+        values = _values(stacks[stack], "aws-load-balancer-controller_release")
+        answers[stack] = (values["replicaCount"], values["webhookConfig"]["ingressValdationFailurePolicy"])
+    assert answers == {
+        "ap-northeast-2-dev-gitops": (2, "Fail"),
+        "ap-northeast-2-prod-gitops": (2, "Fail"),
+        "us-gov-west-1-dev-gitops": (0, "Ignore"),  # it has a kubeconfig
+    }
+
+
+def test_load_balancer_controller_stays_up_while_nodes_go(stacks: dict[str, Template]) -> None:
+    for stack in STACKS:
+        values = _values(stacks[stack], "aws-load-balancer-controller_release")
+        assert values["podDisruptionBudget"] == {"maxUnavailable": 1}
+        (spread,) = values["topologySpreadConstraints"]
+        assert (spread["topologyKey"], spread["maxSkew"]) == ("topology.kubernetes.io/zone", 1)
+        assert spread["labelSelector"]["matchLabels"] == {"app.kubernetes.io/name": "aws-load-balancer-controller"}
+
+
+def test_browsers_and_the_command_line_reach_argo_cd_at_one_host(stacks: dict[str, Template]) -> None:
+    for stack in STACKS:
+        values = _values(stacks[stack])
+        ingress = values["server"]["ingress"]
+        assert values["configs"]["params"]["server.insecure"] is True
+        assert json.loads(ingress["annotations"]["alb.ingress.kubernetes.io/listen-ports"]) == [
+            {"HTTP": 80},
+            {"HTTPS": 443},
+        ]
+        assert ingress["annotations"]["alb.ingress.kubernetes.io/ssl-redirect"] == "443"
+        assert (ingress["controller"], ingress["aws"]["backendProtocolVersion"]) == ("aws", "GRPC")
+        assert ingress["aws"]["serviceAnnotations"] == {
+            "alb.ingress.kubernetes.io/healthcheck-path": "/grpc.health.v1.Health/Check",
+            "alb.ingress.kubernetes.io/success-codes": "0",
+        }
+
+
+def test_sso_takes_the_place_of_the_local_administrator(stacks: dict[str, Template]) -> None:
+    settings = _values(stacks["us-gov-west-1-dev-gitops"])["configs"]["cm"]
+    assert settings["admin.enabled"] is False
+    assert json.loads(settings["oidc.config"]) == {
+        "name": "Cognito",
+        "issuer": "https://cognito-idp.us-gov-west-1.amazonaws.com/us-gov-west-1_Ab12Cd34E",
+        "clientID": "4cl1ent",
+        "clientSecret": "$oidc.cognito.clientSecret",
+        "requestedScopes": ["openid", "email", "profile"],
+    }
+
+
+def test_without_sso_there_is_the_local_administrator(stacks: dict[str, Template]) -> None:
+    settings = _values(stacks["ap-northeast-2-prod-gitops"])["configs"]["cm"]
+    assert settings["admin.enabled"] is True
+    assert "oidc.config" not in settings
+
+
+def test_git_owns_rbac_and_notifications(stacks: dict[str, Template]) -> None:
+    for stack in STACKS:
+        values = _values(stacks[stack])
+        assert values["configs"]["rbac"] == {"create": False}
+        assert values["notifications"]["cm"] == values["notifications"]["secret"] == {"create": False}
+
+
+def test_what_applications_are_made_of_outlives_argo_cd(stacks: dict[str, Template]) -> None:
+    for stack in STACKS:
+        assert _values(stacks[stack])["crds"] == {"install": True, "keep": True}
+
+
+def test_chart_makes_no_password_of_redis(stacks: dict[str, Template]) -> None:
+    for stack in STACKS:
+        assert _values(stacks[stack])["redisSecretInit"] == {"enabled": False}
+
+
+def test_load_balancer_controller_is_upgraded_without_breaking_webhooks(stacks: dict[str, Template]) -> None:
+    for stack in STACKS:
+        values = _values(stacks[stack], "aws-load-balancer-controller_release")
+        assert values["keepTLSSecret"] is True
+        assert values["enableServiceMutatorWebhook"] is False
+
+
+def test_load_balancer_controller_names_its_role_for_irsa_alone(stacks: dict[str, Template]) -> None:
+    annotations = {
+        stack: _values(stacks[stack], "aws-load-balancer-controller_release")["serviceAccount"]["annotations"]
+        for stack in STACKS
+    }
+    assert annotations["ap-northeast-2-dev-gitops"] == annotations["ap-northeast-2-prod-gitops"] == {}
+    (role,) = annotations["us-gov-west-1-dev-gitops"].items()
+    assert role[0] == "eks.amazonaws.com/role-arn"
+    assert "aws_iam_rolecontrollers_aws-load-balancer-controller_rolearn" in role[1]
+
+
+def test_values_are_written_in_one_order(stacks: dict[str, Template]) -> None:
+    for stack in STACKS:
+        for release in stacks[stack].resources("helm_release").values():
+            (text,) = release["values"]
+            assert text == json.dumps(json.loads(text), sort_keys=True)
