@@ -68,6 +68,14 @@ local: install ## deploy every AWS stack to an emulated AWS on this machine, wit
 local-down: install ## destroy what `make local` deployed, and stop the emulated AWS
 	$(BIN)/python -m operations local-down
 
+.PHONY: tools
+tools: install ## build Kubernetes, Argo CD and what else `make cluster` and the tests run; needs Go
+	$(BIN)/python -m operations tools
+
+.PHONY: cluster
+cluster: install ## run Kubernetes and Argo CD on this machine until Ctrl-C, without Docker; needs Go
+	$(BIN)/python -m operations cluster
+
 # --- check ------------------------------------------------------------------------------------------------------
 
 .PHONY: test
