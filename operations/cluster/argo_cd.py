@@ -3,7 +3,6 @@
 import base64
 import os
 import secrets
-import subprocess
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -12,9 +11,8 @@ from typing import Any, Self
 
 from operations.cluster import programs
 from operations.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
-from operations.cluster.processes import HOST, Processes, free_ports
+from operations.cluster.processes import HOST, Processes, free_ports, output
 from operations.emulator_process import answers
-from operations.errors import OperationError
 
 BOOTSTRAP_PATH = "management/bootstrap"
 PROJECT = "platform"
@@ -69,24 +67,13 @@ class ArgoCd:
         found = self._cluster.get("secret", f"--namespace={ARGO_CD_NAMESPACE}", "argocd-initial-admin-secret")
         return base64.b64decode(found["data"]["password"]).decode()
 
-    def argocd(self, *arguments: str | Path, stdin: str | None = None) -> str:
+    def argocd(self, *arguments: str | Path, stdin: str = "") -> str:
         """What Argo CD's command line prints, such as `argocd admin settings rbac can`.
 
         Raises:
             OperationError: it failed, with what it says about it.
         """
-        done = subprocess.run(
-            [self.tools / "argocd", *arguments],
-            env=self._environment(),
-            input=stdin,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            said = (done.stderr or done.stdout).strip()
-            raise OperationError(f"argocd {' '.join(map(str, arguments))}: {said}")
-        return done.stdout
+        return output(self.tools / "argocd", *arguments, environment=self._environment(), stdin=stdin)
 
     def register(self, labels: Mapping[str, str], annotations: Mapping[str, str]) -> None:
         """Make the Secret by which Argo CD knows its cluster, as Terraform does, with what ApplicationSets read."""

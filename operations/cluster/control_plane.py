@@ -3,14 +3,13 @@
 import json
 import os
 import secrets
-import subprocess
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
 from operations.cluster import programs
-from operations.cluster.processes import HOST, Processes, free_ports
+from operations.cluster.processes import HOST, Processes, free_ports, output
 from operations.errors import OperationError
 
 ARGO_CD_NAMESPACE = "argocd"
@@ -43,23 +42,14 @@ class ControlPlane:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def kubectl(self, *arguments: str | Path, stdin: str | None = None) -> str:
+    def kubectl(self, *arguments: str | Path, stdin: str = "") -> str:
         """What kubectl prints, as the administrator.
 
         Raises:
             OperationError: it failed, with what it says about it.
         """
-        done = subprocess.run(
-            [programs.program("kubectl"), *arguments],
-            env={**os.environ, "KUBECONFIG": str(self.kubeconfig)},
-            input=stdin,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            raise OperationError(f"kubectl {' '.join(map(str, arguments))}: {done.stderr.strip()}")
-        return done.stdout
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+        return output(programs.program("kubectl"), *arguments, environment=environment, stdin=stdin)
 
     def get(self, *arguments: str) -> dict[str, Any]:
         """What `kubectl get` finds, as JSON.
@@ -76,8 +66,9 @@ class ControlPlane:
         Raises:
             OperationError: the API server refused one.
         """
-        items = {"apiVersion": "v1", "kind": "List", "items": manifests}
-        self.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(items))
+        # Not as a List: of that kubectl would judge the fields itself.
+        documents = "\n---\n".join(map(json.dumps, manifests))
+        self.kubectl("apply", "--server-side", "--filename=-", stdin=documents)
 
     def _start(self) -> None:
         etcd, etcd_peers, api, controllers, scheduler, kwok = free_ports(6)

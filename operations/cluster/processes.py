@@ -24,6 +24,20 @@ def free_ports(count: int) -> list[int]:
         return [int(probe.getsockname()[1]) for probe in probes]
 
 
+def output(program: Path, *arguments: str | Path, environment: Mapping[str, str], stdin: str = "") -> str:
+    """What a program prints that must succeed.
+
+    Raises:
+        OperationError: it failed, with what it says about it.
+    """
+    command = [program, *arguments]
+    done = subprocess.run(command, env=environment, input=stdin, check=False, capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        raise OperationError(f"{program.name} {' '.join(map(str, arguments))} (status {done.returncode}): {said}")
+    return done.stdout
+
+
 class Processes:
     """One process group, and a log in the folder `logs` for each process.
 

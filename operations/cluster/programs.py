@@ -4,6 +4,7 @@ What is pinned there (`go.mod`, and `go.sum` for what it brings along), how it i
 program lies: after a change it is built anew, beside the old one.
 """
 
+import fcntl
 import hashlib
 import os
 import re
@@ -82,7 +83,11 @@ def files(module: str, say: Callable[[str], None] = print) -> Path:
 def _folder(module: str, say: Callable[[str], None]) -> Path:
     folder = _cache() / f"{module}-{_checksum(module)}"
     if not folder.is_dir():
-        _build(module, folder, say)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with (folder.parent / f".{module}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would build the same
+            if not folder.is_dir():
+                _build(module, folder, say)
     return folder
 
 
@@ -131,7 +136,6 @@ def _variables(module: str) -> dict[str, str]:
 
 def _build(module: str, folder: Path, say: Callable[[str], None]) -> None:
     say(f"building {', '.join(MODULES[module])}: minutes, and only once")
-    folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{module}-") as unfinished:
         work = Path(unfinished, module)
         work.mkdir()
@@ -140,11 +144,7 @@ def _build(module: str, folder: Path, say: Callable[[str], None]) -> None:
             if (work / built).exists():
                 (work / built).rename(work / name)
         _copy_files(module, work / "files")
-        try:
-            work.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # else somebody was faster, with the same
-                raise
+        work.rename(folder)
 
 
 def _copy_files(module: str, target: Path) -> None:
