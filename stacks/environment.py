@@ -141,9 +141,12 @@ class EnvironmentStack(RegionStack):
             cluster=self.cluster,
             zone_arn=self._shared.dns.zone_arn,
             repository_arns=list(self._shared.repositories.arns.values()),
+            databases=self.databases.values(),
             key=self.key,
             permissions_boundary=self._boundary,
         )
+        self.role_arns = {**self.controllers.arns}
+        self.irsa_role_arns = {**self.controllers.irsa_arns}
         self.karpenter = None
         if self._settings.karpenter is not None:
             self.karpenter = Karpenter(
@@ -155,6 +158,9 @@ class EnvironmentStack(RegionStack):
                 cluster_name=self._settings.cluster.name,
                 permissions_boundary=self._boundary,
             )
+            self.role_arns["karpenter"] = self.karpenter.role_arn
+            if self._settings.karpenter.identity == "irsa":
+                self.irsa_role_arns["karpenter"] = self.karpenter.role_arn
 
     def _describe(self) -> None:
         for name, value, description in (
@@ -170,6 +176,6 @@ class EnvironmentStack(RegionStack):
                 {name: database.secret_arn for name, database in self.databases.items()},
                 "Where AWS Secrets Manager keeps the master password of each database",
             ),
-            ("controller_role_arns", self.controllers.arns, "The role of each controller in the cluster"),
+            ("controller_role_arns", self.role_arns, "The role of each controller in the cluster"),
         ):
             TerraformOutput(self, name, value=value, description=description)

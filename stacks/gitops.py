@@ -5,6 +5,7 @@ plans (docs/adr/0002).
 """
 
 import json
+from collections.abc import Mapping
 
 from cdktf import ITerraformDependable, TerraformOutput
 from constructs import Construct
@@ -12,7 +13,6 @@ from constructs import Construct
 from eks_gitops.argo_cd import ArgoCd
 from eks_gitops.cluster_connection import ClusterConnection
 from eks_gitops.cluster_secret import ClusterAnnotations, ClusterLabels, ClusterSecret
-from eks_gitops.controllers import secret_prefix
 from eks_gitops.load_balancer_controller import LoadBalancerController
 from eks_gitops.repository_credential import RepositoryCredential, repository_url
 from eks_gitops.root_application import RootApplication
@@ -124,9 +124,20 @@ class GitopsStack(RegionStack):
             image_registry=shared.repositories.registry,
             repository_url=url,
             repository_revision=settings.gitops.revision,
-            secret_prefix=secret_prefix(self.location),
-            database_secrets=json.dumps({name: database.secret_arn for name, database in aws.databases.items()}),
-            controller_roles=json.dumps(aws.controllers.arns, sort_keys=True),
+            argo_cd_url=f"https://{settings.gitops.argo_cd.domain}",
+            secret_prefix=self.location.secret_prefix,
+            databases=_json(
+                {
+                    name: {
+                        "host": database.address,
+                        "master_secret": database.secret_arn,
+                        "user_secret": database.user_secret_name,
+                    }
+                    for name, database in aws.databases.items()
+                }
+            ),
+            controller_roles=_json(aws.role_arns),
+            irsa_roles=_json(aws.irsa_role_arns),
             file_system_id=aws.file_system.id if aws.file_system is not None else _NONE,
             karpenter_queue=karpenter.queue_name if karpenter is not None else _NONE,
             karpenter_instance_profile=karpenter.instance_profile if karpenter is not None else _NONE,
@@ -139,3 +150,7 @@ class GitopsStack(RegionStack):
             namespace=argo_cd.namespace,
             depends_on=[argo_cd.release.resource],
         )
+
+
+def _json(value: Mapping[str, object]) -> str:
+    return json.dumps(value, sort_keys=True)

@@ -71,7 +71,13 @@ class SharedStack(RegionStack):
         settings = self._region.shared
         if settings.owns_github_provider:
             GithubOidcProvider(self, "github")
-        self._read = ReadPolicy(self, "read", location=self.location)
+        credentials = [environment.settings.gitops.repository_credential for environment in self._region.environments]
+        self._read = ReadPolicy(
+            self,
+            "read",
+            location=self.location,
+            repository_credentials=[credential.secret_name for credential in credentials if credential is not None],
+        )
         self.plan_role = PlanRole(
             self, "plan", location=self.location, repository=settings.repository, state=self._state, read=self._read
         )

@@ -123,7 +123,7 @@ _OTHER_CHOICES = (
     addons={"vpc_cni_identity": "irsa", "ebs_csi_identity": "irsa", "efs_csi_identity": "irsa",
             "versions": {"coredns": "v1.12.0-eksbuild.1"}},
     controllers={"load_balancer_controller": "irsa", "external_secrets": "irsa", "external_dns": "irsa",
-                 "kyverno": "irsa"},
+                 "kyverno": "irsa", "database_users": "irsa"},
     databases=(""",
     ),
 )

@@ -109,6 +109,17 @@ def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
                 },
             ),
             Statement(
+                sid="OwnSecrets",  # their names and keys; what they hold, the job in the cluster writes
+                actions=[
+                    "secretsmanager:CreateSecret",
+                    "secretsmanager:DeleteSecret",
+                    "secretsmanager:TagResource",
+                    "secretsmanager:UntagResource",
+                    "secretsmanager:UpdateSecret",
+                ],
+                resources=[location.arn("secretsmanager", f"secret:{location.secret_prefix}*")],
+            ),
+            Statement(
                 sid="OwnLogs",
                 actions=["logs:*"],
                 resources=[

@@ -20,6 +20,7 @@ READ_WITHOUT_RESOURCE = (
     "logs:DescribeLogGroups",
     "route53:ListHostedZones",
     "route53:ListHostedZonesByName",
+    "secretsmanager:GetRandomPassword",
     "tag:GetResources",
 )
 WITHOUT_RESOURCE = (

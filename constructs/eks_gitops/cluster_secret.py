@@ -42,12 +42,15 @@ class ClusterAnnotations:
     """Host of the ECR registry, without a repository."""
     repository_url: str
     repository_revision: str
+    argo_cd_url: str
     secret_prefix: str
     """What the names of this environment's secrets in Secrets Manager begin with."""
-    database_secrets: str
-    """JSON: database name to the ARN of the secret with its master user, `{}` where there is none."""
+    databases: str
+    """JSON: database to its `host`, the ARN of its `master_secret` and the name of its `user_secret`; `{}` for none."""
     controller_roles: str
     """JSON: controller to the ARN of its role."""
+    irsa_roles: str
+    """JSON: the same, of those controllers alone whose service account must name its role."""
     file_system_id: str
     """`none` where the environment has no file system."""
     karpenter_queue: str

@@ -1,12 +1,13 @@
 """The roles of the controllers that run in a cluster: the load balancer controller, and those that Git brings."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from constructs import Construct
 
 from eks_gitops import load_balancer_controller_policy
 from eks_gitops.cluster import Cluster
 from eks_gitops.config import Config
+from eks_gitops.database import Database
 from eks_gitops.iam import Statement, policy_document
 from eks_gitops.key import Key
 from eks_gitops.location import Location
@@ -20,12 +21,14 @@ class ControllersConfig(Config):
     external_secrets: WorkloadIdentity = "pod-identity"
     external_dns: WorkloadIdentity = "pod-identity"
     kyverno: WorkloadIdentity = "pod-identity"
+    database_users: WorkloadIdentity = "pod-identity"
 
 
 class ControllerRoles(Construct):
-    """One role per controller, each with what that controller needs and nothing besides; `arns` is keyed by controller.
+    """One role per controller, each with what that controller needs and nothing besides.
 
-    External Secrets reads the secrets named `<region>/<environment>/…`.
+    `arns` is keyed by controller; `irsa_arns` holds those alone that a service account must name. External Secrets
+    reads the secrets named `<region>/<environment>/…`. Only the job that makes database users reads master passwords.
     """
 
     def __init__(
@@ -38,14 +41,17 @@ class ControllerRoles(Construct):
         cluster: Cluster,
         zone_arn: str,
         repository_arns: Sequence[str],
+        databases: Collection[Database],
         key: Key,
         permissions_boundary: str,
     ) -> None:
         super().__init__(scope, id_)
+        self.arns: dict[str, str] = {}
+        self.irsa_arns: dict[str, str] = {}
 
-        def role(name: str, identity: WorkloadIdentity, account: str, statements: Sequence[Statement]) -> str:
+        def role(name: str, identity: WorkloadIdentity, account: str, statements: Sequence[Statement]) -> None:
             namespace, _, account_name = account.partition("/")
-            return WorkloadRole(
+            self.arns[name] = WorkloadRole(
                 self,
                 name,
                 identity,
@@ -57,40 +63,51 @@ class ControllerRoles(Construct):
                 policies={name: policy_document(*statements)},
             ).arn
 
-        self.arns = {
-            "aws-load-balancer-controller": role(
-                "aws-load-balancer-controller",
-                config.load_balancer_controller,
-                "kube-system/aws-load-balancer-controller",
-                load_balancer_controller_policy.statements(location),
-            ),
-            "external-secrets": role(
-                "external-secrets",
-                config.external_secrets,
-                "external-secrets/external-secrets",
-                _read_secrets(location, key),
-            ),
-            "external-dns": role(
-                "external-dns", config.external_dns, "external-dns/external-dns", _write_records(zone_arn)
-            ),
-            "kyverno": role(
-                "kyverno", config.kyverno, "kyverno/kyverno-admission-controller", _read_images(repository_arns)
-            ),
-        }
+            if identity == "irsa":
+                self.irsa_arns[name] = self.arns[name]
 
-
-def secret_prefix(location: Location) -> str:
-    """What the names of an environment's secrets in Secrets Manager begin with."""
-    return f"{location.region}/{location.environment}/"
+        role(
+            "aws-load-balancer-controller",
+            config.load_balancer_controller,
+            "kube-system/aws-load-balancer-controller",
+            load_balancer_controller_policy.statements(location),
+        )
+        role(
+            "external-secrets",
+            config.external_secrets,
+            "external-secrets/external-secrets",
+            _read_secrets(location, key),
+        )
+        role("external-dns", config.external_dns, "external-dns/external-dns", _write_records(zone_arn))
+        role("kyverno", config.kyverno, "kyverno/kyverno-admission-controller", _read_images(repository_arns))
+        if databases:
+            role(
+                "database-users",
+                config.database_users,
+                "database-users/database-users",
+                _make_database_users(databases, key),
+            )
 
 
 def _read_secrets(location: Location, key: Key) -> list[Statement]:
     return [
         Statement(
             actions=["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
-            resources=[location.arn("secretsmanager", f"secret:{secret_prefix(location)}*")],
+            resources=[location.arn("secretsmanager", f"secret:{location.secret_prefix}*")],
         ),
         Statement(actions=["kms:Decrypt"], resources=[key.arn]),
+    ]
+
+
+def _make_database_users(databases: Collection[Database], key: Key) -> list[Statement]:
+    return [
+        Statement(actions=["secretsmanager:GetRandomPassword"], resources=["*"]),
+        Statement(actions=["secretsmanager:GetSecretValue"], resources=[database.secret_arn for database in databases]),
+        Statement(
+            actions=["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"],
+            resources=[database.user_secret_arn for database in databases],
+        ),
+        Statement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key.arn]),
     ]
 
 

@@ -8,6 +8,7 @@ from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.db_instance import DbInstance
 from cdktf_cdktf_provider_aws.db_parameter_group import DbParameterGroup, DbParameterGroupParameter
 from cdktf_cdktf_provider_aws.db_subnet_group import DbSubnetGroup
+from cdktf_cdktf_provider_aws.secretsmanager_secret import SecretsmanagerSecret
 from cdktf_cdktf_provider_aws.security_group import SecurityGroup
 from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
 from constructs import Construct
@@ -58,7 +59,11 @@ class DatabaseConfig(Config):
 
 
 class Database(Construct):
-    """PostgreSQL in the database subnets: encrypted, TLS only, reached by the nodes of one cluster alone."""
+    """PostgreSQL in the database subnets: encrypted, TLS only, reached by the nodes of one cluster alone.
+
+    The secret `secret_arn` holds the master's password. The service uses a user of its own: a job in the cluster makes
+    it, and fills the secret `user_secret_name`, which is empty until then.
+    """
 
     def __init__(
         self,
@@ -124,6 +129,15 @@ class Database(Construct):
         self.address: str = instance.address
         self.arn: str = instance.arn
         self.secret_arn: str = instance.master_user_secret.get(0).secret_arn
+        self.user_secret_name = f"{location.secret_prefix}{config.name}/database"
+        self.user_secret_arn: str = SecretsmanagerSecret(
+            self,
+            "user-secret",
+            name=self.user_secret_name,
+            description=f"The user of the service of {self._identifier}, as JSON",
+            kms_key_id=key.arn,
+            recovery_window_in_days=0,  # the job makes another password; a name that is held would stop the next deploy
+        ).arn
 
     def _security_group(self, vpc_id: str, client_security_group_id: str) -> str:
         group = SecurityGroup(

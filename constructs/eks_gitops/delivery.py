@@ -14,17 +14,22 @@ from eks_gitops.state_access import StateLocation, read_state, write_state
 
 
 class ReadPolicy(Construct):
-    """Reads every resource of the region's stacks, and no secret of AWS's: what plans need, and applies too."""
+    """Reads every resource of the region's stacks: what plans need, and applies too.
 
-    def __init__(self, scope: Construct, id_: str, *, location: Location) -> None:
+    Of the secrets of Secrets Manager it reads those alone that hold the credential of a private GitOps repository.
+    """
+
+    def __init__(
+        self, scope: Construct, id_: str, *, location: Location, repository_credentials: Sequence[str] = ()
+    ) -> None:
         super().__init__(scope, id_)
         policy = IamPolicy(
             self,
             "policy",
             name=location.name("read"),
             path=delivery_path(location),
-            description=f"Reads what the stacks of {location.region} hold, and no secret",
-            policy=policy_document(*plan_policy.read(location)),
+            description=f"Reads what the stacks of {location.region} hold",
+            policy=policy_document(*plan_policy.read(location, repository_credentials=repository_credentials)),
         )
         self.arn: str = policy.arn
 

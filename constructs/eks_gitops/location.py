@@ -34,6 +34,11 @@ class Location(Config):
         """The IAM path of this environment's roles and policies; an apply role is limited to its own."""
         return f"/{self.region}/{self.environment}/"
 
+    @property
+    def secret_prefix(self) -> str:
+        """What the names of this environment's secrets in Secrets Manager begin with: `<region>/<environment>/`."""
+        return f"{self.region}/{self.environment}/"
+
     def name(self, suffix: str) -> str:
         """`<region>-<environment>-<suffix>`: unique in the account, also for IAM, whose names are global.
 

@@ -1,12 +1,17 @@
-"""The read-only policy of plans: every resource of the region's stacks can be read with it, and no secret."""
+"""The read-only policy of plans: every resource of the region's stacks can be read with it, and no secret but one kind.
+
+The credential of a private GitOps repository is read while Terraform plans; it opens nothing but that repository.
+"""
+
+from collections.abc import Sequence
 
 from eks_gitops.boundary import READ_WITHOUT_RESOURCE
 from eks_gitops.iam import Statement
 from eks_gitops.location import Location
 
 
-def read(location: Location) -> list[Statement]:
-    """Reading every resource of the region's stacks, and no secret."""
+def read(location: Location, *, repository_credentials: Sequence[str] = ()) -> list[Statement]:
+    """Reading every resource of the region's stacks, and of secrets only those with these names."""
     region = location.region
     named = {
         "acm": ["certificate/*"],
@@ -17,9 +22,20 @@ def read(location: Location) -> list[Statement]:
         "events": [f"rule/{region}-*"],
         "logs": ["log-group:*"],
         "rds": ["*"],
+        "secretsmanager": [f"secret:{region}/*"],
         "sqs": [f"{region}-*"],
     }
+    # Secrets Manager ends the ARN of a secret with a hyphen and six characters of its own.
+    credentials = [
+        location.arn("secretsmanager", f"secret:{name}-??????") for name in sorted(set(repository_credentials))
+    ]
+    of_repository = Statement(
+        sid="ReadRepositoryCredentials",
+        actions=["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+        resources=credentials,
+    )
     return [
+        *([of_repository] if credentials else []),
         Statement(sid="ReadWithoutResource", actions=READ_WITHOUT_RESOURCE, resources=["*"]),
         Statement(
             sid="ReadRegionalServices",
@@ -42,6 +58,8 @@ def read(location: Location) -> list[Statement]:
                 "logs:ListTagsForResource",
                 "rds:Describe*",
                 "rds:ListTagsForResource",
+                "secretsmanager:DescribeSecret",
+                "secretsmanager:GetResourcePolicy",
                 "sqs:GetQueueAttributes",
                 "sqs:GetQueueUrl",
                 "sqs:ListQueueTags",

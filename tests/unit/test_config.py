@@ -64,7 +64,7 @@ def _configs(kind: type[Config]) -> Iterator[type[Config]]:
         yield from _configs(below)
 
 
-@pytest.mark.parametrize("kind", sorted(_configs(Config), key=lambda kind: kind.__name__), ids=lambda k: k.__name__)
+@pytest.mark.parametrize("kind", sorted(_configs(Config), key=str), ids=str)
 def test_text_that_reads_like_a_boolean_or_a_number_is_refused(kind: type[Config]) -> None:
     """Helm takes the string "false" for true; nothing here turns one into the other in silence."""
     for field in kind.model_fields.values():

@@ -24,6 +24,32 @@ def test_external_secrets_reads_the_secrets_of_its_environment_alone(
     assert (key["Action"], key["Resource"]) == (["kms:Decrypt"], ["${aws_kms_key.key.arn}"])
 
 
+def test_master_passwords_are_read_by_the_job_that_makes_database_users_and_by_nobody_else(prod: Template) -> None:
+    names = [name for name in prod.resources("aws_iam_role") if name.startswith("controllers_")]
+    masters = {
+        f"${{aws_db_instance.database-{name}_instance.master_user_secret[0].secret_arn}}"
+        for name in ("bubblepool", "guestbook")
+    }
+    readers = {
+        name
+        for name in names
+        for statement in Role(prod, name).statements
+        if masters & set(statement["Resource"]) and "secretsmanager:GetSecretValue" in statement["Action"]
+    }
+    assert readers == {"controllers_database-users_role"}
+
+
+def test_users_of_databases_are_written_by_that_job_alone(prod: Template) -> None:
+    users = {f"${{aws_secretsmanager_secret.database-{name}_user-secret.arn}}" for name in ("bubblepool", "guestbook")}
+    writers = {
+        name: set(statement["Resource"])
+        for name in prod.resources("aws_iam_role")
+        for statement in Role(prod, name).statements
+        if "secretsmanager:PutSecretValue" in statement["Action"]
+    }
+    assert writers == {"controllers_database-users_role": users}
+
+
 def test_external_dns_writes_into_the_platforms_zone_alone(prod: Template, platform: dict[str, Template]) -> None:
     (records,) = _on_resources(prod, "external-dns")
     assert [resolved(zone, platform) for zone in records["Resource"]] == ["${aws_route53_zone.dns_zone.arn}"]

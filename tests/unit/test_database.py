@@ -88,6 +88,19 @@ def test_it_lies_in_the_database_subnets_or_else_in_the_private_ones(
     ]
 
 
+def test_user_of_the_service_has_an_empty_secret_below_the_environments_prefix(prod: Template) -> None:
+    secrets = prod.resources("aws_secretsmanager_secret")
+    assert {secret["name"] for secret in secrets.values()} == {
+        "ap-northeast-2/prod/bubblepool/database",
+        "ap-northeast-2/prod/guestbook/database",
+    }
+    for secret in secrets.values():
+        assert secret["kms_key_id"] == "${aws_kms_key.key.arn}"
+        # Made again after a teardown, the name is free at once; nothing is lost, the job makes another password.
+        assert secret["recovery_window_in_days"] == 0
+    assert not prod.resources("aws_secretsmanager_secret_version")
+
+
 def test_secret_is_told_without_being_read(prod: Template) -> None:
     assert prod.json["output"]["database_secret_arns"]["value"] == {
         name: f"${{aws_db_instance.database-{name}_instance.master_user_secret[0].secret_arn}}"

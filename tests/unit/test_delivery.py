@@ -90,6 +90,8 @@ APPLY_DEV_MAY: list[Request] = [
     ("rds:CreateDBInstance", _arn("rds", "og:default:postgres-17"), {}),
     ("secretsmanager:CreateSecret", _arn("secretsmanager", "secret:rds!db-1"), {}),
     ("secretsmanager:RotateSecret", _arn("secretsmanager", "secret:rds!db-1"), OF_DEVS_DATABASE),
+    ("secretsmanager:CreateSecret", _arn("secretsmanager", "secret:ap-northeast-2/dev/bubblepool/database-1"), {}),
+    ("secretsmanager:GetRandomPassword", "*", {}),
     ("logs:CreateLogGroup", _arn("logs", "log-group:/aws/eks/gitops-cluster-dev/cluster"), {}),
     ("logs:PutRetentionPolicy", _arn("logs", "log-group:/aws/rds/instance/ap-northeast-2-dev-bubblepool/upgrade"), {}),
     ("sqs:CreateQueue", _arn("sqs", "ap-northeast-2-dev-karpenter"), {}),
@@ -138,6 +140,7 @@ APPLY_DEV_MAY_NOT: list[Request] = [
     ("eks:CreateAccessEntry", _arn("eks", "cluster/gitops-cluster-prod"), {}),
     ("rds:DeleteDBInstance", _arn("rds", "db:ap-northeast-2-prod-bubblepool"), {}),
     ("secretsmanager:RotateSecret", _arn("secretsmanager", "secret:rds!db-1"), OF_PRODS_DATABASE),
+    ("secretsmanager:DeleteSecret", _arn("secretsmanager", "secret:ap-northeast-2/prod/bubblepool/database-1"), {}),
     ("iam:DeleteOpenIDConnectProvider", ISSUER, PRODS),
     ("elasticfilesystem:DeleteFileSystem", _arn("elasticfilesystem", "file-system/fs-1"), PRODS),
     ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), PRODS),
@@ -158,6 +161,7 @@ APPLY_DEV_MAY_NOT: list[Request] = [
     ("s3:DeleteBucket", STATES, {}),
     ("secretsmanager:GetSecretValue", _arn("secretsmanager", "secret:rds!db-1"), {}),
     ("secretsmanager:GetSecretValue", _arn("secretsmanager", "secret:ap-northeast-2/dev/any"), {}),
+    ("secretsmanager:PutSecretValue", _arn("secretsmanager", "secret:ap-northeast-2/dev/any"), {}),
 ]
 
 APPLY_SHARED_MAY: list[Request] = [
@@ -274,9 +278,21 @@ def test_plan_has_no_action_that_writes(shared: Template) -> None:
     assert [action for action in sorted(actions) if reads.fullmatch(action) is None] == []
 
 
-def test_plan_knows_nothing_of_secrets_manager(shared: Template) -> None:
+def test_plan_knows_of_secrets_that_they_exist_and_not_what_they_hold(shared: Template) -> None:
     actions = {action for statement in Role(shared, "plan_role").statements for action in statement["Action"]}
-    assert not [action for action in actions if action.startswith(("secretsmanager:", "ssm:"))]
+    assert {action for action in actions if action.startswith(("secretsmanager:", "ssm:"))} == {
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetRandomPassword",  # one of its own each time
+        "secretsmanager:GetResourcePolicy",
+    }
+
+
+def test_plan_reads_the_credential_of_a_private_repository_and_no_other_secret(otherwise: dict[str, Template]) -> None:
+    role = Role(otherwise["us-gov-west-1-shared"], "plan_role")
+    secret = f"arn:aws-us-gov:secretsmanager:us-gov-west-1:{ACCOUNT}:secret"
+    assert role.may("secretsmanager:GetSecretValue", f"{secret}:gitops/repository-a1B2c3")
+    assert not role.may("secretsmanager:GetSecretValue", f"{secret}:gitops/repository-of-others-a1B2c3")
+    assert not role.may("secretsmanager:GetSecretValue", f"{secret}:us-gov-west-1/dev/bubblepool/database-a1B2c3")
 
 
 @pytest.mark.parametrize(

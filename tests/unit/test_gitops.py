@@ -217,7 +217,12 @@ def test_root_deletes_what_it_made_and_follows_the_settings(gitops: Template, tr
     ):
         root = json.loads(_body(stack, ROOT)["values"][0])["applications"]["root"]
         project = json.loads(_body(stack, PROJECT)["values"][0])["projects"][root["project"]]
-        assert root["source"] == {"repoURL": url, "targetRevision": revision, "path": "management/bootstrap"}
+        assert root["source"] == {
+            "repoURL": url,
+            "targetRevision": revision,
+            "path": "management/bootstrap",
+            "helm": {"parameters": [{"name": "repositoryURL", "value": url}]},
+        }
         assert root["finalizers"] == ["resources-finalizer.argocd.argoproj.io"]
         assert project["sourceRepos"] == [url]
         assert root["destination"] in project["destinations"]
@@ -483,6 +488,12 @@ def test_cluster_secret_names_are_the_contract(every: dict[str, Template]) -> No
         assert json.loads(secret["data"]["config"]) == {"tlsClientConfig": {"insecure": False}}
 
 
+def test_contract_is_documented_name_by_name() -> None:
+    text = (Path(__file__).parents[2] / "docs/in-cluster.md").read_text(encoding="utf-8")
+    table = text.partition("## The contract of the cluster secret")[2]
+    assert set(re.findall(r"`(platform/[a-z-]+)`", table)) == _names(ClusterLabels) | _names(ClusterAnnotations)
+
+
 def test_every_label_is_a_value_that_kubernetes_takes(every: dict[str, Template]) -> None:
     for stack in every.values():
         for value in _body(stack, CLUSTER_SECRET)["metadata"]["labels"].values():
@@ -525,13 +536,25 @@ def test_an_annotation_that_is_written_empty_is_refused_at_once(empty: str) -> N
 
 def test_annotations_of_lists_are_json(trial: Template) -> None:
     annotations = _annotations(trial)
-    assert sorted(json.loads(annotations["platform/database-secrets"])) == ["bubblepool"]
-    assert sorted(json.loads(annotations["platform/controller-roles"])) == [
+    (database,) = json.loads(annotations["platform/databases"]).items()
+    assert (database[0], sorted(database[1])) == ("bubblepool", ["host", "master_secret", "user_secret"])
+    assert database[1]["user_secret"] == "us-gov-west-1/dev/bubblepool/database"  # noqa: S105 (a name)
+    every = [
         "aws-load-balancer-controller",
+        "database-users",
         "external-dns",
         "external-secrets",
+        "karpenter",
         "kyverno",
     ]
+    assert sorted(json.loads(annotations["platform/controller-roles"])) == every
+    assert sorted(json.loads(annotations["platform/irsa-roles"])) == every
+
+
+def test_with_pod_identity_no_service_account_names_its_role(gitops: Template) -> None:
+    annotations = _annotations(gitops)
+    assert json.loads(annotations["platform/irsa-roles"]) == {}
+    assert "external-secrets" in json.loads(annotations["platform/controller-roles"])
 
 
 def test_karpenter_is_told_where_it_is(gitops: Template, trial: Template) -> None:
