@@ -72,6 +72,14 @@ local-down: install ## destroy what `make local` deployed, and stop the emulated
 remove-crds: install ## remove what a destroyed in-cluster stack leaves in the current cluster, if nothing of it is in use
 	$(BIN)/python -m operations remove-crds
 
+.PHONY: service
+service: install ## write a new service into the Git tree: make service NAME=shop TEAM=sales [LIKE=guestbook] [REPOSITORY_ID=123456]
+	@$(BIN)/python -m operations service "$(NAME)" --team "$(TEAM)" $(if $(LIKE),--like "$(LIKE)") $(if $(REPOSITORY_ID),--repository-id "$(REPOSITORY_ID)")
+
+.PHONY: chart-readme
+chart-readme: install ## write the table of values in the README of the Helm chart anew
+	$(BIN)/python -m operations chart-readme
+
 # --- check ------------------------------------------------------------------------------------------------------
 
 .PHONY: test
