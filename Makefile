@@ -80,6 +80,14 @@ service: install ## write a new service into the Git tree: make service NAME=sho
 chart-readme: install ## write the table of values in the README of the Helm chart anew
 	$(BIN)/python -m operations chart-readme
 
+.PHONY: tools
+tools: install ## build Kubernetes, Argo CD and what else `make cluster` and the tests run; needs Go
+	$(BIN)/python -m operations tools
+
+.PHONY: cluster
+cluster: install ## run Kubernetes and Argo CD on this machine until Ctrl-C, without Docker; needs Go
+	$(BIN)/python -m operations cluster
+
 # --- check ------------------------------------------------------------------------------------------------------
 
 .PHONY: test

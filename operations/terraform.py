@@ -1,9 +1,11 @@
 """Running Terraform in a folder."""
 
+import json
 import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from operations.errors import OperationError
 
@@ -29,6 +31,19 @@ class Terraform:
         else:
             with self._log.open("ab") as log:
                 self._run(arguments, log.fileno(), log.fileno())
+
+    def plan(self, file: Path, *arguments: str) -> dict[str, Any]:
+        """Plan into `file`, and return what `terraform show -json` says of it. The stack is initialised before.
+
+        Both hold the prior state in clear: they stay on this machine.
+
+        Raises:
+            OperationError: the plan failed.
+        """
+        self.run("init", "-input=false")
+        self.run("plan", "-input=false", f"-out={file.absolute()}", *arguments)
+        document: dict[str, Any] = json.loads(self.output("show", "-json", str(file.absolute())))
+        return document
 
     def output(self, *arguments: str) -> str:
         """What a command prints that must succeed; its errors are shown as they come."""

@@ -217,7 +217,12 @@ def test_root_deletes_what_it_made_and_follows_the_settings(gitops: Template, tr
     ):
         root = json.loads(_body(stack, ROOT)["values"][0])["applications"]["root"]
         project = json.loads(_body(stack, PROJECT)["values"][0])["projects"][root["project"]]
-        assert root["source"] == {"repoURL": url, "targetRevision": revision, "path": "management/bootstrap"}
+        assert root["source"] == {
+            "repoURL": url,
+            "targetRevision": revision,
+            "path": "management/bootstrap",
+            "helm": {"parameters": [{"name": "repositoryURL", "value": url}]},
+        }
         assert root["finalizers"] == ["resources-finalizer.argocd.argoproj.io"]
         assert project["sourceRepos"] == [url]
         assert root["destination"] in project["destinations"]

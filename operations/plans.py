@@ -1,0 +1,127 @@
+"""Terraform's plans, read from their JSON: what changes, why it is replaced, and a hash by which a plan is known again.
+
+Plan files hold the prior state in clear, and so does their JSON: neither ever leaves the machine.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+Action = Literal["create", "update", "replace", "destroy", "forget", "read"]
+
+# What Terraform says of each; anything else is a version of Terraform that this was not written for.
+_ACTIONS: Mapping[tuple[str, ...], Action | None] = {
+    ("no-op",): None,
+    ("create",): "create",
+    ("update",): "update",
+    ("delete", "create"): "replace",
+    ("create", "delete"): "replace",
+    ("delete",): "destroy",
+    ("forget",): "forget",
+    ("read",): "read",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is planned for one resource. `before` and `after` are its arguments; None where it does not exist."""
+
+    address: str
+    kind: str
+    action: Action
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    unknown: Mapping[str, Any]
+    """Arguments that are known only after the apply, marked True at their place."""
+    sensitive: Mapping[str, Any]
+    """Arguments that are not shown, marked True at their place."""
+    replaced_for: tuple[str, ...] = ()
+    """The arguments that force a replacement, such as `vpc_config[0].subnet_ids`."""
+
+    @property
+    def changed(self) -> list[str]:
+        """The arguments at the top that differ, or become known only after the apply."""
+        before, after = self.before or {}, self.after or {}
+        names = sorted({*before, *after, *self.unknown})
+        return [name for name in names if self.unknown.get(name) or before.get(name) != after.get(name)]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What Terraform would do to one stack."""
+
+    stack: str
+    document: Mapping[str, Any]
+    """`terraform show -json` of the plan."""
+
+    @cached_property
+    def changes(self) -> list[Change]:
+        """What would be made, changed, replaced or destroyed, by address."""
+        return _changes(self.document.get("resource_changes", []))
+
+    @cached_property
+    def drift(self) -> list[Change]:
+        """What was changed outside of Terraform, as far as it knows the resource."""
+        return _changes(self.document.get("resource_drift", []))
+
+    @cached_property
+    def outputs(self) -> dict[str, Mapping[str, Any]]:
+        """The outputs that would change, by name."""
+        changes: Mapping[str, Mapping[str, Any]] = self.document.get("output_changes", {})
+        return {name: change for name, change in sorted(changes.items()) if change["actions"] != ["no-op"]}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether an apply would do nothing."""
+        return not self.changes and not self.outputs
+
+    @cached_property
+    def hash(self) -> str:
+        """The same for two plans that do the same, whenever and wherever they were made."""
+        does = {
+            "resources": [
+                {
+                    "address": change["address"],
+                    **{name: change["change"].get(name) for name in ("actions", "before", "after", "after_unknown")},
+                }
+                for change in sorted(self.document.get("resource_changes", []), key=lambda change: change["address"])
+                if _ACTIONS[tuple(change["change"]["actions"])] not in (None, "read")
+            ],
+            "outputs": self.outputs,
+        }
+        return hashlib.sha256(json.dumps(does, sort_keys=True).encode()).hexdigest()
+
+
+def _changes(entries: list[Mapping[str, Any]]) -> list[Change]:
+    found = []
+    for entry in sorted(entries, key=lambda entry: str(entry["address"])):
+        change = entry["change"]
+        action = _ACTIONS[tuple(change["actions"])]
+        if action in (None, "read"):
+            continue
+        found.append(
+            Change(
+                address=entry["address"],
+                kind=entry["type"],
+                action=action,
+                before=change["before"],
+                after=change["after"],
+                unknown=_marks(change.get("after_unknown")),
+                sensitive=_marks(change.get("after_sensitive")) | _marks(change.get("before_sensitive")),
+                replaced_for=tuple(_path(path) for path in change.get("replace_paths", [])),
+            )
+        )
+    return found
+
+
+def _marks(marks: Any) -> dict[str, Any]:
+    """Terraform writes `false` where nothing is marked."""
+    return dict(marks) if isinstance(marks, dict) else {}
+
+
+def _path(steps: list[str | int]) -> str:
+    """`["vpc_config", 0, "subnet_ids"]` as `vpc_config[0].subnet_ids`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")

@@ -1,0 +1,76 @@
+"""Reading Terraform's plans, of documents as `terraform show -json` writes them."""
+
+from typing import Any
+
+import pytest
+
+from operations.plans import Plan
+
+
+def _plan(*changes: dict[str, Any], **others: Any) -> Plan:
+    return Plan("ap-northeast-2-dev", {"resource_changes": list(changes), **others})
+
+
+def _change(address: str, *actions: str, **change: Any) -> dict[str, Any]:
+    rest = {"before": {"name": "a"}, "after": {"name": "b"}, "after_unknown": {}, **change}
+    return {"address": address, "type": address.partition(".")[0], "change": {"actions": list(actions), **rest}}
+
+
+@pytest.mark.parametrize(
+    ("actions", "action"),
+    [
+        (("create",), "create"),
+        (("update",), "update"),
+        (("delete", "create"), "replace"),
+        (("create", "delete"), "replace"),
+        (("delete",), "destroy"),
+        (("forget",), "forget"),
+    ],
+)
+def test_each_change_has_one_action(actions: tuple[str, ...], action: str) -> None:
+    (change,) = _plan(_change("aws_vpc.vpc", *actions)).changes
+    assert (change.address, change.kind, change.action) == ("aws_vpc.vpc", "aws_vpc", action)
+
+
+@pytest.mark.parametrize("actions", [("no-op",), ("read",)])
+def test_what_does_nothing_is_no_change(actions: tuple[str, ...]) -> None:
+    assert _plan(_change("aws_vpc.vpc", *actions)).is_empty
+
+
+def test_an_action_that_nobody_knows_is_no_silence() -> None:
+    with pytest.raises(KeyError):
+        _ = _plan(_change("aws_vpc.vpc", "frobnicate")).changes
+
+
+def test_reason_of_a_replacement_is_the_argument() -> None:
+    paths = [["vpc_config", 0, "subnet_ids"], ["name"]]
+    (change,) = _plan(_change("aws_eks_cluster.cluster", "delete", "create", replace_paths=paths)).changes
+    assert change.replaced_for == ("vpc_config[0].subnet_ids", "name")
+
+
+def test_changed_arguments_are_those_that_differ_or_become_known() -> None:
+    change = _change(
+        "aws_vpc.vpc", "update", before={"a": 1, "b": 1}, after={"a": 1, "b": 2}, after_unknown={"c": True}
+    )
+    assert _plan(change).changes[0].changed == ["b", "c"]
+
+
+def test_an_output_that_changes_is_a_change() -> None:
+    plan = _plan(output_changes={"vpc_id": {"actions": ["update"], "before": "a", "after": "b"}})
+    assert not plan.is_empty
+    assert list(plan.outputs) == ["vpc_id"]
+
+
+def test_hash_is_that_of_what_is_done_and_of_nothing_else() -> None:
+    change = _change("aws_vpc.vpc", "update")
+    other = _change("aws_eip.eip", "create")
+    known = _plan(change, other, timestamp="2026-01-01T00:00:00Z").hash
+    assert _plan(other, change, timestamp="2026-02-02T00:00:00Z", prior_state={"serial": 7}).hash == known
+    assert _plan(change).hash != known
+    assert _plan(_change("aws_vpc.vpc", "update", after={"name": "c"}), other).hash != known
+
+
+def test_what_was_changed_outside_is_told_apart() -> None:
+    plan = _plan(resource_drift=[_change("aws_vpc.vpc", "update")])
+    assert plan.is_empty
+    assert [change.address for change in plan.drift] == ["aws_vpc.vpc"]
