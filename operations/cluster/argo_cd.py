@@ -21,13 +21,8 @@ SERVER = "https://kubernetes.default.svc"
 _FINALIZER = "resources-finalizer.argocd.argoproj.io"
 _PART_OF = {"app.kubernetes.io/part-of": "argocd"}
 _LOOKS_EVERY = "10s"
-# Their ConfigMaps for RBAC and notifications come from Git, as in production.
-_CONFIG_MAPS = (
-    "argocd-cmd-params-cm",
-    "argocd-gpg-keys-cm",
-    "argocd-ssh-known-hosts-cm",
-    "argocd-tls-certs-cm",
-)
+# The ConfigMaps for RBAC and notifications come from Git, as in production.
+_CONFIG_MAPS = ("argocd-cmd-params-cm", "argocd-gpg-keys-cm", "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm")
 _TOOLS = ("argocd", "helm", "kubectl", "kustomize")
 
 
@@ -117,23 +112,14 @@ class ArgoCd:
         for module in ("argo-cd", "argo-rollouts"):
             self._cluster.kubectl("apply", "--server-side", f"--filename={programs.files(module)}")
         self._cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
-        namespace = {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {
-                "name": ARGO_CD_NAMESPACE,
-                "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
-            },
-        }
+        restricted = {"name": ARGO_CD_NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+        key = secrets.token_hex()
         settings = {"application.resourceTrackingMethod": "annotation", **self._settings}
         self._cluster.apply(
-            namespace,
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": restricted},
             {**_object("v1", "ConfigMap", "argocd-cm", _PART_OF), "data": settings},
             *[_object("v1", "ConfigMap", name, _PART_OF) for name in _CONFIG_MAPS],
-            {
-                **_object("v1", "Secret", "argocd-secret", _PART_OF),
-                "stringData": {"server.secretkey": secrets.token_hex()},
-            },
+            {**_object("v1", "Secret", "argocd-secret", _PART_OF), "stringData": {"server.secretkey": key}},
         )
 
     def _start(self) -> None:
@@ -143,7 +129,8 @@ class ArgoCd:
             (self.tools / name).symlink_to(programs.program(name))
         redis, repo_server, self.port, *others = free_ports(12)
         port = iter(others)
-        cache, manifests = f"--redis={HOST}:{redis}", f"{HOST}:{repo_server}"
+        cache = f"--redis={HOST}:{redis}"
+        manifests = (f"--repo-server={HOST}:{repo_server}", "--repo-server-plaintext")
         self.processes.start("redis", programs.program("redis"), f"{HOST}:{redis}")
         self._component(
             "argocd-repo-server",
@@ -161,30 +148,23 @@ class ArgoCd:
             f"--metrics-address={HOST}",
             f"--metrics-port={next(port)}",
             "--insecure",
-            f"--repo-server={manifests}",
-            "--repo-server-plaintext",
+            *manifests,
             cache,
         )
-        self._component(
-            "argocd-application-controller",
-            f"--metrics-port={next(port)}",
-            f"--repo-server={manifests}",
-            "--repo-server-plaintext",
-            cache,
-        )
+        self._component("argocd-application-controller", f"--metrics-port={next(port)}", *manifests, cache)
         self._component(
             "argocd-applicationset-controller",
             f"--metrics-addr={HOST}:{next(port)}",
             f"--probe-addr={HOST}:{next(port)}",
             f"--webhook-addr={HOST}:{next(port)}",
-            f"--argocd-repo-server={manifests}",
+            f"--argocd-repo-server={HOST}:{repo_server}",
             "--repo-server-plaintext",
         )
         if self._notifications:
             self._component(
                 "argocd-notifications",
                 f"--metrics-port={next(port)}",
-                f"--argocd-repo-server={manifests}",
+                f"--argocd-repo-server={HOST}:{repo_server}",
                 "--argocd-repo-server-plaintext",
             )
         self.processes.start(
@@ -221,9 +201,5 @@ class ArgoCd:
 
 
 def _object(api_version: str, kind: str, name: str, labels: Mapping[str, str] | None = None) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"name": name, "namespace": ARGO_CD_NAMESPACE}
-    return {
-        "apiVersion": api_version,
-        "kind": kind,
-        "metadata": metadata | ({"labels": dict(labels)} if labels else {}),
-    }
+    metadata = {"name": name, "namespace": ARGO_CD_NAMESPACE, "labels": dict(labels or {})}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
