@@ -104,7 +104,13 @@ def _running(programs: Path, folder: Path) -> Iterator[int]:
         for path in (folder, *folder.iterdir()):
             shutil.chown(path, user)
     port = free_port()
-    made = ["--username=superuser", "--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync", folder / "data"]
+    made: list[str | Path] = [
+        "--username=superuser",
+        "--auth-local=trust",
+        "--auth-host=scram-sha-256",
+        "--no-sync",
+        folder / "data",
+    ]
     subprocess.run([programs / "initdb", *made], check=True, capture_output=True, user=user, cwd=folder)
     settings = {
         "listen_addresses": "localhost",
@@ -115,12 +121,12 @@ def _running(programs: Path, folder: Path) -> Iterator[int]:
         "log_statement": "all",
         "fsync": "off",
     }
-    command = [programs / "postgres", "-D", folder / "data", f"--port={port}"]
+    command: list[str | Path] = [programs / "postgres", "-D", folder / "data", f"--port={port}"]
     command += [f"--{name}={value}" for name, value in settings.items()]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, user=user, cwd=folder)
     try:
-        asked = [programs / "pg_isready", f"--host={folder}", f"--port={port}"]
+        asked: list[str | Path] = [programs / "pg_isready", f"--host={folder}", f"--port={port}"]
         while subprocess.run(asked, check=False, capture_output=True).returncode:
             assert process.poll() is None, (folder / "log").read_text()
             time.sleep(0.05)
