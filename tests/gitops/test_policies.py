@@ -1,0 +1,110 @@
+"""The policies of management/policies, judged by Kyverno itself: `kyverno/<policy>` has what passes and what fails.
+
+They are tested as prod has them. Image signatures cannot be verified here, where no registry and no Sigstore is
+reached: of `signed-images` this shows which images are asked about, that each needs its digest, and that nothing passes
+while nobody can be asked.
+"""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+import main
+from stacks.settings import load
+from tests.gitops.tree import ROOT, Json, Renderer, components, documents, read
+
+TESTS = Path(__file__).parent / "kyverno"
+POLICIES = ROOT / "management" / "policies"
+NAMES = sorted(file.stem for file in (POLICIES / "base").glob("*.yaml") if "kind: any" not in file.read_text())
+NAMES.remove("kustomization")
+
+
+def _policies(renderer: Renderer, environment: str) -> list[Json]:
+    return renderer.kustomize(POLICIES / "overlays" / environment)
+
+
+def test_every_policy_has_its_tests() -> None:
+    assert sorted(path.name for path in TESTS.iterdir()) == NAMES
+    for name in NAMES:
+        results = read(TESTS / name / "kyverno-test.yaml")["results"]
+        assert {"pass", "fail"} <= {result["result"] for result in results if result["policy"] == name}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_policy_judges_as_its_tests_say(name: str, kyverno: Path, renderer: Renderer, tmp_path: Path) -> None:
+    shutil.copytree(TESTS / name, tmp_path / name)
+    (tmp_path / "policies").mkdir()
+    for policy in _policies(renderer, "prod"):
+        (tmp_path / "policies" / f"{policy['metadata']['name']}.yaml").write_text(yaml.safe_dump(policy))
+    done = subprocess.run(
+        [kyverno, "test", tmp_path / name, "--remove-color", "--detailed-results"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    expected = sum(len(result["resources"]) for result in read(TESTS / name / "kyverno-test.yaml")["results"])
+    found = re.search(r"Test Summary: (\d+) tests? passed and 0 tests? failed", done.stdout)
+    assert found, done.stdout
+    assert int(found[1]) >= expected, done.stdout  # the CLI lists a name once for each kind that bears it
+
+
+def test_dev_reports_and_the_others_refuse(renderer: Renderer) -> None:
+    modes = {
+        environment: {
+            (tuple(policy["spec"]["validationActions"]), policy["spec"]["failurePolicy"])
+            for policy in _policies(renderer, environment)
+        }
+        for environment in ("dev", "staging", "prod")
+    }
+    refuse = {(("Deny",), "Fail")}
+    assert modes == {"dev": {(("Audit", "Warn"), "Ignore")}, "staging": refuse, "prod": refuse}
+
+
+def test_every_policy_leaves_out_the_same_namespaces(renderer: Renderer) -> None:
+    """Policies that share a webhook overwrite each other's selector in Kyverno 1.19.0."""
+    selectors = [policy["spec"]["matchConstraints"]["namespaceSelector"] for policy in _policies(renderer, "prod")]
+    assert len(selectors) == len(NAMES)
+    assert all(selector == selectors[0] for selector in selectors)
+
+
+def test_namespaces_of_the_platform_alone_are_left_out(renderer: Renderer) -> None:
+    (term,) = _policies(renderer, "prod")[0]["spec"]["matchConstraints"]["namespaceSelector"]["matchExpressions"]
+    of_kubernetes = {"kube-system", "kube-public", "kube-node-lease"}
+    ours = {component.settings["namespace"] for component in components()} | {"argocd"}
+    assert ours - of_kubernetes <= set(term["values"])
+    assert len(term["values"]) == len(set(term["values"]))
+
+
+def test_signers_are_workflows_of_the_owner(renderer: Renderer) -> None:
+    """Whoever changes the owner in stacks/owner.py changes it in signed-images.yaml too."""
+    (policy,) = (one for one in _policies(renderer, "prod") if one["kind"] == "ImageValidatingPolicy")
+    (attestor,) = policy["spec"]["attestors"]
+    (identity,) = attestor["cosign"]["keyless"]["identities"]
+    assert identity["issuer"] == "https://token.actions.githubusercontent.com"
+    owner, regions = load(main.REGIONS)
+    owners = {owner.repository.owner}
+    owners |= {one.pushed_by.owner for region in regions for one in region.shared.image_repositories}
+    for name in owners:
+        workflow = f"https://github.com/{name}/bubblepool/.github/workflows/deliver.yaml"
+        assert re.search(identity["subjectRegExp"], f"{workflow}@refs/heads/main")
+        assert re.search(identity["subjectRegExp"], f"{workflow}@refs/tags/v1.2.3")
+        for other in (
+            f"{workflow}@refs/pull/7/merge",
+            f"{workflow}@refs/heads/feature",
+            f"https://github.com/{name}-evil/bubblepool/.github/workflows/deliver.yaml@refs/heads/main",
+            f"https://github.com/x/{name}/.github/workflows/deliver.yaml@refs/heads/main",
+        ):
+            assert not re.search(identity["subjectRegExp"], other)
+
+
+def test_what_policies_read_stands_on_every_namespace_of_a_service(renderer: Renderer) -> None:
+    (namespace,) = documents((ROOT / "management/service-namespace/base/namespace.yaml").read_text())
+    text = yaml.safe_dump_all(_policies(renderer, "prod"), width=10000)
+    read_there = set(re.findall(r"annotations\[\?'+(platform/[\w-]+)'+\]", text))
+    assert len(read_there) == 3
+    assert read_there <= namespace["metadata"]["annotations"].keys()
