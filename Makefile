@@ -88,7 +88,7 @@ tools: install ## build Kubernetes, Argo CD and what else `make cluster` and the
 	$(BIN)/python -m operations tools
 
 .PHONY: cluster
-cluster: install ## run Kubernetes and Argo CD on this machine until Ctrl-C, without Docker; needs Go
+cluster: synth ## run Kubernetes and Argo CD on this machine until Ctrl-C, without Docker; needs Go
 	$(BIN)/python -m operations cluster
 
 # --- check ------------------------------------------------------------------------------------------------------
