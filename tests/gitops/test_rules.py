@@ -1,5 +1,7 @@
 """The tree keeps every rule of the repository, and each rule catches what breaks it."""
 
+import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -267,6 +269,23 @@ def test_what_a_project_does_not_admit_is_caught(brought: tuple[str, str, str, s
     application = Brought(project, "app", namespace, [manifest], [repository])
     found = rules_of_components.projects_admit_what_is_brought(documents(_PROJECT), [application])
     assert list(found) == told
+
+
+def test_renovate_reads_every_marker() -> None:
+    """A marker that no expression matches looks like an update that never comes."""
+    managers = json.loads((ROOT / "renovate.json").read_text())["customManagers"]
+    unread = []
+    for file in files():
+        text, name = file.read_text(errors="replace"), str(file.relative_to(ROOT))
+        found = [
+            re.findall(expression.replace("(?<", "(?P<"), text)
+            for manager in managers
+            if any(re.search(pattern.strip("/"), name) for pattern in manager["managerFilePatterns"])
+            for expression in manager["matchStrings"]
+        ]
+        if text.count("# renovate:") != sum(map(len, found)):
+            unread.append(name)
+    assert unread == []
 
 
 def test_every_file_is_read_by_somebody() -> None:
