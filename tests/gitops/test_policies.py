@@ -15,7 +15,7 @@ import yaml
 
 import main
 from stacks.settings import load
-from tests.gitops.tree import ROOT, Json, Overlay, Renderer, components, documents, overlays, read
+from tests.gitops.tree import ROOT, Json, Overlay, Renderer, documents, overlays, read
 
 TESTS = Path(__file__).parent / "kyverno"
 POLICIES = ROOT / "management" / "policies"
@@ -111,12 +111,18 @@ def test_every_policy_leaves_out_the_same_namespaces(renderer: Renderer) -> None
     assert all(selector == selectors[0] for selector in selectors)
 
 
-def test_namespaces_of_the_platform_alone_are_left_out(renderer: Renderer) -> None:
-    (term,) = _policies(renderer, "prod")[0]["spec"]["matchConstraints"]["namespaceSelector"]["matchExpressions"]
-    of_kubernetes = {"kube-system", "kube-public", "kube-node-lease"}
-    ours = {component.settings["namespace"] for component in components()} | {"argocd"}
-    assert ours - of_kubernetes <= set(term["values"])
-    assert len(term["values"]) == len(set(term["values"]))
+def test_only_the_control_plane_and_argo_cd_are_left_out_by_name(renderer: Renderer) -> None:
+    """Every other namespace of the platform is a component's, and its label says so."""
+    selector = _policies(renderer, "prod")[0]["spec"]["matchConstraints"]["namespaceSelector"]
+    component, name = selector["matchExpressions"]
+    assert component == {"key": "platform/component", "operator": "DoesNotExist"}
+    assert name == {
+        "key": "kubernetes.io/metadata.name",
+        "operator": "NotIn",
+        "values": ["kube-system", "kube-public", "kube-node-lease", "argocd"],
+    }
+    (namespace,) = documents((ROOT / "management/service-namespace/base/namespace.yaml").read_text())
+    assert "platform/component" not in namespace["metadata"]["labels"]
 
 
 def test_signers_are_workflows_of_the_owner(renderer: Renderer) -> None:

@@ -48,11 +48,14 @@ def test_component_is_complete(component: Component) -> None:
 
 
 @pytest.mark.parametrize("component", components(), ids=lambda component: component.name)
-def test_component_can_be_patched_and_follows_its_chart(component: Component, renderer: Renderer) -> None:
+def test_component_can_be_patched_follows_its_chart_and_labels_its_namespaces(
+    component: Component, renderer: Renderer
+) -> None:
     for entry in component.entries:
         manifests = renderer.kustomize(entry)
         assert list(rules_of_components.patches_meet_what_they_change(component, manifests)) == []
         assert list(rules.custom_resources_follow_their_chart(component.name, manifests)) == []
+        assert list(rules_of_components.namespaces_say_whose_they_are(component, manifests)) == []
 
 
 @pytest.mark.parametrize("overlay", overlays(), ids=lambda overlay: overlay.namespace)
@@ -197,6 +200,12 @@ def test_component_that_is_not_complete_is_caught(old: str, new: str, told: list
     (tmp_path / "manifests").mkdir()
     (tmp_path / "manifests" / "kustomization.yaml").touch()
     assert list(rules_of_components.component_is_complete(Component(tmp_path))) == told
+
+
+def test_namespace_without_its_component_is_caught(tmp_path: Path) -> None:
+    manifests = documents("{kind: Namespace, metadata: {name: a, labels: {platform/component: other}}}")
+    told = [f"Namespace a: no label platform/component: {tmp_path.name}"]
+    assert list(rules_of_components.namespaces_say_whose_they_are(Component(tmp_path), manifests)) == told
 
 
 @pytest.mark.parametrize(
