@@ -90,6 +90,13 @@ def patches_meet_what_they_change(component: Component, manifests: Sequence[Json
                     yield f"{name_of(target)}: {patch['path']} is no text"
 
 
+def namespaces_say_whose_they_are(component: Component, manifests: Sequence[Json]) -> Iterator[str]:
+    """By this label the policies for services leave a namespace out."""
+    for namespace in of_kind(manifests, "Namespace"):
+        if (namespace["metadata"].get("labels") or {}).get("platform/component") != component.name:
+            yield f"{name_of(namespace)}: no label platform/component: {component.name}"
+
+
 def _at(value: Any, parts: Sequence[str]) -> object:
     for part in parts:
         value = value[int(part)] if isinstance(value, list) else value[part]

@@ -15,12 +15,15 @@ import yaml
 
 import main
 from stacks.settings import load
-from tests.gitops.tree import ROOT, Json, Renderer, components, documents, read
+from tests.gitops.tree import ROOT, Json, Overlay, Renderer, documents, overlays, read
 
 TESTS = Path(__file__).parent / "kyverno"
 POLICIES = ROOT / "management" / "policies"
 NAMES = sorted(file.stem for file in (POLICIES / "base").glob("*.yaml") if "kind: any" not in file.read_text())
 NAMES.remove("kustomization")
+
+# Nothing of Git is a pod: these ask about what the cluster makes of it.
+_OF_PODS_ALONE = {"default-deny", "pod-security-level", "signed-images"}
 
 
 def _policies(renderer: Renderer, environment: str) -> list[Json]:
@@ -53,6 +56,42 @@ def test_policy_judges_as_its_tests_say(name: str, kyverno: Path, renderer: Rend
     assert int(found[1]) >= expected, done.stdout  # the CLI lists a name once for each kind that bears it
 
 
+@pytest.mark.parametrize("overlay", overlays(), ids=lambda overlay: overlay.namespace)
+def test_services_pass_what_prod_enforces(overlay: Overlay, kyverno: Path, renderer: Renderer, tmp_path: Path) -> None:
+    """As the cluster gets them: with a registry before the image's name, and the secret's key in its place."""
+    prefix = f"ap-northeast-2/{overlay.folder.name}/"
+    manifests = renderer.overlay(overlay)
+    for manifest in manifests:
+        manifest["metadata"].setdefault("namespace", overlay.namespace)  # Argo CD does, where a chart does not
+    text = yaml.safe_dump_all(manifests, width=10000)
+    text = re.sub(rf"image: {overlay.service}:", f"image: registry.example/{overlay.service}:", text)
+    text = text.replace("key: placeholder", f"key: {prefix}{overlay.settings['database']}/database")
+    (tmp_path / "manifests.yaml").write_text(text)
+    annotations = {
+        "platform/image-registry": "registry.example",
+        "platform/secret-prefix": f"{prefix}{overlay.service}/",
+        "platform/database-secret": f"{prefix}{overlay.settings['database']}/database",
+    }
+    labels = {"kubernetes.io/metadata.name": overlay.namespace}
+    namespace = {"metadata": {"name": overlay.namespace, "labels": labels, "annotations": annotations}}
+    values = {"apiVersion": "cli.kyverno.io/v1alpha1", "kind": "Values", "metadata": {"name": "values"}}
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump({**values, "namespaces": [namespace]}))
+    judging = [policy for policy in _policies(renderer, "prod") if policy["metadata"]["name"] not in _OF_PODS_ALONE]
+    (tmp_path / "policies.yaml").write_text(yaml.safe_dump_all(judging))
+    done = subprocess.run(
+        [
+            *(kyverno, "apply", tmp_path / "policies.yaml", "--remove-color"),
+            *("--resource", tmp_path / "manifests.yaml", "--values-file", tmp_path / "values.yaml"),
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    found = re.search(r"pass: (\d+), fail: 0, warn: 0, error: 0", done.stdout)
+    assert found, done.stdout + done.stderr
+    assert int(found[1]) >= len({"image-references", "resources", "ingress-class"}), done.stdout
+
+
 def test_dev_reports_and_the_others_refuse(renderer: Renderer) -> None:
     modes = {
         environment: {
@@ -72,12 +111,18 @@ def test_every_policy_leaves_out_the_same_namespaces(renderer: Renderer) -> None
     assert all(selector == selectors[0] for selector in selectors)
 
 
-def test_namespaces_of_the_platform_alone_are_left_out(renderer: Renderer) -> None:
-    (term,) = _policies(renderer, "prod")[0]["spec"]["matchConstraints"]["namespaceSelector"]["matchExpressions"]
-    of_kubernetes = {"kube-system", "kube-public", "kube-node-lease"}
-    ours = {component.settings["namespace"] for component in components()} | {"argocd"}
-    assert ours - of_kubernetes <= set(term["values"])
-    assert len(term["values"]) == len(set(term["values"]))
+def test_only_the_control_plane_and_argo_cd_are_left_out_by_name(renderer: Renderer) -> None:
+    """Every other namespace of the platform is a component's, and its label says so."""
+    selector = _policies(renderer, "prod")[0]["spec"]["matchConstraints"]["namespaceSelector"]
+    component, name = selector["matchExpressions"]
+    assert component == {"key": "platform/component", "operator": "DoesNotExist"}
+    assert name == {
+        "key": "kubernetes.io/metadata.name",
+        "operator": "NotIn",
+        "values": ["kube-system", "kube-public", "kube-node-lease", "argocd"],
+    }
+    (namespace,) = documents((ROOT / "management/service-namespace/base/namespace.yaml").read_text())
+    assert "platform/component" not in namespace["metadata"]["labels"]
 
 
 def test_signers_are_workflows_of_the_owner(renderer: Renderer) -> None:

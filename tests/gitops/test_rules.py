@@ -1,5 +1,7 @@
 """The tree keeps every rule of the repository, and each rule catches what breaks it."""
 
+import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -46,11 +48,14 @@ def test_component_is_complete(component: Component) -> None:
 
 
 @pytest.mark.parametrize("component", components(), ids=lambda component: component.name)
-def test_component_can_be_patched_and_follows_its_chart(component: Component, renderer: Renderer) -> None:
+def test_component_can_be_patched_follows_its_chart_and_labels_its_namespaces(
+    component: Component, renderer: Renderer
+) -> None:
     for entry in component.entries:
         manifests = renderer.kustomize(entry)
         assert list(rules_of_components.patches_meet_what_they_change(component, manifests)) == []
         assert list(rules.custom_resources_follow_their_chart(component.name, manifests)) == []
+        assert list(rules_of_components.namespaces_say_whose_they_are(component, manifests)) == []
 
 
 @pytest.mark.parametrize("overlay", overlays(), ids=lambda overlay: overlay.namespace)
@@ -197,6 +202,12 @@ def test_component_that_is_not_complete_is_caught(old: str, new: str, told: list
     assert list(rules_of_components.component_is_complete(Component(tmp_path))) == told
 
 
+def test_namespace_without_its_component_is_caught(tmp_path: Path) -> None:
+    manifests = documents("{kind: Namespace, metadata: {name: a, labels: {platform/component: other}}}")
+    told = [f"Namespace a: no label platform/component: {tmp_path.name}"]
+    assert list(rules_of_components.namespaces_say_whose_they_are(Component(tmp_path), manifests)) == told
+
+
 @pytest.mark.parametrize(
     ("patch", "told"),
     [
@@ -267,6 +278,23 @@ def test_what_a_project_does_not_admit_is_caught(brought: tuple[str, str, str, s
     application = Brought(project, "app", namespace, [manifest], [repository])
     found = rules_of_components.projects_admit_what_is_brought(documents(_PROJECT), [application])
     assert list(found) == told
+
+
+def test_renovate_reads_every_marker() -> None:
+    """A marker that no expression matches looks like an update that never comes."""
+    managers = json.loads((ROOT / "renovate.json").read_text())["customManagers"]
+    unread = []
+    for file in files():
+        text, name = file.read_text(errors="replace"), str(file.relative_to(ROOT))
+        found = [
+            re.findall(expression.replace("(?<", "(?P<"), text)
+            for manager in managers
+            if any(re.search(pattern.strip("/"), name) for pattern in manager["managerFilePatterns"])
+            for expression in manager["matchStrings"]
+        ]
+        if text.count("# renovate:") != sum(map(len, found)):
+            unread.append(name)
+    assert unread == []
 
 
 def test_every_file_is_read_by_somebody() -> None:
