@@ -109,8 +109,8 @@ format: install ## format the code and mend what ruff can
 	$(BIN)/ruff format .
 
 .PHONY: snapshots
-snapshots: install ## accept the synthesized stacks as the new snapshots; read the diff before you commit it
-	$(BIN)/python -m pytest tests/snapshot --snapshot-update
+snapshots: install ## accept stacks and what the chart renders as the new snapshots; read the diff before you commit it
+	$(BIN)/python -m pytest tests/snapshot tests/gitops/test_chart.py --snapshot-update
 
 .PHONY: bench
 bench: install ## measure the start-up, side by side with CDKTF's documented way
