@@ -5,10 +5,13 @@ Plan files hold the prior state in clear, and so does their JSON: neither ever l
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from operations.report import Table
 
 Action = Literal["create", "update", "replace", "destroy", "forget", "read"]
 
@@ -48,6 +51,17 @@ class Change:
         names = sorted({*before, *after, *self.unknown})
         return [name for name in names if self.unknown.get(name) or before.get(name) != after.get(name)]
 
+    @property
+    def why(self) -> str:
+        """What changes of it, or what forces its replacement."""
+        if self.action == "replace":
+            return f"forced by {', '.join(self.replaced_for)}" if self.replaced_for else "it was asked for, or tainted"
+        return ", ".join(self.changed) if self.action == "update" else ""
+
+    def data(self) -> dict[str, Any]:
+        """What a pipeline reads of it: no values, which may be secret."""
+        return {"address": self.address, "action": self.action, "why": self.why}
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -78,6 +92,13 @@ class Plan:
         """Whether an apply would do nothing."""
         return not self.changes and not self.outputs
 
+    @property
+    def summary(self) -> str:
+        """How much is done, in a line."""
+        counts = Counter(change.action for change in self.changes)
+        counted = [f"{counts[action]} to {action}" for action in get_args(Action) if counts[action]]
+        return ", ".join(counted) or ("outputs change" if self.outputs else "no changes")
+
     @cached_property
     def hash(self) -> str:
         """The same for two plans that do the same, whenever and wherever they were made."""
@@ -93,6 +114,12 @@ class Plan:
             "outputs": self.outputs,
         }
         return hashlib.sha256(json.dumps(does, sort_keys=True).encode()).hexdigest()
+
+
+def table(plans: Iterable[Plan]) -> Table:
+    """Every change, by stack."""
+    rows = [[plan.stack, change.action, change.address, change.why] for plan in plans for change in plan.changes]
+    return Table("Changes", ["stack", "action", "address", "why"], rows)
 
 
 def _changes(entries: list[Mapping[str, Any]]) -> list[Change]:
