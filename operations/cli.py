@@ -196,7 +196,9 @@ def deploy_(
     options += ["--yes"] if yes else []
 
     def again(names: Sequence[str]) -> str:
-        return shlex.join([os.path.relpath(sys.executable), "-m", "operations", "deploy", *names, *options])
+        python = Path(sys.executable)
+        known = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
+        return shlex.join([str(known), "-m", "operations", "deploy", *names, *options])
 
     with _reported(as_json) as report:
         found = synthesized.stacks(output)

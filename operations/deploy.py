@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from operations import guard, in_order, locks, plans
 from operations.errors import OperationError
@@ -54,7 +54,8 @@ class _Result:
     what: str
     """What was done, or why not."""
     plan: Plan | None = None
-    done: int = 0
+    done: set[str] = field(default_factory=set)
+    """The addresses whose change was made."""
     seconds: float = 0.0
 
 
@@ -110,13 +111,17 @@ def _deploy(stack: Stack, result: _Result, terms: Terms, progress: Progress, fol
     if refusal := _refusal(plan, terms) or _unasked(plan, terms, terraform, file, progress):
         result.outcome, result.what = "refused", refusal
         return
-    with progress.stack(stack.name, f"applying: {plan.summary}", len(plan.changes)) as hear:
+    replaced = {change.address for change in plan.changes if change.action == "replace"}
+    with progress.stack(stack.name, f"applying: {plan.summary}", len(plan.changes) + len(replaced)) as hear:
 
-        def count(event: Mapping[str, object]) -> None:
-            result.done += event.get("type") == "apply_complete"
+        def note(event: Mapping[str, Any]) -> None:
             hear(event)
+            if event.get("type") == "apply_complete" and event["hook"]["action"] in {"create", "update", "delete"}:
+                address = event["hook"]["resource"]["addr"]
+                if event["hook"]["action"] != "delete" or address not in replaced:
+                    result.done.add(address)
 
-        terraform.stream(log, count, "apply", "-input=false", timeout, str(file.absolute()))
+        terraform.stream(log, note, "apply", "-input=false", timeout, str(file.absolute()))
     result.outcome, result.what = "applied", plan.summary
 
 
@@ -168,7 +173,7 @@ def _report(results: Mapping[str, _Result], terms: Terms, again: Again) -> Repor
                 name: {
                     "outcome": result.outcome,
                     "what": result.what,
-                    "done": result.done,
+                    "done": sorted(result.done),
                     "seconds": round(result.seconds, 1),
                     "hash": result.plan.hash if result.plan else "",
                 }
@@ -186,4 +191,4 @@ def _reached(result: _Result) -> str:
     """How far a failed apply came."""
     if result.outcome != "failed" or result.plan is None or result.plan.is_empty:
         return ""
-    return f"\n{result.done} of {len(result.plan.changes)} changes were made, and are in the state"
+    return f"\n{len(result.done)} of {len(result.plan.changes)} changes were made, and are in the state"

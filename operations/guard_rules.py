@@ -182,7 +182,8 @@ _SETS = {"enabled_cloudwatch_logs_exports", "enabled_cluster_log_types"}
 _PROTECTS = (
     "aws_backup_plan", "aws_backup_selection", "aws_backup_vault_lock_configuration", "aws_ecr_registry_scanning",
     "aws_efs_backup_policy", "aws_flow_log", "aws_s3_bucket_lifecycle", "aws_s3_bucket_ownership",
-    "aws_s3_bucket_policy", "aws_s3_bucket_public_access_block", "aws_s3_bucket_server_side_encryption", "aws_s3_bucket_versioning",
+    "aws_s3_bucket_policy", "aws_s3_bucket_public_access_block", "aws_s3_bucket_server_side_encryption",
+    "aws_s3_bucket_versioning",
 )  # fmt: skip
 _KEEP = "raise it again, or let a reviewer accept it"
 

@@ -28,6 +28,16 @@ _ACTIONS: Mapping[tuple[str, ...], Action | None] = {
 }
 
 
+_REASONS: Mapping[str, str] = {
+    "replace_because_tainted": "an apply that failed left it half made",
+    "replace_by_request": "it was asked for",
+    "replace_by_triggers": "replace_triggered_by",
+    "delete_because_no_resource_config": "no longer in the configuration",
+    "delete_because_each_key": "no longer in for_each",
+    "delete_because_count_index": "no longer in count",
+}
+
+
 @dataclass(frozen=True)
 class Change:
     """What is planned for one resource. `before` and `after` are its arguments; None where it does not exist."""
@@ -43,6 +53,8 @@ class Change:
     """Arguments that are not shown, marked True at their place."""
     replaced_for: tuple[str, ...] = ()
     """The arguments that force a replacement, such as `vpc_config[0].subnet_ids`."""
+    reason: str = ""
+    """Terraform's own word for why it replaces or destroys."""
 
     @property
     def changed(self) -> list[str]:
@@ -54,9 +66,11 @@ class Change:
     @property
     def why(self) -> str:
         """What changes of it, or what forces its replacement."""
-        if self.action == "replace":
-            return f"forced by {', '.join(self.replaced_for)}" if self.replaced_for else "it was asked for, or tainted"
-        return ", ".join(self.changed) if self.action == "update" else ""
+        if self.action == "update":
+            return ", ".join(self.changed)
+        if self.replaced_for:
+            return f"forced by {', '.join(self.replaced_for)}"
+        return _REASONS.get(self.reason, self.reason)
 
     def data(self) -> dict[str, Any]:
         """What a pipeline reads of it: no values, which may be secret."""
@@ -139,6 +153,7 @@ def _changes(entries: list[Mapping[str, Any]]) -> list[Change]:
                 unknown=_marks(change.get("after_unknown")),
                 sensitive=_marks(change.get("after_sensitive")) | _marks(change.get("before_sensitive")),
                 replaced_for=tuple(_path(path) for path in change.get("replace_paths", [])),
+                reason=entry.get("action_reason", ""),
             )
         )
     return found

@@ -11,8 +11,8 @@ from rich.progress import Progress as Bars
 
 Hear = Callable[[Mapping[str, Any]], None]
 
-_DONE = {"create": "created", "update": "updated", "delete": "destroyed", "read": "read"}
-_DOING = {"create": "creating", "update": "updating", "delete": "destroying", "read": "reading"}
+_DONE = {"create": "created", "update": "updated", "delete": "destroyed"}
+_DOING = {"create": "creating", "update": "updating", "delete": "destroying"}
 _EVERY_SECONDS = 60
 
 
@@ -56,15 +56,17 @@ class Progress:
         def hear(event: Mapping[str, Any]) -> None:
             kind, hook = event.get("type"), event.get("hook", {})
             address, action = hook.get("resource", {}).get("addr", ""), hook.get("action", "")
+            if action not in _DOING:  # such as reading
+                return
             if kind == "apply_start":
-                working[address] = _DOING.get(action, action)
+                working[address] = _DOING[action]
             elif kind in {"apply_complete", "apply_errored"}:
                 working.pop(address, None)
-                said = _DONE.get(action, action) if kind == "apply_complete" else "failed"
+                said = _DONE[action] if kind == "apply_complete" else "failed"
                 self._line(name, f"{address} {said} after {hook.get('elapsed_seconds', 0)} s")
                 self._bars.advance(task, int(kind == "apply_complete"))
             elif kind == "apply_progress" and hook.get("elapsed_seconds", 0) % _EVERY_SECONDS == 0:
-                self._line(name, f"{address} still {_DOING.get(action, action)}, {hook['elapsed_seconds']} s")
+                self._line(name, f"{address} still {_DOING[action]}, {hook['elapsed_seconds']} s")
             else:
                 return
             others = f" and {len(working) - 1} more" if len(working) > 1 else ""
