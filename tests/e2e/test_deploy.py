@@ -93,7 +93,6 @@ def test_after_a_failure_siblings_finish_and_the_command_to_go_on_is_told(tiny: 
 
 
 def test_an_interrupt_saves_the_state_and_releases_the_lock(tiny: Tiny) -> None:
-    """What has begun ends, which no impatience changes; the rest is left for the next time."""
     _region(tiny)
     begun = _running(f"touch {tiny.folder}/begun; sleep 5")
     two = {"input": "second", "depends_on": ["terraform_data.one"]}
@@ -111,7 +110,7 @@ def test_an_interrupt_saves_the_state_and_releases_the_lock(tiny: Tiny) -> None:
     assert deploy.returncode == 1
     stacks = json.loads(printed)["stacks"]
     assert [entry["outcome"] for entry in stacks.values()] == ["failed", "not reached", "applied"]  # by name
-    assert stacks["dev"]["done"] == list(tiny.state("dev")) == ["terraform_data.one"]
+    assert list(tiny.state("dev")) == ["terraform_data.one"]  # half made, and known
     held = tiny.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
     assert sorted(entry["Key"] for entry in held) == ["dev.tfstate", "shared.tfstate"]
 
