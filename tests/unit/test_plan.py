@@ -20,7 +20,7 @@ _PRODUCERS = {"shared": set[str](), "dev": {"shared"}, "dev-gitops": {"shared", 
 
 
 def _document(*addresses: str, action: str = "create") -> dict[str, Any]:
-    change = {"actions": [action], "before": None, "after": {}}
+    change: dict[str, Any] = {"actions": [action], "before": None, "after": {}}
     return {"resource_changes": [{"address": a, "type": a.split(".")[0], "change": change} for a in addresses]}
 
 
