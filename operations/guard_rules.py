@@ -138,7 +138,9 @@ _CLOSED = ("block_public_acls", "block_public_policy", "ignore_public_acls", "re
 
 
 def _public(change: Change) -> Iterator[Hit]:
-    before, after = change.before or {}, change.after or {}
+    if change.after is None:
+        return
+    before, after = change.before or {}, change.after
     if after.get("publicly_accessible") and not before.get("publicly_accessible"):
         yield Hit("public", "publicly_accessible: the internet reaches the database", _REVIEW)
     if change.kind == "aws_s3_bucket_public_access_block":
@@ -206,7 +208,7 @@ def _lowered(path: str, old: Any, new: Any) -> str | None:
         or (name in _GOOD and old is True and not new)
         or (name in _BAD and not old and new is True)
         or (name in _BEST and old in _BEST[name] and new not in _BEST[name])
-        or (name in _SETS and set(old) - set(new or []))
+        or (name in _SETS and set(old or []) - set(new or []))
         or (name.endswith(("kms_key_id", "kms_key_arn", "kms_key", "kms_master_key_id")) and old and not new)
     )
     return f"{_shown(old)} becomes {_shown(new)}" if is_lowered else None

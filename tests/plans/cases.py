@@ -121,8 +121,7 @@ CASES: dict[str, Case] = {
     "replaced-network": Case(
         {"aws_vpc.vpc": {"cidr_block": "10.1.0.0/16"}},
         [("aws_vpc.vpc", _LOST, "(cidr_block forces it)"),
-         ("aws_subnet.a", _LOST, "(vpc_id forces it)"), ("aws_subnet.c", _LOST, "(vpc_id forces it)"),
-         ("aws_eks_cluster.cluster", _LOST, "")],
+         ("aws_subnet.a", _LOST, "(vpc_id forces it)"), ("aws_subnet.c", _LOST, "(vpc_id forces it)")],
     ),
     "replaced-subnet": Case(
         {"aws_subnet.c": {"cidr_block": "10.0.3.0/24"}}, [("aws_subnet.c", _LOST, "(cidr_block forces it)")]
