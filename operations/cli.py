@@ -243,7 +243,10 @@ def restore_state_(
 
 def _ask(question: str, plan: str) -> bool:
     typer.echo(plan, err=True)
-    return typer.confirm(f"{question}. Apply it?", default=False, err=True)
+    try:
+        return typer.confirm(f"{question}. Apply it?", default=False, err=True)
+    except typer.Abort:  # nobody answers any more
+        return False
 
 
 def _allowed(file: Path) -> "list[Override]":
