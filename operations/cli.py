@@ -250,7 +250,7 @@ def drift_(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="How many plans at once; as many as cores and memory carry, if not given.")
     ] = None,
-    as_json: AsJson = False,
+    as_json: AsJson = False,  # noqa: FBT002 (an option, given by its name)
 ) -> None:
     """Find what differs between AWS and what was applied last, what is in no state included. Takes no lock.
 

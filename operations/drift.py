@@ -263,6 +263,7 @@ def _short(value: Any) -> str:
 
 
 def report(seen: Mapping[str, Seen], entries: Sequence[Ignored], notes: Sequence[str], today: date) -> Report:
+    """What was seen, without what a valid entry ignores; entries that are out of date or of no use are told."""
     valid = [entry for entry in entries if entry.until >= today]
     used = set()
     for one in seen.values():
