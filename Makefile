@@ -60,6 +60,15 @@ bootstrap: synth ## make the state bucket, once, with your AWS credentials; safe
 unbootstrap: synth ## destroy the state bucket, after every other stack
 	$(BIN)/python -m operations unbootstrap
 
+.PHONY: drift
+drift: synth ## find what differs between AWS and what was applied last: make drift STACK='ap-northeast-2-dev*'
+	$(BIN)/python -m operations drift $(STACK)
+
+.PHONY: destroy
+destroy: synth ## destroy stacks and look for what is left: make destroy STACK='ap-northeast-2-dev*'
+	@$(if $(STACK),,$(error name what to destroy, such as: make destroy STACK='ap-northeast-2-dev*'))
+	$(BIN)/python -m operations destroy $(STACK)
+
 .PHONY: local
 local: install ## deploy every AWS stack to an emulated AWS on this machine, without an account
 	$(BIN)/python -m operations local

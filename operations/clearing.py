@@ -116,9 +116,7 @@ class Clearing:
                 said = names
             if time.monotonic() >= deadline:
                 lines = "\n".join(_hangs(one) for one in objects)
-                raise OperationError(
-                    f"{what} are still there after {self.patience:.0f} s; repeat when mended:\n{lines}"
-                )
+                raise OperationError(f"{what}: still there after {self.patience:.0f} s; mend it and repeat\n{lines}")
             self.pause(_EVERY_SECONDS)
 
     def _drop_orphaned_webhooks(self) -> None:

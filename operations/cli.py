@@ -246,11 +246,13 @@ def drift_(
     stacks: Chosen = None,
     *,
     output: Output = Path("cdktf.out"),
-    ignored: Annotated[Path, typer.Option(help="The reviewed list of what is left alone.")] = Path("drift-ignored.toml"),
+    ignored: Annotated[Path, typer.Option(help="The reviewed list of what is left alone.")] = Path(
+        "drift-ignored.toml"
+    ),
     jobs: Annotated[
         int | None, typer.Option(min=1, help="How many plans at once; as many as cores and memory carry, if not given.")
     ] = None,
-    as_json: AsJson = False,  # noqa: FBT002 (an option, given by its name)
+    as_json: AsJson = False,
 ) -> None:
     """Find what differs between AWS and what was applied last, what is in no state included. Takes no lock.
 

@@ -5,7 +5,7 @@ The state bucket is not destroyed here: `unbootstrap` is its word.
 
 import os
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import boto3
 
 _PROTECTIONS = ("deletion_protection", "deletion_protection_enabled")
-Say = Callable[[str], None]
 
 
 @dataclass
@@ -41,6 +40,11 @@ class Destruction:
     def environments(self) -> list[str]:
         """The names that whoever destroys them must type."""
         return sorted({environment(stack) for stack in self.stacks})
+
+    @property
+    def told(self) -> str:
+        """What is in each stack, for whoever confirms."""
+        return "\n".join(f"{stack.name}: {len(self.held[stack.name])} resources" for stack in self.stacks)
 
 
 def environment(stack: Stack) -> str:
@@ -85,17 +89,17 @@ def protected(stack: Stack, held: Sequence[Resource]) -> list[str]:
         protections = [protection for protection in _PROTECTIONS if arguments.get(protection)]
         if protections:
             problems.append(
-                f"{stack.name}: {kind}.{name}: {protections[0]}: lift it first: in {file}, set deletion_protection=False "
-                "for it and teardown=True for the environment, then deploy the stack"
+                f"{stack.name}: {kind}.{name}: {protections[0]}: lift it first: in {file}, set "
+                "deletion_protection=False for it and teardown=True for the environment, then deploy the stack"
             )
         elif arguments.get("lifecycle", {}).get("prevent_destroy"):
             problems.append(f"{stack.name}: {kind}.{name}: prevent_destroy: it is made never to be destroyed here")
     told = {problem.split(": ")[1] for problem in problems}
-    for resource in held:
-        if any(resource[protection] for protection in _PROTECTIONS) and resource.address not in told:
-            problems.append(
-                f"{stack.name}: {resource.address}: the settings lift its protection, AWS still has it: deploy the stack first"
-            )
+    problems += [
+        f"{stack.name}: {one.address}: the settings lift its protection, AWS still has it: deploy the stack first"
+        for one in held
+        if any(one[protection] for protection in _PROTECTIONS) and one.address not in told
+    ]
     return problems
 
 
@@ -105,9 +109,7 @@ def settings_file(stack: Stack) -> Path:
     return Path("stacks") / region / f"{environment(stack)}.py"
 
 
-def destroy(
-    destruction: Destruction, progress: Progress, say: Say, *, at_once: int, logs: Path, patience: float
-) -> Report:
+def destroy(destruction: Destruction, progress: Progress, *, at_once: int, logs: Path, patience: float) -> Report:
     """Clear the clusters, destroy the stacks, consumers first and independent ones at once, and look what is left.
 
     Raises:
@@ -116,7 +118,7 @@ def destroy(
     stacks = {stack.name: stack for stack in destruction.stacks}
     for stack in destruction.stacks:
         if stack.is_in_cluster and destruction.held[stack.name]:
-            clear(stack, say, patience)
+            clear(stack, progress, patience)
     logs.mkdir(parents=True, exist_ok=True)
     failed: dict[str, str] = {}
 
@@ -126,7 +128,7 @@ def destroy(
         terraform = Terraform(stacks[name].directory)
         try:
             with progress.stack(name, "destroying", len(destruction.held[name])) as hear:
-                terraform.stream(log, hear, "init", "-input=false")
+                terraform.stream_init(log, hear)
                 terraform.stream(log, hear, "destroy", "-input=false", "-auto-approve")
         except OperationError as error:
             failed[name] = str(error)
@@ -140,7 +142,7 @@ def destroy(
     return _report(stacks, failed, missed, left)
 
 
-def clear(stack: Stack, say: Say, patience: float) -> None:
+def clear(stack: Stack, progress: Progress, patience: float) -> None:
     """Clear the cluster of an in-cluster stack, through a kubeconfig that does not outlive it."""
     with tempfile.TemporaryDirectory(prefix="kubeconfig-") as folder:  # of mode 0700
         path = Path(stack.kubeconfig) if stack.kubeconfig else _kubeconfig(stack, Path(folder) / "config")
@@ -148,7 +150,7 @@ def clear(stack: Stack, say: Say, patience: float) -> None:
         def ask(*arguments: str) -> str:
             return kubectl(*arguments, kubeconfig=path)
 
-        Clearing(ask, lambda text: say(f"{stack.name}: {text}"), patience).clear()
+        Clearing(ask, lambda text: progress.say(stack.name, text), patience).clear()
 
 
 def _kubeconfig(stack: Stack, path: Path) -> Path:
