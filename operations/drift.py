@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
@@ -289,7 +290,7 @@ def report(seen: Mapping[str, Seen], entries: Sequence[Ignored], notes: Sequence
     unused = [
         f"{FILE}: {entry.stack} {entry.finding}: not found any more; remove it"
         for number, entry in enumerate(valid)
-        if number not in used and "error" not in statuses
+        if number not in used and "error" not in statuses and any(fnmatchcase(name, entry.stack) for name in seen)
     ]
     return Report(
         title=title,
@@ -308,7 +309,7 @@ def report(seen: Mapping[str, Seen], entries: Sequence[Ignored], notes: Sequence
             "notes": [*notes, *expired, *unused, *LOSSES],
         },
         tables=[_section(name, one) for name, one in seen.items() if one.status != "clean" or one.ignored],
-        notes=[*notes, *expired, *unused, *LOSSES],
+        notes=(*notes, *expired, *unused, *LOSSES),
     )
 
 

@@ -1,4 +1,4 @@
-"""Clearing a cluster, with a Kubernetes of a few lines: objects with finalizers, and controllers that take them away."""
+"""Clearing a cluster, with a Kubernetes of a few lines: objects with finalizers, controllers that take them away."""
 
 import json
 from collections.abc import Callable

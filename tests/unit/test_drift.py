@@ -145,10 +145,14 @@ def test_an_ignored_attribute_hides_no_other() -> None:
 def test_what_is_out_of_date_or_of_no_use_is_told() -> None:
     made = _report(_ignored("aws_db.db", until=date(2025, 12, 31)), _ignored("aws_gone.gone"))
     assert made.status == Status.ATTENTION
-    assert made.notes[:2] == [
+    assert made.notes[:2] == (
         "drift-ignored.toml: ap-northeast-2-* aws_db.db: until 2025-12-31: out of date, so it is found again",
         "drift-ignored.toml: ap-northeast-2-* aws_gone.gone: not found any more; remove it",
-    ]
+    )
+
+
+def test_what_is_ignored_in_a_stack_that_was_not_looked_at_is_not_told() -> None:
+    assert _report(_ignored("aws_db.db"), seen={"us-west-2-dev": Seen()}).notes == drift.LOSSES
 
 
 def test_plans_at_once_are_bounded_by_this_machine() -> None:
