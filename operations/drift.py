@@ -5,6 +5,7 @@ The first is drift. Terraform tells what it found changed while it refreshed (`r
 an attribute back is drift, one that follows from it is told with it, and any other waits to be applied.
 """
 
+import contextlib
 import json
 import os
 import tempfile
@@ -28,6 +29,7 @@ from operations.untracked import Added
 
 _MEMORY_OF_A_PLAN = 1024 * 1024 * 1024
 _LONGEST_VALUE = 60
+_MOST_PARTS = 4
 
 LOSSES = (
     "not seen: the value of a secret. Terraform never reads it, so a changed one is no drift",
@@ -246,13 +248,36 @@ def _references(expression: Any) -> Iterator[str]:
 
 
 def _shown(change: Change, name: str) -> str:
-    if change.sensitive.get(name):
+    """What an attribute was, and is: by the parts that differ, where it has parts."""
+    if _marked(change.sensitive.get(name)):
         return "another value, which is not shown"
-    before, after = ((values or {}).get(name) for values in (change.before, change.after))
-    if isinstance(before, dict) and isinstance(after, dict):
-        keys = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
-        return ", ".join(f"{key}: {_short(before.get(key))} -> {_short(after.get(key))}" for key in keys)
-    return f"{_short(before)} -> {_short(after)}"
+    before, after = (dict(_parts((values or {}).get(name))) for values in (change.before, change.after))
+    differing = sorted(part for part in {*before, *after} if before.get(part) != after.get(part))
+    shown = [f"{part} {_short(before.get(part))} -> {_short(after.get(part))}".strip() for part in differing]
+    more = [f"and {len(shown) - _MOST_PARTS} more"] if len(shown) > _MOST_PARTS else []
+    return "; ".join([*shown[:_MOST_PARTS], *more])
+
+
+def _marked(marks: Any) -> bool:
+    """Whether anything is marked: Terraform writes the structure of a value also where nothing in it is."""
+    if isinstance(marks, dict):
+        return any(_marked(mark) for mark in marks.values())
+    return any(_marked(mark) for mark in marks) if isinstance(marks, list) else marks is True
+
+
+def _parts(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The parts of a value, policies in JSON included, with the way to each."""
+    if isinstance(value, str) and value.startswith(("{", "[")):
+        with contextlib.suppress(ValueError):
+            value = json.loads(value)
+    if isinstance(value, dict) and value:
+        for key, one in value.items():
+            yield from _parts(one, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list) and value:
+        for number, one in enumerate(value):
+            yield from _parts(one, f"{path}[{number}]")
+    else:
+        yield path, value
 
 
 def _short(value: Any) -> str:

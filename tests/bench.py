@@ -91,7 +91,6 @@ def main() -> None:
 
 def _drift() -> Table:
     """Drift of several stacks, in three ways in turn. Each has roles, which AWS is asked about, and parameters."""
-    rounds = []
     with tempfile.TemporaryDirectory() as folder, emulated(Path(folder)) as emulator:
         tiny = Tiny(Path(folder), emulator.environment)
         trust = json.dumps({"Version": "2012-10-17", "Statement": []})
@@ -111,8 +110,7 @@ def _drift() -> Table:
             assert done.status == 0, done.said
             return time.perf_counter() - started
 
-        for _ in range(_ROUNDS):
-            rounds.append((seconds(), seconds("--jobs", "1"), max(seconds(name) for name in _DRIFTING)))
+        rounds = [(seconds(), seconds("--jobs", "1"), max(seconds(name) for name in _DRIFTING)) for _ in range(_ROUNDS)]
     at_once, in_turn, alone = ([(one,) for one in ways] for ways in zip(*rounds, strict=True))
     table = Table(f"drift of {len(_DRIFTING)} stacks, {drift.jobs()} plans at once", "seconds", "against all at once")
     for name, ways in (("all at once", at_once), ("one after the other", in_turn), ("the slowest alone", alone)):

@@ -20,6 +20,7 @@ _TRUST = json.dumps(
 )
 _CLUSTER = "gitops-cluster-dev"
 _STRANGER = "arn:aws:iam::123456789012:role/stranger"
+_MINER = "arn:aws:iam::123456789012:role/miner"
 _HASH = re.compile(r"_[0-9A-F]{8}(?![0-9A-F])")
 
 
@@ -252,7 +253,7 @@ def of_the_cluster(aws: boto3.Session, known: Known) -> Iterator[Tampering]:
     )  # fmt: skip
     yield Tampering(
         lambda: eks.create_nodegroup(
-            clusterName=_CLUSTER, nodegroupName="miner", nodeRole=_STRANGER,
+            clusterName=_CLUSTER, nodegroupName="miner", nodeRole=_MINER,
             subnets=[known("shared", "aws_subnet.vpc_private-ap-northeast-2a")],
         ),
         "dev", "added", "aws_eks_cluster.cluster: node group miner",

@@ -134,7 +134,7 @@ def test_what_hangs_is_told_with_its_finalizer_and_the_remedy(cluster: Cluster) 
 def test_it_goes_on_after_an_interruption(cluster: Cluster) -> None:
     cluster.controllers.discard("kubernetes.io/pvc-protection")
     with pytest.raises(OperationError, match="a pod still mounts it"):
-        Clearing(cluster.kubectl, [].append, 0.05, cluster.pause).clear()
+        Clearing(cluster.kubectl, lambda _: None, 0.05, cluster.pause).clear()
     before = len(cluster.asked)
     cluster.controllers.add("kubernetes.io/pvc-protection")
     _clear(cluster)

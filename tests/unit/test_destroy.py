@@ -18,7 +18,7 @@ from operations.states import Resource
 from operations.sweep import Left
 from operations.synthesized import Stack
 
-_DATABASE = {"aws_db_instance": {"main": {"deletion_protection": True}}}
+_DATABASE: Any = {"aws_db_instance": {"main": {"deletion_protection": True}}}
 
 
 def _stack(folder: Path, environment: str, *reads: str, part: str = "", **resource: Any) -> Stack:

@@ -89,6 +89,18 @@ def test_a_sensitive_value_is_not_shown() -> None:
     assert finding.details == ["password: another value, which is not shown"]
 
 
+def test_the_parts_that_differ_are_shown_policies_included() -> None:
+    before = {"vpc": [{"cidrs": [], "public": False}], "policy": '{"Action": ["a", "b"], "Effect": "Deny"}'}
+    after = {"vpc": [{"cidrs": ["0.0.0.0/0"], "public": True}], "policy": '{"Action": ["a", "b"], "Effect": "Allow"}'}
+    marks = {"before_sensitive": {"vpc": [{"cidrs": []}]}, "after_sensitive": {"vpc": [{"cidrs": [False]}]}}
+    found = _change("aws_eks_cluster.c", "update", before=before, after=after, **marks)
+    ((finding,), _) = _told_apart([found], [_change("aws_eks_cluster.c", "update", before=after, after=before)])
+    assert finding.details == [
+        'policy: Effect "Deny" -> "Allow"',
+        'vpc: [0].cidrs [] -> null; [0].cidrs[0] null -> "0.0.0.0/0"; [0].public false -> true',
+    ]
+
+
 def _ignored(finding: str, until: date = date(2026, 6, 1), attributes: tuple[str, ...] = ()) -> Ignored:
     return Ignored("ap-northeast-2-*", finding, "minji", "on trial", until, attributes)
 
