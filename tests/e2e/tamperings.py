@@ -300,11 +300,17 @@ def of_the_cluster(aws: boto3.Session, known: Known) -> Iterator[Tampering]:
 def of_data(aws: boto3.Session, known: Known) -> Iterator[Tampering]:
     rds, secrets, efs = aws.client("rds"), aws.client("secretsmanager"), aws.client("efs")
     database = known("dev", "aws_db_instance.database-bubblepool_instance", "identifier")
+    days = known("dev", "aws_db_instance.database-bubblepool_instance", "backup_retention_period")
+
+    def keep(number: int) -> Any:
+        return rds.modify_db_instance(
+            DBInstanceIdentifier=database, BackupRetentionPeriod=number, ApplyImmediately=True
+        )
+
     yield Tampering(
-        lambda: rds.modify_db_instance(
-            DBInstanceIdentifier=database, BackupRetentionPeriod=1, ApplyImmediately=True
-        ),
+        lambda: keep(1),
         "dev", "changed", "aws_db_instance.database-bubblepool_instance", ("backup_retention_period",),
+        undo=lambda _: keep(days),  # by Terraform it takes more than a minute
     )  # fmt: skip
     secret = known("dev", "aws_secretsmanager_secret.database-bubblepool_user-secret", "arn")
     yield Tampering(
