@@ -85,7 +85,7 @@ def protected(stack: Stack, held: Sequence[Resource]) -> list[str]:
     """What the settings, or AWS by what was applied last, protect in a stack; each with the way to lift it."""
     file = settings_file(stack)
     problems = []
-    for kind, name, arguments in stack.resources():
+    for kind, name, arguments in stack.resources() if held else ():
         protections = [protection for protection in _PROTECTIONS if arguments.get(protection)]
         if protections:
             problems.append(
@@ -123,6 +123,8 @@ def destroy(destruction: Destruction, progress: Progress, *, at_once: int, logs:
     failed: dict[str, str] = {}
 
     def act(name: str) -> bool:
+        if not destruction.held[name]:
+            return True
         log = logs / f"{name}.log"
         log.write_text("", encoding="utf-8")
         terraform = Terraform(stacks[name].directory)
@@ -200,7 +202,8 @@ def _report(
     if forgotten:
         title += f"; {len(forgotten)} things are left, about ${sum(one.monthly or 0 for one in forgotten):.0f} a month"
     tables = [Table("Stacks", ["stack", "outcome", "why"], [[n, o, whys.get(n, "")] for n, o in outcomes.items()])]
-    tables += [sweep.table(name, [o for o in some if not o.is_kept]) for name, some in left.items() if forgotten]
+    by_environment = {name: [one for one in some if not one.is_kept] for name, some in left.items()}
+    tables += [sweep.table(name, some) for name, some in by_environment.items() if some]
     notes = [f"kept on purpose: {one.kind} {one.id_}" for one in kept]
     if forgotten:
         notes.append("remove by hand what is left; what AWS names although it is gone, it forgets within the hour")

@@ -145,8 +145,9 @@ def _destroy(destruction: Destruction, folder: Path) -> Any:
 def test_clusters_are_cleared_then_consumers_go_before_producers(tmp_path: Path, hold: Hold, done: list[str]) -> None:
     shared, dev = _stack(tmp_path, "shared"), _stack(tmp_path, "dev", "shared")
     gitops = _stack(tmp_path, "dev", "shared", "dev", part="-gitops")
-    hold(gitops)
     stacks = [shared, dev, gitops]
+    for stack in stacks:
+        hold(stack)
     made = _destroy(destroy.prepare(stacks, stacks), tmp_path)
     assert done == [
         "kubectl with config", "clear",
@@ -155,16 +156,17 @@ def test_clusters_are_cleared_then_consumers_go_before_producers(tmp_path: Path,
     assert (made.title, made.status) == ("destroyed 3 of 3 stacks", Status.FINE)
 
 
-def test_an_in_cluster_stack_that_is_gone_has_no_cluster_to_clear(tmp_path: Path, hold: Hold, done: list[str]) -> None:
-    gitops = _stack(tmp_path, "dev", part="-gitops")
-    assert hold is not None
-    _destroy(destroy.prepare([gitops], [gitops]), tmp_path)
-    assert done == ["destroy ap-northeast-2-dev-gitops"]
+@pytest.mark.usefixtures("hold")
+def test_what_is_gone_already_is_passed_over(tmp_path: Path, done: list[str]) -> None:
+    stacks = [_stack(tmp_path, "prod", **_DATABASE), _stack(tmp_path, "dev", part="-gitops")]
+    assert _destroy(destroy.prepare(stacks, stacks), tmp_path).status == Status.FINE
+    assert done == []
 
 
 def test_what_a_failure_leaves_is_told_with_the_way_on(tmp_path: Path, hold: Hold, done: list[str]) -> None:
     stacks = [_stack(tmp_path, "shared"), _stack(tmp_path, "dev", "shared"), _stack(tmp_path, "staging", "shared")]
-    assert hold is not None
+    for stack in stacks:
+        hold(stack)
     made = _destroy(destroy.prepare(stacks, stacks), tmp_path)
     assert sorted(done) == ["destroy ap-northeast-2-dev", "destroy ap-northeast-2-staging"]
     assert made.status == Status.ERROR
