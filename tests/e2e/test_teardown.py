@@ -67,7 +67,7 @@ def _volume_of_a_pod(aws: boto3.Session) -> str:
     made = aws.client("ec2").create_volume(
         AvailabilityZone="ap-northeast-2a", Size=8, TagSpecifications=[{"ResourceType": "volume", "Tags": tags}]
     )
-    return made["VolumeId"]
+    return str(made["VolumeId"])
 
 
 def _left(aws: boto3.Session) -> dict[str, object]:
