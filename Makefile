@@ -60,6 +60,25 @@ bootstrap: synth ## make the state bucket, once, with your AWS credentials; safe
 unbootstrap: synth ## destroy the state bucket, after every other stack
 	$(BIN)/python -m operations unbootstrap
 
+# STACK names stacks, or globs of them; none means all.
+STACK ?=
+
+.PHONY: plan
+plan: synth ## plan the stacks that differ from origin/main, and have the guard judge; BASE=REVISION names another
+	$(BIN)/python -m operations plan $(STACK) $(if $(BASE),--base $(BASE))
+
+.PHONY: guard
+guard: install ## judge plans that exist: make guard PLAN="ap-northeast-2-dev.json"
+	$(BIN)/python -m operations guard $(PLAN)
+
+.PHONY: deploy
+deploy: synth ## deploy stacks, in order: make deploy STACK="ap-northeast-2-shared ap-northeast-2-dev"
+	$(BIN)/python -m operations deploy $(STACK) $(if $(REVIEWED),--reviewed $(REVIEWED))
+
+.PHONY: restore-state
+restore-state: synth ## list the versions of the state of STACK, or restore the one that VERSION names
+	$(BIN)/python -m operations restore-state $(STACK) $(if $(VERSION),--version $(VERSION))
+
 .PHONY: drift
 drift: synth ## find what differs between AWS and what was applied last: make drift STACK='ap-northeast-2-dev*'
 	$(BIN)/python -m operations drift $(STACK)
@@ -81,6 +100,25 @@ local-down: install ## destroy what `make local` deployed, and stop the emulated
 remove-crds: install ## remove what a destroyed in-cluster stack leaves in the current cluster, if nothing of it is in use
 	$(BIN)/python -m operations remove-crds
 
+# Further options, such as `make service NAME=shop TEAM=sales LIKE=guestbook REPOSITORY_ID=1234567`.
+SERVICE_OPTIONS = $(if $(LIKE),--like "$(LIKE)") $(if $(REPOSITORY_ID),--repository-id "$(REPOSITORY_ID)")
+
+.PHONY: service
+service: install ## write a new service into the Git tree: make service NAME=shop TEAM=sales
+	@$(BIN)/python -m operations service "$(NAME)" --team "$(TEAM)" $(SERVICE_OPTIONS)
+
+.PHONY: chart-readme
+chart-readme: install ## write the table of values in the README of the Helm chart anew
+	$(BIN)/python -m operations chart-readme
+
+.PHONY: tools
+tools: install ## build Kubernetes, Argo CD and what else `make cluster` and the tests run; needs Go
+	$(BIN)/python -m operations tools
+
+.PHONY: cluster
+cluster: synth ## run Kubernetes and Argo CD on this machine until Ctrl-C, without Docker; needs Go
+	$(BIN)/python -m operations cluster
+
 # --- check ------------------------------------------------------------------------------------------------------
 
 .PHONY: test
@@ -99,8 +137,8 @@ format: install ## format the code and mend what ruff can
 	$(BIN)/ruff format .
 
 .PHONY: snapshots
-snapshots: install ## accept the synthesized stacks as the new snapshots; read the diff before you commit it
-	$(BIN)/python -m pytest tests/snapshot --snapshot-update
+snapshots: install ## accept stacks and what the chart renders as the new snapshots; read the diff before you commit it
+	$(BIN)/python -m pytest tests/snapshot tests/gitops/test_chart.py --snapshot-update
 
 .PHONY: bench
 bench: install ## measure the start-up, side by side with CDKTF's documented way

@@ -147,7 +147,7 @@ def plan_(
     from operations import plan, revision  # noqa: PLC0415
     from operations.progress import Progress  # noqa: PLC0415
 
-    with _reported(as_json) as report:
+    with _reported(as_json=as_json) as report:
         allowed = _allowed(overrides)
         compared = None if everything else base or revision.default_base()
         chosen = plan.selection(output, stacks or [], compared)
@@ -167,7 +167,7 @@ def guard_(
     """
     from operations import guard  # noqa: PLC0415
 
-    with _reported(as_json) as report:
+    with _reported(as_json=as_json) as report:
         report(guard.guard(plans, _allowed(overrides)))
 
 
@@ -200,7 +200,7 @@ def deploy_(
         known = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
         return shlex.join([str(known), "-m", "operations", "deploy", *names, *options])
 
-    with _reported(as_json) as report:
+    with _reported(as_json=as_json) as report:
         found = synthesized.stacks(output)
         terms = deploy.Terms(
             reviewed=deploy.reviewed(reviewed) if reviewed else {},
@@ -229,7 +229,7 @@ def restore_state_(
     """
     from operations import aws, plan, restore_state, synthesized  # noqa: PLC0415
 
-    with _reported(as_json) as report:
+    with _reported(as_json=as_json) as report:
         (chosen, *others) = synthesized.selected(synthesized.stacks(output), [stack])
         if others:
             raise OperationError(f"{stack}: names {len(others) + 1} stacks; name one")
@@ -263,7 +263,7 @@ def drift_(
     from operations import ignored as listed  # noqa: PLC0415
     from operations.progress import Progress  # noqa: PLC0415
 
-    with _reported(as_json) as report:
+    with _reported(as_json=as_json) as report:
         every = synthesized.stacks(output)
         chosen = synthesized.selected(every, stacks or [])
         entries = listed.read(ignored)
@@ -288,7 +288,7 @@ def destroy_(
     from operations import destroy, synthesized  # noqa: PLC0415
     from operations.progress import Progress  # noqa: PLC0415
 
-    with _reported(as_json) as report:
+    with _reported(as_json=as_json) as report:
         every = synthesized.stacks(output)
         destruction = destroy.prepare(synthesized.selected(every, stacks), every)
         _confirm(",".join(destruction.environments), destruction.told, confirm)
@@ -319,7 +319,7 @@ def _allowed(file: Path) -> "list[Override]":
 
 
 @contextmanager
-def _reported(as_json: bool) -> "Iterator[Callable[[Report], None]]":  # noqa: FBT001
+def _reported(*, as_json: bool) -> "Iterator[Callable[[Report], None]]":
     """Show the report that the block makes, and end with its status."""
     from operations import report  # noqa: PLC0415
 
@@ -329,6 +329,58 @@ def _reported(as_json: bool) -> "Iterator[Callable[[Report], None]]":  # noqa: F
     for one in made:
         report.show(one, as_json=as_json)
         raise typer.Exit(one.status)
+
+
+@app.command()
+def service(
+    name: Annotated[str, typer.Argument(help="Its name: of its objects, namespaces, hosts and image repository.")],
+    team: Annotated[str, typer.Option(help="The team that owns it; a new one gets its project and its rights.")],
+    like: Annotated[str, typer.Option(help="The service whose shape it gets: bubblepool, or blue/green guestbook.")] = (
+        "bubblepool"
+    ),
+    repository_id: Annotated[
+        int | None, typer.Option(help="GitHub's number of the repository that pushes its images; or a placeholder.")
+    ] = None,
+) -> None:
+    """Write a new service into the Git tree: its folder, its team's project and rights, its image repository.
+
+    All of it is written or nothing. Example: make service NAME=shop TEAM=sales
+    """
+    from operations import scaffold  # noqa: PLC0415
+
+    with _errors_for_people():
+        new = scaffold.NewService(name=name, team=team, like=like, repository_id=repository_id)
+        scaffold.write(Path(), new, typer.echo)
+    _say("\nNext:")
+    typer.echo("  make snapshots    # the image repository is new in the stacks\n  git diff")
+    if repository_id is None:
+        typer.echo(f"  gh api repos/OWNER/{name} --jq .id    # for pushed_by.id in stacks/*/shared.py: a placeholder")
+
+
+@app.command("chart-readme")
+def chart_readme_() -> None:
+    """Write the table of values in the README of the Helm chart anew, from the comments in its values.yaml."""
+    from operations import chart_readme  # noqa: PLC0415
+
+    chart_readme.write()
+
+
+@app.command()
+def tools() -> None:
+    """Build what `cluster` and the tests run, Kubernetes and Argo CD among it. Needs Go, and minutes the first time."""
+    from operations.cluster import programs  # noqa: PLC0415
+
+    with _errors_for_people():
+        programs.build_all(_say)
+
+
+@app.command()
+def cluster() -> None:
+    """Run Kubernetes and Argo CD on this machine until Ctrl-C, without Docker and without an account. Needs Go."""
+    from operations.cluster import interactive  # noqa: PLC0415
+
+    with _errors_for_people():
+        interactive.run(_say, typer.echo)
 
 
 def _show(outputs: Mapping[str, Mapping[str, object]]) -> None:

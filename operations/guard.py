@@ -76,8 +76,10 @@ def overrides(file: Path, today: date) -> list[Override]:
     except tomllib.TOMLDecodeError as error:
         raise OperationError(f"{file}: {error}; write it as TOML") from error
     problems = [f"{file}: {name!r}: not known; write [[override]]" for name in document.keys() - {"override"}]
-    found = []
-    for number, entry in enumerate(document.get("override", []), 1):
+    entries, found = document.get("override", []), []
+    if not isinstance(entries, list):
+        raise OperationError(f"{file}: [override]: write [[override]]")
+    for number, entry in enumerate(entries, 1):
         where = f"{file}: override {number} ({entry.get('stack')} {entry.get('address')})"
         wrong = [f"{where}: {name!r}: not known; remove it" for name in sorted(entry.keys() - _FIELDS)]
         for name, kind in _FIELDS.items():

@@ -1,7 +1,7 @@
 """What the guard looks for in a plan, one function a subject. Each yields `rule, why, remedy` of a change."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, NamedTuple
 
@@ -94,11 +94,7 @@ def _network(change: Change) -> Iterator[Hit]:
     """Rules of security groups, written in the group or by themselves."""
     old, new = _ingress(change, change.before), _ingress(change, change.after)
     for network, ports in sorted(new, key=str):
-        kept = [
-            other
-            for other in old
-            if other[0].version == network.version and network.subnet_of(other[0]) and _within(ports, other[1])  # type: ignore[arg-type]
-        ]
+        kept = any(_inside(network, [other]) and _within(ports, opened) for other, opened in old)
         if not kept and (change.action == "update" or not network.is_private):
             yield Hit("opens-network", f"{network} gets in to {_ports(ports)}", _REVIEW)
 
@@ -115,8 +111,12 @@ def _ingress(change: Change, arguments: Mapping[str, Any] | None) -> set[tuple[N
         every = protocol in {"-1", "all"}
         ports = ("-1", 0, 65535) if every else (protocol, int(first or 0), int(last or 0))
         cidrs = [cidr for name in _CIDRS for cidr in _list(rule.get(name))]
-        found.update((ip_network(cidr), ports) for cidr in cidrs)
+        found.update((ip_network(cidr, strict=False), ports) for cidr in cidrs)
     return found
+
+
+def _inside(network: Network, others: Sequence[Network]) -> bool:
+    return any(network.version == other.version and network.subnet_of(other) for other in others)  # type: ignore[arg-type]
 
 
 def _within(inner: tuple[str, int, int], outer: tuple[str, int, int]) -> bool:
@@ -138,7 +138,9 @@ _CLOSED = ("block_public_acls", "block_public_policy", "ignore_public_acls", "re
 
 
 def _public(change: Change) -> Iterator[Hit]:
-    before, after = change.before or {}, change.after or {}
+    if change.after is None:
+        return
+    before, after = change.before or {}, change.after
     if after.get("publicly_accessible") and not before.get("publicly_accessible"):
         yield Hit("public", "publicly_accessible: the internet reaches the database", _REVIEW)
     if change.kind == "aws_s3_bucket_public_access_block":
@@ -149,11 +151,8 @@ def _public(change: Change) -> Iterator[Hit]:
     if new.get("endpoint_public_access"):
         was = old if old.get("endpoint_public_access") else {}
         networks = [ip_network(cidr) for cidr in was.get("public_access_cidrs") or []]
-        more = [
-            cidr
-            for cidr in new.get("public_access_cidrs") or ["0.0.0.0/0"]
-            if not any(ip_network(cidr).subnet_of(network) for network in networks)  # type: ignore[arg-type]
-        ]
+        cidrs = new.get("public_access_cidrs") or ["0.0.0.0/0"]
+        more = [cidr for cidr in cidrs if not _inside(ip_network(cidr), networks)]
         if more:
             yield Hit("public", f"the API of the cluster answers {', '.join(more)}", _REVIEW)
 
@@ -206,7 +205,7 @@ def _lowered(path: str, old: Any, new: Any) -> str | None:
         or (name in _GOOD and old is True and not new)
         or (name in _BAD and not old and new is True)
         or (name in _BEST and old in _BEST[name] and new not in _BEST[name])
-        or (name in _SETS and set(old) - set(new or []))
+        or (name in _SETS and set(old or []) - set(new or []))
         or (name.endswith(("kms_key_id", "kms_key_arn", "kms_key", "kms_master_key_id")) and old and not new)
     )
     return f"{_shown(old)} becomes {_shown(new)}" if is_lowered else None

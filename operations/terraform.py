@@ -14,7 +14,7 @@ from operations.errors import OperationError
 _running: "set[subprocess.Popen[str]]" = set()
 """Each Terraform that `stream` started, in whatever thread."""
 _interrupted = threading.Event()
-_STARTING = threading.Lock()
+_STARTING = threading.RLock()  # a signal's handler may interrupt another's
 
 # A shared plugin cache (TF_PLUGIN_CACHE_DIR) cannot be filled by two at once.
 _INIT = threading.Lock()
@@ -24,9 +24,8 @@ class TerraformError(OperationError):
     """Terraform failed: its diagnostics, each a summary and a detail."""
 
     def __init__(self, subject: str, diagnostics: list[Mapping[str, Any]], log: Path) -> None:
-        self.details = [f"{entry['summary']}\n{entry.get('detail', '')}".strip() for entry in diagnostics]
-        where = {str(entry["address"]) for entry in diagnostics if entry.get("address")}
-        self.addresses = sorted(where)
+        details = (f"{entry['summary']}\n{entry.get('detail', '')}".strip() for entry in diagnostics)
+        self.details = list(dict.fromkeys(details))
         super().__init__(f"{subject}: " + ("\n".join(self.details) or f"terraform failed; {log} says why"))
 
 
@@ -36,9 +35,11 @@ def interrupt() -> None:
     Only the first call does anything: a second signal would cost Terraform its state.
     """
     with _STARTING:
-        for process in set() if _interrupted.is_set() else _running:
-            process.send_signal(signal.SIGINT)
+        if _interrupted.is_set():
+            return
         _interrupted.set()
+        for process in _running:
+            process.send_signal(signal.SIGINT)
 
 
 class Terraform:
