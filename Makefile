@@ -79,6 +79,15 @@ deploy: synth ## deploy stacks, in order: make deploy STACK="ap-northeast-2-shar
 restore-state: synth ## list the versions of the state of STACK, or restore the one that VERSION names
 	$(BIN)/python -m operations restore-state $(STACK) $(if $(VERSION),--version $(VERSION))
 
+.PHONY: drift
+drift: synth ## find what differs between AWS and what was applied last: make drift STACK='ap-northeast-2-dev*'
+	$(BIN)/python -m operations drift $(STACK)
+
+.PHONY: destroy
+destroy: synth ## destroy stacks and look for what is left: make destroy STACK='ap-northeast-2-dev*'
+	@$(if $(STACK),,$(error name what to destroy, such as: make destroy STACK='ap-northeast-2-dev*'))
+	$(BIN)/python -m operations destroy $(STACK)
+
 .PHONY: local
 local: install ## deploy every AWS stack to an emulated AWS on this machine, without an account
 	$(BIN)/python -m operations local
