@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from operations import cli_delivery
 from operations.errors import OperationError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(cli_delivery.app)
 
 Output = Annotated[Path, typer.Option(help="The folder that cdktf synth wrote.")]
 _HOME = Path(".bootstrap")
