@@ -200,3 +200,27 @@ def check_plan_(
     from operations import reviewed  # noqa: PLC0415
 
     _show(lambda: reviewed.refusals(file), as_json=as_json)
+
+
+@app.command("publish-image")
+def publish_image_(
+    archive: Annotated[Path, typer.Argument(metavar="IMAGE.tar", help="What was built and scanned, as OCI archive.")],
+    repository: Annotated[str, typer.Argument(help="<registry>/<service>")],
+    *,
+    tag: Annotated[str, typer.Option(help="The full SHA of the commit that was built.")],
+    as_json: AsJson = False,
+) -> None:
+    """Push an image that was built and scanned, sign it, and attest how it was made. Safe to run again.
+
+    In a workflow the output `digest` is set. Needs skopeo and cosign.
+    Example: python -m operations publish-image image.tar REGISTRY/bubblepool --tag SHA
+    """
+    from operations import publish  # noqa: PLC0415
+    from operations.github import set_output  # noqa: PLC0415
+
+    def make() -> "Report":
+        report = publish.publish(archive, repository, tag)
+        set_output("digest", report.data["digest"])
+        return report
+
+    _show(make, as_json=as_json)

@@ -5,7 +5,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from operations.errors import OperationError
 from operations.github import api, every, run_url
 from operations.report import Report, Status
 
@@ -18,7 +17,7 @@ def comment(pull_request: int, files: Sequence[Path], *, name: str) -> Report:
     """Write the comment of this name: the one that is there, or a new one.
 
     Raises:
-        OperationError: a file is missing, or GitHub refused.
+        OperationError: GitHub refused.
     """
     marker = f"<!-- {name} -->"
     body = _shortened("\n\n".join([marker, *(_text(file) for file in files), *_run_line()]))
@@ -34,10 +33,10 @@ def comment(pull_request: int, files: Sequence[Path], *, name: str) -> Report:
 
 
 def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        raise OperationError(f"{file}: not there; name a Markdown file") from None
+    """A file that was not made is told, so that the comment never speaks of an older commit."""
+    if not file.is_file():
+        return f"`{file.name}` was not made; the run says why."
+    return file.read_text(encoding="utf-8").strip()
 
 
 def _run_line() -> list[str]:

@@ -36,9 +36,9 @@ def follow(file: Path) -> Report:
 
 
 def _act(name: str, stack: Mapping[str, Any], issue: Mapping[str, Any] | None) -> str:
-    if stack["status"] == "failed":
+    if stack["status"] == "error":
         return ""
-    if stack["status"] != "drifted":
+    if stack["status"] != "drift":
         if issue is None:
             return ""
         said = f"The stack is as Git says again. {run_url()}".rstrip()
@@ -70,6 +70,12 @@ def _body(stack: Mapping[str, Any]) -> str:
     return f"{text}\n\n---\n{last}{how}\n"
 
 
+def _line(finding: Mapping[str, Any]) -> str:
+    """What was found, in one line; details are code, so that nothing of them is Markdown."""
+    details = [f"`{' '.join(str(detail).split()).replace('`', chr(39))}`" for detail in finding["details"]]
+    return f"{finding['kind']} `{finding['name']}`{': ' if details else ''}{', '.join(details)}"
+
+
 def _told(body: str) -> str:
     return body.replace("\r\n", "\n").split("\n---\n", maxsplit=1)[0].strip()
 
@@ -84,7 +90,7 @@ def _read(file: Path) -> dict[str, Mapping[str, Any]]:
     try:
         stacks = json.loads(file.read_text(encoding="utf-8"))["stacks"]
         return {
-            name: {"status": str(stack["status"]), "findings": [str(finding) for finding in stack["findings"]]}
+            name: {"status": str(stack["status"]), "findings": [_line(finding) for finding in stack["drift"]]}
             for name, stack in stacks.items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
