@@ -44,8 +44,8 @@ def propose(repository: Path, proposal: Proposal, *, base: str = "main", merge: 
         OperationError: Git or GitHub refused, again and again.
     """
     for attempt in range(1, _ATTEMPTS + 1):
-        lease = _fetch(repository, base, proposal.branch)
-        with _work_tree(repository, f"refs/remotes/origin/{base}") as tree:
+        newest, lease = _fetch(repository, base, proposal.branch)
+        with _work_tree(repository, newest) as tree:
             why = _overtaken(tree, proposal, lease)
             if why:
                 return _nothing(proposal, why)
@@ -79,14 +79,19 @@ def _overtaken(tree: Path, proposal: Proposal, lease: str) -> str | None:
     return why
 
 
-def _fetch(repository: Path, base: str, branch: str) -> str:
-    """Fetch the base and the branch as they are now; the commit of the branch, empty where there is none."""
-    listed = _git(repository, "ls-remote", "origin", f"refs/heads/{branch}").split()
-    commit = listed[0] if listed else ""
-    _git(repository, "fetch", "--quiet", "--no-tags", "origin", f"+refs/heads/{base}:refs/remotes/origin/{base}")
-    if commit:
-        _git(repository, "fetch", "--quiet", "--no-tags", "origin", f"refs/heads/{branch}")
-    return commit
+def _fetch(repository: Path, base: str, branch: str) -> tuple[str, str]:
+    """The commits of the base and of the branch as they are now; that of the branch is empty where there is none.
+
+    No reference of the clone is written, which two at a time would fight over.
+    """
+    names = [f"refs/heads/{name}" for name in (base, branch)]
+    listed = _git(repository, "ls-remote", "origin", *names).split()
+    commits = dict(zip(listed[1::2], listed[::2], strict=True))
+    if names[0] not in commits:
+        raise OperationError(f"{base}: origin has no such branch; see `git remote get-url origin`")
+    present = [name for name in names if name in commits]
+    _git(repository, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "origin", *present)
+    return commits[names[0]], commits.get(names[1], "")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Publishing an image that was built and scanned: exactly those bytes, once, signed, with what is known of how it was made.
+"""Publishing an image that was built and scanned: exactly those bytes, once, signed, with how they were made.
 
 What is pushed is the archive that was scanned, under the full SHA of its commit; tags are immutable, so a second run
 finds it there and goes on. Signature and attestations hang on the digest, as referrers of OCI 1.1, and need no tag.
@@ -73,9 +73,7 @@ def _digest(archive: Path) -> str:
         with tarfile.open(archive) as file:
             return str(_top(file)["digest"])
     except (OSError, tarfile.TarError, KeyError, ValueError) as error:
-        raise OperationError(
-            f"{archive}: {error}; give it what `docker buildx build --output type=oci` wrote"
-        ) from error
+        raise OperationError(f"{archive}: {error}; give it what BuildKit wrote as type=oci") from error
 
 
 def _top(file: tarfile.TarFile) -> Mapping[str, Any]:
