@@ -60,7 +60,7 @@ def _attest(archive: Path, image: str, known: str) -> None:
 
 def attestations(archive: Path) -> Iterator[tuple[str, Any]]:
     """What BuildKit attests in an archive: each predicate with its type, the bill of materials and the provenance."""
-    with tarfile.open(archive) as file:
+    with tarfile.open(archive, "r:") as file:
         index = _json(file, _top(file)["digest"])
         for entry in index.get("manifests", []):
             if entry.get("annotations", {}).get(_REFERENCE_TYPE) == "attestation-manifest":
@@ -70,7 +70,7 @@ def attestations(archive: Path) -> Iterator[tuple[str, Any]]:
 
 def _digest(archive: Path) -> str:
     try:
-        with tarfile.open(archive) as file:
+        with tarfile.open(archive, "r:") as file:
             return str(_top(file)["digest"])
     except (OSError, tarfile.TarError, KeyError, ValueError) as error:
         raise OperationError(f"{archive}: {error}; give it what BuildKit wrote as type=oci") from error
