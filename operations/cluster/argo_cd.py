@@ -14,20 +14,12 @@ from operations.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
 from operations.cluster.processes import HOST, Processes, free_ports, output
 from operations.emulator_process import answers
 
-BOOTSTRAP_PATH = "management/bootstrap"
-PROJECT = "platform"
 SERVER = "https://kubernetes.default.svc"
 
-_FINALIZER = "resources-finalizer.argocd.argoproj.io"
 _PART_OF = {"app.kubernetes.io/part-of": "argocd"}
 _LOOKS_EVERY = "10s"
-# Their ConfigMaps for RBAC and notifications come from Git, as in production.
-_CONFIG_MAPS = (
-    "argocd-cmd-params-cm",
-    "argocd-gpg-keys-cm",
-    "argocd-ssh-known-hosts-cm",
-    "argocd-tls-certs-cm",
-)
+# The ConfigMaps for RBAC and notifications come from Git, as in production.
+_CONFIG_MAPS = ("argocd-cmd-params-cm", "argocd-gpg-keys-cm", "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm")
 _TOOLS = ("argocd", "helm", "kubectl", "kustomize")
 
 
@@ -35,7 +27,8 @@ class ArgoCd:
     """Argo CD and Argo Rollouts for the length of a block; they also end with whoever started them.
 
     `settings` are added to the ConfigMap `argocd-cm`. Destinations are as in production: `https://kubernetes.default.svc`
-    is the control plane. It looks at Git every ten seconds; a repository on this machine is `file:///...`.
+    is the control plane. It looks at Git every ten seconds; a repository on this machine is `file:///...`. Charts from
+    outside are not fetched: their controllers would not run here, and their webhooks would refuse what others bring.
 
     Everything listens on 127.0.0.1 but the metrics of the application, notifications and rollouts controllers, which
     know no address to bind to.
@@ -75,65 +68,19 @@ class ArgoCd:
         """
         return output(self.tools / "argocd", *arguments, environment=self._environment(), stdin=stdin)
 
-    def register(self, labels: Mapping[str, str], annotations: Mapping[str, str]) -> None:
-        """Make the Secret by which Argo CD knows its cluster, as Terraform does, with what ApplicationSets read."""
-        secret = _object("v1", "Secret", "in-cluster", {"argocd.argoproj.io/secret-type": "cluster", **labels})
-        secret["metadata"]["annotations"] = dict(annotations)
-        config = '{"tlsClientConfig": {"insecure": false}}'
-        self._cluster.apply({**secret, "stringData": {"name": "in-cluster", "server": SERVER, "config": config}})
-
-    def follow(self, repository: Path, revision: str) -> None:
-        """Make the AppProject `platform` and the root Application of a repository on this machine, as Terraform does.
-
-        Argo CD sees what is committed there, and nothing else.
-        """
-        url = f"file://{repository.absolute()}"
-        destination = {"server": SERVER, "namespace": ARGO_CD_NAMESPACE}
-        project = {
-            "sourceRepos": [url],
-            "destinations": [destination],
-            "clusterResourceWhitelist": [],
-            "namespaceResourceWhitelist": [
-                {"group": "argoproj.io", "kind": kind} for kind in ("AppProject", "Application", "ApplicationSet")
-            ],
-        }
-        application = {
-            "project": PROJECT,
-            "source": {"repoURL": url, "targetRevision": revision, "path": BOOTSTRAP_PATH},
-            "destination": destination,
-            "syncPolicy": {
-                "automated": {"prune": True, "selfHeal": True},
-                "syncOptions": ["ServerSideApply=true"],
-                "retry": {"limit": 10, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "5m"}},
-            },
-        }
-        for kind, name, spec in (("AppProject", PROJECT, project), ("Application", "root", application)):
-            manifest = _object("argoproj.io/v1alpha1", kind, name)
-            manifest["metadata"]["finalizers"] = [_FINALIZER]
-            self._cluster.apply({**manifest, "spec": spec})
-
     def _install(self) -> None:
         """What the Helm chart installs, without the pods."""
         for module in ("argo-cd", "argo-rollouts"):
             self._cluster.kubectl("apply", "--server-side", f"--filename={programs.files(module)}")
         self._cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
-        namespace = {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {
-                "name": ARGO_CD_NAMESPACE,
-                "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
-            },
-        }
+        restricted = {"name": ARGO_CD_NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+        key = secrets.token_hex()
         settings = {"application.resourceTrackingMethod": "annotation", **self._settings}
         self._cluster.apply(
-            namespace,
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": restricted},
             {**_object("v1", "ConfigMap", "argocd-cm", _PART_OF), "data": settings},
             *[_object("v1", "ConfigMap", name, _PART_OF) for name in _CONFIG_MAPS],
-            {
-                **_object("v1", "Secret", "argocd-secret", _PART_OF),
-                "stringData": {"server.secretkey": secrets.token_hex()},
-            },
+            {**_object("v1", "Secret", "argocd-secret", _PART_OF), "stringData": {"server.secretkey": key}},
         )
 
     def _start(self) -> None:
@@ -143,7 +90,8 @@ class ArgoCd:
             (self.tools / name).symlink_to(programs.program(name))
         redis, repo_server, self.port, *others = free_ports(12)
         port = iter(others)
-        cache, manifests = f"--redis={HOST}:{redis}", f"{HOST}:{repo_server}"
+        cache = f"--redis={HOST}:{redis}"
+        manifests = (f"--repo-server={HOST}:{repo_server}", "--repo-server-plaintext")
         self.processes.start("redis", programs.program("redis"), f"{HOST}:{redis}")
         self._component(
             "argocd-repo-server",
@@ -161,30 +109,23 @@ class ArgoCd:
             f"--metrics-address={HOST}",
             f"--metrics-port={next(port)}",
             "--insecure",
-            f"--repo-server={manifests}",
-            "--repo-server-plaintext",
+            *manifests,
             cache,
         )
-        self._component(
-            "argocd-application-controller",
-            f"--metrics-port={next(port)}",
-            f"--repo-server={manifests}",
-            "--repo-server-plaintext",
-            cache,
-        )
+        self._component("argocd-application-controller", f"--metrics-port={next(port)}", *manifests, cache)
         self._component(
             "argocd-applicationset-controller",
             f"--metrics-addr={HOST}:{next(port)}",
             f"--probe-addr={HOST}:{next(port)}",
             f"--webhook-addr={HOST}:{next(port)}",
-            f"--argocd-repo-server={manifests}",
+            f"--argocd-repo-server={HOST}:{repo_server}",
             "--repo-server-plaintext",
         )
         if self._notifications:
             self._component(
                 "argocd-notifications",
                 f"--metrics-port={next(port)}",
-                f"--argocd-repo-server={manifests}",
+                f"--argocd-repo-server={HOST}:{repo_server}",
                 "--argocd-repo-server-plaintext",
             )
         self.processes.start(
@@ -213,6 +154,7 @@ class ArgoCd:
             "ARGOCD_GPG_ENABLED": "false",
             "ARGOCD_RECONCILIATION_JITTER": "0s",
             "ARGOCD_RECONCILIATION_TIMEOUT": _LOOKS_EVERY,
+            "HTTPS_PROXY": f"http://{HOST}:9",  # nobody listens: what a chart from outside brings would not run here
             "HOME": str(self._home),
             "KUBECONFIG": str(self._cluster.kubeconfig),
             "PATH": f"{self.tools}{os.pathsep}{os.environ['PATH']}",
@@ -221,9 +163,5 @@ class ArgoCd:
 
 
 def _object(api_version: str, kind: str, name: str, labels: Mapping[str, str] | None = None) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"name": name, "namespace": ARGO_CD_NAMESPACE}
-    return {
-        "apiVersion": api_version,
-        "kind": kind,
-        "metadata": metadata | ({"labels": dict(labels)} if labels else {}),
-    }
+    metadata = {"name": name, "namespace": ARGO_CD_NAMESPACE, "labels": dict(labels or {})}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
