@@ -13,13 +13,17 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from operations.errors import OperationError
 from operations.report import Report, Status
 
+if TYPE_CHECKING:
+    import yaml
+
+_ORDER = ("", "dev", "staging", "prod")
 _HIDDEN = "(hidden)"
 _LIMIT = 12_000
 _CHART = Path("helm/my-app")
@@ -44,7 +48,9 @@ def diff(base: str, repository: Path = Path()) -> Report:
     """
     with _tree(repository, base) as old:
         before, after = sources(Path(old)), sources(repository.absolute())
-        names = sorted({*before, *after}, key=lambda key: (key[1], key[0]))
+        names = sorted(
+            {*before, *after}, key=lambda key: (_ORDER.index(key[1]) if key[1] in _ORDER else 0, key[1], key[0])
+        )
         changed: dict[str, dict[str, str]] = {}
         problems = []
         for key in names:
@@ -133,7 +139,8 @@ def _run(program: str, *arguments: str) -> str:
         raise OperationError(f"{program}: not installed; install it")
     run = subprocess.run([program, *arguments], check=False, capture_output=True, text=True)
     if run.returncode:
-        raise OperationError(f"{program} {arguments[0]}: {run.stderr.strip().splitlines()[-1:] or 'failed'}")
+        lines = run.stderr.strip().splitlines() or ["failed"]
+        raise OperationError(f"{program} {arguments[0]}: {lines[-1]}")
     return run.stdout
 
 
@@ -161,8 +168,23 @@ def _objects(source: Source | None) -> dict[str, str]:
         metadata = document.get("metadata") or {}
         name = "/".join(filter(None, (metadata.get("namespace", ""), str(metadata.get("name", "")))))
         key = f"{document.get('apiVersion', '')} {document.get('kind', '')} {name}"
-        found[key] = yaml.safe_dump(_without_secrets(document), sort_keys=True, allow_unicode=True)
+        found[key] = yaml.dump(_without_secrets(document), Dumper=_dumper(), allow_unicode=True, width=10_000)
     return found
+
+
+@cache
+def _dumper() -> "type[yaml.SafeDumper]":
+    """Writes a text of several lines as such, so that a change in it is seen line by line."""
+    import yaml  # noqa: PLC0415
+
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+    Dumper.add_representer(str, text)
+    return Dumper
 
 
 def _without_secrets(document: Mapping[str, Any]) -> Mapping[str, Any]:

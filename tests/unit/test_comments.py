@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from operations import github
 from operations.comments import comment
 from operations.errors import OperationError
 from tests import fake_gh
@@ -55,7 +54,7 @@ def test_a_long_comment_is_cut_and_closed(tmp_path: Path, gh: FakeGh, monkeypatc
 
 
 def test_an_error_that_passes_is_tried_again(tmp_path: Path, gh: FakeGh, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(github.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     with gh.changed() as state:
         state["failures"] = ["HTTP 502: Bad Gateway", "HTTP 503: Unavailable"]
     comment(12, [_file(tmp_path, "plan")], name="plan")

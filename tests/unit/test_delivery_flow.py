@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from operations import delivery, proposals
+from operations import delivery
 from operations.cli import app
 from operations.errors import OperationError
 from operations.images import Image, Overlay
@@ -213,7 +213,7 @@ def test_a_slow_build_never_replaces_a_newer_one(remote: Remote, tmp_path: Path,
 def test_a_push_that_lost_the_race_is_made_anew(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
     clone, other = remote.clone("clone"), remote.clone("other")
     proposal = delivery.image_proposal(Overlay(clone, "shop", "dev"), _image(2), None)
-    tries = []
+    tries: list[Path] = []
 
     def change(tree: Path) -> str:
         if not tries:  # between looking and pushing somebody else pushes
@@ -221,7 +221,7 @@ def test_a_push_that_lost_the_race_is_made_anew(remote: Remote, monkeypatch: pyt
         tries.append(tree)
         return proposal.change(tree)
 
-    monkeypatch.setattr(proposals.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     propose(clone, Proposal(proposal.branch, proposal.title, change))
     assert len(tries) == 2
     assert remote.image("image/shop/dev", "shop", "dev") == _image(2)
@@ -230,14 +230,14 @@ def test_a_push_that_lost_the_race_is_made_anew(remote: Remote, monkeypatch: pyt
 def test_whoever_always_loses_is_told(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
     clone, other = remote.clone("clone"), remote.clone("other")
     proposal = delivery.image_proposal(Overlay(clone, "shop", "dev"), _image(99), None)
-    tries = []
+    tries: list[Path] = []
 
     def change(tree: Path) -> str:
         tries.append(tree)
         _propose_image(other, "shop", _image(len(tries)))
         return proposal.change(tree)
 
-    monkeypatch.setattr(proposals.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     with pytest.raises(OperationError, match="8 times somebody else was faster; run it again"):
         propose(clone, Proposal(proposal.branch, proposal.title, change))
 
