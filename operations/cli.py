@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from operations import cli_delivery
 from operations.errors import OperationError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from operations.report import Report
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(cli_delivery.app)
 
 Output = Annotated[Path, typer.Option(help="The folder that cdktf synth wrote.")]
 _HOME = Path(".bootstrap")
