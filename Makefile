@@ -72,6 +72,14 @@ local-down: install ## destroy what `make local` deployed, and stop the emulated
 remove-crds: install ## remove what a destroyed in-cluster stack leaves in the current cluster, if nothing of it is in use
 	$(BIN)/python -m operations remove-crds
 
+.PHONY: tools
+tools: install ## build Kubernetes, Argo CD and what else `make cluster` and the tests run; needs Go
+	$(BIN)/python -m operations tools
+
+.PHONY: cluster
+cluster: install ## run Kubernetes and Argo CD on this machine until Ctrl-C, without Docker; needs Go
+	$(BIN)/python -m operations cluster
+
 # --- check ------------------------------------------------------------------------------------------------------
 
 .PHONY: test

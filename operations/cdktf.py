@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from rich.console import Console
@@ -45,12 +46,28 @@ def deploy(stacks: Sequence[Stack], output: Path, *, log: Path, outputs: Path) -
 
 
 def destroy(stacks: Sequence[Stack], output: Path, *, log: Path) -> None:
-    """Destroy the stacks, consumers before producers.
+    """Destroy the stacks, consumers before producers, whatever else was synthesized.
 
     Raises:
         OperationError: with what failed; `log` holds everything.
     """
-    _run(_command("destroy", output, *[stack.name for stack in stacks], "--auto-approve"), stacks, log)
+    # CDKTF wants every consumer named, deployed or not; told not to, it keeps no order, and so each layer is one call.
+    for layer in reversed(_layers(stacks)):
+        names = [stack.name for stack in layer]
+        _run(_command("destroy", output, *names, "--auto-approve", "--ignore-missing-stack-dependencies"), layer, log)
+
+
+def _layers(stacks: Sequence[Stack]) -> list[list[Stack]]:
+    """The stacks grouped so that none reads from another of its group or of a later one."""
+    order = TopologicalSorter({stack.name: stack.dependencies for stack in stacks})
+    order.prepare()
+    by_name = {stack.name: stack for stack in stacks}
+    layers = []
+    while order.is_active():
+        ready = order.get_ready()
+        layers.append([by_name[name] for name in sorted(ready) if name in by_name])
+        order.done(*ready)
+    return [layer for layer in layers if layer]
 
 
 def _command(verb: str, output: Path, *arguments: str) -> list[str]:

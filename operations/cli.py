@@ -112,6 +112,23 @@ def remove_crds() -> None:
         crds.remove(_say)
 
 
+def tools() -> None:
+    """Build what `cluster` and the tests run, Kubernetes and Argo CD among it. Needs Go, and minutes the first time."""
+    from operations.cluster import programs  # noqa: PLC0415
+
+    with _errors_for_people():
+        programs.build_all(_say)
+
+
+@app.command()
+def cluster() -> None:
+    """Run Kubernetes and Argo CD on this machine until Ctrl-C, without Docker and without an account. Needs Go."""
+    from operations.cluster import interactive  # noqa: PLC0415
+
+    with _errors_for_people():
+        interactive.run(_say, typer.echo)
+
+
 def _show(outputs: Mapping[str, Mapping[str, object]]) -> None:
     """What was made: the outputs of every stack, a value a line."""
     for stack, values in sorted(outputs.items()):

@@ -105,7 +105,13 @@ def _application(repository_url: str, revision: str, namespace: str) -> dict[str
         "namespace": namespace,
         "finalizers": [_FINALIZER],
         "project": PROJECT,
-        "source": {"repoURL": repository_url, "targetRevision": revision, "path": PATH},
+        "source": {
+            "repoURL": repository_url,
+            "targetRevision": revision,
+            "path": PATH,
+            # Every AppProject in Git may read this repository; what it is called, only its owner knows.
+            "helm": {"parameters": [{"name": "repositoryURL", "value": repository_url}]},
+        },
         "destination": {"server": _SERVER, "namespace": namespace},
         "syncPolicy": {
             "automated": {"prune": True, "selfHeal": True},

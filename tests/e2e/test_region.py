@@ -191,6 +191,7 @@ def test_no_password_lies_in_a_state(region: Region, aws: boto3.Session) -> None
     values = [
         json.loads(secrets.get_secret_value(SecretId=secret["ARN"])["SecretString"])["password"]
         for secret in secrets.list_secrets()["SecretList"]
+        if secret["Name"].startswith("rds!")  # the users' are empty until a job in the cluster fills them
     ]
     assert len(values) == 4
     for stack in region.stacks:

@@ -1,0 +1,48 @@
+"""Kubernetes and Argo CD, each started once for every test of a session."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from operations.cluster import programs
+from operations.cluster.argo_cd import ArgoCd
+from operations.cluster.control_plane import ControlPlane
+from tests.cluster.manifests import restricted_namespace
+
+
+@pytest.fixture(scope="session")
+def go_programs() -> None:
+    """Every program that is built from Go; where Go is missing, the reason is told.
+
+    With INSIST_ON_CLUSTER=1 that is a failure and no skip.
+    """
+    if shutil.which("go") is None:
+        give_up = pytest.fail if os.environ.get("INSIST_ON_CLUSTER") == "1" else pytest.skip
+        give_up("Go is not installed, which builds Kubernetes and Argo CD")
+    programs.build_all()
+
+
+@pytest.fixture(scope="session")
+def control_plane(
+    go_programs: None,  # noqa: ARG001  (they must be there first)
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[ControlPlane]:
+    with ControlPlane(tmp_path_factory.mktemp("control-plane")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def argo_cd(control_plane: ControlPlane) -> Iterator[ArgoCd]:
+    with ArgoCd(control_plane, notifications=True) as running:
+        yield running
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the test's own, with the Pod Security level of production."""
+    name = request.node.name.removeprefix("test_").replace("_", "-")[:63].rstrip("-")
+    control_plane.apply(restricted_namespace(name))
+    yield name
+    control_plane.kubectl("delete", "namespace", name, "--wait=false")
