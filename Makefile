@@ -72,6 +72,14 @@ local-down: install ## destroy what `make local` deployed, and stop the emulated
 remove-crds: install ## remove what a destroyed in-cluster stack leaves in the current cluster, if nothing of it is in use
 	$(BIN)/python -m operations remove-crds
 
+.PHONY: backup
+backup: synth ## back up what the Argo CD of the current cluster knows: make backup [ENVIRONMENT=prod]
+	$(BIN)/python -m operations backup $(ENVIRONMENT)
+
+.PHONY: restore
+restore: synth ## restore what Argo CD knew, once you agree to the difference: make restore ENVIRONMENT=prod [VERSION=…]
+	$(BIN)/python -m operations restore $(ENVIRONMENT) $(if $(VERSION),--version $(VERSION))
+
 .PHONY: tools
 tools: install ## build Kubernetes, Argo CD and what else `make cluster` and the tests run; needs Go
 	$(BIN)/python -m operations tools

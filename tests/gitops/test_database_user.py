@@ -256,9 +256,9 @@ def test_no_password_is_on_a_command_line_or_in_a_log(job: Job) -> None:
 
 def test_secrets_are_for_one_user_of_the_system_alone(job: Job) -> None:
     job.run()
-    assert {path.name: oct(path.stat().st_mode & 0o077) for path in job.secrets.iterdir() if path.suffix != ".pem"} == {
-        name: "0o0" for name in ("connections", "error", "master.json", "password", "stored.json", "user.json")
-    }
+    assert {
+        path.name: oct(path.stat().st_mode & 0o077) for path in job.secrets.iterdir() if path.suffix != ".pem"
+    } == dict.fromkeys(("connections", "error", "master.json", "password", "stored.json", "user.json"), "0o0")
 
 
 def test_a_server_with_another_certificate_is_not_told_the_password(job: Job) -> None:
