@@ -72,6 +72,10 @@ local-down: install ## destroy what `make local` deployed, and stop the emulated
 remove-crds: install ## remove what a destroyed in-cluster stack leaves in the current cluster, if nothing of it is in use
 	$(BIN)/python -m operations remove-crds
 
+.PHONY: preflight
+preflight: synth ## find in a minute what a deploy would fail at an hour later: make preflight [STACK="…"]
+	$(BIN)/python -m operations preflight $(STACK)
+
 .PHONY: backup
 backup: synth ## back up what the Argo CD of the current cluster knows: make backup [ENVIRONMENT=prod]
 	$(BIN)/python -m operations backup $(ENVIRONMENT)

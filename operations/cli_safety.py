@@ -14,6 +14,7 @@ from operations.errors import OperationError
 if TYPE_CHECKING:
     from operations.report import Report
 
+Chosen = Annotated[list[str] | None, typer.Argument(metavar="[STACK]...", help="Names or globs; all if none.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 ArgoCdCommand = Annotated[
     str | None, typer.Option(help="An argocd of this machine, in place of the one in the cluster.")
@@ -31,6 +32,25 @@ def _reported(*, as_json: bool) -> "Iterator[Callable[[Report], None]]":
     for one in made:
         report.show(one, as_json=as_json)
         raise typer.Exit(one.status)
+
+
+@app.command("preflight")
+def preflight_(
+    stacks: Chosen = None,
+    *,
+    output: Output = Path("cdktf.out"),
+    as_json: AsJson = False,
+) -> None:
+    """Find in a minute what would fail an hour later: tools, credentials, settings, state, names, quotas, offers.
+
+    Nothing is changed. Ends with 1 where something would fail, and with 2 where something may.
+    Example: python -m operations preflight 'ap-northeast-2-*'
+    """
+    from operations import aws, preflight, synthesized  # noqa: PLC0415
+
+    with _reported(as_json=as_json) as report:
+        chosen = synthesized.selected(synthesized.stacks(output), stacks or [])
+        report(preflight.preflight(chosen, Path(), aws.session))
 
 
 @app.command("backup")

@@ -15,6 +15,7 @@ READ_WITHOUT_RESOURCE = (
     "ec2:Describe*",
     "ecr:DescribeRegistry",
     "eks:DescribeAddonVersions",
+    "eks:DescribeClusterVersions",
     "eks:ListClusters",
     "elasticloadbalancing:Describe*",
     "iam:ListOpenIDConnectProviders",
@@ -24,6 +25,7 @@ READ_WITHOUT_RESOURCE = (
     "route53:ListHostedZones",
     "route53:ListHostedZonesByName",
     "secretsmanager:GetRandomPassword",
+    "servicequotas:GetServiceQuota",
     "tag:GetResources",
 )
 WITHOUT_RESOURCE = (
