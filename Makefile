@@ -94,6 +94,10 @@ cluster: install ## run Kubernetes and Argo CD on this machine until Ctrl-C, wit
 
 # --- check ------------------------------------------------------------------------------------------------------
 
+.PHONY: validate
+validate: synth ## check what pipelines check, without an account: stacks, style, manifests, workflows
+	$(BIN)/python -m operations validate $(STACK)
+
 .PHONY: test
 test: lint ## run every check and the whole test suite
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered

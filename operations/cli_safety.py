@@ -53,6 +53,27 @@ def preflight_(
         report(preflight.preflight(chosen, Path(), aws.session))
 
 
+@app.command("validate")
+def validate_(
+    stacks: Chosen = None,
+    *,
+    output: Output = Path("cdktf.out"),
+    as_json: AsJson = False,
+) -> None:
+    """Check what pipelines check, without an account: stacks, style, manifests, workflows.
+
+    Ends with 2 where something could not be checked here. Example: python -m operations validate --json
+    """
+    from operations import synthesized, validate  # noqa: PLC0415
+
+    def say(text: str) -> None:
+        typer.secho(text, err=True)
+
+    with _reported(as_json=as_json) as report:
+        chosen = synthesized.selected(synthesized.stacks(output), stacks or [])
+        report(validate.validate(chosen, say))
+
+
 @app.command("backup")
 def backup_(
     environment: Annotated[str | None, typer.Argument(help="Its name; if none, that of the current cluster.")] = None,
