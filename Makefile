@@ -84,12 +84,23 @@ backup: synth ## back up what the Argo CD of the current cluster knows: make bac
 restore: synth ## restore what Argo CD knew, once you agree to the difference: make restore ENVIRONMENT=prod [VERSION=…]
 	$(BIN)/python -m operations restore $(ENVIRONMENT) $(if $(VERSION),--version $(VERSION))
 
+# Further options, such as `make service NAME=shop TEAM=sales LIKE=guestbook REPOSITORY_ID=1234567`.
+SERVICE_OPTIONS = $(if $(LIKE),--like "$(LIKE)") $(if $(REPOSITORY_ID),--repository-id "$(REPOSITORY_ID)")
+
+.PHONY: service
+service: install ## write a new service into the Git tree: make service NAME=shop TEAM=sales
+	@$(BIN)/python -m operations service "$(NAME)" --team "$(TEAM)" $(SERVICE_OPTIONS)
+
+.PHONY: chart-readme
+chart-readme: install ## write the table of values in the README of the Helm chart anew
+	$(BIN)/python -m operations chart-readme
+
 .PHONY: tools
 tools: install ## build Kubernetes, Argo CD and what else `make cluster` and the tests run; needs Go
 	$(BIN)/python -m operations tools
 
 .PHONY: cluster
-cluster: install ## run Kubernetes and Argo CD on this machine until Ctrl-C, without Docker; needs Go
+cluster: synth ## run Kubernetes and Argo CD on this machine until Ctrl-C, without Docker; needs Go
 	$(BIN)/python -m operations cluster
 
 # --- check ------------------------------------------------------------------------------------------------------
@@ -114,8 +125,8 @@ format: install ## format the code and mend what ruff can
 	$(BIN)/ruff format .
 
 .PHONY: snapshots
-snapshots: install ## accept the synthesized stacks as the new snapshots; read the diff before you commit it
-	$(BIN)/python -m pytest tests/snapshot --snapshot-update
+snapshots: install ## accept stacks and what the chart renders as the new snapshots; read the diff before you commit it
+	$(BIN)/python -m pytest tests/snapshot tests/gitops/test_chart.py --snapshot-update
 
 .PHONY: bench
 bench: install ## measure the start-up, side by side with CDKTF's documented way

@@ -35,6 +35,7 @@ WITHOUT_RESOURCE = (
     "ec2:GetSecurityGroupsForVpc",
     "ecr:GetAuthorizationToken",
     "ecr:PutReplicationConfiguration",
+    "iam:ListInstanceProfiles",
     "iam:ListServerCertificates",
     "kms:CreateKey",
     "pricing:GetProducts",

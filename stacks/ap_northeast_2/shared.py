@@ -43,6 +43,12 @@ SHARED = SharedSettings(
                 owner=OWNER.repository.owner, owner_id=OWNER.repository.owner_id, name="guestbook", id=4
             ),
         ),
+        EcrRepositoryConfig(
+            name="hello",
+            pushed_by=GithubRepository(
+                owner=OWNER.repository.owner, owner_id=OWNER.repository.owner_id, name="hello", id=5
+            ),
+        ),
     ),
     repository=OWNER.repository,
     owns_github_provider=True,

@@ -1,5 +1,6 @@
 import pytest
 
+from stacks.settings import Owner, Region
 from tests.policies import Role
 from tests.template import Json, Template, resolved
 
@@ -66,12 +67,15 @@ def test_kyverno_only_reads_images(prod: Template) -> None:
     assert actions == {*READ_IMAGES, "ecr:GetAuthorizationToken"}
 
 
-def test_kyverno_reads_the_platforms_images_alone(prod: Template, platform: dict[str, Template]) -> None:
+def test_kyverno_reads_the_platforms_images_alone(
+    prod: Template, platform: dict[str, Template], committed: tuple[Owner, list[Region]]
+) -> None:
     (images,) = _on_resources(prod, "kyverno")
-    assert sorted(resolved(arn, platform) for arn in images["Resource"]) == [
-        "${aws_ecr_repository.ecr_repository-bubblepool.arn}",
-        "${aws_ecr_repository.ecr_repository-guestbook.arn}",
-    ]
+    _, (region,) = committed
+    assert sorted(resolved(arn, platform) for arn in images["Resource"]) == sorted(
+        f"${{aws_ecr_repository.ecr_repository-{repository.name}.arn}}"
+        for repository in region.shared.image_repositories
+    )
 
 
 def test_no_controller_carries_a_policy_of_aws(prod: Template) -> None:

@@ -9,7 +9,7 @@ from eks_gitops.key import Key
 from eks_gitops.location import Location
 from tests.template import Template, one_stack
 
-REPOSITORIES = ("bubblepool", "guestbook")
+REPOSITORIES = ("bubblepool", "guestbook", "hello")
 
 
 @pytest.mark.parametrize("repository", REPOSITORIES)

@@ -1,6 +1,7 @@
 import pytest
 
 from eks_gitops.github import GithubRepository
+from stacks.settings import Owner, Region
 from tests.policies import Role
 from tests.template import Template
 
@@ -56,6 +57,7 @@ def test_delivery_trusts_this_repository_in_these_contexts(shared: Template, rol
     [
         ("push-bubblepool_role", ["repo:your-org/bubblepool", "repo:your-org@1/bubblepool@3"]),
         ("push-guestbook_role", ["repo:your-org/guestbook", "repo:your-org@1/guestbook@4"]),
+        ("push-hello_role", ["repo:your-org/hello", "repo:your-org@1/hello@5"]),
     ],
 )
 def test_images_are_pushed_from_their_own_repositorys_main_branch(
@@ -64,9 +66,10 @@ def test_images_are_pushed_from_their_own_repositorys_main_branch(
     assert _subjects(shared, role) == [f"{subject}:ref:refs/heads/main" for subject in subjects]
 
 
-def test_tokens_are_matched_whole(shared: Template) -> None:
+def test_tokens_are_matched_whole(shared: Template, committed: tuple[Owner, list[Region]]) -> None:
     roles = _federated(shared)
-    assert len(roles) == 7
+    _, (region,) = committed
+    assert len(roles) == len(("plan", "shared", "dev", "staging", "prod")) + len(region.shared.image_repositories)
     for role in roles:
         (trust,) = Role(shared, role).trust["Statement"]
         assert trust["Action"] == ["sts:AssumeRoleWithWebIdentity"]

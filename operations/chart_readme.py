@@ -1,0 +1,43 @@
+"""The table of values in the README of the Helm chart, made from the comments in its values.yaml."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+CHART = Path("helm/my-app")
+_HEADING = "## Values\n"
+_KEY = re.compile(r"( *)([\w-]+):(?: (.*))?")
+
+
+def rows(values: str) -> Iterator[tuple[str, str, str]]:
+    """Path, default and comment of every value that has a comment above it. The default of a block is empty."""
+    path: list[str] = []
+    comment: list[str] = []
+    for line in values.splitlines():
+        if (text := line.strip()).startswith("#"):
+            comment.append(text.removeprefix("#").strip())
+        elif found := _KEY.fullmatch(line):
+            indent, key, default = found.groups()
+            path = [*path[: len(indent) // 2], key]
+            if comment:
+                yield ".".join(path), default or "", " ".join(comment)
+            comment = []
+        else:
+            comment = []
+
+
+def render(readme: str, values: str) -> str:
+    """The README with a table of these values in place of what stands below its heading."""
+    table = ["| value | default | what it is |", "| --- | --- | --- |"]
+    for path, default, comment in rows(values):
+        shown = f"`{default}`" if default else "in `values.yaml`"
+        table.append(f"| `{path}` | {shown} | {comment} |")
+    above = readme.partition(_HEADING)[0]
+    return "\n".join([above + _HEADING, *table, ""])
+
+
+def write(chart: Path = CHART) -> None:
+    """Write the table of `chart` anew."""
+    readme = chart / "README.md"
+    values = (chart / "values.yaml").read_text(encoding="utf-8")
+    readme.write_text(render(readme.read_text(encoding="utf-8"), values), encoding="utf-8")

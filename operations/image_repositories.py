@@ -1,0 +1,68 @@
+"""The image repositories in a region's settings: reading which there are, and adding one as a person would."""
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+_LINE = 120
+
+
+@dataclass(frozen=True)
+class ImageRepositories:
+    """What the tuple `image_repositories` of a settings file names, and the line that ends it, from 1."""
+
+    names: tuple[str, ...]
+    last_line: int
+
+
+def read(settings: Path) -> ImageRepositories | None:
+    """None where the tuple is not written one entry below the other."""
+    for node in ast.walk(ast.parse(settings.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.keyword) and node.arg == "image_repositories" and isinstance(node.value, ast.Tuple):
+            if node.value.end_lineno is None or node.value.end_lineno == node.value.lineno:
+                return None
+            names = [
+                ast.literal_eval(keyword.value)
+                for entry in node.value.elts
+                if isinstance(entry, ast.Call)
+                for keyword in entry.keywords
+                if keyword.arg == "name"
+            ]
+            return ImageRepositories(tuple(names), node.value.end_lineno)
+    return None
+
+
+def region(settings: Path) -> str:
+    """The AWS region of a settings file; its folder's `__init__` says it."""
+    for statement in ast.parse((settings.parent / "__init__.py").read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "REGION":
+            return str(ast.literal_eval(statement.value))
+    message = f"{settings.parent}/__init__.py sets no REGION"
+    raise ValueError(message)
+
+
+def with_one_more(settings: Path, last_line: int, name: str, repository_id: int) -> str:
+    """The settings with the repository `name` after the others, in the form that the formatter gives it."""
+    arguments = (
+        "owner=OWNER.repository.owner",
+        "owner_id=OWNER.repository.owner_id",
+        f'name="{name}"',
+        f"id={repository_id}",
+    )
+    indent = " " * 16
+    pushed_by = indent + ", ".join(arguments)
+    if len(pushed_by) > _LINE:
+        pushed_by = "\n".join(f"{indent}{argument}," for argument in arguments)
+    lines = settings.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines.insert(
+        last_line - 1,
+        f"""\
+        EcrRepositoryConfig(
+            name="{name}",
+            pushed_by=GithubRepository(
+{pushed_by}
+            ),
+        ),
+""",
+    )
+    return "".join(lines)

@@ -1,0 +1,92 @@
+"""The chart my-app: what it renders, and which values it refuses."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "helm" / "my-app"
+RELEASES = sorted(ROOT.glob("service/*/overlays/*/values.yaml"))
+KNOWN = "image.registry=registry.example,ingress.host=shop-dev.example.com"
+
+EVERYTHING = {
+    "Rollout": f"""{KNOWN},name=shop,team=sales,config.GREETING=hello,metrics.port=9090
+        workload.analysis.query=sum(up{{pod="{{{{args.canary}}}}"}}),workload.dynamicStableScale=true
+        database.secretKey=ap-northeast-2/dev/shop/database""",
+    "Deployment": f"""{KNOWN},name=shop,team=sales,config.GREETING=hello,metrics.port=9090
+        workload.kind=Deployment,database.secretKey=ap-northeast-2/dev/shop/database""",
+}
+LEAST = {"Rollout": "name=shop", "Deployment": "name=shop,workload.kind=Deployment"}
+
+
+class Yaml(SingleFileSnapshotExtension):
+    file_extension = "yaml"
+    _write_mode = WriteMode.TEXT
+
+
+def _helm(helm: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([helm, *arguments], cwd=ROOT, check=False, capture_output=True, text=True)
+
+
+def _rendered(helm: Path, values: str) -> str:
+    settings = [argument for value in ",".join(values.split()).split(",") for argument in ("--set", value)]
+    done = _helm(helm, "template", "shop", str(CHART), *settings)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("kind", EVERYTHING)
+def test_everything_that_it_can_render_is_as_reviewed(kind: str, helm: Path, snapshot: SnapshotAssertion) -> None:
+    assert _rendered(helm, EVERYTHING[kind]) == snapshot(name=kind, extension_class=Yaml)
+
+
+@pytest.mark.parametrize("kind", LEAST)
+def test_the_least_that_it_can_render_is_as_reviewed(kind: str, helm: Path, snapshot: SnapshotAssertion) -> None:
+    assert _rendered(helm, LEAST[kind]) == snapshot(name=kind, extension_class=Yaml)
+
+
+def test_it_has_nothing_to_complain_about(helm: Path) -> None:
+    done = _helm(helm, "lint", "--strict", str(CHART))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("values", RELEASES, ids=lambda path: str(path.relative_to(ROOT).parent))
+def test_every_service_that_uses_it_is_taken(values: Path, helm: Path) -> None:
+    done = _helm(helm, "lint", "--strict", str(CHART), "--values", str(values), "--set", KNOWN)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("replcas.minimum=2", "additional properties 'replcas' not allowed"),
+        ("image.tga=1.0.0", "at '/image': additional properties 'tga' not allowed"),
+        ("probes.liveness.port=1", "at '/probes/liveness': additional properties 'port' not allowed"),
+        ("workload.steps[0].weight=1", "at '/workload/steps/0': additional properties 'weight' not allowed"),
+        ("config.greeting=hello", "invalid propertyName 'greeting'"),
+        ("port=http", "at '/port': got string, want integer"),
+        ("config.ANSWER=42", "at '/config/ANSWER': got number, want string"),
+        ("workload.dynamicStableScale=maybe", "got string, want boolean"),
+        ("workload.kind=StatefulSet", "at '/workload/kind': value must be one of 'Rollout', 'Deployment'"),
+        ("image.tag=latest", "at '/image/tag': 'not' failed"),
+        ("image.tag=", "at '/image/tag': '' does not match pattern"),
+        ("image.digest=null", "at '/image': missing property 'digest'"),
+        ("image.digest=sha256:beef", "at '/image/digest': 'sha256:beef' does not match pattern"),
+        ("runAsUser=0", "at '/runAsUser': minimum: got 0, want 1"),
+        ("resources.limits.cpu=null", "at '/resources/limits': missing property 'cpu'"),
+        ("name=Shop", "at '/name': 'Shop' does not match pattern"),
+        ("replicas.maximum=1", "replicas.maximum: 1: below replicas.minimum (2); raise it"),
+    ],
+)
+def test_a_wrong_value_is_refused(value: str, told: str, helm: Path) -> None:
+    done = _helm(helm, "template", "shop", str(CHART), "--set", value)
+    assert done.returncode != 0
+    assert told in done.stderr
+
+
+def test_a_large_number_stays_a_number(helm: Path) -> None:
+    """Helm reads numbers as floating ones, and writes large ones as 1e+06."""
+    assert "runAsUser: 1000000\n" in _rendered(helm, "runAsUser=1000000")

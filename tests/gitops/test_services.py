@@ -1,0 +1,228 @@
+"""The services: names in Rollouts, what a pipeline and Argo CD do to images, where Terraform must agree."""
+
+import difflib
+import re
+import shutil
+import subprocess
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stacks.settings import Owner, Region
+
+yaml = pytest.importorskip("yaml", reason="PyYAML, which reads what is rendered, is not installed")
+
+ROOT = Path(__file__).parents[2]
+SERVICES = sorted(path for path in (ROOT / "service").iterdir() if path.is_dir())
+KUSTOMIZED = [service for service in SERVICES if (service / "base").is_dir()]
+OVERLAYS = sorted(path for service in KUSTOMIZED for path in (service / "overlays").iterdir())
+PUBLISHED = ROOT.parent / "shared" / "data" / "rollout-transform-kustomize-v5.yaml"
+FIELDS = "rollout-fields.yaml"
+TAG, DIGEST = "2.0.0", f"sha256:{'2' * 64}"
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT / "service"))
+
+
+def _build(kustomize: Path, folder: Path) -> list[dict[str, Any]]:
+    done = subprocess.run([kustomize, "build", folder], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # it warns of deprecated fields
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def _one(manifests: list[dict[str, Any]], kind: str, name: str | None = None) -> dict[str, Any]:
+    (found,) = [one for one in manifests if one["kind"] == kind and name in (None, one["metadata"]["name"])]
+    return found
+
+
+@pytest.fixture
+def copied(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """The overlay that the test is about, in a copy of its service."""
+    overlay: Path = request.param
+    shutil.copytree(overlay.parents[1], tmp_path / "service")
+    return tmp_path / "service" / overlay.relative_to(overlay.parents[1])
+
+
+on_every_overlay = pytest.mark.parametrize("copied", OVERLAYS, ids=_name, indirect=True)
+
+
+def _set_image(kustomize: Path, overlay: Path, image: str) -> list[str]:
+    """The lines that `kustomize edit set image` took away or added."""
+    file = overlay / "kustomization.yaml"
+    before = file.read_text().splitlines()
+    done = subprocess.run(
+        [kustomize, "edit", "set", "image", image], cwd=overlay, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    delta = difflib.ndiff(before, file.read_text().splitlines())
+    return [line for line in delta if line.startswith(("-", "+"))]
+
+
+@on_every_overlay
+@pytest.mark.parametrize("form", ["{0}={0}:{1}@{2}", "{0}=*:{1}@{2}"])
+def test_delivery_changes_the_tag_and_the_digest_and_not_a_line_besides(
+    copied: Path, form: str, kustomize: Path
+) -> None:
+    service = yaml.safe_load((copied / "kustomization.yaml").read_text())["images"][0]["name"]
+    changed = _set_image(kustomize, copied, form.format(service, TAG, DIGEST))
+    assert [line[0] + line[1:].split()[-2] for line in changed] == ["-digest:", "+digest:", "-newTag:", "+newTag:"]
+    image = _one(_build(kustomize, copied), "Rollout")["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert image == f"{service}:{TAG}@{DIGEST}"
+
+
+@on_every_overlay
+def test_argo_cd_says_the_registry_and_keeps_the_tag_and_the_digest(copied: Path, kustomize: Path) -> None:
+    (delivered,) = yaml.safe_load((copied / "kustomization.yaml").read_text())["images"]
+    _set_image(kustomize, copied, f"{delivered['name']}=registry.example/{delivered['name']}:*@*")
+    image = _one(_build(kustomize, copied), "Rollout")["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert image == f"registry.example/{delivered['name']}:{delivered['newTag']}@{delivered['digest']}"
+
+
+# Names
+
+
+@pytest.mark.parametrize("service", KUSTOMIZED, ids=_name)
+def test_fields_of_rollouts_are_the_same_for_every_service(service: Path) -> None:
+    assert (service / "base" / FIELDS).read_text() == (KUSTOMIZED[0] / "base" / FIELDS).read_text()
+
+
+def _fields(file: Path) -> set[tuple[str, ...]]:
+    """Every field of a transformer configuration, with what it names."""
+    configuration = yaml.safe_load(file.read_text())
+    named = configuration.pop("nameReference")
+    return {("nameReference", to["kind"], at["kind"], at["path"]) for to in named for at in to["fieldSpecs"]} | {
+        (transformer, at["kind"], at["path"]) for transformer, fields in configuration.items() for at in fields
+    }
+
+
+def test_fields_of_rollouts_are_among_those_that_argo_rollouts_publishes() -> None:
+    if not PUBLISHED.is_file():
+        pytest.skip(f"what is published is not there: {PUBLISHED.name} below {PUBLISHED.parent.name}/")
+    assert _fields(KUSTOMIZED[0] / "base" / FIELDS) - _fields(PUBLISHED) == set()
+
+
+def _renamed(tmp_path: Path, service: Path, kustomize: Path) -> list[dict[str, Any]]:
+    shutil.copytree(service, tmp_path / "service")
+    (tmp_path / "kustomization.yaml").write_text(f"""\
+namePrefix: eu-
+resources:
+- service/overlays/prod
+replicas:
+- count: 7
+  name: {service.name}
+labels:
+- includeTemplates: true
+  pairs:
+    continent: europe
+""")
+    return _build(kustomize, tmp_path)
+
+
+@pytest.mark.parametrize("service", KUSTOMIZED, ids=_name)
+def test_every_name_in_a_rollout_follows_its_object(service: Path, tmp_path: Path, kustomize: Path) -> None:
+    manifests = _renamed(tmp_path, service, kustomize)
+    rollout = _one(manifests, "Rollout")
+    strategy = rollout["spec"]["strategy"]
+    named = {
+        *re.findall(
+            r"(?m)^ *(?:activeService|canaryService|previewService|rootService|stableService): (.*)$", _text(strategy)
+        ),
+        *re.findall(r"(?m)^ *ingress: (.*)$", _text(strategy)),
+        *re.findall(r"(?m)templateName: (.*)$", _text(strategy)),
+        rollout["spec"]["template"]["spec"]["serviceAccountName"],
+        rollout["spec"]["template"]["spec"]["containers"][0]["envFrom"][0]["configMapRef"]["name"],
+        _one(manifests, "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]["name"],
+    }
+    assert len(named) >= 4
+    assert named <= {manifest["metadata"]["name"] for manifest in manifests}
+    assert all(name.startswith("eu-") for name in named)
+
+
+@pytest.mark.parametrize("service", KUSTOMIZED, ids=_name)
+def test_replicas_and_labels_reach_a_rollout(service: Path, tmp_path: Path, kustomize: Path) -> None:
+    rollout = _one(_renamed(tmp_path, service, kustomize), "Rollout")
+    assert rollout["spec"]["replicas"] == 7
+    assert rollout["spec"]["template"]["metadata"]["labels"]["continent"] == "europe"
+    assert "continent" not in rollout["spec"]["selector"]["matchLabels"]
+
+
+def _text(value: object) -> str:
+    return str(yaml.safe_dump(value))
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=_name)
+def test_configuration_of_the_version_before_outlives_a_rollout(overlay: Path, kustomize: Path) -> None:
+    """Its name holds a hash. Were it pruned, pods of the stable version that start during a canary would lack it."""
+    (configuration,) = [one for one in _build(kustomize, overlay) if one["kind"] == "ConfigMap"]
+    assert re.fullmatch(r"[a-z0-9-]+-[a-z0-9]{10}", configuration["metadata"]["name"])
+    assert configuration["metadata"]["annotations"] == {
+        "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
+        "argocd.argoproj.io/sync-options": "Prune=false",
+    }
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=_name)
+def test_database_is_asked_for_where_there_is_one(overlay: Path, kustomize: Path) -> None:
+    manifests = _build(kustomize, overlay)
+    database = yaml.safe_load((overlay / "application.yaml").read_text())["database"]
+    secrets = [one["metadata"]["name"] for one in manifests if one["kind"] == "ExternalSecret"]
+    assert secrets == (["database"] if database else [])
+    environment = _one(manifests, "Rollout")["spec"]["template"]["spec"]["containers"][0]["envFrom"]
+    assert ({"secretRef": {"name": "database"}} in environment) == bool(database)
+
+
+@pytest.mark.parametrize("service", KUSTOMIZED, ids=_name)
+def test_environments_differ_in_values_alone(service: Path, kustomize: Path) -> None:
+    """The same objects everywhere; but for what reaches a database, which not every environment has."""
+    kinds = {
+        frozenset(
+            (one["kind"], re.sub(r"-[a-z0-9]{10}$", "", one["metadata"]["name"]))
+            for one in _build(kustomize, overlay)
+            if one["kind"] != "ExternalSecret"
+        )
+        for overlay in (service / "overlays").iterdir()
+    }
+    assert len(kinds) == 1
+
+
+# What Terraform must agree to
+
+
+def test_every_service_has_an_image_repository_in_every_region(committed: tuple[Owner, list[Region]]) -> None:
+    _, regions = committed
+    for region in regions:
+        repositories = {repository.name for repository in region.shared.image_repositories}
+        assert {service.name for service in SERVICES} - repositories == set(), region.name
+
+
+def test_every_database_exists_in_the_environment_that_asks_for_it(committed: tuple[Owner, list[Region]]) -> None:
+    _, regions = committed
+    for region in regions:
+        for environment in region.environments:
+            databases = {"", *[database.name for database in environment.settings.databases]}
+            for marker in ROOT.glob(f"service/*/overlays/{environment.name}/*.yaml"):
+                if marker.name in {"application.yaml", "release.yaml"}:
+                    assert yaml.safe_load(marker.read_text())["database"] in databases, marker
+
+
+@pytest.mark.parametrize("service", KUSTOMIZED, ids=_name)
+def test_services_know_the_addresses_of_the_vpc(service: Path, committed: tuple[Owner, list[Region]]) -> None:
+    """A region with other addresses must add its own."""
+    _, regions = committed
+    policies = (service / "base").rglob("*.yaml")
+    opened = {cidr for policy in policies for cidr in re.findall(r"cidr: ([\d./]+)", policy.read_text())}
+    for region in regions:
+        assert str(region.shared.vpc.cidr) in opened, region.name
+    assert {IPv4Network(cidr) for cidr in opened} == {region.shared.vpc.cidr for region in regions} | {
+        IPv4Network("0.0.0.0/0")
+    }
+
+
+def test_chart_knows_the_addresses_of_the_vpc(committed: tuple[Owner, list[Region]]) -> None:
+    _, regions = committed
+    values = yaml.safe_load((ROOT / "helm" / "my-app" / "values.yaml").read_text())
+    assert {IPv4Network(values["network"]["vpcCidr"])} == {region.shared.vpc.cidr for region in regions}
