@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from operations import deploy as deploy_command
 from operations import reviewed
 from operations.cli import app
 from operations.errors import OperationError
@@ -169,6 +170,7 @@ def test_the_command_sets_what_the_jobs_read(tmp_path: Path, gh: FakeGh, monkeyp
     assert json.loads(said.removeprefix("reviewed=")) == json.loads(file.read_text())
     assert json.loads(deploy.removeprefix("deploy=")) == {"dev": {"aws": "ap-northeast-2-dev"}}
     assert gh["calls"] == []
+    assert deploy_command.reviewed(file) == {"ap-northeast-2-dev": HASHES[0]}
 
 
 def test_a_plan_that_the_guard_refuses_ends_with_an_error(tmp_path: Path) -> None:
