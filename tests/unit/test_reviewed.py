@@ -78,6 +78,14 @@ def test_the_plan_of_the_merged_pull_request_is_found(gh: FakeGh, history: tuple
     assert "event=pull_request&head_sha=head-1&status=success" in run[1]
 
 
+def test_a_deploy_by_hand_does_not_count_as_one_of_everything(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
+    folder, commits = history
+    with gh.changed() as state:
+        _deployed(state, commits[2])
+    reviewed.collect(commits[2], folder)
+    assert "event=push&status=success" in gh["calls"][0][1]
+
+
 def test_what_an_earlier_deploy_did_not_finish_is_deployed_too(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
     folder, commits = history
     with gh.changed() as state:
