@@ -10,7 +10,7 @@ import pytest
 from operations import backup
 from operations.argo_cd_data import ArgoCdAdmin, Id, read
 from operations.backup import Place
-from operations.cluster.argo_cd import SERVER, ArgoCd
+from operations.cluster.argo_cd import ArgoCd
 from operations.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
 from operations.emulator_process import Emulator
 from tests.cluster.manifests import Manifest
@@ -44,9 +44,9 @@ def admin(control_plane: ControlPlane, argo_cd: ArgoCd) -> ArgoCdAdmin:
 
 
 @pytest.fixture(scope="module")
-def known(control_plane: ControlPlane, argo_cd: ArgoCd) -> Iterator[list[str]]:  # noqa: ARG001  (it is there)
+def known(control_plane: ControlPlane, argo_cd: ArgoCd) -> Iterator[list[str]]:  # noqa: ARG001 (its kinds)
     """One object of each kind that Argo CD knows; they are deleted afterwards."""
-    control_plane.apply(_registration("example.com"))
+    control_plane.apply(_cluster("example.com"))
     objects = [
         _object("v1", "ConfigMap", "argocd-rbac-cm", {"data": {"policy.default": "role:readonly"}}),
         _object("v1", "Secret", "repository", {"stringData": {"url": _URL, "password": _PASSWORD}}),
@@ -69,7 +69,8 @@ def known(control_plane: ControlPlane, argo_cd: ArgoCd) -> Iterator[list[str]]: 
     control_plane.apply(*objects)
     names = ["secret/repository", "appproject/payments", "applicationset/services", "application/web"]
     yield names
-    control_plane.kubectl("delete", "--ignore-not-found", f"--namespace={ARGO_CD_NAMESPACE}", *names)
+    others = ["secret/another-cluster", "configmap/argocd-rbac-cm"]  # the last comes from Git, in other tests
+    control_plane.kubectl("delete", "--ignore-not-found", f"--namespace={ARGO_CD_NAMESPACE}", *names, *others)
 
 
 def test_what_is_wiped_comes_back_equal(
@@ -107,10 +108,10 @@ def test_what_terraform_says_of_its_cluster_stays(
 ) -> None:
     assert known
     backup.backup(at, admin)
-    control_plane.apply(_registration("anew.example.com"))
+    control_plane.apply(_cluster("anew.example.com"))
     report = backup.restore(at, admin, None, lambda _: True)
-    assert report.data["kept"] == ["Secret/argocd/in-cluster"]
-    annotations = control_plane.get("secret", f"--namespace={ARGO_CD_NAMESPACE}", "in-cluster")["metadata"][
+    assert report.data["kept"] == ["Secret/argocd/another-cluster"]
+    annotations = control_plane.get("secret", f"--namespace={ARGO_CD_NAMESPACE}", "another-cluster")["metadata"][
         "annotations"
     ]
     assert annotations["platform/domain"] == "anew.example.com"
@@ -122,7 +123,7 @@ def test_settings_and_credentials_are_in_an_export(admin: ArgoCdAdmin, known: li
         Id("ConfigMap", "argocd", "argocd-cm"),
         Id("ConfigMap", "argocd", "argocd-rbac-cm"),
         Id("Secret", "argocd", "argocd-secret"),
-        Id("Secret", "argocd", "in-cluster"),
+        Id("Secret", "argocd", "another-cluster"),
         Id("Secret", "argocd", "repository"),
     } <= read(admin.export()).texts.keys()
 
@@ -136,17 +137,17 @@ def _nothing_in_clear_below(at: Place, folder: Path) -> None:
     assert [file for file in files if _PASSWORD.encode() in file.read_bytes() or encoded in file.read_bytes()] == []
 
 
-def _registration(domain: str) -> Manifest:
-    """The Secret by which Argo CD knows its cluster, with something that Terraform says of it."""
-    secret = _object("v1", "Secret", "in-cluster", {"stringData": {"name": "in-cluster", "server": SERVER}})
-    secret["metadata"]["labels"] = {"argocd.argoproj.io/secret-type": "cluster"}
-    secret["metadata"]["annotations"] = {"platform/domain": domain}
-    return secret
-
-
 def _object(api_version: str, kind: str, name: str, content: Manifest) -> Manifest:
     metadata = {"name": name, "namespace": ARGO_CD_NAMESPACE}
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **content}
+
+
+def _cluster(domain: str) -> Manifest:
+    """The Secret of a cluster, as Terraform writes it."""
+    secret = _object("v1", "Secret", "another-cluster", {"stringData": {"name": "a", "server": "https://example.com"}})
+    secret["metadata"]["labels"] = {"argocd.argoproj.io/secret-type": "cluster"}
+    secret["metadata"]["annotations"] = {"platform/domain": domain}
+    return secret
 
 
 def _spec(path: str) -> Manifest:
