@@ -24,6 +24,9 @@ help: ## list every target
 .PHONY: install
 install: .venv/.installed node_modules/.installed ## install what is missing: Python and Node packages, in the project
 
+.PHONY: install-python
+install-python: .venv/.installed ## install the Python packages alone: enough for commands that synthesize nothing
+
 .venv/.installed: Pipfile.lock constructs/pyproject.toml .pipenv/.installed-$(PIPENV_VERSION)
 	$(PIPENV) sync --dev
 	@touch $@

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from operations import cli_delivery
 from operations.errors import OperationError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from operations.report import Report
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(cli_delivery.app)
 
 Output = Annotated[Path, typer.Option(help="The folder that cdktf synth wrote.")]
 _HOME = Path(".bootstrap")
@@ -309,7 +311,10 @@ def _confirm(wanted: str, told: str, given: str | None) -> None:
 
 def _ask(question: str, plan: str) -> bool:
     typer.echo(plan, err=True)
-    return typer.confirm(f"{question}. Apply it?", default=False, err=True)
+    try:
+        return typer.confirm(f"{question}. Apply it?", default=False, err=True)
+    except typer.Abort:  # nobody answers any more
+        return False
 
 
 def _allowed(file: Path) -> "list[Override]":

@@ -1,6 +1,7 @@
 """Acting on stacks in the order of their dependencies, independent ones at once."""
 
 import signal
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -45,6 +46,7 @@ def _interrupts_passed_on() -> Iterator[None]:
     """SIGINT (a person's) and SIGTERM (a pipeline's) stop Terraform gently; what it has done is then told."""
 
     def handle(_number: int, _frame: FrameType | None) -> None:
+        print("interrupted: what has begun saves its state first; nothing else begins", file=sys.stderr)
         terraform.interrupt()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
