@@ -24,6 +24,9 @@ help: ## list every target
 .PHONY: install
 install: .venv/.installed node_modules/.installed ## install what is missing: Python and Node packages, in the project
 
+.PHONY: install-python
+install-python: .venv/.installed ## install the Python packages alone: enough for commands that synthesize nothing
+
 .venv/.installed: Pipfile.lock constructs/pyproject.toml .pipenv/.installed-$(PIPENV_VERSION)
 	$(PIPENV) sync --dev
 	@touch $@
@@ -78,6 +81,15 @@ deploy: synth ## deploy stacks, in order: make deploy STACK="ap-northeast-2-shar
 .PHONY: restore-state
 restore-state: synth ## list the versions of the state of STACK, or restore the one that VERSION names
 	$(BIN)/python -m operations restore-state $(STACK) $(if $(VERSION),--version $(VERSION))
+
+.PHONY: drift
+drift: synth ## find what differs between AWS and what was applied last: make drift STACK='ap-northeast-2-dev*'
+	$(BIN)/python -m operations drift $(STACK)
+
+.PHONY: destroy
+destroy: synth ## destroy stacks and look for what is left: make destroy STACK='ap-northeast-2-dev*'
+	@$(if $(STACK),,$(error name what to destroy, such as: make destroy STACK='ap-northeast-2-dev*'))
+	$(BIN)/python -m operations destroy $(STACK)
 
 .PHONY: local
 local: install ## deploy every AWS stack to an emulated AWS on this machine, without an account

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from operations import cli_delivery
 from operations.errors import OperationError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from operations.report import Report
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(cli_delivery.app)
 
 Output = Annotated[Path, typer.Option(help="The folder that cdktf synth wrote.")]
 _HOME = Path(".bootstrap")
@@ -239,6 +241,72 @@ def restore_state_(
         else:
             log = plan.new_log(output / "logs", chosen.name)
             report(restore_state.restore(session, chosen, version, log))
+
+
+@app.command("drift")
+def drift_(
+    stacks: Chosen = None,
+    *,
+    output: Output = Path("cdktf.out"),
+    ignored: Annotated[Path, typer.Option(help="The reviewed list of what is left alone.")] = Path(
+        "drift-ignored.toml"
+    ),
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="How many plans at once; as many as cores and memory carry, if not given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find what differs between AWS and what was applied last, what is in no state included. Takes no lock.
+
+    Ends with 2 where there is drift; what was changed in Git and waits to be applied is told, and is none.
+    Example: python -m operations drift 'ap-northeast-2-prod*'
+    """
+    from operations import drift, synthesized  # noqa: PLC0415
+    from operations import ignored as listed  # noqa: PLC0415
+    from operations.progress import Progress  # noqa: PLC0415
+
+    with _reported(as_json=as_json) as report:
+        every = synthesized.stacks(output)
+        chosen = synthesized.selected(every, stacks or [])
+        entries = listed.read(ignored)
+        report(drift.drift(chosen, every, entries, Progress(), at_once=jobs or drift.jobs(), logs=output / "logs"))
+
+
+@app.command("destroy")
+def destroy_(
+    stacks: Annotated[list[str], typer.Argument(metavar="STACK...", help="Names or globs.")],
+    *,
+    output: Output = Path("cdktf.out"),
+    confirm: Annotated[str | None, typer.Option(help="The environments, as they are asked for.")] = None,
+    patience: Annotated[int, typer.Option(min=1, help="Minutes to wait for each step in a cluster.")] = 15,
+    parallelism: AtOnce = _AT_ONCE,
+    as_json: AsJson = False,
+) -> None:
+    """Destroy stacks, consumers before producers; clear their clusters before, and look for what is left after.
+
+    Asks for the names of the environments to be typed. Ends with 2 where something is left. Safe to run again.
+    Example: python -m operations destroy 'ap-northeast-2-dev*' --confirm dev
+    """
+    from operations import destroy, synthesized  # noqa: PLC0415
+    from operations.progress import Progress  # noqa: PLC0415
+
+    with _reported(as_json=as_json) as report:
+        every = synthesized.stacks(output)
+        destruction = destroy.prepare(synthesized.selected(every, stacks), every)
+        _confirm(",".join(destruction.environments), destruction.told, confirm)
+        seconds = patience * 60
+        report(destroy.destroy(destruction, Progress(), at_once=parallelism, logs=output / "logs", patience=seconds))
+
+
+def _confirm(wanted: str, told: str, given: str | None) -> None:
+    """Let a person type what will be gone, or a pipeline name it."""
+    if given is None:
+        if not sys.stdin.isatty():
+            raise OperationError(f"nobody is there to be asked; name what will be gone: --confirm {wanted}")
+        typer.echo(told, err=True)
+        given = typer.prompt(f"All of it will be gone. Type {wanted} to go on", err=True)
+    if given != wanted:
+        raise OperationError(f"confirmed was {given!r}, and not {wanted!r}; nothing was touched")
 
 
 def _ask(question: str, plan: str) -> bool:

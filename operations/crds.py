@@ -18,7 +18,7 @@ _GROUPS = (
     *("kyverno.io", "policies.kyverno.io", "reports.kyverno.io", "wgpolicyk8s.io", "openreports.io"),
     "monitoring.coreos.com",
 )
-"""Of the load balancer controller, of Argo CD, and of what it brought: with its Applications it deletes no definition."""
+"""Of the load balancer controller, of Argo CD and of what it brought: with Applications it deletes no definition."""
 
 
 def remove(say: Callable[[str], None]) -> None:

@@ -81,6 +81,11 @@ class Progress:
         if name in self._tasks:
             self._bars.stop_task(self._tasks[name])
 
+    def say(self, name: str, text: str) -> None:
+        """Say something of a stack that no bar shows."""
+        with self._lock:
+            self._console.print(f"{name}: {text}", markup=False, highlight=False)
+
     def _say(self, name: str, text: str) -> None:
         self._line(name, text)
         if name in self._tasks:

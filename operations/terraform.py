@@ -103,6 +103,15 @@ class Terraform:
         if process.returncode:
             raise TerraformError(self.directory.name, errors, log)
 
+    def stream_init(self, log: Path, hear: Callable[[Mapping[str, Any]], None]) -> None:
+        """Initialise the folder, by `stream`.
+
+        Raises:
+            TerraformError: it failed.
+        """
+        with _INIT:
+            self.stream(log, hear, "init", "-input=false")
+
     def stream_plan(
         self, file: Path, log: Path, hear: Callable[[Mapping[str, Any]], None], *arguments: str
     ) -> dict[str, Any]:
@@ -111,8 +120,7 @@ class Terraform:
         Raises:
             TerraformError: the plan failed.
         """
-        with _INIT:
-            self.stream(log, hear, "init", "-input=false")
+        self.stream_init(log, hear)
         self.stream(log, hear, "plan", "-input=false", f"-out={file.absolute()}", *arguments)
         document: dict[str, Any] = json.loads(self.output("show", "-json", str(file.absolute())))
         return document

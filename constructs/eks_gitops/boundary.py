@@ -29,6 +29,7 @@ WITHOUT_RESOURCE = (
     "ec2:GetSecurityGroupsForVpc",
     "ecr:GetAuthorizationToken",
     "ecr:PutReplicationConfiguration",
+    "iam:ListInstanceProfiles",
     "iam:ListServerCertificates",
     "kms:CreateKey",
     "pricing:GetProducts",

@@ -19,7 +19,15 @@ def cluster_keys() -> set[str]:
     return {label_key(field.name) for kind in (ClusterLabels, ClusterAnnotations) for field in fields(kind)}
 
 
-_COMPONENT = {"namespace": str, "overlays": bool, "clusters": dict, "chart": dict, "parameters": list, "patches": list}
+_COMPONENT = {
+    "namespace": str,
+    "overlays": bool,
+    "foundation": bool,
+    "clusters": dict,
+    "chart": dict,
+    "parameters": list,
+    "patches": list,
+}
 _CHART = {"repository": str, "name": str, "version": str}
 _PARAMETER = {"name": str, "annotation": str}
 _PATCH = {"kind": str, "name": str, "path": str, "annotation": str}

@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-import main
-from stacks.settings import load
 from tests.gitops.tree import ROOT, Json, Overlay, Renderer, documents, overlays, read
 
 TESTS = Path(__file__).parent / "kyverno"
@@ -125,26 +123,21 @@ def test_only_the_control_plane_and_argo_cd_are_left_out_by_name(renderer: Rende
     assert "platform/component" not in namespace["metadata"]["labels"]
 
 
-def test_signers_are_workflows_of_the_owner(renderer: Renderer) -> None:
-    """Whoever changes the owner in stacks/owner.py changes it in signed-images.yaml too."""
-    (policy,) = (one for one in _policies(renderer, "prod") if one["kind"] == "ImageValidatingPolicy")
-    (attestor,) = policy["spec"]["attestors"]
-    (identity,) = attestor["cosign"]["keyless"]["identities"]
-    assert identity["issuer"] == "https://token.actions.githubusercontent.com"
-    owner, regions = load(main.REGIONS)
-    owners = {owner.repository.owner}
-    owners |= {one.pushed_by.owner for region in regions for one in region.shared.image_repositories}
-    for name in owners:
-        workflow = f"https://github.com/{name}/bubblepool/.github/workflows/deliver.yaml"
-        assert re.search(identity["subjectRegExp"], f"{workflow}@refs/heads/main")
-        assert re.search(identity["subjectRegExp"], f"{workflow}@refs/tags/v1.2.3")
-        for other in (
-            f"{workflow}@refs/pull/7/merge",
-            f"{workflow}@refs/heads/feature",
-            f"https://github.com/{name}-evil/bubblepool/.github/workflows/deliver.yaml@refs/heads/main",
-            f"https://github.com/x/{name}/.github/workflows/deliver.yaml@refs/heads/main",
-        ):
-            assert not re.search(identity["subjectRegExp"], other)
+def test_signer_is_the_workflow_of_this_repository_that_builds_services() -> None:
+    (patch,) = read(ROOT / "management/policies/component.yaml")["patches"]
+    assert patch["annotation"] == "platform/repository-name"
+    signer = re.compile(patch["format"] % "your-org/platform")
+    workflow = "https://github.com/your-org/platform/.github/workflows/build-service.yaml"
+    for reviewed in ("refs/heads/main", "refs/tags/v1.2.3", "0123456789abcdef0123456789abcdef01234567"):
+        assert signer.search(f"{workflow}@{reviewed}")
+    for other in (
+        f"{workflow}@refs/pull/7/merge",
+        f"{workflow}@refs/heads/feature",
+        "https://github.com/your-org/bubblepool/.github/workflows/build-service.yaml@refs/heads/main",
+        "https://github.com/your-org/platform-evil/.github/workflows/build-service.yaml@refs/heads/main",
+        "https://github.com/your-org/platform/.github/workflows/other.yaml@refs/heads/main",
+    ):
+        assert not signer.search(other)
 
 
 def test_what_policies_read_stands_on_every_namespace_of_a_service(renderer: Renderer) -> None:

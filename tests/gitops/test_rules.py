@@ -160,6 +160,7 @@ def test_custom_resources_in_the_wave_of_their_chart_are_caught() -> None:
 
 _COMPLETE = """namespace: a
 overlays: false
+foundation: false
 clusters: {}
 chart:
   repository: https://example.com

@@ -102,7 +102,9 @@ def overlays(root: Path = ROOT) -> list[Overlay]:
 
 
 def sets(root: Path = ROOT) -> list[Json]:
-    return [read(file) for file in sorted(root.glob("management/bootstrap/sets/*.yaml"))]
+    """Every ApplicationSet; the one of components is made twice, and shares them out by `foundation`."""
+    bootstrap = root / "management" / "bootstrap"
+    return [read(file) for file in sorted([*bootstrap.glob("sets/*.yaml"), *bootstrap.glob("components.yaml")])]
 
 
 def projects(root: Path = ROOT) -> list[Json]:
