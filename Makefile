@@ -103,6 +103,18 @@ local-down: install ## destroy what `make local` deployed, and stop the emulated
 remove-crds: install ## remove what a destroyed in-cluster stack leaves in the current cluster, if nothing of it is in use
 	$(BIN)/python -m operations remove-crds
 
+.PHONY: preflight
+preflight: synth ## find in a minute what a deploy would fail at an hour later: make preflight [STACK="…"]
+	$(BIN)/python -m operations preflight $(STACK)
+
+.PHONY: backup
+backup: synth ## back up what the Argo CD of the current cluster knows: make backup [ENVIRONMENT=prod]
+	$(BIN)/python -m operations backup $(ENVIRONMENT)
+
+.PHONY: restore
+restore: synth ## restore what Argo CD knew, once you agree to the difference: make restore ENVIRONMENT=prod [VERSION=…]
+	$(BIN)/python -m operations restore $(ENVIRONMENT) $(if $(VERSION),--version $(VERSION))
+
 # Further options, such as `make service NAME=shop TEAM=sales LIKE=guestbook REPOSITORY_ID=1234567`.
 SERVICE_OPTIONS = $(if $(LIKE),--like "$(LIKE)") $(if $(REPOSITORY_ID),--repository-id "$(REPOSITORY_ID)")
 
@@ -123,6 +135,10 @@ cluster: synth ## run Kubernetes and Argo CD on this machine until Ctrl-C, witho
 	$(BIN)/python -m operations cluster
 
 # --- check ------------------------------------------------------------------------------------------------------
+
+.PHONY: validate
+validate: synth ## check what pipelines check, without an account: stacks, style, manifests, workflows
+	$(BIN)/python -m operations validate $(STACK)
 
 .PHONY: test
 test: lint ## run every check and the whole test suite

@@ -33,6 +33,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
 _HOST = "127.0.0.1"
 _STOP_SECONDS = 10
+_LONGEST_RETENTION_DAYS = 36500
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -482,6 +483,28 @@ async def _replicate(call: Call) -> Answer:
     registry = "registry {registryId} {region}".format_map(here)
     _remember(registry, **request)
     return _answer((request or described.json) | _REMEMBERED[registry])
+
+
+# --- Backup -----------------------------------------------------------------------------------------------------------
+
+
+@_completes("backup:DeleteBackupVault", "backup:DeleteBackupVaultLockConfiguration")
+@_completes("backup:DescribeBackupVault", "backup:PutBackupVaultLockConfiguration")
+async def _lock_vault(call: Call) -> Answer:
+    """Lock a vault, and describe it with its lock. MiniStack has no locks; removable when it has."""
+    vault = (await _forward(replace(call, method="GET", path=call.path.removesuffix("/vault-lock"), body=b""))).json
+    lock = f"lock of {vault['BackupVaultArn']}"
+    if call.method == "GET":
+        return _answer(vault | _REMEMBERED.get(lock, {}))
+    _REMEMBERED.pop(lock, None)
+    if not call.path.endswith("/vault-lock"):
+        return await _forward(call)
+    if call.method == "PUT":
+        days = {name: call.json[name] for name in ("MinRetentionDays", "MaxRetentionDays") if name in call.json}
+        if days.get("MinRetentionDays", 1) > days.get("MaxRetentionDays", _LONGEST_RETENTION_DAYS):
+            raise _refusal("InvalidParameterValueException", "MinRetentionDays is above MaxRetentionDays")
+        _remember(lock, Locked=True, **days)
+    return Answer(HTTPStatus.OK, {}, b"")
 
 
 # --- the server -------------------------------------------------------------------------------------------------------

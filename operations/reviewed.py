@@ -117,7 +117,9 @@ def _report(stacks: Mapping[str, Mapping[str, Any]]) -> Report:
 
 def _commits(repository: Path, commit: str) -> list[str]:
     """The commits of main that no deploy finished yet, oldest first."""
-    answer = api("repos/{owner}/{repo}/actions/workflows/deploy.yaml/runs?branch=main&status=success&per_page=1")
+    # A run by hand deployed the stacks that somebody named, and perhaps not all.
+    query = "branch=main&event=push&status=success&per_page=1"
+    answer = api(f"repos/{{owner}}/{{repo}}/actions/workflows/deploy.yaml/runs?{query}")
     runs = answer["workflow_runs"]
     if not runs:
         return [commit]

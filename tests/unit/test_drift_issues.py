@@ -1,13 +1,16 @@
 """One issue a stack that drifted."""
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from operations import drift
 from operations.cli import app
+from operations.drift import Finding, Seen
 from operations.drift_issues import follow
 from operations.errors import OperationError
 from tests import fake_gh
@@ -33,6 +36,14 @@ def test_an_issue_is_opened(tmp_path: Path, gh: FakeGh) -> None:
     (issue,) = gh["issues"]
     assert issue["title"] == "Drift: ap-northeast-2-dev"
     assert issue["body"].startswith("- changed `aws_vpc.vpc`: `tags: a 'b' -> c`\n")
+
+
+def test_what_the_command_drift_reports_is_understood(tmp_path: Path, gh: FakeGh) -> None:
+    finding = Finding("ap-northeast-2-dev", "deleted", "aws_subnet.a", ["it is gone"])
+    report = drift.report({"ap-northeast-2-dev": Seen(drift=[finding])}, [], [], date(2026, 11, 25))
+    (tmp_path / "drift.json").write_text(json.dumps(report.data))
+    follow(tmp_path / "drift.json")
+    assert gh["issues"][0]["body"].startswith("- deleted `aws_subnet.a`: `it is gone`\n")
 
 
 def test_the_same_drift_again_says_nothing(tmp_path: Path, gh: FakeGh, monkeypatch: pytest.MonkeyPatch) -> None:

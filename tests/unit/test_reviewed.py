@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from operations import deploy as deploy_command
 from operations import reviewed
 from operations.cli import app
 from operations.errors import OperationError
@@ -75,6 +76,14 @@ def test_the_plan_of_the_merged_pull_request_is_found(gh: FakeGh, history: tuple
     }
     run = next(call for call in gh["calls"] if "plan.yaml" in call[1])
     assert "event=pull_request&head_sha=head-1&status=success" in run[1]
+
+
+def test_a_deploy_by_hand_does_not_count_as_one_of_everything(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
+    folder, commits = history
+    with gh.changed() as state:
+        _deployed(state, commits[2])
+    reviewed.collect(commits[2], folder)
+    assert "event=push&status=success" in gh["calls"][0][1]
 
 
 def test_what_an_earlier_deploy_did_not_finish_is_deployed_too(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
@@ -169,6 +178,7 @@ def test_the_command_sets_what_the_jobs_read(tmp_path: Path, gh: FakeGh, monkeyp
     assert json.loads(said.removeprefix("reviewed=")) == json.loads(file.read_text())
     assert json.loads(deploy.removeprefix("deploy=")) == {"dev": {"aws": "ap-northeast-2-dev"}}
     assert gh["calls"] == []
+    assert deploy_command.reviewed(file) == {"ap-northeast-2-dev": HASHES[0]}
 
 
 def test_a_plan_that_the_guard_refuses_ends_with_an_error(tmp_path: Path) -> None:
