@@ -10,7 +10,7 @@ import pytest
 from operations import backup
 from operations.argo_cd_data import ArgoCdAdmin, Id, read
 from operations.backup import Place
-from operations.cluster.argo_cd import ArgoCd
+from operations.cluster.argo_cd import SERVER, ArgoCd
 from operations.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
 from operations.emulator_process import Emulator
 from tests.cluster.manifests import Manifest
@@ -44,9 +44,9 @@ def admin(control_plane: ControlPlane, argo_cd: ArgoCd) -> ArgoCdAdmin:
 
 
 @pytest.fixture(scope="module")
-def known(control_plane: ControlPlane, argo_cd: ArgoCd) -> Iterator[list[str]]:
+def known(control_plane: ControlPlane, argo_cd: ArgoCd) -> Iterator[list[str]]:  # noqa: ARG001  (it is there)
     """One object of each kind that Argo CD knows; they are deleted afterwards."""
-    argo_cd.register({"platform/environment": "dev"}, {"platform/domain": "example.com"})
+    control_plane.apply(_registration("example.com"))
     objects = [
         _object("v1", "ConfigMap", "argocd-rbac-cm", {"data": {"policy.default": "role:readonly"}}),
         _object("v1", "Secret", "repository", {"stringData": {"url": _URL, "password": _PASSWORD}}),
@@ -103,11 +103,11 @@ def test_what_is_wiped_comes_back_equal(
 
 
 def test_what_terraform_says_of_its_cluster_stays(
-    control_plane: ControlPlane, argo_cd: ArgoCd, at: Place, admin: ArgoCdAdmin, known: list[str]
+    control_plane: ControlPlane, at: Place, admin: ArgoCdAdmin, known: list[str]
 ) -> None:
     assert known
     backup.backup(at, admin)
-    argo_cd.register({"platform/environment": "dev"}, {"platform/domain": "anew.example.com"})
+    control_plane.apply(_registration("anew.example.com"))
     report = backup.restore(at, admin, None, lambda _: True)
     assert report.data["kept"] == ["Secret/argocd/in-cluster"]
     annotations = control_plane.get("secret", f"--namespace={ARGO_CD_NAMESPACE}", "in-cluster")["metadata"][
@@ -134,6 +134,14 @@ def _nothing_in_clear_below(at: Place, folder: Path) -> None:
     assert not {_PASSWORD.encode(), encoded} & {sealed}
     files = [file for file in folder.rglob("*") if file.is_file() and "etcd" not in file.parts]
     assert [file for file in files if _PASSWORD.encode() in file.read_bytes() or encoded in file.read_bytes()] == []
+
+
+def _registration(domain: str) -> Manifest:
+    """The Secret by which Argo CD knows its cluster, with something that Terraform says of it."""
+    secret = _object("v1", "Secret", "in-cluster", {"stringData": {"name": "in-cluster", "server": SERVER}})
+    secret["metadata"]["labels"] = {"argocd.argoproj.io/secret-type": "cluster"}
+    secret["metadata"]["annotations"] = {"platform/domain": domain}
+    return secret
 
 
 def _object(api_version: str, kind: str, name: str, content: Manifest) -> Manifest:

@@ -187,7 +187,7 @@ def test_groups_may_what_git_says(dev: ControlPlane, argo_cd: ArgoCd, right: tup
     arguments = ("admin", "settings", "rbac", "can", *map(str, request))
     options = (f"--namespace={ARGO_CD_NAMESPACE}", "--strict=false")
     environment = {**os.environ, "KUBECONFIG": str(dev.kubeconfig)}
-    command = [argo_cd.tools / "argocd", *arguments, *options]
+    command = [str(argo_cd.tools / "argocd"), *arguments, *options]
     said = subprocess.run(command, env=environment, check=False, capture_output=True, text=True).stdout
     assert said.strip() == ("Yes" if may else "No")
 
