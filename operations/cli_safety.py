@@ -1,42 +1,27 @@
 """The commands for before and after: preflight, validate, backup, restore."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from operations.cli import Output, _errors_for_people, app
+from operations.console import AsJson, Output, Stacks, reported
 from operations.errors import OperationError
 
 if TYPE_CHECKING:
     from operations.report import Report
 
-Chosen = Annotated[list[str] | None, typer.Argument(metavar="[STACK]...", help="Names or globs; all if none.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
+app = typer.Typer(add_completion=False)
+
 ArgoCdCommand = Annotated[
     str | None, typer.Option(help="An argocd of this machine, in place of the one in the cluster.")
 ]
 
 
-@contextmanager
-def _reported(*, as_json: bool) -> "Iterator[Callable[[Report], None]]":
-    """Show the report that the block makes, and end with its status."""
-    from operations import report  # noqa: PLC0415
-
-    made: list[Report] = []
-    with _errors_for_people():
-        yield made.append
-    for one in made:
-        report.show(one, as_json=as_json)
-        raise typer.Exit(one.status)
-
-
 @app.command("preflight")
 def preflight_(
-    stacks: Chosen = None,
+    stacks: Stacks = None,
     *,
     output: Output = Path("cdktf.out"),
     as_json: AsJson = False,
@@ -48,14 +33,14 @@ def preflight_(
     """
     from operations import aws, preflight, synthesized  # noqa: PLC0415
 
-    with _reported(as_json=as_json) as report:
+    with reported(as_json=as_json) as report:
         chosen = synthesized.selected(synthesized.stacks(output), stacks or [])
         report(preflight.preflight(chosen, Path(), aws.session))
 
 
 @app.command("validate")
 def validate_(
-    stacks: Chosen = None,
+    stacks: Stacks = None,
     *,
     output: Output = Path("cdktf.out"),
     as_json: AsJson = False,
@@ -69,7 +54,7 @@ def validate_(
     def say(text: str) -> None:
         typer.secho(text, err=True)
 
-    with _reported(as_json=as_json) as report:
+    with reported(as_json=as_json) as report:
         chosen = synthesized.selected(synthesized.stacks(output), stacks or [])
         report(validate.validate(chosen, say))
 
@@ -88,7 +73,7 @@ def backup_(
     """
     from operations import argo_cd_data, backup, synthesized  # noqa: PLC0415
 
-    with _reported(as_json=as_json) as report:
+    with reported(as_json=as_json) as report:
         at = backup.place(synthesized.stacks(output), environment)
         report(backup.backup(at, argo_cd_data.ArgoCdAdmin([argocd] if argocd else argo_cd_data.IN_THE_CLUSTER)))
 
@@ -119,7 +104,7 @@ def restore_(
         report.show(asked, as_json=False)
         return typer.confirm("Import the missing and the different ones?")
 
-    with _reported(as_json=as_json) as shown:
+    with reported(as_json=as_json) as shown:
         at = backup.place(synthesized.stacks(output), environment)
         if list_:
             shown(backup.versions(at))
