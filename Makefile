@@ -24,6 +24,9 @@ help: ## list every target
 .PHONY: install
 install: .venv/.installed node_modules/.installed ## install what is missing: Python and Node packages, in the project
 
+.PHONY: install-python
+install-python: .venv/.installed ## install the Python packages alone: enough for commands that synthesize nothing
+
 .venv/.installed: Pipfile.lock constructs/pyproject.toml .pipenv/.installed-$(PIPENV_VERSION)
 	$(PIPENV) sync --dev
 	@touch $@
@@ -60,6 +63,34 @@ bootstrap: synth ## make the state bucket, once, with your AWS credentials; safe
 unbootstrap: synth ## destroy the state bucket, after every other stack
 	$(BIN)/python -m operations unbootstrap
 
+# STACK names stacks, or globs of them; none means all.
+STACK ?=
+
+.PHONY: plan
+plan: synth ## plan the stacks that differ from origin/main, and have the guard judge; BASE=REVISION names another
+	$(BIN)/python -m operations plan $(STACK) $(if $(BASE),--base $(BASE))
+
+.PHONY: guard
+guard: install ## judge plans that exist: make guard PLAN="ap-northeast-2-dev.json"
+	$(BIN)/python -m operations guard $(PLAN)
+
+.PHONY: deploy
+deploy: synth ## deploy stacks, in order: make deploy STACK="ap-northeast-2-shared ap-northeast-2-dev"
+	$(BIN)/python -m operations deploy $(STACK) $(if $(REVIEWED),--reviewed $(REVIEWED))
+
+.PHONY: restore-state
+restore-state: synth ## list the versions of the state of STACK, or restore the one that VERSION names
+	$(BIN)/python -m operations restore-state $(STACK) $(if $(VERSION),--version $(VERSION))
+
+.PHONY: drift
+drift: synth ## find what differs between AWS and what was applied last: make drift STACK='ap-northeast-2-dev*'
+	$(BIN)/python -m operations drift $(STACK)
+
+.PHONY: destroy
+destroy: synth ## destroy stacks and look for what is left: make destroy STACK='ap-northeast-2-dev*'
+	@$(if $(STACK),,$(error name what to destroy, such as: make destroy STACK='ap-northeast-2-dev*'))
+	$(BIN)/python -m operations destroy $(STACK)
+
 .PHONY: local
 local: install ## deploy every AWS stack to an emulated AWS on this machine, without an account
 	$(BIN)/python -m operations local
@@ -71,6 +102,18 @@ local-down: install ## destroy what `make local` deployed, and stop the emulated
 .PHONY: remove-crds
 remove-crds: install ## remove what a destroyed in-cluster stack leaves in the current cluster, if nothing of it is in use
 	$(BIN)/python -m operations remove-crds
+
+.PHONY: preflight
+preflight: synth ## find in a minute what a deploy would fail at an hour later: make preflight [STACK="…"]
+	$(BIN)/python -m operations preflight $(STACK)
+
+.PHONY: backup
+backup: synth ## back up what the Argo CD of the current cluster knows: make backup [ENVIRONMENT=prod]
+	$(BIN)/python -m operations backup $(ENVIRONMENT)
+
+.PHONY: restore
+restore: synth ## restore what Argo CD knew, once you agree to the difference: make restore ENVIRONMENT=prod [VERSION=…]
+	$(BIN)/python -m operations restore $(ENVIRONMENT) $(if $(VERSION),--version $(VERSION))
 
 # Further options, such as `make service NAME=shop TEAM=sales LIKE=guestbook REPOSITORY_ID=1234567`.
 SERVICE_OPTIONS = $(if $(LIKE),--like "$(LIKE)") $(if $(REPOSITORY_ID),--repository-id "$(REPOSITORY_ID)")
@@ -88,10 +131,14 @@ tools: install ## build Kubernetes, Argo CD and what else `make cluster` and the
 	$(BIN)/python -m operations tools
 
 .PHONY: cluster
-cluster: install ## run Kubernetes and Argo CD on this machine until Ctrl-C, without Docker; needs Go
+cluster: synth ## run Kubernetes and Argo CD on this machine until Ctrl-C, without Docker; needs Go
 	$(BIN)/python -m operations cluster
 
 # --- check ------------------------------------------------------------------------------------------------------
+
+.PHONY: validate
+validate: synth ## check what pipelines check, without an account: stacks, style, manifests, workflows
+	$(BIN)/python -m operations validate $(STACK)
 
 .PHONY: test
 test: lint ## run every check and the whole test suite

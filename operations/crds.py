@@ -10,8 +10,15 @@ from collections.abc import Callable
 from operations.errors import OperationError
 from operations.kubectl import kubectl, server
 
-_GROUPS = ("aga.k8s.aws", "argoproj.io", "elbv2.k8s.aws", "gateway.k8s.aws")
-"""Of the load balancer controller and of Argo CD; Gateway API's own group is gateway.networking.k8s.io."""
+_GROUPS = (
+    *("aga.k8s.aws", "elbv2.k8s.aws", "gateway.k8s.aws"),  # not Gateway API's own, gateway.networking.k8s.io
+    "argoproj.io",
+    *("external-secrets.io", "generators.external-secrets.io"),
+    *("karpenter.k8s.aws", "karpenter.sh"),
+    *("kyverno.io", "policies.kyverno.io", "reports.kyverno.io", "wgpolicyk8s.io", "openreports.io"),
+    "monitoring.coreos.com",
+)
+"""Of the load balancer controller, of Argo CD and of what it brought: with Applications it deletes no definition."""
 
 
 def remove(say: Callable[[str], None]) -> None:

@@ -33,6 +33,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
 _HOST = "127.0.0.1"
 _STOP_SECONDS = 10
+_LONGEST_RETENTION_DAYS = 36500
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -277,7 +278,7 @@ async def _describe_update(call: Call) -> Answer:
 
 @_completes("eks:CreateAddon", "eks:UpdateAddon")
 async def _associate_addon(call: Call) -> Answer:
-    """Make the Pod Identity associations of an add-on, and name them in it by ARN.
+    """Make the Pod Identity associations of an add-on, which owns them, and name them in it by ARN.
 
     MiniStack makes none and returns the request's objects, which SDKs cannot read. Removable when an add-on's
     `podIdentityAssociations` are ARNs that DescribePodIdentityAssociation knows.
@@ -289,15 +290,17 @@ async def _associate_addon(call: Call) -> Answer:
         cluster, _, name = call.path.removesuffix("/update").partition("/addons")
         addon = (await _get(call, f"{cluster}/addons{name or '/' + request['addonName']}"))["addon"]
         await _dissociate(call, addon["addonArn"])
-        arns = [await _associate(call, cluster, role) for role in wanted]
+        arns = [await _associate(call, cluster, addon["addonArn"], role) for role in wanted]
         _remember(addon["addonArn"], podIdentityAssociations=arns)
     return _updated(answer.json["update"]) if "update" in answer.json else answer
 
 
-async def _associate(call: Call, cluster: str, role: Mapping[str, str]) -> str:
+async def _associate(call: Call, cluster: str, addon_arn: str, role: Mapping[str, str]) -> str:
     body = json.dumps({"namespace": "kube-system", **role}).encode()
     answer = await _forward(replace(call, method="POST", path=f"{cluster}/pod-identity-associations", body=body))
-    return str(answer.json["association"]["associationArn"])
+    arn = str(answer.json["association"]["associationArn"])
+    _remember(arn, ownerArn=addon_arn)
+    return arn
 
 
 async def _dissociate(call: Call, addon_arn: str) -> None:
@@ -315,6 +318,12 @@ async def _delete_addon(call: Call) -> Answer:
     answer = await _forward(call)
     await _dissociate(call, answer.json["addon"]["addonArn"])
     return answer
+
+
+@_completes("eks:ListFargateProfiles")
+async def _list_fargate_profiles(_: Call) -> Answer:
+    """List no Fargate profile: none can be made. MiniStack has no such call; removable when it has."""
+    return _answer({"fargateProfileNames": []})
 
 
 @_completes("eks:TagResource", "eks:UntagResource")
@@ -474,6 +483,28 @@ async def _replicate(call: Call) -> Answer:
     registry = "registry {registryId} {region}".format_map(here)
     _remember(registry, **request)
     return _answer((request or described.json) | _REMEMBERED[registry])
+
+
+# --- Backup -----------------------------------------------------------------------------------------------------------
+
+
+@_completes("backup:DeleteBackupVault", "backup:DeleteBackupVaultLockConfiguration")
+@_completes("backup:DescribeBackupVault", "backup:PutBackupVaultLockConfiguration")
+async def _lock_vault(call: Call) -> Answer:
+    """Lock a vault, and describe it with its lock. MiniStack has no locks; removable when it has."""
+    vault = (await _forward(replace(call, method="GET", path=call.path.removesuffix("/vault-lock"), body=b""))).json
+    lock = f"lock of {vault['BackupVaultArn']}"
+    if call.method == "GET":
+        return _answer(vault | _REMEMBERED.get(lock, {}))
+    _REMEMBERED.pop(lock, None)
+    if not call.path.endswith("/vault-lock"):
+        return await _forward(call)
+    if call.method == "PUT":
+        days = {name: call.json[name] for name in ("MinRetentionDays", "MaxRetentionDays") if name in call.json}
+        if days.get("MinRetentionDays", 1) > days.get("MaxRetentionDays", _LONGEST_RETENTION_DAYS):
+            raise _refusal("InvalidParameterValueException", "MinRetentionDays is above MaxRetentionDays")
+        _remember(lock, Locked=True, **days)
+    return Answer(HTTPStatus.OK, {}, b"")
 
 
 # --- the server -------------------------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 """What `cdktf synth` wrote: the stacks of `manifest.json`, their configuration and where their state lies."""
 
+import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -91,3 +93,28 @@ def stacks(output: Path) -> list[Stack]:
 def backend_stacks(output: Path) -> list[Stack]:
     """The stack of each region that makes the state bucket."""
     return [stack for stack in stacks(output) if stack.name.endswith(BACKEND_SUFFIX)]
+
+
+def selected(found: Sequence[Stack], patterns: Sequence[str]) -> list[Stack]:
+    """The stacks of these names or globs, in the order of `found`; all of them where none is given.
+
+    Raises:
+        OperationError: with every pattern that no stack is called by, and the names that come close.
+    """
+    problems = []
+    for pattern in patterns:
+        names = [stack.name for stack in found]
+        if not any(fnmatchcase(name, pattern) for name in names):
+            close = difflib.get_close_matches(pattern, names, cutoff=0.5) or names
+            problems.append(f"{pattern}: no stack is called that; choose from {', '.join(close)}")
+    if problems:
+        raise OperationError("\n".join(problems))
+    return [s for s in found if not patterns or any(fnmatchcase(s.name, pattern) for pattern in patterns)]
+
+
+def producers(found: Sequence[Stack]) -> dict[str, set[str]]:
+    """By name, all the stacks that a stack reads from, directly or through others. `found` is in order."""
+    every: dict[str, set[str]] = {}
+    for stack in found:
+        every[stack.name] = set(stack.dependencies).union(*[every[name] for name in stack.dependencies])
+    return every

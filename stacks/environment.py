@@ -6,6 +6,8 @@ from cdktf import ITerraformDependable, TerraformOutput
 from constructs import Construct
 
 from eks_gitops.addons import NodeAddons, WorkloadAddons
+from eks_gitops.backup_bucket import BackupBucket
+from eks_gitops.backup_plan import BackupPlan
 from eks_gitops.cluster import Cluster, cluster_log_group_name
 from eks_gitops.controllers import ControllerRoles
 from eks_gitops.database import Database, database_log_group_prefix
@@ -17,7 +19,7 @@ from stacks.base import RegionStack
 from stacks.settings import Environment, Owner, Region
 from stacks.shared import SharedStack
 
-_KEY_USERS = ("ec2", "elasticfilesystem", "rds", "secretsmanager")
+_KEY_USERS = ("backup", "ec2", "elasticfilesystem", "rds", "secretsmanager")
 
 
 class EnvironmentStack(RegionStack):
@@ -29,6 +31,7 @@ class EnvironmentStack(RegionStack):
         location = region.location(environment.name)
         super().__init__(scope, location, owner=owner, state=region.shared.state)
         self._shared = shared
+        self._organisation = owner.organisation
         self._settings = environment.settings
         self._boundary = shared.boundary_arn(environment.name)
         self.key = Key(
@@ -61,6 +64,7 @@ class EnvironmentStack(RegionStack):
         )
         self._build_nodes()
         self._build_storage()
+        self._build_backups()
         self._build_identities()
         self._describe()
 
@@ -132,6 +136,31 @@ class EnvironmentStack(RegionStack):
             for config in self._settings.databases
         }
 
+    def _build_backups(self) -> None:
+        config, teardown = self._settings.backup, self._settings.teardown
+        self.backup_bucket = BackupBucket(
+            self,
+            "backup-bucket",
+            location=self.location,
+            organisation=self._organisation,
+            retention_days=config.argo_cd_retention_days,
+            key=self.key,
+            force_destroy=teardown,
+        )
+        resources = {f"database-{name}": database.arn for name, database in self.databases.items()}
+        if self.file_system is not None:
+            resources["file-system"] = self.file_system.arn
+        self.backup_plan = BackupPlan(
+            self,
+            "backup-plan",
+            config,
+            location=self.location,
+            resources=resources,
+            key=self.key,
+            permissions_boundary=self._boundary,
+            force_destroy=teardown,
+        )
+
     def _build_identities(self) -> None:
         self.controllers = ControllerRoles(
             self,
@@ -176,6 +205,8 @@ class EnvironmentStack(RegionStack):
                 {name: database.secret_arn for name, database in self.databases.items()},
                 "Where AWS Secrets Manager keeps the master password of each database",
             ),
+            ("backup_bucket", self.backup_bucket.bucket_name, "Where `make backup` keeps what Argo CD knows"),
+            ("backup_vault", self.backup_plan.vault_name, "Where AWS Backup keeps files and databases"),
             ("controller_role_arns", self.role_arns, "The role of each controller in the cluster"),
         ):
             TerraformOutput(self, name, value=value, description=description)

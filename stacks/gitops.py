@@ -108,6 +108,7 @@ class GitopsStack(RegionStack):
         )
 
     def _cluster_secret(self, argo_cd: ArgoCd, url: str) -> ClusterSecret:
+        repository = self._region.shared.repository
         settings, aws, shared, karpenter = self._environment.settings, self._aws, self._shared, self._aws.karpenter
         labels = ClusterLabels(
             environment=self._environment.name,
@@ -122,6 +123,7 @@ class GitopsStack(RegionStack):
             hosted_zone_id=shared.dns.zone_id,
             certificate_arn=shared.dns.certificate_arn,
             image_registry=shared.repositories.registry,
+            repository_name=f"{repository.owner}/{repository.name}",
             repository_url=url,
             repository_revision=settings.gitops.revision,
             argo_cd_url=f"https://{settings.gitops.argo_cd.domain}",

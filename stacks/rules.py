@@ -5,41 +5,45 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from eks_gitops.backup_bucket import backup_bucket_name
 from eks_gitops.boundary import delivery_path
 from eks_gitops.config import Problem, told
 from eks_gitops.location import Location
 from eks_gitops.versions import EKS_VERSIONS
 from stacks import rules_between_regions
-from stacks.settings import Environment, EnvironmentSettings, Finding, Region, SharedSettings
+from stacks.settings import Environment, EnvironmentSettings, Finding, Owner, Region, SharedSettings
 
 _PRODUCTION = "prod"
 _PRODUCTION_BACKUP_DAYS = 14
+_PRODUCTION_MONTHLY_BACKUP_DAYS = 90
 _PRODUCTION_NODES = 2
 _PRODUCTION_PREFIX = 16
 
 _LONGEST_ROLE = "aws-load-balancer-controller"  # of those that every environment has
 
+_LONGEST_BUCKET = 63
 _RESERVED_BY_AWS = 5  # of every subnet
 _ADDRESSES_OF_A_PREFIX = 16
 _ADDRESSES_OF_AWS = 32  # network interfaces of a cluster's control plane, mount targets, endpoints
 
 
-def broken(regions: Sequence[Region]) -> list[Finding]:
+def broken(owner: Owner, regions: Sequence[Region]) -> list[Finding]:
     """Every rule that the settings break, as far as they are known."""
     return [
-        *(finding for region in regions for finding in _broken_in_region(region)),
+        *(finding for region in regions for finding in _broken_in_region(owner, region)),
         *rules_between_regions.broken(regions),
     ]
 
 
-def _broken_in_region(region: Region) -> Iterator[Finding]:
+def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
     shared, environments = region.shared, region.environments
     rules: list[tuple[str, Iterator[Problem]]] = [
         (region.file, _environment_names(region)),
+        (region.file, _backup_buckets(owner, region)),
         *[
             (environment.file, rule(environment))
             for environment in environments
-            for rule in (_production_endpoint, _production_nodes, _production_databases)
+            for rule in (_production_endpoint, _production_nodes, _production_databases, _production_backups)
         ],
         *[(upper.file, _version_skew(lower, upper)) for lower, upper in pairwise(environments)],
         (region.shared_file, _zones_of_another_region(region.name, shared)),
@@ -49,6 +53,7 @@ def _broken_in_region(region: Region) -> Iterator[Finding]:
         (region.shared_file, _replicas(region.name, shared)),
         *[(environment.file, _another_account(environment.settings, shared)) for environment in environments],
         *[(environment.file, _long_node_group_names(region, environment)) for environment in environments],
+        *[(environment.file, _copies_of_backups(region, environment)) for environment in environments],
         *[(environment.file, _domain_of_argo_cd(environment.settings, shared)) for environment in environments],
     ]
     for file, problems in rules:
@@ -121,6 +126,35 @@ def _production_databases(environment: Environment) -> Iterator[Problem]:
         if database.backup_retention_days < _PRODUCTION_BACKUP_DAYS:
             message = f"production keeps backups for {_PRODUCTION_BACKUP_DAYS} days or more; raise it"
             yield Problem(f"{field}.backup_retention_days", database.backup_retention_days, message)
+
+
+def _production_backups(environment: Environment) -> Iterator[Problem]:
+    backup = environment.settings.backup
+    for field, days, least in (
+        ("daily_retention_days", backup.daily_retention_days, _PRODUCTION_BACKUP_DAYS),
+        ("monthly_retention_days", backup.monthly_retention_days, _PRODUCTION_MONTHLY_BACKUP_DAYS),
+        ("argo_cd_retention_days", backup.argo_cd_retention_days, _PRODUCTION_BACKUP_DAYS),
+    ):
+        if environment.settings.production and days < least:
+            yield Problem(f"backup.{field}", days, f"production keeps these backups for {least} days or more; raise it")
+
+
+def _copies_of_backups(region: Region, environment: Environment) -> Iterator[Problem]:
+    vault = environment.settings.backup.copy_to_vault
+    if vault is not None and f":{region.name}:" in vault:
+        message = f"in {region.name} as well, and lost with it; name a vault of another region"
+        yield Problem("backup.copy_to_vault", vault, message)
+
+
+def _backup_buckets(owner: Owner, region: Region) -> Iterator[Problem]:
+    for index, environment in enumerate(region.environments):
+        bucket = backup_bucket_name(region.location(environment.name), owner.organisation)
+        if len(bucket) > _LONGEST_BUCKET:
+            message = (
+                f"its backup bucket's name {bucket!r} has {len(bucket)} characters; "
+                f"S3 allows {_LONGEST_BUCKET}, choose a shorter one"
+            )
+            yield Problem(f"ENVIRONMENTS[{index}]", environment.name, message)
 
 
 def _version_skew(lower: Environment, upper: Environment) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from pydantic import StrictBool
 from eks_gitops.addons import AddonsConfig
 from eks_gitops.argo_cd import ArgoCdConfig
 from eks_gitops.backend import StateBackendConfig
+from eks_gitops.backup_plan import BackupConfig
 from eks_gitops.cluster import ClusterConfig
 from eks_gitops.config import (
     AccountId,
@@ -101,8 +102,8 @@ class GitopsSettings(Config):
 class EnvironmentSettings(Config):
     """One environment: a cluster, what belongs to it, and what runs in it.
 
-    `production` holds it to the minimum that production needs. `teardown` says that it is about to be destroyed, and
-    lets the deletion protection of its databases be lifted.
+    `production` holds it to the minimum that production needs. `teardown` says that it is about to be destroyed: it
+    lets the deletion protection of databases be lifted, and lets backups be destroyed with the vault that holds them.
     """
 
     account_id: AccountId
@@ -116,6 +117,7 @@ class EnvironmentSettings(Config):
     gitops: GitopsSettings
     file_system: FileSystemConfig | None = None
     databases: tuple[DatabaseConfig, ...] = ()
+    backup: BackupConfig
 
     def problems(self) -> Iterator[Problem]:
         """No node group, names used twice, or an Argo CD that the cluster cannot carry."""
@@ -276,7 +278,7 @@ def load(packages: Sequence[str]) -> tuple[Owner, list[Region]]:
     loader = _Loader()
     owner = loader.settings("stacks.owner", "OWNER", Owner)
     regions = [region for package in packages if (region := loader.region(package)) is not None]
-    findings = [*loader.findings, *rules.broken(regions)]
+    findings = [*loader.findings, *rules.broken(owner, regions)]
     if findings:
         # What is wrong in a file that others import is found once for each of them.
         once = {str(finding): finding for finding in findings}.values()

@@ -115,6 +115,11 @@ _OTHER_CHOICES = (
                  "client_id": "4cl1ent"},
             web_acl_arn="arn:aws-us-gov:wafv2:us-gov-west-1:123456789012:regional/webacl/argo-cd/1",""",
     ),
+    (
+        "dev.py",
+        "daily_retention_days=7,",
+        'daily_retention_days=7, copy_to_vault="arn:aws-us-gov:backup:us-gov-east-1:123456789012:backup-vault:copies",',
+    ),
     ("dev.py", "local_admin=True", "local_admin=False"),
     (
         "dev.py",

@@ -1,6 +1,7 @@
 """What applying an environment's stacks takes: its cluster, storage, databases, roles and key."""
 
 from eks_gitops.apply_policy import manage_ec2, manage_iam, manage_keys, tagged
+from eks_gitops.boundary import own_backups
 from eks_gitops.iam import Statement
 from eks_gitops.location import Location
 
@@ -131,6 +132,56 @@ def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
                 sid="OwnQueues",
                 actions=["events:*", "sqs:*"],
                 resources=[location.arn("events", f"rule/{own}"), location.arn("sqs", own)],
+            ),
+        ],
+        "backup": [
+            Statement(
+                sid="OwnBackupBucket",
+                actions=[
+                    "s3:CreateBucket",
+                    "s3:DeleteBucket",
+                    "s3:DeleteBucketPolicy",
+                    "s3:GetObject",
+                    "s3:GetObjectVersion",
+                    "s3:ListBucket",
+                    "s3:ListBucketVersions",
+                    "s3:PutBucket*",
+                    "s3:PutEncryptionConfiguration",
+                    "s3:PutLifecycleConfiguration",
+                    "s3:PutObject",
+                ],
+                resources=own_backups(location),
+            ),
+            Statement(
+                sid="OwnVaults",
+                actions=[
+                    "backup:CreateBackupVault",
+                    "backup:DeleteBackupVault",
+                    "backup:PutBackupVaultLockConfiguration",
+                    "backup:TagResource",
+                    "backup:UntagResource",
+                ],
+                resources=[location.arn("backup", f"backup-vault:{own}")],
+            ),
+            Statement(sid="KeepVaults", actions=["backup-storage:MountCapsule"], resources=["*"]),
+            Statement(
+                sid="MakePlans",
+                actions=["backup:CreateBackupPlan", "backup:TagResource"],
+                resources=[location.arn("backup", "backup-plan:*")],
+                conditions=tagged(location, "aws:RequestTag/Environment"),
+            ),
+            Statement(
+                sid="KeepPlans",
+                actions=[
+                    "backup:CreateBackupSelection",
+                    "backup:DeleteBackupPlan",
+                    "backup:DeleteBackupSelection",
+                    "backup:TagResource",
+                    "backup:UntagResource",
+                    "backup:UpdateBackupPlan",
+                ],
+                resources=[location.arn("backup", "backup-plan:*")],
+                conditions=tagged(location),
             ),
         ],
         "identity": [

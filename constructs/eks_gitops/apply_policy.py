@@ -94,6 +94,7 @@ def manage_keys(location: Location) -> list[Statement]:
                 "kms:Encrypt",
                 "kms:GenerateDataKey*",
                 "kms:PutKeyPolicy",
+                "kms:RetireGrant",
                 "kms:ScheduleKeyDeletion",
                 "kms:TagResource",
                 "kms:UntagResource",

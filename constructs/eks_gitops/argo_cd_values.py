@@ -127,6 +127,8 @@ def _settings(config: "ArgoCdConfig") -> dict[str, Any]:
     settings: dict[str, Any] = {
         "admin.enabled": config.local_admin,
         "application.resourceTrackingMethod": "annotation",
+        # Syncing to another revision than Git's needs the right to override.
+        "application.sync.requireOverridePrivilegeForRevisionSync": True,
         "resource.exclusions": json.dumps(
             [{"apiGroups": groups, "kinds": kinds, "clusters": ["*"]} for groups, kinds in _EXCLUDED]
         ),

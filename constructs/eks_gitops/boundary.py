@@ -3,15 +3,19 @@
 from cdktf_cdktf_provider_aws.iam_policy import IamPolicy
 from constructs import Construct
 
+from eks_gitops.backup_bucket import backup_bucket_suffix
 from eks_gitops.iam import Statement, policy_document
 from eks_gitops.location import Location
 
 READ_WITHOUT_RESOURCE = (
     "acm:ListCertificates",
     "autoscaling:Describe*",
+    "backup:ListBackupPlans",
+    "backup:ListBackupVaults",
     "ec2:Describe*",
     "ecr:DescribeRegistry",
     "eks:DescribeAddonVersions",
+    "eks:DescribeClusterVersions",
     "eks:ListClusters",
     "elasticloadbalancing:Describe*",
     "iam:ListOpenIDConnectProviders",
@@ -21,14 +25,17 @@ READ_WITHOUT_RESOURCE = (
     "route53:ListHostedZones",
     "route53:ListHostedZonesByName",
     "secretsmanager:GetRandomPassword",
+    "servicequotas:GetServiceQuota",
     "tag:GetResources",
 )
 WITHOUT_RESOURCE = (
     *READ_WITHOUT_RESOURCE,
+    "backup-storage:*",
     "cognito-idp:DescribeUserPoolClient",
     "ec2:GetSecurityGroupsForVpc",
     "ecr:GetAuthorizationToken",
     "ecr:PutReplicationConfiguration",
+    "iam:ListInstanceProfiles",
     "iam:ListServerCertificates",
     "kms:CreateKey",
     "pricing:GetProducts",
@@ -66,11 +73,18 @@ def own_roles(location: Location) -> list[str]:
     return [location.arn("iam", f"{kind}{location.iam_path}*") for kind in ("role", "instance-profile")]
 
 
+def own_backups(location: Location) -> list[str]:
+    """The ARNs of an environment's backup bucket and of what lies in it, whatever the name begins with."""
+    bucket = location.arn("s3", f"*{backup_bucket_suffix(location)}")
+    return [bucket, f"{bucket}/*"]
+
+
 class PermissionsBoundary(Construct):
     """The wall around an environment, against its own apply role too.
 
     Below it roles are only made with the same boundary and on the environment's own path, no resource that carries
-    another environment's tag is touched, and no other environment's state is read or written.
+    another environment's tag is touched, no other environment's state is read or written, and no backup is deleted:
+    that a person does.
     """
 
     def __init__(self, scope: Construct, id_: str, *, location: Location) -> None:
@@ -112,6 +126,36 @@ def _statements(location: Location) -> list[Statement]:
             resources=[location.arn("s3", f"*/{location.region}/shared/*")],
         ),
         Statement(
+            sid="OwnBackups",
+            actions=[
+                "s3:CreateBucket",
+                "s3:DeleteBucket*",
+                "s3:Get*",
+                "s3:ListBucket*",
+                "s3:Put*Configuration",
+                "s3:PutBucket*",
+                "s3:PutObject",
+            ],
+            resources=own_backups(location),
+        ),
+        Statement(
+            sid="CopiesOfBackups",
+            actions=[
+                "backup:CopyIntoBackupVault",
+                "kms:CreateGrant",
+                "kms:Decrypt",
+                "kms:DescribeKey",
+                "kms:GenerateDataKey*",
+                "rds:AddTagsToResource",
+                "rds:CopyDBSnapshot",
+                "rds:DescribeDBSnapshots",
+            ],
+            resources=[
+                location.arn(service, name, region="*")
+                for service, name in (("backup", "backup-vault:*"), ("kms", "key/*"), ("rds", "snapshot:awsbackup:*"))
+            ],
+        ),
+        Statement(
             sid="OwnPath",
             actions=["iam:*"],
             resources=[
@@ -144,6 +188,16 @@ def _statements(location: Location) -> list[Statement]:
             actions=["iam:CreateRole", "iam:PutRolePermissionsBoundary"],
             resources=[location.arn("iam", "role/*")],
             conditions={"StringNotEquals": {"iam:PermissionsBoundary": boundary_arn(location)}},
+        ),
+        Statement(
+            sid="BackupsStay",
+            effect="Deny",
+            actions=[
+                "backup:DeleteBackupVaultLockConfiguration",
+                "backup:DeleteRecoveryPoint",
+                "backup:UpdateRecoveryPointLifecycle",
+            ],
+            resources=["*"],
         ),
         Statement(
             sid="BoundaryStays",

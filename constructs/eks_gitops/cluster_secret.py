@@ -40,6 +40,8 @@ class ClusterAnnotations:
     certificate_arn: str
     image_registry: str
     """Host of the ECR registry, without a repository."""
+    repository_name: str
+    """This repository as GitHub names it, `<owner>/<name>`; its workflow signs the images of services."""
     repository_url: str
     repository_revision: str
     argo_cd_url: str

@@ -180,7 +180,9 @@ def _launch(location: Location, cluster: str) -> list[Statement]:
 
 def _look_up(location: Location, cluster_arn: str) -> list[Statement]:
     return [
-        Statement(sid="LookUp", actions=["ec2:Describe*", "pricing:GetProducts"], resources=["*"]),
+        Statement(
+            sid="LookUp", actions=["ec2:Describe*", "iam:ListInstanceProfiles", "pricing:GetProducts"], resources=["*"]
+        ),
         Statement(
             sid="LookUpImages",
             actions=["ssm:GetParameter"],

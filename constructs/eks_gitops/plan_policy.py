@@ -15,6 +15,7 @@ def read(location: Location, *, repository_credentials: Sequence[str] = ()) -> l
     region = location.region
     named = {
         "acm": ["certificate/*"],
+        "backup": ["backup-plan:*", "backup-vault:*"],
         "dynamodb": ["table/*"],
         "ecr": ["repository/*"],
         "eks": ["*"],
@@ -42,6 +43,10 @@ def read(location: Location, *, repository_credentials: Sequence[str] = ()) -> l
             actions=[
                 "acm:DescribeCertificate",
                 "acm:ListTagsForCertificate",
+                "backup:DescribeBackupVault",
+                "backup:GetBackupPlan",
+                "backup:GetBackupSelection",
+                "backup:ListTags",
                 "dynamodb:Describe*",
                 "dynamodb:ListTagsOfResource",
                 "ecr:DescribeRepositories",

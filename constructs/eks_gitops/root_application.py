@@ -116,6 +116,6 @@ def _application(repository_url: str, revision: str, namespace: str) -> dict[str
         "syncPolicy": {
             "automated": {"prune": True, "selfHeal": True},
             "syncOptions": ["ServerSideApply=true"],
-            "retry": {"limit": 10, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "5m"}},
+            "retry": {"limit": 10, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "1m"}},
         },
     }

@@ -14,11 +14,8 @@ from operations.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
 from operations.cluster.processes import HOST, Processes, free_ports, output
 from operations.emulator_process import answers
 
-BOOTSTRAP_PATH = "management/bootstrap"
-PROJECT = "platform"
 SERVER = "https://kubernetes.default.svc"
 
-_FINALIZER = "resources-finalizer.argocd.argoproj.io"
 _PART_OF = {"app.kubernetes.io/part-of": "argocd"}
 _LOOKS_EVERY = "10s"
 # The ConfigMaps for RBAC and notifications come from Git, as in production.
@@ -30,7 +27,8 @@ class ArgoCd:
     """Argo CD and Argo Rollouts for the length of a block; they also end with whoever started them.
 
     `settings` are added to the ConfigMap `argocd-cm`. Destinations are as in production: `https://kubernetes.default.svc`
-    is the control plane. It looks at Git every ten seconds; a repository on this machine is `file:///...`.
+    is the control plane. It looks at Git every ten seconds; a repository on this machine is `file:///...`. Charts from
+    outside are not fetched: their controllers would not run here, and their webhooks would refuse what others bring.
 
     Everything listens on 127.0.0.1 but the metrics of the application, notifications and rollouts controllers, which
     know no address to bind to.
@@ -69,43 +67,6 @@ class ArgoCd:
             OperationError: it failed, with what it says about it.
         """
         return output(self.tools / "argocd", *arguments, environment=self._environment(), stdin=stdin)
-
-    def register(self, labels: Mapping[str, str], annotations: Mapping[str, str]) -> None:
-        """Make the Secret by which Argo CD knows its cluster, as Terraform does, with what ApplicationSets read."""
-        secret = _object("v1", "Secret", "in-cluster", {"argocd.argoproj.io/secret-type": "cluster", **labels})
-        secret["metadata"]["annotations"] = dict(annotations)
-        config = '{"tlsClientConfig": {"insecure": false}}'
-        self._cluster.apply({**secret, "stringData": {"name": "in-cluster", "server": SERVER, "config": config}})
-
-    def follow(self, repository: Path, revision: str) -> None:
-        """Make the AppProject `platform` and the root Application of a repository on this machine, as Terraform does.
-
-        Argo CD sees what is committed there, and nothing else.
-        """
-        url = f"file://{repository.absolute()}"
-        destination = {"server": SERVER, "namespace": ARGO_CD_NAMESPACE}
-        project = {
-            "sourceRepos": [url],
-            "destinations": [destination],
-            "clusterResourceWhitelist": [],
-            "namespaceResourceWhitelist": [
-                {"group": "argoproj.io", "kind": kind} for kind in ("AppProject", "Application", "ApplicationSet")
-            ],
-        }
-        application = {
-            "project": PROJECT,
-            "source": {"repoURL": url, "targetRevision": revision, "path": BOOTSTRAP_PATH},
-            "destination": destination,
-            "syncPolicy": {
-                "automated": {"prune": True, "selfHeal": True},
-                "syncOptions": ["ServerSideApply=true"],
-                "retry": {"limit": 10, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "5m"}},
-            },
-        }
-        for kind, name, spec in (("AppProject", PROJECT, project), ("Application", "root", application)):
-            manifest = _object("argoproj.io/v1alpha1", kind, name)
-            manifest["metadata"]["finalizers"] = [_FINALIZER]
-            self._cluster.apply({**manifest, "spec": spec})
 
     def _install(self) -> None:
         """What the Helm chart installs, without the pods."""
@@ -193,6 +154,7 @@ class ArgoCd:
             "ARGOCD_GPG_ENABLED": "false",
             "ARGOCD_RECONCILIATION_JITTER": "0s",
             "ARGOCD_RECONCILIATION_TIMEOUT": _LOOKS_EVERY,
+            "HTTPS_PROXY": f"http://{HOST}:9",  # nobody listens: what a chart from outside brings would not run here
             "HOME": str(self._home),
             "KUBECONFIG": str(self._cluster.kubeconfig),
             "PATH": f"{self.tools}{os.pathsep}{os.environ['PATH']}",

@@ -1,5 +1,6 @@
 """The cluster for people: it runs until Ctrl-C, and leaves nothing behind."""
 
+import json
 import signal
 import tempfile
 import time
@@ -7,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from operations.cluster import programs
-from operations.cluster.argo_cd import BOOTSTRAP_PATH, ArgoCd
-from operations.cluster.control_plane import REGION, ControlPlane
+from operations.cluster.argo_cd import ArgoCd
+from operations.cluster.control_plane import ControlPlane
+from operations.cluster.handover import handover
 from operations.cluster.processes import HOST
 
 _ROOT = Path(__file__).parents[2]
 
-# What Terraform would tell Argo CD of an environment; what no manifest reads yet is left out.
-_LABELS = {"platform/environment": "dev", "platform/region": REGION, "platform/karpenter": "false"}
+_STACK = _ROOT / "cdktf.out" / "stacks" / "ap-northeast-2-dev-gitops" / "cdk.tf.json"
 
 
 def run(say: Callable[[str], None], show: Callable[[str], None]) -> None:
@@ -34,12 +35,13 @@ def run(say: Callable[[str], None], show: Callable[[str], None]) -> None:
 
 
 def _run(home: Path, say: Callable[[str], None], show: Callable[[str], None]) -> None:
+    configuration = json.loads(_STACK.read_text(encoding="utf-8"))
     say("starting the control plane")
     with ControlPlane(home) as cluster:
         say("starting Argo CD and Argo Rollouts")
         with ArgoCd(cluster, notifications=True) as argo_cd:
-            followed = _follow_this_repository(argo_cd)
-            say(f"\nIt runs until Ctrl-C, and {followed}. In another terminal:")
+            cluster.apply(*handover(configuration, _ROOT, "HEAD"))
+            say("\nIt runs until Ctrl-C, and follows what is committed here, as dev does. In another terminal:")
             show(f"  export KUBECONFIG={cluster.kubeconfig}")
             show(f"  export PATH={argo_cd.tools}:$PATH    # kubectl, argocd, helm and kustomize of these versions")
             show("  kubectl get applications --watch")
@@ -51,11 +53,3 @@ def _run(home: Path, say: Callable[[str], None], show: Callable[[str], None]) ->
                 cluster.processes.check()
                 argo_cd.processes.check()
                 time.sleep(1)
-
-
-def _follow_this_repository(argo_cd: ArgoCd) -> str:
-    if not (_ROOT / BOOTSTRAP_PATH).is_dir():
-        return f"follows nothing, as {BOOTSTRAP_PATH} does not exist"
-    argo_cd.register(_LABELS, {})
-    argo_cd.follow(_ROOT, "HEAD")
-    return "follows what is committed here"

@@ -3,6 +3,7 @@
 import os
 
 from eks_gitops.argo_cd import ArgoCdConfig
+from eks_gitops.backup_plan import BackupConfig
 from eks_gitops.cluster import ClusterConfig
 from eks_gitops.database import DatabaseConfig
 from eks_gitops.file_system import FileSystemConfig
@@ -58,5 +59,10 @@ DEV = EnvironmentSettings(
             backup_retention_days=3,
             log_retention_days=14,
         ),
+    ),
+    backup=BackupConfig(
+        daily_retention_days=7,
+        monthly_retention_days=31,
+        argo_cd_retention_days=30,
     ),
 )

@@ -1,6 +1,7 @@
 """The environment prod of ap-northeast-2."""
 
 from eks_gitops.argo_cd import ArgoCdConfig
+from eks_gitops.backup_plan import BackupConfig
 from eks_gitops.cluster import ClusterConfig
 from eks_gitops.database import DatabaseConfig
 from eks_gitops.file_system import FileSystemConfig
@@ -67,5 +68,11 @@ PROD = EnvironmentSettings(
             backup_retention_days=35,
             log_retention_days=90,
         ),
+    ),
+    backup=BackupConfig(
+        daily_retention_days=35,
+        monthly_retention_days=365,
+        argo_cd_retention_days=90,
+        copy_to_vault=None,  # the ARN of a vault in another region, once you have one
     ),
 )

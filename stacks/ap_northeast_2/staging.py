@@ -1,6 +1,7 @@
 """The environment staging of ap-northeast-2: shaped like prod, at dev's size."""
 
 from eks_gitops.argo_cd import ArgoCdConfig
+from eks_gitops.backup_plan import BackupConfig
 from eks_gitops.cluster import ClusterConfig
 from eks_gitops.database import DatabaseConfig
 from eks_gitops.file_system import FileSystemConfig
@@ -54,5 +55,10 @@ STAGING = EnvironmentSettings(
             deletion_protection=True,
             backup_retention_days=7,
         ),
+    ),
+    backup=BackupConfig(
+        daily_retention_days=7,
+        monthly_retention_days=31,
+        argo_cd_retention_days=30,
     ),
 )

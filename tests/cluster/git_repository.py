@@ -13,7 +13,7 @@ class GitRepository:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.url = f"file://{folder}"
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self._git("init", "--quiet", "--initial-branch=main")
 
     def write(self, file: str, manifest: Manifest) -> None:

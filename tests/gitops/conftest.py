@@ -1,4 +1,4 @@
-"""The programs that render the tree."""
+"""The programs that render and judge the tree, and what they made of it."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from operations.cluster import programs
 from operations.errors import OperationError
+from tests.gitops.tree import Json, Renderer
 
 
 def _program(name: str) -> Path:
@@ -26,3 +27,24 @@ def kustomize() -> Path:
 @pytest.fixture(scope="session")
 def helm() -> Path:
     return _program("helm")
+
+
+@pytest.fixture(scope="session")
+def kubeconform() -> Path:
+    return _program("kubeconform")
+
+
+@pytest.fixture(scope="session")
+def kyverno() -> Path:
+    return _program("kyverno")
+
+
+@pytest.fixture(scope="session")
+def renderer(kustomize: Path, helm: Path) -> Renderer:
+    return Renderer(kustomize, helm)
+
+
+@pytest.fixture(scope="session")
+def rendered(renderer: Renderer) -> dict[str, list[Json]]:
+    """What every entry of the tree renders to, by its path."""
+    return renderer.everything()

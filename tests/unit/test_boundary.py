@@ -59,6 +59,13 @@ def test_roles_are_made_with_the_same_boundary_alone(unlimited: Role, action: st
         ("s3:PutObject", f"{STATES}/ap-northeast-2/prod/terraform.tfstate"),
         ("s3:PutObject", f"{STATES}/ap-northeast-2/shared/terraform.tfstate"),
         ("s3:PutBucketPolicy", STATES),
+        ("s3:PutBucketPolicy", "arn:aws:s3:::your-org-ap-northeast-2-prod-backups"),
+        ("s3:DeleteObjectVersion", "arn:aws:s3:::your-org-ap-northeast-2-dev-backups/argo-cd/export"),
+        ("backup:DeleteRecoveryPoint", "arn:aws:rds:ap-northeast-2:123456789012:snapshot:awsbackup:job-1"),
+        (
+            "backup:DeleteBackupVaultLockConfiguration",
+            "arn:aws:backup:ap-northeast-2:123456789012:backup-vault:ap-northeast-2-dev-data",
+        ),
     ],
 )
 def test_no_policy_opens_this(unlimited: Role, action: str, resource: str) -> None:
@@ -84,6 +91,19 @@ def test_what_another_environment_tagged_is_out_of_reach(
 ) -> None:
     tag = {"aws:ResourceTag/Environment": environment}
     assert unlimited.may(action, f"arn:aws:{resource}", **tag) is allowed
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("backup:CopyIntoBackupVault", "backup:us-west-2:123456789012:backup-vault:copies"),
+        ("rds:CopyDBSnapshot", "rds:us-west-2:123456789012:snapshot:awsbackup:copyjob-1"),
+        ("kms:CreateGrant", "kms:us-west-2:123456789012:key/1"),
+    ],
+)
+def test_a_backup_may_be_copied_into_another_region(unlimited: Role, action: str, resource: str) -> None:
+    assert unlimited.may(action, f"arn:aws:{resource}")
+    assert not unlimited.may(action, f"arn:aws:{resource.replace(ACCOUNT, '210987654321')}")
 
 
 def _request(action: str, resource: str, region: str) -> str:

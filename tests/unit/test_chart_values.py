@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.chart_values import SHARED, published, unlike
 from tests.template import Json, Template
 
-SHARED = Path(__file__).parents[2].parent / "shared"
 CRD = SHARED / "schemas" / "aws-load-balancer-controller" / "elbv2.k8s.aws_ingressclassparams.yaml"
 STACKS = ("ap-northeast-2-dev-gitops", "ap-northeast-2-prod-gitops", "us-gov-west-1-dev-gitops")
 
@@ -56,7 +55,9 @@ CHARTS = {
 }
 
 # The chart's default is an empty string, and it documents a number or a percentage.
-NUMBERS_BY_THEIR_DOCUMENTATION = {f"{name}.pdb.minAvailable" for name in ("applicationSet", "repoServer", "server")}
+NUMBERS_BY_THEIR_DOCUMENTATION = frozenset(
+    f"{name}.pdb.minAvailable" for name in ("applicationSet", "repoServer", "server")
+)
 
 
 @pytest.fixture(scope="module")
@@ -70,37 +71,12 @@ def _values(stack: Template, release: str = "argo-cd_release") -> Json:
     return values
 
 
-def _published(file: Path) -> Json:
-    if not file.is_file():
-        pytest.skip(f"what is published is not there: {file.name} below {file.parent.name}/")
-    yaml = pytest.importorskip("yaml", reason="PyYAML, which reads what is published, is not installed")
-    published: Json = yaml.safe_load(file.read_text())
-    return published
-
-
-def _unlike(ours: Json, theirs: Json, free: dict[str, str], above: str = "") -> Iterator[str]:
-    """What the chart does not have, and what it has as another type."""
-    for key, value in ours.items():
-        path = f"{above}{key}"
-        if path in free:
-            if theirs.get(key) is not None and type(value) is not type(theirs[key]):
-                yield f"{path}: {type(value).__name__}, not {type(theirs[key]).__name__}"
-        elif key not in theirs:
-            yield f"{path}: no such key"
-        elif isinstance(value, dict) and isinstance(theirs[key], dict):
-            yield from _unlike(value, theirs[key], free, f"{path}.")
-        elif path in NUMBERS_BY_THEIR_DOCUMENTATION and type(value) is int:
-            continue
-        elif theirs[key] is not None and type(value) is not type(theirs[key]):
-            yield f"{path}: {type(value).__name__}, not {type(theirs[key]).__name__}"
-
-
 @pytest.mark.parametrize("release", CHARTS)
 @pytest.mark.parametrize("stack", STACKS)
 def test_chart_has_every_key_and_of_the_same_type(stacks: dict[str, Template], stack: str, release: str) -> None:
     file, free = CHARTS[release]
-    published = _published(SHARED / "data" / "chart-values" / file)
-    assert list(_unlike(_values(stacks[stack], release), published, free)) == []
+    theirs = published(SHARED / "data" / "chart-values" / file)
+    assert list(unlike(_values(stacks[stack], release), theirs, free, NUMBERS_BY_THEIR_DOCUMENTATION)) == []
 
 
 def test_every_release_is_asked_about(stacks: dict[str, Template]) -> None:
@@ -121,16 +97,16 @@ def test_every_release_is_asked_about(stacks: dict[str, Template]) -> None:
 )
 def test_comparison_finds_what_is_wrong(ours: Json, told: list[str]) -> None:
     theirs: Json = {"a": {"b": False, "c": 2}, "free": {}, "unset": None}
-    assert list(_unlike(ours, theirs, {"free": "for this test"})) == told
+    assert list(unlike(ours, theirs, {"free": "for this test"})) == told
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_settings_of_argo_cd_have_the_types_of_the_charts_own(stacks: dict[str, Template], stack: str) -> None:
-    published = _published(SHARED / "data" / "chart-values" / "argo-cd-10.1.1.yaml")["configs"]["cm"]
+    theirs = published(SHARED / "data" / "chart-values" / "argo-cd-10.1.1.yaml")["configs"]["cm"]
     ours = _values(stacks[stack])["configs"]["cm"]
-    known = set(ours) & set(published)
+    known = set(ours) & set(theirs)
     assert {"admin.enabled", "resource.exclusions", "timeout.reconciliation"} <= known
-    assert {key: type(ours[key]) for key in known} == {key: type(published[key]) for key in known}
+    assert {key: type(ours[key]) for key in known} == {key: type(theirs[key]) for key in known}
 
 
 # IngressClassParams
@@ -161,7 +137,7 @@ def _unknown(value: object, schema: Json, path: str = "spec") -> Iterator[str]:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_ingress_class_params_are_what_their_crd_knows(stacks: dict[str, Template], stack: str) -> None:
-    definition = _published(CRD)["spec"]
+    definition = published(CRD)["spec"]
     (version,) = definition["versions"]
     schema = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
     (params,) = _objects(stacks[stack], "IngressClassParams")

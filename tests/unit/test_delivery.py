@@ -17,6 +17,7 @@ DELIVERY_POLICY = f"{IAM}:policy/ap-northeast-2/delivery/ap-northeast-2-dev-appl
 BOUNDARY = f"{IAM}:policy/ap-northeast-2/delivery/ap-northeast-2-dev-boundary"
 PRODS_BOUNDARY = f"{IAM}:policy/ap-northeast-2/delivery/ap-northeast-2-prod-boundary"
 ISSUER = f"{IAM}:oidc-provider/oidc.eks.ap-northeast-2.amazonaws.com/id/1"
+BACKUPS = "arn:aws:s3:::your-org-ap-northeast-2-dev-backups"
 STATES = "arn:aws:s3:::your-org-terraform-state-ap-northeast-2"
 BOUND = {"iam:PermissionsBoundary": BOUNDARY}
 BOUND_LIKE_PROD = {"iam:PermissionsBoundary": PRODS_BOUNDARY}
@@ -99,6 +100,19 @@ APPLY_DEV_MAY: list[Request] = [
     ("kms:CreateKey", "*", TAGGED_DEV),
     ("kms:PutKeyPolicy", _arn("kms", "key/1"), DEVS),
     ("kms:CreateAlias", _arn("kms", "alias/ap-northeast-2/dev"), {}),
+    # its backups
+    ("s3:CreateBucket", BACKUPS, {}),
+    ("s3:PutLifecycleConfiguration", BACKUPS, {}),
+    ("s3:PutObject", f"{BACKUPS}/argo-cd/export", {}),
+    ("s3:GetObjectVersion", f"{BACKUPS}/argo-cd/export", {}),
+    ("kms:GenerateDataKey", _arn("kms", "key/1"), DEVS),
+    ("kms:Decrypt", _arn("kms", "key/1"), DEVS),
+    ("backup:CreateBackupVault", _arn("backup", "backup-vault:ap-northeast-2-dev-data"), TAGGED_DEV),
+    ("backup-storage:MountCapsule", "*", {}),
+    ("backup:PutBackupVaultLockConfiguration", _arn("backup", "backup-vault:ap-northeast-2-dev-data"), DEVS),
+    ("backup:CreateBackupPlan", _arn("backup", "backup-plan:*"), TAGGED_DEV),
+    ("backup:CreateBackupSelection", _arn("backup", "backup-plan:1"), DEVS),
+    ("iam:PassRole", OWN_ROLE, {"iam:PassedToService": "backup.amazonaws.com"}),
     # its state
     ("s3:GetObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
     ("s3:PutObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
@@ -154,6 +168,15 @@ APPLY_DEV_MAY_NOT: list[Request] = [
     ("s3:GetObject", f"{STATES}/ap-northeast-2/prod/terraform.tfstate", {}),
     ("s3:PutObject", f"{STATES}/ap-northeast-2/prod/terraform.tfstate", {}),
     ("s3:PutObject", f"{STATES}/ap-northeast-2/shared/terraform.tfstate", {}),
+    ("s3:GetObject", f"{BACKUPS.replace('dev', 'prod')}/argo-cd/export", {}),
+    ("s3:PutObject", f"{BACKUPS.replace('dev', 'prod')}/argo-cd/export", {}),
+    ("backup:UpdateBackupPlan", _arn("backup", "backup-plan:1"), PRODS),
+    ("backup:DeleteBackupVault", _arn("backup", "backup-vault:ap-northeast-2-prod-data"), PRODS),
+    # lose a backup
+    ("backup:DeleteRecoveryPoint", _arn("backup", "recovery-point:1"), DEVS),
+    ("backup:DeleteBackupVaultLockConfiguration", _arn("backup", "backup-vault:ap-northeast-2-dev-data"), DEVS),
+    ("s3:DeleteObject", f"{BACKUPS}/argo-cd/export", {}),
+    ("s3:DeleteObjectVersion", f"{BACKUPS}/argo-cd/export", {}),
     # lose state, or read secrets
     ("s3:DeleteObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
     ("s3:DeleteObjectVersion", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
@@ -203,12 +226,15 @@ PLAN_MAY: list[Request] = [
     ("ec2:DescribeVpcs", "*", {}),
     ("iam:GetRole", OWN_ROLE, {}),
     ("rds:DescribeDBInstances", _arn("rds", "db:ap-northeast-2-prod-bubblepool"), {}),
+    ("backup:GetBackupPlan", _arn("backup", "backup-plan:1"), {}),
+    ("s3:GetLifecycleConfiguration", BACKUPS, {"aws:ResourceAccount": ACCOUNT}),
 ]
 
 PLAN_MAY_NOT: list[Request] = [
     ("s3:PutObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
     ("s3:PutObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate.tflock", {}),
     ("s3:GetObject", "arn:aws:s3:::another-bucket/any", {}),
+    ("s3:GetObject", f"{BACKUPS}/argo-cd/export", {}),
     ("kms:Decrypt", _arn("kms", "key/1"), {"kms:ResourceAliases": "alias/ap-northeast-2/prod"}),
     ("secretsmanager:GetSecretValue", _arn("secretsmanager", "secret:rds!db-1"), {}),
     ("ssm:GetParameter", _arn("ssm", "parameter/any"), {}),

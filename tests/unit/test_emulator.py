@@ -428,6 +428,43 @@ def test_rejects_a_registry_that_replicates_to_itself(aws: Client) -> None:
 # --- the server -------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def vault(aws: Client) -> Iterator[str]:
+    backup, name = aws("backup"), "data"
+    backup.create_backup_vault(BackupVaultName=name)
+    yield name
+    backup.delete_backup_vault(BackupVaultName=name)
+
+
+def _lock(vault: dict[str, Any]) -> tuple[bool, object, object]:
+    return vault["Locked"], vault.get("MinRetentionDays"), vault.get("MaxRetentionDays")
+
+
+def test_a_vault_is_locked_until_the_lock_or_the_vault_is_deleted(aws: Client, vault: str) -> None:
+    backup = aws("backup")
+    days = {"MinRetentionDays": 7, "MaxRetentionDays": 31}
+    backup.put_backup_vault_lock_configuration(BackupVaultName=vault, **days)
+    assert _lock(backup.describe_backup_vault(BackupVaultName=vault)) == (True, 7, 31)
+    backup.delete_backup_vault_lock_configuration(BackupVaultName=vault)
+    assert _lock(backup.describe_backup_vault(BackupVaultName=vault)) == (False, None, None)
+    backup.put_backup_vault_lock_configuration(BackupVaultName=vault, **days)
+    backup.delete_backup_vault(BackupVaultName=vault)
+    backup.create_backup_vault(BackupVaultName=vault)
+    assert _lock(backup.describe_backup_vault(BackupVaultName=vault)) == (False, None, None)
+
+
+def test_rejects_a_lock_that_no_backup_could_keep(aws: Client, vault: str) -> None:
+    with pytest.raises(ClientError, match="InvalidParameterValueException"):
+        aws("backup").put_backup_vault_lock_configuration(
+            BackupVaultName=vault, MinRetentionDays=31, MaxRetentionDays=7
+        )
+
+
+def test_rejects_the_lock_of_no_vault(aws: Client) -> None:
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        aws("backup").put_backup_vault_lock_configuration(BackupVaultName="none", MinRetentionDays=7)
+
+
 def test_the_record_names_what_was_called_and_not_what_followed_from_it(
     aws: Client, record: Path, cluster: str
 ) -> None:

@@ -40,7 +40,11 @@ def test_nodes_run_under_a_profile_made_here_so_that_the_controller_makes_no_iam
     assert profile["role"] == "${aws_iam_role.karpenter_node-role.name}"
     assert profile["path"] == "/us-gov-west-1/dev/"
     actions = {action for entry in controller.statements for action in entry["Action"]}
-    assert {action for action in actions if action.startswith("iam:")} == {"iam:GetInstanceProfile", "iam:PassRole"}
+    assert {action for action in actions if action.startswith("iam:")} == {
+        "iam:GetInstanceProfile",
+        "iam:ListInstanceProfiles",
+        "iam:PassRole",
+    }
 
 
 def test_the_nodes_role_alone_is_passed_and_to_ec2_alone(controller: Role) -> None:

@@ -48,7 +48,7 @@ def test_services_use_the_key_for_this_account_alone(platform: dict[str, Templat
         "kms:CallerAccount": "123456789012",
         "kms:ViaService": [
             f"{service}.ap-northeast-2.amazonaws.com"
-            for service in ("ec2", "elasticfilesystem", "rds", "secretsmanager")
+            for service in ("backup", "ec2", "elasticfilesystem", "rds", "secretsmanager")
         ],
     }
 

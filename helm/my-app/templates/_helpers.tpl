@@ -59,9 +59,11 @@ spec:
       ports:
         - name: http
           containerPort: {{ .Values.port }}
+          protocol: TCP
         {{- if .Values.metrics.port }}
         - name: metrics
           containerPort: {{ .Values.metrics.port }}
+          protocol: TCP
         {{- end }}
       {{- if or .Values.config .Values.database.secretKey }}
       envFrom:

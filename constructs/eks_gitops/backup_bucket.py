@@ -1,0 +1,49 @@
+"""BackupBucket: where an environment's backups of Argo CD lie."""
+
+from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
+from constructs import Construct
+
+from eks_gitops.key import Key
+from eks_gitops.location import Location
+from eks_gitops.private_bucket import keep_private
+
+
+class BackupBucket(Construct):
+    """A private bucket in which every backup is a version of the same object: the last one is never expired.
+
+    A version goes `retention_days` after the next one came. With `force_destroy` the bucket goes with what it holds.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        location: Location,
+        organisation: str,
+        retention_days: int,
+        key: Key,
+        force_destroy: bool,
+    ) -> None:
+        super().__init__(scope, id_)
+        bucket = S3Bucket(
+            self, "bucket", bucket=backup_bucket_name(location, organisation), force_destroy=force_destroy
+        )
+        keep_private(
+            self,
+            bucket,
+            location=location,
+            key=key,
+            noncurrent_version_retention_days=retention_days,
+        )
+        self.bucket_name: str = bucket.bucket
+
+
+def backup_bucket_name(location: Location, organisation: str) -> str:
+    """`<organisation>-<region>-<environment>-backups`: names of buckets are global in AWS."""
+    return f"{organisation}{backup_bucket_suffix(location)}"
+
+
+def backup_bucket_suffix(location: Location) -> str:
+    """What the name of an environment's backup bucket ends with: its roles know the bucket by it."""
+    return f"-{location.region}-{location.environment}-backups"

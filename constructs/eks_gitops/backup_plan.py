@@ -1,0 +1,139 @@
+"""BackupPlan: daily and monthly copies of an environment's data by AWS Backup, in a vault that nobody may empty."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated
+
+from cdktf_cdktf_provider_aws.backup_plan import (
+    BackupPlan as AwsBackupPlan,
+)
+from cdktf_cdktf_provider_aws.backup_plan import (
+    BackupPlanRule,
+    BackupPlanRuleCopyAction,
+    BackupPlanRuleCopyActionLifecycle,
+    BackupPlanRuleLifecycle,
+)
+from cdktf_cdktf_provider_aws.backup_selection import BackupSelection
+from cdktf_cdktf_provider_aws.backup_vault import BackupVault
+from cdktf_cdktf_provider_aws.backup_vault_lock_configuration import BackupVaultLockConfiguration
+from constructs import Construct
+
+from eks_gitops.config import Config, Count, Problem, matching
+from eks_gitops.iam import Role, service_trust
+from eks_gitops.key import Key
+from eks_gitops.location import Location
+
+# UTC. RDS refuses a backup in the hour before its own backups and its maintenance, and during them: see database.py.
+_DAILY = "cron(0 20 * * ? *)"
+_MONTHLY = "cron(0 20 1 * ? *)"
+_START_WINDOW_MINUTES = 60
+_COMPLETION_WINDOW_MINUTES = 24 * 60
+
+BackupVaultArn = Annotated[
+    str,
+    matching(
+        r"arn:aws[a-z-]*:backup:[a-z0-9-]+:\d{12}:backup-vault:[A-Za-z0-9_-]{2,50}",
+        "not a vault's ARN; write arn:aws:backup:<region>:<account id>:backup-vault:<name>",
+    ),
+]
+"""The ARN of a vault of AWS Backup."""
+
+
+class BackupConfig(Config):
+    """How long backups are kept: daily and monthly ones of files and databases, and those of Argo CD.
+
+    `copy_to_vault` is a vault in another region that gets a copy of every backup of files and databases; without it
+    the loss of the region loses them.
+    """
+
+    daily_retention_days: Count = 35
+    monthly_retention_days: Count = 365
+    argo_cd_retention_days: Count = 90
+    copy_to_vault: BackupVaultArn | None = None
+
+    def problems(self) -> Iterator[Problem]:
+        """Monthly backups that go before the daily ones."""
+        if self.monthly_retention_days < self.daily_retention_days:
+            message = f"below daily_retention_days; choose {self.daily_retention_days} or more"
+            yield Problem("monthly_retention_days", self.monthly_retention_days, message)
+
+
+class BackupPlan(Construct):
+    """Backs up `resources`, which are ARNs by name: each is named, so no setting of the account can leave it out.
+
+    The vault's lock is in governance mode: no backup goes before its time, unless somebody may lift the lock first.
+    With `force_destroy` the vault is destroyed with what it holds.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        config: BackupConfig,
+        *,
+        location: Location,
+        resources: Mapping[str, str],
+        key: Key,
+        permissions_boundary: str,
+        force_destroy: bool,
+    ) -> None:
+        super().__init__(scope, id_)
+        name = location.name("data")
+        vault = BackupVault(self, "vault", name=name, kms_key_arn=key.arn, force_destroy=force_destroy)
+        BackupVaultLockConfiguration(
+            self,
+            "lock",
+            backup_vault_name=vault.name,
+            min_retention_days=config.daily_retention_days,
+            max_retention_days=config.monthly_retention_days,
+        )
+        plan = AwsBackupPlan(
+            self,
+            "plan",
+            name=name,
+            rule=[
+                _rule("daily", _DAILY, config.daily_retention_days, vault.name, config.copy_to_vault),
+                _rule("monthly", _MONTHLY, config.monthly_retention_days, vault.name, config.copy_to_vault),
+            ],
+        )
+        role = Role(
+            self,
+            "role",
+            location=location,
+            name="backup",
+            description="Backs up files and databases, and restores them",
+            trust=[service_trust("backup.amazonaws.com")],
+            permissions_boundary=permissions_boundary,
+            managed_policies=[
+                "service-role/AWSBackupServiceRolePolicyForBackup",
+                "service-role/AWSBackupServiceRolePolicyForRestores",
+            ],
+        )
+        for resource, arn in resources.items():
+            BackupSelection(
+                self,
+                f"selection-{resource}",
+                name=resource,
+                plan_id=plan.id,
+                iam_role_arn=role.arn,
+                resources=[arn],
+                depends_on=role.permissions,
+            )
+        self.vault_name: str = vault.name
+
+
+def _rule(name: str, schedule: str, retention_days: int, vault_name: str, copy_to_vault: str | None) -> BackupPlanRule:
+    copies = [
+        BackupPlanRuleCopyAction(
+            destination_vault_arn=vault, lifecycle=BackupPlanRuleCopyActionLifecycle(delete_after=retention_days)
+        )
+        for vault in filter(None, [copy_to_vault])
+    ]
+    return BackupPlanRule(
+        rule_name=name,
+        target_vault_name=vault_name,
+        schedule=schedule,
+        start_window=_START_WINDOW_MINUTES,
+        completion_window=_COMPLETION_WINDOW_MINUTES,
+        lifecycle=BackupPlanRuleLifecycle(delete_after=retention_days),
+        copy_action=copies,
+    )

@@ -1,0 +1,160 @@
+"""Private buckets: versioned, encrypted with one key, closed to the public, TLS only; and what their names may be."""
+
+from typing import Annotated
+
+from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
+from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
+    S3BucketLifecycleConfiguration,
+    S3BucketLifecycleConfigurationRule,
+    S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload,
+    S3BucketLifecycleConfigurationRuleFilter,
+    S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration,
+)
+from cdktf_cdktf_provider_aws.s3_bucket_ownership_controls import (
+    S3BucketOwnershipControls,
+    S3BucketOwnershipControlsRule,
+)
+from cdktf_cdktf_provider_aws.s3_bucket_policy import S3BucketPolicy
+from cdktf_cdktf_provider_aws.s3_bucket_public_access_block import S3BucketPublicAccessBlock
+from cdktf_cdktf_provider_aws.s3_bucket_server_side_encryption_configuration import (
+    S3BucketServerSideEncryptionConfigurationA,
+    S3BucketServerSideEncryptionConfigurationRuleA,
+    S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
+)
+from cdktf_cdktf_provider_aws.s3_bucket_versioning import (
+    S3BucketVersioningA,
+    S3BucketVersioningVersioningConfiguration,
+)
+from constructs import Construct
+
+from eks_gitops.config import matching
+from eks_gitops.iam import Statement, policy_document
+from eks_gitops.key import Key
+from eks_gitops.location import Location
+
+BucketName = Annotated[
+    str,
+    matching(
+        # Dots are legal, but break TLS for virtual-hosted names.
+        r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9][a-z0-9-]{1,61}[a-z0-9](?<!-s3alias)(?<!--ol-s3)(?<!--x-s3)",
+        "not a bucket's name; use 3 to 63 lower-case letters, digits and hyphens, and no prefix or suffix of AWS's own",
+    ),
+]
+"""A bucket's name, global among all AWS accounts.
+
+Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+"""
+
+
+def keep_private(
+    scope: Construct, bucket: S3Bucket, *, location: Location, key: Key, noncurrent_version_retention_days: int
+) -> None:
+    """Make a bucket of `scope` private; versions that were replaced or deleted go after so many days."""
+    _encrypt(scope, bucket, key)
+    _close_to_the_public(scope, bucket)
+    _keep_versions(scope, bucket, noncurrent_version_retention_days)
+    _demand_tls_and_kms(scope, bucket, location)
+
+
+def _encrypt(scope: Construct, bucket: S3Bucket, key: Key) -> None:
+    S3BucketServerSideEncryptionConfigurationA(
+        scope,
+        "encryption",
+        bucket=bucket.id,
+        rule=[
+            S3BucketServerSideEncryptionConfigurationRuleA(
+                bucket_key_enabled=True,
+                apply_server_side_encryption_by_default=(
+                    S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
+                        sse_algorithm="aws:kms", kms_master_key_id=key.arn
+                    )
+                ),
+            )
+        ],
+    )
+
+
+def _close_to_the_public(scope: Construct, bucket: S3Bucket) -> None:
+    S3BucketPublicAccessBlock(
+        scope,
+        "public-access-block",
+        bucket=bucket.id,
+        block_public_acls=True,
+        block_public_policy=True,
+        ignore_public_acls=True,
+        restrict_public_buckets=True,
+    )
+    S3BucketOwnershipControls(
+        scope,
+        "ownership",
+        bucket=bucket.id,
+        rule=S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced"),
+    )
+
+
+def _keep_versions(scope: Construct, bucket: S3Bucket, noncurrent_days: int) -> None:
+    versioning = S3BucketVersioningA(
+        scope,
+        "versioning",
+        bucket=bucket.id,
+        versioning_configuration=S3BucketVersioningVersioningConfiguration(status="Enabled"),
+    )
+    S3BucketLifecycleConfiguration(
+        scope,
+        "lifecycle",
+        bucket=bucket.id,
+        rule=[
+            S3BucketLifecycleConfigurationRule(
+                id="expire-noncurrent-versions",
+                status="Enabled",
+                filter=[S3BucketLifecycleConfigurationRuleFilter(prefix="")],
+                noncurrent_version_expiration=[
+                    S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=noncurrent_days)
+                ],
+                abort_incomplete_multipart_upload=[
+                    S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(days_after_initiation=7)
+                ],
+            )
+        ],
+        depends_on=[versioning],
+    )
+
+
+def _demand_tls_and_kms(scope: Construct, bucket: S3Bucket, location: Location) -> None:
+    arn = location.arn("s3", bucket.bucket)
+    everything = [arn, f"{arn}/*"]
+    S3BucketPolicy(
+        scope,
+        "policy",
+        bucket=bucket.id,
+        policy=policy_document(
+            Statement(
+                sid="DenyPlainHttp",
+                effect="Deny",
+                actions=["s3:*"],
+                resources=everything,
+                principals="*",
+                conditions={"Bool": {"aws:SecureTransport": "false"}},
+            ),
+            Statement(
+                sid="DenyOldTls",
+                effect="Deny",
+                actions=["s3:*"],
+                resources=everything,
+                principals="*",
+                conditions={"NumericLessThan": {"s3:TlsVersion": "1.2"}},
+            ),
+            Statement(
+                sid="DenyOtherEncryption",
+                effect="Deny",
+                actions=["s3:PutObject"],
+                resources=[f"{arn}/*"],
+                principals="*",
+                # Who asks for nothing gets the bucket's default; a negated test holds for an absent key too.
+                conditions={
+                    "Null": {"s3:x-amz-server-side-encryption": "false"},
+                    "StringNotEquals": {"s3:x-amz-server-side-encryption": "aws:kms"},
+                },
+            ),
+        ),
+    )

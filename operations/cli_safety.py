@@ -1,0 +1,128 @@
+"""The commands for before and after: preflight, validate, backup, restore."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from operations.cli import Output, _errors_for_people, app
+from operations.errors import OperationError
+
+if TYPE_CHECKING:
+    from operations.report import Report
+
+Chosen = Annotated[list[str] | None, typer.Argument(metavar="[STACK]...", help="Names or globs; all if none.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
+ArgoCdCommand = Annotated[
+    str | None, typer.Option(help="An argocd of this machine, in place of the one in the cluster.")
+]
+
+
+@contextmanager
+def _reported(*, as_json: bool) -> "Iterator[Callable[[Report], None]]":
+    """Show the report that the block makes, and end with its status."""
+    from operations import report  # noqa: PLC0415
+
+    made: list[Report] = []
+    with _errors_for_people():
+        yield made.append
+    for one in made:
+        report.show(one, as_json=as_json)
+        raise typer.Exit(one.status)
+
+
+@app.command("preflight")
+def preflight_(
+    stacks: Chosen = None,
+    *,
+    output: Output = Path("cdktf.out"),
+    as_json: AsJson = False,
+) -> None:
+    """Find in a minute what would fail an hour later: tools, credentials, settings, state, names, quotas, offers.
+
+    Nothing is changed. Ends with 1 where something would fail, and with 2 where something may.
+    Example: python -m operations preflight 'ap-northeast-2-*'
+    """
+    from operations import aws, preflight, synthesized  # noqa: PLC0415
+
+    with _reported(as_json=as_json) as report:
+        chosen = synthesized.selected(synthesized.stacks(output), stacks or [])
+        report(preflight.preflight(chosen, Path(), aws.session))
+
+
+@app.command("validate")
+def validate_(
+    stacks: Chosen = None,
+    *,
+    output: Output = Path("cdktf.out"),
+    as_json: AsJson = False,
+) -> None:
+    """Check what pipelines check, without an account: stacks, style, manifests, workflows.
+
+    Ends with 2 where something could not be checked here. Example: python -m operations validate --json
+    """
+    from operations import synthesized, validate  # noqa: PLC0415
+
+    def say(text: str) -> None:
+        typer.secho(text, err=True)
+
+    with _reported(as_json=as_json) as report:
+        chosen = synthesized.selected(synthesized.stacks(output), stacks or [])
+        report(validate.validate(chosen, say))
+
+
+@app.command("backup")
+def backup_(
+    environment: Annotated[str | None, typer.Argument(help="Its name; if none, that of the current cluster.")] = None,
+    *,
+    output: Output = Path("cdktf.out"),
+    argocd: ArgoCdCommand = None,
+    as_json: AsJson = False,
+) -> None:
+    """Back up what Argo CD knows, encrypted before it leaves this process, into the environment's bucket.
+
+    Kubectl must speak with the environment's cluster. Example: python -m operations backup prod
+    """
+    from operations import argo_cd_data, backup, synthesized  # noqa: PLC0415
+
+    with _reported(as_json=as_json) as report:
+        at = backup.place(synthesized.stacks(output), environment)
+        report(backup.backup(at, argo_cd_data.ArgoCdAdmin([argocd] if argocd else argo_cd_data.IN_THE_CLUSTER)))
+
+
+@app.command("restore")
+def restore_(
+    environment: Annotated[str, typer.Argument(help="Its name.")],
+    *,
+    version: Annotated[str | None, typer.Option(help="A version of --list; if none, the newest.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the backups there are, and restore nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Restore without asking.")] = False,
+    output: Output = Path("cdktf.out"),
+    argocd: ArgoCdCommand = None,
+    as_json: AsJson = False,
+) -> None:
+    """Restore what Argo CD knew: verify the backup, show the difference to the cluster, import once that is agreed to.
+
+    What the cluster has besides stays. Ends with 2 where nothing was restored. Example: python -m operations restore
+    prod --version 3sL4kqtJlcpXroDTDmJ
+    """
+    from operations import argo_cd_data, backup, report, synthesized  # noqa: PLC0415
+
+    def agreed(asked: "Report") -> bool:
+        if yes:
+            return True
+        if as_json or not sys.stdin.isatty():
+            raise OperationError("restore: asks before it changes a cluster, and nobody is there; add --yes")
+        report.show(asked, as_json=False)
+        return typer.confirm("Import the missing and the different ones?")
+
+    with _reported(as_json=as_json) as shown:
+        at = backup.place(synthesized.stacks(output), environment)
+        if list_:
+            shown(backup.versions(at))
+        else:
+            argo_cd = argo_cd_data.ArgoCdAdmin([argocd] if argocd else argo_cd_data.IN_THE_CLUSTER)
+            shown(backup.restore(at, argo_cd, version, agreed))

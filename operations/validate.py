@@ -1,0 +1,102 @@
+"""What pipelines check, on this machine: stacks, style, manifests and workflows, without an account."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from operations.report import Report, Status, Table
+from operations.synthesized import Stack
+
+_LAST_LINES = 25
+_NO_TESTS = 5  # what pytest ends with where it finds none
+
+# Terraform says one of these where it cannot get a provider, and nothing about the stack.
+_WITHOUT_PROVIDERS = ("Failed to query available provider packages", "Failed to install provider", "Invalid provider")
+
+
+class Step(NamedTuple):
+    """One thing that was checked."""
+
+    name: str
+    outcome: Literal["passed", "skipped", "failed"]
+    seconds: float
+    said: str = ""
+
+
+def validate(stacks: Sequence[Stack], say: Callable[[str], None]) -> Report:
+    """Check the stacks that were synthesized, one after the other, then all else that needs no account."""
+    steps = []
+    for step in _steps(stacks):
+        steps.append(step)
+        say(f"{step.name}: {step.outcome} in {step.seconds:.0f} s")
+    failed, skipped = ([step for step in steps if step.outcome == outcome] for outcome in ("failed", "skipped"))
+    status = Status.ERROR if failed else Status.ATTENTION if skipped else Status.FINE
+    rows = [[step.outcome, step.name, f"{step.seconds:.0f} s", step.said] for step in steps]
+    return Report(
+        title=f"{len(failed)} failed, {len(skipped)} skipped, {len(steps) - len(failed) - len(skipped)} passed",
+        status=status,
+        data={"steps": [step._asdict() for step in steps]},
+        tables=[Table("Validated", ["", "what", "time", "said"], rows)],
+    )
+
+
+def _steps(stacks: Sequence[Stack]) -> Iterator[Step]:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(stack_is_valid, stacks)
+    yield command("style and types", "make", "lint")
+    yield pytest("manifests", Path("tests/gitops"))
+    yield pytest("workflows", Path("tests/workflows"))
+
+
+def stack_is_valid(stack: Stack) -> Step:
+    """Whether Terraform and the schemas of its providers accept a stack; its own `.terraform` is left alone."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as data:
+        environment = {**os.environ, "TF_DATA_DIR": data, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+        for arguments in (("init", "-backend=false", "-input=false"), ("validate",)):
+            done = subprocess.run(
+                ["terraform", *arguments, "-no-color"],
+                cwd=stack.directory,
+                env=environment,
+                check=False,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            if done.returncode:
+                cannot = any(reason in done.stdout for reason in _WITHOUT_PROVIDERS)
+                said = "its providers cannot be had from here" if cannot else _end(done.stdout)
+                return Step(stack.name, "skipped" if cannot else "failed", time.monotonic() - began, said)
+    return Step(stack.name, "passed", time.monotonic() - began)
+
+
+def pytest(name: str, folder: Path) -> Step:
+    """The tests of a folder, but for those that start a cluster or deploy."""
+    if not folder.is_dir():
+        return Step(name, "skipped", 0, f"{folder} is not there")
+    step = command(
+        name, sys.executable, "-m", "pytest", "-q", str(folder), "-m", "not cluster and not e2e", none=_NO_TESTS
+    )
+    return step if step.outcome != "skipped" else step._replace(said=f"{folder} holds no test of this kind")
+
+
+def command(name: str, *arguments: str, none: int | None = None) -> Step:
+    """A command that ends with 0 if all is well, and with `none` if there is nothing to check."""
+    began = time.monotonic()
+    done = subprocess.run(
+        arguments, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    seconds = time.monotonic() - began
+    if done.returncode == none:
+        return Step(name, "skipped", seconds)
+    return Step(name, "failed", seconds, _end(done.stdout)) if done.returncode else Step(name, "passed", seconds)
+
+
+def _end(text: str) -> str:
+    return "\n".join(text.strip().splitlines()[-_LAST_LINES:])

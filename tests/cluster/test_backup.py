@@ -1,0 +1,158 @@
+"""A rehearsed restore: what Argo CD knows goes to S3 and comes back, with its own `argocd admin`."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from operations import backup
+from operations.argo_cd_data import ArgoCdAdmin, Id, read
+from operations.backup import Place
+from operations.cluster.argo_cd import ArgoCd
+from operations.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
+from operations.emulator_process import Emulator
+from tests.cluster.manifests import Manifest
+
+pytestmark = pytest.mark.cluster
+
+_KEY = "alias/ap-northeast-2/dev"
+_PASSWORD = "a-password-that-only-argo-cd-knows"  # noqa: S105
+_URL = "https://git.example.com"
+_API = "argoproj.io/v1alpha1"
+
+
+@pytest.fixture(scope="module")
+def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """The place of the backups, in the emulated AWS."""
+    with Emulator(tmp_path_factory.mktemp("emulator") / "log") as emulator, pytest.MonkeyPatch.context() as patch:
+        for name, value in emulator.environment.items():
+            patch.setenv(name, value)
+        session = boto3.Session()
+        kms, s3, bucket = session.client("kms"), session.client("s3"), "your-org-ap-northeast-2-dev-backups"
+        kms.create_alias(AliasName=_KEY, TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"})
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        yield Place(session, bucket, _KEY, "gitops-cluster-dev")
+
+
+@pytest.fixture(scope="module")
+def admin(control_plane: ControlPlane, argo_cd: ArgoCd) -> ArgoCdAdmin:
+    """`argocd admin` of this machine, speaking with the control plane."""
+    return ArgoCdAdmin(["env", f"KUBECONFIG={control_plane.kubeconfig}", str(argo_cd.tools / "argocd")])
+
+
+@pytest.fixture(scope="module")
+def known(control_plane: ControlPlane, argo_cd: ArgoCd) -> Iterator[list[str]]:  # noqa: ARG001 (its kinds)
+    """One object of each kind that Argo CD knows; they are deleted afterwards."""
+    control_plane.apply(_cluster("example.com"))
+    objects = [
+        _object("v1", "ConfigMap", "argocd-rbac-cm", {"data": {"policy.default": "role:readonly"}}),
+        _object("v1", "Secret", "repository", {"stringData": {"url": _URL, "password": _PASSWORD}}),
+        _object(_API, "AppProject", "payments", {"spec": {"sourceRepos": [_URL]}}),
+        _object(_API, "Application", "web", {"spec": _spec("web")}),
+        _object(
+            _API,
+            "ApplicationSet",
+            "services",
+            {
+                "spec": {
+                    "generators": [{"list": {"elements": []}}],
+                    "template": {"metadata": {"name": "any"}, "spec": _spec("any")},
+                }
+            },
+        ),
+    ]
+    objects[0]["metadata"]["labels"] = {"app.kubernetes.io/part-of": "argocd"}
+    objects[1]["metadata"]["labels"] = {"argocd.argoproj.io/secret-type": "repository"}
+    control_plane.apply(*objects)
+    names = ["secret/repository", "appproject/payments", "applicationset/services", "application/web"]
+    yield names
+    others = ["secret/another-cluster", "configmap/argocd-rbac-cm"]  # the last comes from Git, in other tests
+    control_plane.kubectl("delete", "--ignore-not-found", f"--namespace={ARGO_CD_NAMESPACE}", *names, *others)
+
+
+def test_what_is_wiped_comes_back_equal(
+    control_plane: ControlPlane, at: Place, admin: ArgoCdAdmin, known: list[str], tmp_path: Path
+) -> None:
+    before = read(admin.export())
+    report = backup.backup(at, admin)
+    assert report.data["objects"].keys() == {"AppProject", "Application", "ApplicationSet", "ConfigMap", "Secret"}
+
+    in_argo_cd = f"--namespace={ARGO_CD_NAMESPACE}"
+    control_plane.kubectl("delete", in_argo_cd, *known)
+    control_plane.kubectl("patch", in_argo_cd, "configmap/argocd-cm", '--patch={"data": {"url": "https://elsewhere"}}')
+    extra = _object(_API, "AppProject", "of-somebody-else", {"spec": {}})
+    control_plane.apply(extra)
+
+    restored = backup.restore(at, admin, None, lambda _: True)
+    assert sorted(restored.data["missing"]) == [
+        "AppProject/argocd/payments",
+        "Application/argocd/web",
+        "ApplicationSet/argocd/services",
+        "Secret/argocd/repository",
+    ]
+    assert restored.data["different"] == ["ConfigMap/argocd/argocd-cm"]
+    assert restored.data["extra"] == ["AppProject/argocd/of-somebody-else"]
+    control_plane.kubectl("delete", in_argo_cd, "appproject/of-somebody-else")
+
+    assert dict(read(admin.export()).contents) == dict(before.contents)
+    password = control_plane.get("secret", in_argo_cd, "repository")["data"]["password"]
+    assert base64.b64decode(password).decode() == _PASSWORD
+    _nothing_in_clear_below(at, tmp_path.parent)
+
+
+def test_what_terraform_says_of_its_cluster_stays(
+    control_plane: ControlPlane, at: Place, admin: ArgoCdAdmin, known: list[str]
+) -> None:
+    assert known
+    backup.backup(at, admin)
+    control_plane.apply(_cluster("anew.example.com"))
+    report = backup.restore(at, admin, None, lambda _: True)
+    assert report.data["kept"] == ["Secret/argocd/another-cluster"]
+    annotations = control_plane.get("secret", f"--namespace={ARGO_CD_NAMESPACE}", "another-cluster")["metadata"][
+        "annotations"
+    ]
+    assert annotations["platform/domain"] == "anew.example.com"
+
+
+def test_settings_and_credentials_are_in_an_export(admin: ArgoCdAdmin, known: list[str]) -> None:
+    assert known
+    assert {
+        Id("ConfigMap", "argocd", "argocd-cm"),
+        Id("ConfigMap", "argocd", "argocd-rbac-cm"),
+        Id("Secret", "argocd", "argocd-secret"),
+        Id("Secret", "argocd", "another-cluster"),
+        Id("Secret", "argocd", "repository"),
+    } <= read(admin.export()).texts.keys()
+
+
+def _nothing_in_clear_below(at: Place, folder: Path) -> None:
+    """No file of the session holds the password, but for the database of the API server; neither does the bucket."""
+    encoded = base64.b64encode(_PASSWORD.encode())
+    sealed = at.session.client("s3").get_object(Bucket=at.bucket, Key=backup.OBJECT)["Body"].read()
+    assert not {_PASSWORD.encode(), encoded} & {sealed}
+    files = [file for file in folder.rglob("*") if file.is_file() and "etcd" not in file.parts]
+    assert [file for file in files if _PASSWORD.encode() in file.read_bytes() or encoded in file.read_bytes()] == []
+
+
+def _object(api_version: str, kind: str, name: str, content: Manifest) -> Manifest:
+    metadata = {"name": name, "namespace": ARGO_CD_NAMESPACE}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **content}
+
+
+def _cluster(domain: str) -> Manifest:
+    """The Secret of a cluster, as Terraform writes it."""
+    secret = _object("v1", "Secret", "another-cluster", {"stringData": {"name": "a", "server": "https://example.com"}})
+    secret["metadata"]["labels"] = {"argocd.argoproj.io/secret-type": "cluster"}
+    secret["metadata"]["annotations"] = {"platform/domain": domain}
+    return secret
+
+
+def _spec(path: str) -> Manifest:
+    return {
+        "project": "default",
+        "source": {"repoURL": _URL, "path": path, "targetRevision": "main"},
+        "destination": {"server": "https://kubernetes.default.svc", "namespace": "default"},
+    }

@@ -1,0 +1,290 @@
+"""This repository, as it lies here, synced by a real Argo CD into a real Kubernetes API. In the order of its tests."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operations.cluster.argo_cd import ArgoCd
+from operations.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
+from operations.cluster.handover import handover
+from operations.errors import OperationError
+from tests.cluster import custom_resources
+from tests.cluster.git_repository import GitRepository
+from tests.cluster.manifests import pod
+from tests.e2e.clone import copy_into
+from tests.gitops.tree import ROOT, components, overlays
+from tests.template import Template
+
+pytestmark = pytest.mark.cluster
+
+_SECONDS = 150
+_TIMEOUT = f"--timeout={_SECONDS}s"
+_SERVICE = "bubblepool"
+
+
+class Tree:
+    """A repository with the working tree of this one, and what Terraform says of a cluster."""
+
+    def __init__(self, folder: Path, stacks: dict[str, Template]) -> None:
+        copy_into(folder)
+        self.repository = GitRepository(folder)
+        self.repository.commit()
+        self._stacks = stacks
+
+    def handover(self, environment: str) -> list[dict[str, Any]]:
+        stack = self._stacks[f"ap-northeast-2-{environment}-gitops"]
+        return handover(stack.raw, self.repository.folder, "main")
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace a text that a file holds, and commit."""
+        path = self.repository.folder / file
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+        self.repository.commit()
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory, platform: dict[str, Template]) -> Tree:
+    return Tree(tmp_path_factory.mktemp("tree"), platform)
+
+
+@pytest.fixture(scope="module")
+def dev(control_plane: ControlPlane, argo_cd: ArgoCd, tree: Tree) -> Iterator[ControlPlane]:  # noqa: ARG001  (it syncs)
+    """The cluster of dev, once Argo CD was given what Terraform gives it."""
+    custom_resources.define(control_plane)
+    control_plane.apply(*tree.handover("dev"))
+    yield control_plane
+    control_plane.kubectl("delete", "application/root", "--ignore-not-found", _TIMEOUT)
+    control_plane.kubectl("delete", "appproject/platform", "--ignore-not-found", _TIMEOUT)
+
+
+def _expected(environment: str) -> set[str]:
+    """The Applications that need no chart from outside: what one brings runs in no cluster of this machine."""
+    of_components = {
+        f"{component.name}-{environment}"
+        for component in components(ROOT)
+        if not component.chart and not component.settings["clusters"]
+    }
+    of_services = {
+        f"{overlay.service}-{environment}" for overlay in overlays(ROOT) if overlay.folder.name == environment
+    }
+    return of_components | of_services | {f"{service}-namespace" for service in of_services}
+
+
+def _until(what: Callable[[], bool], *, seconds: int = _SECONDS) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if what():
+            return True
+        time.sleep(1)
+    return False
+
+
+def _applications(control_plane: ControlPlane) -> dict[str, tuple[str, str]]:
+    """How each Application is: its sync and its health."""
+    found = control_plane.get("applications", f"--namespace={ARGO_CD_NAMESPACE}")["items"]
+    return {
+        application["metadata"]["name"]: (
+            application.get("status", {}).get("sync", {}).get("status", ""),
+            application.get("status", {}).get("health", {}).get("status", ""),
+        )
+        for application in found
+    }
+
+
+def _wrong(control_plane: ControlPlane, names: set[str]) -> dict[str, tuple[str, str]]:
+    """Those of `names` that are not synced and healthy, after the controllers that do not run here were played."""
+    custom_resources.play_the_controllers(control_plane)
+    found = _applications(control_plane)
+    return {name: found.get(name, ("", "")) for name in names if found.get(name, ("", "")) != ("Synced", "Healthy")}
+
+
+def _exists(control_plane: ControlPlane, *arguments: str) -> bool:
+    return bool(control_plane.kubectl("get", *arguments, "--ignore-not-found", "--output=name").strip())
+
+
+def test_all_that_needs_no_chart_from_outside_is_synced_and_healthy(dev: ControlPlane) -> None:
+    names = {"root", *_expected("dev")}
+    _until(lambda: not _wrong(dev, names))
+    assert _wrong(dev, names) == {}
+
+
+def test_nothing_but_the_tree_of_this_environment_is_there(dev: ControlPlane) -> None:
+    charts = {
+        f"{component.name}-dev"
+        for component in components(ROOT)
+        if component.chart and not component.settings["clusters"]
+    }
+    assert set(_applications(dev)) == {"root", *_expected("dev"), *charts}
+
+
+def test_what_only_terraform_knows_was_put_in_its_place(dev: ControlPlane) -> None:
+    namespace = f"--namespace={_SERVICE}-dev"
+    (container,) = dev.get("rollout", namespace, _SERVICE)["spec"]["template"]["spec"]["containers"]
+    registry = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com"
+    assert container["image"].startswith(f"{registry}/{_SERVICE}:")
+    assert "@sha256:" in container["image"]
+    (rule,) = dev.get("ingress", namespace, _SERVICE)["spec"]["rules"]
+    assert rule["host"] == f"{_SERVICE}-dev.your-domain.com"
+    (source,) = dev.get("externalsecret", namespace, "database")["spec"]["dataFrom"]
+    assert source["extract"]["key"] == f"ap-northeast-2/dev/{_SERVICE}/database"
+    store = dev.get("clustersecretstore", "aws-secrets-manager") if _exists(dev, "clustersecretstore") else None
+    assert store is None or store["spec"]["provider"]["aws"]["region"] == "ap-northeast-2"
+
+
+def test_the_user_of_the_database_is_made_before_the_service(dev: ControlPlane) -> None:
+    job = dev.get("job", "--namespace=database-users", f"{_SERVICE}-dev")
+    assert job["status"]["succeeded"] == 1
+    (prepare,) = job["spec"]["template"]["spec"]["initContainers"]
+    known = {variable["name"]: variable.get("value") for variable in prepare["env"]}
+    assert known["DATABASE"] == _SERVICE
+    assert known["USER_SECRET"] == f"ap-northeast-2/dev/{_SERVICE}/database"
+    assert "placeholder" not in known.values()
+
+
+def test_a_privileged_pod_is_refused_in_the_namespace_of_a_service(dev: ControlPlane) -> None:
+    with pytest.raises(OperationError, match="violates PodSecurity"):
+        dev.apply(pod(f"{_SERVICE}-dev", "intruder", privileged=True, allowPrivilegeEscalation=True))
+
+
+# Who may do what: role, action, what, on which, and whether.
+_RIGHTS = [
+    ("bubble-developers", "get", "applications", "bubble/bubblepool-prod", True),
+    ("bubble-developers", "sync", "applications", "bubble/bubblepool-dev", True),
+    ("bubble-developers", "sync", "applications", "bubble/bubblepool-staging", True),
+    ("bubble-developers", "sync", "applications", "bubble/bubblepool-prod", False),
+    ("bubble-developers", "action/argoproj.io/Rollout/abort", "applications", "bubble/bubblepool-dev", True),
+    ("bubble-developers", "action/argoproj.io/Rollout/abort", "applications", "bubble/bubblepool-prod", False),
+    ("bubble-developers", "delete", "applications", "bubble/bubblepool-dev", False),
+    ("bubble-developers", "get", "applications", "guest/guestbook-dev", False),
+    ("bubble-developers", "sync", "applications", "guest/guestbook-dev", False),
+    ("bubble-developers", "get", "logs", "bubble/bubblepool-dev", True),
+    ("bubble-developers", "get", "logs", "bubble/bubblepool-prod", False),
+    ("bubble-developers", "create", "exec", "bubble/bubblepool-dev", True),
+    ("bubble-developers", "create", "exec", "bubble/bubblepool-staging", False),
+    ("release-managers", "sync", "applications", "bubble/bubblepool-prod", True),
+    ("release-managers", "sync", "applications", "guest/guestbook-prod", True),
+    ("release-managers", "delete", "applications", "bubble/bubblepool-prod", False),
+    ("release-managers", "create", "exec", "bubble/bubblepool-prod", False),
+    ("platform-readonly", "get", "applications", "management/monitoring-prod", True),
+    ("platform-readonly", "get", "logs", "management/monitoring-prod", False),
+    ("platform-readonly", "sync", "applications", "management/monitoring-prod", False),
+    ("platform-admins", "delete", "applications", "management/monitoring-prod", True),
+    ("strangers", "get", "applications", "bubble/bubblepool-dev", False),
+]
+
+
+@pytest.mark.parametrize("right", _RIGHTS, ids=lambda right: " ".join(right[:4]))
+def test_groups_may_what_git_says(dev: ControlPlane, argo_cd: ArgoCd, right: tuple[str, str, str, str, bool]) -> None:
+    *request, may = right
+    arguments = ("admin", "settings", "rbac", "can", *map(str, request))
+    options = (f"--namespace={ARGO_CD_NAMESPACE}", "--strict=false")
+    environment = {**os.environ, "KUBECONFIG": str(dev.kubeconfig)}
+    command = [str(argo_cd.tools / "argocd"), *arguments, *options]
+    said = subprocess.run(command, env=environment, check=False, capture_output=True, text=True).stdout
+    assert said.strip() == ("Yes" if may else "No")
+
+
+@pytest.mark.parametrize(
+    ("template", "holds"),
+    [
+        ("app-deployed", f"{_SERVICE}-dev"),
+        ("app-health-degraded", f"{_SERVICE}-dev"),
+        ("app-sync-failed", f"{_SERVICE}-dev"),
+        ("app-sync-status-unknown", f"{_SERVICE}-dev"),
+        ("rollout-finished", f"{_SERVICE}-dev"),
+    ],
+)
+@pytest.mark.usefixtures("dev")
+def test_notifications_can_be_written(argo_cd: ArgoCd, template: str, holds: str) -> None:
+    arguments = ("admin", "notifications", "template", "notify", template, f"{_SERVICE}-dev", "--secret=:empty")
+    said = argo_cd.argocd(*arguments, f"--namespace={ARGO_CD_NAMESPACE}")
+    assert holds in said
+    assert "https://argocd-dev.your-domain.com" in said
+    assert "<no value>" not in said
+
+
+def test_a_manual_change_is_healed(dev: ControlPlane) -> None:
+    namespace = f"--namespace={_SERVICE}-dev"
+    dev.kubectl("delete", "networkpolicy", namespace, "default-deny")
+    assert _until(lambda: _exists(dev, "networkpolicy", namespace, "default-deny"))
+    dev.kubectl("label", "service", namespace, _SERVICE, "app.kubernetes.io/part-of=others", "--overwrite")
+    assert _until(
+        lambda: dev.get("service", namespace, _SERVICE)["metadata"]["labels"]["app.kubernetes.io/part-of"] == "bubble"
+    )
+
+
+def test_what_is_removed_in_git_is_pruned(dev: ControlPlane, tree: Tree) -> None:
+    arguments = ("poddisruptionbudget", f"--namespace={_SERVICE}-dev", _SERVICE)
+    assert _exists(dev, *arguments)
+    tree.edit(f"service/{_SERVICE}/base/kustomization.yaml", "- disruption-budget.yaml\n", "")
+    assert _until(lambda: not _exists(dev, *arguments))
+
+
+def test_a_broken_commit_leaves_the_last_good_state_running_and_is_told(dev: ControlPlane, tree: Tree) -> None:
+    file = f"service/{_SERVICE}/overlays/dev/kustomization.yaml"
+    tree.edit(file, "kind: Kustomization\n", "kind: Kustomization\nresource: []\n")
+    name = f"{_SERVICE}-dev"
+
+    def told() -> str:
+        application = dev.get("application", f"--namespace={ARGO_CD_NAMESPACE}", name)
+        conditions = application["status"].get("conditions", [])
+        return next((entry["message"] for entry in conditions if entry["type"] == "ComparisonError"), "")
+
+    try:
+        assert _until(lambda: bool(told()))
+        assert 'unknown field "resource"' in told()
+        assert dev.get("rollout", f"--namespace={name}", _SERVICE)["status"]["availableReplicas"] >= 1
+    finally:
+        tree.edit(file, "resource: []\n", "")
+    assert _until(lambda: not _wrong(dev, {name}))
+
+
+def test_a_new_service_shows_up_without_another_edit(dev: ControlPlane, tree: Tree) -> None:
+    command = [sys.executable, "-m", "operations", "service", "orders", "--team", "sales"]
+    subprocess.run(command, cwd=tree.repository.folder, check=True, capture_output=True)
+    tree.repository.commit()
+    names = {"orders-dev", "orders-dev-namespace"}
+    _until(lambda: not _wrong(dev, names))
+    assert _wrong(dev, names) == {}
+
+
+def test_deleting_the_root_takes_everything_with_it(dev: ControlPlane) -> None:
+    _delete_root(dev)
+    left = {item["metadata"]["name"] for item in dev.get("appprojects", f"--namespace={ARGO_CD_NAMESPACE}")["items"]}
+    assert left == {"default", "platform"}
+    assert not _exists(dev, "applicationsets", f"--namespace={ARGO_CD_NAMESPACE}")
+    namespaces = {item["metadata"]["name"] for item in dev.get("namespaces")["items"]}
+    assert not {name for name in namespaces if name.endswith(("-dev", "-staging", "-prod"))}
+    assert not {"database-users", "monitoring"} & namespaces
+
+
+def _delete_root(control_plane: ControlPlane) -> None:
+    control_plane.kubectl("delete", "application/root", _TIMEOUT)
+    assert _applications(control_plane) == {}
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_a_cluster_takes_what_is_for_it(dev: ControlPlane, tree: Tree, environment: str) -> None:
+    """The same Argo CD, given what Terraform gives that of another environment."""
+    dev.apply(*tree.handover(environment))
+    names = {"root", *_expected(environment)}
+    if environment == "prod":  # services wait there for a window of their project
+        names = {name for name in names if not name.endswith("-prod") or name.partition("-prod")[0] in _components()}
+    _until(lambda: not _wrong(dev, names))
+    assert _wrong(dev, names) == {}
+    found = set(_applications(dev))
+    assert _expected(environment) <= found
+    assert not {name for name in found if name.endswith(("-dev", "-dev-namespace"))}
+    _delete_root(dev)
+
+
+def _components() -> set[str]:
+    return {component.name for component in components(ROOT)}

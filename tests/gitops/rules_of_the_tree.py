@@ -1,0 +1,148 @@
+"""What the repository asks of its tree as a whole: files, paths, and who selects what.
+
+A rule takes the root of the repository, and yields what is wrong, a line each.
+"""
+
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import yaml
+
+from tests.gitops.rules import within
+from tests.gitops.tree import Json, components, documents, files, overlays, read, sets
+
+
+def kustomizations_use_no_deprecated_field(root: Path) -> Iterator[str]:
+    deprecated = {"bases", "commonLabels", "imageTags", "patchesJson6902", "patchesStrategicMerge", "vars"}
+    for file in _kustomizations(root):
+        settings = read(file)
+        yield from (f"{file.relative_to(root)}: {key} is deprecated" for key in sorted(deprecated & settings.keys()))
+        if any(labels.get("includeSelectors") for labels in settings.get("labels") or []):
+            yield f"{file.relative_to(root)}: labels get into selectors, which cannot change"
+
+
+def kustomizations_name_what_exists(root: Path) -> Iterator[str]:
+    for file in _kustomizations(root):
+        settings = read(file)
+        named = [path for key in ("resources", "components", "configurations") for path in settings.get(key) or []]
+        named += [patch["path"] for patch in settings.get("patches") or [] if "path" in patch]
+        for generator in settings.get("configMapGenerator") or []:
+            named += [entry.rpartition("=")[2] for entry in generator.get("files") or []]
+        for path in named:
+            if "://" in path:
+                yield f"{file.relative_to(root)}: {path} is no file of this repository"
+            elif not (file.parent / path).exists():
+                yield f"{file.relative_to(root)}: {path} does not exist"
+
+
+def _kustomizations(root: Path) -> list[Path]:
+    return [file for file in files(root) if file.name == "kustomization.yaml"]
+
+
+def what_is_delivered_is_selected_once(root: Path) -> Iterator[str]:
+    """By no set nobody delivers it, by two both fight over the Application."""
+    markers = [component.folder / "component.yaml" for component in components(root)]
+    markers += [overlay.marker for overlay in overlays(root)]
+    for folder in {marker.parent for marker in markers}:
+        found = [
+            applied["metadata"]["name"]
+            for applied in sets(root)
+            # A set that delivers the folder itself says so; `service-namespaces` only reads the same files.
+            if ".path.path" in yaml.safe_dump(applied["spec"], width=10000)
+            for marker in markers
+            if marker.parent == folder and _selects(applied, marker.relative_to(root))
+        ]
+        if len(found) != 1:
+            yield f"{folder.relative_to(root)}: selected by {', '.join(sorted(found)) or 'no ApplicationSet'}"
+
+
+def _selects(applied: Json, file: Path) -> bool:
+    patterns = {
+        re.sub(r"\{\{.*?\}\}", "*", entry["path"])
+        for holder in within(applied["spec"]["generators"])
+        for entry in holder.get("files") or []
+    }
+    return any(
+        len(file.parts) == len(Path(pattern).parts)
+        and all(fnmatchcase(*pair) for pair in zip(file.parts, Path(pattern).parts, strict=True))
+        for pattern in patterns
+    )
+
+
+def sets_name_what_exists(root: Path) -> Iterator[str]:
+    """The folders that ApplicationSets name themselves, whichever way a template decides."""
+    decision = re.compile(r"\{\{-? *if [^}]*\}\}([\w-]+)\{\{ *else *\}\}([\w-]+)\{\{ *end *\}\}")
+    for applied in sets(root):
+        for path in sorted(_paths(applied["spec"])):
+            decided = decision.search(path)
+            names = [path.replace(decided[0], name) for name in decided.groups()] if decided else [path]
+            for name in names:
+                if re.fullmatch(r"(management|service|helm)(/[\w.-]+)+", name) and not (root / name).exists():
+                    yield f"ApplicationSet {applied['metadata']['name']}: {name} does not exist"
+
+
+def _paths(spec: Json) -> set[str]:
+    found: set[str] = set()
+    for holder in within(spec):
+        texts = [value for value in holder.values() if isinstance(value, str)]
+        found |= {path for text in texts for path in re.findall(r"(?m)^ *(?:- )?path: (.*)$", text)}
+        if isinstance(holder.get("path"), str):
+            found.add(holder["path"])
+    return found
+
+
+def namespaces_are_files(root: Path) -> Iterator[str]:
+    """One that Argo CD made by a sync option has no Pod Security level, and outlives its Application."""
+    for file in files(root):
+        if "CreateNamespace" in file.read_text(errors="replace"):
+            yield f"{file.relative_to(root)}: CreateNamespace"
+    made = {"argocd", "kube-system"}  # Terraform's, and the control plane's
+    for file in root.glob("management/**/*.yaml"):
+        if "kind: Namespace\n" in file.read_text():
+            made |= {one["metadata"]["name"] for one in documents(file.read_text()) if one.get("kind") == "Namespace"}
+    for component in components(root):
+        if component.settings["namespace"] not in made:
+            yield f"management/{component.name}: nothing makes the namespace {component.settings['namespace']}"
+
+
+_SECRETS = {
+    "an access key of AWS": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
+    "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
+    "a token of GitHub": r"\bgh[pousr]_[A-Za-z0-9]{36,}\b",
+    "a token of Slack": r"\bxox[abeprs]-[A-Za-z0-9-]{10,}",
+    "a web hook of Slack": r"hooks\.slack\.com/services/T",
+    "a JSON web token": r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.",
+    "a password": (
+        r"(?im)^[ \t-]*\"?(?:[\w.-]*passw(?:or)?d|client-?secret|api-?key|(?:auth|access|bearer)-?token)\"?"
+        r"[ \t]*[:=][ \t]*[\"']?(?![\"'$\\{<]|placeholder\b|.*\{\{)[^\s\"']{6,}"
+    ),
+}
+
+
+def no_file_holds_a_secret_value(root: Path) -> Iterator[str]:
+    for file in files(root):
+        text = file.read_text(errors="replace")
+        yield from (f"{file.relative_to(root)}: {what}" for what, found in _SECRETS.items() if re.search(found, text))
+
+
+def no_file_names_an_account(root: Path) -> Iterator[str]:
+    """The tree is the same in every account; what is one account's comes from the cluster."""
+    for file in files(root):
+        text = re.sub(r"sha256:[0-9a-f]{64}", "", file.read_text(errors="replace"))
+        for number in sorted(set(re.findall(r"(?<![\w.])\d{12}(?![\w])", text))):
+            yield f"{file.relative_to(root)}: {number} reads like an AWS account"
+        for arn in sorted(set(re.findall(r"\barn:aws[\w-]*:[\w-]+:\S*", text))):
+            yield f"{file.relative_to(root)}: {arn}"
+
+
+ALL = (
+    kustomizations_name_what_exists,
+    kustomizations_use_no_deprecated_field,
+    namespaces_are_files,
+    no_file_holds_a_secret_value,
+    no_file_names_an_account,
+    sets_name_what_exists,
+    what_is_delivered_is_selected_once,
+)

@@ -1,0 +1,78 @@
+"""Everything that Argo CD applies, against the schemas of Kubernetes and of the CRDs, unknown fields refused."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.gitops.schemas import Schemas
+from tests.gitops.tree import ROOT, Json, Overlay, Renderer, components, documents, entries, overlays
+
+DEFINITIONS = ROOT.parent / "shared" / "schemas"
+
+
+class Judge:
+    """kubeconform with the schemas of Kubernetes and of the CRDs."""
+
+    def __init__(self, kubeconform: Path, schemas: Schemas) -> None:
+        self._command = [str(kubeconform), "-output=json", f"-schema-location={schemas.location}"]
+        self._schemas = schemas
+
+    def problems(self, manifests: list[Json]) -> list[str]:
+        for manifest in manifests:
+            self._schemas.provide(manifest["kind"], manifest["apiVersion"])
+        if not manifests:
+            return []
+        done = subprocess.run(
+            self._command, input=yaml.safe_dump_all(manifests), check=False, capture_output=True, text=True
+        )
+        assert done.stdout, done.stderr
+        found = json.loads(done.stdout)["resources"]
+        return [f"{resource['kind']} {resource['name']}: {resource['msg']}" for resource in found]
+
+
+@pytest.fixture(scope="session")
+def judge(kubeconform: Path, tmp_path_factory: pytest.TempPathFactory) -> Judge:
+    if not DEFINITIONS.is_dir():
+        pytest.skip("the CRDs are not there: schemas/ below shared/")
+    return Judge(kubeconform, Schemas(DEFINITIONS, tmp_path_factory.mktemp("schemas")))
+
+
+def test_the_tree_is_found() -> None:
+    assert {"karpenter", "kyverno", "policies"} <= {component.name for component in components()}
+    assert len(entries()) > len(components())
+
+
+@pytest.mark.parametrize("entry", entries(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_kustomize_renders_is_what_the_api_knows(entry: Path, renderer: Renderer, judge: Judge) -> None:
+    assert judge.problems(renderer.kustomize(entry)) == []
+
+
+@pytest.mark.parametrize("release", [one for one in overlays() if not one.is_kustomized], ids=lambda one: one.namespace)
+def test_what_the_chart_renders_is_what_the_api_knows(release: Overlay, renderer: Renderer, judge: Judge) -> None:
+    assert judge.problems(renderer.overlay(release)) == []
+
+
+def test_what_bootstraps_the_cluster_is_what_the_api_knows(rendered: dict[str, list[Json]], judge: Judge) -> None:
+    if "management/bootstrap" not in rendered:
+        pytest.skip("management/bootstrap is not there")
+    assert {manifest["kind"] for manifest in rendered["management/bootstrap"]} == {"AppProject", "ApplicationSet"}
+    assert judge.problems(rendered["management/bootstrap"]) == []
+
+
+@pytest.mark.parametrize(
+    ("manifest", "told"),
+    [
+        ("{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {selectors: {}}}", "selectors"),
+        ("{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {replicas: two}}", "/spec/replicas"),
+        ("{apiVersion: argoproj.io/v1alpha1, kind: Rollout, metadata: {name: a}, spec: {stratgy: {}}}", "stratgy"),
+        ("{apiVersion: external-secrets.io/v1, kind: ExternalSecret, metadata: {name: a, label: {}}}", "label"),
+        ("{apiVersion: external-secrets.io/v1beta1, kind: ExternalSecret, metadata: {name: a}}", "could not find"),
+        ("{apiVersion: karpenter.sh/v1, kind: NodePool, metadata: {name: a, labels: {on: true}}}", "labels"),
+    ],
+)
+def test_what_the_api_would_drop_or_refuse_is_found(manifest: str, told: str, judge: Judge) -> None:
+    (problem, *_) = judge.problems(documents(manifest))
+    assert told in problem

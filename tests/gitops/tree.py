@@ -1,0 +1,175 @@
+"""The tree that Argo CD reads, as its ApplicationSets see it: components, overlays of services, what is rendered."""
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.nodes import ScalarNode
+
+Json = dict[str, Any]
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("management", "service", "helm")
+
+
+class _Loader(yaml.CSafeLoader):
+    """PyYAML takes a bare `=` for a kind of value that it has no type for; CRDs list it as an operator."""
+
+
+def _text(loader: yaml.CSafeLoader, node: ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", _text)
+
+
+def documents(text: str) -> list[Json]:
+    """The documents of a YAML text that hold something."""
+    return [document for document in yaml.load_all(text, Loader=_Loader) if document]
+
+
+def read(path: Path) -> Json:
+    """The one document of a file."""
+    (document,) = documents(path.read_text())
+    return document
+
+
+@dataclass(frozen=True)
+class Component:
+    """A folder of `management/` that the ApplicationSet `components` makes an Application of."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        return read(self.folder / "component.yaml")
+
+    @property
+    def chart(self) -> Json:
+        chart: Json = self.settings["chart"]
+        return chart
+
+    @property
+    def entries(self) -> list[Path]:
+        """The folders that kustomize renders; one, or one for each environment."""
+        if not self.settings["overlays"]:
+            return [self.folder / "manifests"]
+        return sorted(path for path in (self.folder / "overlays").iterdir() if path.is_dir())
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A service in an environment; `marker` is the file that its ApplicationSet looks for."""
+
+    marker: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.marker.parent
+
+    @property
+    def service(self) -> str:
+        return self.folder.parents[1].name
+
+    @property
+    def namespace(self) -> str:
+        return f"{self.service}-{self.folder.name}"
+
+    @property
+    def is_kustomized(self) -> bool:
+        return self.marker.name == "application.yaml"
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        return read(self.marker)
+
+
+def components(root: Path = ROOT) -> list[Component]:
+    return [Component(file.parent) for file in sorted(root.glob("management/*/component.yaml"))]
+
+
+def overlays(root: Path = ROOT) -> list[Overlay]:
+    markers = [*root.glob("service/*/overlays/*/application.yaml"), *root.glob("service/*/overlays/*/release.yaml")]
+    return [Overlay(marker) for marker in sorted(markers)]
+
+
+def sets(root: Path = ROOT) -> list[Json]:
+    """Every ApplicationSet; the one of components is made twice, and shares them out by `foundation`."""
+    bootstrap = root / "management" / "bootstrap"
+    return [read(file) for file in sorted([*bootstrap.glob("sets/*.yaml"), *bootstrap.glob("components.yaml")])]
+
+
+def projects(root: Path = ROOT) -> list[Json]:
+    return [read(file) for file in sorted(root.glob("management/bootstrap/projects/*.yaml"))]
+
+
+def files(root: Path = ROOT) -> Iterator[Path]:
+    """Every file of the tree."""
+    for folder in FOLDERS:
+        yield from sorted(path for path in (root / folder).rglob("*") if path.is_file())
+
+
+def entries(root: Path = ROOT) -> list[Path]:
+    """Every folder that some Application has kustomize render."""
+    return [
+        *[entry for component in components(root) for entry in component.entries],
+        *[
+            folder
+            for name in ("base", "with-database")
+            if (folder := root / f"management/service-namespace/{name}").is_dir()
+        ],
+        *[overlay.folder for overlay in overlays(root) if overlay.is_kustomized],
+    ]
+
+
+class Renderer:
+    """kustomize and helm, each asked once for the same thing."""
+
+    def __init__(self, kustomize: Path, helm: Path) -> None:
+        self._kustomize = kustomize
+        self._helm = helm
+        self._rendered: dict[tuple[str, ...], str] = {}
+
+    def kustomize(self, folder: Path) -> list[Json]:
+        return documents(self._run(str(self._kustomize), "build", str(folder)))
+
+    def helm(self, chart: Path, release: str, namespace: str, *arguments: str) -> list[Json]:
+        command = (str(self._helm), "template", release, str(chart), "--namespace", namespace, *arguments)
+        return documents(self._run(*command))
+
+    def overlay(self, overlay: Overlay) -> list[Json]:
+        """What Argo CD renders of a service, but for what only the cluster knows."""
+        if overlay.is_kustomized:
+            return self.kustomize(overlay.folder)
+        values = ("--values", str(overlay.folder / "values.yaml"))
+        known = ("--set", f"image.registry=registry.example,ingress.host={overlay.settings['host']}.example.com")
+        secret = ("--set", "database.secretKey=placeholder") if overlay.settings["database"] else ()
+        chart = overlay.folder.parents[3] / "helm" / "my-app"
+        return self.helm(chart, overlay.service, overlay.namespace, *values, *known, *secret)
+
+    def everything(self, root: Path = ROOT) -> dict[str, list[Json]]:
+        """Every entry by its path, services of the Helm chart included."""
+        rendered = {str(entry.relative_to(root)): self.kustomize(entry) for entry in entries(root)}
+        for overlay in overlays(root):
+            rendered[str(overlay.folder.relative_to(root))] = self.overlay(overlay)
+        bootstrap = root / "management" / "bootstrap"
+        if (bootstrap / "Chart.yaml").is_file():
+            repository = "repositoryURL=https://git.example/platform.git"
+            rendered["management/bootstrap"] = self.helm(bootstrap, "bootstrap", "argocd", "--set", repository)
+        return rendered
+
+    def _run(self, *command: str) -> str:
+        if command not in self._rendered:
+            done = subprocess.run(command, check=False, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            assert "deprecated" not in done.stderr, done.stderr
+            self._rendered[command] = done.stdout
+        return self._rendered[command]

@@ -1,0 +1,113 @@
+"""Backups: the vault, the plan and the role of AWS Backup, and the bucket of Argo CD's."""
+
+import pytest
+
+from tests.edited_settings import EditedSettings
+from tests.template import Template, every_stack
+
+ENVIRONMENTS = ["dev", "staging", "prod"]
+KEY = "${aws_kms_key.key.arn}"
+
+
+@pytest.fixture(params=ENVIRONMENTS)
+def environment(request: pytest.FixtureRequest, platform: dict[str, Template]) -> tuple[str, Template]:
+    return request.param, platform[f"ap-northeast-2-{request.param}"]
+
+
+def test_every_file_system_and_database_is_backed_up_by_its_arn(environment: tuple[str, Template]) -> None:
+    _, stack = environment
+    selected = [selection["resources"] for selection in stack.resources("aws_backup_selection").values()]
+    assert sorted(selected) == sorted(
+        [f"${{{kind}.{name}.arn}}"]
+        for kind in ("aws_db_instance", "aws_efs_file_system")
+        for name in stack.resources(kind)
+    )
+
+
+@pytest.mark.parametrize(("name", "daily", "monthly"), [("dev", 7, 31), ("staging", 7, 31), ("prod", 35, 365)])
+def test_backups_are_made_daily_and_monthly(platform: dict[str, Template], name: str, daily: int, monthly: int) -> None:
+    rules = platform[f"ap-northeast-2-{name}"].only("aws_backup_plan")["rule"]
+    assert [(rule["rule_name"], rule["schedule"], rule["lifecycle"]) for rule in rules] == [
+        ("daily", "cron(0 20 * * ? *)", {"delete_after": daily}),
+        ("monthly", "cron(0 20 1 * ? *)", {"delete_after": monthly}),
+    ]
+
+
+def test_backups_begin_two_hours_after_those_of_rds_and_outside_its_maintenance(prod: Template) -> None:
+    for database in prod.resources("aws_db_instance").values():
+        assert database["backup_window"] == "17:00-18:00"
+        assert database["maintenance_window"] == "sun:18:30-sun:19:30"
+
+
+def test_vault_has_the_environments_key_and_a_lock_that_can_be_lifted(environment: tuple[str, Template]) -> None:
+    name, stack = environment
+    vault = stack.only("aws_backup_vault")
+    assert (vault["name"], vault["kms_key_arn"]) == (f"ap-northeast-2-{name}-data", KEY)
+    assert vault["force_destroy"] is False
+    lock = stack.only("aws_backup_vault_lock_configuration")
+    daily, monthly = stack.only("aws_backup_plan")["rule"]
+    assert lock["min_retention_days"] == daily["lifecycle"]["delete_after"]
+    assert lock["max_retention_days"] == monthly["lifecycle"]["delete_after"]
+    assert "changeable_for_days" not in lock
+
+
+def test_role_may_back_up_and_restore_and_is_limited_like_every_role(environment: tuple[str, Template]) -> None:
+    _, stack = environment
+    role = stack.resources("aws_iam_role")["backup-plan_role"]
+    assert "boundary" in role["permissions_boundary"]
+    attached = [
+        attachment["policy_arn"]
+        for attachment in stack.resources("aws_iam_role_policy_attachment").values()
+        if attachment["role"] == "${aws_iam_role.backup-plan_role.name}"
+    ]
+    assert attached == [
+        "arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup",
+        "arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForRestores",
+    ]
+    for selection in stack.resources("aws_backup_selection").values():
+        assert len(selection["depends_on"]) == len(attached)
+
+
+def test_copies_go_to_a_vault_of_another_region_where_one_is_named(
+    prod: Template, otherwise: dict[str, Template]
+) -> None:
+    assert not [rule for rule in prod.only("aws_backup_plan")["rule"] if rule.get("copy_action")]
+    for rule in otherwise["us-gov-west-1-dev"].only("aws_backup_plan")["rule"]:
+        assert rule["copy_action"] == [
+            {
+                "destination_vault_arn": "arn:aws-us-gov:backup:us-gov-east-1:123456789012:backup-vault:copies",
+                "lifecycle": rule["lifecycle"],
+            }
+        ]
+
+
+def test_backups_of_argo_cd_have_a_bucket_of_their_own(environment: tuple[str, Template]) -> None:
+    name, stack = environment
+    bucket = stack.only("aws_s3_bucket")
+    assert bucket["bucket"] == f"your-org-ap-northeast-2-{name}-backups"
+    assert bucket["force_destroy"] is False
+    assert stack.only("aws_s3_bucket_versioning")["versioning_configuration"] == {"status": "Enabled"}
+    (rule,) = stack.only("aws_s3_bucket_server_side_encryption_configuration")["rule"]
+    assert rule["apply_server_side_encryption_by_default"] == {"kms_master_key_id": KEY, "sse_algorithm": "aws:kms"}
+    public = stack.only("aws_s3_bucket_public_access_block")
+    assert [value for value in public.values() if isinstance(value, bool)] == [True] * 4
+
+
+def test_last_backup_of_argo_cd_is_kept_and_older_ones_go(prod: Template) -> None:
+    (rule,) = prod.only("aws_s3_bucket_lifecycle_configuration")["rule"]
+    assert rule["noncurrent_version_expiration"] == [{"noncurrent_days": 90}]
+    assert "expiration" not in rule
+
+
+def test_backups_go_with_an_environment_that_is_torn_down(
+    edited: EditedSettings, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    edited.replace("ap_northeast_2/dev.py", "production=False,", "production=False, teardown=True,")
+    dev = every_stack(edited.load(), tmp_path_factory.mktemp("teardown"))["ap-northeast-2-dev"]
+    assert dev.only("aws_backup_vault")["force_destroy"] is True
+    assert dev.only("aws_s3_bucket")["force_destroy"] is True
+
+
+def test_outputs_say_where_backups_lie(prod: Template) -> None:
+    assert prod.json["output"]["backup_bucket"]["value"] == "${aws_s3_bucket.backup-bucket.bucket}"
+    assert prod.json["output"]["backup_vault"]["value"] == "${aws_backup_vault.backup-plan_vault.name}"
