@@ -24,6 +24,9 @@ help: ## list every target
 .PHONY: install
 install: .venv/.installed node_modules/.installed ## install what is missing: Python and Node packages, in the project
 
+.PHONY: install-python
+install-python: .venv/.installed ## install the Python packages alone: enough for commands that synthesize nothing
+
 .venv/.installed: Pipfile.lock constructs/pyproject.toml .pipenv/.installed-$(PIPENV_VERSION)
 	$(PIPENV) sync --dev
 	@touch $@
@@ -59,6 +62,34 @@ bootstrap: synth ## make the state bucket, once, with your AWS credentials; safe
 .PHONY: unbootstrap
 unbootstrap: synth ## destroy the state bucket, after every other stack
 	$(BIN)/python -m operations unbootstrap
+
+# STACK names stacks, or globs of them; none means all.
+STACK ?=
+
+.PHONY: plan
+plan: synth ## plan the stacks that differ from origin/main, and have the guard judge; BASE=REVISION names another
+	$(BIN)/python -m operations plan $(STACK) $(if $(BASE),--base $(BASE))
+
+.PHONY: guard
+guard: install ## judge plans that exist: make guard PLAN="ap-northeast-2-dev.json"
+	$(BIN)/python -m operations guard $(PLAN)
+
+.PHONY: deploy
+deploy: synth ## deploy stacks, in order: make deploy STACK="ap-northeast-2-shared ap-northeast-2-dev"
+	$(BIN)/python -m operations deploy $(STACK) $(if $(REVIEWED),--reviewed $(REVIEWED))
+
+.PHONY: restore-state
+restore-state: synth ## list the versions of the state of STACK, or restore the one that VERSION names
+	$(BIN)/python -m operations restore-state $(STACK) $(if $(VERSION),--version $(VERSION))
+
+.PHONY: drift
+drift: synth ## find what differs between AWS and what was applied last: make drift STACK='ap-northeast-2-dev*'
+	$(BIN)/python -m operations drift $(STACK)
+
+.PHONY: destroy
+destroy: synth ## destroy stacks and look for what is left: make destroy STACK='ap-northeast-2-dev*'
+	@$(if $(STACK),,$(error name what to destroy, such as: make destroy STACK='ap-northeast-2-dev*'))
+	$(BIN)/python -m operations destroy $(STACK)
 
 .PHONY: local
 local: install ## deploy every AWS stack to an emulated AWS on this machine, without an account

@@ -1,16 +1,28 @@
-"""The command line: every command says what it does by `--help`, and ends with 0 (fine) or 1 (an error)."""
+"""The command line: every command says what it does by `--help`.
+
+It ends with 0 (fine), 1 (an error) or 2 (there is something to look at).
+"""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from operations import cli_delivery
 from operations.errors import OperationError
 
+if TYPE_CHECKING:
+    from operations.guard import Override
+    from operations.report import Report
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(cli_delivery.app)
 
 Output = Annotated[Path, typer.Option(help="The folder that cdktf synth wrote.")]
 _HOME = Path(".bootstrap")
@@ -110,6 +122,218 @@ def remove_crds() -> None:
 
     with _errors_for_people():
         crds.remove(_say)
+
+
+Chosen = Annotated[list[str] | None, typer.Argument(metavar="[STACK]...", help="Names or globs; all if none.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
+Overrides = Annotated[Path, typer.Option(help="The reviewed file of what the guard lets pass.")]
+AtOnce = Annotated[int, typer.Option(min=1, help="How many stacks at once.")]
+_AT_ONCE = 4
+
+
+@app.command("plan")
+def plan_(
+    stacks: Chosen = None,
+    *,
+    output: Output = Path("cdktf.out"),
+    base: Annotated[str | None, typer.Option(help="Plan what differs from this revision.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Plan what does not differ, too.")] = False,
+    overrides: Overrides = Path("guard-overrides.toml"),
+    parallelism: AtOnce = _AT_ONCE,
+    as_json: AsJson = False,
+) -> None:
+    """Plan the stacks that differ from where this branch left origin/main, and let the guard judge.
+
+    Ends with 2 where there are changes. Example: python -m operations plan 'ap-northeast-2-*' --json > reviewed.json
+    """
+    from operations import plan, revision  # noqa: PLC0415
+    from operations.progress import Progress  # noqa: PLC0415
+
+    with _reported(as_json=as_json) as report:
+        allowed = _allowed(overrides)
+        compared = None if everything else base or revision.default_base()
+        chosen = plan.selection(output, stacks or [], compared)
+        report(plan.plan(chosen, allowed, Progress(), at_once=parallelism, logs=output / "logs"))
+
+
+@app.command("guard")
+def guard_(
+    plans: Annotated[list[Path], typer.Argument(metavar="PLAN.json...", help="Named after their stacks.")],
+    *,
+    overrides: Overrides = Path("guard-overrides.toml"),
+    as_json: AsJson = False,
+) -> None:
+    """Judge plans, as `terraform show -json` writes them: what loses data, widens access or lowers protection.
+
+    Ends with 2 where something is refused or for review. Example: python -m operations guard ap-northeast-2-dev.json
+    """
+    from operations import guard  # noqa: PLC0415
+
+    with _reported(as_json=as_json) as report:
+        report(guard.guard(plans, _allowed(overrides)))
+
+
+@app.command("deploy")
+def deploy_(
+    stacks: Chosen = None,
+    *,
+    output: Output = Path("cdktf.out"),
+    reviewed: Annotated[Path | None, typer.Option(help="What `plan --json` printed: apply that unasked.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Apply unasked what nobody reviewed; the guard stays.")] = False,
+    wait_for_lock: Annotated[str, typer.Option(help="How long to wait for a held lock, such as 10m.")] = "0s",
+    overrides: Overrides = Path("guard-overrides.toml"),
+    parallelism: AtOnce = _AT_ONCE,
+    as_json: AsJson = False,
+) -> None:
+    """Deploy stacks in the order of their dependencies, each planned after those that it reads from.
+
+    A plan that nobody reviewed is shown and asked for at a terminal, and refused (2) elsewhere.
+    Example: python -m operations deploy ap-northeast-2-shared 'ap-northeast-2-dev*' --reviewed reviewed.json
+    """
+    from operations import deploy, synthesized  # noqa: PLC0415
+    from operations.progress import Progress  # noqa: PLC0415
+
+    options = ["--output", str(output)] if output != Path("cdktf.out") else []
+    options += ["--reviewed", str(reviewed)] if reviewed else []
+    options += ["--yes"] if yes else []
+
+    def again(names: Sequence[str]) -> str:
+        python = Path(sys.executable)
+        known = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
+        return shlex.join([str(known), "-m", "operations", "deploy", *names, *options])
+
+    with _reported(as_json=as_json) as report:
+        found = synthesized.stacks(output)
+        terms = deploy.Terms(
+            reviewed=deploy.reviewed(reviewed) if reviewed else {},
+            allowed=_allowed(overrides),
+            applies_unreviewed=yes,
+            ask=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None,
+            lock_timeout=wait_for_lock,
+            at_once=parallelism,
+            logs=output / "logs",
+        )
+        chosen, producers = synthesized.selected(found, stacks or []), synthesized.producers(found)
+        report(deploy.deploy(chosen, producers, terms, Progress(), again))
+
+
+@app.command("restore-state")
+def restore_state_(
+    stack: Annotated[str, typer.Argument(help="The name of the stack.")],
+    *,
+    version: Annotated[str | None, typer.Option(help="Which version to restore; without, they are listed.")] = None,
+    output: Output = Path("cdktf.out"),
+    as_json: AsJson = False,
+) -> None:
+    """List the older versions of a stack's state, or make one the newest again; what is in use now is kept.
+
+    Example: python -m operations restore-state ap-northeast-2-dev --version 3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY
+    """
+    from operations import aws, plan, restore_state, synthesized  # noqa: PLC0415
+
+    with _reported(as_json=as_json) as report:
+        (chosen, *others) = synthesized.selected(synthesized.stacks(output), [stack])
+        if others:
+            raise OperationError(f"{stack}: names {len(others) + 1} stacks; name one")
+        session = aws.session(chosen)
+        if version is None:
+            report(restore_state.show(session, chosen))
+        else:
+            log = plan.new_log(output / "logs", chosen.name)
+            report(restore_state.restore(session, chosen, version, log))
+
+
+@app.command("drift")
+def drift_(
+    stacks: Chosen = None,
+    *,
+    output: Output = Path("cdktf.out"),
+    ignored: Annotated[Path, typer.Option(help="The reviewed list of what is left alone.")] = Path(
+        "drift-ignored.toml"
+    ),
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="How many plans at once; as many as cores and memory carry, if not given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find what differs between AWS and what was applied last, what is in no state included. Takes no lock.
+
+    Ends with 2 where there is drift; what was changed in Git and waits to be applied is told, and is none.
+    Example: python -m operations drift 'ap-northeast-2-prod*'
+    """
+    from operations import drift, synthesized  # noqa: PLC0415
+    from operations import ignored as listed  # noqa: PLC0415
+    from operations.progress import Progress  # noqa: PLC0415
+
+    with _reported(as_json=as_json) as report:
+        every = synthesized.stacks(output)
+        chosen = synthesized.selected(every, stacks or [])
+        entries = listed.read(ignored)
+        report(drift.drift(chosen, every, entries, Progress(), at_once=jobs or drift.jobs(), logs=output / "logs"))
+
+
+@app.command("destroy")
+def destroy_(
+    stacks: Annotated[list[str], typer.Argument(metavar="STACK...", help="Names or globs.")],
+    *,
+    output: Output = Path("cdktf.out"),
+    confirm: Annotated[str | None, typer.Option(help="The environments, as they are asked for.")] = None,
+    patience: Annotated[int, typer.Option(min=1, help="Minutes to wait for each step in a cluster.")] = 15,
+    parallelism: AtOnce = _AT_ONCE,
+    as_json: AsJson = False,
+) -> None:
+    """Destroy stacks, consumers before producers; clear their clusters before, and look for what is left after.
+
+    Asks for the names of the environments to be typed. Ends with 2 where something is left. Safe to run again.
+    Example: python -m operations destroy 'ap-northeast-2-dev*' --confirm dev
+    """
+    from operations import destroy, synthesized  # noqa: PLC0415
+    from operations.progress import Progress  # noqa: PLC0415
+
+    with _reported(as_json=as_json) as report:
+        every = synthesized.stacks(output)
+        destruction = destroy.prepare(synthesized.selected(every, stacks), every)
+        _confirm(",".join(destruction.environments), destruction.told, confirm)
+        seconds = patience * 60
+        report(destroy.destroy(destruction, Progress(), at_once=parallelism, logs=output / "logs", patience=seconds))
+
+
+def _confirm(wanted: str, told: str, given: str | None) -> None:
+    """Let a person type what will be gone, or a pipeline name it."""
+    if given is None:
+        if not sys.stdin.isatty():
+            raise OperationError(f"nobody is there to be asked; name what will be gone: --confirm {wanted}")
+        typer.echo(told, err=True)
+        given = typer.prompt(f"All of it will be gone. Type {wanted} to go on", err=True)
+    if given != wanted:
+        raise OperationError(f"confirmed was {given!r}, and not {wanted!r}; nothing was touched")
+
+
+def _ask(question: str, plan: str) -> bool:
+    typer.echo(plan, err=True)
+    try:
+        return typer.confirm(f"{question}. Apply it?", default=False, err=True)
+    except typer.Abort:  # nobody answers any more
+        return False
+
+
+def _allowed(file: Path) -> "list[Override]":
+    from operations import guard  # noqa: PLC0415
+
+    return guard.overrides(file, datetime.now(UTC).date())
+
+
+@contextmanager
+def _reported(*, as_json: bool) -> "Iterator[Callable[[Report], None]]":
+    """Show the report that the block makes, and end with its status."""
+    from operations import report  # noqa: PLC0415
+
+    made: list[Report] = []
+    with _errors_for_people():
+        yield made.append
+    for one in made:
+        report.show(one, as_json=as_json)
+        raise typer.Exit(one.status)
 
 
 @app.command()

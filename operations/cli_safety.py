@@ -1,37 +1,20 @@
 """The commands for before and after: preflight, validate, backup, restore."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from operations.cli import Output, _errors_for_people, app
+from operations.cli import AsJson, Chosen, Output, _reported, app
 from operations.errors import OperationError
 
 if TYPE_CHECKING:
     from operations.report import Report
 
-Chosen = Annotated[list[str] | None, typer.Argument(metavar="[STACK]...", help="Names or globs; all if none.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 ArgoCdCommand = Annotated[
     str | None, typer.Option(help="An argocd of this machine, in place of the one in the cluster.")
 ]
-
-
-@contextmanager
-def _reported(*, as_json: bool) -> "Iterator[Callable[[Report], None]]":
-    """Show the report that the block makes, and end with its status."""
-    from operations import report  # noqa: PLC0415
-
-    made: list[Report] = []
-    with _errors_for_people():
-        yield made.append
-    for one in made:
-        report.show(one, as_json=as_json)
-        raise typer.Exit(one.status)
 
 
 @app.command("preflight")

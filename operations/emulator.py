@@ -278,7 +278,7 @@ async def _describe_update(call: Call) -> Answer:
 
 @_completes("eks:CreateAddon", "eks:UpdateAddon")
 async def _associate_addon(call: Call) -> Answer:
-    """Make the Pod Identity associations of an add-on, and name them in it by ARN.
+    """Make the Pod Identity associations of an add-on, which owns them, and name them in it by ARN.
 
     MiniStack makes none and returns the request's objects, which SDKs cannot read. Removable when an add-on's
     `podIdentityAssociations` are ARNs that DescribePodIdentityAssociation knows.
@@ -290,15 +290,17 @@ async def _associate_addon(call: Call) -> Answer:
         cluster, _, name = call.path.removesuffix("/update").partition("/addons")
         addon = (await _get(call, f"{cluster}/addons{name or '/' + request['addonName']}"))["addon"]
         await _dissociate(call, addon["addonArn"])
-        arns = [await _associate(call, cluster, role) for role in wanted]
+        arns = [await _associate(call, cluster, addon["addonArn"], role) for role in wanted]
         _remember(addon["addonArn"], podIdentityAssociations=arns)
     return _updated(answer.json["update"]) if "update" in answer.json else answer
 
 
-async def _associate(call: Call, cluster: str, role: Mapping[str, str]) -> str:
+async def _associate(call: Call, cluster: str, addon_arn: str, role: Mapping[str, str]) -> str:
     body = json.dumps({"namespace": "kube-system", **role}).encode()
     answer = await _forward(replace(call, method="POST", path=f"{cluster}/pod-identity-associations", body=body))
-    return str(answer.json["association"]["associationArn"])
+    arn = str(answer.json["association"]["associationArn"])
+    _remember(arn, ownerArn=addon_arn)
+    return arn
 
 
 async def _dissociate(call: Call, addon_arn: str) -> None:
@@ -316,6 +318,12 @@ async def _delete_addon(call: Call) -> Answer:
     answer = await _forward(call)
     await _dissociate(call, answer.json["addon"]["addonArn"])
     return answer
+
+
+@_completes("eks:ListFargateProfiles")
+async def _list_fargate_profiles(_: Call) -> Answer:
+    """List no Fargate profile: none can be made. MiniStack has no such call; removable when it has."""
+    return _answer({"fargateProfileNames": []})
 
 
 @_completes("eks:TagResource", "eks:UntagResource")

@@ -5,10 +5,13 @@ Plan files hold the prior state in clear, and so does their JSON: neither ever l
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from operations.report import Table
 
 Action = Literal["create", "update", "replace", "destroy", "forget", "read"]
 
@@ -22,6 +25,16 @@ _ACTIONS: Mapping[tuple[str, ...], Action | None] = {
     ("delete",): "destroy",
     ("forget",): "forget",
     ("read",): "read",
+}
+
+
+_REASONS: Mapping[str, str] = {
+    "replace_because_tainted": "an apply that failed left it half made",
+    "replace_by_request": "it was asked for",
+    "replace_by_triggers": "replace_triggered_by",
+    "delete_because_no_resource_config": "no longer in the configuration",
+    "delete_because_each_key": "no longer in for_each",
+    "delete_because_count_index": "no longer in count",
 }
 
 
@@ -40,6 +53,8 @@ class Change:
     """Arguments that are not shown, marked True at their place."""
     replaced_for: tuple[str, ...] = ()
     """The arguments that force a replacement, such as `vpc_config[0].subnet_ids`."""
+    reason: str = ""
+    """Terraform's own word for why it replaces or destroys."""
 
     @property
     def changed(self) -> list[str]:
@@ -47,6 +62,19 @@ class Change:
         before, after = self.before or {}, self.after or {}
         names = sorted({*before, *after, *self.unknown})
         return [name for name in names if self.unknown.get(name) or before.get(name) != after.get(name)]
+
+    @property
+    def why(self) -> str:
+        """What changes of it, or what forces its replacement."""
+        if self.action == "update":
+            return ", ".join(self.changed)
+        if self.replaced_for:
+            return f"forced by {', '.join(self.replaced_for)}"
+        return _REASONS.get(self.reason, self.reason)
+
+    def data(self) -> dict[str, Any]:
+        """What a pipeline reads of it: no values, which may be secret."""
+        return {"address": self.address, "action": self.action, "why": self.why}
 
 
 @dataclass(frozen=True)
@@ -78,6 +106,13 @@ class Plan:
         """Whether an apply would do nothing."""
         return not self.changes and not self.outputs
 
+    @property
+    def summary(self) -> str:
+        """How much is done, in a line."""
+        counts = Counter(change.action for change in self.changes)
+        counted = [f"{counts[action]} to {action}" for action in get_args(Action) if counts[action]]
+        return ", ".join(counted) or ("outputs change" if self.outputs else "no changes")
+
     @cached_property
     def hash(self) -> str:
         """The same for two plans that do the same, whenever and wherever they were made."""
@@ -93,6 +128,12 @@ class Plan:
             "outputs": self.outputs,
         }
         return hashlib.sha256(json.dumps(does, sort_keys=True).encode()).hexdigest()
+
+
+def table(plans: Iterable[Plan]) -> Table:
+    """Every change, by stack."""
+    rows = [[plan.stack, change.action, change.address, change.why] for plan in plans for change in plan.changes]
+    return Table("Changes", ["stack", "action", "address", "why"], rows)
 
 
 def _changes(entries: list[Mapping[str, Any]]) -> list[Change]:
@@ -112,6 +153,7 @@ def _changes(entries: list[Mapping[str, Any]]) -> list[Change]:
                 unknown=_marks(change.get("after_unknown")),
                 sensitive=_marks(change.get("after_sensitive")) | _marks(change.get("before_sensitive")),
                 replaced_for=tuple(_path(path) for path in change.get("replace_paths", [])),
+                reason=entry.get("action_reason", ""),
             )
         )
     return found

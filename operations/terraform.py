@@ -4,10 +4,42 @@ import json
 import os
 import signal
 import subprocess
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from operations.errors import OperationError
+
+_running: "set[subprocess.Popen[str]]" = set()
+"""Each Terraform that `stream` started, in whatever thread."""
+_interrupted = threading.Event()
+_STARTING = threading.RLock()  # a signal's handler may interrupt another's
+
+# A shared plugin cache (TF_PLUGIN_CACHE_DIR) cannot be filled by two at once.
+_INIT = threading.Lock()
+
+
+class TerraformError(OperationError):
+    """Terraform failed: its diagnostics, each a summary and a detail."""
+
+    def __init__(self, subject: str, diagnostics: list[Mapping[str, Any]], log: Path) -> None:
+        details = (f"{entry['summary']}\n{entry.get('detail', '')}".strip() for entry in diagnostics)
+        self.details = list(dict.fromkeys(details))
+        super().__init__(f"{subject}: " + ("\n".join(self.details) or f"terraform failed; {log} says why"))
+
+
+def interrupt() -> None:
+    """Ask every Terraform that `stream` started to stop: it saves its state and releases its lock. None starts after.
+
+    Only the first call does anything: a second signal would cost Terraform its state.
+    """
+    with _STARTING:
+        if _interrupted.is_set():
+            return
+        _interrupted.set()
+        for process in _running:
+            process.send_signal(signal.SIGINT)
 
 
 class Terraform:
@@ -49,12 +81,72 @@ class Terraform:
         """What a command prints that must succeed; its errors are shown as they come."""
         return self._run(arguments, subprocess.PIPE, None)
 
+    def stream(self, log: Path, hear: Callable[[Mapping[str, Any]], None], *arguments: str) -> None:
+        """Run a command with `-json`, telling `hear` each event. `log` gets what a person would have read.
+
+        May run in any thread: an interrupt of the main one reaches it by `interrupt`.
+
+        Raises:
+            TerraformError: it failed, or there was an interrupt before.
+        """
+        errors: list[Mapping[str, Any]] = []
+        with log.open("a", encoding="utf-8", buffering=1) as file, self._start(arguments) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                event = _event(line)
+                diagnostic = event.get("diagnostic", {})
+                file.write(f"{event['@message']}\n{diagnostic.get('detail', '')}".strip() + "\n")
+                if diagnostic.get("severity") == "error":
+                    errors.append(diagnostic)
+                hear(event)
+        _running.discard(process)
+        if process.returncode:
+            raise TerraformError(self.directory.name, errors, log)
+
+    def stream_init(self, log: Path, hear: Callable[[Mapping[str, Any]], None]) -> None:
+        """Initialise the folder, by `stream`.
+
+        Raises:
+            TerraformError: it failed.
+        """
+        with _INIT:
+            self.stream(log, hear, "init", "-input=false")
+
+    def stream_plan(
+        self, file: Path, log: Path, hear: Callable[[Mapping[str, Any]], None], *arguments: str
+    ) -> dict[str, Any]:
+        """The same as `plan`, by `stream`.
+
+        Raises:
+            TerraformError: the plan failed.
+        """
+        self.stream_init(log, hear)
+        self.stream(log, hear, "plan", "-input=false", f"-out={file.absolute()}", *arguments)
+        document: dict[str, Any] = json.loads(self.output("show", "-json", str(file.absolute())))
+        return document
+
+    def _start(self, arguments: tuple[str, ...]) -> "subprocess.Popen[str]":
+        with _STARTING:
+            if _interrupted.is_set():
+                raise TerraformError(self.directory.name, [{"summary": "interrupted before it began"}], Path())
+            process = subprocess.Popen(
+                ["terraform", arguments[0], "-json", *arguments[1:]],
+                cwd=self.directory,
+                env=_environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+            _running.add(process)
+        return process
+
     def _run(self, arguments: tuple[str, ...], stdout: int | None, stderr: int | None) -> str:
         # In a session of its own Ctrl-C reaches Terraform once, from here: a second one would cost it its state.
         with subprocess.Popen(
             ["terraform", *arguments, *(["-no-color"] if self._log else [])],
             cwd=self.directory,
-            env={**os.environ, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"},
+            env=_environment(),
             stdout=stdout,
             stderr=stderr,
             text=True,
@@ -71,3 +163,16 @@ class Terraform:
             message = f"terraform {arguments[0]} failed in {self.directory} (status {process.returncode}); {where}"
             raise OperationError(message)
         return printed or ""
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
+
+
+def _event(line: str) -> dict[str, Any]:
+    """A line of Terraform's JSON; a line that is none, such as a warning before it began, is a message."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        event = line.rstrip()
+    return event if isinstance(event, dict) and "@message" in event else {"@message": str(event), "type": "text"}

@@ -6,10 +6,14 @@ it load one class of each package alone.
 Documented is an app command of `pipenv run python main.py` and provider packages that load whole. `cdktf synth` is the
 command line's own start-up on both sides, about two seconds, and the program's.
 
+`drift` is measured on stacks of one size against the emulated AWS: all at once, one after the other, and the slowest
+alone, which no number of cores makes faster.
+
 Every row is measured in this one run, the two ways in turn, and given as the median with the range; ratios are medians
 of pairs. Seconds are of this machine only.
 """
 
+import json
 import os
 import resource
 import statistics
@@ -23,9 +27,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from operations import drift
+from tests.e2e.tiny import Tiny, emulated
+
 _ROOT = Path(__file__).parents[1]
 _ROUNDS = 3
 _ENVIRONMENTS = (1, 4, 16, 64)
+_DRIFTING = tuple(f"ap-northeast-2-{name}" for name in ("shared", "dev", "staging", "prod"))
 _QUIET = {"CHECKPOINT_DISABLE": "1", "CI": "1", "DISABLE_VERSION_CHECK": "1", "PIPENV_VERBOSITY": "-1"}
 _EAGER = {"CDKTF_EAGER_PROVIDERS": "1"}
 
@@ -78,6 +86,37 @@ def main() -> None:
         growth.add_row(str(number), _seconds(runs), _memory(runs), each)
         before = (number, seconds)
     Console(width=100).print(growth)
+    Console(width=100).print(_drift())
+
+
+def _drift() -> Table:
+    """Drift of several stacks, in three ways in turn. Each has roles, which AWS is asked about, and parameters."""
+    with tempfile.TemporaryDirectory() as folder, emulated(Path(folder)) as emulator:
+        tiny = Tiny(Path(folder), emulator.environment)
+        trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+        for name in _DRIFTING:
+            tiny.stack(
+                name,
+                aws_iam_role={f"r{n}": {"name": f"{name}-{n}", "assume_role_policy": trust} for n in range(10)},
+                aws_ssm_parameter={
+                    f"p{n}": {"name": f"/{name}/{n}", "type": "String", "value": str(n)} for n in range(30)
+                },
+            )
+        assert tiny.operations("deploy", *_DRIFTING, "--yes").status == 0
+
+        def seconds(*arguments: str) -> float:
+            started = time.perf_counter()
+            done = tiny.operations("drift", *arguments)
+            assert done.status == 0, done.said
+            return time.perf_counter() - started
+
+        rounds = [(seconds(), seconds("--jobs", "1"), max(seconds(name) for name in _DRIFTING)) for _ in range(_ROUNDS)]
+    at_once, in_turn, alone = ([(one,) for one in ways] for ways in zip(*rounds, strict=True))
+    table = Table(f"drift of {len(_DRIFTING)} stacks, {drift.jobs()} plans at once", "seconds", "against all at once")
+    for name, ways in (("all at once", at_once), ("one after the other", in_turn), ("the slowest alone", alone)):
+        ratio = statistics.median(way[0] / once[0] for way, once in zip(ways, at_once, strict=True))
+        table.add_row(name, _seconds(ways), f"{ratio:.2f}x")
+    return table
 
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> tuple[float, float]:
@@ -102,7 +141,7 @@ def _mebibytes(usage: resource.struct_rusage) -> float:
     return usage.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
-def _seconds(runs: Sequence[tuple[float, float]]) -> str:
+def _seconds(runs: Sequence[tuple[float, ...]]) -> str:
     values = [run[0] for run in runs]
     return f"{statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f})"
 

@@ -4,95 +4,18 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import NamedTuple
 
 import boto3
 import pytest
 
-from operations import cdktf, synthesized
-from operations.emulator_process import Emulator
 from operations.synthesized import Stack
-from tests.e2e.clone import clone_into
+from tests.e2e.region import STATE_BUCKET, Calls, Region, operations
 from tests.policies import Role
 from tests.template import Template
 
 pytestmark = pytest.mark.e2e
-
-_BUCKET = "your-org-terraform-state-ap-northeast-2"
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone of the working tree, whose settings a test may change."""
-    return clone_into(tmp_path_factory.mktemp("clone"))
-
-
-class Calls:
-    """What AWS was asked for, as IAM names it."""
-
-    def __init__(self, record: Path) -> None:
-        self._record = record
-        self._read = 0
-
-    def new(self) -> set[str]:
-        """The actions since this was asked last."""
-        lines = self._record.read_text(encoding="utf-8").splitlines()
-        new, self._read = lines[self._read :], len(lines)
-        return {json.loads(line)["action"] for line in new}
-
-
-@pytest.fixture(scope="module")
-def calls(clone: Path) -> Calls:
-    """What AWS was asked for."""
-    return Calls(clone / "calls.jsonl")
-
-
-@pytest.fixture(scope="module")
-def aws(clone: Path, aws_provider: None) -> Iterator[boto3.Session]:  # noqa: ARG001 (skips where there is none)
-    """The emulated AWS, which this process and all that it starts are pointed at."""
-    record = clone / "calls.jsonl"
-    record.touch()
-    with Emulator(clone / "emulator.log", record=record) as emulator, pytest.MonkeyPatch.context() as patch:
-        for name, value in emulator.environment.items():
-            patch.setenv(name, value)
-        patch.chdir(clone)
-        yield boto3.Session()
-
-
-class Region(NamedTuple):
-    """The deployed stacks, and what deploying them asked of AWS."""
-
-    stacks: list[Stack]
-    asked: dict[str, set[str]]
-
-    def stack(self, environment: str) -> Stack:
-        return next(stack for stack in self.stacks if stack.name == f"ap-northeast-2-{environment}")
-
-
-@pytest.fixture(scope="module")
-def region(clone: Path, aws: boto3.Session, calls: Calls) -> Region:  # noqa: ARG001 (the environment points at it)
-    """Every AWS stack of the region, deployed as the README says. What is in a cluster needs one that answers."""
-    output = clone / "cdktf.out"
-    cdktf.synth(output)
-    _operations("bootstrap")
-    stacks = [stack for stack in synthesized.stacks(output) if not stack.is_in_cluster]
-    asked = {}
-    calls.new()
-    for environment, deployed in (("shared", stacks[:2]), ("dev", stacks)):
-        cdktf.deploy(deployed, output, log=clone / "deploy.log", outputs=clone / "outputs.json")
-        asked[environment] = calls.new()
-    return Region(stacks, asked)
-
-
-def _operations(command: str) -> str:
-    finished = subprocess.run(
-        [sys.executable, "-m", "operations", command], check=False, capture_output=True, text=True
-    )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
-    return finished.stdout
 
 
 def _plan(stack: Stack, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -112,7 +35,7 @@ def _terraform(stack: Stack, *arguments: str) -> str:
 
 @pytest.mark.usefixtures("region")
 def test_every_state_lies_in_the_bucket_under_its_own_key(aws: boto3.Session) -> None:
-    objects = aws.client("s3").list_objects_v2(Bucket=_BUCKET)["Contents"]
+    objects = aws.client("s3").list_objects_v2(Bucket=STATE_BUCKET)["Contents"]
     assert {entry["Key"] for entry in objects} == {
         f"ap-northeast-2/{environment}/terraform.tfstate"
         for environment in ("backend", "shared", "dev", "staging", "prod")
@@ -121,7 +44,7 @@ def test_every_state_lies_in_the_bucket_under_its_own_key(aws: boto3.Session) ->
 
 @pytest.mark.usefixtures("region")
 def test_bootstrap_can_be_repeated() -> None:
-    assert "its state lies in" in _operations("bootstrap")
+    assert "its state lies in" in operations("bootstrap")
 
 
 @pytest.mark.parametrize("environment", ["backend", "shared", "dev", "staging", "prod"])
@@ -195,7 +118,7 @@ def test_no_password_lies_in_a_state(region: Region, aws: boto3.Session) -> None
     ]
     assert len(values) == 4
     for stack in region.stacks:
-        state = aws.client("s3").get_object(Bucket=_BUCKET, Key=stack.state.key)["Body"].read().decode()
+        state = aws.client("s3").get_object(Bucket=STATE_BUCKET, Key=stack.state.key)["Body"].read().decode()
         assert not [value for value in values if value in state]
 
 
@@ -203,11 +126,11 @@ def test_a_lock_held_by_somebody_else_stops_a_plan_and_names_them(region: Region
     stack = region.stack("shared")
     lock = {"ID": "6f1c", "Operation": "OperationTypeApply", "Who": "minji@laptop", "Created": "2026-01-01T00:00:00Z"}
     key = f"{stack.state.key}.tflock"
-    aws.client("s3").put_object(Bucket=_BUCKET, Key=key, Body=json.dumps(lock))
+    aws.client("s3").put_object(Bucket=STATE_BUCKET, Key=key, Body=json.dumps(lock))
     try:
         plan = _plan(stack)
     finally:
-        aws.client("s3").delete_object(Bucket=_BUCKET, Key=key)
+        aws.client("s3").delete_object(Bucket=STATE_BUCKET, Key=key)
     assert plan.returncode == 1
     assert "Error acquiring the state lock" in plan.stderr
     assert "minji@laptop" in plan.stderr
@@ -232,58 +155,3 @@ def test_the_state_bucket_stays_while_another_stack_has_resources() -> None:
     assert "ap-northeast-2/prod/terraform.tfstate" in finished.stderr
     assert "destroy that stack first" in finished.stderr
     assert "Traceback" not in finished.stderr
-
-
-def test_destroying_in_reverse_order_leaves_what_aws_keeps(region: Region, aws: boto3.Session, clone: Path) -> None:
-    """Last: protection is lifted in the settings, deployed, and everything destroyed, the state bucket at the end."""
-    for environment in ("staging", "prod"):
-        settings = clone / f"stacks/ap_northeast_2/{environment}.py"
-        text = settings.read_text().replace("deletion_protection=True", "deletion_protection=False")
-        settings.write_text(
-            text.replace("    cluster=ClusterConfig(", "    teardown=True,\n    cluster=ClusterConfig(")
-        )
-    output = clone / "cdktf.out"
-    cdktf.synth(output)
-    changed = [stack for stack in region.stacks if stack.name != "ap-northeast-2-backend"]
-    cdktf.deploy(changed, output, log=clone / "unprotect.log", outputs=clone / "outputs.json")
-    cdktf.destroy(changed, output, log=clone / "destroy.log")
-    _operations("unbootstrap")
-
-    assert _left(aws) == {
-        "keys pending deletion": 5,
-        "final snapshots": {
-            "ap-northeast-2-dev-bubblepool-final",
-            "ap-northeast-2-prod-bubblepool-final",
-            "ap-northeast-2-prod-guestbook-final",
-            "ap-northeast-2-staging-bubblepool-final",
-        },
-    }
-    assert "nothing to destroy" in _operations("unbootstrap")
-
-
-def _left(aws: boto3.Session) -> dict[str, object]:
-    """What exists in the account, but for what AWS makes in every account by itself."""
-    ec2, iam, kms = aws.client("ec2"), aws.client("iam"), aws.client("kms")
-    keys = [kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in kms.list_keys()["Keys"]]
-    snapshots = aws.client("rds").describe_db_snapshots()["DBSnapshots"]
-    left = {
-        "keys": {key["KeyId"] for key in keys if key["KeyState"] != "PendingDeletion"},
-        "keys pending deletion": sum(key["KeyState"] == "PendingDeletion" for key in keys),
-        "final snapshots": {snapshot["DBSnapshotIdentifier"] for snapshot in snapshots},
-        "buckets": aws.client("s3").list_buckets()["Buckets"],
-        "networks": [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"] if not vpc["IsDefault"]],
-        "addresses": ec2.describe_addresses()["Addresses"],
-        "launch templates": ec2.describe_launch_templates()["LaunchTemplates"],
-        "roles": [role for role in iam.list_roles()["Roles"] if "aws-service-role" not in role["Path"]],
-        "policies": iam.list_policies(Scope="Local")["Policies"],
-        "identity providers": iam.list_open_id_connect_providers()["OpenIDConnectProviderList"],
-        "clusters": aws.client("eks").list_clusters()["clusters"],
-        "databases": aws.client("rds").describe_db_instances()["DBInstances"],
-        "file systems": aws.client("efs").describe_file_systems()["FileSystems"],
-        "repositories": aws.client("ecr").describe_repositories()["repositories"],
-        "zones": aws.client("route53").list_hosted_zones()["HostedZones"],
-        "certificates": aws.client("acm").list_certificates()["CertificateSummaryList"],
-        "log groups": aws.client("logs").describe_log_groups()["logGroups"],
-        "secrets": aws.client("secretsmanager").list_secrets()["SecretList"],
-    }
-    return {kind: found for kind, found in left.items() if found}

@@ -1,0 +1,175 @@
+"""Clearing a cluster before it is destroyed: what Argo CD keeps in it, then what controllers made in AWS for it.
+
+The root Application goes first, in cascade, or self-healing would bring back whatever is deleted after. The rest is
+asked of Kubernetes, whose finalizers hold each object until its controller took the load balancer, volume or machine
+away. Every step looks at what is there: a run that was interrupted is simply repeated.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from operations.errors import OperationError
+
+Kubectl = Callable[..., str]
+Say = Callable[[str], None]
+Object = Mapping[str, Any]
+
+ROOT = "root"
+_FINALIZER = "resources-finalizer.argocd.argoproj.io"
+_APPLICATIONS = "applications.argoproj.io"
+_SETS = "applicationsets.argoproj.io"
+_EVERY_SECONDS = 5
+
+# In this order: machines last, because pods on them must let go of their volumes.
+_MADE_BY_CONTROLLERS = (
+    ("load balancers", ("ingresses.networking.k8s.io", "services", "gateways.gateway.networking.k8s.io")),
+    ("volumes", ("persistentvolumeclaims", "persistentvolumes")),
+    ("machines", ("nodepools.karpenter.sh", "nodeclaims.karpenter.sh")),
+)
+_BUILT_IN = {"ingresses.networking.k8s.io", "services", "persistentvolumeclaims", "persistentvolumes"}
+_WEBHOOKS = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
+
+# Who takes a finalizer away, and where to look if they do not.
+_REMEDIES = {
+    _FINALIZER: "Argo CD deletes what it made; ask: kubectl --namespace argocd get {kind} {name} --output yaml",
+    "external-provisioner.volume.kubernetes.io/finalizer": "the CSI driver deletes the volume; read its logs",
+    "karpenter.sh/termination": "Karpenter ends the machine; if it runs no more, terminate the instance, then take the "
+    'finalizer away: kubectl patch {kind} {name} --type merge --patch \'{{"metadata":{{"finalizers":null}}}}\'',
+    "kubernetes.io/pv-protection": "a claim still holds it",
+    "kubernetes.io/pvc-protection": "a pod still mounts it; delete what made the pod",
+}
+_OF_LOAD_BALANCERS = "k8s.aws/"
+
+
+@dataclass
+class Clearing:
+    """One cluster, through `kubectl`. Each step waits at most `patience` seconds for what it deleted to be gone."""
+
+    kubectl: Kubectl
+    say: Say
+    patience: float
+    pause: Callable[[float], None] = time.sleep
+
+    def clear(self) -> None:
+        """Take everything away that would outlive the cluster.
+
+        Raises:
+            OperationError: with what is still there, and what it hangs on.
+        """
+        definitions = self._names("customresourcedefinitions")
+        if _APPLICATIONS in definitions:
+            self._delete_applications(_SETS if _SETS in definitions else None)
+        for what, kinds in _MADE_BY_CONTROLLERS:
+            known = [kind for kind in kinds if kind in _BUILT_IN or kind in definitions]
+            self._drop_orphaned_webhooks()
+            self._delete(what, known)
+
+    def _delete_applications(self, sets: str | None) -> None:
+        roots = [one for one in self._objects(_APPLICATIONS) if one["metadata"]["name"] == ROOT]
+        for root in roots:
+            self.say("deleting the root Application, and with it all that Argo CD made")
+            self._delete_in_cascade(root)
+        self._wait("the root Application", lambda: [one for one in self._objects(_APPLICATIONS) if _same(one, roots)])
+        # What people made beside it, and what a root that was deleted without its finalizer left behind.
+        for one in self._objects(sets) if sets else []:
+            self._ask_to_delete(one)
+        if sets:
+            self._wait("ApplicationSets", lambda: self._objects(sets))
+        for one in self._objects(_APPLICATIONS):
+            self._delete_in_cascade(one)
+        self._wait("Applications", lambda: self._objects(_APPLICATIONS))
+
+    def _delete_in_cascade(self, application: Object) -> None:
+        metadata = application["metadata"]
+        if _FINALIZER not in metadata.get("finalizers", []) and "deletionTimestamp" not in metadata:
+            finalizers = [*metadata.get("finalizers", []), _FINALIZER]
+            patch = json.dumps({"metadata": {"finalizers": finalizers}})
+            self.kubectl("patch", *_named(application), "--type=merge", f"--patch={patch}")
+        self._ask_to_delete(application)
+
+    def _delete(self, what: str, kinds: Sequence[str]) -> None:
+        def left() -> list[Object]:
+            return [one for kind in kinds for one in self._objects(kind) if _reaches_aws(kind, one)]
+
+        found = left()
+        if found:
+            self.say(f"deleting {len(found)} objects that hold {what}")
+        for one in found:
+            self._ask_to_delete(one)
+        self._wait(what, left)
+
+    def _ask_to_delete(self, one: Object) -> None:
+        if "deletionTimestamp" not in one["metadata"]:
+            self.kubectl("delete", *_named(one), "--wait=false", "--ignore-not-found")
+
+    def _wait(self, what: str, left: Callable[[], list[Object]]) -> None:
+        """Wait until nothing is left, and say whenever there is less of it."""
+        deadline = time.monotonic() + self.patience
+        said: list[str] = []
+        while objects := left():
+            names = [_name(one) for one in objects]
+            if names != said:
+                self.say(f"waiting for {what}: {', '.join(names)}")
+                said = names
+            if time.monotonic() >= deadline:
+                lines = "\n".join(_hangs(one) for one in objects)
+                raise OperationError(f"{what}: still there after {self.patience:.0f} s; mend it and repeat\n{lines}")
+            self.pause(_EVERY_SECONDS)
+
+    def _drop_orphaned_webhooks(self) -> None:
+        """Remove webhooks whose service is gone: they refuse every write, the removal of finalizers included."""
+        services = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in self._objects("services")}
+        for kind in _WEBHOOKS:
+            for one in self._objects(kind):
+                asked = [hook["clientConfig"].get("service") for hook in one.get("webhooks", [])]
+                gone = [s for s in asked if s and (s["namespace"], s["name"]) not in services]
+                if gone and len(gone) == len(asked):
+                    self.say(f"removing {kind} {one['metadata']['name']}: its service is gone, and it would refuse all")
+                    self.kubectl("delete", kind, one["metadata"]["name"], "--ignore-not-found")
+
+    def _objects(self, kind: str) -> list[Object]:
+        items: list[dict[str, Any]] = json.loads(self.kubectl("get", kind, "--all-namespaces", "--output=json"))[
+            "items"
+        ]
+        return [{**one, "resource": kind} for one in items]
+
+    def _names(self, kind: str) -> set[str]:
+        return {one["metadata"]["name"] for one in self._objects(kind)}
+
+
+def _reaches_aws(kind: str, one: Object) -> bool:
+    return kind != "services" or one["spec"].get("type") == "LoadBalancer"
+
+
+def _same(one: Object, others: Sequence[Object]) -> bool:
+    return one["metadata"]["uid"] in {other["metadata"]["uid"] for other in others}
+
+
+def _named(one: Object) -> list[str]:
+    metadata = one["metadata"]
+    space = [f"--namespace={metadata['namespace']}"] if "namespace" in metadata else []
+    return [one["resource"], metadata["name"], *space]
+
+
+def _name(one: Object) -> str:
+    metadata = one["metadata"]
+    space = f"{metadata['namespace']}/" if "namespace" in metadata else ""
+    return f"{one['resource'].partition('.')[0]} {space}{metadata['name']}"
+
+
+def _hangs(one: Object) -> str:
+    """What an object waits for: its finalizers, and who takes each away."""
+    finalizers = one["metadata"].get("finalizers", [])
+    told = []
+    for finalizer in finalizers:
+        remedy = _REMEDIES.get(finalizer, "")
+        if _OF_LOAD_BALANCERS in finalizer:
+            remedy = (
+                "the load balancer controller deletes the load balancer; read: "
+                "kubectl --namespace kube-system logs deployment/aws-load-balancer-controller"
+            )
+        told.append(f"{finalizer} ({remedy.format(kind=one['resource'], name=one['metadata']['name'])})")
+    return f"{_name(one)}: waits for {', '.join(told) or 'nothing that it says; something makes it again'}"

@@ -1,0 +1,96 @@
+"""Delivery of images: what was built goes into an environment, and what runs in one goes on to the next."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from operations.errors import OperationError
+from operations.github import run_url
+from operations.images import Image, Overlay
+from operations.proposals import Proposal
+from operations.report import Report, Status
+
+
+def set_image(overlay: Overlay, image: Image) -> Report:
+    """Write the image into the work tree."""
+    before = overlay.image()
+    changed = overlay.set_image(image)
+    said = f"{overlay.service} in {overlay.environment}: {image.tag}"
+    data = {
+        "service": overlay.service,
+        "environment": overlay.environment,
+        "file": str(overlay.file),
+        "changed": changed,
+        "tag": image.tag,
+        "digest": image.digest,
+        "before": {"tag": before.tag, "digest": before.digest},
+    }
+    return Report(said if changed else f"{said} already", Status.FINE, data)
+
+
+def promote(overlay: Overlay, source: str) -> Report:
+    """Write the image that runs in another environment into the work tree."""
+    return set_image(overlay, _source(overlay, source).image())
+
+
+def image_proposal(overlay: Overlay, image: Image, application: Path | None) -> Proposal:
+    """Proposes an image that was built.
+
+    With a clone of the application's repository, an older commit never takes the place of a newer one: a slow build
+    may end after the build of the commit that follows.
+    """
+
+    def change(tree: Path) -> str:
+        there = Overlay(tree, overlay.service, overlay.environment)
+        there.set_image(image)
+        return _told(image)
+
+    def overtaken(tree: Path) -> str | None:
+        there = Overlay(tree, overlay.service, overlay.environment).image()
+        is_newer = application is not None and _is_ancestor(application, image.tag, there.tag)
+        return f"{there.tag} is newer than {image.tag}" if is_newer else None
+
+    return Proposal(
+        branch=_branch(overlay),
+        title=f"chore({overlay.service}): run {image.tag[:12]} in {overlay.environment}",
+        change=change,
+        overtaken=overtaken,
+    )
+
+
+def promotion_proposal(overlay: Overlay, source: str) -> Proposal:
+    """Proposes what runs in another environment, as main says at the time of the change."""
+
+    def change(tree: Path) -> str:
+        there = Overlay(tree, overlay.service, overlay.environment)
+        image = _source(there, source).image()
+        there.set_image(image)
+        return _told(image)
+
+    change_of = f"run in {overlay.environment} what runs in {source}"
+    return Proposal(branch=_branch(overlay), title=f"chore({overlay.service}): {change_of}", change=change)
+
+
+def _source(overlay: Overlay, environment: str) -> Overlay:
+    if environment == overlay.environment:
+        raise OperationError(f"{environment}: from and to are the same; name the next environment")
+    return Overlay(overlay.root, overlay.service, environment)
+
+
+def _branch(overlay: Overlay) -> str:
+    return f"image/{overlay.service}/{overlay.environment}"
+
+
+def _told(image: Image) -> str:
+    run = run_url()
+    lines = [f"- tag: `{image.tag}`", f"- digest: `{image.digest}`", *([f"- run: {run}"] if run else [])]
+    return "\n".join(lines)
+
+
+def _is_ancestor(repository: Path, older: str, newer: str) -> bool:
+    """Whether a commit comes before another; what the repository does not know comes before nothing."""
+    command = ["git", "merge-base", "--is-ancestor", older, newer]
+    run = subprocess.run(
+        command, cwd=repository, check=False, capture_output=True, env={**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    )
+    return run.returncode == 0 and older != newer

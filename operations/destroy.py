@@ -1,0 +1,225 @@
+"""`destroy`: stacks in reverse order, the clusters cleared before, and a look at what is left after.
+
+The state bucket is not destroyed here: `unbootstrap` is its word.
+"""
+
+import os
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from operations import aws, in_order, states, sweep
+from operations.clearing import Clearing
+from operations.errors import OperationError
+from operations.kubectl import kubectl
+from operations.progress import Progress
+from operations.report import Report, Status, Table
+from operations.states import Resource
+from operations.sweep import Left
+from operations.synthesized import BACKEND_SUFFIX, Stack, producers
+from operations.terraform import Terraform
+
+if TYPE_CHECKING:
+    import boto3
+
+_PROTECTIONS = ("deletion_protection", "deletion_protection_enabled")
+
+
+@dataclass
+class Destruction:
+    """What is about to be destroyed: the stacks, and what their states hold at this moment."""
+
+    stacks: Sequence[Stack]
+    held: Mapping[str, Sequence[Resource]]
+    """By stack; of the stacks that read from one of them, too."""
+    sessions: Mapping[str, "boto3.Session"] = field(repr=False)
+
+    @property
+    def environments(self) -> list[str]:
+        """The names that whoever destroys them must type."""
+        return sorted({environment(stack) for stack in self.stacks})
+
+    @property
+    def told(self) -> str:
+        """What is in each stack, for whoever confirms."""
+        return "\n".join(f"{stack.name}: {len(self.held[stack.name])} resources" for stack in self.stacks)
+
+
+def environment(stack: Stack) -> str:
+    """The environment of a stack, as its tags name it."""
+    tags = stack.configuration["provider"]["aws"][0]["default_tags"][0]["tags"]
+    return str(tags["Environment"])
+
+
+def prepare(chosen: Sequence[Stack], every: Sequence[Stack]) -> Destruction:
+    """Look at everything that stands in the way.
+
+    Raises:
+        OperationError: with all of it: the state bucket, protection, stacks that read from what would go.
+    """
+    problems = [
+        f"{stack.name}: the state bucket goes last, and by its own word: make unbootstrap"
+        for stack in chosen
+        if stack.name.endswith(BACKEND_SUFFIX)
+    ]
+    if not problems:
+        names = {stack.name for stack in chosen}
+        above = producers(every)
+        concerned = [stack for stack in every if stack.name in names or above[stack.name] & names]
+        sessions = {stack.name: aws.session(stack) for stack in concerned}
+        held = {stack.name: states.read(sessions[stack.name], stack) for stack in concerned}
+        for stack in concerned:
+            if stack.name in names:
+                problems += protected(stack, held[stack.name])
+            elif held[stack.name]:
+                reads = ", ".join(sorted(above[stack.name] & names))
+                problems.append(f"{stack.name}: reads from {reads} and still has resources; destroy it too")
+    if problems:
+        raise OperationError("\n".join(problems))
+    return Destruction(chosen, held, sessions)
+
+
+def protected(stack: Stack, held: Sequence[Resource]) -> list[str]:
+    """What the settings, or AWS by what was applied last, protect in a stack; each with the way to lift it."""
+    file = settings_file(stack)
+    problems = []
+    for kind, name, arguments in stack.resources() if held else ():
+        protections = [protection for protection in _PROTECTIONS if arguments.get(protection)]
+        if protections:
+            problems.append(
+                f"{stack.name}: {kind}.{name}: {protections[0]}: lift it first: in {file}, set "
+                "deletion_protection=False for it and teardown=True for the environment, then deploy the stack"
+            )
+        elif arguments.get("lifecycle", {}).get("prevent_destroy"):
+            problems.append(f"{stack.name}: {kind}.{name}: prevent_destroy: it is made never to be destroyed here")
+    told = {problem.split(": ")[1] for problem in problems}
+    problems += [
+        f"{stack.name}: {one.address}: the settings lift its protection, AWS still has it: deploy the stack first"
+        for one in held
+        if any(one[protection] for protection in _PROTECTIONS) and one.address not in told
+    ]
+    return problems
+
+
+def settings_file(stack: Stack) -> Path:
+    """The file of settings that a stack is made from."""
+    region = stack.state.region.replace("-", "_")
+    return Path("stacks") / region / f"{environment(stack)}.py"
+
+
+def destroy(destruction: Destruction, progress: Progress, *, at_once: int, logs: Path, patience: float) -> Report:
+    """Clear the clusters, destroy the stacks, consumers first and independent ones at once, and look what is left.
+
+    Raises:
+        OperationError: a cluster could not be cleared; nothing that it stands on was touched.
+    """
+    stacks = {stack.name: stack for stack in destruction.stacks}
+    for stack in destruction.stacks:
+        if stack.is_in_cluster and destruction.held[stack.name]:
+            clear(stack, progress, patience)
+    logs.mkdir(parents=True, exist_ok=True)
+    failed: dict[str, str] = {}
+
+    def act(name: str) -> bool:
+        if not destruction.held[name]:
+            return True
+        log = logs / f"{name}.log"
+        log.write_text("", encoding="utf-8")
+        terraform = Terraform(stacks[name].directory)
+        try:
+            with progress.stack(name, "destroying", len(destruction.held[name])) as hear:
+                terraform.stream_init(log, hear)
+                terraform.stream(log, hear, "destroy", "-input=false", "-auto-approve")
+        except OperationError as error:
+            failed[name] = str(error)
+        progress.end(name, "failed" if name in failed else "destroyed")
+        return name not in failed
+
+    with progress:
+        order = {name: _consumers(name, destruction.stacks) for name in stacks}
+        missed = in_order.run(order, act, at_once=at_once)
+    left = {} if failed or missed else _left(destruction)
+    return _report(stacks, failed, missed, left)
+
+
+def clear(stack: Stack, progress: Progress, patience: float) -> None:
+    """Clear the cluster of an in-cluster stack, through a kubeconfig that does not outlive it."""
+    with tempfile.TemporaryDirectory(prefix="kubeconfig-") as folder:  # of mode 0700
+        path = Path(stack.kubeconfig) if stack.kubeconfig else _kubeconfig(stack, Path(folder) / "config")
+
+        def ask(*arguments: str) -> str:
+            return kubectl(*arguments, kubeconfig=path)
+
+        Clearing(ask, lambda text: progress.say(stack.name, text), patience).clear()
+
+
+def _kubeconfig(stack: Stack, path: Path) -> Path:
+    """A kubeconfig for the cluster that the stack's provider asks EKS for."""
+    import shutil  # noqa: PLC0415
+    import subprocess  # noqa: PLC0415
+
+    (arguments,) = [one["args"] for one in stack.configuration["provider"]["kubernetes"][0]["exec"]]
+    cluster = arguments[arguments.index("--cluster-name") + 1]
+    if shutil.which("aws") is None:
+        raise OperationError("aws: not installed, and the kubeconfig of a cluster is made by it; install it")
+    command = ["aws", "eks", "update-kubeconfig", "--name", cluster, "--region", stack.state.region]
+    made = subprocess.run([*command, "--kubeconfig", str(path)], check=False, capture_output=True, text=True)
+    if made.returncode:
+        raise OperationError(f"{stack.name}: cluster {cluster} cannot be reached: {made.stderr.strip()}")
+    return path
+
+
+def _consumers(name: str, chosen: Sequence[Stack]) -> Collection[str]:
+    return [stack.name for stack in chosen if name in stack.dependencies]
+
+
+def _left(destruction: Destruction) -> dict[str, list[Left]]:
+    """By environment, what is left of those whose own stack was destroyed."""
+    gone = {str(one["arn"]) for held in destruction.held.values() for one in held if one["arn"]}
+    return {
+        environment(stack): sweep.find(destruction.sessions[stack.name], sweep.environment(stack), gone)
+        for stack in destruction.stacks
+        if not stack.is_in_cluster
+    }
+
+
+def _report(
+    stacks: Collection[str],
+    failed: Mapping[str, str],
+    missed: Mapping[str, Sequence[str]],
+    left: Mapping[str, Sequence[Left]],
+) -> Report:
+    outcomes = {
+        name: "failed" if name in failed else "not reached" if name in missed else "destroyed" for name in stacks
+    }
+    whys = {**failed, **{name: f"is read by {', '.join(others)}" for name, others in missed.items()}}
+    forgotten = [one for some in left.values() for one in some if not one.is_kept]
+    kept = [one for some in left.values() for one in some if one.is_kept]
+    destroyed = list(outcomes.values()).count("destroyed")
+    title = f"destroyed {destroyed} of {len(stacks)} stacks"
+    if forgotten:
+        title += f"; {len(forgotten)} things are left, about ${sum(one.monthly or 0 for one in forgotten):.0f} a month"
+    tables = [Table("Stacks", ["stack", "outcome", "why"], [[n, o, whys.get(n, "")] for n, o in outcomes.items()])]
+    by_environment = {name: [one for one in some if not one.is_kept] for name, some in left.items()}
+    tables += [sweep.table(name, some) for name, some in by_environment.items() if some]
+    notes = [f"kept on purpose: {one.kind} {one.id_}" for one in kept]
+    if forgotten:
+        notes.append("remove by hand what is left; what AWS names although it is gone, it forgets within the hour")
+    if failed or missed:
+        again = " ".join(sorted({*failed, *missed}))
+        notes.append(f"go on with: {os.environ.get('MAKE', 'make')} destroy STACK='{again}'")
+    return Report(
+        title=title,
+        status=Status.ERROR if failed or missed else Status.ATTENTION if forgotten else Status.FINE,
+        data={
+            "stacks": {name: {"outcome": outcome, "why": whys.get(name, "")} for name, outcome in outcomes.items()},
+            "left": {
+                name: [{"kind": one.kind, "id": one.id_, "monthly": one.monthly, "kept": one.is_kept} for one in some]
+                for name, some in left.items()
+            },
+        },
+        tables=tables,
+        notes=notes,
+    )

@@ -1,0 +1,57 @@
+"""Acting on stacks in the order of their dependencies, independent ones at once."""
+
+import signal
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from graphlib import TopologicalSorter
+from types import FrameType
+
+from operations import terraform
+
+
+def run(order: Mapping[str, Collection[str]], act: Callable[[str], bool], *, at_once: int) -> dict[str, list[str]]:
+    """Call `act` with each name, in a thread, once all that it comes after succeeded, which `act` returns.
+
+    What is independent of a failure goes on. An interrupt is passed to every Terraform that runs, once; whatever
+    `act` begins after it fails.
+
+    Returns:
+        The names that were not reached, each with those that it comes after and that did not succeed.
+    """
+    after = {name: sorted(set(others) & order.keys()) for name, others in order.items()}
+    sorter = TopologicalSorter(after)
+    sorter.prepare()
+    begun: set[str] = set()
+    succeeded: set[str] = set()
+    acting: dict[Future[bool], str] = {}
+    with _interrupts_passed_on(), ThreadPoolExecutor(max_workers=at_once) as pool:
+        while sorter.is_active():
+            ready = sorter.get_ready()
+            begun.update(ready)
+            acting |= {pool.submit(act, name): name for name in ready}
+            if not acting:
+                break
+            for future in wait(acting, return_when=FIRST_COMPLETED).done:
+                name = acting.pop(future)
+                if future.result():
+                    succeeded.add(name)
+                    sorter.done(name)
+    return {name: [o for o in others if o not in succeeded] for name, others in after.items() if name not in begun}
+
+
+@contextmanager
+def _interrupts_passed_on() -> Iterator[None]:
+    """SIGINT (a person's) and SIGTERM (a pipeline's) stop Terraform gently; what it has done is then told."""
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        print("interrupted: what has begun saves its state first; nothing else begins", file=sys.stderr)
+        terraform.interrupt()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,52 @@
+"""Who holds the lock of a state, read from what Terraform says or from the lock object itself."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+_LINE = re.compile(r"^\s*(ID|Operation|Who|Created):\s+(.+?)\s*$", re.MULTILINE)
+_FAILED = "Error acquiring the state lock"
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Somebody works on a state. Any of it may be empty, where nobody said it."""
+
+    id_: str
+    who: str
+    operation: str
+    created: str
+
+    def told(self, directory: Path, now: datetime) -> str:
+        """Who, since when, what for, and what to do."""
+        operation = self.operation.removeprefix("OperationType").lower() or "something"
+        return (
+            f"{self.who or 'somebody'} holds the lock for {operation}, since {self.created}{self._age(now)}; "
+            "wait for it (--wait-for-lock 10m) or, if you are certain that nothing runs there any more, break it: "
+            f"terraform -chdir={directory} force-unlock {self.id_}"
+        )
+
+    def _age(self, now: datetime) -> str:
+        try:
+            since = datetime.fromisoformat(
+                re.sub(r"(\.\d{1,6})\d*", r"\1", self.created.replace(" UTC", "").replace(" +0000", ""))
+            )
+        except ValueError:
+            return ""
+        minutes = int((now - (since if since.tzinfo else since.replace(tzinfo=UTC))).total_seconds() // 60)
+        return f" ({minutes // 60} h {minutes % 60} min ago)"
+
+
+def of_object(document: dict[str, Any]) -> Lock:
+    """The lock of a lock object's JSON."""
+    return Lock(*(str(document.get(name, "")) for name in ("ID", "Who", "Operation", "Created")))
+
+
+def of_message(details: list[str]) -> Lock | None:
+    """The lock that stopped Terraform; None if something else did."""
+    held = [detail for detail in details if _FAILED in detail]
+    if not held or "ID:" not in held[0]:
+        return None
+    return of_object(dict(_LINE.findall(held[0])))

@@ -1,0 +1,78 @@
+"""What one IAM policy allows that another does not."""
+
+import json
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+
+class Grant(NamedTuple):
+    """One action on one resource, for one principal, under a condition. What starts with `Not` stands for itself."""
+
+    principal: str
+    action: str
+    resource: str
+    condition: str
+
+    def covers(self, other: "Grant") -> bool:
+        """Whether whatever `other` allows is allowed by this too. A condition covers itself alone, none covers any."""
+        if self.condition not in {"", other.condition}:
+            return False
+        return all(mine == its or fnmatchcase(its, mine) for mine, its in zip(self[:3], other[:3], strict=True))
+
+    def __str__(self) -> str:
+        parts = (f"{self.action} on {self.resource}", f"for {self.principal}" if self.principal else "")
+        return " ".join(part for part in (*parts, f"if {self.condition}" if self.condition else "") if part)
+
+
+def gained(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """What `new` allows and `old` did not; then what `old` denied and `new` does not."""
+    had = list(_grants(old, "Allow"))
+    for grant in _grants(new, "Allow"):
+        if not any(other.covers(grant) for other in had):
+            yield str(grant)
+    denies = list(_grants(new, "Deny"))
+    for denied in _grants(old, "Deny"):
+        if not any(other.covers(denied) for other in denies):
+            yield f"what it denied: {denied}"
+
+
+def administrative(policy: Mapping[str, Any]) -> Iterator[str]:
+    """The grants that make an administrator, or let in anybody at all."""
+    for grant in _grants(policy, "Allow"):
+        is_anybody = grant.principal == "*" and not grant.condition
+        may_all = grant.action in {"*", "*:*", "iam:*"} and grant.resource == "*" and not grant.principal
+        if is_anybody or may_all or grant.action.startswith("Not"):
+            yield str(grant)
+
+
+def _grants(policy: Mapping[str, Any], effect: str) -> Iterator[Grant]:
+    for statement in _list(policy.get("Statement")):
+        if statement.get("Effect") != effect:
+            continue
+        condition = json.dumps(statement["Condition"], sort_keys=True) if statement.get("Condition") else ""
+        for principal in _principals(statement):
+            for action in _values(statement, "Action"):
+                for resource in _values(statement, "Resource") or [""]:
+                    yield Grant(principal, action, resource, condition)
+
+
+def _principals(statement: Mapping[str, Any]) -> list[str]:
+    principal = statement.get("Principal", statement.get("NotPrincipal"))
+    if principal is None:
+        return [""]
+    if "NotPrincipal" in statement:
+        return [f"NotPrincipal {json.dumps(principal, sort_keys=True)}"]
+    if not isinstance(principal, dict):
+        return [str(principal)]
+    return ["*" if value == "*" else f"{kind} {value}" for kind, values in principal.items() for value in _list(values)]
+
+
+def _values(statement: Mapping[str, Any], name: str) -> list[str]:
+    if f"Not{name}" in statement:
+        return [f"Not{name} {' '.join(sorted(_list(statement[f'Not{name}'])))}"]
+    return [str(value) for value in _list(statement.get(name))]
+
+
+def _list(value: Any) -> list[Any]:
+    return [] if value is None else value if isinstance(value, list) else [value]

@@ -1,0 +1,217 @@
+"""`restore-state`: an older version of a stack's state, made the newest again.
+
+Nothing is lost: the bucket keeps versions, and what is restored is written as one more. Terraform's lock is held
+meanwhile.
+"""
+
+import base64
+import getpass
+import hashlib
+import json
+import socket
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from operations import locks, plans
+from operations.errors import OperationError
+from operations.plans import Plan
+from operations.report import Report, Status, Table
+from operations.synthesized import Stack
+from operations.terraform import Terraform
+
+if TYPE_CHECKING:
+    import boto3
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a state object. `state` is None where it cannot be read as a state."""
+
+    id_: str
+    when: datetime
+    is_latest: bool
+    state: Mapping[str, Any] | None
+
+    @property
+    def row(self) -> list[str]:
+        """What people choose by."""
+        name, when = f"{self.id_}{' (in use)' if self.is_latest else ''}", f"{self.when:%Y-%m-%d %H:%M:%S} UTC"
+        if self.state is None:
+            return [name, when, "", "", "not a state"]
+        return [name, when, str(self.state["serial"]), str(_resources(self.state)), str(self.state["lineage"])]
+
+
+def versions(session: "boto3.Session", stack: Stack) -> list[Version]:
+    """The versions of the stack's state, newest first. One that was deleted has none in use.
+
+    Raises:
+        OperationError: there is none.
+    """
+    s3, at = session.client("s3"), stack.state
+    found = []
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=at.bucket, Prefix=at.key):
+        for entry in page.get("Versions", []):
+            if entry["Key"] != at.key:
+                continue
+            body = s3.get_object(Bucket=at.bucket, Key=at.key, VersionId=entry["VersionId"])["Body"].read()
+            when = entry["LastModified"].astimezone(UTC)
+            found.append(Version(entry["VersionId"], when, entry["IsLatest"], _state(body)))
+    if not found:
+        raise OperationError(f"{stack.name}: s3://{at.bucket}/{at.key}: no version of it exists; deploy the stack")
+    return sorted(found, key=lambda version: (version.is_latest, version.when), reverse=True)
+
+
+def show(session: "boto3.Session", stack: Stack) -> Report:
+    """The versions that can be restored."""
+    found = versions(session, stack)
+    return Report(
+        title=f"{stack.name}: {len(found)} versions of its state",
+        status=Status.FINE,
+        data={
+            "versions": [
+                {"id": v.id_, "when": v.when.isoformat(), "in_use": v.is_latest}
+                | ({"serial": v.state["serial"], "resources": _resources(v.state)} if v.state else {})
+                for v in found
+            ]
+        },
+        tables=[
+            Table(
+                "Versions", ["version", "written", "serial", "resources", "lineage"], [version.row for version in found]
+            )
+        ],
+        notes=[f"restore one: python -m operations restore-state {stack.name} --version ID"],
+    )
+
+
+def restore(session: "boto3.Session", stack: Stack, version: str, log: Path) -> Report:
+    """Make a version the newest again, then plan: the plan is the difference between that state and what exists.
+
+    Raises:
+        OperationError: there is no such version, it is no state of this stack, or somebody holds the lock.
+    """
+    with _locked(session, stack):
+        found = versions(session, stack)
+        chosen = next((candidate for candidate in found if candidate.id_ == version), None)
+        if chosen is None or chosen.state is None:
+            remedy = f"choose another: python -m operations restore-state {stack.name}"
+            what = "no such version" if chosen is None else "cannot be read as a state"
+            raise OperationError(f"{stack.name}: {version}: {what}; {remedy}")
+        states = [candidate.state for candidate in found if candidate.state]
+        lineage = states[0]["lineage"]
+        if chosen.state["lineage"] != lineage:
+            other = chosen.state["lineage"]
+            message = f"{stack.name}: {version}: of lineage {other}, where the newest is of {lineage}: another stack's"
+            raise OperationError(f"{message}, or of a life before this one; choose a version of {lineage}")
+        # A greater serial than all before: no plan that was saved meanwhile can be applied to it.
+        serial = max(state["serial"] for state in states) + 1
+        written = _write(session, stack, json.dumps({**chosen.state, "serial": serial}, indent=2).encode() + b"\n")
+    return _difference(stack, version, written, serial, log)
+
+
+def _difference(stack: Stack, version: str, written: str, serial: int, log: Path) -> Report:
+    restored = f"{stack.name}: version {version} of its state is in use again, as {written}, serial {serial}"
+    data: dict[str, Any] = {"version": version, "written": written, "serial": serial}
+    with tempfile.TemporaryDirectory(prefix="plans-") as folder:  # of mode 0700
+        try:
+            terraform = Terraform(stack.directory)
+            plan = Plan(stack.name, terraform.stream_plan(Path(folder) / "plan", log, lambda _: None, "-lock=false"))
+        except OperationError as error:
+            return Report(restored, Status.ERROR, data | {"error": str(error)}, notes=[f"the plan failed: {error}"])
+    return Report(
+        title=f"{restored}; a plan: {plan.summary}",
+        status=Status.FINE if plan.is_empty else Status.ATTENTION,
+        data=data | {"changes": [change.data() for change in plan.changes]},
+        tables=[] if plan.is_empty else [plans.table([plan])],
+        notes=[] if plan.is_empty else ["what it would create may exist: import that, or restore another version"],
+    )
+
+
+@contextmanager
+def _locked(session: "boto3.Session", stack: Stack) -> Iterator[None]:
+    """Hold Terraform's lock of the stack: its lock object, its row of the lock table, or both."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    at, table = stack.state, stack.configuration["terraform"]["backend"]["s3"].get("dynamodb_table")
+    path, key = f"{at.bucket}/{at.key}", f"{at.key}.tflock"
+    info = {
+        "ID": str(uuid.uuid4()),
+        "Operation": "restore-state",
+        "Info": "",
+        "Who": f"{getpass.getuser()}@{socket.gethostname()}",
+        "Version": "",
+        "Created": datetime.now(UTC).isoformat(),
+        "Path": path,
+    }
+    body, s3 = json.dumps(info), session.client("s3")
+    try:
+        s3.put_object(Bucket=at.bucket, Key=key, Body=body, ContentType="application/json", IfNoneMatch="*")
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"PreconditionFailed", "ConditionalRequestConflict"}:
+            raise
+        holder = json.loads(s3.get_object(Bucket=at.bucket, Key=key)["Body"].read() or b"{}")
+        raise OperationError(f"{stack.name}: {_holder(holder, stack)}") from error
+    try:
+        with _row(session, stack, table, path, body):
+            yield
+    finally:
+        s3.delete_object(Bucket=at.bucket, Key=key)
+
+
+@contextmanager
+def _row(session: "boto3.Session", stack: Stack, table: str | None, path: str, body: str) -> Iterator[None]:
+    if table is None:
+        yield
+        return
+    dynamodb = session.client("dynamodb")
+    item, is_free = {"LockID": {"S": path}, "Info": {"S": body}}, "attribute_not_exists(LockID)"
+    try:
+        dynamodb.put_item(TableName=table, Item=item, ConditionExpression=is_free)
+    except dynamodb.exceptions.ConditionalCheckFailedException as error:
+        row = dynamodb.get_item(TableName=table, Key={"LockID": {"S": path}}, ConsistentRead=True).get("Item", {})
+        raise OperationError(f"{stack.name}: {_holder(json.loads(row['Info']['S']), stack)}") from error
+    try:
+        yield
+    finally:
+        dynamodb.delete_item(TableName=table, Key={"LockID": {"S": path}})
+
+
+def _holder(document: dict[str, Any], stack: Stack) -> str:
+    return locks.of_object(document).told(stack.directory, datetime.now(UTC))
+
+
+def _write(session: "boto3.Session", stack: Stack, content: bytes) -> str:
+    at, table = stack.state, stack.configuration["terraform"]["backend"]["s3"].get("dynamodb_table")
+    put = session.client("s3").put_object(
+        Bucket=at.bucket,
+        Key=at.key,
+        Body=content,
+        ContentType="application/json",
+        ContentMD5=base64.b64encode(_md5(content).digest()).decode(),
+    )
+    if table:  # Terraform refuses a state whose digest is another
+        item = {"LockID": {"S": f"{at.bucket}/{at.key}-md5"}, "Digest": {"S": _md5(content).hexdigest()}}
+        session.client("dynamodb").put_item(TableName=table, Item=item)
+    return put["VersionId"]
+
+
+def _md5(content: bytes) -> Any:
+    return hashlib.md5(content, usedforsecurity=False)
+
+
+def _state(body: bytes) -> Mapping[str, Any] | None:
+    try:
+        state = json.loads(body)
+    except ValueError:
+        return None
+    is_state = isinstance(state, dict) and {"version", "serial", "lineage", "resources"} <= state.keys()
+    return state if is_state else None
+
+
+def _resources(state: Mapping[str, Any]) -> int:
+    return sum(len(resource["instances"]) for resource in state["resources"] if resource["mode"] == "managed")

@@ -1,0 +1,67 @@
+"""`drift` on the deployed region: nothing on a fresh one; then everything that somebody did to it, and nothing else."""
+
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+
+import boto3
+import pytest
+
+from operations.drift import LOSSES
+from tests.e2e import tamperings
+from tests.e2e.region import Region, operations
+from tests.e2e.tamperings import Known, without_hash
+
+pytestmark = pytest.mark.e2e
+
+_TAMPERED = ("backend", "shared", "dev")
+_IDS = re.compile(r"\b(?:acl|sg|sgr|subnet|vpce)-[0-9a-f]+\b", re.IGNORECASE)
+
+
+def _drift(*names: str) -> tuple[int, dict[str, Any]]:
+    """The status, and what was found by stack."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "operations", "drift", "--json", *[f"ap-northeast-2-{name}" for name in names]],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert finished.stdout, finished.stderr
+    return finished.returncode, json.loads(finished.stdout)
+
+
+def _found(report: dict[str, Any]) -> set[tuple[str, str, str, tuple[str, ...]]]:
+    return {
+        (
+            stack.removeprefix("ap-northeast-2-"),
+            finding["kind"],
+            _IDS.sub("ID", without_hash(finding["name"])),
+            tuple(finding["attributes"]),
+        )
+        for stack, entry in report["stacks"].items()
+        for finding in entry["drift"]
+    }
+
+
+def test_every_tampering_is_found_and_nothing_else(region: Region, aws: boto3.Session) -> None:
+    """In one region and three runs: a fresh one is clean, a tampered one is not, and a deploy puts it right."""
+    status, report = _drift("backend", "shared", "dev", "staging", "prod")
+    assert (status, _found(report)) == (0, set()), report
+    assert {entry["status"] for entry in report["stacks"].values()} == {"clean"}
+
+    known = Known(aws, region.stacks)
+    done = [(tampering, tampering.act()) for group in tamperings.EVERY for tampering in group(aws, known)]
+    expected = {(t.environment, t.kind, t.name, t.attributes) for t, _ in done if t.kind}
+    assert len(expected) >= 25
+    status, report = _drift(*_TAMPERED)
+    assert _found(report) == expected
+    assert status == 2
+    assert {name: entry["pending"] for name, entry in report["stacks"].items() if entry["pending"]} == {}
+    assert LOSSES[0] in report["notes"]
+
+    for tampering, result in done:
+        if tampering.undo:
+            tampering.undo(result)
+    operations("deploy", *[f"ap-northeast-2-{name}" for name in _TAMPERED], "--yes")
+    status, report = _drift(*_TAMPERED)
+    assert (status, _found(report)) == (0, set()), report

@@ -1,0 +1,153 @@
+"""`restore-state` on the versions that real Terraform wrote."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from operations import restore_state, synthesized
+from operations.emulator_process import Emulator
+from operations.errors import OperationError
+from operations.report import Report
+from operations.synthesized import Stack
+from tests.e2e.tiny import BUCKET, Tiny, emulated
+
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("aws_provider")]
+
+_KEY = "shared.tfstate"
+_TABLE = "locks"
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with emulated(tmp_path_factory.mktemp("emulator")) as running:
+        yield running
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tiny]:
+    """A stack whose state has two versions: with one resource, and with two."""
+    for name, value in emulator.environment.items():
+        monkeypatch.setenv(name, value)
+    made = Tiny(tmp_path, emulator.environment)
+    _deploy(made)
+    yield made
+    for entry in made.client("s3").list_object_versions(Bucket=BUCKET)["Versions"]:
+        made.client("s3").delete_object(Bucket=BUCKET, Key=entry["Key"], VersionId=entry["VersionId"])
+
+
+def _deploy(tiny: Tiny, **backend: str) -> None:
+    for resources in ({"one": {"input": "1"}}, {"one": {"input": "1"}, "two": {"input": "2"}}):
+        file = tiny.stack("shared", terraform_data=resources) / "cdk.tf.json"
+        configuration = json.loads(file.read_text())
+        configuration["terraform"]["backend"]["s3"].update(backend)
+        file.write_text(json.dumps(configuration))
+        assert tiny.operations("deploy", "--yes").status == 0
+
+
+def _stack(tiny: Tiny) -> Stack:
+    return synthesized.stacks(tiny.output)[0]
+
+
+def _versions(tiny: Tiny) -> list[dict[str, Any]]:
+    return list(restore_state.show(boto3.Session(), _stack(tiny)).data["versions"])
+
+
+def _restore(tiny: Tiny, *, resources: int) -> Report:
+    version = next(entry["id"] for entry in _versions(tiny) if entry.get("resources") == resources)
+    return _restore_version(tiny, version)
+
+
+def _restore_version(tiny: Tiny, version: str) -> Report:
+    return restore_state.restore(boto3.Session(), _stack(tiny), version, tiny.folder / "log")
+
+
+def _nothing_is_locked(tiny: Tiny) -> bool:
+    keys = [entry["Key"] for entry in tiny.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]]
+    return keys == [_KEY]
+
+
+def test_the_command_lists_what_is_in_each_version(tiny: Tiny) -> None:
+    file = _stack(tiny).directory / "cdk.tf.json"
+    provider = {"aws": [{"allowed_account_ids": ["123456789012"]}]}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"provider": provider}))
+    newest, oldest = tiny.operations("restore-state", "shared").report["versions"]
+    assert (newest["in_use"], newest["resources"], oldest["in_use"], oldest["resources"]) == (True, 2, False, 1)
+    assert newest["serial"] > oldest["serial"]
+
+
+def test_an_older_version_is_restored_as_a_new_one_and_compared_with_what_exists(tiny: Tiny) -> None:
+    before = _versions(tiny)
+    restored = _restore(tiny, resources=1)
+    assert restored.status == 2
+    assert [(c["action"], c["address"]) for c in restored.data["changes"]] == [("create", "terraform_data.two")]
+    after = _versions(tiny)
+    assert [entry["id"] for entry in after[1:]] == [entry["id"] for entry in before]
+    assert after[0]["serial"] == before[0]["serial"] + 1
+    assert _nothing_is_locked(tiny)
+
+    back = _restore(tiny, resources=2)
+    assert (back.status, back.data["changes"]) == (0, [])
+
+
+def test_a_broken_state_is_restored(tiny: Tiny) -> None:
+    tiny.client("s3").put_object(Bucket=BUCKET, Key=_KEY, Body=b'{"version": 4, "ser')
+    assert tiny.operations("deploy", "--yes").status == 1
+    assert _restore(tiny, resources=2).status == 0
+
+
+def test_a_deleted_state_is_restored(tiny: Tiny) -> None:
+    tiny.client("s3").delete_object(Bucket=BUCKET, Key=_KEY)
+    assert not [entry for entry in _versions(tiny) if entry["in_use"]]
+    assert _restore(tiny, resources=2).status == 0
+
+
+def test_a_lock_table_is_kept_in_step(tiny: Tiny) -> None:
+    """Terraform refuses a state whose digest in the table is another's."""
+    dynamodb = tiny.client("dynamodb")
+    attribute = {"AttributeName": "LockID", "AttributeType": "S"}
+    key = {"AttributeName": "LockID", "KeyType": "HASH"}
+    dynamodb.create_table(
+        TableName=_TABLE, AttributeDefinitions=[attribute], KeySchema=[key], BillingMode="PAY_PER_REQUEST"
+    )
+    tiny.client("s3").delete_object(Bucket=BUCKET, Key=_KEY)
+    shutil.rmtree(_stack(tiny).directory / ".terraform")  # it knows the backend as it was
+    _deploy(tiny, dynamodb_table=_TABLE)
+    assert _restore(tiny, resources=2).status == 0
+    rows = dynamodb.scan(TableName=_TABLE)["Items"]
+    assert [row["LockID"]["S"] for row in rows] == [f"{BUCKET}/{_KEY}-md5"]
+
+    info = json.dumps({"ID": "6f1c", "Who": "minji@laptop", "Operation": "OperationTypeApply", "Created": "x"})
+    dynamodb.put_item(TableName=_TABLE, Item={"LockID": {"S": f"{BUCKET}/{_KEY}"}, "Info": {"S": info}})
+    with pytest.raises(OperationError, match=r"^shared: minji@laptop holds the lock for apply, since x; "):
+        _restore(tiny, resources=2)
+    assert _nothing_is_locked(tiny)
+
+
+def test_rejects_to_restore_while_somebody_holds_the_lock(tiny: Tiny) -> None:
+    lock = {"ID": "6f1c", "Who": "minji@laptop", "Operation": "OperationTypeApply", "Created": "2026-01-01T00:00:00Z"}
+    tiny.client("s3").put_object(Bucket=BUCKET, Key=f"{_KEY}.tflock", Body=json.dumps(lock))
+    before = _versions(tiny)
+    with pytest.raises(OperationError, match=r"^shared: minji@laptop holds the lock for apply, since 2026-01-01"):
+        _restore(tiny, resources=1)
+    assert _versions(tiny) == before
+    tiny.client("s3").delete_object(Bucket=BUCKET, Key=f"{_KEY}.tflock")
+
+
+def test_rejects_a_version_of_another_lineage(tiny: Tiny) -> None:
+    s3 = tiny.client("s3")
+    newest = json.loads(s3.get_object(Bucket=BUCKET, Key=_KEY)["Body"].read())
+    foreign = s3.put_object(Bucket=BUCKET, Key=_KEY, Body=json.dumps(newest | {"lineage": "another"}))["VersionId"]
+    s3.put_object(Bucket=BUCKET, Key=_KEY, Body=json.dumps(newest))
+    with pytest.raises(OperationError, match=r"of lineage another, where the newest is of "):
+        _restore_version(tiny, foreign)
+    assert _nothing_is_locked(tiny)
+
+
+def test_rejects_a_version_that_does_not_exist(tiny: Tiny) -> None:
+    with pytest.raises(OperationError, match=r"^shared: v9: no such version; choose another"):
+        _restore_version(tiny, "v9")

@@ -1,0 +1,221 @@
+"""Changes that somebody may propose, and what the guard must say of each. `make.py` has real Terraform plan them."""
+
+import json
+from typing import Any, NamedTuple
+
+Arguments = dict[str, Any]
+
+
+class Case(NamedTuple):
+    """`changes` are by address: arguments to set, or None to remove the resource.
+
+    `expected` are address, rule, and a part of the reason.
+    """
+
+    changes: dict[str, Arguments | None]
+    expected: list[tuple[str, str, str]]
+
+
+def policy(*statements: Arguments) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **entry} for entry in statements]})
+
+
+_ASSUME = {"Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}
+_READ = {"Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::media/*"]}
+_DENY = {"Effect": "Deny", "Action": "s3:*", "Resource": "*", "Principal": "*",
+         "Condition": {"Bool": {"aws:SecureTransport": "false"}}}  # fmt: skip
+_BUCKET = "${aws_s3_bucket.state.id}"
+_ADMIN_ARN = "arn:aws:iam::aws:policy/AdministratorAccess"
+
+BASE: dict[str, Arguments] = {
+    "aws_cloudwatch_log_group.cluster": {"name": "/aws/eks/guarded/cluster", "retention_in_days": 90},
+    "aws_db_instance.database": {
+        "identifier": "guarded", "engine": "postgres", "instance_class": "db.t4g.micro", "allocated_storage": 20,
+        "username": "master", "manage_master_user_password": True, "storage_encrypted": True,
+        "backup_retention_period": 14, "deletion_protection": True, "skip_final_snapshot": False,
+        "final_snapshot_identifier": "guarded-final", "publicly_accessible": False,
+    },
+    "aws_ecr_repository.app": {"name": "app", "image_tag_mutability": "IMMUTABLE"},
+    "aws_efs_file_system.files": {"encrypted": True},
+    "aws_eks_cluster.cluster": {
+        "name": "guarded", "role_arn": "${aws_iam_role.app.arn}",
+        "enabled_cluster_log_types": ["api", "audit"],
+        "vpc_config": {
+            "subnet_ids": ["${aws_subnet.a.id}", "${aws_subnet.c.id}"],
+            "endpoint_public_access": False, "endpoint_private_access": True,
+        },
+    },
+    "aws_iam_openid_connect_provider.github": {
+        "url": "https://token.actions.githubusercontent.com", "client_id_list": ["sts.amazonaws.com"],
+        "thumbprint_list": ["0" * 40],
+    },
+    "aws_iam_policy.boundary": {"name": "boundary", "policy": policy({"Action": "s3:*", "Resource": "*"})},
+    "aws_iam_role.app": {
+        "name": "app", "assume_role_policy": policy(_ASSUME),
+        "permissions_boundary": "${aws_iam_policy.boundary.arn}",
+    },
+    "aws_iam_role_policy.app": {"name": "app", "role": "${aws_iam_role.app.id}", "policy": policy(_READ)},
+    "aws_kms_key.key": {"deletion_window_in_days": 30, "enable_key_rotation": True},
+    "aws_route53_zone.zone": {"name": "your-domain.com"},
+    "aws_s3_bucket.state": {"bucket": "guarded-state"},
+    "aws_s3_bucket_policy.state": {"bucket": _BUCKET, "policy": policy({**_DENY})},
+    "aws_s3_bucket_public_access_block.state": {
+        "bucket": _BUCKET, "block_public_acls": True, "block_public_policy": True, "ignore_public_acls": True,
+        "restrict_public_buckets": True,
+    },
+    "aws_s3_bucket_server_side_encryption_configuration.state": {
+        "bucket": _BUCKET, "rule": {"apply_server_side_encryption_by_default": {"sse_algorithm": "aws:kms"}},
+    },
+    "aws_s3_bucket_versioning.state": {"bucket": _BUCKET, "versioning_configuration": {"status": "Enabled"}},
+    "aws_security_group.database": {"name": "database", "vpc_id": "${aws_vpc.vpc.id}"},
+    "aws_subnet.a": {"vpc_id": "${aws_vpc.vpc.id}", "cidr_block": "10.0.1.0/24",
+                     "availability_zone": "ap-northeast-2a"},
+    "aws_subnet.c": {"vpc_id": "${aws_vpc.vpc.id}", "cidr_block": "10.0.2.0/24",
+                     "availability_zone": "ap-northeast-2c"},
+    "aws_vpc.vpc": {"cidr_block": "10.0.0.0/16"},
+    "aws_vpc_security_group_ingress_rule.database": {
+        "security_group_id": "${aws_security_group.database.id}", "ip_protocol": "tcp", "from_port": 5432,
+        "to_port": 5432, "cidr_ipv4": "10.0.0.0/16",
+    },
+}  # fmt: skip
+
+_LOST, _WIDER, _OPEN, _PUBLIC, _LOWER = (
+    "loses-data-or-identity", "widens-access", "opens-network", "public", "lowers-protection",
+)  # fmt: skip
+_BLOCK = "aws_s3_bucket_public_access_block.state"
+_INGRESS = "aws_vpc_security_group_ingress_rule.database"
+
+
+def _gone(address: str) -> Case:
+    return Case({address: None}, [(address, _LOST, "")])
+
+
+CASES: dict[str, Case] = {
+    "nothing": Case({}, []),
+    "tags-alone": Case({"aws_vpc.vpc": {"tags": {"Team": "platform"}}}, []),
+    "harmless-new-role": Case(
+        {"aws_iam_role.new": {"name": "new", "assume_role_policy": policy(_ASSUME)},
+         "aws_iam_role_policy.new": {"name": "new", "role": "${aws_iam_role.new.id}", "policy": policy(_READ)}},
+        [],
+    ),
+    "narrowed-policy": Case(
+        {"aws_iam_role_policy.app": {"policy": policy({**_READ, "Resource": ["arn:aws:s3:::media/public/*"]})}}, []
+    ),
+    "raised-retention": Case(
+        {"aws_cloudwatch_log_group.cluster": {"retention_in_days": 365},
+         "aws_db_instance.database": {"backup_retention_period": 30}},
+        [],
+    ),
+    "destroyed-key": _gone("aws_kms_key.key"),
+    "destroyed-repository": _gone("aws_ecr_repository.app"),
+    "destroyed-provider": _gone("aws_iam_openid_connect_provider.github"),
+    "destroyed-zone": _gone("aws_route53_zone.zone"),
+    "destroyed-file-system": _gone("aws_efs_file_system.files"),
+    "destroyed-cluster": _gone("aws_eks_cluster.cluster"),
+    "destroyed-database": _gone("aws_db_instance.database"),
+    "destroyed-bucket": Case(
+        {address: None for address in BASE if address.startswith("aws_s3_bucket")},
+        [("aws_s3_bucket.state", _LOST, "the state bucket"),
+         *[(address, _LOWER, "goes without it") for address in BASE if address.startswith("aws_s3_bucket_")]],
+    ),
+    "replaced-network": Case(
+        {"aws_vpc.vpc": {"cidr_block": "10.1.0.0/16"}},
+        [("aws_vpc.vpc", _LOST, "(cidr_block forces it)"),
+         ("aws_subnet.a", _LOST, "(vpc_id forces it)"), ("aws_subnet.c", _LOST, "(vpc_id forces it)")],
+    ),
+    "replaced-subnet": Case(
+        {"aws_subnet.c": {"cidr_block": "10.0.3.0/24"}}, [("aws_subnet.c", _LOST, "(cidr_block forces it)")]
+    ),
+    "replaced-database": Case(
+        {"aws_db_instance.database": {"identifier": "renamed", "storage_encrypted": False}},
+        [("aws_db_instance.database", _LOST, "storage_encrypted"),
+         ("aws_db_instance.database", _LOWER, "storage_encrypted: True becomes False")],
+    ),
+    "replaced-cluster": Case(
+        {"aws_eks_cluster.cluster": {"name": "renamed"}}, [("aws_eks_cluster.cluster", _LOST, "(name forces it)")]
+    ),
+    "more-actions": Case(
+        {"aws_iam_role_policy.app": {"policy": policy({**_READ, "Action": ["s3:GetObject", "s3:PutObject"]})}},
+        [("aws_iam_role_policy.app", _WIDER, "gains s3:PutObject on arn:aws:s3:::media/*")],
+    ),
+    "more-resources": Case(
+        {"aws_iam_role_policy.app": {"policy": policy({**_READ, "Resource": "*"})}},
+        [("aws_iam_role_policy.app", _WIDER, "gains s3:GetObject on *")],
+    ),
+    "more-principals": Case(
+        {"aws_iam_role.app": {"assume_role_policy": policy(
+            _ASSUME, {"Action": "sts:AssumeRole", "Principal": {"AWS": "arn:aws:iam::999999999999:root"}})}},
+        [("aws_iam_role.app", _WIDER, "for AWS arn:aws:iam::999999999999:root")],
+    ),
+    "new-administrator": Case(
+        {"aws_iam_role_policy_attachment.app": {"role": "${aws_iam_role.app.name}", "policy_arn": _ADMIN_ARN},
+         "aws_iam_policy.all": {"name": "all", "policy": policy({"Action": "*", "Resource": "*"})}},
+        [("aws_iam_policy.all", _WIDER, "of an administrator: * on *"),
+         ("aws_iam_role_policy_attachment.app", _WIDER, _ADMIN_ARN)],
+    ),
+    "trust-in-anybody": Case(
+        {"aws_iam_role.new": {"name": "new", "assume_role_policy": policy({**_ASSUME, "Principal": {"AWS": "*"}})}},
+        [("aws_iam_role.new", _WIDER, "for *")],
+    ),
+    "no-boundary": Case(
+        {"aws_iam_role.app": {"permissions_boundary": None}}, [("aws_iam_role.app", _WIDER, "permissions_boundary")]
+    ),
+    "no-more-denial": Case(
+        {"aws_s3_bucket_policy.state": {"policy": policy({**_DENY, "Action": "s3:PutObject"})}},
+        [("aws_s3_bucket_policy.state", _WIDER, "what it denied: s3:* on *")],
+    ),
+    "opened-security-group": Case(
+        {_INGRESS: {"cidr_ipv4": "0.0.0.0/0"}}, [(_INGRESS, _OPEN, "0.0.0.0/0 gets in to tcp 5432")]
+    ),
+    "wider-network": Case({_INGRESS: {"cidr_ipv4": "10.0.0.0/8"}}, [(_INGRESS, _OPEN, "10.0.0.0/8")]),
+    "more-ports": Case({_INGRESS: {"to_port": 6000}}, [(_INGRESS, _OPEN, "tcp 5432-6000")]),
+    "new-rule-for-the-internet": Case(
+        {"aws_vpc_security_group_ingress_rule.new": {**BASE[_INGRESS], "cidr_ipv4": None, "cidr_ipv6": "::/0"}},
+        [("aws_vpc_security_group_ingress_rule.new", _OPEN, "::/0 gets in")],
+    ),
+    "public-cluster": Case(
+        {"aws_eks_cluster.cluster": {"vpc_config": {
+            **BASE["aws_eks_cluster.cluster"]["vpc_config"], "endpoint_public_access": True}}},
+        [("aws_eks_cluster.cluster", _PUBLIC, "answers 0.0.0.0/0")],
+    ),
+    "public-database": Case(
+        {"aws_db_instance.database": {"publicly_accessible": True}},
+        [("aws_db_instance.database", _PUBLIC, "publicly_accessible")],
+    ),
+    "public-bucket": Case(
+        {_BLOCK: {"block_public_policy": False, "restrict_public_buckets": False}},
+        [(_BLOCK, _PUBLIC, "block_public_policy, restrict_public_buckets")],
+    ),
+    "weaker-database": Case(
+        {"aws_db_instance.database": {
+            "backup_retention_period": 1, "deletion_protection": False, "skip_final_snapshot": True}},
+        [("aws_db_instance.database", _LOWER, "backup_retention_period: 14 becomes 1"),
+         ("aws_db_instance.database", _LOWER, "deletion_protection: True becomes False"),
+         ("aws_db_instance.database", _LOWER, "skip_final_snapshot: False becomes True")],
+    ),
+    "weaker-key": Case(
+        {"aws_kms_key.key": {"deletion_window_in_days": 7, "enable_key_rotation": False}},
+        [("aws_kms_key.key", _LOWER, "deletion_window_in_days: 30 becomes 7"),
+         ("aws_kms_key.key", _LOWER, "enable_key_rotation: True becomes False")],
+    ),
+    "weaker-bucket": Case(
+        {"aws_s3_bucket.state": {"force_destroy": True},
+         "aws_s3_bucket_versioning.state": {"versioning_configuration": {"status": "Suspended"}},
+         "aws_s3_bucket_server_side_encryption_configuration.state": {
+             "rule": {"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}}},
+        [("aws_s3_bucket.state", _LOWER, "force_destroy"),
+         ("aws_s3_bucket_server_side_encryption_configuration.state", _LOWER, "aws:kms becomes AES256"),
+         ("aws_s3_bucket_versioning.state", _LOWER, "Enabled becomes Suspended")],
+    ),
+    "mutable-images": Case(
+        {"aws_ecr_repository.app": {"image_tag_mutability": "MUTABLE", "force_delete": True}},
+        [("aws_ecr_repository.app", _LOWER, "force_delete"),
+         ("aws_ecr_repository.app", _LOWER, "IMMUTABLE becomes MUTABLE")],
+    ),
+    "shorter-logs": Case(
+        {"aws_cloudwatch_log_group.cluster": {"retention_in_days": 7},
+         "aws_eks_cluster.cluster": {"enabled_cluster_log_types": ["api"]}},
+        [("aws_cloudwatch_log_group.cluster", _LOWER, "90 becomes 7"),
+         ("aws_eks_cluster.cluster", _LOWER, "api, audit becomes api")],
+    ),
+}  # fmt: skip

@@ -1,0 +1,60 @@
+"""Make the plans of `cases.py` afresh: `python -m tests.plans.make`, a few minutes.
+
+Real Terraform applies the base to the emulated AWS once, and plans every case from there. Of each plan only what
+changes is kept.
+"""
+
+import copy
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from operations.emulator_process import Emulator
+from operations.terraform import Terraform
+from tests.plans.cases import BASE, CASES, Case
+
+_FOLDER = Path(__file__).parent
+
+
+def main() -> None:
+    """Write a file for every case."""
+    with tempfile.TemporaryDirectory() as name, Emulator(Path(name) / "emulator.log") as emulator:
+        folder = Path(name)
+        os.environ.update(emulator.environment)
+        terraform = Terraform(folder, folder / "log")
+        _configure(folder, Case({}, []))
+        terraform.run("init", "-input=false")
+        terraform.run("apply", "-auto-approve", "-input=false")
+        for case in sys.argv[1:] or CASES:
+            _configure(folder, CASES[case])
+            document = terraform.plan(folder / "plan", "-refresh=false")
+            (_FOLDER / f"{case}.json").write_text(json.dumps(_kept(document), sort_keys=True) + "\n")
+            print(case)
+
+
+def _configure(folder: Path, case: Case) -> None:
+    resources = copy.deepcopy(BASE)
+    for address, arguments in case.changes.items():
+        if arguments is None:
+            del resources[address]
+        else:
+            resources[address] = resources.get(address, {}) | arguments
+    nested: dict[str, dict[str, Any]] = {}
+    for address, arguments in resources.items():
+        kind, _, name = address.partition(".")
+        nested.setdefault(kind, {})[name] = arguments
+    provider = {"source": "hashicorp/aws", "version": "5.100.0"}
+    configuration = {"terraform": {"required_providers": {"aws": provider}}, "provider": {"aws": {}}}
+    (folder / "cdk.tf.json").write_text(json.dumps(configuration | {"resource": nested}))
+
+
+def _kept(document: dict[str, Any]) -> dict[str, Any]:
+    changes = [entry for entry in document["resource_changes"] if entry["change"]["actions"] != ["no-op"]]
+    return {"format_version": document["format_version"], "resource_changes": changes}
+
+
+if __name__ == "__main__":
+    main()

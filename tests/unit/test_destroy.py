@@ -1,0 +1,194 @@
+"""What stands in the way of a destroy, and what is said after it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from operations import aws, destroy, states, sweep
+from operations.clearing import Clearing
+from operations.destroy import Destruction
+from operations.errors import OperationError
+from operations.progress import Progress
+from operations.report import Status
+from operations.states import Resource
+from operations.sweep import Left
+from operations.synthesized import Stack
+
+_DATABASE: Any = {"aws_db_instance": {"main": {"deletion_protection": True}}}
+
+
+def _stack(folder: Path, environment: str, *reads: str, part: str = "", **resource: Any) -> Stack:
+    name = f"ap-northeast-2-{environment}{part}"
+    provider: dict[str, Any] = {"aws": [{"default_tags": [{"tags": {"Environment": environment}}]}]}
+    if part == "-gitops":
+        arguments = ["eks", "get-token", "--cluster-name", "gitops-cluster-dev"]
+        provider["kubernetes"] = [{"exec": [{"args": arguments}]}]
+    backend = {"s3": {"bucket": "state", "key": f"{name}.tfstate", "region": "ap-northeast-2"}}
+    configuration = {"terraform": {"backend": backend}, "provider": provider, "resource": resource}
+    (folder / name).mkdir()
+    (folder / name / "cdk.tf.json").write_text(json.dumps(configuration))
+    return Stack(name, folder / name, tuple(f"ap-northeast-2-{other}" for other in reads))
+
+
+Hold = Callable[..., None]
+
+
+@pytest.fixture
+def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
+    """Says which resources the stacks' states hold."""
+    held: dict[str, list[Resource]] = {}
+
+    def read(_session: object, stack: Stack) -> list[Resource]:
+        return held.get(stack.name, [])
+
+    def put(stack: Stack, **attributes: Any) -> None:
+        held[stack.name] = [Resource(stack.name, "aws_db_instance.main", "aws_db_instance", attributes)]
+
+    monkeypatch.setattr(aws, "session", lambda _stack: boto3.Session(region_name="ap-northeast-2"))
+    monkeypatch.setattr(states, "read", read)
+    return put
+
+
+def _refused(chosen: list[Stack], every: list[Stack]) -> list[str]:
+    with pytest.raises(OperationError) as refused:
+        destroy.prepare(chosen, every)
+    return str(refused.value).splitlines()
+
+
+def test_the_state_bucket_has_its_own_word(tmp_path: Path) -> None:
+    backend = _stack(tmp_path, "backend")
+    assert _refused([backend], [backend]) == [
+        "ap-northeast-2-backend: the state bucket goes last, and by its own word: make unbootstrap"
+    ]
+
+
+def test_protection_is_lifted_in_the_settings_first(tmp_path: Path, hold: Hold) -> None:
+    prod = _stack(tmp_path, "prod", **_DATABASE)
+    hold(prod, deletion_protection=True)
+    (line,) = _refused([prod], [prod])
+    assert line == (
+        "ap-northeast-2-prod: aws_db_instance.main: deletion_protection: lift it first: in "
+        "stacks/ap_northeast_2/prod.py, set deletion_protection=False for it and teardown=True for the environment, "
+        "then deploy the stack"
+    )
+
+
+def test_protection_that_was_lifted_must_be_deployed(tmp_path: Path, hold: Hold) -> None:
+    prod = _stack(tmp_path, "prod", aws_db_instance={"main": {"deletion_protection": False}})
+    hold(prod, deletion_protection=True)
+    (line,) = _refused([prod], [prod])
+    assert line.endswith("the settings lift its protection, AWS still has it: deploy the stack first")
+
+
+def test_what_reads_from_it_goes_too(tmp_path: Path, hold: Hold) -> None:
+    shared, dev = _stack(tmp_path, "shared"), _stack(tmp_path, "dev", "shared")
+    gitops = _stack(tmp_path, "dev", "dev", part="-gitops")
+    hold(gitops)
+    assert _refused([shared], [shared, dev, gitops]) == [
+        "ap-northeast-2-dev-gitops: reads from ap-northeast-2-shared and still has resources; destroy it too"
+    ]
+
+
+def test_a_consumer_without_resources_is_in_nobodys_way(tmp_path: Path, hold: Hold) -> None:
+    shared, dev = _stack(tmp_path, "shared"), _stack(tmp_path, "dev", "shared")
+    hold(shared)
+    destruction = destroy.prepare([shared], [shared, dev])
+    assert destruction.environments == ["shared"]
+    assert destruction.told == "ap-northeast-2-shared: 1 resources"
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is done, in its order; nothing of it is."""
+    did: list[str] = []
+
+    class Terraform:
+        def __init__(self, directory: Path) -> None:
+            self._name = directory.name
+
+        def stream_init(self, *_: object) -> None:
+            pass
+
+        def stream(self, _log: Path, _hear: object, verb: str, *_: str) -> None:
+            did.append(f"{verb} {self._name}")
+            if "staging" in self._name:
+                raise OperationError("it would not go")
+
+    def clear(self: Clearing) -> None:
+        self.kubectl("get", "services")
+        did.append("clear")
+
+    def kubectl(*_: str, kubeconfig: Path) -> str:
+        did.append(f"kubectl with {kubeconfig.name}")
+        return ""
+
+    def kubeconfig(_stack: Stack, path: Path) -> Path:
+        return path
+
+    monkeypatch.setattr(destroy, "Terraform", Terraform)
+    monkeypatch.setattr(destroy, "kubectl", kubectl)
+    monkeypatch.setattr(destroy, "_kubeconfig", kubeconfig)
+    monkeypatch.setattr(Clearing, "clear", clear)
+    monkeypatch.setattr(sweep, "environment", lambda stack: stack)
+    monkeypatch.setattr(sweep, "find", lambda *_: [])
+    return did
+
+
+def _destroy(destruction: Destruction, folder: Path) -> Any:
+    return destroy.destroy(destruction, Progress(), at_once=1, logs=folder / "logs", patience=1)
+
+
+def test_clusters_are_cleared_then_consumers_go_before_producers(tmp_path: Path, hold: Hold, done: list[str]) -> None:
+    shared, dev = _stack(tmp_path, "shared"), _stack(tmp_path, "dev", "shared")
+    gitops = _stack(tmp_path, "dev", "shared", "dev", part="-gitops")
+    stacks = [shared, dev, gitops]
+    for stack in stacks:
+        hold(stack)
+    made = _destroy(destroy.prepare(stacks, stacks), tmp_path)
+    assert done == [
+        "kubectl with config", "clear",
+        "destroy ap-northeast-2-dev-gitops", "destroy ap-northeast-2-dev", "destroy ap-northeast-2-shared",
+    ]  # fmt: skip
+    assert (made.title, made.status) == ("destroyed 3 of 3 stacks", Status.FINE)
+
+
+@pytest.mark.usefixtures("hold")
+def test_what_is_gone_already_is_passed_over(tmp_path: Path, done: list[str]) -> None:
+    stacks = [_stack(tmp_path, "prod", **_DATABASE), _stack(tmp_path, "dev", part="-gitops")]
+    assert _destroy(destroy.prepare(stacks, stacks), tmp_path).status == Status.FINE
+    assert done == []
+
+
+def test_what_a_failure_leaves_is_told_with_the_way_on(tmp_path: Path, hold: Hold, done: list[str]) -> None:
+    stacks = [_stack(tmp_path, "shared"), _stack(tmp_path, "dev", "shared"), _stack(tmp_path, "staging", "shared")]
+    for stack in stacks:
+        hold(stack)
+    made = _destroy(destroy.prepare(stacks, stacks), tmp_path)
+    assert sorted(done) == ["destroy ap-northeast-2-dev", "destroy ap-northeast-2-staging"]
+    assert made.status == Status.ERROR
+    assert [row[1] for row in made.tables[0].rows] == ["not reached", "destroyed", "failed"]
+    assert made.notes == ["go on with: make destroy STACK='ap-northeast-2-shared ap-northeast-2-staging'"]
+
+
+@pytest.mark.usefixtures("done")
+def test_what_is_left_asks_for_attention_with_its_price(
+    tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dev = _stack(tmp_path, "dev")
+    hold(dev, arn="arn:aws:rds:ap-northeast-2:123456789012:db:main")
+    left = [Left("volume", "vol-1", 9.0), Left("rds:snapshot", "arn:final", None, is_kept=True)]
+
+    def find(_session: object, _owner: object, gone: set[str]) -> list[Left]:
+        assert gone == {"arn:aws:rds:ap-northeast-2:123456789012:db:main"}
+        return left
+
+    monkeypatch.setattr(sweep, "find", find)
+    made = _destroy(destroy.prepare([dev], [dev]), tmp_path)
+    assert made.title == "destroyed 1 of 1 stacks; 1 things are left, about $9 a month"
+    assert made.status == Status.ATTENTION
+    assert made.tables[1].rows == [["volume", "vol-1", "$9.00"]]
+    assert made.notes[0] == "kept on purpose: rds:snapshot arn:final"

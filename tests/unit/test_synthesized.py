@@ -1,0 +1,43 @@
+"""Choosing among synthesized stacks."""
+
+from pathlib import Path
+
+import pytest
+
+from operations import synthesized
+from operations.errors import OperationError
+from operations.synthesized import Stack
+
+_STACKS = [
+    Stack("ap-northeast-2-shared", Path(), ()),
+    Stack("ap-northeast-2-dev", Path(), ("ap-northeast-2-shared",)),
+    Stack("ap-northeast-2-dev-gitops", Path(), ("ap-northeast-2-dev",)),
+]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        ([], ["shared", "dev", "dev-gitops"]),
+        (["ap-northeast-2-dev"], ["dev"]),
+        (["ap-northeast-2-dev*", "ap-northeast-2-dev"], ["dev", "dev-gitops"]),
+        (["*-dev", "*-shared"], ["shared", "dev"]),
+    ],
+)
+def test_names_and_globs_choose_each_stack_once_in_order(patterns: list[str], names: list[str]) -> None:
+    assert [stack.name for stack in synthesized.selected(_STACKS, patterns)] == [f"ap-northeast-2-{n}" for n in names]
+
+
+def test_rejects_all_unknown_names_with_those_that_come_close() -> None:
+    with pytest.raises(OperationError) as raised:
+        synthesized.selected(_STACKS, ["ap-northeast-2-share", "x", "*-dev"])
+    first, second = str(raised.value).splitlines()
+    assert first.startswith("ap-northeast-2-share: no stack is called that; choose from ap-northeast-2-shared")
+    assert second == f"x: no stack is called that; choose from {', '.join(stack.name for stack in _STACKS)}"
+
+
+def test_producers_are_those_of_producers_too() -> None:
+    assert synthesized.producers(_STACKS)["ap-northeast-2-dev-gitops"] == {
+        "ap-northeast-2-dev",
+        "ap-northeast-2-shared",
+    }

@@ -1,0 +1,222 @@
+"""Rules that workflows keep: who may do what, how long, and that what they call exists."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from operations.cli import app
+from operations.cluster.programs import program
+from operations.errors import OperationError
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "bubblepool" / ".github" / "workflows" / "build.yaml"
+WORKFLOWS = [*sorted((ROOT / ".github" / "workflows").glob("*.yaml")), EXAMPLE]
+ACTIONS = sorted((ROOT / ".github" / "actions").rglob("action.yaml"))
+OF_AN_APPLICATION = {"build-service.yaml", "build.yaml"}
+
+every_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+every_file = pytest.mark.parametrize("path", [*WORKFLOWS, *ACTIONS], ids=lambda path: f"{path.parent.name}-{path.stem}")
+
+
+def _load(path: Path) -> dict[Any, Any]:
+    document: dict[Any, Any] = yaml.safe_load(path.read_text())
+    return document
+
+
+def _jobs(path: Path) -> dict[str, dict[str, Any]]:
+    jobs: dict[str, dict[str, Any]] = _load(path)["jobs"]
+    return jobs
+
+
+def _steps(path: Path) -> Iterator[dict[str, Any]]:
+    document = _load(path)
+    for job in document.get("jobs", {}).values():
+        yield from job.get("steps", [])
+    yield from document.get("runs", {}).get("steps", [])
+
+
+def _events(path: Path) -> dict[str, Any]:
+    on = _load(path)[True]  # YAML 1.1 takes `on` for a truth
+    return on if isinstance(on, dict) else {on: None}
+
+
+@every_workflow
+def test_nothing_is_permitted_unless_a_job_asks_for_it(path: Path) -> None:
+    assert _load(path)["permissions"] == {}
+    for name, job in _jobs(path).items():
+        assert isinstance(job.get("permissions"), dict), name
+        assert "write-all" not in job["permissions"].values(), name
+
+
+@every_workflow
+def test_every_job_has_a_time_limit(path: Path) -> None:
+    for name, job in _jobs(path).items():
+        assert "uses" in job or 0 < job["timeout-minutes"] <= 90, name  # a called workflow brings its own
+
+
+@every_workflow
+def test_no_two_runs_get_into_each_others_way(path: Path) -> None:
+    if "workflow_call" in _events(path):
+        return  # the caller's group holds
+    assert set(_load(path)["concurrency"]) == {"group", "cancel-in-progress"}
+
+
+@every_workflow
+def test_no_strangers_code_runs_with_our_secrets(path: Path) -> None:
+    assert not {"pull_request_target", "workflow_run", "issue_comment"} & set(_events(path))
+
+
+@every_file
+def test_no_script_holds_an_expression(path: Path) -> None:
+    """What somebody else writes, such as a branch's name, would be run."""
+    for step in _steps(path):
+        assert "${{" not in step.get("run", ""), step
+
+
+@every_file
+def test_actions_are_pinned_by_commit_with_their_version_beside_it(path: Path) -> None:
+    for line in path.read_text().splitlines():
+        uses = re.search(r"\buses: *(\S.*)", line)
+        if uses and not uses[1].startswith("./"):
+            assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", uses[1]), line
+
+
+def test_one_action_has_one_version() -> None:
+    pins: dict[str, set[str]] = {}
+    for path in [*WORKFLOWS, *ACTIONS]:
+        for name, pin in re.findall(r"uses: ([\w.-]+/[\w./-]+)@(.+)", path.read_text()):
+            pins.setdefault(name, set()).add(pin)
+    assert {name: found for name, found in pins.items() if len(found) > 1} == {}
+
+
+def test_clusters_admit_what_the_example_calls() -> None:
+    """A signature names the workflow and its ref, as the policy of the clusters asks for it."""
+    component = _load(ROOT / "management" / "policies" / "component.yaml")
+    (identity,) = [patch["format"] for patch in component["patches"] if patch["path"].endswith("/subjectRegExp")]
+    admitted = identity.replace("%s", "your-org/platform")
+    assert re.fullmatch(admitted, f"https://github.com/{_jobs(EXAMPLE)['build']['uses']}")
+
+
+@every_file
+def test_the_token_of_a_checkout_is_never_kept(path: Path) -> None:
+    for step in _steps(path):
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False
+
+
+@every_workflow
+def test_pull_requests_reach_no_role_but_the_one_that_plans(path: Path) -> None:
+    for name, job in _jobs(path).items():
+        roles = [
+            step["with"]["role-to-assume"] for step in job.get("steps", []) if "role-to-assume" in step.get("with", {})
+        ]
+        if "pull_request" in _events(path):
+            assert roles in ([], ["${{ vars.AWS_PLAN_ROLE_ARN }}"]), name
+            assert "environment" not in job, name
+        if "${{ vars.AWS_APPLY_ROLE_ARN }}" in roles:
+            assert "environment" in job, name
+        if roles:
+            assert job["permissions"]["id-token"] == "write", name
+
+
+@every_workflow
+def test_forks_reach_no_runner_of_ours_and_no_token_that_writes(path: Path) -> None:
+    if "pull_request" not in _events(path) or path == EXAMPLE:
+        return
+    for name, job in _jobs(path).items():
+        is_ours = "PRIVATE_RUNNER" in str(job["runs-on"]) or "write" in job["permissions"].values()
+        if is_ours:
+            assert "github.event.pull_request.head.repo.full_name == github.repository" in job["if"], name
+
+
+@every_workflow
+def test_keys_are_read_where_the_app_is_asked_and_nowhere_else(path: Path) -> None:
+    for step in _steps(path):
+        if "secrets." in str(step):
+            assert step["uses"].startswith("actions/create-github-app-token@")
+            assert any(name.startswith("permission-") for name in step["with"])
+
+
+def test_images_are_scanned_before_they_are_pushed() -> None:
+    jobs = _jobs(ROOT / ".github" / "workflows" / "build-service.yaml")
+    build = [step.get("uses", "").split("@")[0] for step in jobs["build"]["steps"]]
+    assert build.index("docker/build-push-action") < build.index("aquasecurity/trivy-action")
+    assert build.index("aquasecurity/trivy-action") < build.index("actions/upload-artifact")
+    assert (jobs["publish"]["needs"], jobs["propose"]["needs"]) == (["build"], ["publish"])
+    for name in ("test", "build"):
+        assert jobs[name]["permissions"] == {"contents": "read"}
+
+
+def test_environments_are_deployed_one_after_the_other() -> None:
+    jobs = _jobs(ROOT / ".github" / "workflows" / "deploy.yaml")
+    order = list(jobs)
+    assert order == ["reviewed", "shared", "dev", "dev-cluster", "staging", "staging-cluster", "prod", "prod-cluster"]
+    for position, name in enumerate(order[1:], 1):
+        assert jobs[name]["needs"] == order[:position]
+        assert "!failure()" in jobs[name]["if"]
+        assert jobs[name]["with"]["environment"] == name.removesuffix("-cluster")
+
+
+def _scripts() -> Iterator[tuple[str, str]]:
+    for path in [*WORKFLOWS, *ACTIONS, *sorted((ROOT / "scripts").glob("*.sh"))]:
+        if path.suffix == ".sh":
+            yield path.name, path.read_text()
+        else:
+            for step in _steps(path):
+                if "run" in step:
+                    yield path.name, step["run"]
+
+
+def test_every_command_that_is_called_exists() -> None:
+    known = set(get_command(app).commands)  # type: ignore[attr-defined]
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    called = {name for _, text in _scripts() for name in re.findall(r"-m operations ([a-z-]+)", text)}
+    made = {name for _, text in _scripts() for name in re.findall(r"\bmake ([a-z-]+)", text)}
+    assert {"plan", "set-image"} <= called
+    assert called - known == set()
+    assert made - targets == set()
+
+
+def test_every_option_that_is_given_exists() -> None:
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    for where, text in _scripts():
+        for name, rest in re.findall(r"-m operations ([a-z-]+)((?:[^\n]|\\\n)*)", text):
+            options = {option for parameter in commands[name].params for option in parameter.opts}
+            given = set(re.findall(r"(?<=\s)--[a-z-]+", rest)) - {"--help"}
+            assert given - options == set(), (where, name)
+
+
+def _tool(name: str) -> str:
+    found = shutil.which(name)
+    if found:
+        return found
+    try:
+        return str(program(name))
+    except OperationError as error:
+        (pytest.fail if os.environ.get("INSIST_ON_CLUSTER") == "1" else pytest.skip)(str(error))
+        raise
+
+
+def test_actionlint_finds_nothing() -> None:
+    files = [str(path) for path in WORKFLOWS]
+    run = subprocess.run(
+        [_tool("actionlint"), "-no-color", *files], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    assert (run.returncode, run.stdout + run.stderr) == (0, "")
+
+
+def test_zizmor_finds_nothing() -> None:
+    zizmor = Path(sys.executable).with_name("zizmor")
+    places = [str(ROOT / ".github"), str(EXAMPLE.parents[1])]
+    options = ["--offline", "--no-progress", "--quiet", "--config", str(ROOT / ".github" / "zizmor.yml")]
+    run = subprocess.run([zizmor, *options, *places], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
