@@ -1,5 +1,7 @@
 """Argo CD and Argo Rollouts of the tests do what theirs in a cluster do."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from operations.cluster.argo_cd import SERVER, ArgoCd
@@ -25,11 +27,18 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> GitRepository:
 
 
 @pytest.fixture(scope="module")
-def application(control_plane: ControlPlane, argo_cd: ArgoCd, repository: GitRepository) -> None:  # noqa: ARG001  (it syncs)
+def application(
+    control_plane: ControlPlane,
+    argo_cd: ArgoCd,  # noqa: ARG001  (it syncs)
+    repository: GitRepository,
+) -> Iterator[None]:
     """An Application that follows the repository, Synced and Healthy."""
     control_plane.apply(_application(repository.url))
     _wait(control_plane, f"{ARGO_CD_NAMESPACE}/application/followed", "jsonpath={.status.sync.status}=Synced")
     _wait(control_plane, f"{ARGO_CD_NAMESPACE}/application/followed", "jsonpath={.status.health.status}=Healthy")
+    yield
+    control_plane.kubectl("delete", "application/followed", _TIMEOUT)
+    control_plane.kubectl("delete", "namespace", _NAMESPACE, _TIMEOUT)
 
 
 @pytest.mark.usefixtures("application")

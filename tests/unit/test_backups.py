@@ -103,7 +103,9 @@ def test_backups_go_with_an_environment_that_is_torn_down(
     edited: EditedSettings, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     edited.replace("ap_northeast_2/dev.py", "production=False,", "production=False, teardown=True,")
+    edited.replace("ap_northeast_2/dev.py", "databases=(", "databases=() and (")
     dev = every_stack(edited.load(), tmp_path_factory.mktemp("teardown"))["ap-northeast-2-dev"]
+    assert len(dev.resources("aws_backup_selection")) == 1
     assert dev.only("aws_backup_vault")["force_destroy"] is True
     assert dev.only("aws_s3_bucket")["force_destroy"] is True
 
