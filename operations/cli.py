@@ -6,41 +6,25 @@ It ends with 0 (fine), 1 (an error) or 2 (there is something to look at).
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from operations import cli_delivery
+from operations import cli_delivery, cli_safety
+from operations.console import AsJson, Output, Stacks, errors_for_people, reported, say
 from operations.errors import OperationError
 
 if TYPE_CHECKING:
     from operations.guard import Override
-    from operations.report import Report
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(cli_delivery.app)
+app.add_typer(cli_safety.app)
 
-Output = Annotated[Path, typer.Option(help="The folder that cdktf synth wrote.")]
 _HOME = Path(".bootstrap")
-
-
-@contextmanager
-def _errors_for_people() -> Iterator[None]:
-    """Turn what a person can mend into a message, without a traceback."""
-    try:
-        yield
-    except OperationError as error:
-        for line in str(error).splitlines():
-            typer.secho(f"error: {line}", fg="red", err=True)
-        raise typer.Exit(1) from None
-
-
-def _say(text: str) -> None:
-    typer.secho(text, bold=True)
 
 
 @app.command()
@@ -48,7 +32,7 @@ def stacks(output: Output = Path("cdktf.out")) -> None:
     """List what was synthesized: one stack a row, each after the stacks that it reads from."""
     from operations import synthesized  # noqa: PLC0415
 
-    with _errors_for_people():
+    with errors_for_people():
         found = synthesized.stacks(output)
     width = max(len(stack.name) for stack in found)
     for stack in found:
@@ -72,9 +56,9 @@ def _for_every_backend(output: Path, name: str) -> None:
     from operations import bootstrap, synthesized  # noqa: PLC0415
 
     act: Callable[..., None] = getattr(bootstrap, name)
-    with _errors_for_people():
+    with errors_for_people():
         for stack in synthesized.backend_stacks(output):
-            act(stack, _HOME, _say)
+            act(stack, _HOME, say)
 
 
 @app.command()
@@ -85,10 +69,10 @@ def local() -> None:
     """
     from operations import local as platform  # noqa: PLC0415
 
-    with _errors_for_people():
-        outputs = platform.up(_say)
+    with errors_for_people():
+        outputs = platform.up(say)
     _show(outputs)
-    _say("\nNext:")
+    say("\nNext:")
     typer.echo(f"  source {platform.ENVIRONMENT_FILE}    # points the AWS command line and Terraform at it")
     typer.echo("  aws eks list-clusters")
     typer.echo(f"  npx cdktf diff ap-northeast-2-dev --output {platform.OUTPUT}")
@@ -108,8 +92,8 @@ def local_down() -> None:
     """Destroy what `local` deployed, and stop the emulated AWS."""
     from operations import local as platform  # noqa: PLC0415
 
-    with _errors_for_people():
-        platform.down(_say)
+    with errors_for_people():
+        platform.down(say)
 
 
 @app.command()
@@ -120,12 +104,10 @@ def remove_crds() -> None:
     """
     from operations import crds  # noqa: PLC0415
 
-    with _errors_for_people():
-        crds.remove(_say)
+    with errors_for_people():
+        crds.remove(say)
 
 
-Chosen = Annotated[list[str] | None, typer.Argument(metavar="[STACK]...", help="Names or globs; all if none.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 Overrides = Annotated[Path, typer.Option(help="The reviewed file of what the guard lets pass.")]
 AtOnce = Annotated[int, typer.Option(min=1, help="How many stacks at once.")]
 _AT_ONCE = 4
@@ -133,7 +115,7 @@ _AT_ONCE = 4
 
 @app.command("plan")
 def plan_(
-    stacks: Chosen = None,
+    stacks: Stacks = None,
     *,
     output: Output = Path("cdktf.out"),
     base: Annotated[str | None, typer.Option(help="Plan what differs from this revision.")] = None,
@@ -149,7 +131,7 @@ def plan_(
     from operations import plan, revision  # noqa: PLC0415
     from operations.progress import Progress  # noqa: PLC0415
 
-    with _reported(as_json=as_json) as report:
+    with reported(as_json=as_json) as report:
         allowed = _allowed(overrides)
         compared = None if everything else base or revision.default_base()
         chosen = plan.selection(output, stacks or [], compared)
@@ -169,13 +151,13 @@ def guard_(
     """
     from operations import guard  # noqa: PLC0415
 
-    with _reported(as_json=as_json) as report:
+    with reported(as_json=as_json) as report:
         report(guard.guard(plans, _allowed(overrides)))
 
 
 @app.command("deploy")
 def deploy_(
-    stacks: Chosen = None,
+    stacks: Stacks = None,
     *,
     output: Output = Path("cdktf.out"),
     reviewed: Annotated[Path | None, typer.Option(help="What `plan --json` printed: apply that unasked.")] = None,
@@ -202,7 +184,7 @@ def deploy_(
         known = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
         return shlex.join([str(known), "-m", "operations", "deploy", *names, *options])
 
-    with _reported(as_json=as_json) as report:
+    with reported(as_json=as_json) as report:
         found = synthesized.stacks(output)
         terms = deploy.Terms(
             reviewed=deploy.reviewed(reviewed) if reviewed else {},
@@ -231,7 +213,7 @@ def restore_state_(
     """
     from operations import aws, plan, restore_state, synthesized  # noqa: PLC0415
 
-    with _reported(as_json=as_json) as report:
+    with reported(as_json=as_json) as report:
         (chosen, *others) = synthesized.selected(synthesized.stacks(output), [stack])
         if others:
             raise OperationError(f"{stack}: names {len(others) + 1} stacks; name one")
@@ -245,7 +227,7 @@ def restore_state_(
 
 @app.command("drift")
 def drift_(
-    stacks: Chosen = None,
+    stacks: Stacks = None,
     *,
     output: Output = Path("cdktf.out"),
     ignored: Annotated[Path, typer.Option(help="The reviewed list of what is left alone.")] = Path(
@@ -265,7 +247,7 @@ def drift_(
     from operations import ignored as listed  # noqa: PLC0415
     from operations.progress import Progress  # noqa: PLC0415
 
-    with _reported(as_json=as_json) as report:
+    with reported(as_json=as_json) as report:
         every = synthesized.stacks(output)
         chosen = synthesized.selected(every, stacks or [])
         entries = listed.read(ignored)
@@ -290,7 +272,7 @@ def destroy_(
     from operations import destroy, synthesized  # noqa: PLC0415
     from operations.progress import Progress  # noqa: PLC0415
 
-    with _reported(as_json=as_json) as report:
+    with reported(as_json=as_json) as report:
         every = synthesized.stacks(output)
         destruction = destroy.prepare(synthesized.selected(every, stacks), every)
         _confirm(",".join(destruction.environments), destruction.told, confirm)
@@ -323,19 +305,6 @@ def _allowed(file: Path) -> "list[Override]":
     return guard.overrides(file, datetime.now(UTC).date())
 
 
-@contextmanager
-def _reported(*, as_json: bool) -> "Iterator[Callable[[Report], None]]":
-    """Show the report that the block makes, and end with its status."""
-    from operations import report  # noqa: PLC0415
-
-    made: list[Report] = []
-    with _errors_for_people():
-        yield made.append
-    for one in made:
-        report.show(one, as_json=as_json)
-        raise typer.Exit(one.status)
-
-
 @app.command()
 def service(
     name: Annotated[str, typer.Argument(help="Its name: of its objects, namespaces, hosts and image repository.")],
@@ -353,10 +322,10 @@ def service(
     """
     from operations import scaffold  # noqa: PLC0415
 
-    with _errors_for_people():
+    with errors_for_people():
         new = scaffold.NewService(name=name, team=team, like=like, repository_id=repository_id)
         scaffold.write(Path(), new, typer.echo)
-    _say("\nNext:")
+    say("\nNext:")
     typer.echo("  make snapshots    # the image repository is new in the stacks\n  git diff")
     if repository_id is None:
         typer.echo(f"  gh api repos/OWNER/{name} --jq .id    # for pushed_by.id in stacks/*/shared.py: a placeholder")
@@ -375,8 +344,8 @@ def tools() -> None:
     """Build what `cluster` and the tests run, Kubernetes and Argo CD among it. Needs Go, and minutes the first time."""
     from operations.cluster import programs  # noqa: PLC0415
 
-    with _errors_for_people():
-        programs.build_all(_say)
+    with errors_for_people():
+        programs.build_all(say)
 
 
 @app.command()
@@ -384,14 +353,14 @@ def cluster() -> None:
     """Run Kubernetes and Argo CD on this machine until Ctrl-C, without Docker and without an account. Needs Go."""
     from operations.cluster import interactive  # noqa: PLC0415
 
-    with _errors_for_people():
-        interactive.run(_say, typer.echo)
+    with errors_for_people():
+        interactive.run(say, typer.echo)
 
 
 def _show(outputs: Mapping[str, Mapping[str, object]]) -> None:
     """What was made: the outputs of every stack, a value a line."""
     for stack, values in sorted(outputs.items()):
-        _say(f"\n{stack}")
+        say(f"\n{stack}")
         for name, value in sorted(values.items()):
             if name.startswith("cross-stack-output"):
                 continue

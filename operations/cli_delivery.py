@@ -1,12 +1,11 @@
 """The commands that workflows call: images, promotions, comments, issues, manifests and reviewed plans."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from operations.errors import OperationError
+from operations.console import AsJson, reported
 
 if TYPE_CHECKING:
     from operations.proposals import Proposal
@@ -18,21 +17,6 @@ Service = Annotated[str, typer.Argument(help="A folder of service/.")]
 Root = Annotated[Path, typer.Option(help="The clone of this repository.")]
 Propose = Annotated[bool, typer.Option("--propose", help="By a pull request from newest main, not in the work tree.")]
 Merge = Annotated[bool, typer.Option("--auto-merge", help="With --propose: merge as soon as every check passed.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
-
-
-def _show(make: "Callable[[], Report]", *, as_json: bool) -> None:
-    """Show the report and end with its status; errors without a traceback."""
-    from operations import report  # noqa: PLC0415
-
-    try:
-        made = make()
-    except OperationError as error:
-        for line in str(error).splitlines():
-            typer.secho(f"error: {line}", fg="red", err=True)
-        raise typer.Exit(1) from None
-    report.show(made, as_json=as_json)
-    raise typer.Exit(int(made.status))
 
 
 @app.command("set-image")
@@ -64,7 +48,8 @@ def set_image_(
             return delivery.set_image(overlay, image)
         return _proposed(root, delivery.image_proposal(overlay, image, application), merge=auto_merge)
 
-    _show(make, as_json=as_json)
+    with reported(as_json=as_json) as report:
+        report(make())
 
 
 @app.command("promote")
@@ -92,7 +77,8 @@ def promote_(
             return delivery.promote(overlay, source)
         return _proposed(root, delivery.promotion_proposal(overlay, source), merge=auto_merge)
 
-    _show(make, as_json=as_json)
+    with reported(as_json=as_json) as report:
+        report(make())
 
 
 def _proposed(root: Path, proposal: "Proposal", *, merge: bool) -> "Report":
@@ -115,7 +101,8 @@ def comment_(
     """
     from operations import comments  # noqa: PLC0415
 
-    _show(lambda: comments.comment(pull_request, files, name=name), as_json=as_json)
+    with reported(as_json=as_json) as report:
+        report(comments.comment(pull_request, files, name=name))
 
 
 @app.command("issues-from-drift")
@@ -130,7 +117,8 @@ def issues_from_drift_(
     """
     from operations import drift_issues  # noqa: PLC0415
 
-    _show(lambda: drift_issues.follow(file), as_json=as_json)
+    with reported(as_json=as_json) as report:
+        report(drift_issues.follow(file))
 
 
 @app.command("diff-manifests")
@@ -154,7 +142,8 @@ def diff_manifests_(
             typer.echo(manifests.markdown(report))
         return report
 
-    _show(make, as_json=as_json)
+    with reported(as_json=as_json) as report:
+        report(make())
 
 
 @app.command("reviewed")
@@ -184,7 +173,8 @@ def reviewed_(
         set_output("deploy", json.dumps(report.data["deploy"], sort_keys=True))
         return report
 
-    _show(make, as_json=as_json)
+    with reported(as_json=as_json) as report:
+        report(make())
 
 
 @app.command("check-plan")
@@ -199,7 +189,8 @@ def check_plan_(
     """
     from operations import reviewed  # noqa: PLC0415
 
-    _show(lambda: reviewed.refusals(file), as_json=as_json)
+    with reported(as_json=as_json) as report:
+        report(reviewed.refusals(file))
 
 
 @app.command("publish-image")
@@ -223,4 +214,5 @@ def publish_image_(
         set_output("digest", report.data["digest"])
         return report
 
-    _show(make, as_json=as_json)
+    with reported(as_json=as_json) as report:
+        report(make())

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from operations.cli import AsJson, Chosen, Output, _reported, app
+from operations.console import AsJson, Output, Stacks, reported
 from operations.errors import OperationError
 
 if TYPE_CHECKING:
     from operations.report import Report
+
+app = typer.Typer(add_completion=False)
 
 ArgoCdCommand = Annotated[
     str | None, typer.Option(help="An argocd of this machine, in place of the one in the cluster.")
@@ -19,7 +21,7 @@ ArgoCdCommand = Annotated[
 
 @app.command("preflight")
 def preflight_(
-    stacks: Chosen = None,
+    stacks: Stacks = None,
     *,
     output: Output = Path("cdktf.out"),
     as_json: AsJson = False,
@@ -31,14 +33,14 @@ def preflight_(
     """
     from operations import aws, preflight, synthesized  # noqa: PLC0415
 
-    with _reported(as_json=as_json) as report:
+    with reported(as_json=as_json) as report:
         chosen = synthesized.selected(synthesized.stacks(output), stacks or [])
         report(preflight.preflight(chosen, Path(), aws.session))
 
 
 @app.command("validate")
 def validate_(
-    stacks: Chosen = None,
+    stacks: Stacks = None,
     *,
     output: Output = Path("cdktf.out"),
     as_json: AsJson = False,
@@ -52,7 +54,7 @@ def validate_(
     def say(text: str) -> None:
         typer.secho(text, err=True)
 
-    with _reported(as_json=as_json) as report:
+    with reported(as_json=as_json) as report:
         chosen = synthesized.selected(synthesized.stacks(output), stacks or [])
         report(validate.validate(chosen, say))
 
@@ -71,7 +73,7 @@ def backup_(
     """
     from operations import argo_cd_data, backup, synthesized  # noqa: PLC0415
 
-    with _reported(as_json=as_json) as report:
+    with reported(as_json=as_json) as report:
         at = backup.place(synthesized.stacks(output), environment)
         report(backup.backup(at, argo_cd_data.ArgoCdAdmin([argocd] if argocd else argo_cd_data.IN_THE_CLUSTER)))
 
@@ -102,7 +104,7 @@ def restore_(
         report.show(asked, as_json=False)
         return typer.confirm("Import the missing and the different ones?")
 
-    with _reported(as_json=as_json) as shown:
+    with reported(as_json=as_json) as shown:
         at = backup.place(synthesized.stacks(output), environment)
         if list_:
             shown(backup.versions(at))

@@ -139,7 +139,7 @@ def _unasked(plan: Plan, terms: Terms, terraform: Terraform, file: Path, progres
         return ""
     why = "it is not the plan that was reviewed" if was else "nobody reviewed the plan"
     if terms.ask is None:
-        return f"{why} ({plan.summary}); plan it again, review that, and deploy with --reviewed"
+        return f"{why} ({plan.summary}, hash {plan.hash}); plan it again, review that, and deploy with --reviewed"
     with progress.paused():
         agreed = terms.ask(f"{plan.stack}: {why}", terraform.output("show", str(file.absolute())))
     return "" if agreed else f"{why}, and it was declined"

@@ -4,6 +4,8 @@ The state bucket is not destroyed here: `unbootstrap` is its word.
 """
 
 import os
+import shutil
+import subprocess
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -157,9 +159,6 @@ def clear(stack: Stack, progress: Progress, patience: float) -> None:
 
 def _kubeconfig(stack: Stack, path: Path) -> Path:
     """A kubeconfig for the cluster that the stack's provider asks EKS for."""
-    import shutil  # noqa: PLC0415
-    import subprocess  # noqa: PLC0415
-
     (arguments,) = [one["args"] for one in stack.configuration["provider"]["kubernetes"][0]["exec"]]
     cluster = arguments[arguments.index("--cluster-name") + 1]
     if shutil.which("aws") is None:

@@ -189,6 +189,16 @@ def test_environments_differ_in_values_alone(service: Path, kustomize: Path) -> 
     assert len(kinds) == 1
 
 
+@pytest.mark.parametrize("name", ["releases", "services"])
+def test_argo_cd_leaves_the_selectors_of_services_to_argo_rollouts(name: str) -> None:
+    """Applied whole, a Service would lose its version for a moment, and the next rollout skip its analyses."""
+    applied = yaml.safe_load((ROOT / "management" / "bootstrap" / "sets" / f"{name}.yaml").read_text())
+    spec = applied["spec"]["template"]["spec"]
+    assert "RespectIgnoreDifferences=true" in spec["syncPolicy"]["syncOptions"]
+    ignored = {"kind": "Service", "jqPathExpressions": ['.spec.selector["rollouts-pod-template-hash"]']}
+    assert ignored in spec["ignoreDifferences"]
+
+
 # What Terraform must agree to
 
 

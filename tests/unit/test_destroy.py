@@ -1,6 +1,7 @@
 """What stands in the way of a destroy, and what is said after it."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,25 @@ def test_what_a_failure_leaves_is_told_with_the_way_on(tmp_path: Path, hold: Hol
     assert made.status == Status.ERROR
     assert [row[1] for row in made.tables[0].rows] == ["not reached", "destroyed", "failed"]
     assert made.notes == ["go on with: make destroy STACK='ap-northeast-2-shared ap-northeast-2-staging'"]
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(0, "clear"), (1, "refused")])
+def test_a_cluster_is_reached_by_a_kubeconfig_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, outcome: str
+) -> None:
+    (tmp_path / "aws").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\necho no such cluster >&2\nexit {status}\n')
+    (tmp_path / "aws").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(Clearing, "clear", lambda _: None)
+    gitops = _stack(tmp_path, "dev", part="-gitops")
+    if outcome == "clear":
+        destroy.clear(gitops, Progress(), 1)
+    else:
+        with pytest.raises(OperationError, match="cluster gitops-cluster-dev cannot be reached: no such cluster"):
+            destroy.clear(gitops, Progress(), 1)
+    asked = (tmp_path / "asked").read_text()
+    assert asked.startswith("eks update-kubeconfig --name gitops-cluster-dev --region ap-northeast-2 --kubeconfig ")
+    assert not Path(asked.split()[-1]).parent.exists()
 
 
 @pytest.mark.usefixtures("done")

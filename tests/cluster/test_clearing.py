@@ -1,0 +1,133 @@
+"""A cluster is cleared before it is destroyed: real Kubernetes, an Argo CD that heals what it owns, real finalizers."""
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from operations.clearing import Clearing
+from operations.cluster.argo_cd import SERVER, ArgoCd
+from operations.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
+from operations.errors import OperationError
+from tests.cluster.git_repository import GitRepository
+from tests.cluster.manifests import Manifest, config_map, pod, restricted_namespace
+
+pytestmark = pytest.mark.cluster
+
+_CASCADE = "resources-finalizer.argocd.argoproj.io"
+_OF_A_LOAD_BALANCER = "ingress.k8s.aws/resources"
+_SHOP, _BESIDE = "shop", "beside"
+
+
+@pytest.fixture(scope="module")
+def cluster(go_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:  # noqa: ARG001
+    """A cluster of its own, which is empty afterwards: a root Application that made another, and what people made."""
+    folder = tmp_path_factory.mktemp("clearing")
+    repository = GitRepository(folder / "repository")
+    repository.write("bootstrap/shop.json", _application("shop", "shop", repository.url))
+    repository.write("shop/namespace.json", restricted_namespace(_SHOP))
+    repository.write("shop/config.json", config_map(_SHOP, "config"))
+    repository.write("shop/ingress.json", _ingress(_SHOP))
+    repository.commit()
+    with ControlPlane(folder / "control-plane") as running, ArgoCd(running):
+        running.apply(_application("root", "bootstrap", repository.url))
+        wait = ("wait", "--for=create", "--timeout=90s")
+        running.kubectl(*wait, f"namespace/{_SHOP}")
+        running.kubectl(*wait, f"--namespace={_SHOP}", "ingress/web", "configmap/config")
+        running.apply(restricted_namespace(_BESIDE), _claim(), _mounting(), _ingress(_BESIDE))
+        yield running
+
+
+@pytest.fixture(scope="module")
+def load_balancer_controller(cluster: ControlPlane) -> Iterator[None]:
+    """What the controller does at last: once an Ingress is to go, its finalizer is taken away."""
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.wait(0.5):
+            for one in cluster.get("ingresses", "--all-namespaces")["items"]:
+                if "deletionTimestamp" in one["metadata"]:
+                    name, space = one["metadata"]["name"], one["metadata"]["namespace"]
+                    patch = '--patch={"metadata":{"finalizers":null}}'
+                    with contextlib.suppress(OperationError):  # somebody was faster
+                        cluster.kubectl("patch", "ingress", name, f"--namespace={space}", "--type=merge", patch)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield
+    done.set()
+    thread.join()
+
+
+@pytest.mark.usefixtures("load_balancer_controller")
+def test_a_cluster_is_cleared_and_says_what_it_hangs_on(cluster: ControlPlane) -> None:
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        clearing.patience = 3 if "hold volumes" in text else 60
+
+    clearing = Clearing(cluster.kubectl, say, 60, _soon)
+    with pytest.raises(OperationError) as hung:
+        clearing.clear()
+    assert "volumes: still there" in str(hung.value)
+    assert "persistentvolumeclaims beside/data: waits for kubernetes.io/pvc-protection (a pod still" in str(hung.value)
+    assert said[0] == "deleting the root Application, and with it all that Argo CD made"
+    assert _names(cluster, "applications.argoproj.io") == set()
+    assert _names(cluster, "ingresses") == set()
+    assert "config" not in _names(cluster, "configmaps")
+
+    cluster.kubectl("delete", "pod", f"--namespace={_BESIDE}", "web", "--now")
+    clearing.clear()
+    assert _names(cluster, "persistentvolumeclaims") == set()
+
+
+def _soon(_: float) -> None:
+    threading.Event().wait(0.5)
+
+
+def _names(cluster: ControlPlane, kind: str) -> set[str]:
+    return {one["metadata"]["name"] for one in cluster.get(kind, "--all-namespaces")["items"]}
+
+
+def _application(name: str, path: str, url: str) -> Manifest:
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": name, "namespace": ARGO_CD_NAMESPACE, "finalizers": [_CASCADE]},
+        "spec": {
+            "project": "default",
+            "source": {"repoURL": url, "targetRevision": "main", "path": path},
+            "destination": {"server": SERVER, "namespace": ARGO_CD_NAMESPACE},
+            "syncPolicy": {"automated": {"prune": True, "selfHeal": True}},
+        },
+    }
+
+
+def _ingress(namespace: str) -> Manifest:
+    backend = {"service": {"name": "web", "port": {"number": 80}}}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "web", "namespace": namespace, "finalizers": [_OF_A_LOAD_BALANCER]},
+        "spec": {"defaultBackend": backend},
+    }
+
+
+def _claim() -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data", "namespace": _BESIDE},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+
+
+def _mounting() -> Manifest:
+    """A pod that mounts the claim, on a node already."""
+    manifest: Manifest = json.loads(json.dumps(pod(_BESIDE, "web")))
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+    manifest["spec"] |= {"nodeName": "node-a", "volumes": [volume]}
+    return manifest
