@@ -154,6 +154,7 @@ class ArgoCd:
             "ARGOCD_GPG_ENABLED": "false",
             "ARGOCD_RECONCILIATION_JITTER": "0s",
             "ARGOCD_RECONCILIATION_TIMEOUT": _LOOKS_EVERY,
+            "ARGOCD_REPO_ERROR_GRACE_PERIOD_SECONDS": "1s",  # else what does not render is told after three minutes
             "HTTPS_PROXY": f"http://{HOST}:9",  # nobody listens: what a chart from outside brings would not run here
             "HOME": str(self._home),
             "KUBECONFIG": str(self._cluster.kubeconfig),
