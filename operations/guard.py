@@ -5,14 +5,13 @@ is out of date, or that a plan has no use for, is an error, so that none outlive
 """
 
 import json
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from operations import guard_rules
+from operations import guard_rules, reviewed_list
 from operations.errors import OperationError
 from operations.plans import Plan
 from operations.report import Report, Status, Table
@@ -69,34 +68,16 @@ def overrides(file: Path, today: date) -> list[Override]:
     Raises:
         OperationError: with everything that is wrong in it, an override that is out of date included.
     """
-    if not file.is_file():
-        return []
-    try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise OperationError(f"{file}: {error}; write it as TOML") from error
-    problems = [f"{file}: {name!r}: not known; write [[override]]" for name in document.keys() - {"override"}]
-    entries, found = document.get("override", []), []
-    if not isinstance(entries, list):
-        raise OperationError(f"{file}: [override]: write [[override]]")
-    for number, entry in enumerate(entries, 1):
-        where = f"{file}: override {number} ({entry.get('stack')} {entry.get('address')})"
-        wrong = [f"{where}: {name!r}: not known; remove it" for name in sorted(entry.keys() - _FIELDS)]
-        for name, kind in _FIELDS.items():
-            if type(entry.get(name)) is not kind or not entry[name]:
-                wrong.append(f"{where}: {name}: {entry.get(name)!r}: {_EXPECTED.get(name, 'name one, as text')}")
-        if not wrong:
-            override = Override(**entry)
-            if override.until < today:
-                wrong.append(f"{where}: until: {override.until}: out of date; remove it, or let it be reviewed again")
-            found.append(override)
-        problems += wrong
+    entries, problems = reviewed_list.read(file, "override", _FIELDS, about="address")
+    found = [(where, Override(**entry)) for where, entry in entries]
+    problems += [
+        f"{where}: until: {override.until}: out of date; remove it, or let it be reviewed again"
+        for where, override in found
+        if override.until < today
+    ]
     if problems:
         raise OperationError("\n".join(problems))
-    return found
-
-
-_EXPECTED = {"until": "write a date without quotes, such as 2026-01-31"}
+    return [override for _, override in found]
 
 
 def findings(plan: Plan, allowed: Iterable[Override] = ()) -> list[Finding]:

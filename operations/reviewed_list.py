@@ -1,0 +1,50 @@
+"""A reviewed TOML file of exceptions: each entry says what it is about, who answers for it, why, and until when."""
+
+import tomllib
+from collections.abc import Collection, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from operations.errors import OperationError
+
+_EXPECTED: Mapping[type, str] = {
+    str: "name one, as text",
+    date: "write a date without quotes, such as 2026-01-31",
+    list: 'write a list of names, such as ["engine_version"]',
+}
+
+
+def read(
+    file: Path, table: str, fields: Mapping[str, type], *, about: str, optional: Collection[str] = ()
+) -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
+    """The entries `[[table]]` of a file, each with the words that name it, and all that is wrong with others.
+
+    `about` is the field that says, beside `stack`, what an entry is about. Without the file there are none.
+
+    Raises:
+        OperationError: the file is no TOML, or `table` is not a list of tables.
+    """
+    if not file.is_file():
+        return [], []
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise OperationError(f"{file}: {error}; write it as TOML") from error
+    problems = [f"{file}: {name!r}: not known; write [[{table}]]" for name in document.keys() - {table}]
+    entries = document.get(table, [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise OperationError(f"{file}: [{table}]: write [[{table}]]")
+    found = []
+    for number, entry in enumerate(entries, 1):
+        where = f"{file}: {table} {number} ({entry.get('stack')} {entry.get(about)})"
+        wrong = [f"{where}: {name!r}: not known; remove it" for name in sorted(entry.keys() - fields)]
+        for name, kind in fields.items():
+            if name in optional and name not in entry:
+                continue
+            if type(entry.get(name)) is not kind or not entry[name]:
+                wrong.append(f"{where}: {name}: {entry.get(name)!r}: {_EXPECTED[kind]}")
+        if not wrong:
+            found.append((where, entry))
+        problems += wrong
+    return found, problems
