@@ -60,15 +60,16 @@ class ControlPlane:
         found: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "--output=json"))
         return found
 
-    def apply(self, *manifests: Mapping[str, Any]) -> None:
-        """Apply manifests, by server-side apply with strict validation of fields.
+    def apply(self, *manifests: Mapping[str, Any], dry_run: bool = False) -> None:
+        """Apply manifests, by server-side apply with strict validation of fields; in a dry run nothing is stored.
 
         Raises:
             OperationError: the API server refused one.
         """
         # Not as a List: of that kubectl would judge the fields itself.
         documents = "\n---\n".join(map(json.dumps, manifests))
-        self.kubectl("apply", "--server-side", "--filename=-", stdin=documents)
+        options = ["--dry-run=server", "--force-conflicts"] if dry_run else []
+        self.kubectl("apply", "--server-side", "--filename=-", *options, stdin=documents)
 
     def _start(self) -> None:
         etcd, etcd_peers, api, controllers, scheduler, kwok = free_ports(6)
