@@ -349,12 +349,15 @@ def tools() -> None:
 
 
 @app.command()
-def cluster() -> None:
-    """Run Kubernetes and Argo CD on this machine until Ctrl-C, without Docker and without an account. Needs Go."""
+def cluster(output: Output = Path("cdktf.out")) -> None:
+    """Run Kubernetes and Argo CD on this machine until Ctrl-C, without Docker and without an account. Needs Go.
+
+    Argo CD follows what is committed here, as that of dev does. Example: make cluster
+    """
     from operations.cluster import interactive  # noqa: PLC0415
 
     with errors_for_people():
-        interactive.run(say, typer.echo)
+        interactive.run(output, say, typer.echo)
 
 
 def _show(outputs: Mapping[str, Mapping[str, object]]) -> None:

@@ -1,47 +1,49 @@
 """The cluster for people: it runs until Ctrl-C, and leaves nothing behind."""
 
-import json
 import signal
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from operations import synthesized
 from operations.cluster import programs
 from operations.cluster.argo_cd import ArgoCd
 from operations.cluster.control_plane import ControlPlane
 from operations.cluster.handover import handover
 from operations.cluster.processes import HOST
+from operations.synthesized import Stack
 
 _ROOT = Path(__file__).parents[2]
 
-_STACK = _ROOT / "cdktf.out" / "stacks" / "ap-northeast-2-dev-gitops" / "cdk.tf.json"
 
-
-def run(say: Callable[[str], None], show: Callable[[str], None]) -> None:
+def run(output: Path, say: Callable[[str], None], show: Callable[[str], None]) -> None:
     """Build what is missing, start everything, tell how to reach it, and wait for Ctrl-C.
 
+    Argo CD is given what the first in-cluster stack below `output` says.
+
     Raises:
-        OperationError: a program could not be built, did not start, or ended by itself.
+        OperationError: nothing was synthesized, or a program could not be built, did not start, or ended by itself.
     """
+    stack = next(stack for stack in synthesized.stacks(output) if stack.is_in_cluster)
     programs.build_all(say)
     for ending in (signal.SIGHUP, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)  # as Ctrl-C
     with tempfile.TemporaryDirectory(prefix="cluster-") as home:
         try:
-            _run(Path(home), say, show)
+            _run(Path(home), stack, say, show)
         except KeyboardInterrupt:
             say("stopped")
 
 
-def _run(home: Path, say: Callable[[str], None], show: Callable[[str], None]) -> None:
-    configuration = json.loads(_STACK.read_text(encoding="utf-8"))
+def _run(home: Path, stack: Stack, say: Callable[[str], None], show: Callable[[str], None]) -> None:
     say("starting the control plane")
     with ControlPlane(home) as cluster:
         say("starting Argo CD and Argo Rollouts")
         with ArgoCd(cluster, notifications=True) as argo_cd:
-            cluster.apply(*handover(configuration, _ROOT, "HEAD"))
-            say("\nIt runs until Ctrl-C, and follows what is committed here, as dev does. In another terminal:")
+            cluster.apply(*handover(stack.configuration, _ROOT, "HEAD"))
+            say(f"\nIt runs until Ctrl-C, and follows what is committed here, as {stack.name} does.")
+            say("In another terminal:")
             show(f"  export KUBECONFIG={cluster.kubeconfig}")
             show(f"  export PATH={argo_cd.tools}:$PATH    # kubectl, argocd, helm and kustomize of these versions")
             show("  kubectl get applications --watch")

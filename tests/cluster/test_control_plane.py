@@ -70,13 +70,22 @@ def test_everything_ends_with_the_block(tmp_path: Path) -> None:
     assert _programs(groups) == set()
 
 
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `cdktf synth` would write."""
+    folder = tmp_path_factory.mktemp("synthesized")
+    environment = {**os.environ, "CDKTF_OUTDIR": str(folder)}
+    subprocess.run([sys.executable, "main.py"], cwd=_ROOT, env=environment, check=True, capture_output=True)
+    return folder
+
+
 @pytest.mark.parametrize("ending", ["SIGINT", "SIGTERM", "SIGKILL"])
 @pytest.mark.usefixtures("go_programs")
-def test_nothing_outlives_the_cluster_for_people(ending: str, tmp_path: Path) -> None:
+def test_nothing_outlives_the_cluster_for_people(ending: str, output: Path, tmp_path: Path) -> None:
     # A job in the background ignores interrupts, and so would all that it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
-        [sys.executable, "-m", "operations", "cluster"],
+        [sys.executable, "-m", "operations", "cluster", "--output", str(output)],
         cwd=_ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, start_new_session=True,
     ) as cluster:  # fmt: skip
