@@ -1,5 +1,6 @@
 """Acting on stacks in the order of their dependencies, independent ones at once."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -9,6 +10,9 @@ from graphlib import TopologicalSorter
 from types import FrameType
 
 from operations import terraform
+
+# A signal may reach another thread than this one, which Python lets handle it once it wakes.
+_LOOKS_EVERY_SECONDS = 0.2
 
 
 def run(order: Mapping[str, Collection[str]], act: Callable[[str], bool], *, at_once: int) -> dict[str, list[str]]:
@@ -33,7 +37,7 @@ def run(order: Mapping[str, Collection[str]], act: Callable[[str], bool], *, at_
             acting |= {pool.submit(act, name): name for name in ready}
             if not acting:
                 break
-            for future in wait(acting, return_when=FIRST_COMPLETED).done:
+            for future in wait(acting, timeout=_LOOKS_EVERY_SECONDS, return_when=FIRST_COMPLETED).done:
                 name = acting.pop(future)
                 if future.result():
                     succeeded.add(name)
@@ -46,8 +50,9 @@ def _interrupts_passed_on() -> Iterator[None]:
     """SIGINT (a person's) and SIGTERM (a pipeline's) stop Terraform gently; what it has done is then told."""
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        print("interrupted: what has begun saves its state first; nothing else begins", file=sys.stderr)
         terraform.interrupt()
+        # Not by print: a second signal in the middle of it would be an error, and the first one lost.
+        os.write(sys.stderr.fileno(), b"interrupted: what has begun saves its state first; nothing else begins\n")
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -38,7 +38,7 @@ def interrupt() -> None:
         if _interrupted.is_set():
             return
         _interrupted.set()
-        for process in _running:
+        for process in tuple(_running):
             process.send_signal(signal.SIGINT)
 
 

@@ -94,7 +94,7 @@ def test_after_a_failure_siblings_finish_and_the_command_to_go_on_is_told(tiny: 
 
 def test_an_interrupt_saves_the_state_and_releases_the_lock(tiny: Tiny) -> None:
     _region(tiny)
-    begun = _running(f"touch {tiny.folder}/begun; sleep 5")
+    begun = _running(f"touch {tiny.folder}/begun; sleep 30")
     two = {"input": "second", "depends_on": ["terraform_data.one"]}
     tiny.stack("dev", reads=("shared",), terraform_data=_data("first", provisioner=begun) | {"two": two})
     command = tiny.command("deploy", "--yes", "--json", "shared", "dev", "dev-gitops")
