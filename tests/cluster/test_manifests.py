@@ -39,7 +39,7 @@ def ready(
     missing = sorted(needed - there - {None})
     control_plane.apply(*[restricted_namespace(name) for name in missing])
     yield control_plane
-    control_plane.kubectl("delete", "namespace", "--wait=false", *missing)
+    control_plane.kubectl("delete", "namespace", *missing, "--timeout=120s")  # gone, before others make theirs
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
