@@ -64,19 +64,6 @@ class Terraform:
             with self._log.open("ab") as log:
                 self._run(arguments, log.fileno(), log.fileno())
 
-    def plan(self, file: Path, *arguments: str) -> dict[str, Any]:
-        """Plan into `file`, and return what `terraform show -json` says of it. The stack is initialised before.
-
-        Both hold the prior state in clear: they stay on this machine.
-
-        Raises:
-            OperationError: the plan failed.
-        """
-        self.run("init", "-input=false")
-        self.run("plan", "-input=false", f"-out={file.absolute()}", *arguments)
-        document: dict[str, Any] = json.loads(self.output("show", "-json", str(file.absolute())))
-        return document
-
     def output(self, *arguments: str) -> str:
         """What a command prints that must succeed; its errors are shown as they come."""
         return self._run(arguments, subprocess.PIPE, None)
@@ -115,7 +102,9 @@ class Terraform:
     def stream_plan(
         self, file: Path, log: Path, hear: Callable[[Mapping[str, Any]], None], *arguments: str
     ) -> dict[str, Any]:
-        """The same as `plan`, by `stream`.
+        """Plan into `file`, and return what `terraform show -json` says of it. The stack is initialised before.
+
+        Both hold the prior state in clear: they stay on this machine.
 
         Raises:
             TerraformError: the plan failed.

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from cdktf import ITerraformDependable, TerraformOutput
 from constructs import Construct
 
+from eks_gitops import argo_cd
 from eks_gitops.addons import NodeAddons, WorkloadAddons
 from eks_gitops.backup_bucket import BackupBucket
 from eks_gitops.backup_plan import BackupPlan
-from eks_gitops.cluster import Cluster, cluster_log_group_name
+from eks_gitops.cluster import Access, Cluster, cluster_log_group_name
 from eks_gitops.controllers import ControllerRoles
 from eks_gitops.database import Database, database_log_group_prefix
 from eks_gitops.file_system import FileSystem
@@ -57,9 +58,13 @@ class EnvironmentStack(RegionStack):
             key=self.key,
             permissions_boundary=self._boundary,
             access={
-                "cluster-administrator": (shared.cluster_administrator.arn, "AmazonEKSClusterAdminPolicy"),
-                "apply": (shared.apply_roles[environment.name].arn, "AmazonEKSClusterAdminPolicy"),
-                "plan": (shared.plan_role.arn, "AmazonEKSAdminViewPolicy"),
+                "cluster-administrator": Access(shared.cluster_administrator.arn, "AmazonEKSClusterAdminPolicy"),
+                "apply": Access(shared.apply_roles[environment.name].arn, "AmazonEKSClusterAdminPolicy"),
+                "plan": Access(shared.plan_role.arn, "AmazonEKSAdminViewPolicy"),
+                # Argo CD exports what it knows from inside its own pod.
+                "argo-cd-backup": Access(
+                    shared.backup_roles[environment.name].arn, "AmazonEKSEditPolicy", [argo_cd.NAMESPACE]
+                ),
             },
         )
         self._build_nodes()

@@ -7,7 +7,14 @@ from constructs import Construct
 
 from eks_gitops import apply_environment_policy, apply_shared_policy
 from eks_gitops.boundary import PermissionsBoundary
-from eks_gitops.delivery import ApplyRole, ClusterAdministratorRole, ImagePushRole, PlanRole, ReadPolicy
+from eks_gitops.delivery import (
+    ApplyRole,
+    ArgoCdBackupRole,
+    ClusterAdministratorRole,
+    ImagePushRole,
+    PlanRole,
+    ReadPolicy,
+)
 from eks_gitops.dns import Dns
 from eks_gitops.ecr import EcrRepositories
 from eks_gitops.flow_log import flow_log_group_name
@@ -27,6 +34,7 @@ class SharedStack(RegionStack):
         settings = region.shared
         super().__init__(scope, region.location("shared"), owner=owner, state=settings.state)
         self._region = region
+        self._organisation = owner.organisation
         self._state = StateLocation(settings.state.bucket, settings.state.lock_table)
         self._boundaries = {
             name: PermissionsBoundary(self, f"boundary-{name}", location=region.location(name))
@@ -87,6 +95,18 @@ class SharedStack(RegionStack):
             location = self._region.location(environment.name)
             may = apply_environment_policy.statements(location, environment.settings.cluster.name)
             self.apply_roles[environment.name] = self._apply_role(environment.name, may)
+        self.backup_roles = {
+            environment.name: ArgoCdBackupRole(
+                self,
+                f"backup-{environment.name}",
+                location=self._region.location(environment.name),
+                repository=settings.repository,
+                cluster_name=environment.settings.cluster.name,
+                organisation=self._organisation,
+                boundary=self._boundaries[environment.name],
+            )
+            for environment in self._region.environments
+        }
         self.push_roles = {
             repository.name: ImagePushRole(
                 self,
@@ -127,6 +147,17 @@ class SharedStack(RegionStack):
                 "apply_role_arns",
                 {name: role.arn for name, role in self.apply_roles.items()},
                 "GitHub variable AWS_APPLY_ROLE_ARN of each GitHub environment",
+            ),
+            (
+                "backups",
+                {
+                    environment.name: {
+                        "cluster": environment.settings.cluster.name,
+                        "role": self.backup_roles[environment.name].arn,
+                    }
+                    for environment in self._region.environments
+                },
+                "GitHub variable AWS_BACKUPS of this repository, as JSON",
             ),
             (
                 "push_role_arns",

@@ -1,7 +1,7 @@
 """Cluster: an EKS control plane, its log group, access entries, OIDC provider and the add-ons that nodes need first."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from cdktf import TerraformLocal
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
@@ -65,10 +65,18 @@ class ClusterConfig(Config):
                 yield Problem(f"administrators[{index}]", role, "named twice; name each role once")
 
 
+class Access(NamedTuple):
+    """Whom a cluster admits: a role's ARN, the name of an EKS access policy, and where; no namespace means all."""
+
+    role_arn: str
+    policy: str
+    namespaces: Sequence[str] = ()
+
+
 class Cluster(Construct):
     """An EKS control plane that only access entries open; whoever made it has no hidden right.
 
-    `access` maps the id of a further entry to a role's ARN and the name of an EKS access policy.
+    `access` are further entries besides those of its administrators, by id.
     """
 
     def __init__(
@@ -81,7 +89,7 @@ class Cluster(Construct):
         subnet_ids: Sequence[str],
         key: Key,
         permissions_boundary: str,
-        access: Mapping[str, tuple[str, str]],
+        access: Mapping[str, Access],
     ) -> None:
         super().__init__(scope, id_)
         self._location = location
@@ -149,12 +157,13 @@ class Cluster(Construct):
         self._permissions = role.permissions
         return role.arn
 
-    def _admit(self, administrators: Sequence[str], access: Mapping[str, tuple[str, str]]) -> None:
+    def _admit(self, administrators: Sequence[str], access: Mapping[str, Access]) -> None:
         # By account and path too: roles of the same name must not take each other's place.
         entries = {
-            f"administrator-{role.partition('::')[2]}": (role, "AmazonEKSClusterAdminPolicy") for role in administrators
+            f"administrator-{role.partition('::')[2]}": Access(role, "AmazonEKSClusterAdminPolicy")
+            for role in administrators
         }
-        for id_, (role_arn, policy) in {**entries, **access}.items():
+        for id_, (role_arn, policy, namespaces) in {**entries, **access}.items():
             entry = EksAccessEntry(self, f"access-{id_}", cluster_name=self.name, principal_arn=role_arn)
             EksAccessPolicyAssociation(
                 self,
@@ -162,7 +171,9 @@ class Cluster(Construct):
                 cluster_name=self.name,
                 principal_arn=entry.principal_arn,
                 policy_arn=f"arn:{self._location.partition}:eks::aws:cluster-access-policy/{policy}",
-                access_scope=EksAccessPolicyAssociationAccessScope(type="cluster"),
+                access_scope=EksAccessPolicyAssociationAccessScope(
+                    type="namespace" if namespaces else "cluster", namespaces=list(namespaces) or None
+                ),
             )
 
     def _trust_issuer(self) -> None:

@@ -6,9 +6,11 @@ from cdktf_cdktf_provider_aws.iam_policy import IamPolicy
 from constructs import Construct
 
 from eks_gitops import plan_policy
+from eks_gitops.backup_bucket import backup_bucket_name
 from eks_gitops.boundary import PermissionsBoundary, delivery_path
 from eks_gitops.github import GithubRepository, github_trust
 from eks_gitops.iam import Role, Statement, policy_document
+from eks_gitops.key import key_alias
 from eks_gitops.location import Location
 from eks_gitops.state_access import StateLocation, read_state, write_state
 
@@ -105,6 +107,52 @@ class ApplyRole(Construct):
                 policy=policy_document(*statements),
             )
             role.attach(name, policy.arn)
+        self.arn: str = role.arn
+
+
+class ArgoCdBackupRole(Construct):
+    """Backs up one environment's Argo CD, from `main`, so that no reviewer has to be awake at night.
+
+    It can seal and write backups, and neither read nor delete one. Its access entry lets it run Argo CD's own export.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        location: Location,
+        repository: GithubRepository,
+        cluster_name: str,
+        organisation: str,
+        boundary: PermissionsBoundary,
+    ) -> None:
+        super().__init__(scope, id_)
+        bucket = backup_bucket_name(location, organisation)
+        role = Role(
+            self,
+            "role",
+            location=location,
+            name="argo-cd-backup",
+            path=delivery_path(location),
+            description=f"Backs up the Argo CD of {location.region} {location.environment}",
+            trust=[github_trust(location, repository.subjects("ref:refs/heads/main"))],
+            permissions_boundary=boundary.arn,
+            policies={
+                "backup": policy_document(
+                    Statement(
+                        actions=["eks:DescribeCluster"], resources=[location.arn("eks", f"cluster/{cluster_name}")]
+                    ),
+                    Statement(actions=["s3:PutObject"], resources=[location.arn("s3", f"{bucket}/*")]),
+                    Statement(
+                        # By alias: the key belongs to the environment's stack, which needs this one.
+                        actions=["kms:GenerateDataKey"],
+                        resources=[location.arn("kms", "key/*")],
+                        conditions={"ForAnyValue:StringEquals": {"kms:ResourceAliases": key_alias(location)}},
+                    ),
+                )
+            },
+        )
         self.arn: str = role.arn
 
 

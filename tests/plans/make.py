@@ -24,13 +24,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, Emulator(Path(name) / "emulator.log") as emulator:
         folder = Path(name)
         os.environ.update(emulator.environment)
-        terraform = Terraform(folder, folder / "log")
+        log = folder / "log"
+        terraform = Terraform(folder, log)
         _configure(folder, Case({}, []))
         terraform.run("init", "-input=false")
         terraform.run("apply", "-auto-approve", "-input=false")
         for case in sys.argv[1:] or CASES:
             _configure(folder, CASES[case])
-            document = terraform.plan(folder / "plan", "-refresh=false")
+            document = terraform.stream_plan(folder / "plan", log, lambda _: None, "-refresh=false")
             (_FOLDER / f"{case}.json").write_text(json.dumps(_kept(document), sort_keys=True) + "\n")
             print(case)
 

@@ -1,13 +1,15 @@
 import cdktf
 import pytest
 
-from eks_gitops.cluster import Cluster, ClusterConfig
+from eks_gitops.cluster import Access, Cluster, ClusterConfig
 from eks_gitops.key import Key
 from eks_gitops.location import Location
-from tests.template import Template, one_stack, resolved
+from tests.template import Json, Template, one_stack, resolved
 
 ADMINISTRATOR = "arn:aws:iam::123456789012:role/your-admin-role"
-ADMIN, VIEW = "AmazonEKSClusterAdminPolicy", "AmazonEKSAdminViewPolicy"
+EVERYWHERE = {"type": "cluster"}
+ADMIN, VIEW = ("AmazonEKSClusterAdminPolicy", EVERYWHERE), ("AmazonEKSAdminViewPolicy", EVERYWHERE)
+EDIT_ARGO_CD = ("AmazonEKSEditPolicy", {"type": "namespace", "namespaces": ["argocd"]})
 
 
 def test_secrets_are_encrypted_with_the_environments_key(dev: Template) -> None:
@@ -87,13 +89,12 @@ def test_cluster_is_made_after_its_roles_permissions(dev: Template) -> None:
     } <= set(dev.only("aws_eks_cluster")["depends_on"])
 
 
-def _access(template: Template) -> dict[str, str]:
-    """The access policy of every principal that has one."""
+def _access(template: Template) -> dict[str, tuple[str, Json]]:
+    """The access policy of every principal that has one, and where."""
     entries = template.resources("aws_eks_access_entry")
     associations = template.resources("aws_eks_access_policy_association").values()
-    assert {association["access_scope"]["type"] for association in associations} == {"cluster"}
     return {
-        entry["principal_arn"]: association["policy_arn"].rpartition("/")[2]
+        entry["principal_arn"]: (association["policy_arn"].rpartition("/")[2], association["access_scope"])
         for name, entry in entries.items()
         for association in associations
         if association["principal_arn"] == f"${{aws_eks_access_entry.{name}.principal_arn}}"
@@ -108,6 +109,7 @@ def test_access_entries_are_these(platform: dict[str, Template], environment: st
         "${aws_iam_role.cluster-administrator_role.arn}": ADMIN,
         f"${{aws_iam_role.apply-{environment}_role.arn}}": ADMIN,
         "${aws_iam_role.plan_role.arn}": VIEW,
+        f"${{aws_iam_role.backup-{environment}_role.arn}}": EDIT_ARGO_CD,
     }
 
 
@@ -129,7 +131,7 @@ def test_no_administrator_takes_the_place_of_another_of_the_same_name() -> None:
             subnet_ids=["subnet-1", "subnet-2"],
             key=Key(stack, "key", location=location, description="test"),
             permissions_boundary="boundary",
-            access={"plan": ("plan-role", VIEW)},
+            access={"plan": Access("plan-role", "AmazonEKSAdminViewPolicy")},
         )
 
     assert _access(one_stack(build)) == {**dict.fromkeys(administrators, ADMIN), "plan-role": VIEW}

@@ -246,6 +246,24 @@ PLAN_MAY_NOT: list[Request] = [
 ]
 
 
+BACKUP_DEV_MAY: list[Request] = [
+    ("eks:DescribeCluster", _arn("eks", "cluster/gitops-cluster-dev"), {}),
+    ("s3:PutObject", f"{BACKUPS}/argo-cd/export", {}),
+    ("kms:GenerateDataKey", _arn("kms", "key/1"), {"kms:ResourceAliases": "alias/ap-northeast-2/dev"}),
+]
+
+BACKUP_DEV_MAY_NOT: list[Request] = [
+    ("s3:GetObject", f"{BACKUPS}/argo-cd/export", {}),
+    ("s3:DeleteObjectVersion", f"{BACKUPS}/argo-cd/export", {}),
+    ("s3:PutObject", f"{BACKUPS.replace('dev', 'prod')}/argo-cd/export", {}),
+    ("kms:Decrypt", _arn("kms", "key/1"), {"kms:ResourceAliases": "alias/ap-northeast-2/dev"}),
+    ("kms:GenerateDataKey", _arn("kms", "key/1"), {"kms:ResourceAliases": "alias/ap-northeast-2/prod"}),
+    ("eks:DescribeCluster", _arn("eks", "cluster/gitops-cluster-prod"), {}),
+    ("s3:GetObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
+    ("sts:AssumeRole", DELIVERY_ROLE, {}),
+]
+
+
 def _requests(role: str, *tables: tuple[bool, list[Request]]) -> list[tuple[str, Request, bool]]:
     return [(role, request, allowed) for allowed, requests in tables for request in requests]
 
@@ -259,6 +277,7 @@ def _told(value: Request | str | bool) -> str:  # noqa: FBT001 (pytest calls it)
     [
         *_requests("apply-dev_role", (True, APPLY_DEV_MAY), (False, APPLY_DEV_MAY_NOT)),
         *_requests("apply-shared_role", (True, APPLY_SHARED_MAY), (False, APPLY_SHARED_MAY_NOT)),
+        *_requests("backup-dev_role", (True, BACKUP_DEV_MAY), (False, BACKUP_DEV_MAY_NOT)),
         *_requests("plan_role", (True, PLAN_MAY), (False, PLAN_MAY_NOT)),
     ],
     ids=_told,

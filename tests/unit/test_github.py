@@ -5,6 +5,7 @@ from stacks.settings import Owner, Region
 from tests.policies import Role
 from tests.template import Template
 
+_ENVIRONMENTS = ("dev", "staging", "prod")
 ISSUER = "token.actions.githubusercontent.com"
 
 
@@ -41,6 +42,7 @@ def test_provider_takes_tokens_for_sts_alone(shared: Template) -> None:
     ("role", "contexts"),
     [
         ("plan_role", ["pull_request", "ref:refs/heads/main"]),
+        ("backup-prod_role", ["ref:refs/heads/main"]),
         ("apply-shared_role", ["environment:shared"]),
         ("apply-dev_role", ["environment:dev"]),
         ("apply-staging_role", ["environment:staging"]),
@@ -69,7 +71,9 @@ def test_images_are_pushed_from_their_own_repositorys_main_branch(
 def test_tokens_are_matched_whole(shared: Template, committed: tuple[Owner, list[Region]]) -> None:
     roles = _federated(shared)
     _, (region,) = committed
-    assert len(roles) == len(("plan", "shared", "dev", "staging", "prod")) + len(region.shared.image_repositories)
+    of_this_repository = ["plan", "apply-shared", *(f"{n}-{e}" for n in ("apply", "backup") for e in _ENVIRONMENTS)]
+    of_applications = [f"push-{repository.name}" for repository in region.shared.image_repositories]
+    assert sorted(roles) == sorted(f"{name}_role" for name in [*of_this_repository, *of_applications])
     for role in roles:
         (trust,) = Role(shared, role).trust["Statement"]
         assert trust["Action"] == ["sts:AssumeRoleWithWebIdentity"]

@@ -98,7 +98,7 @@ def test_roles_outside_delivery_stand_on_their_environments_path(stacks: dict[st
         region, _, environment = stack.rpartition("-")
         path = role.arguments["path"]
         assert path in (f"/{region}/{environment}/", f"/{region}/delivery/")
-        decides = re.search(r"-(plan|apply|cluster-admin)$", role.arguments["name"])
+        decides = re.search(r"-(plan|apply|cluster-admin|argo-cd-backup)$", role.arguments["name"])
         assert path.endswith("/delivery/") is bool(decides), role.arguments["name"]
 
 
