@@ -1,6 +1,7 @@
-"""AWS by boto3: a session for a stack, once it is certain whose account it is."""
+"""AWS by boto3: a session for a stack, once it is certain whose account it is, and lists of any length."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from operations.errors import OperationError
 from operations.synthesized import Stack
@@ -29,3 +30,9 @@ def session(stack: Stack) -> "boto3.Session":
         message = f"{stack.name}: the credentials are of account {account}; the stack may only be applied to {allowed}"
         raise OperationError(message)
     return made
+
+
+def listed(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
+    """Everything that a list or describe operation answers under `key`, page by page."""
+    for page in client.get_paginator(operation).paginate(**arguments):
+        yield from page[key]

@@ -1,8 +1,9 @@
 """Clearing a cluster before it is destroyed: what Argo CD keeps in it, then what controllers made in AWS for it.
 
-The root Application goes first, in cascade, or self-healing would bring back whatever is deleted after. The rest is
-asked of Kubernetes, whose finalizers hold each object until its controller took the load balancer, volume or machine
-away. Every step looks at what is there: a run that was interrupted is simply repeated.
+The root Application goes first, in cascade, or self-healing would bring back whatever is deleted after; only Ingresses
+that Argo CD does not own go before it, while External DNS is there to remove their records. The rest is asked of
+Kubernetes, whose finalizers hold each object until its controller took the load balancer, volume or machine away. Every
+step looks at what is there: a run that was interrupted is simply repeated.
 """
 
 import json
@@ -21,15 +22,17 @@ ROOT = "root"
 _FINALIZER = "resources-finalizer.argocd.argoproj.io"
 _APPLICATIONS = "applications.argoproj.io"
 _SETS = "applicationsets.argoproj.io"
+_INGRESSES = "ingresses.networking.k8s.io"
+_OWNED = "argocd.argoproj.io/tracking-id"
 _EVERY_SECONDS = 5
 
 # In this order: machines last, because pods on them must let go of their volumes.
 _MADE_BY_CONTROLLERS = (
-    ("load balancers", ("ingresses.networking.k8s.io", "services", "gateways.gateway.networking.k8s.io")),
+    ("load balancers", (_INGRESSES, "services", "gateways.gateway.networking.k8s.io")),
     ("volumes", ("persistentvolumeclaims", "persistentvolumes")),
     ("machines", ("nodepools.karpenter.sh", "nodeclaims.karpenter.sh")),
 )
-_BUILT_IN = {"ingresses.networking.k8s.io", "services", "persistentvolumeclaims", "persistentvolumes"}
+_BUILT_IN = {_INGRESSES, "services", "persistentvolumeclaims", "persistentvolumes"}
 _WEBHOOKS = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
 
 # Who takes a finalizer away, and where to look if they do not.
@@ -60,12 +63,12 @@ class Clearing:
             OperationError: with what is still there, and what it hangs on.
         """
         definitions = self._names("customresourcedefinitions")
+        self._delete("records", [_INGRESSES], lambda one: _OWNED not in one["metadata"].get("annotations", {}))
         if _APPLICATIONS in definitions:
             self._delete_applications(_SETS if _SETS in definitions else None)
         for what, kinds in _MADE_BY_CONTROLLERS:
             known = [kind for kind in kinds if kind in _BUILT_IN or kind in definitions]
-            self._drop_orphaned_webhooks()
-            self._delete(what, known)
+            self._delete(what, known, _reaches_aws)
 
     def _delete_applications(self, sets: str | None) -> None:
         roots = [one for one in self._objects(_APPLICATIONS) if one["metadata"]["name"] == ROOT]
@@ -90,10 +93,11 @@ class Clearing:
             self.kubectl("patch", *_named(application), "--type=merge", f"--patch={patch}")
         self._ask_to_delete(application)
 
-    def _delete(self, what: str, kinds: Sequence[str]) -> None:
+    def _delete(self, what: str, kinds: Sequence[str], chosen: Callable[[Object], bool]) -> None:
         def left() -> list[Object]:
-            return [one for kind in kinds for one in self._objects(kind) if _reaches_aws(kind, one)]
+            return [one for kind in kinds for one in self._objects(kind) if chosen(one)]
 
+        self._drop_orphaned_webhooks()
         found = left()
         if found:
             self.say(f"deleting {len(found)} objects that hold {what}")
@@ -140,8 +144,8 @@ class Clearing:
         return {one["metadata"]["name"] for one in self._objects(kind)}
 
 
-def _reaches_aws(kind: str, one: Object) -> bool:
-    return kind != "services" or one["spec"].get("type") == "LoadBalancer"
+def _reaches_aws(one: Object) -> bool:
+    return bool(one["resource"] != "services" or one["spec"].get("type") == "LoadBalancer")
 
 
 def _same(one: Object, others: Sequence[Object]) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from operations.aws import listed
 from operations.preflight import Check, Clients, Line
 from operations.preflight_state import New
 from operations.synthesized import Stack
@@ -25,7 +26,7 @@ class _Quota(NamedTuple):
 
 
 def _count(aws: Clients, service: str, operation: str, member: str) -> int:
-    return sum(len(page[member]) for page in aws(service).get_paginator(operation).paginate())
+    return sum(1 for _ in listed(aws(service), operation, member))
 
 
 def _addresses(aws: Clients) -> int:
@@ -89,8 +90,7 @@ def nat_gateways(stacks: Sequence[Stack], new: New, aws: Clients) -> Iterator[Li
     subnets = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in aws("ec2").describe_subnets()["Subnets"]}
     gateways = [
         gateway
-        for page in aws("ec2").get_paginator("describe_nat_gateways").paginate()
-        for gateway in page["NatGateways"]
+        for gateway in listed(aws("ec2"), "describe_nat_gateways", "NatGateways")
         if gateway["State"] in {"available", "pending"}
     ]
     used = Counter(subnets.get(gateway["SubnetId"], "") for gateway in gateways)
@@ -160,7 +160,7 @@ def _line(aws: Clients, subject: str, quota: tuple[str, str], used: int, added: 
     counts = f"{used} in use, {added} added, {limit} allowed"
     raised = (
         f"aws service-quotas request-service-quota-increase --service-code {service} --quota-code {code} "
-        f"--desired-value {max(need, math.ceil(need / _NEARLY))}"
+        f"--desired-value {math.ceil(need / _NEARLY)}"
     )
     if need > limit:
         return Line(subject, "failed", f"{counts}; ask for more, which takes hours: {raised}")

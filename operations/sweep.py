@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from operations.aws import listed
 from operations.report import Table
 from operations.synthesized import Stack
 
@@ -90,6 +91,7 @@ def find(session: "boto3.Session", owner: Environment, gone: Collection[str] = (
     """What is left. `gone` are ARNs that were just destroyed: the tagging API names them for a while yet."""
     left = [*_of_ec2(session.client("ec2"), owner), *_load_balancers(session.client("elbv2"), owner)]
     left += _by_tag(session, owner, gone)
+    left += _records(session.client("route53"), owner)
     logs = session.client("logs")
     for name in owner.log_groups:  # the last lines of a cluster's log make its group again, without a tag
         for group in logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]:
@@ -101,15 +103,14 @@ def find(session: "boto3.Session", owner: Environment, gone: Collection[str] = (
 def _of_ec2(ec2: Any, owner: Environment) -> Iterator[Left]:
     for kind, operation, key, id_ in _EC2:
         own = {"OwnerIds": ["self"]} if kind == "snapshot" else {}
-        for page in ec2.get_paginator(operation).paginate(**own):
-            for one in page[key]:
-                if _is_left(one, owner):
-                    yield Left(kind, one[id_], _price(kind, one.get("Size") or one.get("VolumeSize")))
+        for one in listed(ec2, operation, key, **own):
+            if _is_left(one, owner):
+                yield Left(kind, one[id_], _price(kind, one.get("Size") or one.get("VolumeSize")))
     for one in ec2.describe_addresses()["Addresses"]:
         if _is_left(one, owner):
             yield Left("address", one["AllocationId"], _price("address"))
-    for page in ec2.get_paginator("describe_instances").paginate():
-        for one in [one for reservation in page["Reservations"] for one in reservation["Instances"]]:
+    for reservation in listed(ec2, "describe_instances", "Reservations"):
+        for one in reservation["Instances"]:
             if _is_left(one, owner):
                 yield Left("instance", one["InstanceId"], _price("instance"))
 
@@ -135,7 +136,7 @@ def _load_balancers(elb: Any, owner: Environment) -> Iterator[Left]:
         ("elasticloadbalancing:targetgroup", "describe_target_groups", "TargetGroups", "TargetGroupArn"),
     )
     for kind, operation, key, id_ in kinds:
-        arns = [one[id_] for page in elb.get_paginator(operation).paginate() for one in page[key]]
+        arns = [one[id_] for one in listed(elb, operation, key)]
         for start in range(0, len(arns), 20):
             for one in elb.describe_tags(ResourceArns=arns[start : start + 20])["TagDescriptions"]:
                 if owner.owns(_tags(one["Tags"])):
@@ -146,14 +147,24 @@ def _by_tag(session: "boto3.Session", owner: Environment, gone: Collection[str])
     """What Terraform tagged, of every other service."""
     filters = [{"Key": name, "Values": [value]} for name, value in owner.tags.items()]
     tagging: Any = session.client("resourcegroupstaggingapi")
-    for page in tagging.get_paginator("get_resources").paginate(TagFilters=filters):
-        for arn in (one["ResourceARN"] for one in page["ResourceTagMappingList"]):
-            kind = kind_of(arn)
-            if kind.partition(":")[0] in {"ec2", "elasticloadbalancing"} or arn in gone:
-                continue
-            if kind == "kms:key" and session.client("kms").describe_key(KeyId=arn)["KeyMetadata"].get("DeletionDate"):
-                continue
-            yield Left(kind, arn, _MONTHLY.get(kind), kind in _KEPT)
+    for one in listed(tagging, "get_resources", "ResourceTagMappingList", TagFilters=filters):
+        arn = one["ResourceARN"]
+        kind = kind_of(arn)
+        if kind.partition(":")[0] in {"ec2", "elasticloadbalancing"} or arn in gone:
+            continue
+        if kind == "kms:key" and session.client("kms").describe_key(KeyId=arn)["KeyMetadata"].get("DeletionDate"):
+            continue
+        yield Left(kind, arn, _MONTHLY.get(kind), kind in _KEPT)
+
+
+def _records(route53: Any, owner: Environment) -> Iterator[Left]:
+    """The records that External DNS made for a cluster: beside each lies a TXT record that names the cluster."""
+    signatures = {f"external-dns/owner={cluster}" for cluster in owner.clusters}
+    for zone in listed(route53, "list_hosted_zones", "HostedZones"):
+        for record in listed(route53, "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone["Id"]):
+            said = [value["Value"].strip('"').split(",") for value in record.get("ResourceRecords", [])]
+            if any(signatures & set(parts) for parts in said):
+                yield Left("record", f"{record['Name']} {record['Type']}", 0)
 
 
 def kind_of(arn: str) -> str:

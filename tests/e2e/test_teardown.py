@@ -32,11 +32,17 @@ def test_destroying_in_reverse_order_leaves_what_aws_keeps(region: Region, aws: 
     names = [stack.name for stack in changed]
     operations("deploy", *names, "--yes")
     volume = _volume_of_a_pod(aws)
+    zone = aws.client("route53").create_hosted_zone(Name="example.com", CallerReference="a person's")["HostedZone"][
+        "Id"
+    ]
+    _record_of_external_dns(aws, zone, "CREATE")
     status, report = _destroy(*names)
     assert {entry["outcome"] for entry in report["stacks"].values()} == {"destroyed"}
     left = [(environment, one["kind"], one["id"]) for environment, some in report["left"].items() for one in some]
-    assert (status, left) == (2, [("dev", "volume", volume)])
+    assert (status, left) == (2, [("dev", "record", f"{_RECORD} TXT"), ("dev", "volume", volume)])
     aws.client("ec2").delete_volume(VolumeId=volume)
+    _record_of_external_dns(aws, zone, "DELETE")
+    aws.client("route53").delete_hosted_zone(Id=zone)
     assert _destroy(*names)[0] == 0
     operations("unbootstrap")
 
@@ -68,6 +74,17 @@ def _volume_of_a_pod(aws: boto3.Session) -> str:
         AvailabilityZone="ap-northeast-2a", Size=8, TagSpecifications=[{"ResourceType": "volume", "Tags": tags}]
     )
     return str(made["VolumeId"])
+
+
+_RECORD = "cname-shop.example.com."
+
+
+def _record_of_external_dns(aws: boto3.Session, zone: str, action: Any) -> None:
+    """What External DNS writes beside a record of the cluster of dev."""
+    said = '"heritage=external-dns,external-dns/owner=gitops-cluster-dev,external-dns/resource=ingress/shop/web"'
+    record: Any = {"Name": _RECORD, "Type": "TXT", "TTL": 300, "ResourceRecords": [{"Value": said}]}
+    change: Any = {"Changes": [{"Action": action, "ResourceRecordSet": record}]}
+    aws.client("route53").change_resource_record_sets(HostedZoneId=zone, ChangeBatch=change)
 
 
 def _left(aws: boto3.Session) -> dict[str, object]:

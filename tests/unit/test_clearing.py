@@ -10,6 +10,7 @@ from operations.clearing import Clearing
 from operations.errors import OperationError
 
 _CASCADE = "resources-finalizer.argocd.argoproj.io"
+_OWNED = "argocd.argoproj.io/tracking-id"
 _KINDS = (
     "applications.argoproj.io",
     "applicationsets.argoproj.io",
@@ -87,6 +88,7 @@ def cluster() -> Cluster:
     made.add("applications.argoproj.io", "by-hand", _CASCADE)
     made.add("applicationsets.argoproj.io", "services")
     made.add("ingresses.networking.k8s.io", "web", "ingress.k8s.aws/resources")
+    made.objects["ingresses.networking.k8s.io", "web"]["metadata"]["annotations"] = {_OWNED: "shop:Ingress:n/web"}
     made.add("services", "lb", spec={"type": "LoadBalancer"})
     made.add("services", "inside", spec={"type": "ClusterIP"})
     made.add("persistentvolumeclaims", "data", "kubernetes.io/pvc-protection")
@@ -112,6 +114,14 @@ def test_nothing_is_deleted_before_the_root_is_gone(cluster: Cluster) -> None:
     cluster.when_gone["applications.argoproj.io", "root"] = lambda: left.extend(cluster.left)
     _clear(cluster)
     assert {"web", "lb", "data", "default"} <= set(left)
+
+
+def test_an_ingress_beside_argo_cd_goes_before_the_root_while_somebody_can_remove_its_record(cluster: Cluster) -> None:
+    cluster.add("ingresses.networking.k8s.io", "argocd-server", "ingress.k8s.aws/resources")
+    gone: list[str] = []
+    cluster.when_gone["ingresses.networking.k8s.io", "argocd-server"] = lambda: gone.extend(cluster.deleted)
+    _clear(cluster)
+    assert gone == ["argocd-server"]
 
 
 def test_an_application_without_its_finalizer_gets_it_before_it_goes(cluster: Cluster) -> None:
