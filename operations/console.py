@@ -22,7 +22,10 @@ def errors_for_people() -> Iterator[None]:
     """Turn what a person can mend into a message, without a traceback."""
     try:
         yield
-    except OperationError as error:
+    except Exception as error:
+        # By name: importing botocore to ask it takes longer than all else here.
+        if not isinstance(error, OperationError) and not type(error).__module__.startswith("botocore."):
+            raise
         for line in str(error).splitlines():
             typer.secho(f"error: {line}", fg="red", err=True)
         raise typer.Exit(1) from None

@@ -142,8 +142,8 @@ def destroy(destruction: Destruction, progress: Progress, *, at_once: int, logs:
     with progress:
         order = {name: _consumers(name, destruction.stacks) for name in stacks}
         missed = in_order.run(order, act, at_once=at_once)
-    left = {} if failed or missed else _left(destruction)
-    return _report(stacks, failed, missed, left)
+    left, unknown = ({}, []) if failed or missed else _left(destruction)
+    return _report(stacks, failed, missed, left, unknown)
 
 
 def clear(stack: Stack, progress: Progress, patience: float) -> None:
@@ -174,14 +174,19 @@ def _consumers(name: str, chosen: Sequence[Stack]) -> Collection[str]:
     return [stack.name for stack in chosen if name in stack.dependencies]
 
 
-def _left(destruction: Destruction) -> dict[str, list[Left]]:
-    """By environment, what is left of those whose own stack was destroyed."""
+def _left(destruction: Destruction) -> tuple[dict[str, list[Left]], list[str]]:
+    """By environment, what is left of those whose own stack was destroyed; and where nobody knows."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
     gone = {str(one["arn"]) for held in destruction.held.values() for one in held if one["arn"]}
-    return {
-        environment(stack): sweep.find(destruction.sessions[stack.name], sweep.environment(stack), gone)
-        for stack in destruction.stacks
-        if not stack.is_in_cluster
-    }
+    left, unknown = {}, []
+    for stack in [stack for stack in destruction.stacks if not stack.is_in_cluster]:
+        name = environment(stack)
+        try:
+            left[name] = sweep.find(destruction.sessions[stack.name], sweep.environment(stack), gone)
+        except (BotoCoreError, ClientError) as error:
+            unknown.append(f"{name}: what is left could not be looked for ({error}); repeat the command")
+    return left, unknown
 
 
 def _report(
@@ -189,6 +194,7 @@ def _report(
     failed: Mapping[str, str],
     missed: Mapping[str, Sequence[str]],
     left: Mapping[str, Sequence[Left]],
+    unknown: Sequence[str],
 ) -> Report:
     outcomes = {
         name: "failed" if name in failed else "not reached" if name in missed else "destroyed" for name in stacks
@@ -203,7 +209,7 @@ def _report(
     tables = [Table("Stacks", ["stack", "outcome", "why"], [[n, o, whys.get(n, "")] for n, o in outcomes.items()])]
     by_environment = {name: [one for one in some if not one.is_kept] for name, some in left.items()}
     tables += [sweep.table(name, some) for name, some in by_environment.items() if some]
-    notes = [f"kept on purpose: {one.kind} {one.id_}" for one in kept]
+    notes = [*unknown, *(f"kept on purpose: {one.kind} {one.id_}" for one in kept)]
     if forgotten:
         notes.append("remove by hand what is left; what AWS names although it is gone, it forgets within the hour")
     if failed or missed:
@@ -211,13 +217,14 @@ def _report(
         notes.append(f"go on with: {os.environ.get('MAKE', 'make')} destroy STACK='{again}'")
     return Report(
         title=title,
-        status=Status.ERROR if failed or missed else Status.ATTENTION if forgotten else Status.FINE,
+        status=Status.ERROR if failed or missed or unknown else Status.ATTENTION if forgotten else Status.FINE,
         data={
             "stacks": {name: {"outcome": outcome, "why": whys.get(name, "")} for name, outcome in outcomes.items()},
             "left": {
                 name: [{"kind": one.kind, "id": one.id_, "monthly": one.monthly, "kept": one.is_kept} for one in some]
                 for name, some in left.items()
             },
+            "unknown": list(unknown),
         },
         tables=tables,
         notes=notes,

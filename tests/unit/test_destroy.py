@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from operations import aws, destroy, states, sweep
 from operations.clearing import Clearing
@@ -212,3 +213,20 @@ def test_what_is_left_asks_for_attention_with_its_price(
     assert made.status == Status.ATTENTION
     assert made.tables[1].rows == [["volume", "vol-1", "$9.00"]]
     assert made.notes[0] == "kept on purpose: rds:snapshot arn:final"
+
+
+@pytest.mark.usefixtures("done")
+def test_what_was_destroyed_is_told_where_aws_does_not_say_what_is_left(
+    tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dev = _stack(tmp_path, "dev")
+    hold(dev)
+
+    def find(*_: object) -> list[Left]:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "GetResources")
+
+    monkeypatch.setattr(sweep, "find", find)
+    made = _destroy(destroy.prepare([dev], [dev]), tmp_path)
+    assert (made.title, made.status) == ("destroyed 1 of 1 stacks", Status.ERROR)
+    assert "not you" in made.notes[0]
+    assert "repeat the command" in made.notes[0]
