@@ -2,8 +2,10 @@
 
 import os
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
+from operations import settings_files
 from operations.errors import OperationError
 from operations.github import run_url
 from operations.images import Image, Overlay
@@ -72,9 +74,21 @@ def promotion_proposal(overlay: Overlay, source: str) -> Proposal:
 
 
 def _source(overlay: Overlay, environment: str) -> Overlay:
-    if environment == overlay.environment:
-        raise OperationError(f"{environment}: from and to are the same; name the next environment")
-    return Overlay(overlay.root, overlay.service, environment)
+    """What stands for a service one step before, in the order of promotion.
+
+    Raises:
+        OperationError: it is another step, or none.
+    """
+    source = Overlay(overlay.root, overlay.service, environment)
+    order = [
+        name
+        for name in settings_files.environments(overlay.root)
+        if (overlay.root / overlay.file.parents[1] / name).is_dir()
+    ]
+    if (environment, overlay.environment) not in pairwise(order):
+        steps = f"{overlay.service} goes {' -> '.join(order)}"
+        raise OperationError(f"{environment} to {overlay.environment}: not the next step; {steps}")
+    return source
 
 
 def _branch(overlay: Overlay) -> str:

@@ -44,7 +44,7 @@ def diff(base: str, repository: Path = Path()) -> Report:
     """Compare the manifests of the work tree with those of a revision.
 
     Raises:
-        OperationError: there is no such revision. What cannot be rendered is told beside the rest.
+        OperationError: there is no such revision. What of the work tree cannot be rendered is told beside the rest.
     """
     with _tree(repository, base) as old:
         before, after = sources(Path(old)), sources(repository.absolute())
@@ -52,19 +52,25 @@ def diff(base: str, repository: Path = Path()) -> Report:
             {*before, *after}, key=lambda key: (_ORDER.index(key[1]) if key[1] in _ORDER else 0, key[1], key[0])
         )
         changed: dict[str, dict[str, str]] = {}
-        problems = []
+        problems, notes = [], []
         for key in names:
             name, environment = key
             if _same_inputs(before.get(key), after.get(key)):
                 continue
+            was: dict[str, str] = {}
             try:
-                text = _compared(_objects(before.get(key)), _objects(after.get(key)))
+                now = _objects(after.get(key))
             except OperationError as error:
                 problems.append(f"{name}: {error}")
                 continue
+            try:
+                was = _objects(before.get(key))
+            except OperationError as error:  # what is broken there may be mended here
+                notes.append(f"{name}: all of it is shown as new, because {base} cannot be rendered: {error}")
+            text = _compared(was, now)
             if text:
                 changed.setdefault(environment or "every environment", {})[name] = text
-    return _report(changed, problems)
+    return _report(changed, problems, notes)
 
 
 def _tree(repository: Path, revision: str) -> "tempfile.TemporaryDirectory[str]":
@@ -209,12 +215,12 @@ def _compared(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     return "\n".join(texts)
 
 
-def _report(changed: Mapping[str, Mapping[str, str]], problems: list[str]) -> Report:
+def _report(changed: Mapping[str, Mapping[str, str]], problems: list[str], told: list[str]) -> Report:
     count = sum(len(names) for names in changed.values())
     title = f"{count} applications change in {', '.join(changed)}" if count else "no manifest changes"
     title += f"; {len(problems)} could not be rendered" if problems else ""
     status = Status.ERROR if problems else Status.ATTENTION if count else Status.FINE
-    notes = [f"error: {problem}" for problem in problems]
+    notes = [*(f"error: {problem}" for problem in problems), *told]
     notes += ["values of Secrets are hidden, and a change of one is not seen"] if count else []
     return Report(title, status, {"environments": changed, "errors": problems}, notes=notes)
 
@@ -227,7 +233,7 @@ def markdown(report: Report) -> str:
     for environment, names in report.data["environments"].items():
         parts.append(f"#### {environment}\n")
         for name, text in names.items():
-            shown = text if len(text) <= _LIMIT else text[:_LIMIT].rsplit("\n", 1)[0] + "\n(more in the job's log)"
+            shown = text if len(text) <= _LIMIT else text[:_LIMIT].rsplit("\n", 1)[0] + "\n(more by `diff-manifests`)"
             fence = "`" * max(3, *(len(run) + 1 for run in re.findall(r"`+", shown)), 3)
             parts.append(f"<details><summary>{name}</summary>\n\n{fence}diff\n{shown}\n{fence}\n</details>\n")
     return "\n".join(parts)

@@ -10,7 +10,7 @@ import random
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +54,7 @@ def propose(repository: Path, proposal: Proposal, *, base: str = "main", merge: 
             if not changed:
                 return _nothing(proposal, f"{base} has it")
             _git(tree, "commit", "--quiet", "--all", f"--message={proposal.title}\n\n{body}")
-            is_there = lease and not _git(tree, "diff", "--name-only", lease, "HEAD", "--", *changed)
-            if is_there or _push(tree, proposal.branch, lease):
+            if _is_there(tree, newest, lease, changed) or _push(tree, proposal.branch, lease):
                 url = _open(tree, proposal, body, base, merge=merge)
                 data = {"branch": proposal.branch, "changed": True, "pull_request": url}
                 return Report(f"proposed: {proposal.title}", Status.FINE, data, notes=[url])
@@ -77,6 +76,13 @@ def _overtaken(tree: Path, proposal: Proposal, lease: str) -> str | None:
         why = proposal.overtaken(tree)
         _git(tree, "checkout", "--quiet", main)
     return why
+
+
+def _is_there(tree: Path, newest: str, lease: str, changed: Sequence[str]) -> bool:
+    """Whether the branch holds the change already, on the newest base: one that was merged once is behind it."""
+    if not lease or _git(tree, "diff", "--name-only", lease, "HEAD", "--", *changed):
+        return False
+    return _git(tree, "merge-base", newest, lease).strip() == newest
 
 
 def _fetch(repository: Path, base: str, branch: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Publishing an image that was built and scanned: exactly those bytes, once, signed, with how they were made.
 
-What is pushed is the archive that was scanned, under the full SHA of its commit; tags are immutable, so a second run
-finds it there and goes on. Signature and attestations hang on the digest, as referrers of OCI 1.1, and need no tag.
+What is pushed is the image that was scanned, under the full SHA of its commit; tags are immutable, so a second run
+finds it there and goes on. Signature and attestations hang on its digest, as referrers of OCI 1.1, and need no tag.
 """
 
 import json
@@ -32,7 +32,8 @@ def publish(archive: Path, repository: str, tag: str) -> Report:
     there = _pushed(repository, tag)
     is_new = there is None
     if is_new:
-        _run("skopeo", "copy", "--all", "--preserve-digests", f"oci-archive:{archive}", f"docker://{repository}:{tag}")
+        # Without the index around it, which would leave images without a tag in the repository.
+        _run("skopeo", "copy", "--preserve-digests", f"oci-archive:{archive}", f"docker://{repository}:{tag}")
         there = _pushed(repository, tag)
         if there != digest:
             raise OperationError(f"{repository}:{tag}: {there} is there, and not {digest}; see who else pushes it")
@@ -61,28 +62,31 @@ def _attest(archive: Path, image: str, known: str) -> None:
 def attestations(archive: Path) -> Iterator[tuple[str, Any]]:
     """What BuildKit attests in an archive: each predicate with its type, the bill of materials and the provenance."""
     with tarfile.open(archive, "r:") as file:
-        index = _json(file, _top(file)["digest"])
-        for entry in index.get("manifests", []):
-            if entry.get("annotations", {}).get(_REFERENCE_TYPE) == "attestation-manifest":
+        for entry in _manifests(file):
+            if _is_attestation(entry):
                 for layer in _json(file, entry["digest"])["layers"]:
                     yield layer["annotations"][_PREDICATE_TYPE], _json(file, layer["digest"])["predicate"]
 
 
 def _digest(archive: Path) -> str:
+    """The digest of the one image that an archive holds."""
     try:
         with tarfile.open(archive, "r:") as file:
-            return str(_top(file)["digest"])
+            (image,) = [str(entry["digest"]) for entry in _manifests(file) if not _is_attestation(entry)]
     except (OSError, tarfile.TarError, KeyError, ValueError) as error:
-        raise OperationError(f"{archive}: {error}; give it what BuildKit wrote as type=oci") from error
+        raise OperationError(f"{archive}: {error}; give it what BuildKit wrote as type=oci for one platform") from error
+    return image
 
 
-def _top(file: tarfile.TarFile) -> Mapping[str, Any]:
-    """The one image, or index, that an archive holds."""
-    manifests = json.loads(_read(file, "index.json"))["manifests"]
-    if len(manifests) != 1:
-        raise ValueError(f"{len(manifests)} images and not one")
-    found: Mapping[str, Any] = manifests[0]
-    return found
+def _manifests(file: tarfile.TarFile) -> list[Mapping[str, Any]]:
+    """What an archive holds: an image or, with what it attests, the index around both."""
+    listed: list[Mapping[str, Any]] = json.loads(_read(file, "index.json"))["manifests"]
+    within = [_json(file, entry["digest"]).get("manifests", [entry]) for entry in listed]
+    return [entry for some in within for entry in some]
+
+
+def _is_attestation(entry: Mapping[str, Any]) -> bool:
+    return bool(entry.get("annotations", {}).get(_REFERENCE_TYPE) == "attestation-manifest")
 
 
 def _json(file: tarfile.TarFile, digest: str) -> Any:

@@ -19,10 +19,16 @@ from operations.report import Report, Status, Table
 
 ARTIFACT = "reviewed-plan"
 FILE = "plan.json"
+EVERYTHING = "everything"
+"""Given in place of stacks: all of them, so that what was merged before counts as deployed once the run succeeds."""
+_TITLE_OF_EVERYTHING = f"deploy {EVERYTHING}"
+_BY_HAND = f"run the workflow deploy by hand with `{EVERYTHING}`: what is as main says passes, the rest shows its plan"
+_WORKFLOW = Path(".github/workflows/deploy.yaml")
 _MOST = 50
 _NOTHING = "no changes"
 _STACK = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d+-(?P<environment>[a-z0-9-]+?)(?P<cluster>-gitops)?")
 _HASH = re.compile(r"[0-9a-f]{64}")
+_IN_CLUSTER = "-cluster"  # what the names of jobs end with that need the cluster
 
 
 @dataclass(frozen=True)
@@ -49,22 +55,30 @@ def collect(commit: str, repository: Path = Path()) -> Report:
         except OperationError as error:
             problems.append(f"{sha[:12]}: {error}")
     if problems:
-        remedy = "run the workflow deploy by hand, with the stacks to deploy"
-        raise OperationError("\n".join(f"{problem}; {remedy}" for problem in problems))
+        raise OperationError("\n".join([*problems, _BY_HAND]))
     stacks = {
         name: {**entry, "pull_request": reviewed.pull_request}
         for reviewed in found.values()
         for name, entry in reviewed.plan["stacks"].items()
     }
-    return _report(stacks)
+    return _report(stacks, repository)
 
 
-def accept(pairs: Sequence[str]) -> Report:
+def accept(pairs: Sequence[str], repository: Path = Path()) -> Report:
     """Stacks that somebody names, each with the hash of the plan that is accepted: `STACK=HASH`, or STACK alone.
+
+    `everything` alone names all of them; a plan with changes is then refused, and shown with its hash.
 
     Raises:
         OperationError: a name or a hash is none.
     """
+    if list(pairs) == [EVERYTHING]:
+        deploy: dict[str, dict[str, str]] = {}
+        for job in _jobs(repository):
+            environment = job.removesuffix(_IN_CLUSTER)
+            part, suffix = ("cluster", "-gitops") if job != environment else ("aws", "")
+            deploy.setdefault(environment, {})[part] = f"*-[0-9]-{environment}{suffix}"
+        return Report("every stack to deploy", Status.FINE, {"stacks": {}, "deploy": deploy})
     stacks = {}
     problems = []
     for pair in pairs:
@@ -76,7 +90,7 @@ def accept(pairs: Sequence[str]) -> Report:
         stacks[name] = {"plan": "accepted" if hash_ else "asked for", "hash": hash_}
     if problems:
         raise OperationError("\n".join(problems))
-    return _report(stacks)
+    return _report(stacks, repository)
 
 
 def refusals(file: Path) -> Report:
@@ -98,38 +112,60 @@ def refusals(file: Path) -> Report:
     return Report("the guard refuses nothing", Status.FINE, {"findings": len(findings)})
 
 
-def _report(stacks: Mapping[str, Mapping[str, Any]]) -> Report:
+def _report(stacks: Mapping[str, Mapping[str, Any]], repository: Path) -> Report:
     """`deploy` are the stacks of each environment, those in the cluster apart: they need another runner."""
-    touched = {name: entry for name, entry in stacks.items() if entry["plan"] != _NOTHING}
+    touched = {name: entry for name, entry in sorted(stacks.items()) if entry["plan"] != _NOTHING}
     deploy: dict[str, dict[str, str]] = {}
-    for name in sorted(touched):
+    problems, notes, jobs = [], [], _jobs(repository) if touched else []
+    for name in touched:
         match = _STACK.fullmatch(name)
         if match is None:
-            raise OperationError(f"{name}: not the name of a stack; it is <region>-<environment>[-gitops]")
-        parts = deploy.setdefault(match["environment"], {})
-        part = "cluster" if match["cluster"] else "aws"
-        parts[part] = f"{parts[part]} {name}" if part in parts else name
-    rows = [[name, entry["plan"], entry["hash"][:12]] for name, entry in sorted(touched.items())]
+            problems.append(f"{name}: not the name of a stack; it is <region>-<environment>[-gitops]")
+            continue
+        environment, is_in_cluster = match["environment"], bool(match["cluster"])
+        job = f"{environment}{_IN_CLUSTER if is_in_cluster else ''}"
+        if environment == "backend":
+            notes.append(f"{name}: not deployed here; a person runs `make bootstrap`")
+        elif job not in jobs:
+            problems.append(f"{name}: {_WORKFLOW} has no job {job}, so nothing would deploy it; add one")
+        else:
+            parts, part = deploy.setdefault(environment, {}), "cluster" if is_in_cluster else "aws"
+            parts[part] = f"{parts[part]} {name}" if part in parts else name
+    if problems:
+        raise OperationError("\n".join(problems))
+    rows = [[name, entry["plan"], entry["hash"][:12]] for name, entry in touched.items()]
     title = f"{len(touched)} stacks to deploy" if touched else "no stack to deploy"
     tables = [Table("Reviewed", ["stack", "plan", "hash"], rows)] if rows else []
-    return Report(title, Status.FINE, {"stacks": dict(touched), "deploy": deploy}, tables)
+    return Report(title, Status.FINE, {"stacks": touched, "deploy": deploy}, tables, notes)
+
+
+def _jobs(repository: Path) -> list[str]:
+    """The jobs of the workflow that deploy: `<environment>` and `<environment>-cluster`."""
+    import yaml  # noqa: PLC0415
+
+    jobs: Mapping[str, Any] = yaml.safe_load((repository / _WORKFLOW).read_text(encoding="utf-8"))["jobs"]
+    return [name for name, job in jobs.items() if "uses" in job]
 
 
 def _commits(repository: Path, commit: str) -> list[str]:
     """The commits of main that no deploy finished yet, oldest first."""
-    # A run by hand deployed the stacks that somebody named, and perhaps not all.
-    query = "branch=main&event=push&status=success&per_page=1"
+    query = "branch=main&status=success&per_page=100"
     answer = api(f"repos/{{owner}}/{{repo}}/actions/workflows/deploy.yaml/runs?{query}")
-    runs = answer["workflow_runs"]
-    if not runs:
-        return [commit]
-    command = ["git", "rev-list", "--first-parent", "--reverse", f"{runs[0]['head_sha']}..{commit}"]
+    # A run by hand deployed the stacks that somebody named, and perhaps not all.
+    finished = [
+        run["head_sha"]
+        for run in answer["workflow_runs"]
+        if run["event"] == "push" or run["display_title"] == _TITLE_OF_EVERYTHING
+    ]
+    if not finished:
+        raise OperationError(f"no deploy finished yet, so nobody knows what is to be deployed; {_BY_HAND}")
+    command = ["git", "rev-list", "--first-parent", "--reverse", f"{finished[0]}..{commit}"]
     listed = subprocess.run(command, cwd=repository, check=False, capture_output=True, text=True)
     if listed.returncode:
         raise OperationError(f"{commit}: {listed.stderr.strip()}; fetch the whole history of main")
     commits = listed.stdout.split()
     if len(commits) > _MOST:
-        raise OperationError(f"{len(commits)} commits since the last deploy; run it by hand, with the stacks to deploy")
+        raise OperationError(f"{len(commits)} commits since the last deploy; {_BY_HAND}")
     return commits
 
 
@@ -145,14 +181,29 @@ def _pull_request(sha: str) -> Mapping[str, Any]:
 def _plan(pull_request: Mapping[str, Any]) -> Mapping[str, Any]:
     """The plan of the last commit of a pull request; of runs of a fork there is none."""
     number, head = pull_request["number"], pull_request["head"]["sha"]
-    query = f"event=pull_request&head_sha={head}&status=success&per_page=10"
+    query = f"event=pull_request&head_sha={head}&per_page=10"
     answer = api(f"repos/{{owner}}/{{repo}}/actions/workflows/plan.yaml/runs?{query}")
-    ours = [run for run in answer["workflow_runs"] if run["head_repository"]["id"] == run["repository"]["id"]]
-    if not ours:
+    # The repository of a fork may be gone.
+    ours = [
+        run for run in answer["workflow_runs"] if (run["head_repository"] or {}).get("id") == run["repository"]["id"]
+    ]
+    planned = [run for run in ours if _planned(run["id"])]
+    if not planned:
         raise OperationError(f"pull request {number}: no finished run of the workflow plan for its last commit")
     with tempfile.TemporaryDirectory(prefix="reviewed-") as folder:
-        gh("run", "download", str(ours[0]["id"]), "--name", ARTIFACT, "--dir", folder)
+        gh("run", "download", str(planned[0]["id"]), "--name", ARTIFACT, "--dir", folder)
         return _read(Path(folder) / FILE)
+
+
+def _is_of_a_fork(run: Mapping[str, Any]) -> bool:
+    """Whether a run is of another repository, which may be gone by now."""
+    return run["head_repository"] is None or run["head_repository"]["id"] != run["repository"]["id"]
+
+
+def _planned(run: int) -> bool:
+    """Whether the job that plans succeeded: a comment that could not be written takes nothing from it."""
+    jobs = api(f"repos/{{owner}}/{{repo}}/actions/runs/{run}/jobs?per_page=100")["jobs"]
+    return any(job["name"] == "plan" and job["conclusion"] == "success" for job in jobs)
 
 
 def _read(file: Path) -> Mapping[str, Any]:

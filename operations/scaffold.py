@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from operations import all_or_nothing, image_repositories
+from operations import all_or_nothing, settings_files
 from operations.errors import OperationError
 
 EXAMPLE_TAG = "0.0.0-example"
@@ -90,7 +90,7 @@ def _wrong_name(tree: _Tree, name: str) -> Iterator[str]:
         yield f"name: {name!r}: {_OTHERS_NAMES[name]}; choose another"
     lengths = [(f"{name}-{environment}", "namespace", _LONGEST_LABEL) for environment in tree.environments]
     for path in tree.settings:
-        region = image_repositories.region(tree.root / path)
+        region = settings_files.region(tree.root / path)
         lengths.append((f"{region}-shared-push-{name}", "IAM role", _LONGEST_IAM_NAME))
     longest, what, limit = max(lengths, key=lambda length: len(length[0]) - length[2])
     if len(longest) > limit:
@@ -98,7 +98,7 @@ def _wrong_name(tree: _Tree, name: str) -> Iterator[str]:
     if tree.has(Path("service") / name):
         yield f"name: {name!r}: service/{name} exists; choose another"
     for path in tree.settings:
-        repositories = image_repositories.read(tree.root / path)
+        repositories = settings_files.read(tree.root / path)
         if repositories is not None and name in repositories.names:
             yield f"name: {name!r}: {path} has an image repository of this name; choose another"
 
@@ -122,7 +122,7 @@ def _wrong_rest(tree: _Tree, new: NewService) -> Iterator[str]:
     if new.repository_id is not None and new.repository_id <= 0:
         yield f"repository id: {new.repository_id}: GitHub counts from 1; `gh api repos/OWNER/NAME --jq .id` prints it"
     for path in tree.settings:
-        if image_repositories.read(tree.root / path) is None:
+        if settings_files.read(tree.root / path) is None:
             yield f"{path}: image_repositories: not one entry below the other; write them so"
 
 
@@ -145,9 +145,9 @@ def _files(tree: _Tree, new: NewService) -> dict[Path, str]:
             files[ours] = model.renamed(text)
             files |= _listed(tree, files, path, ours)
     for path in tree.settings:
-        repositories = image_repositories.read(tree.root / path)
+        repositories = settings_files.read(tree.root / path)
         if repositories is not None:
-            files[path] = image_repositories.with_one_more(
+            files[path] = settings_files.with_one_more(
                 tree.root / path, repositories.last_line, new.name, new.repository_id or PLACEHOLDER_ID
             )
     return files

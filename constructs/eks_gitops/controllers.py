@@ -129,7 +129,13 @@ def _read_images(repository_arns: Sequence[str]) -> list[Statement]:
     # Signatures and attestations lie beside the image that they speak of.
     return [
         Statement(
-            actions=["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer", "ecr:ListImages"],
+            actions=[
+                "ecr:BatchGetImage",
+                "ecr:DescribeImages",
+                "ecr:GetDownloadUrlForLayer",
+                "ecr:ListImageReferrers",
+                "ecr:ListImages",
+            ],
             resources=repository_arns,
         ),
         Statement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),

@@ -14,6 +14,9 @@ from eks_gitops.key import key_alias
 from eks_gitops.location import Location
 from eks_gitops.state_access import StateLocation, read_state, write_state
 
+# An upgrade of a cluster and its nodes takes longer than an hour; without credentials Terraform cannot write its state.
+_APPLY_SECONDS = 2 * 60 * 60
+
 
 class ReadPolicy(Construct):
     """Reads every resource of the region's stacks: what plans need, and applies too.
@@ -95,6 +98,7 @@ class ApplyRole(Construct):
             description=f"Applies {location.region} {location.environment}",
             trust=[github_trust(location, repository.subjects(f"environment:{location.environment}"))],
             permissions_boundary=boundary.arn,
+            max_session_seconds=_APPLY_SECONDS,
             policies={"state": policy_document(*write_state(location, state))},
         )
         role.attach("read", read.arn)
@@ -157,7 +161,10 @@ class ArgoCdBackupRole(Construct):
 
 
 class ImagePushRole(Construct):
-    """Pushes images into one ECR repository, from the main branch of its application repository."""
+    """Pushes images into one ECR repository, from the GitHub environment `delivery` of its application repository.
+
+    That environment, which is to admit the main branch alone, also holds what `build-service` needs besides.
+    """
 
     def __init__(
         self,
@@ -177,7 +184,7 @@ class ImagePushRole(Construct):
             location=location,
             name=f"push-{ecr_repository}",
             description=f"Pushes images of {ecr_repository}",
-            trust=[github_trust(location, repository.subjects("ref:refs/heads/main"))],
+            trust=[github_trust(location, repository.subjects("environment:delivery"))],
             permissions_boundary=boundary.arn,
             policies={
                 "push": policy_document(
@@ -190,6 +197,7 @@ class ImagePushRole(Construct):
                             "ecr:DescribeImages",
                             "ecr:GetDownloadUrlForLayer",
                             "ecr:InitiateLayerUpload",
+                            "ecr:ListImageReferrers",
                             "ecr:ListImages",
                             "ecr:PutImage",
                             "ecr:UploadLayerPart",

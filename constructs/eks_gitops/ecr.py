@@ -23,11 +23,9 @@ from eks_gitops.github import GithubRepository
 from eks_gitops.key import Key
 from eks_gitops.location import Location
 
-_UNTAGGED_DAYS = 14
-
 
 class EcrRepositoryConfig(Config):
-    """The images of one service: `pushed_by` is the application repository whose main branch may push them."""
+    """The images of one service: `pushed_by` is the application repository that pushes them; the newest are kept."""
 
     name: Annotated[
         str,
@@ -92,23 +90,19 @@ class EcrRepositories(Construct):
 
 
 def _lifecycle(kept_images: int) -> str:
-    rules = [
-        {
-            "rulePriority": 1,
-            "description": f"expire untagged images after {_UNTAGGED_DAYS} days",
-            "selection": {
-                "tagStatus": "untagged",
-                "countType": "sinceImagePushed",
-                "countUnit": "days",
-                "countNumber": _UNTAGGED_DAYS,
-            },
-            "action": {"type": "expire"},
+    """Counts tagged images alone: signatures and attestations have no tag, and go with the image that they speak of.
+
+    Nothing else is without a tag, because tags are immutable.
+    """
+    rule = {
+        "rulePriority": 1,
+        "description": f"keep the newest {kept_images} images",
+        "selection": {
+            "tagStatus": "tagged",
+            "tagPatternList": ["*"],
+            "countType": "imageCountMoreThan",
+            "countNumber": kept_images,
         },
-        {
-            "rulePriority": 2,
-            "description": f"keep the newest {kept_images} images",
-            "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": kept_images},
-            "action": {"type": "expire"},
-        },
-    ]
-    return json.dumps({"rules": rules}, sort_keys=True)
+        "action": {"type": "expire"},
+    }
+    return json.dumps({"rules": [rule]}, sort_keys=True)

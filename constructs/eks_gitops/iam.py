@@ -58,7 +58,8 @@ class Role(Construct):
     """An IAM role on the environment's path, limited by its permissions boundary.
 
     `policies` are inline, by name: they live and die with the role. `managed_policies` are names of AWS's own.
-    `permissions` is what must exist before the role is of use.
+    A session lasts an hour at most, unless `max_session_seconds` says more. `permissions` is what must exist before the
+    role is of use.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Role(Construct):
         path: str | None = None,
         policies: Mapping[str, str] | None = None,
         managed_policies: Sequence[str] = (),
+        max_session_seconds: int | None = None,
     ) -> None:
         super().__init__(scope, id_)
         self._role = IamRole(
@@ -84,6 +86,7 @@ class Role(Construct):
             description=description,
             assume_role_policy=policy_document(*trust),
             permissions_boundary=permissions_boundary,
+            max_session_duration=max_session_seconds,
         )
         self.permissions: list[ITerraformDependable] = [
             IamRolePolicy(self, policy, name=policy, role=self._role.name, policy=document)

@@ -109,6 +109,7 @@ def read(location: Location, *, repository_credentials: Sequence[str] = ()) -> l
                 "s3:GetLifecycleConfiguration",
                 "s3:GetAccelerateConfiguration",
                 "s3:GetReplicationConfiguration",
+                "s3:ListBucket",  # which HeadBucket asks for
             ],
             resources=[location.arn("s3", "*")],
             conditions={"StringEquals": {"aws:ResourceAccount": location.account_id}},

@@ -4,7 +4,13 @@ from stacks.settings import Owner, Region
 from tests.policies import Role
 from tests.template import Json, Template, resolved
 
-READ_IMAGES = {"ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer", "ecr:ListImages"}
+READ_IMAGES = {
+    "ecr:BatchGetImage",
+    "ecr:DescribeImages",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:ListImageReferrers",
+    "ecr:ListImages",
+}
 
 
 def _on_resources(template: Template, controller: str) -> list[Json]:

@@ -102,6 +102,7 @@ APPLY_DEV_MAY: list[Request] = [
     ("kms:CreateAlias", _arn("kms", "alias/ap-northeast-2/dev"), {}),
     # its backups
     ("s3:CreateBucket", BACKUPS, {}),
+    ("s3:ListBucket", BACKUPS, {"aws:ResourceAccount": ACCOUNT}),
     ("s3:PutLifecycleConfiguration", BACKUPS, {}),
     ("s3:PutObject", f"{BACKUPS}/argo-cd/export", {}),
     ("s3:GetObjectVersion", f"{BACKUPS}/argo-cd/export", {}),
@@ -228,6 +229,7 @@ PLAN_MAY: list[Request] = [
     ("rds:DescribeDBInstances", _arn("rds", "db:ap-northeast-2-prod-bubblepool"), {}),
     ("backup:GetBackupPlan", _arn("backup", "backup-plan:1"), {}),
     ("s3:GetLifecycleConfiguration", BACKUPS, {"aws:ResourceAccount": ACCOUNT}),
+    ("s3:ListBucket", BACKUPS, {"aws:ResourceAccount": ACCOUNT}),  # which HeadBucket asks for
 ]
 
 PLAN_MAY_NOT: list[Request] = [

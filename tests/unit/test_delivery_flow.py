@@ -1,11 +1,15 @@
 """Images on their way by pull request: real Git, a repository of its own, and two at a time."""
 
+import os
+import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from operations import delivery
@@ -17,9 +21,11 @@ from operations.report import Report
 from tests import fake_gh
 from tests.fake_gh import FakeGh
 
+ROOT = Path(__file__).parents[2]
 OVERLAY = "images:\n- digest: sha256:{digest}\n  name: {service}\n  newTag: {tag}\n"
 OLD = Image("0" * 39 + "a", f"sha256:{'0' * 63}a")
 SERVICES = ("shop", "cart")
+ENVIRONMENTS = ("dev", "staging", "prod")
 
 
 def _git(directory: Path, *arguments: str) -> str:
@@ -39,10 +45,13 @@ class Remote:
         _git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.bare))
         work = self.clone("first")
         for service in SERVICES:
-            for environment in ("dev", "staging"):
+            for environment in ENVIRONMENTS:
                 file = work / "service" / service / "overlays" / environment / "kustomization.yaml"
                 file.parent.mkdir(parents=True)
                 file.write_text(OVERLAY.format(service=service, tag=OLD.tag, digest=OLD.digest.removeprefix("sha256:")))
+        settings = work / "stacks" / "ap_northeast_2" / "__init__.py"
+        settings.parent.mkdir(parents=True)
+        settings.write_text(f"ENVIRONMENTS = {ENVIRONMENTS}\n")
         self.push(work, "all services")
 
     def clone(self, name: str) -> Path:
@@ -250,6 +259,19 @@ def test_what_a_merged_branch_left_behind_does_not_conflict(remote: Remote) -> N
     assert remote.image("main", "shop", "dev") == _image(2)
 
 
+def test_what_was_merged_and_reverted_can_be_proposed_again(remote: Remote) -> None:
+    clone = remote.clone("clone")
+    _propose_image(clone, "shop", _image(1))
+    remote.merge("image/shop/dev")
+    work = remote.clone("reverting")
+    Overlay(work, "shop", "dev").set_image(OLD)
+    remote.push(work, "Revert")
+    _propose_image(clone, "shop", _image(1))
+    assert _git(remote.bare, "rev-list", "--count", "main..image/shop/dev") == "1"
+    remote.merge("image/shop/dev")
+    assert remote.image("main", "shop", "dev") == _image(1)
+
+
 def _promote(clone: Path) -> Report:
     return propose(clone, delivery.promotion_proposal(Overlay(clone, "shop", "staging"), "dev"))
 
@@ -274,10 +296,21 @@ def test_a_later_promotion_replaces_the_one_that_waits(remote: Remote, github: F
     assert _image(2).digest in waiting[0]["body"]
 
 
-def test_rejects_a_promotion_to_where_it_runs(remote: Remote) -> None:
+@pytest.mark.parametrize(("source", "target"), [("dev", "dev"), ("dev", "prod"), ("prod", "staging")])
+def test_rejects_a_promotion_that_leaves_out_a_step(remote: Remote, source: str, target: str) -> None:
     clone = remote.clone("clone")
-    with pytest.raises(OperationError, match="dev: from and to are the same"):
-        delivery.promote(Overlay(clone, "shop", "dev"), "dev")
+    with pytest.raises(
+        OperationError, match=f"{source} to {target}: not the next step; shop goes dev -> staging -> prod"
+    ):
+        delivery.promote(Overlay(clone, "shop", target), source)
+
+
+def test_a_service_that_leaves_out_an_environment_is_promoted_past_it(remote: Remote) -> None:
+    clone = remote.clone("clone")
+    shutil.rmtree(clone / "service" / "shop" / "overlays" / "staging")
+    delivery.set_image(Overlay(clone, "shop", "dev"), _image(1))
+    delivery.promote(Overlay(clone, "shop", "prod"), "dev")
+    assert Overlay(clone, "shop", "prod").image() == _image(1)
 
 
 def test_without_a_proposal_the_work_tree_is_written(remote: Remote) -> None:
@@ -298,3 +331,47 @@ def test_the_commands_propose_and_merge_by_themselves(remote: Remote, github: Fa
     assert result.exit_code == 0, result.output
     result = CliRunner().invoke(app, ["promote", "shop", "prod", "staging", "--root", str(clone)])
     assert result.exit_code == 1
+
+
+def _script(workflow: str, job: str) -> str:
+    """What a job runs that calls the commands."""
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / workflow).read_text())["jobs"]
+    (script,) = [step["run"] for step in jobs[job]["steps"] if "--propose" in step.get("run", "")]
+    return str(script)
+
+
+def _run(clone: Path, script: str, **environment: str) -> None:
+    """As a runner does it: in the root of a clone, whose Python knows this project."""
+    python = clone / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True, exist_ok=True)
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+    done = subprocess.run(
+        command, cwd=clone, env={**os.environ, **environment}, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_scripts_of_the_workflows_lose_no_update_of_two_services_at_a_time(
+    remote: Remote, github: FakeGh, tmp_path: Path
+) -> None:
+    application, images = _application(tmp_path / "application")
+    build, promote = _script("build-service.yaml", "propose"), _script("promote.yaml", "propose")
+
+    def built(service: str, image: Image, merge: str) -> None:
+        clone = remote.clone(f"built-{service}")
+        (clone / "application").symlink_to(application)
+        about = {"SERVICE": service, "ENVIRONMENT": "dev", "COMMIT": image.tag, "DIGEST": image.digest}
+        _run(clone, build, AUTO_MERGE=merge, **about)
+
+    _at_once(lambda: built("shop", images[0], "true"), lambda: built("cart", images[1], "false"))
+    merging = {entry["head"]: bool(entry.get("auto_merge")) for entry in github["pull_requests"]}
+    assert merging == {"image/shop/dev": True, "image/cart/dev": False}
+    for service in SERVICES:
+        remote.merge(f"image/{service}/dev")
+    clones = {service: remote.clone(f"promoting-{service}") for service in SERVICES}
+    _at_once(*(lambda s=service: _run(clones[s], promote, SERVICE=s, FROM="dev", TO="staging") for service in SERVICES))
+    for service in SERVICES:
+        remote.merge(f"image/{service}/staging")
+    assert [remote.image("main", service, "staging") for service in SERVICES] == images[:2]

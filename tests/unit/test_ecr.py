@@ -34,9 +34,9 @@ def test_old_images_are_pruned(shared: Template, repository: str) -> None:
     policy = shared.resources("aws_ecr_lifecycle_policy")[f"ecr_lifecycle-{repository}"]
     assert policy["repository"] == f"${{aws_ecr_repository.ecr_repository-{repository}.name}}"
     rules = [rule["selection"] for rule in json.loads(policy["policy"])["rules"]]
+    # Not those without a tag: these are the signatures of images that may run.
     assert rules == [
-        {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 14},
-        {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 200},
+        {"tagStatus": "tagged", "tagPatternList": ["*"], "countType": "imageCountMoreThan", "countNumber": 200}
     ]
 
 

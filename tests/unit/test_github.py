@@ -62,10 +62,10 @@ def test_delivery_trusts_this_repository_in_these_contexts(shared: Template, rol
         ("push-hello_role", ["repo:your-org/hello", "repo:your-org@1/hello@5"]),
     ],
 )
-def test_images_are_pushed_from_their_own_repositorys_main_branch(
+def test_images_are_pushed_from_the_environment_delivery_of_their_own_repository(
     shared: Template, role: str, subjects: list[str]
 ) -> None:
-    assert _subjects(shared, role) == [f"{subject}:ref:refs/heads/main" for subject in subjects]
+    assert _subjects(shared, role) == [f"{subject}:environment:delivery" for subject in subjects]
 
 
 def test_tokens_are_matched_whole(shared: Template, committed: tuple[Owner, list[Region]]) -> None:

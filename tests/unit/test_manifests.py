@@ -125,6 +125,18 @@ def test_what_cannot_be_rendered_is_told_beside_the_rest(tree: Path) -> None:
     assert int(report.status) == 1
 
 
+def test_what_was_broken_before_can_be_mended(tree: Path) -> None:
+    overlay = "service/shop/overlays/dev/kustomization.yaml"
+    _write(tree, overlay, "resources: [missing.yaml]\n")
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    subprocess.run(["git", *identity, "commit", "--quiet", "--all", "--message", "broken"], cwd=tree, check=True)
+    _write(tree, overlay, SHOP[overlay])
+    report = manifests.diff("HEAD", tree)
+    assert (report.data["errors"], int(report.status)) == ([], 2)
+    assert "v1 ConfigMap shop-dev/shop (after)" in report.data["environments"]["dev"]["shop-dev"]
+    assert report.notes[0].startswith("shop-dev: all of it is shown as new, because HEAD cannot be rendered")
+
+
 def test_no_text_of_a_manifest_breaks_out_of_its_fence(tree: Path) -> None:
     _write(tree, "service/tea/overlays/dev/values.yaml", 'size: "````"\n')
     said = manifests.markdown(manifests.diff("HEAD", tree))

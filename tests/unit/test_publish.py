@@ -33,10 +33,11 @@ if (program, verb) == ("skopeo", "inspect"):
     tag = FOLDER / arguments[-1].rsplit(":", 1)[1]
     sys.stdout.write(tag.read_text()) if tag.exists() else sys.exit("reading manifest: manifest unknown")
 if (program, verb) == ("skopeo", "copy"):
-    with tarfile.open(arguments[2].removeprefix("oci-archive:")) as archive:
+    with tarfile.open(arguments[1].removeprefix("oci-archive:")) as archive:
+        read = lambda digest: archive.extractfile("blobs/" + digest.replace(":", "/")).read()
         top = json.load(archive.extractfile("index.json"))["manifests"][0]["digest"]
-        manifest = archive.extractfile("blobs/" + top.replace(":", "/")).read()
-    (FOLDER / arguments[3].rsplit(":", 1)[1]).write_bytes(manifest)
+        manifest = read(json.loads(read(top))["manifests"][0]["digest"])  # the image of this platform
+    (FOLDER / arguments[2].rsplit(":", 1)[1]).write_bytes(manifest)
 if (program, verb) == ("skopeo", "manifest-digest"):
     print("sha256:" + hashlib.sha256(pathlib.Path(arguments[0]).read_bytes()).hexdigest())
 if (program, verb) == ("cosign", "tree"):
@@ -151,6 +152,12 @@ def test_a_registry_that_refuses_is_not_taken_for_an_empty_one(tmp_path: Path, r
 def test_what_is_attested_is_what_buildkit_said(tmp_path: Path) -> None:
     found = dict(attestations(_archive(tmp_path / "image.tar")))
     assert found == {kind: {"of": kind} for kind in (SBOM, PROVENANCE)}
+
+
+def test_what_is_tagged_is_the_image_itself(tmp_path: Path, registry: Registry) -> None:
+    """An index around it would leave manifests without a tag behind once the image expires."""
+    publish(_archive(tmp_path / "image.tar"), REPOSITORY, TAG)
+    assert json.loads((registry.folder / TAG).read_text()) == {"layers": ["layer"]}
 
 
 def test_rejects_what_is_no_archive(tmp_path: Path) -> None:

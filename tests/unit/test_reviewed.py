@@ -1,7 +1,9 @@
 """The plans that reviewers saw, found again after the merge."""
 
 import json
+import shutil
 import subprocess
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from operations.cli import app
 from operations.errors import OperationError
 from tests import fake_gh
 from tests.fake_gh import FakeGh
+from tests.template import Template
 
+WORKFLOWS = Path(__file__).parents[2] / ".github" / "workflows"
 RUNS = "repos/{owner}/{repo}/actions/workflows"
 HASHES = ["a" * 64, "b" * 64]
 
@@ -28,7 +32,7 @@ def gh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGh:
 def history(tmp_path: Path) -> tuple[Path, list[str]]:
     """A repository, and its commits, oldest first."""
     folder = tmp_path / "git"
-    folder.mkdir()
+    shutil.copytree(WORKFLOWS, folder / ".github" / "workflows")
 
     def git(*arguments: str) -> str:
         identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
@@ -53,11 +57,13 @@ def _merged(state: dict[str, Any], number: int, commit: str, plan: dict[str, Any
     state["answers"][f"repos/{{owner}}/{{repo}}/commits/{commit}/pulls"] = [entry]
     run = {"id": number, "head_repository": {"id": 2 if fork else 1}, "repository": {"id": 1}}
     state["answers"][f"{RUNS}/plan.yaml/runs"] = {"workflow_runs": [run]}
+    jobs = [{"name": "plan", "conclusion": "success"}, {"name": "comment", "conclusion": "failure"}]
+    state["answers"][f"repos/{{owner}}/{{repo}}/actions/runs/{number}/jobs"] = {"jobs": jobs}
     state["artifacts"][str(number)] = {"plan.json": json.dumps(plan)}
 
 
 def _deployed(state: dict[str, Any], *commits: str) -> None:
-    runs = [{"head_sha": commit} for commit in commits]
+    runs = [{"head_sha": commit, "event": "push", "display_title": "a merge"} for commit in commits]
     state["answers"][f"{RUNS}/deploy.yaml/runs"] = {"workflow_runs": runs}
 
 
@@ -75,15 +81,20 @@ def test_the_plan_of_the_merged_pull_request_is_found(gh: FakeGh, history: tuple
         "dev": {"aws": "ap-northeast-2-dev", "cluster": "ap-northeast-2-dev-gitops"},
     }
     run = next(call for call in gh["calls"] if "plan.yaml" in call[1])
-    assert "event=pull_request&head_sha=head-1&status=success" in run[1]
+    assert "event=pull_request&head_sha=head-1" in run[1]
 
 
-def test_a_deploy_by_hand_does_not_count_as_one_of_everything(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
+@pytest.mark.parametrize(("title", "counts"), [("deploy ap-northeast-2-dev", False), ("deploy everything", True)])
+def test_a_deploy_by_hand_counts_if_it_is_one_of_everything(
+    gh: FakeGh, history: tuple[Path, list[str]], title: str, *, counts: bool
+) -> None:
     folder, commits = history
     with gh.changed() as state:
-        _deployed(state, commits[2])
-    reviewed.collect(commits[2], folder)
-    assert "event=push&status=success" in gh["calls"][0][1]
+        _deployed(state, commits[1])
+        runs = state["answers"][f"{RUNS}/deploy.yaml/runs"]["workflow_runs"]
+        runs.insert(0, {"head_sha": commits[2], "event": "workflow_dispatch", "display_title": title})
+        _merged(state, 1, commits[2], _plan(ap_northeast_2_dev=HASHES[0]))
+    assert bool(reviewed.collect(commits[2], folder).data["stacks"]) is not counts
 
 
 def test_what_an_earlier_deploy_did_not_finish_is_deployed_too(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
@@ -96,13 +107,14 @@ def test_what_an_earlier_deploy_did_not_finish_is_deployed_too(gh: FakeGh, histo
     assert sum(call[0] == "run" for call in gh["calls"]) == 1
 
 
-def test_the_first_deploy_takes_its_own_commit(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
+def test_before_the_first_deploy_nobody_knows_what_is_to_be_deployed(
+    gh: FakeGh, history: tuple[Path, list[str]]
+) -> None:
     folder, commits = history
     with gh.changed() as state:
         _deployed(state)
-        _merged(state, 1, commits[2], _plan())
-    report = reviewed.collect(commits[2], folder)
-    assert (report.title, report.data["deploy"]) == ("no stack to deploy", {})
+    with pytest.raises(OperationError, match=r"no deploy finished yet.*by hand with `everything`"):
+        reviewed.collect(commits[2], folder)
 
 
 def test_nothing_is_left_after_the_last_deploy(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
@@ -117,7 +129,7 @@ def test_rejects_a_commit_that_no_pull_request_brought(gh: FakeGh, history: tupl
     with gh.changed() as state:
         _deployed(state, commits[1])
         state["answers"][f"repos/{{owner}}/{{repo}}/commits/{commits[2]}/pulls"] = []
-    with pytest.raises(OperationError, match="no pull request brought it; run the workflow deploy by hand"):
+    with pytest.raises(OperationError, match="no pull request brought it\nrun the workflow deploy by hand"):
         reviewed.collect(commits[2], folder)
 
 
@@ -139,12 +151,37 @@ def test_rejects_a_history_that_was_not_fetched(gh: FakeGh, history: tuple[Path,
 
 
 def test_a_person_names_stacks_and_accepts_plans() -> None:
-    report = reviewed.accept([f"ap-northeast-2-prod={HASHES[0]}", "us-gov-east-1-blue-team-gitops"])
+    report = reviewed.accept([f"ap-northeast-2-prod={HASHES[0]}", "us-gov-east-1-dev-gitops"])
     assert report.data["deploy"] == {
         "prod": {"aws": "ap-northeast-2-prod"},
-        "blue-team": {"cluster": "us-gov-east-1-blue-team-gitops"},
+        "dev": {"cluster": "us-gov-east-1-dev-gitops"},
     }
     assert [entry["hash"] for entry in report.data["stacks"].values()] == [HASHES[0], ""]
+
+
+def test_everything_is_every_stack_that_is_synthesized(platform: dict[str, Template]) -> None:
+    report = reviewed.accept(["everything"])
+    assert list(report.data["deploy"]) == ["shared", "dev", "staging", "prod"]
+    assert report.data["stacks"] == {}  # no plan was accepted
+    patterns = [pattern for parts in report.data["deploy"].values() for pattern in parts.values()]
+    found = [name for pattern in patterns for name in platform if fnmatchcase(name, pattern)]
+    assert sorted([*found, "ap-northeast-2-backend"]) == sorted(platform)
+
+
+def test_what_no_job_deploys_is_refused(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
+    """The run would be green, and the stack as it was."""
+    folder, commits = history
+    with gh.changed() as state:
+        _deployed(state, commits[1])
+        _merged(state, 1, commits[2], _plan(ap_northeast_2_qa=HASHES[0], ap_northeast_2_dev=HASHES[1]))
+    with pytest.raises(OperationError, match=r"ap-northeast-2-qa: \.github/workflows/deploy\.yaml has no job qa"):
+        reviewed.collect(commits[2], folder)
+
+
+def test_the_backend_is_left_to_a_person() -> None:
+    report = reviewed.accept(["ap-northeast-2-backend"])
+    assert report.data["deploy"] == {}
+    assert report.notes == ["ap-northeast-2-backend: not deployed here; a person runs `make bootstrap`"]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""The image repositories in a region's settings: reading which there are, and adding one as a person would."""
+"""The settings of regions as text: reading them without the code behind them, and adding an image repository."""
 
 import ast
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _LINE = 120
 
@@ -34,10 +35,20 @@ def read(settings: Path) -> ImageRepositories | None:
 
 def region(settings: Path) -> str:
     """The AWS region of a settings file; its folder's `__init__` says it."""
-    for statement in ast.parse((settings.parent / "__init__.py").read_text(encoding="utf-8")).body:
-        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "REGION":
-            return str(ast.literal_eval(statement.value))
-    message = f"{settings.parent}/__init__.py sets no REGION"
+    return str(_assigned(settings.parent / "__init__.py", "REGION"))
+
+
+def environments(root: Path) -> list[str]:
+    """The environments of all regions of a clone, in the order in which a change is promoted."""
+    found = [_assigned(file, "ENVIRONMENTS") for file in sorted(root.glob("stacks/*/__init__.py"))]
+    return list(dict.fromkeys(name for names in found for name in names))
+
+
+def _assigned(file: Path, name: str) -> Any:
+    for statement in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == name:
+            return ast.literal_eval(statement.value)
+    message = f"{file} sets no {name}"
     raise ValueError(message)
 
 
