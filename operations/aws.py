@@ -1,4 +1,4 @@
-"""AWS by boto3: a session for a stack, once it is certain whose account it is, and lists of any length."""
+"""AWS by boto3: a session for a stack, once it is certain whose account it is; objects of S3, lists of any length."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,19 @@ def session(stack: Stack) -> "boto3.Session":
         message = f"{stack.name}: the credentials are of account {account}; the stack may only be applied to {allowed}"
         raise OperationError(message)
     return made
+
+
+def object_of(s3: Any, bucket: str, key: str) -> bytes | None:
+    """The content of an object; None if it, or its bucket, does not exist."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    try:
+        content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] in {"NoSuchBucket", "NoSuchKey"}:
+            return None
+        raise
+    return content
 
 
 def listed(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from operations import aws
+from operations.aws import object_of
 from operations.errors import OperationError
 from operations.synthesized import Stack
 from operations.terraform import Terraform
@@ -31,7 +32,7 @@ def bootstrap(stack: Stack, home: Path, say: Callable[[str], None], log: Path | 
     """
     session = aws.session(stack)
     work = home / stack.name
-    if _object(session, stack, stack.state.key) is None:
+    if object_of(session.client("s3"), stack.state.bucket, stack.state.key) is None:
         say(f"{stack.name}: making s3://{stack.state.bucket}, with local state in {work}")
         local = _prepare(work, stack.configuration, log)
         _adopt(session, stack, local)
@@ -53,7 +54,7 @@ def unbootstrap(stack: Stack, home: Path, say: Callable[[str], None], log: Path 
     """
     session = aws.session(stack)
     work = home / stack.name
-    in_bucket = _object(session, stack, stack.state.key)
+    in_bucket = object_of(session.client("s3"), stack.state.bucket, stack.state.key)
     if in_bucket is None and not (work / _STATE).is_file():
         say(f"{stack.name}: nothing to destroy: s3://{stack.state.bucket} holds no state of it")
         return
@@ -135,27 +136,15 @@ def _existing(session: "boto3.Session", stack: Stack) -> Iterator[tuple[str, str
                 raise
 
 
-def _object(session: "boto3.Session", stack: Stack, key: str) -> bytes | None:
-    """The content of an object of the state bucket; None if it, or the bucket, does not exist."""
-    from botocore.exceptions import ClientError  # noqa: PLC0415
-
-    try:
-        content: bytes = session.client("s3").get_object(Bucket=stack.state.bucket, Key=key)["Body"].read()
-    except ClientError as error:
-        if error.response["Error"]["Code"] in {"NoSuchBucket", "NoSuchKey"}:
-            return None
-        raise
-    return content
-
-
 def _refuse_while_used(session: "boto3.Session", stack: Stack) -> None:
+    s3 = session.client("s3")
     problems = []
-    for page in session.client("s3").get_paginator("list_objects_v2").paginate(Bucket=stack.state.bucket):
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=stack.state.bucket):
         for key in (entry["Key"] for entry in page.get("Contents", [])):
             if key.endswith(".tflock"):
                 problems.append(f"s3://{stack.state.bucket}/{key}: somebody holds this lock; wait, or break it")
             elif key != stack.state.key and key.endswith(_STATE):
-                resources = json.loads(_object(session, stack, key) or b"{}").get("resources", [])
+                resources = json.loads(object_of(s3, stack.state.bucket, key) or b"{}").get("resources", [])
                 managed = sum(resource["mode"] == "managed" for resource in resources)
                 if managed:
                     problems.append(f"s3://{stack.state.bucket}/{key}: {managed} resources; destroy that stack first")
@@ -168,7 +157,7 @@ def _forget_copy(session: "boto3.Session", stack: Stack, work: Path) -> None:
     if not (work / _STATE).is_file():
         return
     here = _identities((work / _STATE).read_bytes())
-    there = _identities(_object(session, stack, stack.state.key) or b"{}")
+    there = _identities(object_of(session.client("s3"), stack.state.bucket, stack.state.key) or b"{}")
     if not here <= there:
         missing = ", ".join(sorted(f"{kind}.{name} ({id_})" for kind, name, id_ in here - there))
         message = (

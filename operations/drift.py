@@ -33,6 +33,7 @@ _MOST_PARTS = 4
 
 LOSSES = (
     "not seen: the value of a secret. Terraform never reads it, so a changed one is no drift",
+    "not seen: what somebody deletes of a Helm release in a cluster; `helm get manifest` says what belongs there",
     "not seen: secrets that nobody's state knows under an environment's prefix. People make them for External Secrets",
 )
 
@@ -171,10 +172,8 @@ def of_added(added: Added) -> Finding:
 
 def _held(session: Any, stack: Stack) -> Iterator[str]:
     """Somebody who applies at this moment: what is found may be their work."""
-    s3 = session.client("s3")
-    key = f"{stack.state.key}.tflock"
-    if s3.list_objects_v2(Bucket=stack.state.bucket, Prefix=key).get("KeyCount"):
-        lock = locks.of_object(json.loads(s3.get_object(Bucket=stack.state.bucket, Key=key)["Body"].read()))
+    lock = locks.held(session.client, stack)
+    if lock is not None:
         yield f"{stack.name}: {lock.who} holds its lock since {lock.created}: what was found may be their work"
 
 

@@ -1,10 +1,15 @@
 """Who holds the lock of a state, read from what Terraform says or from the lock object itself."""
 
+import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from operations.aws import object_of
+from operations.synthesized import Stack
 
 _LINE = re.compile(r"^\s*(ID|Operation|Who|Created):\s+(.+?)\s*$", re.MULTILINE)
 _FAILED = "Error acquiring the state lock"
@@ -37,6 +42,25 @@ class Lock:
             return ""
         minutes = int((now - (since if since.tzinfo else since.replace(tzinfo=UTC))).total_seconds() // 60)
         return f" ({minutes // 60} h {minutes % 60} min ago)"
+
+
+def held(client: Callable[..., Any], stack: Stack) -> Lock | None:
+    """The lock of a stack's state; None if nobody holds it. `client` gives the client of a service."""
+    lock = in_bucket(client("s3"), stack)
+    return in_table(client("dynamodb"), stack, stack.lock_table) if lock is None and stack.lock_table else lock
+
+
+def in_bucket(s3: Any, stack: Stack) -> Lock | None:
+    """The lock of the lock object beside the state."""
+    body = object_of(s3, stack.state.bucket, f"{stack.state.key}.tflock")
+    return None if body is None else of_object(json.loads(body or b"{}"))
+
+
+def in_table(dynamodb: Any, stack: Stack, table: str) -> Lock | None:
+    """The lock of the state's row in a lock table."""
+    key = {"LockID": {"S": f"{stack.state.bucket}/{stack.state.key}"}}
+    row = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})
+    return of_object(json.loads(row["Info"]["S"])) if "Info" in row else None
 
 
 def of_object(document: dict[str, Any]) -> Lock:

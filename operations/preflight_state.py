@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from threading import Lock
 from typing import Any
 
+from operations.aws import object_of
+from operations.locks import held
 from operations.preflight import Clients, Line, without_backend
-from operations.synthesized import Stack
+from operations.synthesized import BACKEND_SUFFIX, Stack
 
 _NOBODYS = {"404", "NoSuchBucket"}
 _SOMEBODY_ELSES = {"403", "AccessDenied", "Forbidden"}
@@ -35,22 +38,18 @@ def bucket(stacks: Sequence[Stack], aws: Clients) -> Iterator[Line]:
         if s3.get_bucket_versioning(Bucket=name).get("Status") == "Enabled":
             yield Line(subject, "passed", "there, ours and versioned")
         else:
-            yield Line(subject, "failed", "keeps no versions, so a lost state is lost; run: make bootstrap")
+            remedy = f"deploy its stack: make deploy STACK='{stacks[0].state.region}{BACKEND_SUFFIX}'"
+            yield Line(subject, "failed", f"keeps no versions, so a lost state is lost; {remedy}")
 
 
 def locks(stacks: Sequence[Stack], aws: Clients) -> Iterator[Line]:
     """Who holds a lock of these stacks, and since when."""
     held_by_nobody = True
     for stack in without_backend(stacks):
-        key = f"{stack.state.key}.tflock"
-        held = _object(aws("s3"), stack.state.bucket, key)
-        if held is not None:
-            held_by_nobody, lock = False, json.loads(held)
-            message = (
-                f"{lock.get('Who')} holds the lock since {lock.get('Created')} ({lock.get('Operation')}); wait, or, if "
-                f"nobody works there any more: terraform -chdir={stack.directory} force-unlock {lock.get('ID')}"
-            )
-            yield Line(f"lock of {stack.name}", "failed", message)
+        lock = held(aws, stack)
+        if lock is not None:
+            held_by_nobody = False
+            yield Line(f"lock of {stack.name}", "failed", lock.told(stack.directory, datetime.now(UTC)))
     if held_by_nobody:
         yield Line("locks", "passed", "nobody holds one")
 
@@ -61,7 +60,7 @@ class New:
     def __init__(self, stacks: Sequence[Stack], aws: Clients) -> None:
         self._stacks = [stack for stack in stacks if not stack.is_in_cluster]
         self._reading = Lock()
-        self._known = cache(lambda bucket, key: _addresses(_object(aws("s3"), bucket, key)))
+        self._known = cache(lambda bucket, key: _addresses(object_of(aws("s3"), bucket, key)))
 
     def resources(self, kind: str) -> Iterator[tuple[Stack, str, dict[str, Any]]]:
         """Stack, address and arguments of each new resource of this type."""
@@ -76,15 +75,3 @@ class New:
 def _addresses(state: bytes | None) -> set[str]:
     resources = json.loads(state or b"{}").get("resources", [])
     return {f"{resource['type']}.{resource['name']}" for resource in resources if resource["mode"] == "managed"}
-
-
-def _object(s3: Any, bucket: str, key: str) -> bytes | None:
-    from botocore.exceptions import ClientError  # noqa: PLC0415
-
-    try:
-        content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    except ClientError as error:
-        if error.response["Error"]["Code"] in {"NoSuchBucket", "NoSuchKey"}:
-            return None
-        raise
-    return content

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from operations import locks, plans
 from operations.errors import OperationError
+from operations.locks import Lock
 from operations.plans import Plan
 from operations.report import Report, Status, Table
 from operations.synthesized import Stack
@@ -137,7 +138,7 @@ def _locked(session: "boto3.Session", stack: Stack) -> Iterator[None]:
     """Hold Terraform's lock of the stack: its lock object, its row of the lock table, or both."""
     from botocore.exceptions import ClientError  # noqa: PLC0415
 
-    at, table = stack.state, stack.configuration["terraform"]["backend"]["s3"].get("dynamodb_table")
+    at, table = stack.state, stack.lock_table
     path, key = f"{at.bucket}/{at.key}", f"{at.key}.tflock"
     info = {
         "ID": str(uuid.uuid4()),
@@ -154,8 +155,7 @@ def _locked(session: "boto3.Session", stack: Stack) -> Iterator[None]:
     except ClientError as error:
         if error.response["Error"]["Code"] not in {"PreconditionFailed", "ConditionalRequestConflict"}:
             raise
-        holder = json.loads(s3.get_object(Bucket=at.bucket, Key=key)["Body"].read() or b"{}")
-        raise OperationError(f"{stack.name}: {_holder(holder, stack)}") from error
+        raise _held(stack, locks.in_bucket(s3, stack)) from error
     try:
         with _row(session, stack, table, path, body):
             yield
@@ -173,20 +173,20 @@ def _row(session: "boto3.Session", stack: Stack, table: str | None, path: str, b
     try:
         dynamodb.put_item(TableName=table, Item=item, ConditionExpression=is_free)
     except dynamodb.exceptions.ConditionalCheckFailedException as error:
-        row = dynamodb.get_item(TableName=table, Key={"LockID": {"S": path}}, ConsistentRead=True).get("Item", {})
-        raise OperationError(f"{stack.name}: {_holder(json.loads(row['Info']['S']), stack)}") from error
+        raise _held(stack, locks.in_table(dynamodb, stack, table)) from error
     try:
         yield
     finally:
         dynamodb.delete_item(TableName=table, Key={"LockID": {"S": path}})
 
 
-def _holder(document: dict[str, Any], stack: Stack) -> str:
-    return locks.of_object(document).told(stack.directory, datetime.now(UTC))
+def _held(stack: Stack, lock: Lock | None) -> OperationError:
+    told = lock.told(stack.directory, datetime.now(UTC)) if lock else "somebody held the lock a moment ago; repeat it"
+    return OperationError(f"{stack.name}: {told}")
 
 
 def _write(session: "boto3.Session", stack: Stack, content: bytes) -> str:
-    at, table = stack.state, stack.configuration["terraform"]["backend"]["s3"].get("dynamodb_table")
+    at, table = stack.state, stack.lock_table
     put = session.client("s3").put_object(
         Bucket=at.bucket,
         Key=at.key,

@@ -125,7 +125,7 @@ def _report(stacks: Mapping[str, Mapping[str, Any]], repository: Path) -> Report
         environment, is_in_cluster = match["environment"], bool(match["cluster"])
         job = f"{environment}{_IN_CLUSTER if is_in_cluster else ''}"
         if environment == "backend":
-            notes.append(f"{name}: not deployed here; a person runs `make bootstrap`")
+            notes.append(f"{name}: not deployed here; a person runs `make deploy STACK={name}`")
         elif job not in jobs:
             problems.append(f"{name}: {_WORKFLOW} has no job {job}, so nothing would deploy it; add one")
         else:

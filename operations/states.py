@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from operations.aws import object_of
 from operations.synthesized import Stack
 
 if TYPE_CHECKING:
@@ -52,15 +53,8 @@ class States:
 
 def read(session: "boto3.Session", stack: Stack) -> list[Resource]:
     """The resources of a stack's state; none where there is no state yet."""
-    from botocore.exceptions import ClientError  # noqa: PLC0415
-
-    try:
-        body = session.client("s3").get_object(Bucket=stack.state.bucket, Key=stack.state.key)["Body"].read()
-    except ClientError as error:
-        if error.response["Error"]["Code"] in {"NoSuchBucket", "NoSuchKey"}:
-            return []
-        raise
-    return parse(stack.name, json.loads(body))
+    body = object_of(session.client("s3"), stack.state.bucket, stack.state.key)
+    return [] if body is None else parse(stack.name, json.loads(body))
 
 
 def parse(stack: str, document: Mapping[str, Any]) -> list[Resource]:

@@ -45,6 +45,12 @@ class Stack:
         return StateObject(bucket=s3["bucket"], key=s3["key"], region=s3["region"])
 
     @property
+    def lock_table(self) -> str | None:
+        """The table in which the stack's state is locked, too, or alone; None where a lock object is all."""
+        table: str | None = self.configuration["terraform"]["backend"]["s3"].get("dynamodb_table")
+        return table
+
+    @property
     def account_ids(self) -> list[str]:
         """The accounts that the stack may be applied to."""
         ids: list[str] = self.configuration["provider"]["aws"][0]["allowed_account_ids"]

@@ -50,6 +50,16 @@ def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
                 actions=["ec2:CreateSecurityGroup"],
                 resources=[location.arn("ec2", "vpc/*")],
             ),
+            Statement(
+                sid="SecurityGroupOfTheCluster",  # EKS makes it, and gives it a tag of its own
+                actions=[
+                    "ec2:AuthorizeSecurityGroupIngress",
+                    "ec2:ModifySecurityGroupRules",
+                    "ec2:RevokeSecurityGroupIngress",
+                ],
+                resources=[location.arn("ec2", "security-group/*")],
+                conditions={"StringEquals": {"aws:ResourceTag/aws:eks:cluster-name": cluster}},
+            ),
             *manage_ec2(
                 location,
                 create=[

@@ -20,6 +20,7 @@ from cdktf_cdktf_provider_aws.eks_cluster import (
     EksClusterZonalShiftConfig,
 )
 from cdktf_cdktf_provider_aws.iam_openid_connect_provider import IamOpenidConnectProvider
+from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
 from constructs import Construct
 
 from eks_gitops.config import Cidr, Config, LogRetentionDays, Problem, RoleArn, matching
@@ -28,14 +29,16 @@ from eks_gitops.key import Key
 from eks_gitops.location import Location
 from eks_gitops.versions import EKS_VERSIONS
 
+_HTTPS = 443
 _LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 
 
 class ClusterConfig(Config):
     """An EKS cluster.
 
-    Its API answers inside the VPC always, and outside it only to `public_access_cidrs`; empty is private.
-    `administrators` are IAM roles that get an access entry with cluster-admin rights.
+    Its API answers inside the VPC to its own nodes and to `private_access_cidrs`, such as the network of a runner or a
+    VPN, and outside it only to `public_access_cidrs`; empty is private. `administrators` are IAM roles that get an
+    access entry with cluster-admin rights.
     """
 
     name: Annotated[
@@ -48,6 +51,7 @@ class ClusterConfig(Config):
     version: str
     administrators: tuple[RoleArn, ...]
     public_access_cidrs: tuple[Cidr, ...] = ()
+    private_access_cidrs: tuple[Cidr, ...] = ()
     log_retention_days: LogRetentionDays = 90
 
     def problems(self) -> Iterator[Problem]:
@@ -56,10 +60,11 @@ class ClusterConfig(Config):
             yield Problem("version", self.version, f"not offered here; choose one of {', '.join(EKS_VERSIONS)}")
         if not self.administrators:
             yield Problem("administrators", "()", "nobody could administer the cluster; name at least one IAM role")
-        for index, cidr in enumerate(self.public_access_cidrs):
-            if cidr.prefixlen == 0:
-                message = "opens the cluster's API to the world; name your office's or runners' networks, or none"
-                yield Problem(f"public_access_cidrs[{index}]", cidr, message)
+        for field in ("public_access_cidrs", "private_access_cidrs"):
+            for index, cidr in enumerate(getattr(self, field)):
+                if cidr.prefixlen == 0:
+                    message = "opens the cluster's API to the world; name your office's or runners' networks, or none"
+                    yield Problem(f"{field}[{index}]", cidr, message)
         for index, role in enumerate(self.administrators):
             if role in self.administrators[:index]:
                 yield Problem(f"administrators[{index}]", role, "named twice; name each role once")
@@ -130,6 +135,18 @@ class Cluster(Construct):
         self.endpoint: str = self._cluster.endpoint
         self.certificate_authority: str = self._cluster.certificate_authority.get(0).data
         self.security_group_id: str = self._cluster.vpc_config.cluster_security_group_id
+        for cidr in config.private_access_cidrs:
+            # EKS makes the group for nodes: it admits what carries the group itself, and nobody else.
+            VpcSecurityGroupIngressRule(
+                self,
+                f"private-access-{cidr}",
+                security_group_id=self.security_group_id,
+                description="The cluster's API",
+                cidr_ipv4=str(cidr),
+                ip_protocol="tcp",
+                from_port=_HTTPS,
+                to_port=_HTTPS,
+            )
         self._admit(config.administrators, access)
         self._trust_issuer()
 

@@ -25,6 +25,14 @@ def read_state(location: Location, state: StateLocation) -> list[Statement]:
             resources=[location.arn("s3", f"{state.bucket}/{location.region}/*")],
         ),
         _use_backend_key(location, ["kms:Decrypt", "kms:DescribeKey"]),
+        *(_read_locks(location, state.lock_table) if state.lock_table is not None else ()),
+    ]
+
+
+def _read_locks(location: Location, table: str) -> list[Statement]:
+    """Who holds a lock: a plan takes none, and says whose work it may have seen."""
+    return [
+        Statement(sid="ReadLocks", actions=["dynamodb:GetItem"], resources=[location.arn("dynamodb", f"table/{table}")])
     ]
 
 

@@ -1,10 +1,13 @@
+from pathlib import Path
+
 import cdktf
 import pytest
 
 from eks_gitops.cluster import Access, Cluster, ClusterConfig
 from eks_gitops.key import Key
 from eks_gitops.location import Location
-from tests.template import Json, Template, one_stack, resolved
+from tests.edited_settings import EditedSettings
+from tests.template import Json, Template, every_stack, one_stack, resolved
 
 ADMINISTRATOR = "arn:aws:iam::123456789012:role/your-admin-role"
 EVERYWHERE = {"type": "cluster"}
@@ -141,3 +144,23 @@ def test_issuer_is_trusted_for_roles_of_service_accounts(dev: Template) -> None:
     provider = dev.only("aws_iam_openid_connect_provider")
     assert provider["url"] == "${aws_eks_cluster.cluster.identity[0].oidc[0].issuer}"
     assert provider["client_id_list"] == ["sts.amazonaws.com"]
+
+
+def test_only_networks_that_are_named_reach_the_api_inside_the_vpc(
+    edited: EditedSettings, tmp_path: Path, dev: Template
+) -> None:
+    assert "aws_vpc_security_group_ingress_rule" not in {
+        kind for kind, name, _ in dev.all_resources() if name.startswith("cluster_")
+    }
+    edited.replace(
+        "ap_northeast_2/dev.py",
+        "public_access_cidrs=()",
+        'public_access_cidrs=(), private_access_cidrs=("10.0.9.0/24", "192.168.0.0/24")',
+    )
+    rules = every_stack(edited.load(), tmp_path)["ap-northeast-2-dev"].resources("aws_vpc_security_group_ingress_rule")
+    group = "${aws_eks_cluster.cluster.vpc_config[0].cluster_security_group_id}"
+    opened = [rule for rule in rules.values() if rule["security_group_id"] == group]
+    assert [(rule["cidr_ipv4"], rule["ip_protocol"], rule["from_port"], rule["to_port"]) for rule in opened] == [
+        ("10.0.9.0/24", "tcp", 443, 443),
+        ("192.168.0.0/24", "tcp", 443, 443),
+    ]

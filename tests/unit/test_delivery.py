@@ -35,6 +35,9 @@ OF_DEVS_DATABASE = {
 }
 OF_PRODS_DATABASE = {key: arn.replace("-dev-", "-prod-") for key, arn in OF_DEVS_DATABASE.items()}
 
+OF_DEVS_CLUSTER = {"aws:ResourceTag/aws:eks:cluster-name": "gitops-cluster-dev"}
+OF_PRODS_CLUSTER = {"aws:ResourceTag/aws:eks:cluster-name": "gitops-cluster-prod"}
+
 Request = tuple[str, str, dict[str, str]]
 
 
@@ -83,6 +86,7 @@ APPLY_DEV_MAY: list[Request] = [
         {**TAGGED_DEV, "ec2:CreateAction": "CreateSecurityGroup"},
     ),
     ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), DEVS),
+    ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), OF_DEVS_CLUSTER),
     # its data
     ("elasticfilesystem:CreateFileSystem", _arn("elasticfilesystem", "file-system/fs-1"), TAGGED_DEV),
     ("elasticfilesystem:CreateMountTarget", _arn("elasticfilesystem", "file-system/fs-1"), DEVS),
@@ -159,6 +163,7 @@ APPLY_DEV_MAY_NOT: list[Request] = [
     ("iam:DeleteOpenIDConnectProvider", ISSUER, PRODS),
     ("elasticfilesystem:DeleteFileSystem", _arn("elasticfilesystem", "file-system/fs-1"), PRODS),
     ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), PRODS),
+    ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), OF_PRODS_CLUSTER),
     ("ec2:CreateSecurityGroup", _arn("ec2", "security-group/sg-1"), TAGGED_PROD),
     ("ec2:CreateTags", _arn("ec2", "security-group/sg-1"), {**TAGGED_DEV, **PRODS}),
     ("ec2:DeleteVpc", _arn("ec2", "vpc/vpc-1"), SHAREDS),

@@ -249,8 +249,17 @@ def test_locks_name_who_holds_them_since_when_and_the_way_out(aws: Aws, stack: S
     held = {"ID": "6f1c", "Who": "minji@laptop", "Created": "2026-01-01T00:00:00Z", "Operation": "OperationTypeApply"}
     (line,) = preflight_state.locks([stack()], aws(("s3", "get_object", _body(held))))
     assert line.outcome == "failed"
-    assert "minji@laptop holds the lock since 2026-01-01T00:00:00Z" in line.message
+    assert "minji@laptop holds the lock for apply, since 2026-01-01T00:00:00Z" in line.message
     assert line.message.endswith("force-unlock 6f1c")
+
+
+def test_a_lock_of_the_lock_table_is_one_too(aws: Aws, stack: Stacks) -> None:
+    locked = stack()
+    locked.configuration["terraform"]["backend"]["s3"]["dynamodb_table"] = "locks"
+    row = {"Item": {"Info": {"S": json.dumps({"ID": "6f1c", "Who": "minji@laptop"})}}}
+    clients = aws(("s3", "get_object", "NoSuchKey"), ("dynamodb", "get_item", row))
+    (line,) = preflight_state.locks([locked], clients)
+    assert (line.outcome, line.message.split(" for ")[0]) == ("failed", "minji@laptop holds the lock")
 
 
 @pytest.mark.parametrize("code", ["NoSuchKey", "NoSuchBucket"])

@@ -181,7 +181,8 @@ def test_what_no_job_deploys_is_refused(gh: FakeGh, history: tuple[Path, list[st
 def test_the_backend_is_left_to_a_person() -> None:
     report = reviewed.accept(["ap-northeast-2-backend"])
     assert report.data["deploy"] == {}
-    assert report.notes == ["ap-northeast-2-backend: not deployed here; a person runs `make bootstrap`"]
+    told = "ap-northeast-2-backend: not deployed here; a person runs `make deploy STACK=ap-northeast-2-backend`"
+    assert report.notes == [told]
 
 
 @pytest.mark.parametrize(
