@@ -46,15 +46,22 @@ def start(
         process = subprocess.Popen(
             command, cwd=_ROOT, env=clean, stdin=stdin, stdout=output, stderr=output, start_new_session=detached
         )
+    try:
+        _wait_for(process, port, log)
+    except BaseException:  # an interrupt, too
+        process.kill()
+        process.wait()
+        raise
+    return process
+
+
+def _wait_for(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while process.poll() is None and not answers(port) and time.monotonic() < deadline:
         time.sleep(0.1)
     if process.poll() is not None or not answers(port):
-        process.kill()
-        process.wait()
         tail = log.read_text(errors="replace")[-_LOG_TAIL:]
         raise OperationError(f"emulator on port {port} did not start; {log} ends with:\n{tail}")
-    return process
 
 
 def free_port() -> int:
