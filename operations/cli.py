@@ -75,7 +75,7 @@ def local() -> None:
     say("\nNext:")
     typer.echo(f"  source {platform.ENVIRONMENT_FILE}    # points the AWS command line and Terraform at it")
     typer.echo("  aws eks list-clusters")
-    typer.echo(f"  npx cdktf diff ap-northeast-2-dev --output {platform.OUTPUT}")
+    typer.echo(f"  .venv/bin/python -m operations plan --all ap-northeast-2-dev --output {platform.OUTPUT}")
     if "KUBECONFIG" in os.environ:
         typer.echo("  kubectl --namespace argocd get applications")
         typer.echo(

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from operations import guard, in_order, locks, plans
 from operations.errors import OperationError
-from operations.guard import Override
+from operations.guard import Finding, Override
 from operations.plan import new_log
 from operations.plans import Plan
 from operations.progress import Progress
@@ -40,6 +40,8 @@ class Terms:
 
     reviewed: Mapping[str, str] = field(default_factory=dict)
     """By stack, the hash of the plan that was reviewed."""
+    is_guarded: bool = True
+    """Whether the guard has a word; an emulated account has nothing to lose."""
     allowed: Sequence[Override] = ()
     applies_unreviewed: bool = False
     ask: Ask | None = None
@@ -127,9 +129,13 @@ def _deploy(stack: Stack, result: _Result, terms: Terms, progress: Progress, fol
 
 def _refusal(plan: Plan, terms: Terms) -> str:
     """What the guard has against a plan; empty if nothing."""
-    found = guard.findings(plan, terms.allowed)
+    found = _findings(plan, terms)
     refused = [f"{f.action} {f.address}: {f.why}; {f.remedy}" for f in found if f.is_refused]
     return "\n".join([*refused, *guard.unused(plan, found, terms.allowed)])
+
+
+def _findings(plan: Plan, terms: Terms) -> list[Finding]:
+    return guard.findings(plan, terms.allowed) if terms.is_guarded else []
 
 
 def _unasked(plan: Plan, terms: Terms, terraform: Terraform, file: Path, progress: Progress) -> str:
@@ -159,7 +165,7 @@ def _report(results: Mapping[str, _Result], terms: Terms, again: Again) -> Repor
         for name, result in results.items()
     ]
     applied = [result.plan for result in results.values() if result.plan and not result.plan.is_empty]
-    found = [finding for plan in applied for finding in guard.findings(plan, terms.allowed)]
+    found = [finding for plan in applied for finding in _findings(plan, terms)]
     refused = [result.plan for result in results.values() if result.plan and result.outcome == "refused"]
     tables = [Table("Stacks", ["stack", "outcome", "time", "what"], rows)]
     tables += [plans.table(refused)] if refused else []

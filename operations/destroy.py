@@ -16,6 +16,7 @@ from operations import aws, in_order, states, sweep
 from operations.clearing import Clearing
 from operations.errors import OperationError
 from operations.kubectl import kubectl
+from operations.plan import new_log
 from operations.progress import Progress
 from operations.report import Report, Status, Table
 from operations.states import Resource
@@ -117,21 +118,32 @@ def destroy(destruction: Destruction, progress: Progress, *, at_once: int, logs:
     Raises:
         OperationError: a cluster could not be cleared; nothing that it stands on was touched.
     """
-    stacks = {stack.name: stack for stack in destruction.stacks}
     for stack in destruction.stacks:
         if stack.is_in_cluster and destruction.held[stack.name]:
             clear(stack, progress, patience)
-    logs.mkdir(parents=True, exist_ok=True)
+    failed, missed = in_reverse(destruction.stacks, destruction.held, progress, at_once=at_once, logs=logs)
+    left, unknown = ({}, []) if failed or missed else _left(destruction)
+    return _report([stack.name for stack in destruction.stacks], failed, missed, left, unknown)
+
+
+def in_reverse(
+    chosen: Sequence[Stack], held: Mapping[str, Sequence[Resource]], progress: Progress, *, at_once: int, logs: Path
+) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Destroy the stacks that hold something, consumers before producers, independent ones at once.
+
+    Returns:
+        Why each failed that did, and those that were not reached, each with the consumers that it waited for.
+    """
+    stacks = {stack.name: stack for stack in chosen}
     failed: dict[str, str] = {}
 
     def act(name: str) -> bool:
-        if not destruction.held[name]:
+        if not held[name]:
             return True
-        log = logs / f"{name}.log"
-        log.write_text("", encoding="utf-8")
+        log = new_log(logs, name)
         terraform = Terraform(stacks[name].directory)
         try:
-            with progress.stack(name, "destroying", len(destruction.held[name])) as hear:
+            with progress.stack(name, "destroying", len(held[name])) as hear:
                 terraform.stream_init(log, hear)
                 terraform.stream(log, hear, "destroy", "-input=false", "-auto-approve")
         except OperationError as error:
@@ -140,10 +152,9 @@ def destroy(destruction: Destruction, progress: Progress, *, at_once: int, logs:
         return name not in failed
 
     with progress:
-        order = {name: _consumers(name, destruction.stacks) for name in stacks}
+        order = {name: _consumers(name, chosen) for name in stacks}
         missed = in_order.run(order, act, at_once=at_once)
-    left, unknown = ({}, []) if failed or missed else _left(destruction)
-    return _report(stacks, failed, missed, left, unknown)
+    return failed, missed
 
 
 def clear(stack: Stack, progress: Progress, patience: float) -> None:

@@ -12,14 +12,16 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from operations import bootstrap, cdktf, emulator_process, synthesized
+from operations import aws, bootstrap, deploy, destroy, emulator_process, report, states, synthesized
 from operations.errors import OperationError
 from operations.kubectl import server
+from operations.plan import new_log
+from operations.progress import Progress
+from operations.report import Status
 from operations.synthesized import BACKEND_SUFFIX, Stack
 from operations.terraform import Terraform
 
@@ -27,8 +29,9 @@ HOME = Path(".local")
 OUTPUT = HOME / "cdktf.out"
 ENVIRONMENT_FILE = HOME / "environment"
 _RUNNING = HOME / "emulator.json"
-_OUTPUTS = HOME / "outputs.json"
+_LOGS = HOME / "logs"
 _STOP_SECONDS = 10
+_AT_ONCE = 4
 
 # Whoever works on a real account in the same shell must not have it touched, nor its identity sent along.
 _OF_A_REAL_ACCOUNT = (
@@ -55,19 +58,35 @@ def up(say: Callable[[str], None]) -> dict[str, dict[str, object]]:
         os.environ["LOCAL_KUBECONFIG"] = str(_kubeconfig(os.environ["KUBECONFIG"], say))
     HOME.mkdir(exist_ok=True)
     say("synthesizing")
-    cdktf.synth(OUTPUT)
-    stacks = synthesized.stacks(OUTPUT)
-    log = _new_log("deploy.log")
+    stacks = _synthesize()
     with _stopped_on_failure():
         _start(stacks[0])
-        say(f"the emulated AWS answers at {os.environ['AWS_ENDPOINT_URL']}; Terraform's words go to {log}")
+        say(f"the emulated AWS answers at {os.environ['AWS_ENDPOINT_URL']}; Terraform's words go to {_LOGS}")
         for stack in synthesized.backend_stacks(OUTPUT):
-            bootstrap.bootstrap(stack, HOME / "bootstrap", say, log)
+            bootstrap.bootstrap(stack, HOME / "bootstrap", say, new_log(_LOGS, stack.name))
         deployed = _local(stacks)
         say(f"deploying {len(deployed)} stacks")
-        cdktf.deploy(deployed, OUTPUT, log=log, outputs=_OUTPUTS)
-    outputs: dict[str, dict[str, object]] = json.loads(_OUTPUTS.read_text(encoding="utf-8"))
-    return outputs
+        terms = deploy.Terms(is_guarded=False, applies_unreviewed=True, logs=_LOGS)
+        done = deploy.deploy(deployed, synthesized.producers(stacks), terms, Progress(), lambda _: "make local")
+        if done.status is not Status.FINE:
+            report.show(done, as_json=False)
+            raise OperationError("not every stack was deployed; nothing is left running")
+        return {stack.name: _outputs(stack) for stack in deployed}
+
+
+def _synthesize() -> list[Stack]:
+    """Every stack, as what can be destroyed with all that it holds: nothing here is worth protecting."""
+    for stack in synthesized.synthesize(OUTPUT):
+        configuration = bootstrap.without_protection(stack.configuration)
+        (stack.directory / "cdk.tf.json").write_text(json.dumps(configuration), encoding="utf-8")
+        # Where Terraform found the state: a change of settings may have moved it, and `init` refuses to follow.
+        (stack.directory / ".terraform/terraform.tfstate").unlink(missing_ok=True)
+    return synthesized.stacks(OUTPUT)
+
+
+def _outputs(stack: Stack) -> dict[str, object]:
+    outputs = json.loads(Terraform(stack.directory).output("output", "-json"))
+    return {name: output["value"] for name, output in outputs.items()}
 
 
 def _kubeconfig(value: str, say: Callable[[str], None]) -> Path:
@@ -113,31 +132,14 @@ def down(say: Callable[[str], None]) -> None:
 
 
 def _destroy(stacks: Sequence[Stack], say: Callable[[str], None]) -> None:
-    log = _new_log("destroy.log")
-    say(f"lifting the protection of databases; Terraform's words go to {log}")
-    with ThreadPoolExecutor() as pool:  # a database takes more than a minute to change
-        list(pool.map(lambda stack: _lift_protection(stack, log), stacks))
     others = [stack for stack in stacks if not stack.name.endswith(BACKEND_SUFFIX)]
-    say(f"destroying {len(others)} stacks")
-    cdktf.destroy(others, OUTPUT, log=log)
+    say(f"destroying {len(others)} stacks; Terraform's words go to {_LOGS}")
+    held = {stack.name: states.read(aws.session(stack), stack) for stack in others}
+    failed, missed = destroy.in_reverse(others, held, Progress(), at_once=_AT_ONCE, logs=_LOGS)
+    if failed or missed:
+        raise OperationError("\n".join([*failed.values(), "the emulated AWS still runs; go on with: make local-down"]))
     for stack in synthesized.backend_stacks(OUTPUT):
-        bootstrap.unbootstrap(stack, HOME / "bootstrap", say, log)
-
-
-def _lift_protection(stack: Stack, log: Path) -> None:
-    """Apply `deletion_protection = false`, which on a real account is a change of settings that somebody reviews."""
-    protected = [
-        f"{kind}.{name}" for kind, name, arguments in stack.resources() if arguments.get("deletion_protection")
-    ]
-    if not protected:
-        return
-    work = HOME / "unprotected" / stack.name
-    work.mkdir(parents=True, exist_ok=True)
-    configuration = bootstrap.without_protection(stack.configuration)
-    (work / "cdk.tf.json").write_text(json.dumps(configuration), encoding="utf-8")
-    terraform = Terraform(work, log)
-    terraform.run("init")
-    terraform.run("apply", "-auto-approve", *[f"-target={address}" for address in protected])
+        bootstrap.unbootstrap(stack, HOME / "bootstrap", say, new_log(_LOGS, stack.name))
 
 
 def _start(stack: Stack) -> None:
@@ -157,12 +159,6 @@ def _start(stack: Stack) -> None:
     ENVIRONMENT_FILE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _new_log(name: str) -> Path:
-    log = HOME / name
-    log.write_text("", encoding="utf-8")
-    return log
-
-
 def _port() -> int:
     return int(json.loads(_RUNNING.read_text(encoding="utf-8"))["port"])
 
@@ -178,14 +174,23 @@ def _stop() -> None:
     pid = _running()
     if pid is None:
         return
-    port = _port()
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _STOP_SECONDS
-    while emulator_process.answers(port) and time.monotonic() < deadline:
+    while _is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.1)
-    if emulator_process.answers(port):
+    if _is_alive(pid):
         os.kill(pid, signal.SIGKILL)
     _RUNNING.unlink()
+
+
+def _is_alive(pid: int) -> bool:
+    with suppress(ChildProcessError):  # started by an earlier `make local`, and so no child of this process
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @contextmanager

@@ -1,7 +1,9 @@
-"""What `cdktf synth` wrote: the stacks of `manifest.json`, their configuration and where their state lies."""
+"""What `cdktf synth` writes: the stacks of `manifest.json`, their configuration and where their state lies."""
 
 import difflib
 import json
+import os
+import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -72,6 +74,20 @@ class Stack:
         for kind, resources in self.configuration.get("resource", {}).items():
             for name, arguments in resources.items():
                 yield kind, name, arguments
+
+
+def synthesize(output: Path) -> list[Stack]:
+    """Synthesize every stack into `output`.
+
+    Raises:
+        OperationError: the settings are wrong; what is wrong was printed.
+    """
+    command = ["npx", "--no-install", "cdktf", "synth", "--output", str(output)]
+    # Without CI it draws a screen of its own.
+    quiet = {"CHECKPOINT_DISABLE": "1", "CI": "1", "DISABLE_VERSION_CHECK": "1"}
+    if subprocess.run(command, env={**os.environ, **quiet}, check=False).returncode:
+        raise OperationError("cdktf synth failed; see above")
+    return stacks(output)
 
 
 def stacks(output: Path) -> list[Stack]:

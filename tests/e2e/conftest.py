@@ -6,7 +6,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from operations import cdktf, synthesized
+from operations import synthesized
 from operations.emulator_process import Emulator
 from tests.e2e.clone import clone_into
 from tests.e2e.region import Calls, Region, operations
@@ -39,7 +39,7 @@ def deployed(clone: Path, emulated_region: Mapping[str, str], calls: Calls) -> R
     with pytest.MonkeyPatch.context() as patch:
         _point_at(patch, clone, emulated_region)
         output = clone / "cdktf.out"
-        cdktf.synth(output)
+        synthesized.synthesize(output)
         operations("bootstrap")
         stacks = [stack for stack in synthesized.stacks(output) if not stack.is_in_cluster]
         asked = {}

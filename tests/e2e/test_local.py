@@ -1,19 +1,42 @@
-"""`make local`, interrupted: what a person does who sees that a setting is wrong."""
+"""`make local` as people use it: interrupted, begun again, with other settings, and taken away."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 
+from operations import emulator_process, local
 from tests.e2e.clone import clone_into
+from tests.e2e.tiny import client
 
 pytestmark = pytest.mark.e2e
 
 _SECONDS = 60
+_BUCKET = "new-org-ap-northeast-2-dev-backups"
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory, aws_provider: None) -> Iterator[Path]:  # noqa: ARG001
+    """A platform of one environment without a database, which takes minutes to make."""
+    clone = clone_into(tmp_path_factory.mktemp("local"))
+    _edit(clone / "stacks/ap_northeast_2/__init__.py", r'\("dev", "staging", "prod"\)', '("dev",)')
+    _edit(clone / "stacks/ap_northeast_2/dev.py", r"databases=\(\n.*?\n    \)", "databases=()")
+    yield clone
+    with chdir(clone):
+        local._stop()
+
+
+def _edit(file: Path, old: str, new: str) -> None:
+    text, count = re.subn(old, new, file.read_text(), flags=re.DOTALL)
+    assert count == 1
+    file.write_text(text)
 
 
 def _processes(*words: str) -> list[str]:
@@ -22,27 +45,61 @@ def _processes(*words: str) -> list[str]:
     return [line for line in table.splitlines() if any(word in line for word in words)]
 
 
-@pytest.mark.usefixtures("aws_provider")
-def test_an_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
-    clone = clone_into(tmp_path)
+def test_an_interrupt_leaves_nothing_running(clone: Path) -> None:
     # A job in the background ignores interrupts, and so would all that it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [sys.executable, "-m", "operations", "local"],
         cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    ) as local:  # fmt: skip
-        assert local.stdout is not None
-        answers = next(line for line in local.stdout if "the emulated AWS answers at" in line)
-        port = answers.partition("127.0.0.1:")[2].partition(";")[0].strip()
-        deadline = time.monotonic() + _SECONDS
-        while "Creating..." not in (clone / ".local/deploy.log").read_text() and time.monotonic() < deadline:
-            time.sleep(0.2)
+    ) as run:  # fmt: skip
+        assert run.stdout is not None
+        said = ""
+        while "created after" not in said:  # in the middle of an apply
+            line = run.stdout.readline()
+            assert line, said
+            said += line
+        port = said.partition("127.0.0.1:")[2].partition(";")[0].strip()
         assert _processes(f"--port {port}")
-        os.killpg(local.pid, signal.SIGINT)
-        said = local.stdout.read()
-        local.wait(timeout=_SECONDS)
+        os.killpg(run.pid, signal.SIGINT)
+        said += run.stdout.read()
+        run.wait(timeout=_SECONDS)
 
-    assert local.returncode != 0
+    assert run.returncode == 1
     assert "Traceback" not in said
+    assert "go on with: make local" in said
     assert not _processes(f"--port {port}", str(clone))
     assert not (clone / ".local/emulator.json").exists()
+
+
+def test_settings_change_and_everything_goes_with_what_it_holds(clone: Path) -> None:
+    _edit(
+        clone / "stacks/owner.py", 'organisation="your-org"', 'organisation="new-org"'
+    )  # and with it the state bucket
+    said = _operations(clone, "local")
+    assert "ap-northeast-2-dev: applied" in said
+    assert f"  backup_bucket  {_BUCKET}\n" in said
+    port = json.loads((clone / ".local/emulator.json").read_text())["port"]
+
+    _edit(clone / "stacks/ap_northeast_2/dev.py", r"file_system=FileSystemConfig\(\)", "file_system=None")
+    said = _operations(clone, "local")  # the guard would refuse to lose what is in the file system
+    assert "ap-northeast-2-shared: unchanged" in said
+    assert re.search(r"ap-northeast-2-dev: applied: .* to destroy", said)
+
+    s3 = client("s3", emulator_process.environment(port, account_id="123456789012", region="ap-northeast-2"))
+    for backup in (b"first", b"second"):
+        s3.put_object(Bucket=_BUCKET, Key="argo-cd", Body=backup)
+    assert len(s3.list_object_versions(Bucket=_BUCKET)["Versions"]) == 2
+    said = _operations(clone, "local-down")
+    assert said.endswith("stopped\n")
+    assert not _processes(f"--port {port}", str(clone))
+    assert not (clone / ".local").exists()
+
+
+def _operations(clone: Path, command: str) -> str:
+    """Run a command that must succeed, and return what it said."""
+    run = subprocess.run(
+        [sys.executable, "-m", "operations", command],
+        cwd=clone, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout
+    return run.stdout
