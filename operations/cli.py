@@ -4,6 +4,7 @@ It ends with 0 (fine), 1 (an error) or 2 (there is something to look at).
 """
 
 import os
+import select
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -291,12 +292,18 @@ def _confirm(wanted: str, told: str, given: str | None) -> None:
         raise OperationError(f"confirmed was {given!r}, and not {wanted!r}; nothing was touched")
 
 
+_LOOKS_EVERY_SECONDS = 0.2
+
+
 def _ask(question: str, plan: str) -> bool:
-    typer.echo(plan, err=True)
-    try:
-        return typer.confirm(f"{question}. Apply it?", default=False, err=True)
-    except typer.Abort:  # nobody answers any more
-        return False
+    """Ask in whatever thread this is: an interrupt, which another thread hears, ends the waiting."""
+    from operations import terraform  # noqa: PLC0415
+
+    typer.echo(f"{plan}\n{question}. Apply it? [y/N]: ", nl=False, err=True)
+    while not terraform.is_interrupted():
+        if select.select([sys.stdin], [], [], _LOOKS_EVERY_SECONDS)[0]:
+            return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    return False
 
 
 def _allowed(file: Path) -> "list[Override]":

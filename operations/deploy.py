@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from operations import guard, in_order, locks, plans
-from operations.errors import OperationError
+from operations.errors import OperationError, told
 from operations.guard import Finding, Override
 from operations.plan import new_log
 from operations.plans import Plan
@@ -88,8 +88,8 @@ def deploy(
             _deploy(by_name[name], result, terms, progress, Path(folder))
         except TerraformError as error:
             result.outcome, result.what = "failed", _told(error, by_name[name])
-        except OperationError as error:
-            result.outcome, result.what = "failed", str(error)
+        except Exception as error:  # noqa: BLE001 (what the others did must be told)
+            result.outcome, result.what = "failed", told(error)
         result.seconds = time.monotonic() - started
         progress.end(name, f"{result.outcome}{f': {result.what}' if result.what else ''}")
         return result.outcome in _GOES_ON
@@ -129,9 +129,7 @@ def _deploy(stack: Stack, result: _Result, terms: Terms, progress: Progress, fol
 
 def _refusal(plan: Plan, terms: Terms) -> str:
     """What the guard has against a plan; empty if nothing."""
-    found = _findings(plan, terms)
-    refused = [f"{f.action} {f.address}: {f.why}; {f.remedy}" for f in found if f.is_refused]
-    return "\n".join([*refused, *guard.unused(plan, found, terms.allowed)])
+    return "\n".join(f"{f.action} {f.address}: {f.why}; {f.remedy}" for f in _findings(plan, terms) if f.is_refused)
 
 
 def _findings(plan: Plan, terms: Terms) -> list[Finding]:
@@ -189,8 +187,14 @@ def _report(results: Mapping[str, _Result], terms: Terms, again: Again) -> Repor
             "again": again(left) if left else None,
         },
         tables=tables,
-        notes=[f"go on with: {again(left)}"] if left else [],
+        notes=[*_unused(results, terms), *([f"go on with: {again(left)}"] if left else [])],
     )
+
+
+def _unused(results: Mapping[str, _Result], terms: Terms) -> list[str]:
+    """Overrides without a use: no errors here, because a replacement that failed half-way leaves one to be made."""
+    looked_at = [result.plan for result in results.values() if result.plan]
+    return [line for plan in looked_at for line in guard.unused(plan, _findings(plan, terms), terms.allowed)]
 
 
 def _reached(result: _Result) -> str:

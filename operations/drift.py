@@ -10,15 +10,17 @@ import json
 import os
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
 from operations import aws, in_order, locks, states, untracked
-from operations.errors import OperationError
+from operations.errors import told
 from operations.ignored import FILE, Ignored
+from operations.plan import new_log
 from operations.plans import Change, Plan
 from operations.progress import Progress
 from operations.report import Report, Status, Table
@@ -63,6 +65,7 @@ class Finding:
             "name": self.name,
             "details": list(self.details),
             "attributes": list(self.attributes),
+            **({"ignored": self.ignored.told} if self.ignored else {}),
         }
 
 
@@ -111,57 +114,52 @@ def drift(  # noqa: PLR0913 (what is looked at, and how)
     seen = {name: Seen() for name in by_name}
 
     def act(name: str) -> bool:
-        if name not in by_name:
-            notes.extend(_look_around(chosen, every, seen, progress))
-            return True
-        log = logs / f"{name}.log"
-        log.write_text("", encoding="utf-8")
         try:
             with progress.stack(name, "planning") as hear:
-                file = Path(folder) / f"{name}.tfplan"
+                file, log = Path(folder) / f"{name}.tfplan", new_log(logs, name)
                 plan = Plan(name, Terraform(by_name[name].directory).stream_plan(file, log, hear, "-lock=false"))
             found, seen[name].pending = told_apart(plan)
             seen[name].drift += found
-        except OperationError as error:
-            seen[name].errors.append(str(error))
+        except Exception as error:  # noqa: BLE001 (what was found in the others must be told)
+            seen[name].errors.append(told(error))
         progress.end(name, seen[name].status)
         return True
 
-    notes: list[str] = []
-    logs.mkdir(parents=True, exist_ok=True)
+    in_aws = [stack for stack in chosen if not stack.is_in_cluster]
     # What AWS is asked beside the plans takes neither a core nor memory, so it does not count.
-    acts = [_AROUND, *by_name] if any(not stack.is_in_cluster for stack in chosen) else [*by_name]
-    with tempfile.TemporaryDirectory(prefix="plans-") as folder, progress:  # of mode 0700
-        in_order.run(dict.fromkeys(acts, ()), act, at_once=at_once + len(acts) - len(by_name))
+    with tempfile.TemporaryDirectory(prefix="plans-") as folder, progress, ThreadPoolExecutor(1) as beside:  # mode 0700
+        around = beside.submit(_look_around, in_aws, every, seen, progress)
+        in_order.run(dict.fromkeys(by_name, ()), act, at_once=at_once)
+        notes = around.result()
     return report(seen, ignored, notes, datetime.now(UTC).date())
-
-
-_AROUND = "what is in no state"
 
 
 def _look_around(
     chosen: Sequence[Stack], every: Sequence[Stack], seen: Mapping[str, Seen], progress: Progress
 ) -> list[str]:
     """Add what is in no state to what was seen, region by region; who holds a lock is returned, to be told."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
-    notes = []
-    with progress.stack(_AROUND, "asking AWS"):
+    notes: list[str] = []
+    if not chosen:
+        return notes
+    around = "what is in no state"
+    with progress.stack(around, "asking AWS"):
         for region in sorted({stack.state.region for stack in chosen}):
             of_region = [stack for stack in every if stack.state.region == region and not stack.is_in_cluster]
-            names = [stack.name for stack in of_region if stack.name in seen]
+            looked_at = [stack for stack in chosen if stack.state.region == region]
             try:
                 session = aws.session(of_region[0])
                 known = States(resource for stack in of_region for resource in states.read(session, stack))
-                added, problems = untracked.find(session, known, names)
-                notes += [note for stack in of_region if stack.name in seen for note in _held(session, stack)]
-            except (BotoCoreError, ClientError, OperationError) as error:
-                added, problems = [], [f"{name}: {error}" for name in names[:1]]
-            for one in added:
-                seen[one.stack].drift.append(of_added(one))
-            for problem in problems:
-                seen[problem.partition(":")[0]].errors.append(problem)
-    progress.end(_AROUND, "asked")
+                added, problems = untracked.find(session, known, [stack.name for stack in looked_at])
+                for one in added:
+                    seen[one.stack].drift.append(of_added(one))
+                for name, problem in problems:
+                    seen[name].errors.append(problem)
+                notes += [note for stack in looked_at for note in _held(session, stack)]
+            except Exception as error:  # noqa: BLE001 (what the plans found must be told)
+                # Of none of them is it known, so none may count as clean.
+                for stack in looked_at:
+                    seen[stack.name].errors.append(f"{around}: {told(error)}")
+    progress.end(around, "asked")
     return notes
 
 
@@ -297,7 +295,7 @@ def report(seen: Mapping[str, Seen], entries: Sequence[Ignored], notes: Sequence
                 if entry.covers(finding.stack, finding.name, finding.attributes):
                     used.add(number)
                     one.drift.remove(finding)
-                    one.ignored.append(finding)
+                    one.ignored.append(replace(finding, ignored=entry))
                     break
     statuses = [one.status for one in seen.values()]
     findings = sum(len(one.drift) for one in seen.values())
@@ -339,7 +337,10 @@ def report(seen: Mapping[str, Seen], entries: Sequence[Ignored], notes: Sequence
 
 def _section(name: str, one: Seen) -> Table:
     rows = [[finding.kind, finding.name, "\n".join(finding.details)] for finding in one.drift]
-    rows += [["ignored", finding.name, "\n".join(finding.details)] for finding in one.ignored]
+    rows += [
+        ["ignored", finding.name, "\n".join([*finding.details, finding.ignored.told if finding.ignored else ""])]
+        for finding in one.ignored
+    ]
     rows += [["not applied yet", pending, "changed in Git, or its state was refreshed"] for pending in one.pending]
     rows += [["error", "", error] for error in one.errors]
     return Table(f"{name}: {one.status}", ["", "what", "details"], rows)

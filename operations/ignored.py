@@ -28,6 +28,11 @@ class Ignored:
     until: date
     attributes: Sequence[str] = ()
 
+    @property
+    def told(self) -> str:
+        """Why it is left alone, by whom and until when."""
+        return f"{self.who}: {self.why}, until {self.until}"
+
     def covers(self, stack: str, finding: str, attributes: Sequence[str]) -> bool:
         """Whether it speaks of a finding, and of all attributes that were changed."""
         named = fnmatchcase(stack, self.stack) and self.finding == finding

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from graphlib import TopologicalSorter
 from types import FrameType
 
@@ -13,6 +13,7 @@ from operations import terraform
 
 # A signal may reach another thread than this one, which Python lets handle it once it wakes.
 _LOOKS_EVERY_SECONDS = 0.2
+_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 def run(order: Mapping[str, Collection[str]], act: Callable[[str], bool], *, at_once: int) -> dict[str, list[str]]:
@@ -47,14 +48,16 @@ def run(order: Mapping[str, Collection[str]], act: Callable[[str], bool], *, at_
 
 @contextmanager
 def _interrupts_passed_on() -> Iterator[None]:
-    """SIGINT (a person's) and SIGTERM (a pipeline's) stop Terraform gently; what it has done is then told."""
+    """Signals of a person, a pipeline or a terminal that goes stop Terraform gently; what it has done is then told."""
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         terraform.interrupt()
         # Not by print: a second signal in the middle of it would be an error, and the first one lost.
-        os.write(sys.stderr.fileno(), b"interrupted: what has begun saves its state first; nothing else begins\n")
+        with suppress(OSError):  # the terminal may be gone
+            os.write(sys.stderr.fileno(), b"interrupted: what has begun saves its state first; nothing else begins\n")
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # as `nohup` wants it
+    before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from operations import guard, in_order, plans, revision, synthesized
-from operations.errors import OperationError
+from operations.errors import told
 from operations.guard import Override
 from operations.plans import Plan
 from operations.progress import Progress
@@ -69,8 +69,8 @@ def plan(chosen: Selection, allowed: Sequence[Override], progress: Progress, *, 
             with progress.stack(name, "planning") as hear:
                 file = Path(folder) / f"{name}.tfplan"
                 document = Terraform(stacks[name].directory).stream_plan(file, new_log(logs, name), hear, "-lock=false")
-        except OperationError as error:
-            failed[name] = str(error)
+        except Exception as error:  # noqa: BLE001 (what the others would do must be told)
+            failed[name] = told(error)
             progress.end(name, "failed")
             return False
         planned[name] = Plan(name, document)

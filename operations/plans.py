@@ -6,14 +6,14 @@ Plan files hold the prior state in clear, and so does their JSON: neither ever l
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
 
 from operations.report import Table
 
-Action = Literal["create", "update", "replace", "destroy", "forget", "read"]
+Action = Literal["create", "update", "replace", "destroy", "forget", "import", "move", "read"]
 
 # What Terraform says of each; anything else is a version of Terraform that this was not written for.
 _ACTIONS: Mapping[tuple[str, ...], Action | None] = {
@@ -54,7 +54,7 @@ class Change:
     replaced_for: tuple[str, ...] = ()
     """The arguments that force a replacement, such as `vpc_config[0].subnet_ids`."""
     reason: str = ""
-    """Terraform's own word for why it replaces or destroys."""
+    """Terraform's own word for why it replaces or destroys; where it was before, of what is moved or imported."""
 
     @property
     def changed(self) -> list[str]:
@@ -88,12 +88,12 @@ class Plan:
     @cached_property
     def changes(self) -> list[Change]:
         """What would be made, changed, replaced or destroyed, by address."""
-        return _changes(self.document.get("resource_changes", []))
+        return [change for _, change in _planned(self.document.get("resource_changes", []))]
 
     @cached_property
     def drift(self) -> list[Change]:
         """What was changed outside of Terraform, as far as it knows the resource."""
-        return _changes(self.document.get("resource_drift", []))
+        return [change for _, change in _planned(self.document.get("resource_drift", []))]
 
     @cached_property
     def outputs(self) -> dict[str, Mapping[str, Any]]:
@@ -119,11 +119,13 @@ class Plan:
         does = {
             "resources": [
                 {
-                    "address": change["address"],
-                    **{name: change["change"].get(name) for name in ("actions", "before", "after", "after_unknown")},
+                    "address": entry["address"],
+                    "actions": entry["change"]["actions"],
+                    "moved": entry.get("previous_address"),
+                    "imported": entry["change"].get("importing"),
+                    **_done(change),
                 }
-                for change in sorted(self.document.get("resource_changes", []), key=lambda change: change["address"])
-                if _ACTIONS[tuple(change["change"]["actions"])] not in (None, "read")
+                for entry, change in _planned(self.document.get("resource_changes", []))
             ],
             "outputs": self.outputs,
         }
@@ -136,14 +138,19 @@ def table(plans: Iterable[Plan]) -> Table:
     return Table("Changes", ["stack", "action", "address", "why"], rows)
 
 
-def _changes(entries: list[Mapping[str, Any]]) -> list[Change]:
-    found = []
+def _planned(entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], Change]]:
+    """What is planned, by address: each of Terraform's entries with what is read of it."""
     for entry in sorted(entries, key=lambda entry: str(entry["address"])):
         change = entry["change"]
-        action = _ACTIONS[tuple(change["actions"])]
+        action, reason = _ACTIONS[tuple(change["actions"])], entry.get("action_reason", "")
+        if action is None and change.get("importing"):  # what differs from nothing is in no state yet
+            action, reason = "import", "exists already"
+        elif action is None and "previous_address" in entry:
+            action, reason = "move", f"from {entry['previous_address']}"
         if action in (None, "read"):
             continue
-        found.append(
+        yield (
+            entry,
             Change(
                 address=entry["address"],
                 kind=entry["type"],
@@ -153,10 +160,17 @@ def _changes(entries: list[Mapping[str, Any]]) -> list[Change]:
                 unknown=_marks(change.get("after_unknown")),
                 sensitive=_marks(change.get("after_sensitive")) | _marks(change.get("before_sensitive")),
                 replaced_for=tuple(_path(path) for path in change.get("replace_paths", [])),
-                reason=entry.get("action_reason", ""),
-            )
+                reason=reason,
+            ),
         )
-    return found
+
+
+def _done(change: Change) -> dict[str, Any]:
+    """What a change does to its arguments. What it leaves alone may differ by the minute, such as a backup's time."""
+    if change.action != "update":
+        return {"after": change.after, "unknown": change.unknown}
+    before, after = change.before or {}, change.after or {}
+    return {name: [before.get(name), after.get(name), change.unknown.get(name)] for name in change.changed}
 
 
 def _marks(marks: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from operations.aws import object_of
+from operations.errors import OperationError
 from operations.synthesized import Stack
 
 if TYPE_CHECKING:
@@ -52,9 +53,18 @@ class States:
 
 
 def read(session: "boto3.Session", stack: Stack) -> list[Resource]:
-    """The resources of a stack's state; none where there is no state yet."""
+    """The resources of a stack's state; none where there is no state yet.
+
+    Raises:
+        OperationError: what lies there is no state.
+    """
     body = object_of(session.client("s3"), stack.state.bucket, stack.state.key)
-    return [] if body is None else parse(stack.name, json.loads(body))
+    try:
+        return [] if body is None else parse(stack.name, json.loads(body))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        where = f"s3://{stack.state.bucket}/{stack.state.key}"
+        message = f"{where}: cannot be read as a state; restore a version of it: restore-state {stack.name}"
+        raise OperationError(message) from error
 
 
 def parse(stack: str, document: Mapping[str, Any]) -> list[Resource]:

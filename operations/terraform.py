@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -27,6 +28,11 @@ class TerraformError(OperationError):
         details = (f"{entry['summary']}\n{entry.get('detail', '')}".strip() for entry in diagnostics)
         self.details = list(dict.fromkeys(details))
         super().__init__(f"{subject}: " + ("\n".join(self.details) or f"terraform failed; {log} says why"))
+
+
+def is_interrupted() -> bool:
+    """Whether there was an interrupt, so that nothing begins any more."""
+    return _interrupted.is_set()
 
 
 def interrupt() -> None:
@@ -77,18 +83,25 @@ class Terraform:
             TerraformError: it failed, or there was an interrupt before.
         """
         errors: list[Mapping[str, Any]] = []
+        trouble: Exception | None = None
         with log.open("a", encoding="utf-8", buffering=1) as file, self._start(arguments) as process:
             assert process.stdout is not None
             for line in process.stdout:
                 event = _event(line)
                 diagnostic = event.get("diagnostic", {})
-                file.write(f"{event['@message']}\n{diagnostic.get('detail', '')}".strip() + "\n")
                 if diagnostic.get("severity") == "error":
                     errors.append(diagnostic)
-                hear(event)
+                try:
+                    file.write(f"{event['@message']}\n{diagnostic.get('detail', '')}".strip() + "\n")
+                    hear(event)
+                # A full disk, a terminal that is gone: heard to its end, or Terraform would die and lose its state.
+                except Exception as error:  # noqa: BLE001
+                    trouble = trouble or error
         _running.discard(process)
         if process.returncode:
             raise TerraformError(self.directory.name, errors, log)
+        if trouble:
+            raise trouble
 
     def stream_init(self, log: Path, hear: Callable[[Mapping[str, Any]], None]) -> None:
         """Initialise the folder, by `stream`.
@@ -119,7 +132,7 @@ class Terraform:
             if _interrupted.is_set():
                 raise TerraformError(self.directory.name, [{"summary": "interrupted before it began"}], Path())
             process = subprocess.Popen(
-                ["terraform", arguments[0], "-json", *arguments[1:]],
+                [_program(), arguments[0], "-json", *arguments[1:]],
                 cwd=self.directory,
                 env=_environment(),
                 stdout=subprocess.PIPE,
@@ -133,7 +146,7 @@ class Terraform:
     def _run(self, arguments: tuple[str, ...], stdout: int | None, stderr: int | None) -> str:
         # In a session of its own Ctrl-C reaches Terraform once, from here: a second one would cost it its state.
         with subprocess.Popen(
-            ["terraform", *arguments, *(["-no-color"] if self._log else [])],
+            [_program(), *arguments, *(["-no-color"] if self._log else [])],
             cwd=self.directory,
             env=_environment(),
             stdout=stdout,
@@ -152,6 +165,13 @@ class Terraform:
             message = f"terraform {arguments[0]} failed in {self.directory} (status {process.returncode}); {where}"
             raise OperationError(message)
         return printed or ""
+
+
+def _program() -> str:
+    found = shutil.which("terraform")
+    if found is None:
+        raise OperationError("terraform: not installed; install the version that README names")
+    return found
 
 
 def _environment() -> dict[str, str]:

@@ -39,19 +39,22 @@ class Added:
     what: str
 
 
-def find(session: "boto3.Session", states: States, of: Sequence[str]) -> tuple[list[Added], list[str]]:
-    """What was added to the resources of the stacks `of`, and what could not be asked. `states` knows every stack."""
-    from botocore.exceptions import ClientError  # noqa: PLC0415
+def find(session: "boto3.Session", states: States, of: Sequence[str]) -> tuple[list[Added], list[tuple[str, str]]]:
+    """What was added to the resources of the stacks `of`, and what could not be asked, by stack.
+
+    `states` knows every stack.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     clients = {service: session.client(service) for service in ("ec2", "ecr", "eks", "iam", "route53")}
 
-    def look(resource: Resource, check: Check) -> tuple[list[Added], list[str]]:
+    def look(resource: Resource, check: Check) -> tuple[list[Added], list[tuple[str, str]]]:
         try:
             found = [Added(resource.stack, resource.address, what) for what in check(clients, states, resource)]
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _GONE:
+        except (BotoCoreError, ClientError) as error:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] in _GONE:
                 return [], []
-            return [], [f"{resource.stack}: {resource.address}: {error}"]
+            return [], [(resource.stack, f"{resource.address}: {error}")]
         return found, []
 
     looks = [(one, check) for kind, checks in _CHECKS.items() for one in states.of(kind) for check in checks]
@@ -260,16 +263,21 @@ def _repository_policy(clients: Clients, states: States, repository: Resource) -
         yield "repository policy"
 
 
+_SIGNED_TYPES = ("a-", "aaaa-", "cname-")
+"""What a TXT record of External DNS begins with: the type of the record that it signs."""
+
+
 def _records(clients: Clients, states: States, zone: Resource) -> Iterator[str]:
     """Records, but for the zone's own and those of External DNS, which signs its own by a TXT record beside each."""
     records = list(
         listed(clients["route53"], "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone["zone_id"])
     )
-    signatures = [
+    signatures = {
         record["Name"]
         for record in records
         if any("heritage=external-dns" in value["Value"] for value in record.get("ResourceRecords", []))
-    ]
+    }
+    signed = {*signatures, *(name.partition("-")[2] for name in signatures if name.startswith(_SIGNED_TYPES))}
     known = {
         (record["fqdn"].rstrip("."), record["type"])
         for record in states.of("aws_route53_record")
@@ -278,8 +286,7 @@ def _records(clients: Clients, states: States, zone: Resource) -> Iterator[str]:
     for record in records:
         name, kind = record["Name"].rstrip("."), record["Type"]
         of_zone = name == zone["name"].rstrip(".") and kind in {"NS", "SOA"}
-        signed = any(signature.endswith(record["Name"]) for signature in signatures)
-        if (name, kind) not in known and not of_zone and not signed:
+        if (name, kind) not in known and not of_zone and record["Name"] not in signed:
             yield f"record {name} {kind}"
 
 

@@ -1,6 +1,7 @@
 """What pipelines check, on this machine: stacks, style, manifests and workflows, without an account."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -57,6 +58,8 @@ def _steps(stacks: Sequence[Stack]) -> Iterator[Step]:
 def stack_is_valid(stack: Stack) -> Step:
     """Whether Terraform and the schemas of its providers accept a stack; its own `.terraform` is left alone."""
     began = time.monotonic()
+    if shutil.which("terraform") is None:
+        return Step(stack.name, "skipped", 0, "terraform: not installed")
     with tempfile.TemporaryDirectory() as data:
         environment = {**os.environ, "TF_DATA_DIR": data, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
         for arguments in (("init", "-backend=false", "-input=false"), ("validate",)):

@@ -2,14 +2,22 @@
 
 import io
 import json
+import os
+import sys
+import threading
+from datetime import date
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from operations import deploy
+from operations import cli, deploy, terraform
 from operations.errors import OperationError
+from operations.guard import Override
 from operations.progress import Progress
+from operations.report import Status
+from operations.synthesized import Stack
+from operations.terraform import Terraform
 
 
 def test_hashes_are_read_from_what_plan_printed(tmp_path: Path) -> None:
@@ -55,3 +63,49 @@ def test_progress_at_a_terminal_names_what_is_at_work() -> None:
     said = _said(terminal=True)
     assert "creating aws_eks_cluster.cluster" in said
     assert "1/1" in said
+
+
+@pytest.mark.parametrize(("typed", "agreed"), [("y\n", True), ("YES\n", True), ("\n", False), ("", False)])
+def test_only_a_yes_applies_a_plan(monkeypatch: pytest.MonkeyPatch, typed: str, *, agreed: bool) -> None:
+    read, write = os.pipe()
+    os.write(write, typed.encode())
+    os.close(write)
+    with os.fdopen(read) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert cli._ask("dev: nobody reviewed the plan", "the plan") is agreed
+
+
+def test_an_interrupt_ends_the_waiting_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    with os.fdopen(read) as stdin, os.fdopen(write, "w"):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        threading.Timer(0.1, terraform.interrupt).start()
+        try:
+            assert not cli._ask("dev: nobody reviewed the plan", "the plan")
+        finally:
+            terraform._interrupted.clear()
+
+
+def test_a_fault_in_one_stack_hides_nothing_of_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def plan(self: Terraform, *_: object) -> dict[str, object]:
+        if self.directory.name == "bad":
+            raise ZeroDivisionError("by zero")
+        return {}
+
+    monkeypatch.setattr(Terraform, "stream_plan", plan)
+    stacks = [Stack(name, tmp_path / name, ()) for name in ("bad", "good")]
+    terms = deploy.Terms(logs=tmp_path / "logs")
+    made = deploy.deploy(stacks, {"bad": set(), "good": set()}, terms, Progress(), " ".join)
+    assert {name: one["outcome"] for name, one in made.data["stacks"].items()} == {"bad": "failed", "good": "unchanged"}
+    assert made.data["stacks"]["bad"]["what"].startswith("ZeroDivisionError: by zero (in test_deploy.py:")
+    assert made.notes == ["go on with: bad"]
+
+
+def test_an_override_without_a_use_is_told_and_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replacement that failed half-way leaves one to be made, which no override speaks of any more."""
+    monkeypatch.setattr(Terraform, "stream_plan", lambda *_: {})
+    allowed = [Override("dev", "aws_db_instance.main", "minji", "a new one", date(2099, 1, 1))]
+    terms = deploy.Terms(allowed=allowed, logs=tmp_path / "logs")
+    made = deploy.deploy([Stack("dev", tmp_path, ())], {"dev": set()}, terms, Progress(), " ".join)
+    assert made.status == Status.FINE
+    assert made.notes == ["guard-overrides.toml: dev aws_db_instance.main: not used by the plan; remove it"]

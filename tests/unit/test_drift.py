@@ -1,13 +1,21 @@
 """Telling drift apart from what waits to be applied, of plans as `terraform show -json` writes them."""
 
+import threading
+import time
 from datetime import date
+from pathlib import Path
 from typing import Any
 
-from operations import drift
+import pytest
+
+from operations import aws, drift
 from operations.drift import Finding, Seen
+from operations.errors import OperationError
 from operations.ignored import Ignored
 from operations.plans import Plan
-from operations.report import Status
+from operations.progress import Progress
+from operations.report import Report, Status
+from operations.synthesized import Stack
 
 _STACK = "ap-northeast-2-dev"
 
@@ -146,6 +154,8 @@ def test_what_is_ignored_is_no_drift_and_still_shown() -> None:
     made = _report(_ignored("aws_vpc.vpc: subnet subnet-1"), _ignored("aws_db.db"))
     assert made.status == Status.FINE
     assert [row[0] for row in made.tables[0].rows] == ["ignored", "ignored"]
+    assert all("minji: on trial, until 2026-06-01" in row[2] for row in made.tables[0].rows)
+    assert made.data["stacks"][_STACK]["ignored"][0]["ignored"] == "minji: on trial, until 2026-06-01"
 
 
 def test_an_ignored_attribute_hides_no_other() -> None:
@@ -167,5 +177,50 @@ def test_what_is_ignored_in_a_stack_that_was_not_looked_at_is_not_told() -> None
     assert _report(_ignored("aws_db.db"), seen={"us-west-2-dev": Seen()}).notes == drift.LOSSES
 
 
-def test_plans_at_once_are_bounded_by_this_machine() -> None:
-    assert 1 <= drift.jobs() <= 1024
+class _Terraform:
+    """Counts the plans that are made at once; none finds anything."""
+
+    running, most, lock = 0, 0, threading.Lock()
+
+    def __init__(self, _: Path) -> None:
+        pass
+
+    def stream_plan(self, *_: object) -> dict[str, Any]:
+        with self.lock:
+            _Terraform.running += 1
+            _Terraform.most = max(_Terraform.most, _Terraform.running)
+        time.sleep(0.05)
+        with self.lock:
+            _Terraform.running -= 1
+        return {}
+
+
+def _drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: str, at_once: int = 1) -> Report:
+    monkeypatch.setattr(drift, "Terraform", _Terraform)
+    _Terraform.most = 0
+    s3 = {"bucket": "states", "key": "key", "region": "ap-northeast-2"}
+    configuration = {"terraform": {"backend": {"s3": s3}}, "provider": {"aws": []}}
+    stacks = [Stack(name, tmp_path, ()) for name in names]
+    monkeypatch.setattr(Stack, "configuration", configuration)
+    return drift.drift(stacks, stacks, [], Progress(), at_once=at_once, logs=tmp_path / "logs")
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_plans_at_once_are_bounded_also_once_aws_was_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(drift, "_look_around", lambda *_: [])
+    assert _drift(tmp_path, monkeypatch, "abcdef", at_once).status == Status.FINE
+    assert _Terraform.most == at_once
+
+
+def test_where_aws_cannot_be_asked_no_stack_counts_as_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An issue of drift would be closed that nobody looked at."""
+
+    def session(_: Stack) -> None:
+        raise OperationError("no credentials")
+
+    monkeypatch.setattr(aws, "session", session)
+    made = _drift(tmp_path, monkeypatch, "ab")
+    assert [one["errors"] for one in made.data["stacks"].values()] == [["what is in no state: no credentials"]] * 2
+    assert made.status == Status.ERROR

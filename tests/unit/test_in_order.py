@@ -66,7 +66,7 @@ def test_an_error_that_nobody_expects_comes_through() -> None:
         in_order.run({"a": set()}, act, at_once=1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
 def test_a_signal_is_passed_to_terraform_once_and_nobody_else(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,3 +82,18 @@ def test_a_signal_is_passed_to_terraform_once_and_nobody_else(
     assert in_order.run({"a": set(), "b": {"a"}}, act, at_once=1) == {"b": ["a"]}
     assert interrupted == ["interrupted"]
     assert signal.getsignal(number) is before
+
+
+def test_what_is_to_outlive_its_terminal_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`nohup` has SIGHUP ignored."""
+    monkeypatch.setattr(terraform, "interrupt", lambda: pytest.fail("interrupted"))
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def act(_: str) -> bool:
+        os.kill(os.getpid(), signal.SIGHUP)
+        return True
+
+    try:
+        assert in_order.run({"a": set()}, act, at_once=1) == {}
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -70,6 +70,40 @@ def test_hash_is_that_of_what_is_done_and_of_nothing_else() -> None:
     assert _plan(_change("aws_vpc.vpc", "update", after={"name": "c"}), other).hash != known
 
 
+def test_hash_is_the_same_where_what_stays_differs_by_the_minute() -> None:
+    def database(*, restorable: str, retention: int) -> dict[str, Any]:
+        before = {"retention": 7, "latest_restorable_time": restorable}
+        return _change("aws_db_instance.main", "update", before=before, after={**before, "retention": retention})
+
+    known = _plan(database(restorable="09:00", retention=14)).hash
+    assert _plan(database(restorable="09:05", retention=14)).hash == known
+    assert _plan(database(restorable="09:00", retention=1)).hash != known
+    destroyed = [
+        _plan(_change("aws_db_instance.main", "delete", before={"latest_restorable_time": time}, after=None)).hash
+        for time in ("09:00", "09:05")
+    ]
+    assert len(set(destroyed)) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "action", "why"),
+    [
+        ({"previous_address": "aws_vpc.old"}, "move", "from aws_vpc.old"),
+        ({"importing": {"id": "vpc-1"}}, "import", "exists already"),
+    ],
+)
+def test_what_is_moved_or_imported_is_a_change(said: dict[str, Any], action: str, why: str) -> None:
+    """Terraform calls it no-op; the state is another afterwards."""
+    entry = _change("aws_vpc.vpc", "no-op", after={"name": "a"})
+    (entry["change"] if "importing" in said else entry).update(said)
+    plan = _plan(entry)
+    (change,) = plan.changes
+    assert (change.action, change.why) == (action, why)
+    assert not plan.is_empty
+    assert plan.summary == f"1 to {action}"
+    assert plan.hash != _plan(_change("aws_eip.eip", "no-op")).hash
+
+
 def test_what_was_changed_outside_is_told_apart() -> None:
     plan = _plan(resource_drift=[_change("aws_vpc.vpc", "update")])
     assert plan.is_empty

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from operations import terraform
+from operations.errors import OperationError
 from operations.terraform import Terraform, TerraformError
 
 
@@ -42,6 +43,27 @@ def test_each_event_is_heard_and_what_it_says_is_logged(program: Path, tmp_path:
     assert (tmp_path / "arguments").read_text() == "apply -json -input=false\n"
     assert [event["type"] for event in heard] == ["text", "apply_complete"]
     assert (tmp_path / "log").read_text() == "warning: no JSON\nmade\n"
+
+
+def test_whoever_listens_and_fails_takes_no_terraform_down(program: Path, tmp_path: Path) -> None:
+    """A pipe that closes in the middle of an apply would cost it its state."""
+    _write(program, f"{_event('one')}\nsleep 0.1\n{_event('two')}\ntouch {tmp_path}/saved")
+
+    def hear(_: Mapping[str, Any]) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        Terraform(tmp_path).stream(tmp_path / "log", hear, "apply")
+    assert (tmp_path / "saved").exists()
+    assert (tmp_path / "log").read_text() == "one\ntwo\n"
+
+
+def test_without_terraform_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(OperationError, match="terraform: not installed; install"):
+        Terraform(tmp_path).stream(tmp_path / "log", lambda _: None, "plan")
+    with pytest.raises(OperationError, match="terraform: not installed; install"):
+        Terraform(tmp_path).output("show")
 
 
 def test_a_failure_says_what_terraform_said_each_thing_once(program: Path, tmp_path: Path) -> None:

@@ -162,4 +162,21 @@ def test_what_may_not_be_asked_is_a_problem_and_no_silence() -> None:
     session: Any = Aws(list_role_policies=_error("AccessDenied"))
     added, (problem,) = untracked.find(session, _states(aws_iam_role={"name": "r"}), [_STACK])
     assert added == []
-    assert problem.startswith(f"{_STACK}: aws_iam_role.main: An error occurred (AccessDenied)")
+    assert problem[0] == _STACK
+    assert problem[1].startswith("aws_iam_role.main: An error occurred (AccessDenied)")
+
+
+def test_only_the_records_that_external_dns_signed_are_its_own() -> None:
+    def record(name: str, kind: str, *values: str) -> dict[str, Any]:
+        return {"Name": name, "Type": kind, "ResourceRecords": [{"Value": value} for value in values]}
+
+    signed = '"heritage=external-dns,external-dns/owner=gitops-cluster-dev"'
+    records = [
+        record("example.com.", "NS", "ns-1."), record("example.com.", "MX", "evil."),
+        record("dev.example.com.", "NS", "ns.evil."), record("a-argocd.dev.example.com.", "TXT", signed),
+        record("argocd.dev.example.com.", "A"), record("cname-shop.example.com.", "TXT", signed),
+        record("shop.example.com.", "A"), record("old.example.com.", "TXT", signed), record("old.example.com.", "A"),
+    ]  # fmt: skip
+    zone = _states(aws_route53_zone={"zone_id": "Z1", "name": "example.com"})
+    found = _found(zone, list_resource_record_sets={"ResourceRecordSets": records})
+    assert found == ["record dev.example.com NS", "record example.com MX"]
