@@ -1,11 +1,13 @@
 """`plan` and `deploy` with real Terraform, on stacks that take seconds."""
 
+import contextlib
 import json
 import os
 import pty
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -113,6 +115,49 @@ def test_an_interrupt_saves_the_state_and_releases_the_lock(tiny: Tiny) -> None:
     assert list(tiny.state("dev")) == ["terraform_data.one"]  # half made, and known
     held = tiny.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
     assert sorted(entry["Key"] for entry in held) == ["dev.tfstate", "shared.tfstate"]
+
+
+def test_a_terminal_that_goes_costs_no_state(tiny: Tiny) -> None:
+    """A connection that drops, or a window that is closed, in the middle of an apply."""
+    two = {"input": "second", "depends_on": ["terraform_data.one"]}
+    begun = _running(f"touch {tiny.folder}/begun; sleep 3")
+    tiny.stack("dev", terraform_data=_data("first", provisioner=begun) | {"two": two})
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(tiny.folder)
+        os.execve(sys.executable, tiny.command("deploy", "--yes", "dev"), tiny.environment)  # noqa: S606
+    reading = threading.Thread(target=_read_all, args=(terminal,), daemon=True)
+    reading.start()
+    _wait_for(tiny.folder / "begun")
+    os.kill(os.tcgetpgrp(terminal), signal.SIGHUP)  # what the kernel does as the terminal goes
+    os.close(terminal)
+    os.waitpid(child, 0)
+    assert list(tiny.state("dev")) == ["terraform_data.one"]
+    held = tiny.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
+    assert [entry["Key"] for entry in held] == ["dev.tfstate"]
+
+
+def _read_all(terminal: int) -> None:
+    with contextlib.suppress(OSError):
+        while os.read(terminal, 4096):
+            pass
+
+
+def test_what_is_moved_is_applied(tiny: Tiny) -> None:
+    """Terraform calls it no-op: without the apply the next plan destroys it and makes it anew."""
+    tiny.stack("dev", terraform_data=_data("first"))
+    assert tiny.operations("deploy", "dev", "--yes").status == 0
+    directory = tiny.stack("dev", terraform_data={"moved": {"input": "first"}})
+    file = directory / "cdk.tf.json"
+    moved = [{"from": "terraform_data.one", "to": "terraform_data.moved"}]
+    file.write_text(json.dumps({**json.loads(file.read_text()), "moved": moved}))
+    planned = tiny.operations("plan", "dev", "--all")
+    assert planned.report["changes"]["dev"] == [
+        {"action": "move", "address": "terraform_data.moved", "why": "from terraform_data.one"}
+    ]
+    assert tiny.operations("deploy", "dev", "--yes").outcomes == {"dev": "applied"}
+    assert list(tiny.state("dev")) == ["terraform_data.moved"]
+    assert tiny.operations("plan", "dev", "--all").status == 0
 
 
 def _wait_for(file: Path) -> None:
