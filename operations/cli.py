@@ -30,12 +30,15 @@ _HOME = Path(".bootstrap")
 
 @app.command()
 def stacks(output: Output = Path("cdktf.out")) -> None:
-    """List what was synthesized: one stack a row, each after the stacks that it reads from."""
+    """List what was synthesized: one stack a row, each after the stacks that it reads from.
+
+    Example: python -m operations stacks
+    """
     from operations import synthesized  # noqa: PLC0415
 
     with errors_for_people():
         found = synthesized.stacks(output)
-    width = max(len(stack.name) for stack in found)
+    width = max((len(stack.name) for stack in found), default=0)
     for stack in found:
         reads = f"  reads {', '.join(stack.dependencies)}" if stack.dependencies else ""
         typer.echo(f"{stack.name:{width}}  {sum(1 for _ in stack.resources()):3} resources{reads}")
@@ -43,20 +46,29 @@ def stacks(output: Output = Path("cdktf.out")) -> None:
 
 @app.command("bootstrap")
 def bootstrap_(output: Output = Path("cdktf.out")) -> None:
-    """Make the state bucket of every region, and move its own state into it. Safe to run again."""
-    _for_every_backend(output, "bootstrap")
+    """Make the state bucket of every region, and move its own state into it. Safe to run again.
+
+    Example: make bootstrap
+    """
+    from operations import bootstrap  # noqa: PLC0415
+
+    _for_every_backend(output, bootstrap.bootstrap)
 
 
 @app.command("unbootstrap")
 def unbootstrap_(output: Output = Path("cdktf.out")) -> None:
-    """Destroy the state bucket of every region, after every other stack is destroyed. Safe to run again."""
-    _for_every_backend(output, "unbootstrap")
+    """Destroy the state bucket of every region, after every other stack is destroyed. Safe to run again.
+
+    Example: make unbootstrap
+    """
+    from operations import bootstrap  # noqa: PLC0415
+
+    _for_every_backend(output, bootstrap.unbootstrap)
 
 
-def _for_every_backend(output: Path, name: str) -> None:
-    from operations import bootstrap, synthesized  # noqa: PLC0415
+def _for_every_backend(output: Path, act: Callable[..., None]) -> None:
+    from operations import synthesized  # noqa: PLC0415
 
-    act: Callable[..., None] = getattr(bootstrap, name)
     with errors_for_people():
         for stack in synthesized.backend_stacks(output):
             act(stack, _HOME, say)
@@ -67,6 +79,7 @@ def local() -> None:
     """Deploy every AWS stack to an emulated AWS on this machine. No account is needed, and none is touched.
 
     With KUBECONFIG set, goes on to the in-cluster stack of dev, in the cluster of that file's current context.
+    Example: make local
     """
     from operations import local as platform  # noqa: PLC0415
 
@@ -90,7 +103,10 @@ def local() -> None:
 
 @app.command()
 def local_down() -> None:
-    """Destroy what `local` deployed, and stop the emulated AWS."""
+    """Destroy what `local` deployed, and stop the emulated AWS.
+
+    Example: make local-down
+    """
     from operations import local as platform  # noqa: PLC0415
 
     with errors_for_people():
@@ -340,7 +356,10 @@ def service(
 
 @app.command("chart-readme")
 def chart_readme_() -> None:
-    """Write the table of values in the README of the Helm chart anew, from the comments in its values.yaml."""
+    """Write the table of values in the README of the Helm chart anew, from the comments in its values.yaml.
+
+    Example: make chart-readme
+    """
     from operations import chart_readme  # noqa: PLC0415
 
     chart_readme.write()
@@ -348,7 +367,10 @@ def chart_readme_() -> None:
 
 @app.command()
 def tools() -> None:
-    """Build what `cluster` and the tests run, Kubernetes and Argo CD among it. Needs Go, and minutes the first time."""
+    """Build what `cluster` and the tests run, Kubernetes and Argo CD among it. Needs Go, and minutes the first time.
+
+    Example: make tools
+    """
     from operations.cluster import programs  # noqa: PLC0415
 
     with errors_for_people():

@@ -5,7 +5,7 @@ is out of date, or that a plan has no use for, is an error, so that none outlive
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -83,10 +83,16 @@ def overrides(file: Path, today: date) -> list[Override]:
 def findings(plan: Plan, allowed: Iterable[Override] = ()) -> list[Finding]:
     """What the guard says of a plan; an override lets everything of its address pass."""
     by_address = {override.address: override for override in allowed if override.stack == plan.stack}
+    made = {
+        change.after["name"]
+        for change in plan.changes
+        if change.kind == "aws_iam_role" and change.action == "create"
+        if change.after and "name" in change.after
+    }
     return [
         Finding(plan.stack, change.address, change.action, *hit, override=by_address.get(change.address))
         for change in plan.changes
-        for hit in guard_rules.hits(change)
+        for hit in guard_rules.hits(change, made)
     ]
 
 
@@ -113,9 +119,9 @@ def guard(files: Sequence[Path], allowed: Sequence[Override]) -> Report:
     Raises:
         OperationError: a file is no such plan, or an override is not used.
     """
-    plans = [Plan(file.stem, _read(file)) for file in files]
+    plans = [_read(file) for file in files]
     found = [finding for plan in plans for finding in findings(plan, allowed)]
-    if wrong := [problem for plan in plans for problem in unused(plan, findings(plan, allowed), allowed)]:
+    if wrong := [problem for plan in plans for problem in unused(plan, found, allowed)]:
         raise OperationError("\n".join(wrong))
     return Report(
         title=title(found) or f"the guard finds nothing in {len(plans)} plans",
@@ -132,11 +138,25 @@ def title(found: Sequence[Finding]) -> str:
     return f"guard: {', '.join(parts)}" if parts else ""
 
 
-def _read(file: Path) -> dict[str, Any]:
+def unknown(stacks: Collection[str], allowed: Iterable[Override]) -> list[str]:
+    """The overrides of stacks that do not exist, each as an error: they would let pass what is called so one day."""
+    return [
+        f"{OVERRIDES}: {override.stack} {override.address}: no stack is called that; mend the name, or remove it"
+        for override in allowed
+        if override.stack not in stacks
+    ]
+
+
+def _read(file: Path) -> Plan:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise OperationError(f"{file}: {error}; give it what `terraform show -json PLAN` prints") from error
     if not isinstance(document, dict) or ("resource_changes" not in document and "format_version" not in document):
         raise OperationError(f"{file}: not a plan; give it what `terraform show -json PLAN` prints")
-    return document
+    plan = Plan(file.stem, document)
+    try:
+        _ = plan.changes
+    except (AttributeError, KeyError, TypeError) as error:
+        raise OperationError(f"{file}: {error!r}; give it what `terraform show -json PLAN` prints") from error
+    return plan

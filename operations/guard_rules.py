@@ -1,7 +1,8 @@
 """What the guard looks for in a plan, one function a subject. Each yields `rule, why, remedy` of a change."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, NamedTuple
 
@@ -9,6 +10,8 @@ from operations import policy_grants
 from operations.plans import Change
 
 Network = IPv4Network | IPv6Network
+Peer = Network | str
+"""Who gets in: a network, or the id of a security group or prefix list."""
 
 
 class Hit(NamedTuple):
@@ -39,8 +42,9 @@ _UNHARMED = "keep its construct id, or move it (`move_from_id`); for good reason
 _REVIEW = "narrow it, or let a reviewer accept it"
 
 
-def hits(change: Change) -> Iterator[Hit]:
-    """Everything that the guard says of a change."""
+def hits(change: Change, made: Collection[str] = ()) -> Iterator[Hit]:
+    """Everything that the guard says of a change. `made` are the names of the roles that the same plan makes."""
+    yield from _new_grants(change, made)
     for rule in (_destroyed, _iam, _network, _public, _protection):
         yield from rule(change)
 
@@ -54,6 +58,7 @@ def _destroyed(change: Change) -> Iterator[Hit]:
 
 # --- IAM --------------------------------------------------------------------------------------------------------------
 
+_WALL = "permissions_boundary"
 _POLICIES = ("policy", "assume_role_policy")
 _ADMINISTRATORS = ("/AdministratorAccess", "/IAMFullAccess", "/PowerUserAccess", "AdminPolicy")
 
@@ -73,8 +78,25 @@ def _iam(change: Change) -> Iterator[Hit]:
     arn = after.get("policy_arn")
     if isinstance(arn, str) and arn != before.get("policy_arn") and arn.endswith(_ADMINISTRATORS):
         yield Hit("widens-access", f"{arn} makes an administrator", _REVIEW)
-    if before.get("permissions_boundary") and change.action == "update" and not after.get("permissions_boundary"):
-        yield Hit("widens-access", "permissions_boundary goes, and with it the wall around the role", _REVIEW)
+    wall, new_wall = before.get(_WALL), after.get(_WALL)
+    if wall and change.action == "update" and wall != new_wall:
+        becomes = f"becomes {new_wall or 'another'}" if new_wall or change.unknown.get(_WALL) else "goes"
+        yield Hit("widens-access", f"permissions_boundary {becomes}, and with it the wall around the role", _REVIEW)
+
+
+def _new_grants(change: Change, made: Collection[str]) -> Iterator[Hit]:
+    """What a role that was there before gets: a new policy of its own, or one of somebody else's."""
+    after = change.after or {}
+    if change.action != "create" or not isinstance(after.get("role"), str) or after["role"] in made:
+        return
+    if change.kind == "aws_iam_role_policy_attachment":
+        policy = after.get("policy_arn") or "a policy that is known only after the apply"
+        yield Hit("widens-access", f"{after['role']} gets {policy}", _REVIEW)
+    elif change.kind == "aws_iam_role_policy":
+        new = _policy(after.get("policy"))
+        gained = ["what is known only after the apply"] if new is None else policy_grants.gained({}, new)
+        for grant in gained:
+            yield Hit("widens-access", f"{after['role']} gets {grant}", _REVIEW)
 
 
 def _policy(text: Any) -> dict[str, Any] | None:
@@ -87,24 +109,29 @@ def _policy(text: Any) -> dict[str, Any] | None:
 
 # --- networks ---------------------------------------------------------------------------------------------------------
 
+_PEERS = ("prefix_list_id", "prefix_list_ids", "referenced_security_group_id", "security_groups",
+          "source_security_group_id")  # fmt: skip
 _CIDRS = ("cidr_blocks", "ipv6_cidr_blocks", "cidr_ipv4", "cidr_ipv6")
 
 
 def _network(change: Change) -> Iterator[Hit]:
     """Rules of security groups, written in the group or by themselves."""
     old, new = _ingress(change, change.before), _ingress(change, change.after)
-    for network, ports in sorted(new, key=str):
-        kept = any(_inside(network, [other]) and _within(ports, opened) for other, opened in old)
-        if not kept and (change.action == "update" or not network.is_private):
-            yield Hit("opens-network", f"{network} gets in to {_ports(ports)}", _REVIEW)
+    # The id of a group that the same plan makes is known only after the apply.
+    is_there = isinstance((change.after or {}).get("security_group_id"), str)
+    for peer, ports in sorted(new, key=str):
+        kept = any(_covers(other, peer) and _within(ports, opened) for other, opened in old)
+        is_public = not isinstance(peer, str) and not peer.is_private
+        if not kept and (is_public or is_there or change.action == "update"):
+            yield Hit("opens-network", f"{peer} gets in to {_ports(ports)}", _REVIEW)
 
 
-def _ingress(change: Change, arguments: Mapping[str, Any] | None) -> set[tuple[Network, tuple[str, int, int]]]:
+def _ingress(change: Change, arguments: Mapping[str, Any] | None) -> set[tuple[Peer, tuple[str, int, int]]]:
     if arguments is None or not change.kind.endswith(("security_group", "security_group_rule", "_ingress_rule")):
         return set()
     if change.kind == "aws_security_group_rule" and arguments.get("type") != "ingress":
         return set()
-    found: set[tuple[Network, tuple[str, int, int]]] = set()
+    found: set[tuple[Peer, tuple[str, int, int]]] = set()
     for rule in (arguments.get("ingress") or []) if change.kind.endswith("security_group") else [arguments]:
         protocol = str(rule.get("protocol", rule.get("ip_protocol")))
         first, last = rule.get("from_port"), rule.get("to_port")
@@ -112,7 +139,14 @@ def _ingress(change: Change, arguments: Mapping[str, Any] | None) -> set[tuple[N
         ports = ("-1", 0, 65535) if every else (protocol, int(first or 0), int(last or 0))
         cidrs = [cidr for name in _CIDRS for cidr in _list(rule.get(name))]
         found.update((ip_network(cidr, strict=False), ports) for cidr in cidrs)
+        found.update((peer, ports) for name in _PEERS for peer in _list(rule.get(name)) if isinstance(peer, str))
     return found
+
+
+def _covers(outer: Peer, inner: Peer) -> bool:
+    if isinstance(outer, str) or isinstance(inner, str):
+        return outer == inner
+    return _inside(inner, [outer])
 
 
 def _inside(network: Network, others: Sequence[Network]) -> bool:
@@ -150,9 +184,9 @@ def _public(change: Change) -> Iterator[Hit]:
     old, new = (_first(arguments.get("vpc_config")) for arguments in (before, after))
     if new.get("endpoint_public_access"):
         was = old if old.get("endpoint_public_access") else {}
-        networks = [ip_network(cidr) for cidr in was.get("public_access_cidrs") or []]
+        networks = [ip_network(cidr, strict=False) for cidr in was.get("public_access_cidrs") or []]
         cidrs = new.get("public_access_cidrs") or ["0.0.0.0/0"]
-        more = [cidr for cidr in cidrs if not _inside(ip_network(cidr), networks)]
+        more = [cidr for cidr in cidrs if not _inside(ip_network(cidr, strict=False), networks)]
         if more:
             yield Hit("public", f"the API of the cluster answers {', '.join(more)}", _REVIEW)
 
@@ -164,15 +198,17 @@ def _first(blocks: Any) -> Mapping[str, Any]:
 # --- retention and protection -----------------------------------------------------------------------------------------
 
 _NUMBERS = {
-    "backup_retention_period", "deletion_window_in_days", "delete_after", "max_retention_days", "min_retention_days",
-    "noncurrent_days", "performance_insights_retention_period", "recovery_window_in_days", "retention_in_days",
+    "backup_retention_period", "countNumber", "deletion_window_in_days", "delete_after", "max_retention_days",
+    "min_retention_days", "noncurrent_days", "performance_insights_retention_period", "recovery_window_in_days",
+    "retention_in_days",
 }  # fmt: skip
 _GOOD = {
     "deletion_protection", "deletion_protection_enabled", "enable_key_rotation", "enabled", "encrypted", "multi_az",
     "scan_on_push", "storage_encrypted",
 }  # fmt: skip
-_BAD = {"force_delete", "force_destroy", "skip_final_snapshot"}
+_BAD = {"force_delete", "force_destroy", "map_public_ip_on_launch", "skip_final_snapshot"}
 _BEST: Mapping[str, tuple[str, ...]] = {
+    "http_tokens": ("required",),
     "image_tag_mutability": ("IMMUTABLE",),
     "sse_algorithm": ("aws:kms", "aws:kms:dsse"),
     "status": ("Enabled", "ENABLED"),
@@ -184,6 +220,7 @@ _PROTECTS = (
     "aws_s3_bucket_policy", "aws_s3_bucket_public_access_block", "aws_s3_bucket_server_side_encryption",
     "aws_s3_bucket_versioning",
 )  # fmt: skip
+_TLS = ("rds.force_ssl", "1")
 _KEEP = "raise it again, or let a reviewer accept it"
 
 
@@ -192,10 +229,17 @@ def _protection(change: Change) -> Iterator[Hit]:
         yield Hit("lowers-protection", "what it protects or records goes without it", _KEEP)
     if change.before is None or change.after is None:
         return
+    if _demands_tls(change.before) and not _demands_tls(change.after):
+        yield Hit("lowers-protection", "rds.force_ssl: connections without TLS are let in", _KEEP)
     new = dict(_leaves(change.after))
     for path, old in _leaves(change.before):
         if (why := _lowered(path, old, new.get(path))) and not _is_unknown(change.unknown, path):
             yield Hit("lowers-protection", f"{path}: {why}", _KEEP)
+
+
+def _demands_tls(arguments: Mapping[str, Any]) -> bool:
+    parameters = arguments.get("parameter") or []
+    return any(isinstance(one, dict) and (one.get("name"), one.get("value")) == _TLS for one in parameters)
 
 
 def _lowered(path: str, old: Any, new: Any) -> str | None:
@@ -206,7 +250,7 @@ def _lowered(path: str, old: Any, new: Any) -> str | None:
         or (name in _BAD and not old and new is True)
         or (name in _BEST and old in _BEST[name] and new not in _BEST[name])
         or (name in _SETS and set(old or []) - set(new or []))
-        or (name.endswith(("kms_key_id", "kms_key_arn", "kms_key", "kms_master_key_id")) and old and not new)
+        or (name.endswith(("kms_key_id", "key_arn", "kms_key", "kms_master_key_id")) and old and not new)
     )
     return f"{_shown(old)} becomes {_shown(new)}" if is_lowered else None
 
@@ -221,7 +265,10 @@ def _shown(value: Any) -> str:
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Each argument with its path; lists of plain values are leaves."""
+    """Each argument with its path, JSON in texts included; lists of plain values are leaves."""
+    if isinstance(value, str) and value.startswith("{"):
+        with suppress(ValueError):
+            value = json.loads(value)
     if isinstance(value, dict):
         for name, member in value.items():
             yield from _leaves(member, f"{path}.{name}" if path else name)

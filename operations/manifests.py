@@ -5,18 +5,16 @@ What only the cluster knows (registry, domain, account) is injected later by the
 """
 
 import difflib
-import io
 import re
 import shutil
 import subprocess
-import tarfile
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from operations import revision
 from operations.errors import OperationError
 from operations.report import Report, Status
 
@@ -46,8 +44,8 @@ def diff(base: str, repository: Path = Path()) -> Report:
     Raises:
         OperationError: there is no such revision. What of the work tree cannot be rendered is told beside the rest.
     """
-    with _tree(repository, base) as old:
-        before, after = sources(Path(old)), sources(repository.absolute())
+    with revision.exported(base, repository) as old:
+        before, after = sources(old), sources(repository.absolute())
         names = sorted(
             {*before, *after}, key=lambda key: (_ORDER.index(key[1]) if key[1] in _ORDER else 0, key[1], key[0])
         )
@@ -71,18 +69,6 @@ def diff(base: str, repository: Path = Path()) -> Report:
             if text:
                 changed.setdefault(environment or "every environment", {})[name] = text
     return _report(changed, problems, notes)
-
-
-def _tree(repository: Path, revision: str) -> "tempfile.TemporaryDirectory[str]":
-    """A copy of the tree of a revision."""
-    command = ["git", "archive", "--format=tar", revision]
-    archived = subprocess.run(command, cwd=repository, check=False, capture_output=True)
-    if archived.returncode:
-        raise OperationError(f"{revision}: {archived.stderr.decode().strip()}; fetch it first")
-    folder = tempfile.TemporaryDirectory(prefix="base-")
-    with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as archive:
-        archive.extractall(folder.name, filter="data")
-    return folder
 
 
 def sources(root: Path) -> dict[tuple[str, str], Source]:

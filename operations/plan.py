@@ -99,7 +99,8 @@ def _report(
     allowed: Sequence[Override],
 ) -> Report:
     found = [finding for plan in planned.values() for finding in guard.findings(plan, allowed)]
-    errors = [problem for plan in planned.values() for problem in guard.unused(plan, found, allowed)]
+    errors = guard.unknown(chosen.producers, allowed)
+    errors += [problem for plan in planned.values() for problem in guard.unused(plan, found, allowed)]
     outcomes: dict[str, tuple[str, str]] = {}
     for name in (stack.name for stack in chosen.stacks):
         if name in planned:

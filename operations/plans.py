@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
 
+from operations.errors import OperationError
 from operations.report import Table
 
 Action = Literal["create", "update", "replace", "destroy", "forget", "import", "move", "read"]
@@ -142,6 +143,9 @@ def _planned(entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str
     """What is planned, by address: each of Terraform's entries with what is read of it."""
     for entry in sorted(entries, key=lambda entry: str(entry["address"])):
         change = entry["change"]
+        if tuple(change["actions"]) not in _ACTIONS:
+            known = "take the version of Terraform that README names"
+            raise OperationError(f"{entry['address']}: {change['actions']}: no action that is known here; {known}")
         action, reason = _ACTIONS[tuple(change["actions"])], entry.get("action_reason", "")
         if action is None and change.get("importing"):  # what differs from nothing is in no state yet
             action, reason = "import", "exists already"

@@ -99,16 +99,18 @@ def refusals(file: Path) -> Report:
     Raises:
         OperationError: the file is no such report, or something is refused.
     """
-    findings = _read(file)["findings"]
-    refused = [finding for finding in findings if finding["verdict"] == "refused"]
+    try:
+        findings = _read(file)["findings"]
+        refused = [
+            f"{finding['stack']}: {finding['address']}: {finding['action']} is refused ({finding['why']}); "
+            f"{finding['remedy']}"
+            for finding in findings
+            if finding["verdict"] == "refused"
+        ]
+    except (KeyError, TypeError) as error:
+        raise OperationError(f"{file}: {error!r}; give it what `plan --json` printed") from error
     if refused:
-        raise OperationError(
-            "\n".join(
-                f"{finding['stack']}: {finding['address']}: {finding['action']} is refused ({finding['why']});"
-                f" {finding['remedy']}"
-                for finding in refused
-            )
-        )
+        raise OperationError("\n".join(refused))
     return Report("the guard refuses nothing", Status.FINE, {"findings": len(findings)})
 
 
@@ -183,11 +185,7 @@ def _plan(pull_request: Mapping[str, Any]) -> Mapping[str, Any]:
     number, head = pull_request["number"], pull_request["head"]["sha"]
     query = f"event=pull_request&head_sha={head}&per_page=10"
     answer = api(f"repos/{{owner}}/{{repo}}/actions/workflows/plan.yaml/runs?{query}")
-    # The repository of a fork may be gone.
-    ours = [
-        run for run in answer["workflow_runs"] if (run["head_repository"] or {}).get("id") == run["repository"]["id"]
-    ]
-    planned = [run for run in ours if _planned(run["id"])]
+    planned = [run for run in answer["workflow_runs"] if not _is_of_a_fork(run) and _planned(run["id"])]
     if not planned:
         raise OperationError(f"pull request {number}: no finished run of the workflow plan for its last commit")
     with tempfile.TemporaryDirectory(prefix="reviewed-") as folder:

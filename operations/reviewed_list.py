@@ -29,7 +29,7 @@ def read(
         return [], []
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # of TOML, or of UTF-8
         raise OperationError(f"{file}: {error}; write it as TOML") from error
     problems = [f"{file}: {name!r}: not known; write [[{table}]]" for name in document.keys() - {table}]
     entries = document.get(table, [])

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -22,8 +23,30 @@ _TAIL = 3000
 
 def default_base() -> str | None:
     """Where this branch left `origin/main`; None where there is no such branch."""
-    found = subprocess.run(["git", "merge-base", "HEAD", _MAIN], check=False, capture_output=True, text=True)
-    return found.stdout.strip() or None
+    return _git(Path(), "merge-base", "HEAD", _MAIN).stdout.decode().strip() or None
+
+
+@contextmanager
+def exported(revision: str, repository: Path = Path()) -> Iterator[Path]:
+    """A copy of the tree of `revision`, which is gone afterwards.
+
+    Raises:
+        OperationError: there is no such revision.
+    """
+    archived = _git(repository, "archive", "--format=tar", revision)
+    if archived.returncode:
+        remedy = "fetch it (`git fetch --unshallow origin`), or compare with nothing (`plan --all`)"
+        raise OperationError(f"{revision}: {archived.stderr.decode().strip()}; {remedy}")
+    with tempfile.TemporaryDirectory(prefix="base-") as folder:
+        with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as archive:
+            archive.extractall(folder, filter="data")
+        yield Path(folder)
+
+
+def _git(repository: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    if shutil.which("git") is None:
+        raise OperationError("git: not installed, and revisions are compared by it; install it")
+    return subprocess.run(["git", *arguments], cwd=repository, check=False, capture_output=True)
 
 
 @contextmanager
@@ -35,14 +58,7 @@ def synthesized_at(revision: str) -> Iterator[Path]:
     Raises:
         OperationError: there is no such revision, or it cannot be synthesized.
     """
-    archived = subprocess.run(["git", "archive", "--format=tar", revision], check=False, capture_output=True)
-    if archived.returncode:
-        remedy = "fetch it (`git fetch --unshallow origin`), or compare with nothing (`--all`)"
-        raise OperationError(f"{revision}: {archived.stderr.decode().strip()}; {remedy}")
-    with tempfile.TemporaryDirectory(prefix="base-") as folder:
-        tree = Path(folder) / "tree"
-        with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as archive:
-            archive.extractall(tree, filter="data")
+    with exported(revision) as tree:
         output = tree / "cdktf.out"
         run = subprocess.run(
             [sys.executable, "main.py"],

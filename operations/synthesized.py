@@ -94,22 +94,25 @@ def stacks(output: Path) -> list[Stack]:
     """The stacks below `output`, producers before consumers.
 
     Raises:
-        OperationError: nothing was synthesized there.
+        OperationError: nothing was synthesized there, or it was written half.
     """
     manifest = output / "manifest.json"
     if not manifest.is_file():
         message = f"{manifest}: nothing was synthesized there; run: make synth"
         raise OperationError(message)
-    entries = json.loads(manifest.read_text(encoding="utf-8"))["stacks"]
-    order = TopologicalSorter({name: sorted(entry["dependencies"]) for name, entry in sorted(entries.items())})
-    return [
-        Stack(
-            name=name,
-            directory=output / entries[name]["workingDirectory"],
-            dependencies=tuple(entries[name]["dependencies"]),
-        )
-        for name in order.static_order()
-    ]
+    try:
+        entries = json.loads(manifest.read_text(encoding="utf-8"))["stacks"]
+        order = TopologicalSorter({name: sorted(entry["dependencies"]) for name, entry in sorted(entries.items())})
+        return [
+            Stack(
+                name=name,
+                directory=output / entries[name]["workingDirectory"],
+                dependencies=tuple(entries[name]["dependencies"]),
+            )
+            for name in order.static_order()
+        ]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise OperationError(f"{manifest}: {error!r}; synthesize again: make synth") from error
 
 
 def backend_stacks(output: Path) -> list[Stack]:

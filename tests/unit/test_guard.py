@@ -82,7 +82,9 @@ def test_reports(case: str, allowed: list[Override], status: Status, title: str)
     assert [finding["stack"] for finding in report.data["findings"]] == [case] * len(report.data["findings"])
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}"])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"resource_changes": null}', '{"resource_changes": [{"address": "a"}]}']
+)
 def test_rejects_a_file_that_is_no_plan(tmp_path: Path, content: str) -> None:
     (tmp_path / "dev.json").write_text(content)
     with pytest.raises(OperationError, match=r"dev\.json: .*; give it what `terraform show -json PLAN` prints"):
@@ -125,6 +127,18 @@ def test_rejects_what_is_no_toml(tmp_path: Path) -> None:
     (tmp_path / "guard-overrides.toml").write_text("[override")
     with pytest.raises(OperationError, match=r"; write it as TOML$"):
         guard.overrides(tmp_path / "guard-overrides.toml", _TODAY)
+
+
+def test_rejects_what_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "guard-overrides.toml").write_bytes(b"\xff")
+    with pytest.raises(OperationError, match=r"; write it as TOML$"):
+        guard.overrides(tmp_path / "guard-overrides.toml", _TODAY)
+
+
+def test_an_override_of_a_stack_that_does_not_exist_is_an_error() -> None:
+    assert guard.unknown({"destroyed-key"}, [_KEY]) == []
+    (problem,) = guard.unknown({"dev"}, [_KEY])
+    assert problem.endswith("destroyed-key aws_kms_key.key: no stack is called that; mend the name, or remove it")
 
 
 def test_rejects_another_table(tmp_path: Path) -> None:

@@ -26,6 +26,50 @@ def test_a_policy_that_nobody_knows_yet_is_for_review() -> None:
     assert _hits("aws_iam_policy", "create", None, {}, policy=True) == []
 
 
+_GRANT = {"policy": '{"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'}
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "unknown", "why"),
+    [
+        ("aws_iam_role_policy", _GRANT, {}, "nodes gets s3:* on *"),
+        ("aws_iam_role_policy", {}, {"policy": True}, "nodes gets what is known only after the apply"),
+        ("aws_iam_role_policy_attachment", {"policy_arn": "arn:aws:iam::aws:policy/SecretsManagerReadWrite"}, {},
+         "nodes gets arn:aws:iam::aws:policy/SecretsManagerReadWrite"),
+    ],
+)  # fmt: skip
+def test_a_role_that_was_there_gets_nothing_unseen(
+    kind: str, arguments: dict[str, Any], unknown: dict[str, Any], why: str
+) -> None:
+    change = Change(f"{kind}.it", kind, "create", None, {"role": "nodes", **arguments}, unknown, {})
+    assert [hit.why for hit in hits(change)] == [why]
+    assert [hit.why for hit in hits(change, made={"nodes"})] == []
+
+
+def test_another_boundary_is_another_wall() -> None:
+    old, new = {"permissions_boundary": "arn:old"}, {"permissions_boundary": "arn:new"}
+    assert _hits("aws_iam_role", "update", old, new) == [
+        "permissions_boundary becomes arn:new, and with it the wall around the role"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new"),
+    [
+        ("aws_launch_template", {"metadata_options": [{"http_tokens": "required"}]},
+         {"metadata_options": [{"http_tokens": "optional"}]}),
+        ("aws_eks_cluster", {"encryption_config": [{"provider": [{"key_arn": "arn:key"}]}]}, {"encryption_config": []}),
+        ("aws_db_parameter_group", {"parameter": [{"name": "rds.force_ssl", "value": "1"}]}, {"parameter": []}),
+        ("aws_ecr_lifecycle_policy", {"policy": '{"rules": [{"selection": {"countNumber": 200}}]}'},
+         {"policy": '{"rules": [{"selection": {"countNumber": 1}}]}'}),
+        ("aws_subnet", {"map_public_ip_on_launch": False}, {"map_public_ip_on_launch": True}),
+    ],
+)  # fmt: skip
+def test_what_protected_and_does_no_more_is_for_review(kind: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+    assert len(_hits(kind, "update", old, new)) == 1
+    assert _hits(kind, "update", new, old) == []
+
+
 def test_a_value_that_nobody_knows_yet_is_not_lowered() -> None:
     unknown = {"rule": [{"kms_key_id": True}]}
     assert _hits("aws_x", "update", {"rule": [{"kms_key_id": "a"}]}, {"rule": [{}]}, **unknown) == []
@@ -58,6 +102,16 @@ def _ingress(**rule: Any) -> dict[str, Any]:
         ("aws_vpc_security_group_egress_rule", {"ip_protocol": "-1", "cidr_ipv4": "0.0.0.0/0"}, []),
         ("aws_vpc_security_group_ingress_rule", {"ip_protocol": "-1", "referenced_security_group_id": "sg-1"}, []),
         ("aws_vpc_security_group_ingress_rule", {"ip_protocol": "-1", "cidr_ipv4": "10.0.0.0/16"}, []),
+        (
+            "aws_vpc_security_group_ingress_rule",
+            {"ip_protocol": "-1", "cidr_ipv4": "10.0.0.0/8", "security_group_id": "sg-there"},
+            ["10.0.0.0/8 gets in to every port"],
+        ),
+        (
+            "aws_vpc_security_group_ingress_rule",
+            {"ip_protocol": "-1", "referenced_security_group_id": "sg-1", "security_group_id": "sg-there"},
+            ["sg-1 gets in to every port"],
+        ),
     ],
 )
 def test_new_rules_of_security_groups(kind: str, arguments: dict[str, Any], why: list[str]) -> None:
@@ -78,6 +132,7 @@ def _cluster(*cidrs: str, public: bool = True) -> dict[str, Any]:
     ("old", "new", "is_public"),
     [
         (_cluster("203.0.113.0/24"), _cluster("203.0.113.0/25"), False),
+        (_cluster("203.0.113.7/24"), _cluster("203.0.113.9/25"), False),  # as somebody typed it
         (_cluster("203.0.113.0/25"), _cluster("203.0.113.0/24"), True),
         (_cluster("0.0.0.0/0", public=False), _cluster("203.0.113.0/24"), True),
         (_cluster("0.0.0.0/0"), _cluster("0.0.0.0/0", public=False), False),

@@ -144,5 +144,5 @@ def test_no_text_of_a_manifest_breaks_out_of_its_fence(tree: Path) -> None:
 
 
 def test_rejects_a_revision_that_is_not_there(tree: Path) -> None:
-    with pytest.raises(OperationError, match=r"nowhere: .*; fetch it first"):
+    with pytest.raises(OperationError, match=r"nowhere: .*; fetch it"):
         manifests.diff("nowhere", tree)

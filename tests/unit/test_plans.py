@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from operations.errors import OperationError
 from operations.plans import Plan
 
 
@@ -38,7 +39,7 @@ def test_what_does_nothing_is_no_change(actions: tuple[str, ...]) -> None:
 
 
 def test_an_action_that_nobody_knows_is_no_silence() -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(OperationError, match=r"aws_vpc.vpc: \['frobnicate'\]: no action that is known here"):
         _ = _plan(_change("aws_vpc.vpc", "frobnicate")).changes
 
 
