@@ -201,11 +201,16 @@ def deploy_(
         report(deploy.deploy(chosen, producers, terms, Progress(), again))
 
 
+_VERSIONS = 20
+
+
 @app.command("restore-state")
 def restore_state_(
     stack: Annotated[str, typer.Argument(help="The name of the stack.")],
     *,
     version: Annotated[str | None, typer.Option(help="Which version to restore; without, they are listed.")] = None,
+    lineage: Annotated[str | None, typer.Option(help="Its lineage, where that is not the newest version's.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="List all, and not the newest 20 alone.")] = False,
     output: Output = Path("cdktf.out"),
     as_json: AsJson = False,
 ) -> None:
@@ -221,10 +226,10 @@ def restore_state_(
             raise OperationError(f"{stack}: names {len(others) + 1} stacks; name one")
         session = aws.session(chosen)
         if version is None:
-            report(restore_state.show(session, chosen))
+            report(restore_state.show(session, chosen, None if everything else _VERSIONS))
         else:
             log = plan.new_log(output / "logs", chosen.name)
-            report(restore_state.restore(session, chosen, version, log))
+            report(restore_state.restore(session, chosen, version, log, lineage))
 
 
 @app.command("drift")
