@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 OBJECT = "argo-cd/export"
 _CHECKSUM = "sha256"
 _BUCKET_SUFFIX = "-backups"
+_ABSENT = {"InvalidArgument", "NoSuchKey", "NoSuchVersion"}  # the first, of a version that cannot be one
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ def _refusals_of_aws(at: Place) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error.response["Error"]["Code"] in {"NoSuchKey", "NoSuchVersion"}:
+        if error.response["Error"]["Code"] in _ABSENT and error.operation_name == "GetObject":
             raise OperationError(f"{at.url}: no such backup; `restore --list` shows those there are") from error
         raise OperationError(f"{at.url}: {error}") from error
     except BotoCoreError as error:

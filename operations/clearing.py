@@ -90,7 +90,12 @@ class Clearing:
         if _FINALIZER not in metadata.get("finalizers", []) and "deletionTimestamp" not in metadata:
             finalizers = [*metadata.get("finalizers", []), _FINALIZER]
             patch = json.dumps({"metadata": {"finalizers": finalizers}})
-            self.kubectl("patch", *_named(application), "--type=merge", f"--patch={patch}")
+            try:
+                self.kubectl("patch", *_named(application), "--type=merge", f"--patch={patch}")
+            except OperationError as error:
+                if "(NotFound)" not in str(error):
+                    raise
+                return  # its owner took it away since it was listed
         self._ask_to_delete(application)
 
     def _delete(self, what: str, kinds: Sequence[str], chosen: Callable[[Object], bool]) -> None:

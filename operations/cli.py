@@ -20,6 +20,7 @@ from operations.errors import OperationError
 
 if TYPE_CHECKING:
     from operations.guard import Override
+    from operations.synthesized import Stack
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(cli_delivery.app)
@@ -216,11 +217,16 @@ def deploy_(
         report(deploy.deploy(chosen, producers, terms, Progress(), again))
 
 
+_VERSIONS = 20
+
+
 @app.command("restore-state")
 def restore_state_(
     stack: Annotated[str, typer.Argument(help="The name of the stack.")],
     *,
     version: Annotated[str | None, typer.Option(help="Which version to restore; without, they are listed.")] = None,
+    lineage: Annotated[str | None, typer.Option(help="Its lineage, where that is not the newest version's.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="List all, and not the newest 20 alone.")] = False,
     output: Output = Path("cdktf.out"),
     as_json: AsJson = False,
 ) -> None:
@@ -236,10 +242,10 @@ def restore_state_(
             raise OperationError(f"{stack}: names {len(others) + 1} stacks; name one")
         session = aws.session(chosen)
         if version is None:
-            report(restore_state.show(session, chosen))
+            report(restore_state.show(session, chosen, None if everything else _VERSIONS))
         else:
             log = plan.new_log(output / "logs", chosen.name)
-            report(restore_state.restore(session, chosen, version, log))
+            report(restore_state.restore(session, chosen, version, log, lineage))
 
 
 @app.command("drift")
@@ -271,13 +277,16 @@ def drift_(
         report(drift.drift(chosen, every, entries, Progress(), at_once=jobs or drift.jobs(), logs=output / "logs"))
 
 
+_PATIENCE = 15
+
+
 @app.command("destroy")
 def destroy_(
     stacks: Annotated[list[str], typer.Argument(metavar="STACK...", help="Names or globs.")],
     *,
     output: Output = Path("cdktf.out"),
     confirm: Annotated[str | None, typer.Option(help="The environments, as they are asked for.")] = None,
-    patience: Annotated[int, typer.Option(min=1, help="Minutes to wait for each step in a cluster.")] = 15,
+    patience: Annotated[int, typer.Option(min=1, help="Minutes to wait for each step in a cluster.")] = _PATIENCE,
     parallelism: AtOnce = _AT_ONCE,
     as_json: AsJson = False,
 ) -> None:
@@ -289,12 +298,26 @@ def destroy_(
     from operations import destroy, synthesized  # noqa: PLC0415
     from operations.progress import Progress  # noqa: PLC0415
 
+    options = ["--output", str(output)] if output != Path("cdktf.out") else []
+    options += ["--patience", str(patience)] if patience != _PATIENCE else []
+
+    def again(left: "Sequence[Stack]") -> str:
+        confirmed = ["--confirm", ",".join(destroy.environments(left))] if confirm else []
+        return _command("destroy", *(stack.name for stack in left), *options, *confirmed)
+
     with reported(as_json=as_json) as report:
         every = synthesized.stacks(output)
         destruction = destroy.prepare(synthesized.selected(every, stacks), every)
         _confirm(",".join(destruction.environments), destruction.told, confirm)
-        seconds = patience * 60
-        report(destroy.destroy(destruction, Progress(), at_once=parallelism, logs=output / "logs", patience=seconds))
+        terms = destroy.Terms(again, at_once=parallelism, logs=output / "logs", patience=patience * 60)
+        report(destroy.destroy(destruction, terms, Progress()))
+
+
+def _command(*arguments: str) -> str:
+    """A command of ours, for whoever repeats it from this folder."""
+    python = Path(sys.executable)
+    known = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
+    return shlex.join([str(known), "-m", "operations", *arguments])
 
 
 def _confirm(wanted: str, told: str, given: str | None) -> None:

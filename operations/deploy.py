@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -150,8 +149,7 @@ def _unasked(plan: Plan, terms: Terms, terraform: Terraform, file: Path, progres
 
 
 def _told(error: TerraformError, stack: Stack) -> str:
-    lock = locks.of_message(error.details)
-    return lock.told(stack.directory, datetime.now(UTC)) if lock else str(error).removeprefix(f"{stack.name}: ")
+    return locks.failure(error, stack, "wait for it (--wait-for-lock 10m)")
 
 
 def _report(results: Mapping[str, _Result], terms: Terms, again: Again) -> Report:

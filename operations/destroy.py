@@ -3,16 +3,15 @@
 The state bucket is not destroyed here: `unbootstrap` is its word.
 """
 
-import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from operations import aws, in_order, states, sweep
+from operations import aws, in_order, locks, states, sweep
 from operations.clearing import Clearing
 from operations.errors import OperationError
 from operations.kubectl import kubectl
@@ -22,12 +21,25 @@ from operations.report import Report, Status, Table
 from operations.states import Resource
 from operations.sweep import Left
 from operations.synthesized import BACKEND_SUFFIX, Stack, producers
-from operations.terraform import Terraform
+from operations.terraform import Terraform, TerraformError
 
 if TYPE_CHECKING:
     import boto3
 
+_ARNS = ("arn", "access_entry_arn", "association_arn")
 _PROTECTIONS = ("deletion_protection", "deletion_protection_enabled")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How stacks are destroyed."""
+
+    again: Callable[[Sequence[Stack]], str]
+    """The command that goes on with some stacks."""
+    at_once: int
+    logs: Path
+    patience: float
+    """Seconds to wait for each step in a cluster."""
 
 
 @dataclass
@@ -42,7 +54,7 @@ class Destruction:
     @property
     def environments(self) -> list[str]:
         """The names that whoever destroys them must type."""
-        return sorted({environment(stack) for stack in self.stacks})
+        return environments(self.stacks)
 
     @property
     def told(self) -> str:
@@ -54,6 +66,11 @@ def environment(stack: Stack) -> str:
     """The environment of a stack, as its tags name it."""
     tags = stack.configuration["provider"]["aws"][0]["default_tags"][0]["tags"]
     return str(tags["Environment"])
+
+
+def environments(stacks: Sequence[Stack]) -> list[str]:
+    """The environments of some stacks, each once."""
+    return sorted({environment(stack) for stack in stacks})
 
 
 def prepare(chosen: Sequence[Stack], every: Sequence[Stack]) -> Destruction:
@@ -112,7 +129,7 @@ def settings_file(stack: Stack) -> Path:
     return Path("stacks") / region / f"{environment(stack)}.py"
 
 
-def destroy(destruction: Destruction, progress: Progress, *, at_once: int, logs: Path, patience: float) -> Report:
+def destroy(destruction: Destruction, terms: Terms, progress: Progress) -> Report:
     """Clear the clusters, destroy the stacks, consumers first and independent ones at once, and look what is left.
 
     Raises:
@@ -120,10 +137,16 @@ def destroy(destruction: Destruction, progress: Progress, *, at_once: int, logs:
     """
     for stack in destruction.stacks:
         if stack.is_in_cluster and destruction.held[stack.name]:
-            clear(stack, progress, patience)
-    failed, missed = in_reverse(destruction.stacks, destruction.held, progress, at_once=at_once, logs=logs)
+            clear(stack, progress, terms.patience)
+    failed, missed = in_reverse(destruction.stacks, destruction.held, progress, at_once=terms.at_once, logs=terms.logs)
     left, unknown = ({}, []) if failed or missed else _left(destruction)
-    return _report([stack.name for stack in destruction.stacks], failed, missed, left, unknown)
+    unfinished = [stack for stack in destruction.stacks if stack.name in {*failed, *missed}]
+    outcomes = {
+        stack.name: "failed" if stack.name in failed else "not reached" if stack.name in missed else "destroyed"
+        for stack in destruction.stacks
+    }
+    whys = {**failed, **{name: f"is read by {', '.join(others)}" for name, others in missed.items()}}
+    return _report(outcomes, whys, left, unknown, terms.again(unfinished) if unfinished else None)
 
 
 def in_reverse(
@@ -146,6 +169,8 @@ def in_reverse(
             with progress.stack(name, "destroying", len(held[name])) as hear:
                 terraform.stream_init(log, hear)
                 terraform.stream(log, hear, "destroy", "-input=false", "-auto-approve")
+        except TerraformError as error:
+            failed[name] = locks.failure(error, stacks[name])
         except OperationError as error:
             failed[name] = str(error)
         progress.end(name, "failed" if name in failed else "destroyed")
@@ -189,7 +214,7 @@ def _left(destruction: Destruction) -> tuple[dict[str, list[Left]], list[str]]:
     """By environment, what is left of those whose own stack was destroyed; and where nobody knows."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
-    gone = {str(one["arn"]) for held in destruction.held.values() for one in held if one["arn"]}
+    gone = {str(one[name]) for held in destruction.held.values() for one in held for name in _ARNS if one[name]}
     left, unknown = {}, []
     for stack in [stack for stack in destruction.stacks if not stack.is_in_cluster]:
         name = environment(stack)
@@ -201,20 +226,16 @@ def _left(destruction: Destruction) -> tuple[dict[str, list[Left]], list[str]]:
 
 
 def _report(
-    stacks: Collection[str],
-    failed: Mapping[str, str],
-    missed: Mapping[str, Sequence[str]],
+    outcomes: Mapping[str, str],
+    whys: Mapping[str, str],
     left: Mapping[str, Sequence[Left]],
     unknown: Sequence[str],
+    again: str | None,
 ) -> Report:
-    outcomes = {
-        name: "failed" if name in failed else "not reached" if name in missed else "destroyed" for name in stacks
-    }
-    whys = {**failed, **{name: f"is read by {', '.join(others)}" for name, others in missed.items()}}
     forgotten = [one for some in left.values() for one in some if not one.is_kept]
     kept = [one for some in left.values() for one in some if one.is_kept]
     destroyed = list(outcomes.values()).count("destroyed")
-    title = f"destroyed {destroyed} of {len(stacks)} stacks"
+    title = f"destroyed {destroyed} of {len(outcomes)} stacks"
     if forgotten:
         title += f"; {len(forgotten)} things are left, about ${sum(one.monthly or 0 for one in forgotten):.0f} a month"
     tables = [Table("Stacks", ["stack", "outcome", "why"], [[n, o, whys.get(n, "")] for n, o in outcomes.items()])]
@@ -223,12 +244,10 @@ def _report(
     notes = [*unknown, *(f"kept on purpose: {one.kind} {one.id_}" for one in kept)]
     if forgotten:
         notes.append("remove by hand what is left; what AWS names although it is gone, it forgets within the hour")
-    if failed or missed:
-        again = " ".join(sorted({*failed, *missed}))
-        notes.append(f"go on with: {os.environ.get('MAKE', 'make')} destroy STACK='{again}'")
+    notes += [f"go on with: {again}"] if again else []
     return Report(
         title=title,
-        status=Status.ERROR if failed or missed or unknown else Status.ATTENTION if forgotten else Status.FINE,
+        status=Status.ERROR if again or unknown else Status.ATTENTION if forgotten else Status.FINE,
         data={
             "stacks": {name: {"outcome": outcome, "why": whys.get(name, "")} for name, outcome in outcomes.items()},
             "left": {
@@ -236,6 +255,7 @@ def _report(
                 for name, some in left.items()
             },
             "unknown": list(unknown),
+            "again": again,
         },
         tables=tables,
         notes=notes,

@@ -25,10 +25,16 @@ def kubectl(*arguments: str, kubeconfig: Path | None = None) -> str:
 
 
 def server(kubeconfig: Path | None = None) -> str:
-    """The URL of the current cluster; empty where none is chosen.
+    """The URL of the current cluster.
 
     Raises:
-        OperationError: there is no kubectl, or no kubeconfig that it can read.
+        OperationError: there is no kubectl, no kubeconfig that it can read, or no cluster is chosen in it.
     """
     path = "--output=jsonpath={.clusters[0].cluster.server}"
-    return kubectl("config", "view", "--minify", path, kubeconfig=kubeconfig).strip()
+    try:
+        return kubectl("config", "view", "--minify", path, kubeconfig=kubeconfig).strip()
+    except OperationError as error:
+        if "current-context" not in str(error):
+            raise
+        remedy = "kubectl config use-context NAME, or aws eks update-kubeconfig --name CLUSTER --role-arn ROLE"
+        raise OperationError(f"{error}; choose a cluster: {remedy}") from error

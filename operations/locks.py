@@ -10,6 +10,7 @@ from typing import Any
 
 from operations.aws import object_of
 from operations.synthesized import Stack
+from operations.terraform import TerraformError
 
 _LINE = re.compile(r"^\s*(ID|Operation|Who|Created):\s+(.+?)\s*$", re.MULTILINE)
 _FAILED = "Error acquiring the state lock"
@@ -24,12 +25,12 @@ class Lock:
     operation: str
     created: str
 
-    def told(self, directory: Path, now: datetime) -> str:
-        """Who, since when, what for, and what to do."""
+    def told(self, directory: Path, now: datetime, wait: str = "wait for it") -> str:
+        """Who, since when, what for, and what to do; `wait` is how whoever reads it can wait."""
         operation = self.operation.removeprefix("OperationType").lower() or "something"
         return (
             f"{self.who or 'somebody'} holds the lock for {operation}, since {self.created}{self._age(now)}; "
-            "wait for it (--wait-for-lock 10m) or, if you are certain that nothing runs there any more, break it: "
+            f"{wait} or, if you are certain that nothing runs there any more, break it: "
             f"terraform -chdir={directory} force-unlock {self.id_}"
         )
 
@@ -66,6 +67,14 @@ def in_table(dynamodb: Any, stack: Stack, table: str) -> Lock | None:
 def of_object(document: dict[str, Any]) -> Lock:
     """The lock of a lock object's JSON."""
     return Lock(*(str(document.get(name, "")) for name in ("ID", "Who", "Operation", "Created")))
+
+
+def failure(error: TerraformError, stack: Stack, wait: str = "wait for it") -> str:
+    """Why Terraform failed in a stack: the lock, if one stopped it, or what it says itself."""
+    lock = of_message(error.details)
+    if lock is None:
+        return str(error).removeprefix(f"{stack.name}: ")
+    return lock.told(stack.directory, datetime.now(UTC), wait)
 
 
 def of_message(details: list[str]) -> Lock | None:

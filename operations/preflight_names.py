@@ -13,6 +13,7 @@ _ABSENT = {
     "RepositoryNotFoundException", "ResourceNotFoundException",
 }  # fmt: skip
 _OF_ANOTHER_ACCOUNT = {"403", "AccessDenied", "Forbidden"}
+_OF_ANOTHER_REGION = {"301", "PermanentRedirect"}
 
 
 class _Named(NamedTuple):
@@ -78,6 +79,7 @@ def _taken(kind: str, named: _Named, new: New, aws: Clients) -> Iterator[Line]:
 def _exists(stack: Stack, address: str, name: str, named: _Named, aws: Clients) -> Iterator[Line]:
     from botocore.exceptions import ClientError  # noqa: PLC0415
 
+    subject = f"{stack.name}: {name}"
     try:
         named.ask(aws(named.service), name)
     except LookupError:
@@ -87,11 +89,14 @@ def _exists(stack: Stack, address: str, name: str, named: _Named, aws: Clients) 
         if code in _ABSENT:
             return
         if code in _OF_ANOTHER_ACCOUNT and named.service == "s3":
-            yield Line(f"{stack.name}: {name}", "failed", "a bucket of somebody else; choose another name")
-            return
-        raise
+            yield Line(subject, "failed", "a bucket of somebody else; choose another name")
+        elif code in _OF_ANOTHER_REGION and named.service == "s3":
+            yield Line(subject, "failed", "a bucket of another region; delete it there, or choose another name")
+        else:
+            yield Line(subject, "warning", f"could not be checked: {error}")
+        return
     message = (
         f"exists, and is in no state of ours; if it is yours: terraform -chdir={stack.directory} import {address} ID; "
         "else choose another name"
     )
-    yield Line(f"{stack.name}: {name}", "failed", message)
+    yield Line(subject, "failed", message)

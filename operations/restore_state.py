@@ -12,11 +12,12 @@ import socket
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from operations import locks, plans
 from operations.errors import OperationError
@@ -29,6 +30,16 @@ from operations.terraform import Terraform
 if TYPE_CHECKING:
     import boto3
 
+_AT_ONCE = 8
+
+
+class State(NamedTuple):
+    """What is told of a state."""
+
+    serial: int
+    resources: int
+    lineage: str
+
 
 @dataclass(frozen=True)
 class Version:
@@ -37,81 +48,83 @@ class Version:
     id_: str
     when: datetime
     is_latest: bool
-    state: Mapping[str, Any] | None
+    state: State | None
 
     @property
     def row(self) -> list[str]:
         """What people choose by."""
         name, when = f"{self.id_}{' (in use)' if self.is_latest else ''}", f"{self.when:%Y-%m-%d %H:%M:%S} UTC"
-        if self.state is None:
-            return [name, when, "", "", "not a state"]
-        return [name, when, str(self.state["serial"]), str(_resources(self.state)), str(self.state["lineage"])]
+        return [name, when, *(str(value) for value in self.state or ("", "", "not a state"))]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What a pipeline reads."""
+        told = {"id": self.id_, "when": self.when.isoformat(), "in_use": self.is_latest}
+        return told | (self.state._asdict() if self.state else {})
 
 
-def versions(session: "boto3.Session", stack: Stack) -> list[Version]:
-    """The versions of the stack's state, newest first. One that was deleted has none in use.
+def versions(session: "boto3.Session", stack: Stack, at_most: int | None = None) -> tuple[list[Version], int]:
+    """The versions of the stack's state, newest first, and how many there are. One that was deleted has none in use.
 
     Raises:
         OperationError: there is none.
     """
     s3, at = session.client("s3"), stack.state
-    found = []
-    for page in s3.get_paginator("list_object_versions").paginate(Bucket=at.bucket, Prefix=at.key):
-        for entry in page.get("Versions", []):
-            if entry["Key"] != at.key:
-                continue
-            body = s3.get_object(Bucket=at.bucket, Key=at.key, VersionId=entry["VersionId"])["Body"].read()
-            when = entry["LastModified"].astimezone(UTC)
-            found.append(Version(entry["VersionId"], when, entry["IsLatest"], _state(body)))
-    if not found:
+
+    def read(entry: Any) -> Version:
+        state = _state(_body(s3, stack, entry["VersionId"]))
+        told = State(state["serial"], _resources(state), state["lineage"]) if state else None
+        return Version(entry["VersionId"], entry["LastModified"].astimezone(UTC), entry["IsLatest"], told)
+
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=at.bucket, Prefix=at.key)
+    entries = [entry for page in pages for entry in page.get("Versions", []) if entry["Key"] == at.key]
+    if not entries:
         raise OperationError(f"{stack.name}: s3://{at.bucket}/{at.key}: no version of it exists; deploy the stack")
-    return sorted(found, key=lambda version: (version.is_latest, version.when), reverse=True)
+    entries.sort(key=lambda entry: (entry["IsLatest"], entry["LastModified"]), reverse=True)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(read, entries[:at_most])), len(entries)
 
 
-def show(session: "boto3.Session", stack: Stack) -> Report:
-    """The versions that can be restored."""
-    found = versions(session, stack)
+def show(session: "boto3.Session", stack: Stack, at_most: int | None = None) -> Report:
+    """The newest versions that can be restored."""
+    found, count = versions(session, stack, at_most)
+    older = [f"{count - len(found)} older ones: add --all"] if len(found) < count else []
+    rows = [version.row for version in found]
     return Report(
-        title=f"{stack.name}: {len(found)} versions of its state",
+        title=f"{stack.name}: {count} versions of its state",
         status=Status.FINE,
-        data={
-            "versions": [
-                {"id": v.id_, "when": v.when.isoformat(), "in_use": v.is_latest}
-                | ({"serial": v.state["serial"], "resources": _resources(v.state)} if v.state else {})
-                for v in found
-            ]
-        },
-        tables=[
-            Table(
-                "Versions", ["version", "written", "serial", "resources", "lineage"], [version.row for version in found]
-            )
-        ],
-        notes=[f"restore one: python -m operations restore-state {stack.name} --version ID"],
+        data={"versions": [version.data for version in found], "count": count},
+        tables=[Table("Versions", ["version", "written", "serial", "resources", "lineage"], rows)],
+        notes=[*older, f"restore one: python -m operations restore-state {stack.name} --version ID"],
     )
 
 
-def restore(session: "boto3.Session", stack: Stack, version: str, log: Path) -> Report:
+def restore(session: "boto3.Session", stack: Stack, version: str, log: Path, lineage: str | None = None) -> Report:
     """Make a version the newest again, then plan: the plan is the difference between that state and what exists.
+
+    `lineage` is that of the version, where it is not the newest's: another state was written over this one.
 
     Raises:
         OperationError: there is no such version, it is no state of this stack, or somebody holds the lock.
     """
     with _locked(session, stack):
-        found = versions(session, stack)
+        found, _ = versions(session, stack)
         chosen = next((candidate for candidate in found if candidate.id_ == version), None)
         if chosen is None or chosen.state is None:
             remedy = f"choose another: python -m operations restore-state {stack.name}"
             what = "no such version" if chosen is None else "cannot be read as a state"
             raise OperationError(f"{stack.name}: {version}: {what}; {remedy}")
         states = [candidate.state for candidate in found if candidate.state]
-        lineage = states[0]["lineage"]
-        if chosen.state["lineage"] != lineage:
-            other = chosen.state["lineage"]
-            message = f"{stack.name}: {version}: of lineage {other}, where the newest is of {lineage}: another stack's"
-            raise OperationError(f"{message}, or of a life before this one; choose a version of {lineage}")
+        own, meant = chosen.state.lineage, lineage or states[0].lineage
+        if own != meant:
+            where = "you named" if lineage else "the newest is of"
+            message = f"{stack.name}: {version}: of lineage {own}, where {where} {meant}: another stack's or life's"
+            remedy = f"choose a version of {meant} or, if {own} is this stack's, add --lineage {own}"
+            raise OperationError(f"{message}; {remedy}")
         # A greater serial than all before: no plan that was saved meanwhile can be applied to it.
-        serial = max(state["serial"] for state in states) + 1
-        written = _write(session, stack, json.dumps({**chosen.state, "serial": serial}, indent=2).encode() + b"\n")
+        serial = max(state.serial for state in states) + 1
+        content = {**json.loads(_body(session.client("s3"), stack, version)), "serial": serial}
+        written = _write(session, stack, json.dumps(content, indent=2).encode() + b"\n")
     return _difference(stack, version, written, serial, log)
 
 
@@ -198,6 +211,11 @@ def _write(session: "boto3.Session", stack: Stack, content: bytes) -> str:
         item = {"LockID": {"S": f"{at.bucket}/{at.key}-md5"}, "Digest": {"S": _md5(content).hexdigest()}}
         session.client("dynamodb").put_item(TableName=table, Item=item)
     return put["VersionId"]
+
+
+def _body(s3: Any, stack: Stack, version: str) -> bytes:
+    content: bytes = s3.get_object(Bucket=stack.state.bucket, Key=stack.state.key, VersionId=version)["Body"].read()
+    return content
 
 
 def _md5(content: bytes) -> Any:

@@ -24,6 +24,9 @@ _MONTHLY = {
 }  # fmt: skip
 _MONTHLY_GIB = {"snapshot": 0.05, "volume": 0.09}
 
+_GLOBAL_REGIONS = {"aws": "us-east-1", "aws-cn": "cn-northwest-1", "aws-us-gov": "us-gov-west-1"}
+"""By partition, where the tagging API knows of services without a region."""
+
 _KEPT = ("rds:snapshot", "rds:cluster-snapshot", "backup:recovery-point")
 """What a destroy leaves on purpose."""
 
@@ -44,11 +47,12 @@ _EC2 = (
 
 @dataclass(frozen=True)
 class Environment:
-    """What the resources of an environment are known by: Terraform's tags, its clusters and its log groups."""
+    """What the resources of an environment are known by: Terraform's tags, its clusters, log groups and IAM path."""
 
     tags: Mapping[str, str]
     clusters: Sequence[str]
     log_groups: Sequence[str]
+    iam_path: str
 
     def owns(self, tags: Mapping[str, str]) -> bool:
         """Whether these tags are of Terraform in this environment, or of a controller in one of its clusters."""
@@ -84,6 +88,7 @@ def environment(stack: Stack) -> Environment:
         tags={name: tags[name] for name in ("Environment", "Project", "Region")},
         clusters=named["aws_eks_cluster"],
         log_groups=named["aws_cloudwatch_log_group"],
+        iam_path=f"/{tags['Region']}/{tags['Environment']}/",
     )
 
 
@@ -92,6 +97,8 @@ def find(session: "boto3.Session", owner: Environment, gone: Collection[str] = (
     left = [*_of_ec2(session.client("ec2"), owner), *_load_balancers(session.client("elbv2"), owner)]
     left += _by_tag(session, owner, gone)
     left += _records(session.client("route53"), owner)
+    for role in listed(session.client("iam"), "list_roles", "Roles", PathPrefix=owner.iam_path):
+        left.append(Left("iam:role", role["Arn"], 0))  # the tagging API knows of none
     logs = session.client("logs")
     for name in owner.log_groups:  # the last lines of a cluster's log make its group again, without a tag
         for group in logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]:
@@ -145,16 +152,26 @@ def _load_balancers(elb: Any, owner: Environment) -> Iterator[Left]:
 
 def _by_tag(session: "boto3.Session", owner: Environment, gone: Collection[str]) -> Iterator[Left]:
     """What Terraform tagged, of every other service."""
-    filters = [{"Key": name, "Values": [value]} for name, value in owner.tags.items()]
-    tagging: Any = session.client("resourcegroupstaggingapi")
-    for one in listed(tagging, "get_resources", "ResourceTagMappingList", TagFilters=filters):
-        arn = one["ResourceARN"]
+    for arn in _tagged(session, owner):
         kind = kind_of(arn)
         if kind.partition(":")[0] in {"ec2", "elasticloadbalancing"} or arn in gone:
             continue
         if kind == "kms:key" and session.client("kms").describe_key(KeyId=arn)["KeyMetadata"].get("DeletionDate"):
             continue
         yield Left(kind, arn, _MONTHLY.get(kind), kind in _KEPT)
+
+
+def _tagged(session: "boto3.Session", owner: Environment) -> set[str]:
+    """The ARNs that the tagging API knows: of the region, and of services without one."""
+    region = str(session.region_name)
+    filters = [{"Key": name, "Values": [value]} for name, value in owner.tags.items()]
+    found = set()
+    for asked in {region, _GLOBAL_REGIONS[session.get_partition_for_region(region)]}:
+        tagging: Any = session.client("resourcegroupstaggingapi", region_name=asked)
+        for one in listed(tagging, "get_resources", "ResourceTagMappingList", TagFilters=filters):
+            if one["ResourceARN"].split(":")[3] in {"", region}:
+                found.add(one["ResourceARN"])
+    return found
 
 
 def _records(route53: Any, owner: Environment) -> Iterator[Left]:

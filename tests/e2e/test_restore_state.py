@@ -62,8 +62,8 @@ def _restore(tiny: Tiny, *, resources: int) -> Report:
     return _restore_version(tiny, version)
 
 
-def _restore_version(tiny: Tiny, version: str) -> Report:
-    return restore_state.restore(boto3.Session(), _stack(tiny), version, tiny.folder / "log")
+def _restore_version(tiny: Tiny, version: str, lineage: str | None = None) -> Report:
+    return restore_state.restore(boto3.Session(), _stack(tiny), version, tiny.folder / "log", lineage)
 
 
 def _nothing_is_locked(tiny: Tiny) -> bool:
@@ -146,6 +146,26 @@ def test_rejects_a_version_of_another_lineage(tiny: Tiny) -> None:
     with pytest.raises(OperationError, match=r"of lineage another, where the newest is of "):
         _restore_version(tiny, foreign)
     assert _nothing_is_locked(tiny)
+
+
+def test_a_state_that_another_was_written_over_is_restored_by_its_lineage(tiny: Tiny) -> None:
+    s3, version = tiny.client("s3"), _versions(tiny)[0]
+    own = version["lineage"]
+    foreign = {**json.loads(s3.get_object(Bucket=BUCKET, Key=_KEY)["Body"].read()), "lineage": "another", "serial": 90}
+    s3.put_object(Bucket=BUCKET, Key=_KEY, Body=json.dumps(foreign))
+    with pytest.raises(OperationError, match=rf"of lineage {own}, where the newest is of another.*--lineage {own}$"):
+        _restore_version(tiny, version["id"])
+    with pytest.raises(OperationError, match=rf"of lineage {own}, where you named another"):
+        _restore_version(tiny, version["id"], "another")
+    assert _restore_version(tiny, version["id"], own).status == 0
+    newest = _versions(tiny)[0]
+    assert (newest["lineage"], newest["serial"], newest["resources"]) == (own, 91, 2)
+
+
+def test_the_newest_are_listed_and_the_rest_on_demand(tiny: Tiny) -> None:
+    report = restore_state.show(boto3.Session(), _stack(tiny), 1)
+    assert [entry["in_use"] for entry in report.data["versions"]] == [True]
+    assert (report.title, report.notes[0]) == ("shared: 2 versions of its state", "1 older ones: add --all")
 
 
 def test_rejects_a_version_that_does_not_exist(tiny: Tiny) -> None:

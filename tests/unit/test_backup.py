@@ -5,10 +5,12 @@ import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from operations import backup
 from operations.argo_cd_data import ArgoCdAdmin, read
@@ -147,8 +149,19 @@ def test_without_a_backup_there_is_nothing_to_list(at: Place) -> None:
 
 @pytest.mark.parametrize("version", [None, "no-such-version"])
 def test_a_backup_that_is_not_there_is_told(at: Place, version: str | None) -> None:
-    with pytest.raises(OperationError, match="s3://"):
+    with pytest.raises(OperationError, match=r"^s3://.*: no such backup; `restore --list` shows those there are$"):
         backup.restore(at, FakeArgoCd(SETTINGS), version, _agreed)
+
+
+def test_a_version_that_cannot_be_one_is_told_as_one_that_is_not_there(
+    at: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get_object(**_: str) -> None:
+        raise ClientError({"Error": {"Code": "InvalidArgument", "Message": "Invalid version id"}}, "GetObject")
+
+    monkeypatch.setattr(at.session, "client", lambda _: SimpleNamespace(get_object=get_object))
+    with pytest.raises(OperationError, match="no such backup; `restore --list` shows"):
+        backup.fetch(at, "v9")
 
 
 def _tamper(at: Place, **metadata: str) -> None:

@@ -38,7 +38,11 @@ class Cluster:
         self.asked.append(" ".join((verb, kind, *arguments)))
         if verb == "get":
             return json.dumps({"items": [one for (of, _), one in self.objects.items() if of == kind]})
-        one = self.objects[kind, arguments[0]]
+        one = self.objects.get((kind, arguments[0]))
+        if one is None:
+            if "--ignore-not-found" in arguments:
+                return ""
+            raise OperationError(f'Error from server (NotFound): {kind} "{arguments[0]}" not found')
         if verb == "patch":
             patch = json.loads(next(a for a in arguments if a.startswith("--patch=")).removeprefix("--patch="))
             one["metadata"].update(patch["metadata"])
@@ -130,6 +134,32 @@ def test_an_application_without_its_finalizer_gets_it_before_it_goes(cluster: Cl
     (patch,) = [line for line in cluster.asked if line.startswith("patch")]
     assert patch.split()[2] == "root"
     assert _CASCADE in patch
+
+
+def test_an_application_that_goes_since_it_was_listed_is_passed_over(cluster: Cluster) -> None:
+    """The Application of an application goes with the one that made it."""
+    child = "applications.argoproj.io", "of-by-hand"
+    cluster.add(*child)
+
+    def kubectl(verb: str, kind: str, *arguments: str) -> str:
+        if verb == "patch":
+            cluster.objects.pop(child)
+        return cluster.kubectl(verb, kind, *arguments)
+
+    Clearing(kubectl, lambda _: None, 60, cluster.pause).clear()
+    assert cluster.left == ["inside"]
+
+
+def test_an_application_that_refuses_its_finalizer_is_told(cluster: Cluster) -> None:
+    cluster.add("applications.argoproj.io", "refuses")
+
+    def kubectl(verb: str, kind: str, *arguments: str) -> str:
+        if verb == "patch":
+            raise OperationError("Error from server (Forbidden)")
+        return cluster.kubectl(verb, kind, *arguments)
+
+    with pytest.raises(OperationError, match="Forbidden"):
+        Clearing(kubectl, lambda _: None, 60, cluster.pause).clear()
 
 
 def test_what_hangs_is_told_with_its_finalizer_and_the_remedy(cluster: Cluster) -> None:

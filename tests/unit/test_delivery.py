@@ -125,6 +125,9 @@ APPLY_DEV_MAY: list[Request] = [
     ("s3:DeleteObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate.tflock", {}),
     ("s3:GetObject", f"{STATES}/ap-northeast-2/shared/terraform.tfstate", {}),
     ("kms:GenerateDataKey", _arn("kms", "key/1"), BACKEND_KEY),
+    # look for what a destroy left
+    ("iam:ListRoles", "*", {}),
+    ("tag:GetResources", "*", {}),
 ]
 
 APPLY_DEV_MAY_NOT: list[Request] = [
@@ -235,6 +238,10 @@ PLAN_MAY: list[Request] = [
     ("backup:GetBackupPlan", _arn("backup", "backup-plan:1"), {}),
     ("s3:GetLifecycleConfiguration", BACKUPS, {"aws:ResourceAccount": ACCOUNT}),
     ("s3:ListBucket", BACKUPS, {"aws:ResourceAccount": ACCOUNT}),  # which HeadBucket asks for
+    # what a preflight asks
+    ("rds:DescribeOrderableDBInstanceOptions", "*", {}),
+    ("servicequotas:GetAWSDefaultServiceQuota", "*", {}),
+    ("servicequotas:GetServiceQuota", "*", {}),
 ]
 
 PLAN_MAY_NOT: list[Request] = [

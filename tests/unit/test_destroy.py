@@ -2,15 +2,16 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from typer.testing import CliRunner
 
-from operations import aws, destroy, states, sweep
+from operations import aws, cli, destroy, states, sweep, synthesized
 from operations.clearing import Clearing
 from operations.destroy import Destruction
 from operations.errors import OperationError
@@ -19,6 +20,7 @@ from operations.report import Status
 from operations.states import Resource
 from operations.sweep import Left
 from operations.synthesized import Stack
+from operations.terraform import TerraformError
 
 _DATABASE: Any = {"aws_db_instance": {"main": {"deletion_protection": True}}}
 
@@ -141,7 +143,11 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def _destroy(destruction: Destruction, folder: Path) -> Any:
-    return destroy.destroy(destruction, Progress(), at_once=1, logs=folder / "logs", patience=1)
+    def again(stacks: Sequence[Stack]) -> str:
+        return " ".join(stack.name for stack in stacks)
+
+    terms = destroy.Terms(again, at_once=1, logs=folder / "logs", patience=1)
+    return destroy.destroy(destruction, terms, Progress())
 
 
 def test_clusters_are_cleared_then_consumers_go_before_producers(tmp_path: Path, hold: Hold, done: list[str]) -> None:
@@ -173,7 +179,38 @@ def test_what_a_failure_leaves_is_told_with_the_way_on(tmp_path: Path, hold: Hol
     assert sorted(done) == ["destroy ap-northeast-2-dev", "destroy ap-northeast-2-staging"]
     assert made.status == Status.ERROR
     assert [row[1] for row in made.tables[0].rows] == ["not reached", "destroyed", "failed"]
-    assert made.notes == ["go on with: make destroy STACK='ap-northeast-2-shared ap-northeast-2-staging'"]
+    assert made.notes == ["go on with: ap-northeast-2-shared ap-northeast-2-staging"]
+
+
+def test_the_way_on_keeps_what_was_given_and_names_what_is_left(
+    tmp_path: Path, hold: Hold, done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stacks = [_stack(tmp_path, "dev"), _stack(tmp_path, "staging")]
+    for stack in stacks:
+        hold(stack)
+    monkeypatch.setattr(synthesized, "stacks", lambda _output: stacks)
+    given = ["--output", str(tmp_path), "--confirm", "dev,staging", "--patience", "30"]
+    ended = CliRunner().invoke(cli.app, ["destroy", *(stack.name for stack in stacks), *given, "--json"])
+    assert sorted(done) == ["destroy ap-northeast-2-dev", "destroy ap-northeast-2-staging"]
+    again = json.loads(ended.stdout)["again"]
+    wanted = f"-m operations destroy ap-northeast-2-staging --output {tmp_path} --patience 30 --confirm staging"
+    assert again.endswith(wanted)
+
+
+def test_a_held_lock_is_told_with_who_holds_it_and_what_to_do(
+    tmp_path: Path, hold: Hold, done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stream(*_: object) -> None:
+        held = {"summary": "Error acquiring the state lock", "detail": "Lock Info:\n  ID: 6f1c\n  Who: minji@laptop"}
+        raise TerraformError("ap-northeast-2-dev", [held], tmp_path)
+
+    dev = _stack(tmp_path, "dev")
+    hold(dev)
+    monkeypatch.setattr("operations.destroy.Terraform.stream", stream)
+    why = _destroy(destroy.prepare([dev], [dev]), tmp_path).data["stacks"]["ap-northeast-2-dev"]["why"]
+    assert why.startswith("minji@laptop holds the lock")
+    assert why.endswith(f"terraform -chdir={dev.directory} force-unlock 6f1c")
+    assert done == []
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(0, "clear"), (1, "refused")])
@@ -200,11 +237,11 @@ def test_what_is_left_asks_for_attention_with_its_price(
     tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dev = _stack(tmp_path, "dev")
-    hold(dev, arn="arn:aws:rds:ap-northeast-2:123456789012:db:main")
+    hold(dev, arn="arn:of-db", access_entry_arn="arn:of-entry", association_arn="arn:of-association")
     left = [Left("volume", "vol-1", 9.0), Left("rds:snapshot", "arn:final", None, is_kept=True)]
 
     def find(_session: object, _owner: object, gone: set[str]) -> list[Left]:
-        assert gone == {"arn:aws:rds:ap-northeast-2:123456789012:db:main"}
+        assert gone == {"arn:of-db", "arn:of-entry", "arn:of-association"}
         return left
 
     monkeypatch.setattr(sweep, "find", find)

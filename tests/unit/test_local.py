@@ -48,7 +48,7 @@ def test_what_kubectl_cannot_read_is_told_in_its_own_words(
     kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _kubectl(tmp_path, monkeypatch, "echo 'error: current-context must exist' >&2; exit 1")
-    with pytest.raises(OperationError, match=r"^error: current-context must exist$"):
+    with pytest.raises(OperationError, match=r"^error: current-context must exist; choose a cluster: "):
         local._kubeconfig(str(kubeconfig), print)
 
 

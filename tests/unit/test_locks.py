@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from operations import locks
+from operations.synthesized import Stack
+from operations.terraform import TerraformError
 
 _NOW = datetime(2026, 1, 1, 1, 30, tzinfo=UTC)
 _MESSAGE = """Error acquiring the state lock
@@ -44,9 +46,20 @@ def test_it_is_told_who_since_when_and_what_to_do() -> None:
     )
     assert lock.told(Path("cdktf.out/stacks/dev"), _NOW) == (
         "minji@laptop holds the lock for plan, since 2026-01-01T00:00:00.1234567Z (1 h 29 min ago); wait for it "
-        "(--wait-for-lock 10m) or, if you are certain that nothing runs there any more, break it: "
+        "or, if you are certain that nothing runs there any more, break it: "
         "terraform -chdir=cdktf.out/stacks/dev force-unlock 6f1c"
     )
+
+
+def test_a_command_that_can_wait_says_how() -> None:
+    error = TerraformError("dev", [{"summary": _MESSAGE}], Path("log"))
+    told = locks.failure(error, Stack("dev", Path("dev"), ()), "wait (--so-long)")
+    assert "; wait (--so-long) or, if you are certain" in told
+
+
+def test_another_failure_is_told_in_terraforms_words() -> None:
+    error = TerraformError("dev", [{"summary": "no such bucket"}], Path("log"))
+    assert locks.failure(error, Stack("dev", Path("dev"), ())) == "no such bucket"
 
 
 def test_a_time_that_nobody_can_read_has_no_age() -> None:

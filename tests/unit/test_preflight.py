@@ -341,9 +341,21 @@ def test_a_bucket_of_somebody_else_fails(aws: Aws, stack: Stacks) -> None:
     assert line == Line("ap-northeast-2-dev: abc", "failed", "a bucket of somebody else; choose another name")
 
 
-def test_a_name_that_may_not_be_asked_for_is_not_free(aws: Aws, stack: Stacks) -> None:
-    with pytest.raises(ClientError):
-        _names(aws, stack, "aws_iam_role", ("iam", "get_role", "AccessDenied"))
+def test_a_bucket_of_another_region_fails(aws: Aws, stack: Stacks) -> None:
+    (line,) = _names(aws, stack, "aws_s3_bucket", ("s3", "head_bucket", "PermanentRedirect"))
+    assert (line.subject, line.outcome) == ("ap-northeast-2-dev: abc", "failed")
+    assert line.message.startswith("a bucket of another region; ")
+
+
+def test_a_name_that_may_not_be_asked_for_is_not_free_and_the_next_is_asked_for(aws: Aws, stack: Stacks) -> None:
+    stacks = [stack(*(("aws_iam_role", name, {"name": name}) for name in ("hidden", "taken")))]
+    answers = [("iam", "get_role", "AccessDenied"), TAKEN["aws_iam_role"][0]]
+    clients = aws(("s3", "get_object", "NoSuchKey"), *answers)
+    ((_, check),) = preflight_names.checks(stacks, preflight_state.New(stacks, clients), clients)
+    hidden, taken = check()
+    assert (hidden.subject, hidden.outcome) == ("ap-northeast-2-dev: hidden", "warning")
+    assert hidden.message.startswith("could not be checked: ")
+    assert (taken.subject, taken.outcome) == ("ap-northeast-2-dev: taken", "failed")
 
 
 def test_a_name_that_is_known_after_the_apply_is_left_out(aws: Aws, stack: Stacks) -> None:
