@@ -129,6 +129,8 @@ def remove_crds() -> None:
 Overrides = Annotated[Path, typer.Option(help="The reviewed file of what the guard lets pass.")]
 AtOnce = Annotated[int, typer.Option(min=1, help="How many stacks at once.")]
 _AT_ONCE = 4
+_NO_WAIT = "0s"
+_OVERRIDES = Path("guard-overrides.toml")
 
 
 @app.command("plan")
@@ -138,7 +140,7 @@ def plan_(
     output: Output = Path("cdktf.out"),
     base: Annotated[str | None, typer.Option(help="Plan what differs from this revision.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Plan what does not differ, too.")] = False,
-    overrides: Overrides = Path("guard-overrides.toml"),
+    overrides: Overrides = _OVERRIDES,
     parallelism: AtOnce = _AT_ONCE,
     as_json: AsJson = False,
 ) -> None:
@@ -160,7 +162,7 @@ def plan_(
 def guard_(
     plans: Annotated[list[Path], typer.Argument(metavar="PLAN.json...", help="Named after their stacks.")],
     *,
-    overrides: Overrides = Path("guard-overrides.toml"),
+    overrides: Overrides = _OVERRIDES,
     as_json: AsJson = False,
 ) -> None:
     """Judge plans, as `terraform show -json` writes them: what loses data, widens access or lowers protection.
@@ -180,8 +182,8 @@ def deploy_(
     output: Output = Path("cdktf.out"),
     reviewed: Annotated[Path | None, typer.Option(help="What `plan --json` printed: apply that unasked.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Apply unasked what nobody reviewed; the guard stays.")] = False,
-    wait_for_lock: Annotated[str, typer.Option(help="How long to wait for a held lock, such as 10m.")] = "0s",
-    overrides: Overrides = Path("guard-overrides.toml"),
+    wait_for_lock: Annotated[str, typer.Option(help="How long to wait for a held lock, such as 10m.")] = _NO_WAIT,
+    overrides: Overrides = _OVERRIDES,
     parallelism: AtOnce = _AT_ONCE,
     as_json: AsJson = False,
 ) -> None:
@@ -193,14 +195,15 @@ def deploy_(
     from operations import deploy, synthesized  # noqa: PLC0415
     from operations.progress import Progress  # noqa: PLC0415
 
-    options = ["--output", str(output)] if output != Path("cdktf.out") else []
-    options += ["--reviewed", str(reviewed)] if reviewed else []
+    given = {
+        "--output": (output, Path("cdktf.out")), "--reviewed": (reviewed, None), "--overrides": (overrides, _OVERRIDES),
+        "--wait-for-lock": (wait_for_lock, _NO_WAIT), "--parallelism": (parallelism, _AT_ONCE),
+    }  # fmt: skip
+    options = [part for name, (value, default) in given.items() if value != default for part in (name, str(value))]
     options += ["--yes"] if yes else []
 
     def again(names: Sequence[str]) -> str:
-        python = Path(sys.executable)
-        known = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
-        return shlex.join([str(known), "-m", "operations", "deploy", *names, *options])
+        return _command("deploy", *names, *options)
 
     with reported(as_json=as_json) as report:
         found = synthesized.stacks(output)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from operations import aws, in_order, locks, states, sweep
 from operations.clearing import Clearing
-from operations.errors import OperationError
+from operations.errors import OperationError, told
 from operations.kubectl import kubectl
 from operations.plan import new_log
 from operations.progress import Progress
@@ -171,8 +171,8 @@ def in_reverse(
                 terraform.stream(log, hear, "destroy", "-input=false", "-auto-approve")
         except TerraformError as error:
             failed[name] = locks.failure(error, stacks[name])
-        except OperationError as error:
-            failed[name] = str(error)
+        except Exception as error:  # noqa: BLE001 (what became of the others must be told)
+            failed[name] = told(error)
         progress.end(name, "failed" if name in failed else "destroyed")
         return name not in failed
 

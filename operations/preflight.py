@@ -4,13 +4,12 @@ Each check is asked side by side with the others, and none stops another; nothin
 """
 
 import re
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from operations.errors import OperationError
+from operations.errors import OperationError, told
 from operations.report import Report, Status, Table
 from operations.synthesized import BACKEND_SUFFIX, Stack
 
@@ -98,8 +97,7 @@ def _asked(subject: str, check: Check) -> Iterator[Line]:
     except (BotoCoreError, OperationError) as error:
         yield Line(subject, "failed", f"could not be checked: {error}")
     except Exception as error:  # noqa: BLE001 (one check must not take down the others)
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        yield Line(subject, "failed", f"could not be checked: {error!r} in {Path(where.filename).name}:{where.lineno}")
+        yield Line(subject, "failed", f"could not be checked: {told(error)}")
 
 
 _PLACEHOLDERS = re.compile(r"your-org\b|your-domain\.com|your-admin-role|your-cost-center|\b123456789012\b|@\d(?=[/:])")
