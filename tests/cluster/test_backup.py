@@ -1,8 +1,13 @@
 """A rehearsed restore: what Argo CD knows goes to S3 and comes back, with its own `argocd admin`."""
 
 import base64
+import os
+import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -38,9 +43,10 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 @pytest.fixture(scope="module")
-def admin(control_plane: ControlPlane, argo_cd: ArgoCd) -> ArgoCdAdmin:
-    """`argocd admin` of this machine, speaking with the control plane."""
-    return ArgoCdAdmin(["env", f"KUBECONFIG={control_plane.kubeconfig}", str(argo_cd.tools / "argocd")])
+def admin(control_plane: ControlPlane, argo_cd: ArgoCd, tmp_path_factory: pytest.TempPathFactory) -> ArgoCdAdmin:
+    """`argocd admin` of this machine, speaking with the control plane; what it leaves lies where it is looked for."""
+    environment = [f"KUBECONFIG={control_plane.kubeconfig}", f"TMPDIR={tmp_path_factory.mktemp('argocd')}"]
+    return ArgoCdAdmin(["env", *environment, str(argo_cd.tools / "argocd")])
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +83,9 @@ def test_what_is_wiped_comes_back_equal(
     control_plane: ControlPlane, at: Place, admin: ArgoCdAdmin, known: list[str], tmp_path: Path
 ) -> None:
     before = read(admin.export())
-    report = backup.backup(at, admin)
+    with _opened_to_write() as written:
+        report = backup.backup(at, admin)
+    assert written == []
     assert report.data["objects"].keys() == {"AppProject", "Application", "ApplicationSet", "ConfigMap", "Secret"}
 
     in_argo_cd = f"--namespace={ARGO_CD_NAMESPACE}"
@@ -86,7 +94,9 @@ def test_what_is_wiped_comes_back_equal(
     extra = _object(_API, "AppProject", "of-somebody-else", {"spec": {}})
     control_plane.apply(extra)
 
-    restored = backup.restore(at, admin, None, lambda _: True)
+    with _opened_to_write() as written:
+        restored = backup.restore(at, admin, None, lambda _: True)
+    assert written == []
     assert sorted(restored.data["missing"]) == [
         "AppProject/argocd/payments",
         "Application/argocd/web",
@@ -128,13 +138,39 @@ def test_settings_and_credentials_are_in_an_export(admin: ArgoCdAdmin, known: li
     } <= read(admin.export()).texts.keys()
 
 
+@contextmanager
+def _opened_to_write() -> Iterator[list[str]]:
+    """The files that this process opens to write, those that it deletes at once among them."""
+    found: list[str] = []
+    is_watched = True
+
+    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+        if is_watched and event == "open" and not isinstance(arguments[0], int):
+            is_to_write = arguments[2] & (os.O_WRONLY | os.O_RDWR)
+            if is_to_write and "__pycache__" not in str(arguments[0]):
+                found.append(str(arguments[0]))
+
+    sys.addaudithook(hear)  # for good
+    try:
+        yield found
+    finally:
+        is_watched = False
+
+
+def test_a_file_that_was_written_and_deleted_is_seen() -> None:
+    with _opened_to_write() as written, tempfile.NamedTemporaryFile() as file:
+        pass
+    assert file.name in written
+
+
 def _nothing_in_clear_below(at: Place, folder: Path) -> None:
     """No file of the session holds the password, but for the database of the API server; neither does the bucket."""
-    encoded = base64.b64encode(_PASSWORD.encode())
+    clear, encoded = _PASSWORD.encode(), base64.b64encode(_PASSWORD.encode())
     sealed = at.session.client("s3").get_object(Bucket=at.bucket, Key=backup.OBJECT)["Body"].read()
-    assert not {_PASSWORD.encode(), encoded} & {sealed}
+    assert clear not in sealed
+    assert encoded not in sealed
     files = [file for file in folder.rglob("*") if file.is_file() and "etcd" not in file.parts]
-    assert [file for file in files if _PASSWORD.encode() in file.read_bytes() or encoded in file.read_bytes()] == []
+    assert [file for file in files if clear in file.read_bytes() or encoded in file.read_bytes()] == []
 
 
 def _object(api_version: str, kind: str, name: str, content: Manifest) -> Manifest:
