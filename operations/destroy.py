@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import boto3
 
 _ARNS = ("arn", "access_entry_arn", "association_arn")
+_KEEP_WHAT_THEY_HOLD = ("aws_backup_vault", "aws_s3_bucket")
 _PROTECTIONS = ("deletion_protection", "deletion_protection_enabled")
 
 
@@ -114,13 +115,23 @@ def protected(stack: Stack, held: Sequence[Resource]) -> list[str]:
             )
         elif arguments.get("lifecycle", {}).get("prevent_destroy"):
             problems.append(f"{stack.name}: {kind}.{name}: prevent_destroy: it is made never to be destroyed here")
+        elif kind in _KEEP_WHAT_THEY_HOLD and not arguments.get("force_destroy"):
+            problems.append(
+                f"{stack.name}: {kind}.{name}: keeps its backups: in {file}, set teardown=True, then deploy the stack"
+            )
     told = {problem.split(": ")[1] for problem in problems}
     problems += [
         f"{stack.name}: {one.address}: the settings lift its protection, AWS still has it: deploy the stack first"
         for one in held
-        if any(one[protection] for protection in _PROTECTIONS) and one.address not in told
+        if _is_kept(one) and one.address not in told
     ]
     return problems
+
+
+def _is_kept(one: Resource) -> bool:
+    """Whether AWS would refuse to destroy it, or what it holds, by what was applied last."""
+    holds = one.kind in _KEEP_WHAT_THEY_HOLD and not one["force_destroy"]
+    return holds or any(one[protection] for protection in _PROTECTIONS)
 
 
 def settings_file(stack: Stack) -> Path:

@@ -110,7 +110,8 @@ class Terraform:
             TerraformError: it failed.
         """
         with _INIT:
-            self.stream(log, hear, "init", "-input=false")
+            # A lock file from before the provider was upgraded would be refused; the stacks name one version each.
+            self.stream(log, hear, "init", "-input=false", "-upgrade")
 
     def stream_plan(
         self, file: Path, log: Path, hear: Callable[[Mapping[str, Any]], None], *arguments: str

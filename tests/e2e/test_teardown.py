@@ -20,7 +20,7 @@ def test_destroying_in_reverse_order_leaves_what_aws_keeps(region: Region, aws: 
 
     What a controller forgot is found, until somebody removes it.
     """
-    for environment in ("staging", "prod"):
+    for environment in ("dev", "staging", "prod"):
         settings = clone / f"stacks/ap_northeast_2/{environment}.py"
         text = settings.read_text().replace("deletion_protection=True", "deletion_protection=False")
         settings.write_text(

@@ -88,6 +88,23 @@ def test_protection_that_was_lifted_must_be_deployed(tmp_path: Path, hold: Hold)
     assert line.endswith("the settings lift its protection, AWS still has it: deploy the stack first")
 
 
+@pytest.mark.parametrize("kind", ["aws_s3_bucket", "aws_backup_vault"])
+def test_backups_stay_until_the_settings_say_that_they_may_go(tmp_path: Path, hold: Hold, kind: str) -> None:
+    """Else it fails half-way: the cluster and the database are gone by then."""
+    kept: Any = {kind: {"backups": {"force_destroy": False}}}
+    dev = _stack(tmp_path, "dev", **kept)
+    hold(dev)
+    (line,) = _refused([dev], [dev])
+    assert line == (
+        f"ap-northeast-2-dev: {kind}.backups: keeps its backups: in stacks/ap_northeast_2/dev.py, set teardown=True, "
+        "then deploy the stack"
+    )
+    lifted: Any = {kind: {"backups": {"force_destroy": True}}}
+    (tmp_path / "lifted").mkdir()
+    dev = _stack(tmp_path / "lifted", "dev", **lifted)
+    assert destroy.prepare([dev], [dev]).environments == ["dev"]
+
+
 def test_what_reads_from_it_goes_too(tmp_path: Path, hold: Hold) -> None:
     shared, dev = _stack(tmp_path, "shared"), _stack(tmp_path, "dev", "shared")
     gitops = _stack(tmp_path, "dev", "dev", part="-gitops")
