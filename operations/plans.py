@@ -171,8 +171,10 @@ def _planned(entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str
 
 def _done(change: Change) -> dict[str, Any]:
     """What a change does to its arguments. What it leaves alone may differ by the minute, such as a backup's time."""
-    if change.action != "update":
+    if change.action in {"create", "replace"}:
         return {"after": change.after, "unknown": change.unknown}
+    if change.action != "update":
+        return {}
     before, after = change.before or {}, change.after or {}
     return {name: [before.get(name), after.get(name), change.unknown.get(name)] for name in change.changed}
 

@@ -79,11 +79,12 @@ def test_hash_is_the_same_where_what_stays_differs_by_the_minute() -> None:
     known = _plan(database(restorable="09:00", retention=14)).hash
     assert _plan(database(restorable="09:05", retention=14)).hash == known
     assert _plan(database(restorable="09:00", retention=1)).hash != known
-    destroyed = [
-        _plan(_change("aws_db_instance.main", "delete", before={"latest_restorable_time": time}, after=None)).hash
-        for time in ("09:00", "09:05")
-    ]
-    assert len(set(destroyed)) == 1
+    for actions, said in ((["delete"], {}), (["no-op"], {"previous_address": "aws_db_instance.old"})):
+        hashes = set()
+        for time in ("09:00", "09:05"):
+            same = {"latest_restorable_time": time}
+            hashes.add(_plan(_change("aws_db_instance.main", *actions, before=same, after=same) | said).hash)
+        assert len(hashes) == 1
 
 
 @pytest.mark.parametrize(
