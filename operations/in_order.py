@@ -56,7 +56,8 @@ def _interrupts_passed_on() -> Iterator[None]:
         with suppress(OSError):  # the terminal may be gone
             os.write(sys.stderr.fileno(), b"interrupted: what has begun saves its state first; nothing else begins\n")
 
-    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # as `nohup` wants it
+    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as `nohup` wants it
+    heard = [number for number in _SIGNALS if not (outlives and number == signal.SIGHUP)]
     before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield

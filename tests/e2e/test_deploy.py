@@ -124,6 +124,7 @@ def test_a_terminal_that_goes_costs_no_state(tiny: Tiny) -> None:
     tiny.stack("dev", terraform_data=_data("first", provisioner=begun) | {"two": two})
     child, terminal = pty.fork()
     if child == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run below `nohup`
         os.chdir(tiny.folder)
         os.execve(sys.executable, tiny.command("deploy", "--yes", "dev"), tiny.environment)  # noqa: S606
     reading = threading.Thread(target=_read_all, args=(terminal,), daemon=True)

@@ -72,16 +72,19 @@ def test_a_signal_is_passed_to_terraform_once_and_nobody_else(
 ) -> None:
     interrupted: list[str] = []
     monkeypatch.setattr(terraform, "interrupt", lambda: interrupted.append("interrupted"))
-    before = signal.getsignal(number)
+    inherited = signal.signal(number, signal.SIG_DFL)  # the tests themselves may run below `nohup`
 
     def act(_: str) -> bool:
         os.kill(os.getpid(), number)
         time.sleep(0.2)
         return False
 
-    assert in_order.run({"a": set(), "b": {"a"}}, act, at_once=1) == {"b": ["a"]}
-    assert interrupted == ["interrupted"]
-    assert signal.getsignal(number) is before
+    try:
+        assert in_order.run({"a": set(), "b": {"a"}}, act, at_once=1) == {"b": ["a"]}
+        assert interrupted == ["interrupted"]
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, inherited)
 
 
 def test_what_is_to_outlive_its_terminal_does(monkeypatch: pytest.MonkeyPatch) -> None:
