@@ -40,6 +40,7 @@ _HOLDS: Mapping[str, str] = {
 
 _UNHARMED = "keep its construct id, or move it (`move_from_id`); for good reason, name it in guard-overrides.toml"
 _REVIEW = "narrow it, or let a reviewer accept it"
+_LATER = "what is known only after the apply"
 
 
 def hits(change: Change, made: Collection[str] = ()) -> Iterator[Hit]:
@@ -69,34 +70,36 @@ def _iam(change: Change) -> Iterator[Hit]:
         old, new = _policy(before.get(name)), _policy(after.get(name))
         if change.unknown.get(name) and old:
             yield Hit("widens-access", f"{name} is known only after the apply", "read what the code puts into it")
-        elif change.action == "update" and new is not None:
+        elif change.action in {"update", "replace"} and new is not None:
             for gained in policy_grants.gained(old or {}, new):
                 yield Hit("widens-access", f"{name} gains {gained}", _REVIEW)
-        elif change.action in {"create", "replace"} and new is not None:
+        elif change.action == "create" and new is not None:
             for admin in policy_grants.administrative(new):
                 yield Hit("widens-access", f"{name} is that of an administrator: {admin}", _REVIEW)
     arn = after.get("policy_arn")
     if isinstance(arn, str) and arn != before.get("policy_arn") and arn.endswith(_ADMINISTRATORS):
         yield Hit("widens-access", f"{arn} makes an administrator", _REVIEW)
     wall, new_wall = before.get(_WALL), after.get(_WALL)
-    if wall and change.action == "update" and wall != new_wall:
+    if wall and change.action in {"update", "replace"} and wall != new_wall:
         becomes = f"becomes {new_wall or 'another'}" if new_wall or change.unknown.get(_WALL) else "goes"
         yield Hit("widens-access", f"permissions_boundary {becomes}, and with it the wall around the role", _REVIEW)
 
 
 def _new_grants(change: Change, made: Collection[str]) -> Iterator[Hit]:
     """What a role that was there before gets: a new policy of its own, or one of somebody else's."""
-    after = change.after or {}
-    if change.action != "create" or not isinstance(after.get("role"), str) or after["role"] in made:
+    before, after = change.before or {}, change.after or {}
+    role = after.get("role")
+    if change.action not in {"create", "replace"} or not isinstance(role, str) or role in made:
         return
+    had = before if before.get("role") == role else {}
     if change.kind == "aws_iam_role_policy_attachment":
-        policy = after.get("policy_arn") or "a policy that is known only after the apply"
-        yield Hit("widens-access", f"{after['role']} gets {policy}", _REVIEW)
-    elif change.kind == "aws_iam_role_policy":
+        policy = after.get("policy_arn", _LATER)
+        if policy != had.get("policy_arn"):
+            yield Hit("widens-access", f"{role} gets {policy}", _REVIEW)
+    elif change.kind == "aws_iam_role_policy" and not had:
         new = _policy(after.get("policy"))
-        gained = ["what is known only after the apply"] if new is None else policy_grants.gained({}, new)
-        for grant in gained:
-            yield Hit("widens-access", f"{after['role']} gets {grant}", _REVIEW)
+        for grant in [_LATER] if new is None else policy_grants.gained({}, new):
+            yield Hit("widens-access", f"{role} gets {grant}", _REVIEW)
 
 
 def _policy(text: Any) -> dict[str, Any] | None:
@@ -138,8 +141,11 @@ def _ingress(change: Change, arguments: Mapping[str, Any] | None) -> set[tuple[P
         every = protocol in {"-1", "all"}
         ports = ("-1", 0, 65535) if every else (protocol, int(first or 0), int(last or 0))
         cidrs = [cidr for name in _CIDRS for cidr in _list(rule.get(name))]
-        found.update((ip_network(cidr, strict=False), ports) for cidr in cidrs)
-        found.update((peer, ports) for name in _PEERS for peer in _list(rule.get(name)) if isinstance(peer, str))
+        others = [other for name in _PEERS for other in _list(rule.get(name))]
+        if not cidrs and not others and not rule.get("self"):  # every rule lets somebody in
+            others = [None]
+        found.update((ip_network(cidr, strict=False) if cidr else _LATER, ports) for cidr in cidrs)
+        found.update((other or _LATER, ports) for other in others)
     return found
 
 
@@ -186,7 +192,7 @@ def _public(change: Change) -> Iterator[Hit]:
         was = old if old.get("endpoint_public_access") else {}
         networks = [ip_network(cidr, strict=False) for cidr in was.get("public_access_cidrs") or []]
         cidrs = new.get("public_access_cidrs") or ["0.0.0.0/0"]
-        more = [cidr for cidr in cidrs if not _inside(ip_network(cidr, strict=False), networks)]
+        more = [cidr or _LATER for cidr in cidrs if not cidr or not _inside(ip_network(cidr, strict=False), networks)]
         if more:
             yield Hit("public", f"the API of the cluster answers {', '.join(more)}", _REVIEW)
 

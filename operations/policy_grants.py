@@ -48,7 +48,8 @@ def administrative(policy: Mapping[str, Any]) -> Iterator[str]:
 
 def _grants(policy: Mapping[str, Any], effect: str) -> Iterator[Grant]:
     for statement in _list(policy.get("Statement")):
-        if statement.get("Effect") != effect:
+        # Terraform plans any JSON; AWS refuses what is no statement.
+        if not isinstance(statement, dict) or statement.get("Effect") != effect:
             continue
         condition = json.dumps(statement["Condition"], sort_keys=True) if statement.get("Condition") else ""
         for principal in _principals(statement):

@@ -55,6 +55,9 @@ BASE: dict[str, Arguments] = {
         "permissions_boundary": "${aws_iam_policy.boundary.arn}",
     },
     "aws_iam_role_policy.app": {"name": "app", "role": "${aws_iam_role.app.id}", "policy": policy(_READ)},
+    "aws_iam_role_policy_attachment.read": {
+        "role": "${aws_iam_role.app.name}", "policy_arn": "arn:aws:iam::aws:policy/ReadOnlyAccess",
+    },
     "aws_kms_key.key": {"deletion_window_in_days": 30, "enable_key_rotation": True},
     "aws_route53_zone.zone": {"name": "your-domain.com"},
     "aws_s3_bucket.state": {"bucket": "guarded-state"},
@@ -90,7 +93,11 @@ def _gone(address: str) -> Case:
     return Case({address: None}, [(address, _LOST, "")])
 
 
+FIRST = "first-deploy"
+"""Planned before the base is applied, so that all of it is new."""
+
 CASES: dict[str, Case] = {
+    FIRST: Case({}, []),
     "nothing": Case({}, []),
     "tags-alone": Case({"aws_vpc.vpc": {"tags": {"Team": "platform"}}}, []),
     "harmless-new-role": Case(
@@ -153,6 +160,19 @@ CASES: dict[str, Case] = {
         [("aws_iam_policy.all", _WIDER, "of an administrator: * on *"),
          ("aws_iam_role_policy_attachment.app", _WIDER, _ADMIN_ARN)],
     ),
+    "more-policies": Case(
+        {"aws_iam_role_policy.more": {
+            "name": "more", "role": "${aws_iam_role.app.id}",
+            "policy": policy({"Action": "iam:Put*", "Resource": "*"})},
+         "aws_iam_role_policy_attachment.more": {
+             "role": "${aws_iam_role.app.name}", "policy_arn": "arn:aws:iam::aws:policy/SecretsManagerReadWrite"}},
+        [("aws_iam_role_policy.more", _WIDER, "app gets iam:Put* on *"),
+         ("aws_iam_role_policy_attachment.more", _WIDER, "app gets arn:aws:iam::aws:policy/SecretsManagerReadWrite")],
+    ),
+    "another-policy": Case(
+        {"aws_iam_role_policy_attachment.read": {"policy_arn": "arn:aws:iam::aws:policy/SecretsManagerReadWrite"}},
+        [("aws_iam_role_policy_attachment.read", _WIDER, "app gets arn:aws:iam::aws:policy/SecretsManagerReadWrite")],
+    ),
     "trust-in-anybody": Case(
         {"aws_iam_role.new": {"name": "new", "assume_role_policy": policy({**_ASSUME, "Principal": {"AWS": "*"}})}},
         [("aws_iam_role.new", _WIDER, "for *")],
@@ -172,6 +192,12 @@ CASES: dict[str, Case] = {
     "new-rule-for-the-internet": Case(
         {"aws_vpc_security_group_ingress_rule.new": {**BASE[_INGRESS], "cidr_ipv4": None, "cidr_ipv6": "::/0"}},
         [("aws_vpc_security_group_ingress_rule.new", _OPEN, "::/0 gets in")],
+    ),
+    "new-rule-for-a-new-group": Case(
+        {"aws_security_group.new": {"name": "new", "vpc_id": "${aws_vpc.vpc.id}"},
+         "aws_vpc_security_group_ingress_rule.new": {
+             **BASE[_INGRESS], "cidr_ipv4": None, "referenced_security_group_id": "${aws_security_group.new.id}"}},
+        [("aws_vpc_security_group_ingress_rule.new", _OPEN, "known only after the apply gets in to tcp 5432")],
     ),
     "public-cluster": Case(
         {"aws_eks_cluster.cluster": {"vpc_config": {

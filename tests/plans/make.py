@@ -1,7 +1,7 @@
 """Make the plans of `cases.py` afresh: `python -m tests.plans.make`, a few minutes.
 
-Real Terraform applies the base to the emulated AWS once, and plans every case from there. Of each plan only what
-changes is kept.
+Real Terraform plans the base and applies it to the emulated AWS once, and plans every case from there. Of each plan
+only what changes is kept.
 """
 
 import copy
@@ -14,7 +14,7 @@ from typing import Any
 
 from operations.emulator_process import Emulator
 from operations.terraform import Terraform
-from tests.plans.cases import BASE, CASES, Case
+from tests.plans.cases import BASE, CASES, FIRST, Case
 
 _FOLDER = Path(__file__).parent
 
@@ -26,14 +26,15 @@ def main() -> None:
         os.environ.update(emulator.environment)
         log = folder / "log"
         terraform = Terraform(folder, log)
-        _configure(folder, Case({}, []))
+        _configure(folder, CASES[FIRST])
         terraform.run("init", "-input=false")
-        terraform.run("apply", "-auto-approve", "-input=false")
-        for case in sys.argv[1:] or CASES:
+        for case in [FIRST, *(case for case in sys.argv[1:] or CASES if case != FIRST)]:
             _configure(folder, CASES[case])
             document = terraform.stream_plan(folder / "plan", log, lambda _: None, "-refresh=false")
             (_FOLDER / f"{case}.json").write_text(json.dumps(_kept(document), sort_keys=True) + "\n")
             print(case)
+            if case == FIRST:
+                terraform.run("apply", "-auto-approve", "-input=false")
 
 
 def _configure(folder: Path, case: Case) -> None:

@@ -91,6 +91,14 @@ def test_rejects_a_file_that_is_no_plan(tmp_path: Path, content: str) -> None:
         guard.guard([tmp_path / "dev.json"], [])
 
 
+def test_rejects_a_plan_of_a_terraform_that_nobody_knows_here(tmp_path: Path) -> None:
+    change: dict[str, Any] = {"actions": ["create", "forget"], "before": None, "after": {}}
+    document = {"resource_changes": [{"address": "aws_vpc.vpc", "type": "aws_vpc", "change": change}]}
+    (tmp_path / "dev.json").write_text(json.dumps(document))
+    with pytest.raises(OperationError, match=r"aws_vpc.vpc: \['create', 'forget'\]: no action .* version of Terraform"):
+        guard.guard([tmp_path / "dev.json"], [])
+
+
 def _overrides(folder: Path, **fields: Any) -> list[Override]:
     entry = {"stack": "dev", "address": "aws_vpc.vpc", "who": "minji", "why": "moves", "until": "2026-01-31", **fields}
     lines = [

@@ -46,11 +46,37 @@ def test_a_role_that_was_there_gets_nothing_unseen(
     assert [hit.why for hit in hits(change, made={"nodes"})] == []
 
 
-def test_another_boundary_is_another_wall() -> None:
+_READ = {"policy": '{"Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}'}
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "why"),
+    [
+        ("aws_iam_role_policy", {"role": "nodes", **_READ}, {"role": "nodes", **_GRANT}, ["policy gains s3:* on *"]),
+        ("aws_iam_role_policy", {"role": "nodes", **_GRANT}, {"role": "nodes", **_READ}, []),
+        ("aws_iam_role_policy", {"role": "app", **_READ}, {"role": "nodes", **_READ},
+         ["nodes gets s3:GetObject on *"]),
+        ("aws_iam_role_policy_attachment", {"role": "app", "policy_arn": "arn:a"},
+         {"role": "nodes", "policy_arn": "arn:a"}, ["nodes gets arn:a"]),
+        ("aws_iam_role_policy_attachment", {"role": "nodes", "policy_arn": "arn:a"},
+         {"role": "nodes", "policy_arn": "arn:b"}, ["nodes gets arn:b"]),
+        ("aws_iam_role_policy_attachment", {"role": "nodes", "policy_arn": "arn:a"},
+         {"role": "nodes", "policy_arn": "arn:a"}, []),
+    ],
+)  # fmt: skip
+def test_what_is_replaced_is_compared_with_what_was_there(
+    kind: str, old: dict[str, Any], new: dict[str, Any], why: list[str]
+) -> None:
+    assert _hits(kind, "replace", old, new) == why
+
+
+@pytest.mark.parametrize("action", ["update", "replace"])
+def test_another_boundary_is_another_wall(action: Action) -> None:
     old, new = {"permissions_boundary": "arn:old"}, {"permissions_boundary": "arn:new"}
-    assert _hits("aws_iam_role", "update", old, new) == [
+    assert _hits("aws_iam_role", action, old, new) == [
         "permissions_boundary becomes arn:new, and with it the wall around the role"
     ]
+    assert _hits("aws_iam_role", action, old, old) == []
 
 
 @pytest.mark.parametrize(
@@ -112,6 +138,17 @@ def _ingress(**rule: Any) -> dict[str, Any]:
             {"ip_protocol": "-1", "referenced_security_group_id": "sg-1", "security_group_id": "sg-there"},
             ["sg-1 gets in to every port"],
         ),
+        (
+            "aws_vpc_security_group_ingress_rule",
+            {"ip_protocol": "-1", "prefix_list_id": "pl-1", "security_group_id": "sg-there"},
+            ["pl-1 gets in to every port"],
+        ),
+        (
+            "aws_security_group_rule",
+            _ingress(type="ingress", cidr_blocks=["10.0.0.0/8", None], security_group_id="sg-there"),
+            ["what is known only after the apply gets in to tcp 443", "10.0.0.0/8 gets in to tcp 443"],
+        ),
+        ("aws_security_group_rule", _ingress(type="ingress", self=True, security_group_id="sg-there"), []),
     ],
 )
 def test_new_rules_of_security_groups(kind: str, arguments: dict[str, Any], why: list[str]) -> None:
@@ -124,7 +161,7 @@ def test_a_rule_within_one_that_was_there_opens_nothing() -> None:
     assert _hits("aws_security_group", "update", old, new) == []
 
 
-def _cluster(*cidrs: str, public: bool = True) -> dict[str, Any]:
+def _cluster(*cidrs: str | None, public: bool = True) -> dict[str, Any]:
     return {"vpc_config": [{"endpoint_public_access": public, "public_access_cidrs": list(cidrs)}]}
 
 
@@ -134,6 +171,7 @@ def _cluster(*cidrs: str, public: bool = True) -> dict[str, Any]:
         (_cluster("203.0.113.0/24"), _cluster("203.0.113.0/25"), False),
         (_cluster("203.0.113.7/24"), _cluster("203.0.113.9/25"), False),  # as somebody typed it
         (_cluster("203.0.113.0/25"), _cluster("203.0.113.0/24"), True),
+        (_cluster("203.0.113.0/25"), _cluster("203.0.113.0/25", None), True),  # known only after the apply
         (_cluster("0.0.0.0/0", public=False), _cluster("203.0.113.0/24"), True),
         (_cluster("0.0.0.0/0"), _cluster("0.0.0.0/0", public=False), False),
     ],

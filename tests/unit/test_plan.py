@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from operations import plan
 from operations.errors import OperationError
+from operations.guard import Override
 from operations.plan import Selection
 from operations.progress import Progress
 from operations.report import Report, Status
@@ -109,3 +111,11 @@ def test_the_guard_judges_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert report.title.endswith("; guard: 1 refused")
     assert [finding["address"] for finding in report.data["findings"]] == ["aws_vpc.vpc"]
     assert [table.title for table in report.tables] == ["Stacks", "Changes", "Guard"]
+
+
+def test_an_override_of_a_misspelt_stack_is_an_error_at_once(tmp_path: Path) -> None:
+    misspelt = Override("devv", "aws_vpc.vpc", "minji", "why", date(2026, 1, 31))
+    nothing = Selection([], _PRODUCERS)
+    report = plan.plan(nothing, [misspelt], Progress(Console(file=io.StringIO())), at_once=1, logs=tmp_path)
+    assert report.status is Status.ERROR
+    assert report.data["errors"][0].startswith("guard-overrides.toml: devv aws_vpc.vpc: no stack is called that")

@@ -24,6 +24,7 @@ _SECURE = {"Bool": {"aws:SecureTransport": "true"}}
         _policy(Condition=_SECURE),
         {"Statement": _OLD["Statement"][0]},
         {"Statement": []},
+        {"Statement": "s3:*"},
     ],
 )
 def test_the_same_or_less_gains_nothing(new: dict[str, Any]) -> None:

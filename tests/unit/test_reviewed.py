@@ -227,3 +227,10 @@ def test_a_plan_that_the_guard_refuses_ends_with_an_error(tmp_path: Path) -> Non
         result = CliRunner().invoke(app, ["check-plan", str(file)])
         assert result.exit_code == status
     assert "error: s: aws_vpc.vpc: destroy is refused (it holds data); keep it" in result.output
+
+
+@pytest.mark.parametrize("content", ['{"stacks": {}}', '{"stacks": {}, "findings": null}', "[]", "{"])
+def test_what_no_plan_printed_is_not_taken_for_one_without_findings(tmp_path: Path, content: str) -> None:
+    (tmp_path / "plan.json").write_text(content)
+    with pytest.raises(OperationError, match=r"plan\.json: .*; give it what `plan --json` printed$"):
+        reviewed.refusals(tmp_path / "plan.json")

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from operations import synthesized
+from operations.cli import app
 from operations.errors import OperationError
 from operations.synthesized import Stack
 
@@ -34,6 +36,30 @@ def test_rejects_all_unknown_names_with_those_that_come_close() -> None:
     first, second = str(raised.value).splitlines()
     assert first.startswith("ap-northeast-2-share: no stack is called that; choose from ap-northeast-2-shared")
     assert second == f"x: no stack is called that; choose from {', '.join(stack.name for stack in _STACKS)}"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b'{"stacks": null}',
+        b'{"stacks": {"dev": {}}}',
+        b'{"stacks": {"dev": {"dependencies": ["nowhere"], "workingDirectory": "stacks/dev"}}}',
+        b'{"stacks": {"dev": {"dependencies": ["dev"], "workingDirectory": "stacks/dev"}}}',
+    ],
+)
+def test_rejects_what_was_written_half(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "manifest.json").write_bytes(content)
+    with pytest.raises(OperationError, match=r"manifest\.json: .*; synthesize again: make synth$"):
+        synthesized.stacks(tmp_path)
+
+
+def test_a_tree_without_stacks_is_listed_as_nothing(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"stacks": {}}')
+    result = CliRunner().invoke(app, ["stacks", "--output", str(tmp_path)])
+    assert (result.exit_code, result.output) == (0, "")
 
 
 def test_producers_are_those_of_producers_too() -> None:
