@@ -39,10 +39,10 @@ def stacks(output: Output = Path("cdktf.out")) -> None:
 
     with errors_for_people():
         found = synthesized.stacks(output)
-    width = max((len(stack.name) for stack in found), default=0)
-    for stack in found:
-        reads = f"  reads {', '.join(stack.dependencies)}" if stack.dependencies else ""
-        typer.echo(f"{stack.name:{width}}  {sum(1 for _ in stack.resources()):3} resources{reads}")
+        width = max((len(stack.name) for stack in found), default=0)
+        for stack in found:
+            reads = f"  reads {', '.join(stack.dependencies)}" if stack.dependencies else ""
+            typer.echo(f"{stack.name:{width}}  {sum(1 for _ in stack.resources()):3} resources{reads}")
 
 
 @app.command("bootstrap")

@@ -36,8 +36,16 @@ class Stack:
 
     @cached_property
     def configuration(self) -> dict[str, Any]:
-        """The stack's Terraform JSON."""
-        configuration: dict[str, Any] = json.loads((self.directory / "cdk.tf.json").read_text(encoding="utf-8"))
+        """The stack's Terraform JSON.
+
+        Raises:
+            OperationError: it was written half, or somebody removed it.
+        """
+        file = self.directory / "cdk.tf.json"
+        try:
+            configuration: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise OperationError(f"{file}: {error}; synthesize again: make synth") from error
         return configuration
 
     @property

@@ -67,3 +67,8 @@ def test_producers_are_those_of_producers_too() -> None:
         "ap-northeast-2-dev",
         "ap-northeast-2-shared",
     }
+
+
+def test_a_stack_whose_file_is_gone_is_told_with_the_way_back(tmp_path: Path) -> None:
+    with pytest.raises(OperationError, match=r"cdk\.tf\.json: .*; synthesize again: make synth"):
+        _ = Stack("dev", tmp_path, ()).configuration
