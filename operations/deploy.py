@@ -24,6 +24,7 @@ from operations.terraform import Terraform, TerraformError
 
 Outcome = Literal["unchanged", "applied", "refused", "failed", "not reached"]
 
+_WAIT = "wait for it (--wait-for-lock 10m)"
 _GOES_ON = {"unchanged", "applied"}
 
 Ask = Callable[[str, str], bool]
@@ -86,7 +87,7 @@ def deploy(
         try:
             _deploy(by_name[name], result, terms, progress, Path(folder))
         except TerraformError as error:
-            result.outcome, result.what = "failed", _told(error, by_name[name])
+            result.outcome, result.what = "failed", locks.failure(error, by_name[name], _WAIT)
         except Exception as error:  # noqa: BLE001 (what the others did must be told)
             result.outcome, result.what = "failed", told(error)
         result.seconds = time.monotonic() - started
@@ -146,10 +147,6 @@ def _unasked(plan: Plan, terms: Terms, terraform: Terraform, file: Path, progres
     with progress.paused():
         agreed = terms.ask(f"{plan.stack}: {why}", terraform.output("show", str(file.absolute())))
     return "" if agreed else f"{why}, and it was declined"
-
-
-def _told(error: TerraformError, stack: Stack) -> str:
-    return locks.failure(error, stack, "wait for it (--wait-for-lock 10m)")
 
 
 def _report(results: Mapping[str, _Result], terms: Terms, again: Again) -> Report:

@@ -146,8 +146,8 @@ def _vcpus_of_types(aws: Clients, types: Sequence[str]) -> dict[str, int]:
 
 def _vcpus_that_run(aws: Clients) -> Counter[str]:
     used = Counter[str]()
-    for page in aws("ec2").get_paginator("describe_instances").paginate(Filters=_RUNNING):
-        for instance in (instance for reservation in page["Reservations"] for instance in reservation["Instances"]):
+    for reservation in listed(aws("ec2"), "describe_instances", "Reservations", Filters=_RUNNING):
+        for instance in reservation["Instances"]:
             options = instance.get("CpuOptions", {})
             code = _code(instance["InstanceType"], spot=instance.get("InstanceLifecycle") == "spot")
             used[code] += options.get("CoreCount", 1) * options.get("ThreadsPerCore", 1)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from operations.aws import listed
 from operations.preflight import Check, Clients, Line
 from operations.synthesized import Stack
 
@@ -32,12 +33,11 @@ def _all(stacks: Sequence[Stack], wanted: str) -> Iterator[tuple[str, dict[str, 
 
 def instance_types(subject: str, types: Sequence[str], zones: Sequence[str], aws: Clients) -> Iterator[Line]:
     """A node group's instance types, in every zone of the VPC; without the VPC's stack, in any zone of the region."""
-    pages = (
-        aws("ec2")
-        .get_paginator("describe_instance_type_offerings")
-        .paginate(LocationType="availability-zone", Filters=[{"Name": "instance-type", "Values": list(types)}])
-    )
-    offered = {(offer["InstanceType"], offer["Location"]) for page in pages for offer in page["InstanceTypeOfferings"]}
+    offers = listed(
+        aws("ec2"), "describe_instance_type_offerings", "InstanceTypeOfferings",
+        LocationType="availability-zone", Filters=[{"Name": "instance-type", "Values": list(types)}],
+    )  # fmt: skip
+    offered = {(offer["InstanceType"], offer["Location"]) for offer in offers}
     nowhere = sorted({*types} - {name for name, _ in offered})
     without = [zone for zone in zones if not any((name, zone) in offered for name in types)]
     if nowhere:
@@ -52,16 +52,14 @@ def instance_types(subject: str, types: Sequence[str], zones: Sequence[str], aws
 def database_class(database: dict[str, Any], aws: Clients) -> Iterator[Line]:
     """A database's class, for its engine's version, storage and availability."""
     subject, class_ = f"database {database['identifier']}", database["instance_class"]
-    pages = (
-        aws("rds")
-        .get_paginator("describe_orderable_db_instance_options")
-        .paginate(Engine=database["engine"], DBInstanceClass=class_)
-    )
+    offers = listed(
+        aws("rds"), "describe_orderable_db_instance_options", "OrderableDBInstanceOptions",
+        Engine=database["engine"], DBInstanceClass=class_,
+    )  # fmt: skip
     version = str(database["engine_version"])
     options = [
         option
-        for page in pages
-        for option in page["OrderableDBInstanceOptions"]
+        for option in offers
         if option["EngineVersion"].split(".")[0] == version
         and option.get("StorageType") == database["storage_type"]
         and (option.get("MultiAZCapable") or not database["multi_az"])
