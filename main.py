@@ -12,7 +12,8 @@ from stacks import warnings
 from stacks.backend import BackendStack
 from stacks.environment import EnvironmentStack
 from stacks.gitops import GitopsStack
-from stacks.settings import Owner, Region, SettingsError, load
+from stacks.loading import SettingsError, load
+from stacks.settings import Owner, Region
 from stacks.shared import SharedStack
 
 REGIONS = ("stacks.ap_northeast_2",)

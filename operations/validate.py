@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from operations.report import Report, Status, Table
-from operations.synthesized import Stack
+from operations.output.report import Report, Status, Table
+from operations.terraform.stacks import Stack
 
 _LAST_LINES = 25
 _NO_TESTS = 5  # what pytest ends with where it finds none

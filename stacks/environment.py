@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from cdktf import ITerraformDependable, TerraformOutput
 from constructs import Construct
 
-from eks_gitops import argo_cd
 from eks_gitops.addons import NodeAddons, WorkloadAddons
 from eks_gitops.backup_bucket import BackupBucket
 from eks_gitops.backup_plan import BackupPlan
@@ -13,6 +12,7 @@ from eks_gitops.cluster import Access, Cluster, cluster_log_group_name
 from eks_gitops.controllers import ControllerRoles
 from eks_gitops.database import Database, database_log_group_prefix
 from eks_gitops.file_system import FileSystem
+from eks_gitops.in_cluster import argo_cd
 from eks_gitops.karpenter import Karpenter
 from eks_gitops.key import Key
 from eks_gitops.node_group import NodeGroup, NodeRole

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from cdktf import ITerraformDependable, TerraformOutput
 from constructs import Construct
 
-from eks_gitops.argo_cd import ArgoCd
-from eks_gitops.cluster_connection import ClusterConnection
-from eks_gitops.cluster_secret import ClusterAnnotations, ClusterLabels, ClusterSecret
-from eks_gitops.load_balancer_controller import LoadBalancerController
-from eks_gitops.repository_credential import RepositoryCredential, repository_url
-from eks_gitops.root_application import RootApplication
-from eks_gitops.storage_classes import StorageClasses
+from eks_gitops.in_cluster.argo_cd import ArgoCd
+from eks_gitops.in_cluster.cluster_connection import ClusterConnection
+from eks_gitops.in_cluster.cluster_secret import ClusterAnnotations, ClusterLabels, ClusterSecret
+from eks_gitops.in_cluster.load_balancer_controller import LoadBalancerController
+from eks_gitops.in_cluster.repository_credential import RepositoryCredential, repository_url
+from eks_gitops.in_cluster.root_application import RootApplication
+from eks_gitops.in_cluster.storage_classes import StorageClasses
 from stacks.base import RegionStack
 from stacks.environment import EnvironmentStack
 from stacks.settings import Environment, Owner, Region

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from eks_gitops.backup_bucket import backup_bucket_name
-from eks_gitops.boundary import delivery_path
 from eks_gitops.config import Problem, told
+from eks_gitops.delivery.boundary import delivery_path
 from eks_gitops.location import Location
 from eks_gitops.versions import EKS_VERSIONS
 from stacks import rules_between_regions

@@ -1,45 +1,28 @@
-"""The settings: their types, and loading all files with all errors at once. Rules among them stand in `rules`."""
+"""The types of the settings. `loading` reads the files, and `rules` are the rules among several of them."""
 
-import importlib
-import sys
-import traceback
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from pydantic import StrictBool
 
 from eks_gitops.addons import AddonsConfig
-from eks_gitops.argo_cd import ArgoCdConfig
 from eks_gitops.backend import StateBackendConfig
 from eks_gitops.backup_plan import BackupConfig
 from eks_gitops.cluster import ClusterConfig
-from eks_gitops.config import (
-    AccountId,
-    AnyConfig,
-    Config,
-    DomainName,
-    Problem,
-    RoleArn,
-    all_problems,
-    as_far_as_known,
-    deferred_errors,
-    matching,
-    shape_errors,
-    without_validation,
-)
+from eks_gitops.config import AccountId, Config, DomainName, Problem, RoleArn, matching
 from eks_gitops.controllers import ControllersConfig
 from eks_gitops.database import DatabaseConfig
 from eks_gitops.dns import DnsConfig
 from eks_gitops.ecr import EcrRepositoryConfig
 from eks_gitops.file_system import FileSystemConfig
 from eks_gitops.github import GithubRepository
+from eks_gitops.in_cluster.argo_cd_config import ArgoCdConfig
+from eks_gitops.in_cluster.load_balancer_controller import IngressClassConfig
+from eks_gitops.in_cluster.repository_credential import RepositoryCredentialConfig
+from eks_gitops.in_cluster.root_application import Revision
 from eks_gitops.karpenter import KarpenterConfig
-from eks_gitops.load_balancer_controller import IngressClassConfig
 from eks_gitops.location import Location
 from eks_gitops.node_group import NodeGroupConfig
-from eks_gitops.repository_credential import RepositoryCredentialConfig
-from eks_gitops.root_application import Revision
 from eks_gitops.versions import ARGO_CD_CHARTS, EKS_VERSIONS
 from eks_gitops.vpc import VpcConfig
 
@@ -182,105 +165,3 @@ class Finding(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.file}: {self.problem}"
-
-
-class SettingsError(Exception):
-    """The settings are wrong; `findings` says where, one by one."""
-
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        super().__init__("\n".join(map(str, findings)))
-        self.findings = tuple(findings)
-
-
-class _Loader:
-    """Loads modules one by one and keeps what is wrong with each, instead of stopping at the first."""
-
-    def __init__(self) -> None:
-        self.findings: list[Finding] = []
-
-    def region(self, package: str) -> Region | None:
-        """The region whose folder is `package`; None where its `__init__` cannot be read."""
-        try:
-            module = importlib.import_module(package)
-            name, environments = module.REGION, module.ENVIRONMENTS
-        except Exception as error:  # noqa: BLE001 (whatever a settings file raises is told, with its line)
-            self._refuse(package, error)
-            return None
-        if isinstance(environments, str):
-            problem = Problem(
-                "ENVIRONMENTS", environments, f'a name, and not a tuple of names; write ("{environments}",)'
-            )
-            self.findings.append(Finding(_file(package), problem))
-            return None
-        return Region(
-            name=name,
-            file=_file(package),
-            shared_file=_file(f"{package}.shared"),
-            shared=self.settings(f"{package}.shared", "SHARED", SharedSettings),
-            environments=tuple(self._environment(package, environment) for environment in environments),
-        )
-
-    def _environment(self, package: str, name: str) -> Environment:
-        module = f"{package}.{name}"
-        return Environment(name, _file(module), self.settings(module, name.upper(), EnvironmentSettings))
-
-    def settings(self, module: str, name: str, kind: type[AnyConfig]) -> AnyConfig:
-        """The literal `name` of a module, as far as it is known: without any field where the module cannot be read."""
-        file = _file(module)
-        try:
-            with deferred_errors():
-                literal = getattr(importlib.import_module(module), name)
-        except Exception as error:  # noqa: BLE001
-            self._refuse(module, error)
-            return without_validation(kind, {})
-        if not isinstance(literal, kind):
-            problem = Problem(name, type(literal).__name__, f"not the settings; assign {kind.__name__}(...)")
-            self.findings.append(Finding(file, problem))
-            return without_validation(kind, {})
-        known = as_far_as_known(literal)
-        self.findings += [Finding(file, problem) for problem in (*shape_errors(literal), *all_problems(known))]
-        return known
-
-    def _refuse(self, module: str, error: Exception) -> None:
-        places: list[tuple[str, int | None]] = [
-            (_relative(frame.filename), frame.lineno)
-            for frame in traceback.extract_tb(error.__traceback__)
-            if _relative(frame.filename).startswith("stacks/") and frame.filename != __file__
-        ]
-        if isinstance(error, SyntaxError) and error.filename is not None:
-            places.append((_relative(error.filename), error.lineno))
-        file, line = places[-1] if places else (_file(module), None)
-        where = f"line {line}" if line else "module"
-        self.findings.append(Finding(file, Problem(where, type(error).__name__, f"{error}; correct the Python there")))
-
-
-def _relative(path: str | Path) -> str:
-    root = Path(__file__).parent.parent
-    path = Path(path)
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
-def _file(module: str) -> str:
-    """The file of a module, whether it can be imported or not, as the owner sees it."""
-    return (
-        _relative(sys.modules[module].__file__ or module) if module in sys.modules else module.replace(".", "/") + ".py"
-    )
-
-
-def load(packages: Sequence[str]) -> tuple[Owner, list[Region]]:
-    """Load the owner and the folders of all regions.
-
-    Raises:
-        SettingsError: with every error of every file, and of the rules among them.
-    """
-    from stacks import rules  # noqa: PLC0415 (the rules speak of the types above)
-
-    loader = _Loader()
-    owner = loader.settings("stacks.owner", "OWNER", Owner)
-    regions = [region for package in packages if (region := loader.region(package)) is not None]
-    findings = [*loader.findings, *rules.broken(owner, regions)]
-    if findings:
-        # What is wrong in a file that others import is found once for each of them.
-        once = {str(finding): finding for finding in findings}.values()
-        raise SettingsError(sorted(once, key=lambda finding: finding.file))
-    return owner, regions

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from cdktf import TerraformOutput
 from constructs import Construct
 
-from eks_gitops import apply_environment_policy, apply_shared_policy
-from eks_gitops.boundary import PermissionsBoundary
-from eks_gitops.delivery import (
+from eks_gitops.delivery import apply_environment_policy, apply_shared_policy
+from eks_gitops.delivery.boundary import PermissionsBoundary
+from eks_gitops.delivery.roles import (
     ApplyRole,
     ArgoCdBackupRole,
     ClusterAdministratorRole,
@@ -15,13 +15,13 @@ from eks_gitops.delivery import (
     PlanRole,
     ReadPolicy,
 )
+from eks_gitops.delivery.state_access import StateLocation
 from eks_gitops.dns import Dns
 from eks_gitops.ecr import EcrRepositories
 from eks_gitops.flow_log import flow_log_group_name
 from eks_gitops.github import GithubOidcProvider
 from eks_gitops.iam import Statement
 from eks_gitops.key import Key
-from eks_gitops.state_access import StateLocation
 from eks_gitops.vpc import Vpc
 from stacks.base import RegionStack
 from stacks.settings import Owner, Region

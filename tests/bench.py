@@ -27,10 +27,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from operations import drift
+from operations.drift import drift
+from tests import ROOT
 from tests.e2e.tiny import Tiny, emulated
 
-_ROOT = Path(__file__).parents[1]
 _ROUNDS = 3
 _ENVIRONMENTS = (1, 4, 16, 64)
 _DRIFTING = {
@@ -55,6 +55,7 @@ _GROWN = """
 import sys
 import main
 from cdktf import App
+from tests import ROOT
 owner, (region,) = main.load(main.REGIONS)
 first = region.environments[0]
 copies = tuple(first._replace(name=f"e{number}") for number in range(int(sys.argv[1])))
@@ -68,7 +69,7 @@ def main() -> None:
     """Measure and print."""
     python = [sys.executable, "main.py"]
     cdktf = ["node_modules/.bin/cdktf", "synth"]
-    documented = [*cdktf, "--app", f"{_ROOT}/.pipenv/bin/pipenv run python main.py"]
+    documented = [*cdktf, "--app", f"{ROOT}/.pipenv/bin/pipenv run python main.py"]
     _run(python, _EAGER)  # fills the jsii cache and the file cache for both ways
     table = Table("command", "here, s", "as documented, s", "ratio", "here, MiB", "as documented, MiB")
     commands = [("python main.py", python, python)]
@@ -131,7 +132,7 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> tuple[float, fl
         started = time.perf_counter()
         process = subprocess.Popen(
             [*command, "--output", output] if "synth" in command else command,
-            cwd=_ROOT,
+            cwd=ROOT,
             env={**os.environ, "CDKTF_OUTDIR": output, **_QUIET, **environment},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -12,7 +12,8 @@ import eks_gitops  # noqa: F401  (before cdktf: the provider packages then load 
 import pytest
 
 import main
-from stacks.settings import Owner, Region, load
+from stacks.loading import load
+from stacks.settings import Owner, Region
 from tests.edited_settings import EditedSettings
 from tests.template import Template, every_stack
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import stacks
-from stacks import settings
+from stacks import loading
 from stacks.settings import Owner, Region
 
 _COMMITTED = Path(stacks.__file__).parent
@@ -54,22 +54,22 @@ class EditedSettings:
             path.write_text(path.read_text().replace(old, new))
 
     def load(self) -> tuple[Owner, list[Region]]:
-        """What `stacks.settings.load` makes of them."""
+        """What `stacks.loading.load` makes of them."""
         with self._in_place():
-            return settings.load([f"stacks.{region}" for region in self.regions])
+            return loading.load([f"stacks.{region}" for region in self.regions])
 
     @contextmanager
     def _in_place(self) -> Iterator[None]:
         committed = {name: module for name, module in sys.modules.items() if self._is_settings(name)}
-        file = settings.__file__
+        file = loading.__file__
         for name in committed:
             del sys.modules[name]
         stacks.__path__.insert(0, str(self._stacks))
-        settings.__file__ = str(self._stacks / "settings.py")  # messages name files below the repository's root
+        loading.__file__ = str(self._stacks / "loading.py")  # messages name files below the repository's root
         try:
             yield
         finally:
-            settings.__file__ = file
+            loading.__file__ = file
             stacks.__path__.pop(0)
             for name in [name for name in sys.modules if self._is_settings(name)]:
                 del sys.modules[name]

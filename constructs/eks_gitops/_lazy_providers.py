@@ -2,7 +2,7 @@
 
 The `__init__` of `cdktf_cdktf_provider_aws` imports all of its 2,137 submodules, and the kernel then `require`s an
 `index.js` that loads them all again: 10 to 20 s for every synth (hashicorp/terraform-cdk#3753). Both halves below skip
-that, and the synthesized files stay byte-identical (`tests/unit/test_lazy_providers.py`).
+that, and the synthesized files stay byte-identical (`tests/unit/eks_gitops/test_lazy_providers.py`).
 
 Set `CDKTF_EAGER_PROVIDERS=1` to load the packages the documented way, should a future release need it.
 """

@@ -1,11 +1,11 @@
 """The environment staging of ap-northeast-2: shaped like prod, at dev's size."""
 
-from eks_gitops.argo_cd import ArgoCdConfig
 from eks_gitops.backup_plan import BackupConfig
 from eks_gitops.cluster import ClusterConfig
 from eks_gitops.database import DatabaseConfig
 from eks_gitops.file_system import FileSystemConfig
-from eks_gitops.load_balancer_controller import IngressClassConfig
+from eks_gitops.in_cluster.argo_cd_config import ArgoCdConfig
+from eks_gitops.in_cluster.load_balancer_controller import IngressClassConfig
 from eks_gitops.node_group import NodeGroupConfig
 from stacks.owner import OWNER
 from stacks.settings import EnvironmentSettings, GitopsSettings

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from operations.cluster import programs
-from operations.cluster.argo_cd import ArgoCd
-from operations.cluster.control_plane import ControlPlane
+from operations.local.cluster import programs
+from operations.local.cluster.argo_cd import ArgoCd
+from operations.local.cluster.control_plane import ControlPlane
 from tests.cluster.manifests import restricted_namespace
 
 

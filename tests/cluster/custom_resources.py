@@ -1,6 +1,6 @@
 """The kinds that come with charts from outside, so that what is written in them can be stored here."""
 
-from operations.cluster.control_plane import ControlPlane
+from operations.local.cluster.control_plane import ControlPlane
 from tests.chart_values import SHARED
 from tests.cluster.manifests import Manifest
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from operations.cluster.argo_cd import SERVER, ArgoCd
-from operations.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
 from operations.errors import OperationError
+from operations.local.cluster.argo_cd import SERVER, ArgoCd
+from operations.local.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
 from tests.cluster.git_repository import GitRepository
 from tests.cluster.manifests import Manifest, canary, config_map, deployment, restricted_namespace
 

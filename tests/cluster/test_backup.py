@@ -12,12 +12,12 @@ from typing import Any
 import boto3
 import pytest
 
-from operations import backup
-from operations.argo_cd_data import ArgoCdAdmin, Id, read
-from operations.backup import Place
-from operations.cluster.argo_cd import ArgoCd
-from operations.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
-from operations.emulator_process import Emulator
+from operations.backup import backup
+from operations.backup.argo_cd_export import ArgoCdAdmin, Id, read
+from operations.backup.backup import Place
+from operations.local.cluster.argo_cd import ArgoCd
+from operations.local.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
+from operations.local.emulator_process import Emulator
 from tests.cluster.manifests import Manifest
 
 pytestmark = pytest.mark.cluster

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from operations.clearing import Clearing
-from operations.cluster.argo_cd import SERVER, ArgoCd
-from operations.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
+from operations.destroy.clearing import Clearing
 from operations.errors import OperationError
+from operations.local.cluster.argo_cd import SERVER, ArgoCd
+from operations.local.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
 from tests.cluster.git_repository import GitRepository
 from tests.cluster.manifests import Manifest, config_map, pod, restricted_namespace
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from operations.cluster.control_plane import ControlPlane
 from operations.errors import OperationError
+from operations.local.cluster.control_plane import ControlPlane
+from tests import ROOT
 from tests.cluster.manifests import deployment, pod
 
 pytestmark = pytest.mark.cluster
 
-_ROOT = Path(__file__).parents[2]
 _SECONDS = 30
 
 
@@ -75,7 +75,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `cdktf synth` would write."""
     folder = tmp_path_factory.mktemp("synthesized")
     environment = {**os.environ, "CDKTF_OUTDIR": str(folder)}
-    subprocess.run([sys.executable, "main.py"], cwd=_ROOT, env=environment, check=True, capture_output=True)
+    subprocess.run([sys.executable, "main.py"], cwd=ROOT, env=environment, check=True, capture_output=True)
     return folder
 
 
@@ -86,7 +86,7 @@ def test_nothing_outlives_the_cluster_for_people(ending: str, output: Path, tmp_
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [sys.executable, "-m", "operations", "cluster", "--output", str(output)],
-        cwd=_ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, start_new_session=True,
     ) as cluster:  # fmt: skip
         assert cluster.stdout is not None

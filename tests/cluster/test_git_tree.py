@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from operations.cluster.argo_cd import ArgoCd
-from operations.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
-from operations.cluster.handover import handover
 from operations.errors import OperationError
+from operations.local.cluster.argo_cd import ArgoCd
+from operations.local.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
+from operations.local.cluster.handover import handover
+from tests import ROOT
 from tests.cluster import custom_resources
 from tests.cluster.git_repository import GitRepository
 from tests.cluster.manifests import pod
 from tests.e2e.clone import copy_into
-from tests.gitops.tree import ROOT, components, overlays
+from tests.gitops.tree import components, overlays
 from tests.template import Template
 
 pytestmark = pytest.mark.cluster

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from operations.cluster import programs
-from operations.cluster.argo_cd import ArgoCd
-from operations.cluster.control_plane import ControlPlane
 from operations.errors import OperationError
+from operations.local.cluster import programs
+from operations.local.cluster.argo_cd import ArgoCd
+from operations.local.cluster.control_plane import ControlPlane
+from tests import ROOT
 from tests.cluster import custom_resources
 from tests.cluster.manifests import config_map, restricted_namespace
-from tests.gitops.tree import ROOT, Json, Renderer, entries, overlays
+from tests.gitops.tree import Json, Renderer, entries, overlays
 
 pytestmark = pytest.mark.cluster
 

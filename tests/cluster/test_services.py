@@ -18,9 +18,10 @@ from typing import Any
 
 import pytest
 
-from operations.cluster import programs
-from operations.cluster.argo_cd import SERVER, ArgoCd
-from operations.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
+from operations.local.cluster import programs
+from operations.local.cluster.argo_cd import SERVER, ArgoCd
+from operations.local.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
+from tests import ROOT
 from tests.cluster.git_repository import GitRepository
 from tests.cluster.manifests import restricted_namespace
 
@@ -28,7 +29,6 @@ pytestmark = pytest.mark.cluster
 
 yaml = pytest.importorskip("yaml", reason="PyYAML, which reads the ApplicationSet, is not installed")
 
-ROOT = Path(__file__).parents[2]
 SERVICES = ("bubblepool", "guestbook")
 
 # What a test has no time for, and what stands in the place of Prometheus and of the preview.

@@ -6,8 +6,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from operations import synthesized
-from operations.emulator_process import Emulator
+from operations.local.emulator_process import Emulator
+from operations.terraform.stacks import read_stacks, synthesize
 from tests.e2e.clone import clone_into
 from tests.e2e.region import Calls, Region, operations
 
@@ -39,9 +39,9 @@ def deployed(clone: Path, emulated_region: Mapping[str, str], calls: Calls) -> R
     with pytest.MonkeyPatch.context() as patch:
         _point_at(patch, clone, emulated_region)
         output = clone / "cdktf.out"
-        synthesized.synthesize(output)
+        synthesize(output)
         operations("bootstrap")
-        stacks = [stack for stack in synthesized.stacks(output) if not stack.is_in_cluster]
+        stacks = [stack for stack in read_stacks(output) if not stack.is_in_cluster]
         asked = {}
         calls.new()
         for environment, chosen in (("shared", stacks[:2]), ("dev", stacks)):

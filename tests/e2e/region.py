@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from operations.synthesized import Stack
+from operations.terraform.stacks import Stack
 
 STATE_BUCKET = "your-org-terraform-state-ap-northeast-2"
 

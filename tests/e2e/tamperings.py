@@ -8,8 +8,8 @@ from typing import Any
 
 import boto3
 
-from operations import states
-from operations.synthesized import Stack
+from operations.state import states
+from operations.terraform.stacks import Stack
 
 ANYONE = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 _POLICY_OF_ANYONE = json.dumps(

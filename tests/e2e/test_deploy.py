@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from operations.emulator_process import Emulator
+from operations.local.emulator_process import Emulator
 from tests.e2e.tiny import BUCKET, Tiny, emulated
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("aws_provider")]

@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
-from operations.drift import LOSSES
+from operations.drift.drift import LOSSES
 from tests.e2e import tamperings
 from tests.e2e.region import Region, operations
 from tests.e2e.tamperings import Known, without_hash

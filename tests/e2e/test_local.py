@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from operations import emulator_process, local
+from operations.local import emulator_process, platform
 from tests.e2e.clone import clone_into
 from tests.e2e.tiny import client
 
@@ -30,7 +30,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory, aws_provider: None) -> Itera
     _edit(clone / "stacks/ap_northeast_2/dev.py", r"databases=\(\n.*?\n    \)", "databases=()")
     yield clone
     with chdir(clone):
-        local._stop()
+        platform._stop()
 
 
 def _edit(file: Path, old: str, new: str) -> None:

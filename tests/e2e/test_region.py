@@ -10,7 +10,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from operations.synthesized import Stack
+from operations.terraform.stacks import Stack
 from tests.e2e.region import STATE_BUCKET, Calls, Region, operations
 from tests.policies import Role
 from tests.template import Template
@@ -101,7 +101,7 @@ def _role(region: Region, name: str) -> Role:
 
 
 def _may(role: Role, action: str) -> bool:
-    """Whether a statement allows the action at all; which resources, `tests/unit/test_delivery.py` says."""
+    """Whether a statement allows the action at all; tests of the roles say which resources."""
     allowed = [
         pattern for statement in role.statements if statement["Effect"] == "Allow" for pattern in statement["Action"]
     ]

@@ -9,11 +9,11 @@ from typing import Any
 import boto3
 import pytest
 
-from operations import restore_state, synthesized
-from operations.emulator_process import Emulator
 from operations.errors import OperationError
-from operations.report import Report
-from operations.synthesized import Stack
+from operations.local.emulator_process import Emulator
+from operations.output.report import Report
+from operations.state import restore as restore_state
+from operations.terraform.stacks import Stack, read_stacks
 from tests.e2e.tiny import BUCKET, Tiny, emulated
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("aws_provider")]
@@ -50,7 +50,7 @@ def _deploy(tiny: Tiny, **backend: str) -> None:
 
 
 def _stack(tiny: Tiny) -> Stack:
-    return synthesized.stacks(tiny.output)[0]
+    return read_stacks(tiny.output)[0]
 
 
 def _versions(tiny: Tiny) -> list[dict[str, Any]]:

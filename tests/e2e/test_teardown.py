@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
-from operations import synthesized
+from operations.terraform.stacks import synthesize
 from tests.e2e.region import Region, operations
 
 pytestmark = pytest.mark.e2e
@@ -27,7 +27,7 @@ def test_destroying_in_reverse_order_leaves_what_aws_keeps(region: Region, aws: 
             text.replace("    cluster=ClusterConfig(", "    teardown=True,\n    cluster=ClusterConfig(")
         )
     output = clone / "cdktf.out"
-    synthesized.synthesize(output)
+    synthesize(output)
     changed = [stack for stack in region.stacks if stack.name != "ap-northeast-2-backend"]
     names = [stack.name for stack in changed]
     operations("deploy", *names, "--yes")

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import boto3
 
-from operations.emulator_process import Emulator
+from operations.local.emulator_process import Emulator
+from tests import ROOT
 
-ROOT = Path(__file__).parents[2]
 BUCKET = "tiny-state"
 _REGION = "ap-northeast-2"
 _ACCOUNT = "123456789012"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from operations.cluster import programs
 from operations.errors import OperationError
+from operations.local.cluster import programs
 from tests.gitops.tree import Json, Renderer
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from typing import Any
 
-from eks_gitops.cluster_secret import ClusterAnnotations, ClusterLabels, label_key
+from eks_gitops.in_cluster.cluster_secret import ClusterAnnotations, ClusterLabels, label_key
 from tests.gitops.rules import group_of, name_of, of_kind
 from tests.gitops.tree import Component, Json, Overlay, read
 

@@ -7,7 +7,8 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 CHART = ROOT / "helm" / "my-app"
 RELEASES = sorted(ROOT.glob("service/*/overlays/*/values.yaml"))
 KNOWN = "image.registry=registry.example,ingress.host=shop-dev.example.com"

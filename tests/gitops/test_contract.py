@@ -1,8 +1,9 @@
 """What Terraform makes in AWS and what Git names in the cluster are the same things."""
 
 import main
-from stacks.settings import load
-from tests.gitops.tree import ROOT, Json, Renderer, components, documents, read
+from stacks.loading import load
+from tests import ROOT
+from tests.gitops.tree import Json, Renderer, components, documents, read
 from tests.template import Template
 
 # Where a component's values name the service account that AWS gives the role to.

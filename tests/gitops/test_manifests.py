@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import ROOT
 from tests.gitops.schemas import Schemas
-from tests.gitops.tree import ROOT, Json, Overlay, Renderer, components, documents, entries, overlays
+from tests.gitops.tree import Json, Overlay, Renderer, components, documents, entries, overlays
 
 DEFINITIONS = ROOT.parent / "shared" / "schemas"
 

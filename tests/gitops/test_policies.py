@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.gitops.tree import ROOT, Json, Overlay, Renderer, documents, overlays, read
+from tests import ROOT
+from tests.gitops.tree import Json, Overlay, Renderer, documents, overlays, read
 
 TESTS = Path(__file__).parent / "kyverno"
 POLICIES = ROOT / "management" / "policies"

@@ -8,21 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import ROOT
 from tests.gitops import rules, rules_of_components, rules_of_the_tree
 from tests.gitops.rules_of_components import Brought
-from tests.gitops.tree import (
-    ROOT,
-    Component,
-    Json,
-    Overlay,
-    Renderer,
-    components,
-    documents,
-    files,
-    overlays,
-    projects,
-    read,
-)
+from tests.gitops.tree import Component, Json, Overlay, Renderer, components, documents, files, overlays, projects, read
 
 ManifestRule = Callable[[Sequence[Json]], Iterator[str]]
 TreeRule = Callable[[Path], Iterator[str]]

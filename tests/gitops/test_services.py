@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from stacks.settings import Owner, Region
+from tests import ROOT
 
 yaml = pytest.importorskip("yaml", reason="PyYAML, which reads what is rendered, is not installed")
 
-ROOT = Path(__file__).parents[2]
 SERVICES = sorted(path for path in (ROOT / "service").iterdir() if path.is_dir())
 KUSTOMIZED = [service for service in SERVICES if (service / "base").is_dir()]
 OVERLAYS = sorted(path for service in KUSTOMIZED for path in (service / "overlays").iterdir())

@@ -10,9 +10,10 @@ from typing import Any
 import yaml
 from yaml.nodes import ScalarNode
 
+from tests import ROOT
+
 Json = dict[str, Any]
 
-ROOT = Path(__file__).parents[2]
 FOLDERS = ("management", "service", "helm")
 
 

@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from operations.emulator_process import Emulator
-from operations.terraform import Terraform
+from operations.local.emulator_process import Emulator
+from operations.terraform.runner import Terraform
 from tests.plans.cases import BASE, CASES, FIRST, Case
 
 _FOLDER = Path(__file__).parent

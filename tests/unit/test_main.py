@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
 
 
 def test_wrong_settings_are_told_and_nothing_is_written(tmp_path: Path) -> None:

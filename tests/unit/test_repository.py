@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT, import_graph
+
 PRODUCT = ("constructs/eks_gitops", "stacks")
+_MOST_PACKAGES = 25
 
 
 def _python(*folders: str) -> list[Path]:
@@ -123,3 +125,41 @@ def test_imports_point_one_way(folder: str, never: set[str]) -> None:
     files = _python(folder)
     assert files
     assert {str(path.relative_to(ROOT)): wrong for path in files if (wrong := _imports(path) & never)} == {}
+
+
+def test_no_module_imports_a_higher_layer() -> None:
+    assert import_graph.graph().upward == []
+
+
+def test_no_modules_import_each_other() -> None:
+    assert import_graph.graph().cycles == []
+
+
+def test_packages_stay_few() -> None:
+    assert len(import_graph.packages()) <= _MOST_PACKAGES
+
+
+def test_an_upward_import_and_a_cycle_are_found() -> None:
+    imports = {
+        "operations.clients.aws": frozenset({"operations.terraform.stacks"}),
+        "operations.terraform.stacks": frozenset({"operations.clients.aws"}),
+        "operations.deploy.plan": frozenset({"operations.drift.drift", "operations.errors"}),
+        "operations.drift.drift": frozenset(),
+        "operations.errors": frozenset(),
+    }
+    graph = import_graph.Graph(imports)
+    assert graph.upward == [
+        ("operations.clients.aws", "operations.terraform.stacks"),
+        ("operations.deploy.plan", "operations.drift.drift"),
+    ]
+    assert graph.cycles == [["operations.clients.aws", "operations.terraform.stacks"]]
+
+
+def test_no_product_code_names_a_path_of_the_tests() -> None:
+    """A clone without `tests/` works; `validate` alone runs them, where they are."""
+    files = [
+        path for path in _python(*PRODUCT, "operations") if path.relative_to(ROOT) != Path("operations/validate.py")
+    ]
+    paths = re.compile(r"""["'/]tests["'/]""")
+    assert files
+    assert [str(path.relative_to(ROOT)) for path in files if paths.search(path.read_text())] == []

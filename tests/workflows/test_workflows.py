@@ -13,11 +13,11 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from operations.cli import app
-from operations.cluster.programs import program
+from operations.cli.app import app
 from operations.errors import OperationError
+from operations.local.cluster.programs import program
+from tests import ROOT
 
-ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "bubblepool" / ".github" / "workflows" / "build.yaml"
 WORKFLOWS = [*sorted((ROOT / ".github" / "workflows").glob("*.yaml")), EXAMPLE]
 ACTIONS = sorted((ROOT / ".github" / "actions").rglob("action.yaml"))

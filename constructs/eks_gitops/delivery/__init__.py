@@ -1,0 +1,1 @@
+"""IAM for pipelines: the roles, their policies and the permissions boundary."""

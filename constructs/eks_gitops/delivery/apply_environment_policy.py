@@ -1,0 +1,224 @@
+"""What applying an environment's stacks takes: its cluster, storage, databases, roles and key."""
+
+from eks_gitops.delivery.apply_policy import manage_ec2, manage_iam, manage_keys, tagged
+from eks_gitops.delivery.boundary import own_backups
+from eks_gitops.iam import Statement
+from eks_gitops.location import Location
+
+
+def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
+    """The statements by policy; `cluster` is the name of the environment's cluster."""
+    region, own = location.region, f"{location.region}-{location.environment}-*"
+    kinds = ("cluster", "nodegroup", "addon", "access-entry", "podidentityassociation")
+    return {
+        "cluster": [
+            Statement(
+                sid="OwnCluster",
+                actions=["eks:*"],
+                resources=[
+                    location.arn("eks", f"{kind}/{cluster}{'' if kind == 'cluster' else '/*'}") for kind in kinds
+                ],
+            ),
+            Statement(
+                sid="LaunchNodes",
+                actions=["ec2:RunInstances"],
+                resources=[
+                    *[
+                        location.arn("ec2", f"{kind}/*")
+                        for kind in (
+                            "instance",
+                            "launch-template",
+                            "network-interface",
+                            "security-group",
+                            "subnet",
+                            "volume",
+                        )
+                    ],
+                    location.arn("ec2", "image/*", account_id=""),
+                ],
+                conditions={"ArnLike": {"ec2:LaunchTemplate": location.arn("ec2", "launch-template/*")}},
+            ),
+            Statement(
+                sid="SubnetsOfTheRegion",
+                actions=["ec2:CreateNetworkInterface"],
+                resources=[
+                    location.arn("ec2", f"{kind}/*") for kind in ("network-interface", "security-group", "subnet")
+                ],
+            ),
+            Statement(
+                sid="VpcOfTheRegion",
+                actions=["ec2:CreateSecurityGroup"],
+                resources=[location.arn("ec2", "vpc/*")],
+            ),
+            Statement(
+                sid="SecurityGroupOfTheCluster",  # EKS makes it, and gives it a tag of its own
+                actions=[
+                    "ec2:AuthorizeSecurityGroupIngress",
+                    "ec2:ModifySecurityGroupRules",
+                    "ec2:RevokeSecurityGroupIngress",
+                ],
+                resources=[location.arn("ec2", "security-group/*")],
+                conditions={"StringEquals": {"aws:ResourceTag/aws:eks:cluster-name": cluster}},
+            ),
+            *manage_ec2(
+                location,
+                create=[
+                    "ec2:AuthorizeSecurityGroupEgress",
+                    "ec2:AuthorizeSecurityGroupIngress",
+                    "ec2:CreateLaunchTemplate",
+                    "ec2:CreateSecurityGroup",
+                ],
+                keep=[
+                    "ec2:CreateLaunchTemplateVersion",
+                    "ec2:DeleteLaunchTemplate",
+                    "ec2:DeleteLaunchTemplateVersions",
+                    "ec2:DeleteSecurityGroup",
+                    "ec2:ModifyLaunchTemplate",
+                    "ec2:ModifySecurityGroupRules",
+                    "ec2:RevokeSecurityGroupEgress",
+                    "ec2:RevokeSecurityGroupIngress",
+                ],
+                created=["launch-template", "security-group", "security-group-rule"],
+            ),
+        ],
+        "data": [
+            Statement(
+                sid="OwnFileSystems",
+                actions=["elasticfilesystem:*"],
+                resources=[location.arn("elasticfilesystem", f"{kind}/*") for kind in ("access-point", "file-system")],
+                conditions=tagged(location),
+            ),
+            Statement(
+                sid="MakeFileSystems",
+                actions=[
+                    "elasticfilesystem:CreateAccessPoint",
+                    "elasticfilesystem:CreateFileSystem",
+                    "elasticfilesystem:TagResource",
+                ],
+                resources=[location.arn("elasticfilesystem", f"{kind}/*") for kind in ("access-point", "file-system")],
+                conditions=tagged(location, "aws:RequestTag/Environment"),
+            ),
+            Statement(
+                sid="OwnDatabases",
+                actions=["rds:*"],
+                resources=[
+                    *[location.arn("rds", f"{kind}:{own}") for kind in ("db", "pg", "snapshot", "subgrp")],
+                    location.arn("rds", "og:default*"),  # a database names one, and this is RDS's own
+                ],
+            ),
+            Statement(
+                sid="MakeMasterPasswords",
+                actions=["secretsmanager:CreateSecret", "secretsmanager:TagResource"],
+                resources=[location.arn("secretsmanager", "secret:rds!db-*")],
+            ),
+            Statement(
+                sid="KeepMasterPasswords",
+                actions=["secretsmanager:DescribeSecret", "secretsmanager:RotateSecret"],
+                resources=[location.arn("secretsmanager", "secret:rds!db-*")],
+                conditions={
+                    "ArnLike": {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": location.arn("rds", f"db:{own}")}
+                },
+            ),
+            Statement(
+                sid="OwnSecrets",  # their names and keys; what they hold, the job in the cluster writes
+                actions=[
+                    "secretsmanager:CreateSecret",
+                    "secretsmanager:DeleteSecret",
+                    "secretsmanager:TagResource",
+                    "secretsmanager:UntagResource",
+                    "secretsmanager:UpdateSecret",
+                ],
+                resources=[location.arn("secretsmanager", f"secret:{location.secret_prefix}*")],
+            ),
+            Statement(
+                sid="OwnLogs",
+                actions=["logs:*"],
+                resources=[
+                    location.arn("logs", f"log-group:/aws/{name}*")
+                    for name in (f"eks/{cluster}/", f"rds/instance/{own}")
+                ],
+            ),
+            Statement(
+                sid="OwnQueues",
+                actions=["events:*", "sqs:*"],
+                resources=[location.arn("events", f"rule/{own}"), location.arn("sqs", own)],
+            ),
+        ],
+        "backup": [
+            Statement(
+                sid="OwnBackupBucket",
+                actions=[
+                    "s3:CreateBucket",
+                    "s3:DeleteBucket",
+                    "s3:DeleteBucketPolicy",
+                    "s3:GetObject",
+                    "s3:GetObjectVersion",
+                    "s3:ListBucket",
+                    "s3:ListBucketVersions",
+                    "s3:PutBucket*",
+                    "s3:PutEncryptionConfiguration",
+                    "s3:PutLifecycleConfiguration",
+                    "s3:PutObject",
+                ],
+                resources=own_backups(location),
+            ),
+            Statement(
+                sid="OwnVaults",
+                actions=[
+                    "backup:CreateBackupVault",
+                    "backup:DeleteBackupVault",
+                    "backup:PutBackupVaultLockConfiguration",
+                    "backup:TagResource",
+                    "backup:UntagResource",
+                ],
+                resources=[location.arn("backup", f"backup-vault:{own}")],
+            ),
+            Statement(sid="KeepVaults", actions=["backup-storage:MountCapsule"], resources=["*"]),
+            Statement(
+                sid="MakePlans",
+                actions=["backup:CreateBackupPlan", "backup:TagResource"],
+                resources=[location.arn("backup", "backup-plan:*")],
+                conditions=tagged(location, "aws:RequestTag/Environment"),
+            ),
+            Statement(
+                sid="KeepPlans",
+                actions=[
+                    "backup:CreateBackupSelection",
+                    "backup:DeleteBackupPlan",
+                    "backup:DeleteBackupSelection",
+                    "backup:TagResource",
+                    "backup:UntagResource",
+                    "backup:UpdateBackupPlan",
+                ],
+                resources=[location.arn("backup", "backup-plan:*")],
+                conditions=tagged(location),
+            ),
+        ],
+        "identity": [
+            *manage_iam(
+                location,
+                passed_to=["backup.amazonaws.com", "ec2.amazonaws.com", "eks.amazonaws.com", "pods.eks.amazonaws.com"],
+                linked=[
+                    "autoscaling.amazonaws.com",
+                    "eks-nodegroup.amazonaws.com",
+                    "eks.amazonaws.com",
+                    "elasticfilesystem.amazonaws.com",
+                    "rds.amazonaws.com",
+                    "spot.amazonaws.com",
+                ],
+            ),
+            Statement(
+                sid="MakeClusterIssuer",
+                actions=["iam:CreateOpenIDConnectProvider", "iam:TagOpenIDConnectProvider"],
+                resources=[location.arn("iam", f"oidc-provider/oidc.eks.{region}.*")],
+                conditions=tagged(location, "aws:RequestTag/Environment"),
+            ),
+            Statement(
+                sid="KeepClusterIssuer",
+                actions=["iam:DeleteOpenIDConnectProvider", "iam:UntagOpenIDConnectProvider"],
+                resources=[location.arn("iam", f"oidc-provider/oidc.eks.{region}.*")],
+                conditions=tagged(location),
+            ),
+            *manage_keys(location),
+        ],
+    }

@@ -1,0 +1,94 @@
+"""What applying a region's shared stack takes: its network, images, domain and key."""
+
+from eks_gitops.delivery.apply_policy import manage_ec2, manage_iam, manage_keys, tagged
+from eks_gitops.iam import Statement
+from eks_gitops.location import Location
+
+
+def statements(location: Location) -> dict[str, list[Statement]]:
+    """The statements by policy. The roles of delivery are not among them: a person changes those."""
+    network = [
+        "ec2:AllocateAddress",
+        "ec2:AuthorizeSecurityGroupIngress",
+        "ec2:CreateFlowLogs",
+        "ec2:CreateInternetGateway",
+        "ec2:CreateNatGateway",
+        "ec2:CreateRouteTable",
+        "ec2:CreateSecurityGroup",
+        "ec2:CreateSubnet",
+        "ec2:CreateVpc",
+        "ec2:CreateVpcEndpoint",
+    ]
+    kinds = [
+        "elastic-ip", "internet-gateway", "natgateway", "route-table", "security-group", "security-group-rule",
+        "subnet", "vpc", "vpc-endpoint", "vpc-flow-log",
+    ]  # fmt: skip
+    return {
+        "network": manage_ec2(
+            location,
+            create=network,
+            keep=[
+                "ec2:AssociateRouteTable",
+                "ec2:AttachInternetGateway",
+                "ec2:CreateRoute",
+                "ec2:Delete*",
+                "ec2:DetachInternetGateway",
+                "ec2:DisassociateAddress",
+                "ec2:DisassociateRouteTable",
+                "ec2:ModifySecurityGroupRules",
+                "ec2:ModifySubnetAttribute",
+                "ec2:ModifyVpcAttribute",
+                "ec2:ModifyVpcEndpoint",
+                "ec2:ReleaseAddress",
+                "ec2:ReplaceRoute",
+                "ec2:RevokeSecurityGroupEgress",
+                "ec2:RevokeSecurityGroupIngress",
+            ],
+            created=kinds,
+        ),
+        "images-and-domain": [
+            Statement(
+                sid="MakeRepositories",
+                actions=["ecr:CreateRepository", "ecr:TagResource"],
+                resources=[location.arn("ecr", "repository/*")],
+                conditions=tagged(location, "aws:RequestTag/Environment"),
+            ),
+            Statement(
+                sid="KeepRepositories",
+                actions=["ecr:*"],
+                resources=[location.arn("ecr", "repository/*")],
+                conditions=tagged(location),
+            ),
+            Statement(sid="Replication", actions=["ecr:PutReplicationConfiguration"], resources=["*"]),
+            Statement(sid="MakeZones", actions=["route53:CreateHostedZone"], resources=["*"]),
+            Statement(
+                sid="Zones",
+                actions=[
+                    "route53:ChangeResourceRecordSets",
+                    "route53:ChangeTagsForResource",
+                    "route53:DeleteHostedZone",
+                    "route53:UpdateHostedZoneComment",
+                ],
+                resources=[location.arn("route53", "hostedzone/*")],
+            ),
+            Statement(
+                sid="Certificates",
+                actions=[
+                    "acm:AddTagsToCertificate",
+                    "acm:DeleteCertificate",
+                    "acm:RemoveTagsFromCertificate",
+                    "acm:RequestCertificate",
+                ],
+                resources=[location.arn("acm", "certificate/*")],
+            ),
+            Statement(sid="FlowLogs", actions=["logs:*"], resources=[location.arn("logs", "log-group:/aws/vpc/*")]),
+        ],
+        "identity": [
+            *manage_iam(
+                location,
+                passed_to=["vpc-flow-logs.amazonaws.com"],
+                linked=["replication.ecr.amazonaws.com"],
+            ),
+            *manage_keys(location),
+        ],
+    }

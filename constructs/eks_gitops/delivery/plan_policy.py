@@ -1,0 +1,117 @@
+"""The read-only policy of plans: every resource of the region's stacks can be read with it, and no secret but one kind.
+
+The credential of a private GitOps repository is read while Terraform plans; it opens nothing but that repository.
+"""
+
+from collections.abc import Sequence
+
+from eks_gitops.delivery.boundary import READ_WITHOUT_RESOURCE
+from eks_gitops.iam import Statement
+from eks_gitops.location import Location
+
+
+def read(location: Location, *, repository_credentials: Sequence[str] = ()) -> list[Statement]:
+    """Reading every resource of the region's stacks, and of secrets only those with these names."""
+    region = location.region
+    named = {
+        "acm": ["certificate/*"],
+        "backup": ["backup-plan:*", "backup-vault:*"],
+        "dynamodb": ["table/*"],
+        "ecr": ["repository/*"],
+        "eks": ["*"],
+        "elasticfilesystem": ["*"],
+        "events": [f"rule/{region}-*"],
+        "logs": ["log-group:*"],
+        "rds": ["*"],
+        "secretsmanager": [f"secret:{region}/*"],
+        "sqs": [f"{region}-*"],
+    }
+    # Secrets Manager ends the ARN of a secret with a hyphen and six characters of its own.
+    credentials = [
+        location.arn("secretsmanager", f"secret:{name}-??????") for name in sorted(set(repository_credentials))
+    ]
+    of_repository = Statement(
+        sid="ReadRepositoryCredentials",
+        actions=["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+        resources=credentials,
+    )
+    return [
+        *([of_repository] if credentials else []),
+        Statement(sid="ReadWithoutResource", actions=READ_WITHOUT_RESOURCE, resources=["*"]),
+        Statement(
+            sid="ReadRegionalServices",
+            actions=[
+                "acm:DescribeCertificate",
+                "acm:ListTagsForCertificate",
+                "backup:DescribeBackupVault",
+                "backup:GetBackupPlan",
+                "backup:GetBackupSelection",
+                "backup:ListTags",
+                "dynamodb:Describe*",
+                "dynamodb:ListTagsOfResource",
+                "ecr:DescribeRepositories",
+                "ecr:GetLifecyclePolicy",
+                "ecr:GetRepositoryPolicy",
+                "ecr:ListTagsForResource",
+                "eks:Describe*",
+                "eks:List*",
+                "elasticfilesystem:Describe*",
+                "elasticfilesystem:ListTagsForResource",
+                "events:DescribeRule",
+                "events:ListTagsForResource",
+                "events:ListTargetsByRule",
+                "logs:ListTagsForResource",
+                "rds:Describe*",
+                "rds:ListTagsForResource",
+                "secretsmanager:DescribeSecret",
+                "secretsmanager:GetResourcePolicy",
+                "sqs:GetQueueAttributes",
+                "sqs:GetQueueUrl",
+                "sqs:ListQueueTags",
+            ],
+            resources=[location.arn(service, name) for service, names in named.items() for name in names],
+        ),
+        Statement(
+            sid="ReadKeys",
+            actions=[
+                "kms:DescribeKey",
+                "kms:GetKeyPolicy",
+                "kms:GetKeyRotationStatus",
+                "kms:ListKeyPolicies",
+                "kms:ListResourceTags",
+            ],
+            resources=[location.arn("kms", "key/*")],
+        ),
+        Statement(
+            sid="ReadIam",
+            actions=["iam:Get*", "iam:List*"],
+            resources=[
+                *[location.arn("iam", f"{kind}/{region}/*") for kind in ("role", "policy", "instance-profile")],
+                location.arn("iam", "oidc-provider/*"),
+                location.arn("iam", "policy/service-role/*", account_id="aws"),
+            ],
+        ),
+        Statement(
+            sid="ReadZones",
+            actions=[
+                "route53:GetHostedZone",
+                "route53:ListResourceRecordSets",
+                "route53:ListTagsForResource",
+                "route53:GetChange",
+            ],
+            resources=[location.arn("route53", "hostedzone/*"), location.arn("route53", "change/*")],
+        ),
+        Statement(
+            sid="ReadBuckets",
+            actions=[
+                "s3:GetBucket*",
+                "s3:GetEncryptionConfiguration",
+                "s3:GetLifecycleConfiguration",
+                "s3:GetAccelerateConfiguration",
+                "s3:GetReplicationConfiguration",
+                "s3:ListBucket",  # which HeadBucket asks for
+            ],
+            resources=[location.arn("s3", "*")],
+            conditions={"StringEquals": {"aws:ResourceAccount": location.account_id}},
+        ),
+    ]

@@ -1,0 +1,245 @@
+"""Delivery: the roles that GitHub workflows assume, and the one that people assume to reach a cluster."""
+
+from collections.abc import Mapping, Sequence
+
+from cdktf_cdktf_provider_aws.iam_policy import IamPolicy
+from constructs import Construct
+
+from eks_gitops.backup_bucket import backup_bucket_name
+from eks_gitops.delivery import plan_policy
+from eks_gitops.delivery.boundary import PermissionsBoundary, delivery_path
+from eks_gitops.delivery.state_access import StateLocation, read_state, write_state
+from eks_gitops.github import GithubRepository, github_trust
+from eks_gitops.iam import Role, Statement, policy_document
+from eks_gitops.key import key_alias
+from eks_gitops.location import Location
+
+# An upgrade of a cluster and its nodes takes longer than an hour; without credentials Terraform cannot write its state.
+_APPLY_SECONDS = 2 * 60 * 60
+
+
+class ReadPolicy(Construct):
+    """Reads every resource of the region's stacks: what plans need, and applies too.
+
+    Of the secrets of Secrets Manager it reads those alone that hold the credential of a private GitOps repository.
+    """
+
+    def __init__(
+        self, scope: Construct, id_: str, *, location: Location, repository_credentials: Sequence[str] = ()
+    ) -> None:
+        super().__init__(scope, id_)
+        policy = IamPolicy(
+            self,
+            "policy",
+            name=location.name("read"),
+            path=delivery_path(location),
+            description=f"Reads what the stacks of {location.region} hold",
+            policy=policy_document(*plan_policy.read(location, repository_credentials=repository_credentials)),
+        )
+        self.arn: str = policy.arn
+
+
+class PlanRole(Construct):
+    """Plans every stack of the region: in pull requests, and on `main` to find drift. It changes nothing."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        location: Location,
+        repository: GithubRepository,
+        state: StateLocation,
+        read: ReadPolicy,
+    ) -> None:
+        super().__init__(scope, id_)
+        subjects = [*repository.subjects("pull_request"), *repository.subjects("ref:refs/heads/main")]
+        role = Role(
+            self,
+            "role",
+            location=location,
+            name="plan",
+            path=delivery_path(location),
+            description="Plans: reads every stack of the region and changes nothing",
+            trust=[github_trust(location, subjects)],
+            permissions_boundary=None,
+            policies={"state": policy_document(*read_state(location, state))},
+        )
+        role.attach("read", read.arn)
+        self.arn: str = role.arn
+
+
+class ApplyRole(Construct):
+    """Applies the stacks of one environment, from the GitHub environment of the same name and from nowhere else.
+
+    It is limited to the environment's names, tags and IAM path; the roles that it makes carry the same boundary as
+    itself, and it can change neither the boundary nor any role of delivery. `may` are its permissions, by name.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        location: Location,
+        repository: GithubRepository,
+        state: StateLocation,
+        read: ReadPolicy,
+        boundary: PermissionsBoundary,
+        may: Mapping[str, Sequence[Statement]],
+    ) -> None:
+        super().__init__(scope, id_)
+        role = Role(
+            self,
+            "role",
+            location=location,
+            name="apply",
+            path=delivery_path(location),
+            description=f"Applies {location.region} {location.environment}",
+            trust=[github_trust(location, repository.subjects(f"environment:{location.environment}"))],
+            permissions_boundary=boundary.arn,
+            max_session_seconds=_APPLY_SECONDS,
+            policies={"state": policy_document(*write_state(location, state))},
+        )
+        role.attach("read", read.arn)
+        for name, statements in may.items():  # one by one: the inline policies of a role have too small a limit
+            policy = IamPolicy(
+                self,
+                name,
+                name=location.name(f"apply-{name}"),
+                path=delivery_path(location),
+                policy=policy_document(*statements),
+            )
+            role.attach(name, policy.arn)
+        self.arn: str = role.arn
+
+
+class ArgoCdBackupRole(Construct):
+    """Backs up one environment's Argo CD, from `main`, so that no reviewer has to be awake at night.
+
+    It can seal and write backups, and neither read nor delete one. Its access entry lets it run Argo CD's own export.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        location: Location,
+        repository: GithubRepository,
+        cluster_name: str,
+        organisation: str,
+        boundary: PermissionsBoundary,
+    ) -> None:
+        super().__init__(scope, id_)
+        bucket = backup_bucket_name(location, organisation)
+        role = Role(
+            self,
+            "role",
+            location=location,
+            name="argo-cd-backup",
+            path=delivery_path(location),
+            description=f"Backs up the Argo CD of {location.region} {location.environment}",
+            trust=[github_trust(location, repository.subjects("ref:refs/heads/main"))],
+            permissions_boundary=boundary.arn,
+            policies={
+                "backup": policy_document(
+                    Statement(
+                        actions=["eks:DescribeCluster"], resources=[location.arn("eks", f"cluster/{cluster_name}")]
+                    ),
+                    Statement(actions=["s3:PutObject"], resources=[location.arn("s3", f"{bucket}/*")]),
+                    Statement(
+                        # By alias: the key belongs to the environment's stack, which needs this one.
+                        actions=["kms:GenerateDataKey"],
+                        resources=[location.arn("kms", "key/*")],
+                        conditions={"ForAnyValue:StringEquals": {"kms:ResourceAliases": key_alias(location)}},
+                    ),
+                )
+            },
+        )
+        self.arn: str = role.arn
+
+
+class ImagePushRole(Construct):
+    """Pushes images into one ECR repository, from the GitHub environment `delivery` of its application repository.
+
+    That environment, which is to admit the main branch alone, also holds what `build-service` needs besides.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        location: Location,
+        repository: GithubRepository,
+        ecr_repository: str,
+        ecr_repository_arn: str,
+        boundary: PermissionsBoundary,
+    ) -> None:
+        super().__init__(scope, id_)
+        role = Role(
+            self,
+            "role",
+            location=location,
+            name=f"push-{ecr_repository}",
+            description=f"Pushes images of {ecr_repository}",
+            trust=[github_trust(location, repository.subjects("environment:delivery"))],
+            permissions_boundary=boundary.arn,
+            policies={
+                "push": policy_document(
+                    Statement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
+                    Statement(
+                        actions=[
+                            "ecr:BatchCheckLayerAvailability",
+                            "ecr:BatchGetImage",
+                            "ecr:CompleteLayerUpload",
+                            "ecr:DescribeImages",
+                            "ecr:GetDownloadUrlForLayer",
+                            "ecr:InitiateLayerUpload",
+                            "ecr:ListImageReferrers",
+                            "ecr:ListImages",
+                            "ecr:PutImage",
+                            "ecr:UploadLayerPart",
+                        ],
+                        resources=[ecr_repository_arn],
+                    ),
+                )
+            },
+        )
+        self.arn: str = role.arn
+
+
+class ClusterAdministratorRole(Construct):
+    """What people assume to reach a cluster. EKS admits it by an access entry; in AWS it may only find the clusters.
+
+    The names of roles that IAM Identity Center makes change; this one stays.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        location: Location,
+        trusted_roles: Sequence[str],
+        boundary: PermissionsBoundary,
+    ) -> None:
+        super().__init__(scope, id_)
+        role = Role(
+            self,
+            "role",
+            location=location,
+            name="cluster-admin",
+            path=delivery_path(location),  # out of reach of the shared apply role: it opens every cluster
+            description="Administers the clusters of the region through kubectl",
+            trust=[Statement(actions=["sts:AssumeRole"], principals={"AWS": trusted_roles})],
+            permissions_boundary=boundary.arn,
+            policies={
+                "find-clusters": policy_document(
+                    Statement(actions=["eks:ListClusters"], resources=["*"]),
+                    Statement(actions=["eks:DescribeCluster"], resources=[location.arn("eks", "cluster/*")]),
+                )
+            },
+        )
+        self.arn: str = role.arn

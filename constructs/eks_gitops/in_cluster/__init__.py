@@ -1,0 +1,1 @@
+"""What Terraform installs in a cluster so that Argo CD can start."""

@@ -1,0 +1,217 @@
+"""The values of the chart argo-cd, made of Argo CD's config. Every key is one that the chart has; a test holds them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from eks_gitops.in_cluster.argo_cd_config import ArgoCdConfig
+from eks_gitops.in_cluster.load_balancer_controller import ingress_class_params
+from eks_gitops.versions import LOAD_BALANCER_CONTROLLER_CHART
+
+_INGRESS_CLASS = "argo-cd"
+_WEBHOOK_LEAVES_ALONE = {"app.kubernetes.io/name": LOAD_BALANCER_CONTROLLER_CHART.name}
+_COMPONENTS = ("applicationSet", "controller", "notifications", "redis", "repoServer", "server")
+_SPREAD = ("applicationSet", "repoServer", "server")
+
+_RESOURCES = {
+    "applicationSet": ("50m", "128Mi", "256Mi"),
+    "controller": ("250m", "512Mi", "2Gi"),
+    "notifications": ("20m", "64Mi", "128Mi"),
+    "redis": ("50m", "64Mi", "256Mi"),
+    "repoServer": ("100m", "256Mi", "1Gi"),
+    "server": ("50m", "128Mi", "512Mi"),
+}
+"""Of each component: CPU and memory that it asks for, and the memory that ends it. A CPU limit would only throttle."""
+
+# What controllers write for themselves, and many of: watching it costs memory and shows nobody anything.
+_EXCLUDED = (
+    (("", "discovery.k8s.io"), ("Endpoints", "EndpointSlice")),
+    (("coordination.k8s.io",), ("Lease",)),
+    (
+        ("authentication.k8s.io", "authorization.k8s.io"),
+        (
+            "LocalSubjectAccessReview",
+            "SelfSubjectAccessReview",
+            "SelfSubjectReview",
+            "SelfSubjectRulesReview",
+            "SubjectAccessReview",
+            "TokenReview",
+        ),
+    ),
+    (("certificates.k8s.io",), ("CertificateSigningRequest",)),
+    (
+        ("kyverno.io", "reports.kyverno.io", "wgpolicyk8s.io"),
+        (
+            "AdmissionReport",
+            "BackgroundScanReport",
+            "ClusterAdmissionReport",
+            "ClusterBackgroundScanReport",
+            "ClusterEphemeralReport",
+            "ClusterPolicyReport",
+            "EphemeralReport",
+            "PolicyReport",
+            "UpdateRequest",
+        ),
+    ),
+)
+
+
+def values(config: ArgoCdConfig, *, certificate_arn: str, tags: Mapping[str, str]) -> dict[str, Any]:
+    """The chart's values. Booleans are booleans: the string "false" is true in a Helm template."""
+    highly_available = config.availability == "high-availability"
+    components = {name: _component(name, highly_available=highly_available) for name in _COMPONENTS}
+    components["server"]["ingress"] = _ingress()
+    components["redis-ha"] = _redis_ha() if highly_available else {"enabled": False}
+    return {
+        **components,
+        "global": {
+            "domain": config.domain,
+            "networkPolicy": {"create": True},
+            "topologySpreadConstraints": _spread_over_zones() if highly_available else [],
+        },
+        "configs": {
+            "cm": _settings(config),
+            "params": _parameters(config),
+            # RBAC and what notifications say come from Git, which would fight with the chart for their ConfigMaps.
+            "rbac": {"create": False},
+        },
+        "crds": {"install": True, "keep": True},  # an Application with a finalizer would hang their removal
+        "dex": {"enabled": False},
+        "extraObjects": _ingress_class(config, certificate_arn, tags),
+        "redisSecretInit": {"enabled": False},  # its hook leaves objects behind; the password is a Secret of ours
+    }
+
+
+def _redis_ha() -> dict[str, Any]:
+    """Three Redis with sentinels behind HAProxy; the chart keeps each on a node of its own."""
+    return {
+        "enabled": True,
+        "topologySpreadConstraints": {"enabled": True},
+        "init": {"resources": _resources("20m", "32Mi", "64Mi")},
+        "redis": {"resources": _resources("100m", "128Mi", "512Mi")},
+        "sentinel": {"resources": _resources("20m", "32Mi", "64Mi")},
+        "splitBrainDetection": {"resources": _resources("20m", "32Mi", "64Mi")},
+        "haproxy": {
+            "init": {"resources": _resources("20m", "32Mi", "64Mi")},
+            "resources": _resources("50m", "64Mi", "256Mi"),
+        },
+    }
+
+
+def _resources(cpu: str, memory: str, memory_limit: str) -> dict[str, Any]:
+    return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory_limit}}
+
+
+def _component(name: str, *, highly_available: bool) -> dict[str, Any]:
+    component: dict[str, Any] = {"resources": _resources(*_RESOURCES[name])}
+    if name != "redis":
+        # Metrics without a ServiceMonitor: its CRD comes later, from Git, and so does it.
+        component["metrics"] = {"enabled": True}
+    if name == "notifications":
+        component |= {"cm": {"create": False}, "secret": {"create": False}}
+    if name == "controller":
+        component["replicas"] = 1  # it is not made faster by a second one, and leads alone
+    if name in _SPREAD:
+        component["pdb"] = {"enabled": highly_available, "minAvailable": 1 if highly_available else ""}
+    if name in ("applicationSet", "server"):
+        component["replicas"] = 2 if highly_available else 1
+    if name == "repoServer":
+        component["autoscaling"] = {"enabled": highly_available, "minReplicas": 2, "maxReplicas": 5}
+    return component
+
+
+def _settings(config: ArgoCdConfig) -> dict[str, Any]:
+    """The ConfigMap argocd-cm."""
+    settings: dict[str, Any] = {
+        "admin.enabled": config.local_admin,
+        "application.resourceTrackingMethod": "annotation",
+        # Syncing to another revision than Git's needs the right to override.
+        "application.sync.requireOverridePrivilegeForRevisionSync": True,
+        "resource.exclusions": json.dumps(
+            [{"apiGroups": groups, "kinds": kinds, "clusters": ["*"]} for groups, kinds in _EXCLUDED]
+        ),
+        "timeout.reconciliation": f"{config.tuning.reconciliation_seconds}s",
+        "timeout.reconciliation.jitter": f"{config.tuning.reconciliation_jitter_seconds}s",
+    }
+    if config.sso is not None:
+        settings["oidc.config"] = json.dumps(
+            {
+                "name": "Cognito",
+                "issuer": config.sso.issuer,
+                "clientID": config.sso.client_id,
+                # By reference: Argo CD looks it up in argocd-secret, which External Secrets completes.
+                "clientSecret": "$oidc.cognito.clientSecret",
+                "requestedScopes": ["openid", "email", "profile"],
+            },
+            sort_keys=True,
+        )
+    return settings
+
+
+def _parameters(config: ArgoCdConfig) -> dict[str, Any]:
+    """The ConfigMap argocd-cmd-params-cm."""
+    tuning = config.tuning
+    return {
+        "controller.status.processors": tuning.status_processors,
+        "controller.operation.processors": tuning.operation_processors,
+        "controller.kubectl.parallelism.limit": tuning.kubectl_parallelism,
+        "controller.repo.server.timeout.seconds": tuning.repo_server_timeout_seconds,
+        "server.repo.server.timeout.seconds": tuning.repo_server_timeout_seconds,
+        "reposerver.parallelism.limit": tuning.repo_server_parallelism,
+        # TLS ends at the load balancer; the chart then points it at the plain port.
+        "server.insecure": True,
+    }
+
+
+def _ingress() -> dict[str, Any]:
+    """One host for the browser and, told apart by its content type, for the command line's gRPC."""
+    return {
+        "enabled": True,
+        "controller": "aws",
+        "ingressClassName": _INGRESS_CLASS,
+        "annotations": {
+            "alb.ingress.kubernetes.io/backend-protocol": "HTTP",
+            "alb.ingress.kubernetes.io/healthcheck-path": "/healthz",
+            # Without the first the second has no listener to redirect from.
+            "alb.ingress.kubernetes.io/listen-ports": '[{"HTTP":80},{"HTTPS":443}]',
+            "alb.ingress.kubernetes.io/ssl-redirect": "443",
+            "alb.ingress.kubernetes.io/target-type": "ip",
+        },
+        "aws": {
+            "backendProtocolVersion": "GRPC",
+            "serviceType": "ClusterIP",
+            # gRPC has a health service of its own; the path above is the browser's.
+            "serviceAnnotations": {
+                "alb.ingress.kubernetes.io/healthcheck-path": "/grpc.health.v1.Health/Check",
+                "alb.ingress.kubernetes.io/success-codes": "0",
+            },
+        },
+    }
+
+
+def _ingress_class(config: ArgoCdConfig, certificate_arn: str, tags: Mapping[str, str]) -> list[dict[str, Any]]:
+    """A class of its own: who may reach Argo CD is another question than who may reach the services."""
+    spec = ingress_class_params(config.ingress, group=None, tags=tags, certificate_arn=certificate_arn)
+    if config.web_acl_arn is not None:
+        spec["wafv2AclArn"] = config.web_acl_arn
+    parameters = {"apiGroup": "elbv2.k8s.aws", "kind": "IngressClassParams", "name": _INGRESS_CLASS}
+    return [
+        {
+            "apiVersion": "elbv2.k8s.aws/v1beta1",
+            "kind": "IngressClassParams",
+            # Labelled as what it configures: the load balancer controller's webhook is not asked about its own.
+            "metadata": {"name": _INGRESS_CLASS, "labels": _WEBHOOK_LEAVES_ALONE},
+            "spec": spec,
+        },
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "IngressClass",
+            "metadata": {"name": _INGRESS_CLASS},
+            "spec": {"controller": "ingress.k8s.aws/alb", "parameters": parameters},
+        },
+    ]
+
+
+def _spread_over_zones() -> list[dict[str, Any]]:
+    """The chart adds the selector of each component's pods."""
+    return [{"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}]

@@ -1,0 +1,121 @@
+"""RootApplication: the one Application that Terraform makes; through it the rest of the cluster comes from Git."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from cdktf import ITerraformDependable, TerraformResource
+from constructs import Construct
+
+from eks_gitops.config import matching
+from eks_gitops.in_cluster.cluster_connection import ClusterConnection
+from eks_gitops.in_cluster.helm import HelmRelease
+from eks_gitops.versions import ARGOCD_APPS_CHART
+
+PROJECT = "platform"
+PATH = "management/bootstrap"
+
+_SERVER = "https://kubernetes.default.svc"
+_FINALIZER = "resources-finalizer.argocd.argoproj.io"
+_TIMEOUT_SECONDS = 900
+
+Revision = Annotated[
+    str,
+    matching(r"(?!HEAD$)[A-Za-z0-9][A-Za-z0-9._/-]{0,199}", "not a branch or tag; write main, or a tag such as v1.2.0"),
+]
+"""A branch or a tag of the GitOps repository. `HEAD` would follow whatever its default branch is today."""
+
+
+class RootApplication(Construct):
+    """The AppProject `platform` and, in a release of its own, the root Application.
+
+    In one release the project would be uninstalled first, and the Application, which needs it to delete what it made,
+    would hang. An uninstallation that timed out is forgotten by Helm: the guard between the two keeps a second destroy
+    from removing Argo CD under Applications that still exist.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        repository_url: str,
+        revision: str,
+        namespace: str,
+        connection: ClusterConnection,
+        depends_on: Sequence[ITerraformDependable],
+    ) -> None:
+        super().__init__(scope, id_)
+        project = HelmRelease(
+            self,
+            "project",
+            ARGOCD_APPS_CHART,
+            {"projects": {PROJECT: _project(repository_url, namespace)}},
+            name="project",
+            namespace=namespace,
+            depends_on=depends_on,
+        )
+        guard = self._guard(connection, [*depends_on, project.resource])
+        HelmRelease(
+            self,
+            "root",
+            ARGOCD_APPS_CHART,
+            {"applications": {"root": _application(repository_url, revision, namespace)}},
+            name="root",
+            namespace=namespace,
+            timeout_seconds=_TIMEOUT_SECONDS,
+            depends_on=[guard],
+        )
+
+    def _guard(self, connection: ClusterConnection, depends_on: Sequence[ITerraformDependable]) -> TerraformResource:
+        """Fails while it is destroyed as long as Applications exist. CDKTF 0.21 has no class for terraform_data."""
+        guard = TerraformResource(self, "guard", terraform_resource_type="terraform_data", depends_on=list(depends_on))
+        guard.add_override("input", connection.shell_input)
+        script = f"""set -eu
+{connection.shell_kubectl}
+kind=$(kubectl get crd applications.argoproj.io --ignore-not-found --output=name)
+if [ -z "$kind" ]; then exit 0; fi
+left=$(kubectl get applications.argoproj.io --all-namespaces --output=name)
+if [ -n "$left" ]; then
+  echo "Applications still exist: Argo CD must not go before them." >&2
+  echo "Wait, or delete them with: kubectl --namespace argocd delete applications.argoproj.io --all" >&2
+  echo "$left" >&2
+  exit 1
+fi
+"""
+        guard.add_override("provisioner", [{"local-exec": {"when": "destroy", "command": script}}])
+        return guard
+
+
+def _project(repository_url: str, namespace: str) -> dict[str, object]:
+    """What the root Application may make: projects, sets and applications, in Argo CD's own namespace."""
+    kinds = ("AppProject", "Application", "ApplicationSet")
+    return {
+        "namespace": namespace,
+        "description": "What bootstraps the cluster; nothing else belongs to it",
+        "finalizers": [_FINALIZER],
+        "sourceRepos": [repository_url],
+        "destinations": [{"server": _SERVER, "namespace": namespace}],
+        "clusterResourceWhitelist": [],
+        "namespaceResourceWhitelist": [{"group": "argoproj.io", "kind": kind} for kind in kinds],
+    }
+
+
+def _application(repository_url: str, revision: str, namespace: str) -> dict[str, object]:
+    return {
+        "namespace": namespace,
+        "finalizers": [_FINALIZER],
+        "project": PROJECT,
+        "source": {
+            "repoURL": repository_url,
+            "targetRevision": revision,
+            "path": PATH,
+            # Every AppProject in Git may read this repository; what it is called, only its owner knows.
+            "helm": {"parameters": [{"name": "repositoryURL", "value": repository_url}]},
+        },
+        "destination": {"server": _SERVER, "namespace": namespace},
+        "syncPolicy": {
+            "automated": {"prune": True, "selfHeal": True},
+            "syncOptions": ["ServerSideApply=true"],
+            "retry": {"limit": 10, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "1m"}},
+        },
+    }

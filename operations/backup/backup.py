@@ -1,0 +1,208 @@
+"""Backing up what Argo CD knows, encrypted before it leaves this process, and restoring it into a cluster.
+
+Git holds most of it; the rest is the credentials of repositories and clusters, and what people set by hand. Each backup
+is a version of one object in the environment's backup bucket, whose lifecycle says how long it is kept.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from operations.backup import argo_cd_export
+from operations.backup.argo_cd_export import ArgoCdAdmin, Difference
+from operations.backup.envelope import seal, unseal
+from operations.clients.kubectl import server
+from operations.errors import OperationError
+from operations.output.report import Report, Status, Table
+from operations.terraform.stacks import Stack
+
+if TYPE_CHECKING:
+    import boto3
+
+OBJECT = "argo-cd/export"
+_CHECKSUM = "sha256"
+_BUCKET_SUFFIX = "-backups"
+_ABSENT = {"InvalidArgument", "NoSuchKey", "NoSuchVersion"}  # the first, of a version that cannot be one
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an environment's backups lie, the alias of the key that they are sealed with, and whose they are."""
+
+    session: "boto3.Session"
+    bucket: str
+    key_alias: str
+    cluster: str
+
+    @property
+    def url(self) -> str:
+        """The object, for people."""
+        return f"s3://{self.bucket}/{OBJECT}"
+
+
+def place(stacks: Sequence[Stack], environment: str | None) -> Place:
+    """The place of `environment` (such as `dev`, or the name of its stack), whose cluster kubectl must speak with.
+
+    Without a name it is the environment of that cluster.
+
+    Raises:
+        OperationError: there is no such environment, or kubectl speaks with another cluster.
+    """
+    known = {stack.name: stack for stack in stacks if _named(stack, "aws_eks_cluster", "name")}
+    chosen = [name for name in known if environment is None or name == environment or name.endswith(f"-{environment}")]
+    if not chosen:
+        raise OperationError(f"{environment}: no environment of that name; choose one of {', '.join(known)}")
+    if environment is not None and len(chosen) > 1:
+        raise OperationError(f"{environment}: an environment of several regions; choose one of {', '.join(chosen)}")
+    current = server()
+    for name in chosen:
+        found = _place(known[name])
+        trial = next((stack.kubeconfig for stack in stacks if stack.name == f"{name}-gitops"), None)
+        if trial is not None or _endpoint(found) == current:
+            return found
+    clusters = ", ".join(str(_named(known[name], "aws_eks_cluster", "name")) for name in chosen)
+    message = (
+        f"kubectl: the current cluster is {current or 'none'}, and not {clusters}; choose it with "
+        "`aws eks update-kubeconfig --name CLUSTER --role-arn ROLE`"
+    )
+    raise OperationError(message)
+
+
+def _place(stack: Stack) -> Place:
+    return Place(
+        session=stack.aws_session(),
+        bucket=_named(stack, "aws_s3_bucket", "bucket", _BUCKET_SUFFIX) or "",
+        key_alias=_named(stack, "aws_kms_alias", "name") or "",
+        cluster=_named(stack, "aws_eks_cluster", "name") or "",
+    )
+
+
+def _named(stack: Stack, kind: str, argument: str, suffix: str = "") -> str | None:
+    names = (str(arguments[argument]) for found, _, arguments in stack.resources() if found == kind)
+    return next((name for name in names if name.endswith(suffix)), None)
+
+
+def _endpoint(at: Place) -> str | None:
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    try:
+        return at.session.client("eks").describe_cluster(name=at.cluster)["cluster"].get("endpoint")
+    except ClientError:  # not deployed yet, or out of reach
+        return None
+
+
+def backup(at: Place, argo_cd: ArgoCdAdmin) -> Report:
+    """Export what Argo CD knows, seal it, and put it into the bucket.
+
+    Raises:
+        OperationError: Argo CD could not be asked, or AWS refused.
+    """
+    export = argo_cd.export()
+    kinds = argo_cd_export.read(export).kinds
+    with _refusals_of_aws(at):
+        context = {"cluster": at.cluster, "purpose": OBJECT}
+        sealed = seal(at.session.client("kms"), at.key_alias, context, export)
+        checksum = hashlib.sha256(sealed).hexdigest()
+        put = at.session.client("s3").put_object(
+            Bucket=at.bucket,
+            Key=OBJECT,
+            Body=sealed,
+            ChecksumAlgorithm="SHA256",
+            Metadata={_CHECKSUM: checksum, "cluster": at.cluster},
+        )
+    if "VersionId" not in put:
+        raise OperationError(f"{at.bucket}: keeps no versions, so the next backup would replace this one; deploy it")
+    return Report(
+        title=f"{at.cluster}: {sum(kinds.values())} objects of Argo CD backed up",
+        status=Status.FINE,
+        data={"bucket": at.bucket, "key": OBJECT, "version": put["VersionId"], "sha256": checksum, "objects": kinds},
+        tables=[Table("Backed up", ["kind", "objects"], [[kind, str(count)] for kind, count in kinds.items()])],
+        notes=[f"{at.url} version {put['VersionId']}"],
+    )
+
+
+def versions(at: Place) -> Report:
+    """Every backup that is kept, the newest first."""
+    with _refusals_of_aws(at):
+        pages = at.session.client("s3").get_paginator("list_object_versions").paginate(Bucket=at.bucket, Prefix=OBJECT)
+        found = [
+            {"version": version["VersionId"], "made": version["LastModified"].isoformat(), "bytes": version["Size"]}
+            for page in pages
+            for version in page.get("Versions", [])
+        ]
+    rows = [[str(version[name]) for name in ("made", "version", "bytes")] for version in found]
+    return Report(
+        title=f"{at.cluster}: {len(found)} backups of Argo CD",
+        status=Status.FINE if found else Status.ATTENTION,
+        data={"versions": found},
+        tables=[Table(at.url, ["made", "version", "bytes"], rows)],
+    )
+
+
+def restore(at: Place, argo_cd: ArgoCdAdmin, version: str | None, confirm: Callable[[Report], bool]) -> Report:
+    """Import the newest backup, or the one of `version`, once `confirm` agreed to the difference.
+
+    What the cluster has besides stays; so does what Terraform tells Argo CD about its own cluster.
+
+    Raises:
+        OperationError: there is no such backup, it was changed, or Argo CD could not be asked.
+    """
+    saved = argo_cd_export.read(fetch(at, version))
+    difference = argo_cd_export.compare(saved, argo_cd_export.read(argo_cd.export()))
+    if not difference.to_import:
+        return _told(at, difference, "the cluster has all that the backup holds", Status.FINE)
+    asked = _told(at, difference, f"{len(difference.to_import)} objects to restore", Status.ATTENTION)
+    if not confirm(asked):
+        return _told(at, difference, "nothing was restored", Status.ATTENTION)
+    argo_cd.import_(saved.text(difference.to_import))
+    left = argo_cd_export.compare(saved, argo_cd_export.read(argo_cd.export()))
+    if left.to_import:
+        return _told(at, left, f"{len(left.to_import)} objects are not as in the backup after all", Status.ERROR)
+    return _told(at, difference, f"{len(difference.to_import)} objects restored", Status.FINE)
+
+
+def _told(at: Place, difference: Difference, outcome: str, status: Status) -> Report:
+    found = {name: getattr(difference, name) for name in ("missing", "different", "extra", "kept")}
+    meaning = {"extra": "extra: stays", "kept": "different: stays as Terraform wrote it"}
+    rows = [[meaning.get(what, what), id_.kind, id_.namespace, id_.name] for what, ids in found.items() for id_ in ids]
+    return Report(
+        title=f"{at.cluster}: {outcome}",
+        status=status,
+        data={what: [f"{id_.kind}/{id_.namespace}/{id_.name}" for id_ in ids] for what, ids in found.items()},
+        tables=[Table("Cluster, against the backup", ["what", "kind", "namespace", "name"], rows)],
+    )
+
+
+def fetch(at: Place, version: str | None) -> bytes:
+    """A backup as it was exported, in memory.
+
+    Raises:
+        OperationError: there is no such backup, or a bit of it changed.
+    """
+    wanted: dict[str, Any] = {"Bucket": at.bucket, "Key": OBJECT, **({"VersionId": version} if version else {})}
+    with _refusals_of_aws(at):
+        got = at.session.client("s3").get_object(**wanted)
+        sealed = got["Body"].read()
+    subject = f"{at.url} version {got.get('VersionId')}"
+    if hashlib.sha256(sealed).hexdigest() != got["Metadata"].get(_CHECKSUM):
+        raise OperationError(f"{subject}: its SHA-256 is not the one that was written with it; choose another version")
+    try:
+        return unseal(at.session.client("kms"), sealed)
+    except OperationError as error:
+        raise OperationError(f"{subject}: {error}; choose another version") from error
+
+
+@contextmanager
+def _refusals_of_aws(at: Place) -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _ABSENT and error.operation_name == "GetObject":
+            raise OperationError(f"{at.url}: no such backup; `restore --list` shows those there are") from error
+        raise OperationError(f"{at.url}: {error}") from error
+    except BotoCoreError as error:
+        raise OperationError(f"{at.url}: {error}") from error

@@ -1,0 +1,112 @@
+"""The commands for images: publish, set and promote."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from operations.cli.console import AsJson, reported
+
+if TYPE_CHECKING:
+    from operations.delivery.pull_requests import Proposal
+    from operations.output.report import Report
+
+app = typer.Typer(add_completion=False)
+
+Service = Annotated[str, typer.Argument(help="A folder of service/.")]
+Root = Annotated[Path, typer.Option(help="The clone of this repository.")]
+Propose = Annotated[bool, typer.Option("--propose", help="By a pull request from newest main, not in the work tree.")]
+Merge = Annotated[bool, typer.Option("--auto-merge", help="With --propose: merge as soon as every check passed.")]
+
+
+@app.command("set-image")
+def set_image_(
+    service: Service,
+    environment: Annotated[str, typer.Argument(help="An overlay of the service.")],
+    *,
+    tag: Annotated[str, typer.Option(help="The full SHA of the commit that was built.")],
+    digest: Annotated[str, typer.Option(help="sha256:... of what was pushed.")],
+    application: Annotated[
+        Path | None, typer.Option(help="A clone of the application: a newer commit is never replaced by an older.")
+    ] = None,
+    root: Root = Path(),
+    propose: Propose = False,
+    auto_merge: Merge = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write which image a service runs in an environment.
+
+    Example: python -m operations set-image bubblepool dev --tag SHA --digest sha256:... --propose
+    """
+    from operations.delivery import promotion  # noqa: PLC0415
+    from operations.delivery.images import Image, Overlay  # noqa: PLC0415
+
+    overlay, image = Overlay(root, service, environment), Image(tag, digest)
+
+    def make() -> "Report":
+        if not propose:
+            return promotion.set_image(overlay, image)
+        return _proposed(root, promotion.image_proposal(overlay, image, application), merge=auto_merge)
+
+    with reported(as_json=as_json) as report:
+        report(make())
+
+
+@app.command("promote")
+def promote_(
+    service: Service,
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The environment in which the image runs.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="The environment that gets it.")],
+    *,
+    root: Root = Path(),
+    propose: Propose = False,
+    auto_merge: Merge = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let an environment run the image of another, the same tag and digest.
+
+    Example: python -m operations promote bubblepool dev staging --propose
+    """
+    from operations.delivery import promotion  # noqa: PLC0415
+    from operations.delivery.images import Overlay  # noqa: PLC0415
+
+    overlay = Overlay(root, service, target)
+
+    def make() -> "Report":
+        if not propose:
+            return promotion.promote(overlay, source)
+        return _proposed(root, promotion.promotion_proposal(overlay, source), merge=auto_merge)
+
+    with reported(as_json=as_json) as report:
+        report(make())
+
+
+@app.command("publish-image")
+def publish_image_(
+    archive: Annotated[Path, typer.Argument(metavar="IMAGE.tar", help="What was built and scanned, as OCI archive.")],
+    repository: Annotated[str, typer.Argument(help="<registry>/<service>")],
+    *,
+    tag: Annotated[str, typer.Option(help="The full SHA of the commit that was built.")],
+    as_json: AsJson = False,
+) -> None:
+    """Push an image that was built and scanned, sign it, and attest how it was made. Safe to run again.
+
+    In a workflow the output `digest` is set. Needs skopeo and cosign.
+    Example: python -m operations publish-image image.tar REGISTRY/bubblepool --tag SHA
+    """
+    from operations.clients.github import set_output  # noqa: PLC0415
+    from operations.delivery import publish  # noqa: PLC0415
+
+    def make() -> "Report":
+        report = publish.publish(archive, repository, tag)
+        set_output("digest", report.data["digest"])
+        return report
+
+    with reported(as_json=as_json) as report:
+        report(make())
+
+
+def _proposed(root: Path, proposal: "Proposal", *, merge: bool) -> "Report":
+    from operations.delivery.pull_requests import propose  # noqa: PLC0415
+
+    return propose(root, proposal, merge=merge)

@@ -1,0 +1,64 @@
+"""The commands for the local platform."""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import typer
+
+from operations.cli.console import errors_for_people, say
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def local() -> None:
+    """Deploy every AWS stack to an emulated AWS on this machine. No account is needed, and none is touched.
+
+    With KUBECONFIG set, goes on to the in-cluster stack of dev, in the cluster of that file's current context.
+    Example: make local
+    """
+    from operations.local import platform  # noqa: PLC0415
+
+    with errors_for_people():
+        outputs = platform.up(say)
+    _show(outputs)
+    say("\nNext:")
+    typer.echo(f"  source {platform.ENVIRONMENT_FILE}    # points the AWS command line and Terraform at it")
+    typer.echo("  aws eks list-clusters")
+    typer.echo(f"  .venv/bin/python -m operations plan --all ap-northeast-2-dev --output {platform.OUTPUT}")
+    if "KUBECONFIG" in os.environ:
+        typer.echo("  kubectl --namespace argocd get applications")
+        typer.echo(
+            "  kubectl --namespace argocd port-forward service/argocd-server 8080:80    # then http://localhost:8080"
+        )
+    else:
+        typer.echo("  KUBECONFIG=FILE make local    # goes on into a cluster of yours, such as one of kind or k3d")
+    typer.echo("  make local         # again, after a change of settings")
+    typer.echo("  make local-down    # destroys everything and stops the emulated AWS")
+
+
+@app.command()
+def local_down() -> None:
+    """Destroy what `local` deployed, and stop the emulated AWS.
+
+    Example: make local-down
+    """
+    from operations.local import platform  # noqa: PLC0415
+
+    with errors_for_people():
+        platform.down(say)
+
+
+def _show(outputs: Mapping[str, Mapping[str, object]]) -> None:
+    """What was made: the outputs of every stack, a value a line."""
+    for stack, values in sorted(outputs.items()):
+        say(f"\n{stack}")
+        for name, value in sorted(values.items()):
+            if name.startswith("cross-stack-output"):
+                continue
+            for part, text in value.items() if isinstance(value, dict) else [("", value)]:
+                typer.echo(f"  {name}{f'.{part}' if part else ''}  {text}")

@@ -1,0 +1,119 @@
+"""The commands that workflows call for pull requests and issues."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from operations.cli.console import AsJson, reported
+
+if TYPE_CHECKING:
+    from operations.output.report import Report
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("comment")
+def comment_(
+    pull_request: Annotated[int, typer.Argument(metavar="NUMBER", help="The number of the pull request.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE.md...", help="What it says, one after the other.")],
+    *,
+    name: Annotated[str, typer.Option(help="Which comment: the one of this name is updated.")] = "plan",
+    as_json: AsJson = False,
+) -> None:
+    """Write the one comment of a pull request, or update it.
+
+    Example: python -m operations comment 12 plan.md
+    """
+    from operations.delivery import comments  # noqa: PLC0415
+
+    with reported(as_json=as_json) as report:
+        report(comments.comment(pull_request, files, name=name))
+
+
+@app.command("issues-from-drift")
+def issues_from_drift_(
+    file: Annotated[Path, typer.Argument(metavar="DRIFT.json", help="What `drift --json` printed.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Open, update and close one issue a stack.
+
+    Example: python -m operations issues-from-drift drift.json
+    """
+    from operations.drift import issues  # noqa: PLC0415
+
+    with reported(as_json=as_json) as report:
+        report(issues.follow(file))
+
+
+@app.command("diff-manifests")
+def diff_manifests_(
+    base: Annotated[str, typer.Argument(help="The revision to compare with.")] = "origin/main",
+    *,
+    markdown: Annotated[Path | None, typer.Option(help="Write the diffs into this file, as Markdown.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a change does to the objects that Argo CD applies, in each environment. Ends with 2 where there is any.
+
+    Needs kustomize and, for charts, helm. Example: python -m operations diff-manifests origin/main
+    """
+    from operations.delivery import manifests  # noqa: PLC0415
+
+    def make() -> "Report":
+        report = manifests.diff(base)
+        if markdown is not None:
+            markdown.write_text(manifests.markdown(report), encoding="utf-8")
+        elif not as_json:
+            typer.echo(manifests.markdown(report))
+        return report
+
+    with reported(as_json=as_json) as report:
+        report(make())
+
+
+@app.command("reviewed")
+def reviewed_(
+    commit: Annotated[str, typer.Argument(help="The commit of main to deploy.")] = "HEAD",
+    *,
+    accept: Annotated[
+        str, typer.Option(help="Instead: stacks, each with the hash of its accepted plan, STACK=HASH, by spaces.")
+    ] = "",
+    file: Annotated[Path, typer.Option(help="Where `deploy --reviewed` reads them.")] = Path("reviewed.json"),
+    as_json: AsJson = False,
+) -> None:
+    """Collect the plans that reviewers saw of what was merged and not deployed yet.
+
+    In a workflow the outputs `deploy` and `reviewed` are set. Example: python -m operations reviewed HEAD
+    """
+    import json  # noqa: PLC0415
+
+    from operations.clients.github import set_output  # noqa: PLC0415
+    from operations.deploy import reviewed  # noqa: PLC0415
+
+    def make() -> "Report":
+        report = reviewed.accept(accept.split()) if accept.strip() else reviewed.collect(commit)
+        text = json.dumps({"stacks": report.data["stacks"]}, sort_keys=True)
+        file.write_text(text + "\n", encoding="utf-8")
+        set_output("reviewed", text)
+        set_output("deploy", json.dumps(report.data["deploy"], sort_keys=True))
+        return report
+
+    with reported(as_json=as_json) as report:
+        report(make())
+
+
+@app.command("check-plan")
+def check_plan_(
+    file: Annotated[Path, typer.Argument(metavar="PLAN.json", help="What `plan --json` printed.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """End with 1 if the guard refuses something of a plan, so that nobody merges it.
+
+    Example: python -m operations check-plan plan.json
+    """
+    from operations.deploy import reviewed  # noqa: PLC0415
+
+    with reported(as_json=as_json) as report:
+        report(reviewed.refusals(file))

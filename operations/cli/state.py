@@ -1,0 +1,75 @@
+"""The commands for Terraform state: the state bucket, and older versions of a state."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from operations.cli.console import AsJson, Output, errors_for_people, reported, say
+from operations.errors import OperationError
+
+app = typer.Typer(add_completion=False)
+
+_HOME = Path(".bootstrap")
+_VERSIONS = 20
+
+
+@app.command("bootstrap")
+def bootstrap_(output: Output = Path("cdktf.out")) -> None:
+    """Make the state bucket of every region, and move its own state into it. Safe to run again.
+
+    Example: make bootstrap
+    """
+    from operations.state import bootstrap  # noqa: PLC0415
+
+    _for_every_backend(output, bootstrap.bootstrap)
+
+
+@app.command("unbootstrap")
+def unbootstrap_(output: Output = Path("cdktf.out")) -> None:
+    """Destroy the state bucket of every region, after every other stack is destroyed. Safe to run again.
+
+    Example: make unbootstrap
+    """
+    from operations.state import bootstrap  # noqa: PLC0415
+
+    _for_every_backend(output, bootstrap.unbootstrap)
+
+
+@app.command("restore-state")
+def restore_state_(
+    stack: Annotated[str, typer.Argument(help="The name of the stack.")],
+    *,
+    version: Annotated[str | None, typer.Option(help="Which version to restore; without, they are listed.")] = None,
+    lineage: Annotated[str | None, typer.Option(help="Its lineage, where that is not the newest version's.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="List all, and not the newest 20 alone.")] = False,
+    output: Output = Path("cdktf.out"),
+    as_json: AsJson = False,
+) -> None:
+    """List the older versions of a stack's state, or make one the newest again; what is in use now is kept.
+
+    Example: python -m operations restore-state ap-northeast-2-dev --version 3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY
+    """
+    from operations.state import restore as restore_state  # noqa: PLC0415
+    from operations.terraform.runner import new_log  # noqa: PLC0415
+    from operations.terraform.stacks import read_stacks, select_stacks  # noqa: PLC0415
+
+    with reported(as_json=as_json) as report:
+        (chosen, *others) = select_stacks(read_stacks(output), [stack])
+        if others:
+            raise OperationError(f"{stack}: names {len(others) + 1} stacks; name one")
+        session = chosen.aws_session()
+        if version is None:
+            report(restore_state.show(session, chosen, None if everything else _VERSIONS))
+        else:
+            log = new_log(output / "logs", chosen.name)
+            report(restore_state.restore(session, chosen, version, log, lineage))
+
+
+def _for_every_backend(output: Path, act: Callable[..., None]) -> None:
+    from operations.terraform.stacks import backend_stacks  # noqa: PLC0415
+
+    with errors_for_people():
+        for stack in backend_stacks(output):
+            act(stack, _HOME, say)

@@ -1,0 +1,1 @@
+"""What operations talk to: AWS, clusters and GitHub."""

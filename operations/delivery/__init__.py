@@ -1,0 +1,1 @@
+"""Delivering services: images, promotions, pull requests and manifests."""

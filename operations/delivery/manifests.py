@@ -1,0 +1,225 @@
+"""What a change does to the objects that Argo CD applies: both revisions rendered, and compared by environment.
+
+Rendered are the overlays of services and the manifests of the platform's components by kustomize, and charts by Helm.
+What only the cluster knows (registry, domain, account) is injected later by the ApplicationSets and is no part of it.
+"""
+
+import difflib
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from operations.errors import OperationError
+from operations.output.report import Report, Status
+from operations.repository import revision
+
+if TYPE_CHECKING:
+    import yaml
+
+_ORDER = ("", "dev", "staging", "prod")
+_HIDDEN = "(hidden)"
+_LIMIT = 12_000
+_CHART = Path("helm/my-app")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one Application renders; `environment` is empty where it is the same for all."""
+
+    name: str
+    environment: str
+    render: Callable[[], str]
+    inputs: tuple[Path, ...]
+    """The folders that decide about it."""
+
+
+def diff(base: str, repository: Path = Path()) -> Report:
+    """Compare the manifests of the work tree with those of a revision.
+
+    Raises:
+        OperationError: there is no such revision. What of the work tree cannot be rendered is told beside the rest.
+    """
+    with revision.exported(base, repository) as old:
+        before, after = sources(old), sources(repository.absolute())
+        names = sorted(
+            {*before, *after}, key=lambda key: (_ORDER.index(key[1]) if key[1] in _ORDER else 0, key[1], key[0])
+        )
+        changed: dict[str, dict[str, str]] = {}
+        problems, notes = [], []
+        for key in names:
+            name, environment = key
+            if _same_inputs(before.get(key), after.get(key)):
+                continue
+            was: dict[str, str] = {}
+            try:
+                now = _objects(after.get(key))
+            except OperationError as error:
+                problems.append(f"{name}: {error}")
+                continue
+            try:
+                was = _objects(before.get(key))
+            except OperationError as error:  # what is broken there may be mended here
+                notes.append(f"{name}: all of it is shown as new, because {base} cannot be rendered: {error}")
+            text = _compared(was, now)
+            if text:
+                changed.setdefault(environment or "every environment", {})[name] = text
+    return _report(changed, problems, notes)
+
+
+def sources(root: Path) -> dict[tuple[str, str], Source]:
+    """Everything that Argo CD renders of a tree, by name and environment."""
+    found = [*_services(root), *_components(root)]
+    return {(source.name, source.environment): source for source in found}
+
+
+def _services(root: Path) -> Iterable[Source]:
+    for overlay in sorted(root.glob("service/*/overlays/*")):
+        service, environment = overlay.parents[1].name, overlay.name
+        name = f"{service}-{environment}"
+        if (overlay / "kustomization.yaml").is_file():
+            yield Source(name, environment, _kustomized(overlay), (overlay.parents[1],))
+        elif (overlay / "values.yaml").is_file():
+            chart = root / _CHART
+            command = ("template", service, str(chart), "--namespace", name, "--values", str(overlay / "values.yaml"))
+            yield Source(name, environment, partial(_run, "helm", *command), (overlay, chart))
+
+
+def _components(root: Path) -> Iterable[Source]:
+    import yaml  # noqa: PLC0415
+
+    for file in sorted(root.glob("management/*/component.yaml")):
+        folder = file.parent
+        component = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        for manifests in [folder / "manifests", *sorted(folder.glob("overlays/*"))]:
+            if (manifests / "kustomization.yaml").is_file():
+                environment = "" if manifests.name == "manifests" else manifests.name
+                yield Source(f"{folder.name} (manifests)", environment, _kustomized(manifests), (folder,))
+        chart = component.get("chart") or {}
+        if chart:
+            overrides = sorted(folder.glob("values-*.yaml"))
+            environments = [path.stem.removeprefix("values-") for path in overrides] or [""]
+            for environment in environments:
+                yield Source(f"{folder.name} (chart)", environment, _charted(folder, component, environment), (folder,))
+    bootstrap = root / "management" / "bootstrap"
+    if (bootstrap / "Chart.yaml").is_file():
+        command = ("template", "bootstrap", str(bootstrap), "--set", "repositoryURL=https://git.example.com/platform")
+        yield Source("bootstrap", "", partial(_run, "helm", *command), (bootstrap,))
+
+
+def _kustomized(folder: Path) -> Callable[[], str]:
+    return partial(_run, "kustomize", "build", str(folder))
+
+
+def _charted(folder: Path, component: Mapping[str, Any], environment: str) -> Callable[[], str]:
+    chart = component["chart"]
+    repository = str(chart["repository"])
+    is_oci = "://" not in repository
+    name = (f"oci://{repository}/{chart['name']}",) if is_oci else (chart["name"], "--repo", repository)
+    values = [folder / "values.yaml", folder / f"values-{environment}.yaml"]
+    files = [argument for path in values if path.is_file() for argument in ("--values", str(path))]
+    command = ("template", folder.name, *name, "--version", str(chart["version"]), "--include-crds")
+    return partial(_run, "helm", *command, "--namespace", str(component["namespace"]), *files)
+
+
+def _run(program: str, *arguments: str) -> str:
+    if shutil.which(program) is None:
+        raise OperationError(f"{program}: not installed; install it")
+    run = subprocess.run([program, *arguments], check=False, capture_output=True, text=True)
+    if run.returncode:
+        lines = run.stderr.strip().splitlines() or ["failed"]
+        raise OperationError(f"{program} {arguments[0]}: {lines[-1]}")
+    return run.stdout
+
+
+def _same_inputs(before: Source | None, after: Source | None) -> bool:
+    """Whether every file that decides is the same, so that nothing needs to be rendered."""
+    if before is None or after is None or len(before.inputs) != len(after.inputs):
+        return False
+    return all(_files(old) == _files(new) for old, new in zip(before.inputs, after.inputs, strict=True))
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def _objects(source: Source | None) -> dict[str, str]:
+    """Each object as YAML, by what identifies it. Values of Secrets are no part of it."""
+    import yaml  # noqa: PLC0415
+
+    if source is None:
+        return {}
+    found = {}
+    for document in yaml.load_all(source.render(), Loader=yaml.CSafeLoader):
+        if not document:
+            continue
+        metadata = document.get("metadata") or {}
+        name = "/".join(filter(None, (metadata.get("namespace", ""), str(metadata.get("name", "")))))
+        key = f"{document.get('apiVersion', '')} {document.get('kind', '')} {name}"
+        found[key] = yaml.dump(_without_secrets(document), Dumper=_dumper(), allow_unicode=True, width=10_000)
+    return found
+
+
+@cache
+def _dumper() -> "type[yaml.SafeDumper]":
+    """Writes a text of several lines as such, so that a change in it is seen line by line."""
+    import yaml  # noqa: PLC0415
+
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+    Dumper.add_representer(str, text)
+    return Dumper
+
+
+def _without_secrets(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    if document.get("kind") != "Secret":
+        return document
+    hidden = {field: dict.fromkeys(document[field], _HIDDEN) for field in ("data", "stringData") if document.get(field)}
+    metadata = dict(document.get("metadata") or {})
+    annotations = dict(metadata.get("annotations") or {})
+    if "kubectl.kubernetes.io/last-applied-configuration" in annotations:
+        annotations["kubectl.kubernetes.io/last-applied-configuration"] = _HIDDEN
+        metadata["annotations"] = annotations
+    return {**document, **hidden, "metadata": metadata}
+
+
+def _compared(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    texts: list[str] = []
+    for key in sorted({*before, *after}):
+        old, new = before.get(key, ""), after.get(key, "")
+        if old != new:
+            where = (f"{key} (before)" if old else "none", f"{key} (after)" if new else "none")
+            texts += difflib.unified_diff(old.splitlines(), new.splitlines(), *where, lineterm="")
+    return "\n".join(texts)
+
+
+def _report(changed: Mapping[str, Mapping[str, str]], problems: list[str], told: list[str]) -> Report:
+    count = sum(len(names) for names in changed.values())
+    title = f"{count} applications change in {', '.join(changed)}" if count else "no manifest changes"
+    title += f"; {len(problems)} could not be rendered" if problems else ""
+    status = Status.ERROR if problems else Status.ATTENTION if count else Status.FINE
+    notes = [*(f"error: {problem}" for problem in problems), *told]
+    notes += ["values of Secrets are hidden, and a change of one is not seen"] if count else []
+    return Report(title, status, {"environments": changed, "errors": problems}, notes=notes)
+
+
+def markdown(report: Report) -> str:
+    """The report with every diff, folded by application."""
+    from operations.output.report import markdown as plain  # noqa: PLC0415
+
+    parts = [plain(report)]
+    for environment, names in report.data["environments"].items():
+        parts.append(f"#### {environment}\n")
+        for name, text in names.items():
+            shown = text if len(text) <= _LIMIT else text[:_LIMIT].rsplit("\n", 1)[0] + "\n(more by `diff-manifests`)"
+            fence = "`" * max(3, *(len(run) + 1 for run in re.findall(r"`+", shown)), 3)
+            parts.append(f"<details><summary>{name}</summary>\n\n{fence}diff\n{shown}\n{fence}\n</details>\n")
+    return "\n".join(parts)

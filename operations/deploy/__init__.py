@@ -1,0 +1,1 @@
+"""Planning and deploying stacks, and the plans that were reviewed."""

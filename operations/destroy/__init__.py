@@ -1,0 +1,1 @@
+"""Destroying stacks, and finding what remains in AWS and in a cluster."""

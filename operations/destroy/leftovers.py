@@ -1,0 +1,197 @@
+"""What is left of an environment in AWS after it was destroyed: found by tags and names, with what it costs a month.
+
+Terraform forgets what it destroys and never knew what controllers made. What is meant to stay, such as the final
+snapshot of a database, is told apart.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from operations.clients.aws import listed
+from operations.output.report import Table
+from operations.terraform.stacks import Stack
+
+if TYPE_CHECKING:
+    import boto3
+
+_PENDING = {"deleted", "deleting", "shutting-down", "terminated"}
+
+# Dollars a month, rounded: list prices of ap-northeast-2 as of 2026. Where it goes by size, a GiB's.
+_MONTHLY = {
+    "NAT gateway": 43, "VPC endpoint": 10, "address": 4, "eks:cluster": 73, "elasticloadbalancing:loadbalancer": 17,
+    "instance": 60, "kms:key": 1, "rds:db": 60, "route53:hostedzone": 0.5, "secretsmanager:secret": 0.4,
+}  # fmt: skip
+_MONTHLY_GIB = {"snapshot": 0.05, "volume": 0.09}
+
+_GLOBAL_REGIONS = {"aws": "us-east-1", "aws-cn": "cn-northwest-1", "aws-us-gov": "us-gov-west-1"}
+"""By partition, where the tagging API knows of services without a region."""
+
+_KEPT = ("rds:snapshot", "rds:cluster-snapshot", "backup:recovery-point")
+"""What a destroy leaves on purpose."""
+
+_EC2 = (
+    ("NAT gateway", "describe_nat_gateways", "NatGateways", "NatGatewayId"),
+    ("VPC", "describe_vpcs", "Vpcs", "VpcId"),
+    ("VPC endpoint", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
+    ("internet gateway", "describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
+    ("launch template", "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
+    ("network interface", "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
+    ("route table", "describe_route_tables", "RouteTables", "RouteTableId"),
+    ("security group", "describe_security_groups", "SecurityGroups", "GroupId"),
+    ("snapshot", "describe_snapshots", "Snapshots", "SnapshotId"),
+    ("subnet", "describe_subnets", "Subnets", "SubnetId"),
+    ("volume", "describe_volumes", "Volumes", "VolumeId"),
+)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the resources of an environment are known by: Terraform's tags, its clusters, log groups and IAM path."""
+
+    tags: Mapping[str, str]
+    clusters: Sequence[str]
+    log_groups: Sequence[str]
+    iam_path: str
+
+    def owns(self, tags: Mapping[str, str]) -> bool:
+        """Whether these tags are of Terraform in this environment, or of a controller in one of its clusters."""
+        by_terraform = all(tags.get(name) == value for name, value in self.tags.items())
+        return by_terraform or any(
+            f"kubernetes.io/cluster/{cluster}" in tags or tags.get(name) == cluster
+            for cluster in self.clusters
+            for name in (
+                "aws:eks:cluster-name", "cluster.k8s.amazonaws.com/name", "eks:eks-cluster-name",
+                "elbv2.k8s.aws/cluster",
+            )
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Left:
+    """Something that is left; `monthly` is None where the price depends on what is in it."""
+
+    kind: str
+    id_: str
+    monthly: float | None
+    is_kept: bool = False
+
+
+def environment(stack: Stack) -> Environment:
+    """What an environment's stack says of it."""
+    tags = stack.configuration["provider"]["aws"][0]["default_tags"][0]["tags"]
+    named: dict[str, list[str]] = {"aws_eks_cluster": [], "aws_cloudwatch_log_group": []}
+    for kind, _, arguments in stack.resources():
+        if kind in named:
+            named[kind].append(arguments["name"])
+    return Environment(
+        tags={name: tags[name] for name in ("Environment", "Project", "Region")},
+        clusters=named["aws_eks_cluster"],
+        log_groups=named["aws_cloudwatch_log_group"],
+        iam_path=f"/{tags['Region']}/{tags['Environment']}/",
+    )
+
+
+def find(session: "boto3.Session", owner: Environment, gone: Collection[str] = ()) -> list[Left]:
+    """What is left. `gone` are ARNs that were just destroyed: the tagging API names them for a while yet."""
+    left = [*_of_ec2(session.client("ec2"), owner), *_load_balancers(session.client("elbv2"), owner)]
+    left += _by_tag(session, owner, gone)
+    left += _records(session.client("route53"), owner)
+    for role in listed(session.client("iam"), "list_roles", "Roles", PathPrefix=owner.iam_path):
+        left.append(Left("iam:role", role["Arn"], 0))  # the tagging API knows of none
+    logs = session.client("logs")
+    for name in owner.log_groups:  # the last lines of a cluster's log make its group again, without a tag
+        for group in logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]:
+            if group["logGroupName"] == name:
+                left.append(Left("log group", name, None))
+    return sorted(left, key=lambda one: (one.kind, one.id_))
+
+
+def _of_ec2(ec2: Any, owner: Environment) -> Iterator[Left]:
+    for kind, operation, key, id_ in _EC2:
+        own = {"OwnerIds": ["self"]} if kind == "snapshot" else {}
+        for one in listed(ec2, operation, key, **own):
+            if _is_left(one, owner):
+                yield Left(kind, one[id_], _price(kind, one.get("Size") or one.get("VolumeSize")))
+    for one in ec2.describe_addresses()["Addresses"]:
+        if _is_left(one, owner):
+            yield Left("address", one["AllocationId"], _price("address"))
+    for reservation in listed(ec2, "describe_instances", "Reservations"):
+        for one in reservation["Instances"]:
+            if _is_left(one, owner):
+                yield Left("instance", one["InstanceId"], _price("instance"))
+
+
+def _is_left(one: Mapping[str, Any], owner: Environment) -> bool:
+    state = one.get("State", "")
+    state = state["Name"] if isinstance(state, dict) else state
+    return owner.owns(_tags(one.get("Tags") or one.get("TagSet") or [])) and state.lower() not in _PENDING
+
+
+def _tags(tags: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def _price(kind: str, gibibytes: int | None = None) -> float | None:
+    return _MONTHLY.get(kind, 0) if gibibytes is None else _MONTHLY_GIB[kind] * gibibytes
+
+
+def _load_balancers(elb: Any, owner: Environment) -> Iterator[Left]:
+    """The load balancers and target groups, whose tags are asked for by the twenty."""
+    kinds = (
+        ("elasticloadbalancing:loadbalancer", "describe_load_balancers", "LoadBalancers", "LoadBalancerArn"),
+        ("elasticloadbalancing:targetgroup", "describe_target_groups", "TargetGroups", "TargetGroupArn"),
+    )
+    for kind, operation, key, id_ in kinds:
+        arns = [one[id_] for one in listed(elb, operation, key)]
+        for start in range(0, len(arns), 20):
+            for one in elb.describe_tags(ResourceArns=arns[start : start + 20])["TagDescriptions"]:
+                if owner.owns(_tags(one["Tags"])):
+                    yield Left(kind, one["ResourceArn"], _price(kind))
+
+
+def _by_tag(session: "boto3.Session", owner: Environment, gone: Collection[str]) -> Iterator[Left]:
+    """What Terraform tagged, of every other service."""
+    for arn in _tagged(session, owner):
+        kind = kind_of(arn)
+        if kind.partition(":")[0] in {"ec2", "elasticloadbalancing"} or arn in gone:
+            continue
+        if kind == "kms:key" and session.client("kms").describe_key(KeyId=arn)["KeyMetadata"].get("DeletionDate"):
+            continue
+        yield Left(kind, arn, _MONTHLY.get(kind), kind in _KEPT)
+
+
+def _tagged(session: "boto3.Session", owner: Environment) -> set[str]:
+    """The ARNs that the tagging API knows: of the region, and of services without one."""
+    region = str(session.region_name)
+    filters = [{"Key": name, "Values": [value]} for name, value in owner.tags.items()]
+    found = set()
+    for asked in {region, _GLOBAL_REGIONS[session.get_partition_for_region(region)]}:
+        tagging: Any = session.client("resourcegroupstaggingapi", region_name=asked)
+        for one in listed(tagging, "get_resources", "ResourceTagMappingList", TagFilters=filters):
+            if one["ResourceARN"].split(":")[3] in {"", region}:
+                found.add(one["ResourceARN"])
+    return found
+
+
+def _records(route53: Any, owner: Environment) -> Iterator[Left]:
+    """The records that External DNS made for a cluster: beside each lies a TXT record that names the cluster."""
+    signatures = {f"external-dns/owner={cluster}" for cluster in owner.clusters}
+    for zone in listed(route53, "list_hosted_zones", "HostedZones"):
+        for record in listed(route53, "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone["Id"]):
+            said = [value["Value"].strip('"').split(",") for value in record.get("ResourceRecords", [])]
+            if any(signatures & set(parts) for parts in said):
+                yield Left("record", f"{record['Name']} {record['Type']}", 0)
+
+
+def kind_of(arn: str) -> str:
+    """Service and type of an ARN: `kms:key`, `rds:db`, `s3`."""
+    _, _, service, _, _, resource = arn.split(":", 5)
+    kind = resource.lstrip("/").replace("/", ":").partition(":")
+    return f"{service}:{kind[0]}" if kind[1] else service
+
+
+def table(environment_name: str, left: Sequence[Left]) -> Table:
+    """What is left, for people."""
+    rows = [[one.kind, one.id_, "by size" if one.monthly is None else f"${one.monthly:.2f}"] for one in left]
+    return Table(f"Left of {environment_name}", ["kind", "id", "a month, roughly"], rows)

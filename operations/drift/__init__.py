@@ -1,0 +1,1 @@
+"""Finding drift, and the issues that report it."""

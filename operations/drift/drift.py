@@ -1,0 +1,347 @@
+"""`drift`: what differs between AWS and what was applied last, by plans of all stacks side by side and by asking AWS.
+
+A plan mixes two things: what somebody changed behind Terraform's back, and what changed in Git and was not applied yet.
+The first is drift. Terraform tells what it found changed while it refreshed (`resource_drift`); a change that puts such
+an attribute back is drift, one that follows from it is told with it, and any other waits to be applied.
+"""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal
+
+from operations.drift import untracked
+from operations.drift.ignored import FILE, Ignored
+from operations.drift.untracked import Added
+from operations.errors import told
+from operations.output.progress import Progress
+from operations.output.report import Report, Status, Table
+from operations.state import locks, states
+from operations.state.states import States
+from operations.terraform import schedule
+from operations.terraform.plans import Change, Plan
+from operations.terraform.runner import Terraform, new_log
+from operations.terraform.stacks import Stack
+
+_MEMORY_OF_A_PLAN = 1024 * 1024 * 1024
+_LONGEST_VALUE = 60
+_MOST_PARTS = 4
+
+LOSSES = (
+    "not seen: the value of a secret. Terraform never reads it, so a changed one is no drift",
+    "not seen: what somebody deletes of a Helm release in a cluster; `helm get manifest` says what belongs there",
+    "not seen: secrets that nobody's state knows under an environment's prefix. People make them for External Secrets",
+)
+
+# Settings that Terraform leaves alone where the configuration is silent, though they open something.
+_SILENT: Mapping[str, Collection[str]] = {
+    "aws_eks_access_entry": {"kubernetes_groups"},
+    "aws_secretsmanager_secret": {"policy"},
+    "aws_vpc_endpoint": {"policy"},
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that differs. `name` is what a list of what is ignored calls it."""
+
+    stack: str
+    kind: Literal["changed", "deleted", "added"]
+    name: str
+    details: Sequence[str] = ()
+    attributes: Sequence[str] = ()
+    ignored: Ignored | None = None
+
+    def data(self) -> dict[str, Any]:
+        """What a pipeline reads of it."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "details": list(self.details),
+            "attributes": list(self.attributes),
+            **({"ignored": self.ignored.told} if self.ignored else {}),
+        }
+
+
+@dataclass
+class Seen:
+    """What was found in one stack. `pending` are the addresses that wait for an apply."""
+
+    drift: list[Finding] = field(default_factory=list)
+    ignored: list[Finding] = field(default_factory=list)
+    pending: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        """What became of a stack, in a word."""
+        if self.errors:
+            return "error"
+        return "drift" if self.drift else "pending" if self.pending else "clean"
+
+
+def jobs() -> int:
+    """How many plans this machine carries at once: each takes about a core, and a gibibyte of memory."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, _free_memory() // _MEMORY_OF_A_PLAN))
+
+
+def _free_memory() -> int:
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        fields = dict(line.split(":", 1) for line in meminfo.read_text(encoding="utf-8").splitlines())
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def drift(  # noqa: PLR0913 (what is looked at, and how)
+    chosen: Sequence[Stack],
+    every: Sequence[Stack],
+    ignored: Sequence[Ignored],
+    progress: Progress,
+    *,
+    at_once: int,
+    logs: Path,
+) -> Report:
+    """Look for drift in the `chosen` stacks of `every` one that was synthesized. Takes no lock and changes nothing."""
+    by_name = {stack.name: stack for stack in chosen}
+    seen = {name: Seen() for name in by_name}
+
+    def act(name: str) -> bool:
+        try:
+            with progress.stack(name, "planning") as hear:
+                file, log = Path(folder) / f"{name}.tfplan", new_log(logs, name)
+                plan = Plan(name, Terraform(by_name[name].directory).stream_plan(file, log, hear, "-lock=false"))
+            found, seen[name].pending = told_apart(plan)
+            seen[name].drift += found
+        except Exception as error:  # noqa: BLE001 (what was found in the others must be told)
+            seen[name].errors.append(told(error))
+        progress.end(name, seen[name].status)
+        return True
+
+    in_aws = [stack for stack in chosen if not stack.is_in_cluster]
+    # What AWS is asked beside the plans takes neither a core nor memory, so it does not count.
+    with tempfile.TemporaryDirectory(prefix="plans-") as folder, progress, ThreadPoolExecutor(1) as beside:  # mode 0700
+        around = beside.submit(_look_around, in_aws, every, seen, progress)
+        schedule.run(dict.fromkeys(by_name, ()), act, at_once=at_once)
+        notes = around.result()
+    return report(seen, ignored, notes, datetime.now(UTC).date())
+
+
+def _look_around(
+    chosen: Sequence[Stack], every: Sequence[Stack], seen: Mapping[str, Seen], progress: Progress
+) -> list[str]:
+    """Add what is in no state to what was seen, region by region; who holds a lock is returned, to be told."""
+    notes: list[str] = []
+    if not chosen:
+        return notes
+    around = "what is in no state"
+    with progress.stack(around, "asking AWS"):
+        for region in sorted({stack.state.region for stack in chosen}):
+            of_region = [stack for stack in every if stack.state.region == region and not stack.is_in_cluster]
+            looked_at = [stack for stack in chosen if stack.state.region == region]
+            try:
+                session = of_region[0].aws_session()
+                known = States(resource for stack in of_region for resource in states.read(session, stack))
+                added, problems = untracked.find(session, known, [stack.name for stack in looked_at])
+                for one in added:
+                    seen[one.stack].drift.append(of_added(one))
+                for name, problem in problems:
+                    seen[name].errors.append(problem)
+                notes += [note for stack in looked_at for note in _held(session, stack)]
+            except Exception as error:  # noqa: BLE001 (what the plans found must be told)
+                # Of none of them is it known, so none may count as clean.
+                for stack in looked_at:
+                    seen[stack.name].errors.append(f"{around}: {told(error)}")
+    progress.end(around, "asked")
+    return notes
+
+
+def of_added(added: Added) -> Finding:
+    """What is in no state, as a finding."""
+    return Finding(added.stack, "added", f"{added.address}: {added.what}")
+
+
+def _held(session: Any, stack: Stack) -> Iterator[str]:
+    """Somebody who applies at this moment: what is found may be their work."""
+    lock = locks.held(session.client, stack)
+    if lock is not None:
+        yield f"{stack.name}: {lock.who} holds its lock since {lock.created}: what was found may be their work"
+
+
+# --- telling drift apart ----------------------------------------------------------------------------------------------
+
+
+def told_apart(plan: Plan) -> tuple[list[Finding], list[str]]:
+    """The drift of a plan, and the addresses of the changes that wait to be applied."""
+    changes = {change.address: change for change in plan.changes}
+    findings = {}
+    for found in plan.drift:
+        change = changes.get(found.address)
+        if found.action == "destroy":
+            if change is not None and change.action == "create":
+                findings[found.address] = Finding(plan.stack, "deleted", found.address)
+            continue
+        attributes = sorted(_mattering(plan, found, change))
+        if attributes:
+            details = [f"{name}: {_shown(found, name)}" for name in attributes]
+            findings[found.address] = Finding(plan.stack, "changed", found.address, details, attributes)
+    following = _following(plan, changes, set(findings))
+    for address, cause in following.items():
+        first = findings[cause]
+        details = [*first.details, f"and with it {changes[address].action} {address}"]
+        findings[cause] = Finding(first.stack, first.kind, first.name, details, first.attributes)
+    pending = [
+        f"{change.action} {address}" for address, change in changes.items() if address not in {*findings, *following}
+    ]
+    return list(findings.values()), pending + [f"output {name}" for name in plan.outputs if not findings]
+
+
+def _mattering(plan: Plan, found: Change, change: Change | None) -> set[str]:
+    """The attributes found changed that an apply would put back, that other changes follow, or that open something."""
+    put_back = set(change.changed) if change is not None else set()
+    followed = {
+        entry["attribute"][0]
+        for entry in plan.document.get("relevant_attributes", [])
+        if entry["resource"] == found.address and entry["attribute"]
+    }
+    return set(found.changed) & {*put_back, *followed, *_SILENT.get(found.kind, ())}
+
+
+def _following(plan: Plan, changes: Mapping[str, Change], causes: Collection[str]) -> dict[str, str]:
+    """The changes that are made only because something they refer to drifted, each with what drifted."""
+    resources = plan.document.get("configuration", {}).get("root_module", {}).get("resources", [])
+    expressions = {entry["address"]: entry.get("expressions", {}) for entry in resources}
+    following: dict[str, str] = {}
+    more = True
+    while more:
+        more = False
+        for address, change in changes.items():
+            if address in following or address in causes or change.action not in {"update", "replace"}:
+                continue
+            asks = expressions.get(address, {})
+            references = {name for attribute in change.changed for name in _references(asks.get(attribute))}
+            for reference in sorted(references & {*causes, *following}):
+                following[address] = following.get(reference, reference)
+                more = True
+                break
+    return following
+
+
+def _references(expression: Any) -> Iterator[str]:
+    if isinstance(expression, list):
+        for one in expression:
+            yield from _references(one)
+    elif isinstance(expression, dict):
+        yield from expression.get("references", [])
+        for one in expression.values():
+            yield from _references(one)
+
+
+def _shown(change: Change, name: str) -> str:
+    """What an attribute was, and is: by the parts that differ, where it has parts."""
+    if _marked(change.sensitive.get(name)):
+        return "another value, which is not shown"
+    before, after = (dict(_parts((values or {}).get(name))) for values in (change.before, change.after))
+    differing = sorted(part for part in {*before, *after} if before.get(part) != after.get(part))
+    shown = [f"{part} {_short(before.get(part))} -> {_short(after.get(part))}".strip() for part in differing]
+    more = [f"and {len(shown) - _MOST_PARTS} more"] if len(shown) > _MOST_PARTS else []
+    return "; ".join([*shown[:_MOST_PARTS], *more])
+
+
+def _marked(marks: Any) -> bool:
+    """Whether anything is marked: Terraform writes the structure of a value also where nothing in it is."""
+    if isinstance(marks, dict):
+        return any(_marked(mark) for mark in marks.values())
+    return any(_marked(mark) for mark in marks) if isinstance(marks, list) else marks is True
+
+
+def _parts(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The parts of a value, policies in JSON included, with the way to each."""
+    if isinstance(value, str) and value.startswith(("{", "[")):
+        with contextlib.suppress(ValueError):
+            value = json.loads(value)
+    if isinstance(value, dict) and value:
+        for key, one in value.items():
+            yield from _parts(one, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list) and value:
+        for number, one in enumerate(value):
+            yield from _parts(one, f"{path}[{number}]")
+    else:
+        yield path, value
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+# --- the report -------------------------------------------------------------------------------------------------------
+
+
+def report(seen: Mapping[str, Seen], entries: Sequence[Ignored], notes: Sequence[str], today: date) -> Report:
+    """What was seen, without what a valid entry ignores; entries that are out of date or of no use are told."""
+    valid = [entry for entry in entries if entry.until >= today]
+    used = set()
+    for one in seen.values():
+        for finding in list(one.drift):
+            for number, entry in enumerate(valid):
+                if entry.covers(finding.stack, finding.name, finding.attributes):
+                    used.add(number)
+                    one.drift.remove(finding)
+                    one.ignored.append(replace(finding, ignored=entry))
+                    break
+    statuses = [one.status for one in seen.values()]
+    findings = sum(len(one.drift) for one in seen.values())
+    title = f"drift: {findings} findings in {statuses.count('drift')} of {len(seen)} stacks"
+    if not findings:
+        title = f"no drift in {len(seen)} stacks"
+    if "error" in statuses:
+        title += f"; {statuses.count('error')} could not be looked at"
+    expired = [
+        f"{FILE}: {e.stack} {e.finding}: until {e.until}: out of date, so it is found again"
+        for e in entries
+        if e not in valid
+    ]
+    unused = [
+        f"{FILE}: {entry.stack} {entry.finding}: not found any more; remove it"
+        for number, entry in enumerate(valid)
+        if number not in used and "error" not in statuses and any(fnmatchcase(name, entry.stack) for name in seen)
+    ]
+    return Report(
+        title=title,
+        status=Status.ERROR if "error" in statuses else Status.ATTENTION if findings else Status.FINE,
+        data={
+            "stacks": {
+                name: {
+                    "status": one.status,
+                    "drift": [finding.data() for finding in one.drift],
+                    "ignored": [finding.data() for finding in one.ignored],
+                    "pending": one.pending,
+                    "errors": one.errors,
+                }
+                for name, one in seen.items()
+            },
+            "notes": [*notes, *expired, *unused, *LOSSES],
+        },
+        tables=[_section(name, one) for name, one in seen.items() if one.status != "clean" or one.ignored],
+        notes=(*notes, *expired, *unused, *LOSSES),
+    )
+
+
+def _section(name: str, one: Seen) -> Table:
+    rows = [[finding.kind, finding.name, "\n".join(finding.details)] for finding in one.drift]
+    rows += [
+        ["ignored", finding.name, "\n".join([*finding.details, finding.ignored.told if finding.ignored else ""])]
+        for finding in one.ignored
+    ]
+    rows += [["not applied yet", pending, "changed in Git, or its state was refreshed"] for pending in one.pending]
+    rows += [["error", "", error] for error in one.errors]
+    return Table(f"{name}: {one.status}", ["", "what", "details"], rows)

@@ -1,0 +1,302 @@
+"""What was added to our resources and is in no state, so that no plan of Terraform shows it.
+
+Every check begins at a resource of a state and asks AWS what belongs to it. What is in a state is known; what a
+controller or AWS itself made is told by its tags or its owner. Secrets that people make under an environment's prefix
+are not looked for: External Secrets is given them that way.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from operations.clients.aws import listed
+from operations.state.states import Resource, States
+
+if TYPE_CHECKING:
+    import boto3
+
+_AT_ONCE = 8
+_ALL = "-1"
+
+# A resource that is gone has nothing added to it; that it is gone, its own plan says.
+_GONE = {
+    "InvalidGroup.NotFound", "InvalidRouteTableID.NotFound", "InvalidVpcID.NotFound", "NoSuchEntity",
+    "NoSuchHostedZone",
+    "RepositoryNotFoundException", "RepositoryPolicyNotFoundException", "ResourceNotFoundException",
+}  # fmt: skip
+
+Clients = Mapping[str, Any]
+Check = Callable[[Clients, States, Resource], Iterator[str]]
+
+
+@dataclass(frozen=True)
+class Added:
+    """What somebody added, and the resource of ours that it was added to."""
+
+    stack: str
+    address: str
+    what: str
+
+
+def find(session: "boto3.Session", states: States, of: Sequence[str]) -> tuple[list[Added], list[tuple[str, str]]]:
+    """What was added to the resources of the stacks `of`, and what could not be asked, by stack.
+
+    `states` knows every stack.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    clients = {service: session.client(service) for service in ("ec2", "ecr", "eks", "iam", "route53")}
+
+    def look(resource: Resource, check: Check) -> tuple[list[Added], list[tuple[str, str]]]:
+        try:
+            found = [Added(resource.stack, resource.address, what) for what in check(clients, states, resource)]
+        except (BotoCoreError, ClientError) as error:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] in _GONE:
+                return [], []
+            return [], [(resource.stack, f"{resource.address}: {error}")]
+        return found, []
+
+    looks = [(one, check) for kind, checks in _CHECKS.items() for one in states.of(kind) for check in checks]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        results = list(pool.map(lambda pair: look(*pair), [pair for pair in looks if pair[0].stack in of]))
+    added = [found for some, _ in results for found in some]
+    return sorted(added, key=lambda one: (one.stack, one.address, one.what)), [
+        line for _, some in results for line in some
+    ]
+
+
+# --- IAM --------------------------------------------------------------------------------------------------------------
+
+
+def _inline_policies(clients: Clients, states: States, role: Resource) -> Iterator[str]:
+    known = states.values("aws_iam_role_policy", "name", role=role["name"])
+    for name in listed(clients["iam"], "list_role_policies", "PolicyNames", RoleName=role["name"]):
+        if name not in known:
+            yield f"inline policy {name}"
+
+
+def _attached_policies(clients: Clients, states: States, role: Resource) -> Iterator[str]:
+    known = states.values("aws_iam_role_policy_attachment", "policy_arn", role=role["name"])
+    for policy in listed(clients["iam"], "list_attached_role_policies", "AttachedPolicies", RoleName=role["name"]):
+        if policy["PolicyArn"] not in known:
+            yield f"attached policy {policy['PolicyArn']}"
+
+
+# --- EKS --------------------------------------------------------------------------------------------------------------
+
+_OF_A_CLUSTER = (
+    # what it is called, the operation, its result, the type of Terraform, and the attribute that holds the name
+    ("add-on", "list_addons", "addons", "aws_eks_addon", "addon_name"),
+    (
+        "Fargate profile", "list_fargate_profiles", "fargateProfileNames",
+        "aws_eks_fargate_profile", "fargate_profile_name",
+    ),
+    ("node group", "list_nodegroups", "nodegroups", "aws_eks_node_group", "node_group_name"),
+)  # fmt: skip
+
+
+def _of_cluster(clients: Clients, states: States, cluster: Resource) -> Iterator[str]:
+    for label, operation, key, kind, attribute in _OF_A_CLUSTER:
+        known = states.values(kind, attribute, cluster_name=cluster["name"])
+        for name in listed(clients["eks"], operation, key, clusterName=cluster["name"]):
+            if name not in known:
+                yield f"{label} {name}"
+
+
+def _access(clients: Clients, states: States, cluster: Resource) -> Iterator[str]:
+    """Access entries and what is associated with them, but for the entries that EKS makes for its own nodes."""
+    eks, name = clients["eks"], cluster["name"]
+    known = states.values("aws_eks_access_entry", "principal_arn", cluster_name=name)
+    by_eks: set[str] | None = None
+    for principal in listed(eks, "list_access_entries", "accessEntries", clusterName=name):
+        if principal in known:
+            policies = states.values(
+                "aws_eks_access_policy_association", "policy_arn", cluster_name=name, principal_arn=principal
+            )
+            for policy in listed(
+                eks, "list_associated_access_policies", "associatedAccessPolicies",
+                clusterName=name, principalArn=principal,
+            ):  # fmt: skip
+                if policy["policyArn"] not in policies:
+                    yield f"access policy {policy['policyArn'].rpartition('/')[2]} of {principal}"
+        elif ":role/aws-service-role/" not in principal:
+            by_eks = _roles_of_nodes(eks, name) if by_eks is None else by_eks
+            if principal not in by_eks:
+                yield f"access entry {principal}"
+
+
+def _roles_of_nodes(eks: Any, cluster: str) -> set[str]:
+    """The roles that EKS admits to a cluster by itself: those of managed node groups and of Fargate profiles."""
+    groups = [
+        eks.describe_nodegroup(clusterName=cluster, nodegroupName=name)["nodegroup"]["nodeRole"]
+        for name in listed(eks, "list_nodegroups", "nodegroups", clusterName=cluster)
+    ]
+    profiles = [
+        eks.describe_fargate_profile(clusterName=cluster, fargateProfileName=name)["fargateProfile"]
+        for name in listed(eks, "list_fargate_profiles", "fargateProfileNames", clusterName=cluster)
+    ]
+    return {*groups, *[profile["podExecutionRoleArn"] for profile in profiles]}
+
+
+def _pod_identities(clients: Clients, states: States, cluster: Resource) -> Iterator[str]:
+    """Pod Identity associations, but for those that an add-on owns."""
+    eks, name = clients["eks"], cluster["name"]
+    known = states.values("aws_eks_pod_identity_association", "association_id", cluster_name=name)
+    for one in listed(eks, "list_pod_identity_associations", "associations", clusterName=name):
+        if one["associationId"] in known:
+            continue
+        full = eks.describe_pod_identity_association(clusterName=name, associationId=one["associationId"])[
+            "association"
+        ]
+        if not full.get("ownerArn"):
+            yield f"Pod Identity association of {one['namespace']}/{one['serviceAccount']} with {full['roleArn']}"
+
+
+# --- EC2 --------------------------------------------------------------------------------------------------------------
+
+_OF_A_VPC = (
+    ("NAT gateway", "describe_nat_gateways", "NatGateways", "NatGatewayId", ("aws_nat_gateway",)),
+    ("VPC endpoint", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId", ("aws_vpc_endpoint",)),
+    ("network ACL", "describe_network_acls", "NetworkAcls", "NetworkAclId", ("aws_network_acl",)),
+    ("route table", "describe_route_tables", "RouteTables", "RouteTableId", ("aws_route_table",)),
+    (
+        "security group", "describe_security_groups", "SecurityGroups", "GroupId",
+        ("aws_security_group", "aws_default_security_group"),
+    ),
+    ("subnet", "describe_subnets", "Subnets", "SubnetId", ("aws_subnet",)),
+)  # fmt: skip
+
+_OWNERS = ("aws:eks:cluster-name", "eks:eks-cluster-name", "elbv2.k8s.aws/cluster")
+"""Tags by which a controller marks what it made, with the name of its cluster."""
+
+
+def _of_vpc(clients: Clients, states: States, vpc: Resource) -> Iterator[str]:
+    clusters = states.values("aws_eks_cluster", "name")
+    for label, operation, key, id_, kinds in _OF_A_VPC:
+        known = {resource["id"] for resource in states.of(*kinds)}
+        # EC2 calls this one argument by two names.
+        of_vpc = {"Filter" if key == "NatGateways" else "Filters": [{"Name": "vpc-id", "Values": [vpc["id"]]}]}
+        for one in listed(clients["ec2"], operation, key, **of_vpc):
+            if one["VpcId"] == vpc["id"] and one[id_] not in known and not _is_made_by_itself(one, clusters):
+                yield f"{label} {one[id_]}"
+
+
+def _is_made_by_itself(one: Mapping[str, Any], clusters: set[str]) -> bool:
+    """Whether AWS or a controller made it, or it is about to go."""
+    tags = {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])}
+    is_main = any(association.get("Main") for association in one.get("Associations", []))
+    by_controller = any(tags.get(owner) in clusters for owner in _OWNERS) or any(
+        tags.get(f"kubernetes.io/cluster/{cluster}") == "owned" for cluster in clusters
+    )
+    by_aws = is_main or one.get("IsDefault") or one.get("RequesterManaged") or "GuardDutyManaged" in tags
+    return bool(by_aws or by_controller or str(one.get("State")).lower() in {"deleted", "deleting"})
+
+
+def _rules(clients: Clients, states: States, group: Resource) -> Iterator[str]:
+    yield from _rules_of(clients, states, group["id"])
+
+
+def _rules_of_cluster(clients: Clients, states: States, cluster: Resource) -> Iterator[str]:
+    """Rules of the security group that EKS made for a cluster, but for EKS' own."""
+    (network,) = cluster["vpc_config"]
+    yield from _rules_of(clients, states, network["cluster_security_group_id"])
+
+
+def _rules_of(clients: Clients, states: States, group: str) -> Iterator[str]:
+    known = {
+        rule["security_group_rule_id"]
+        for rule in states.of("aws_vpc_security_group_ingress_rule", "aws_vpc_security_group_egress_rule")
+    }
+    of_clusters = {cluster["vpc_config"][0]["cluster_security_group_id"] for cluster in states.of("aws_eks_cluster")}
+    of_group = [{"Name": "group-id", "Values": [group]}]
+    for rule in listed(clients["ec2"], "describe_security_group_rules", "SecurityGroupRules", Filters=of_group):
+        if rule["SecurityGroupRuleId"] in known or (group in of_clusters and _is_of_eks(rule, group)):
+            continue
+        yield f"rule {rule['SecurityGroupRuleId']}: {_traffic(rule)}"
+
+
+def _is_of_eks(rule: Mapping[str, Any], group: str) -> bool:
+    """Among themselves, and out to anywhere: so EKS makes the group. The load balancer controller signs its rules."""
+    itself = rule.get("ReferencedGroupInfo", {}).get("GroupId") == group
+    outward = rule["IsEgress"] and rule["IpProtocol"] == _ALL and _peer(rule) in {"0.0.0.0/0", "::/0"}
+    return itself or outward or rule.get("Description", "").startswith("elbv2.k8s.aws/")
+
+
+def _traffic(rule: Mapping[str, Any]) -> str:
+    direction, where = ("egress", "to") if rule["IsEgress"] else ("ingress", "from")
+    first, last = rule.get("FromPort", -1), rule.get("ToPort", -1)
+    ports = f" {first}" if first == last else f" {first}-{last}"
+    traffic = "all" if rule["IpProtocol"] == _ALL else f"{rule['IpProtocol']}{ports}"
+    return f"{direction} {traffic} {where} {_peer(rule)}"
+
+
+def _peer(rule: Mapping[str, Any]) -> str:
+    referenced: str = rule.get("ReferencedGroupInfo", {}).get("GroupId", "")
+    return str(rule.get("CidrIpv4") or rule.get("CidrIpv6") or rule.get("PrefixListId") or referenced)
+
+
+def _routes(clients: Clients, states: States, table: Resource) -> Iterator[str]:
+    """Routes, but for the local one, those of gateway endpoints, and what a gateway propagates."""
+    kinds = ("destination_cidr_block", "destination_ipv6_cidr_block", "destination_prefix_list_id")
+    known = {
+        route[kind] for route in states.of("aws_route") if route["route_table_id"] == table["id"] for kind in kinds
+    }
+    for found in clients["ec2"].describe_route_tables(RouteTableIds=[table["id"]])["RouteTables"]:
+        for route in found["Routes"]:
+            destination = next(
+                route[name]
+                for name in ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
+                if name in route
+            )
+            of_itself = route.get("Origin", "CreateRoute") != "CreateRoute" or "vpce-" in route.get("GatewayId", "")
+            if destination not in known and not of_itself:
+                yield f"route to {destination}"
+
+
+# --- ECR, Route 53 ----------------------------------------------------------------------------------------------------
+
+
+def _repository_policy(clients: Clients, states: States, repository: Resource) -> Iterator[str]:
+    if not states.values("aws_ecr_repository_policy", "policy", repository=repository["name"]):
+        clients["ecr"].get_repository_policy(repositoryName=repository["name"])
+        yield "repository policy"
+
+
+_SIGNED_TYPES = ("a-", "aaaa-", "cname-")
+"""What a TXT record of External DNS begins with: the type of the record that it signs."""
+
+
+def _records(clients: Clients, states: States, zone: Resource) -> Iterator[str]:
+    """Records, but for the zone's own and those of External DNS, which signs its own by a TXT record beside each."""
+    records = list(
+        listed(clients["route53"], "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone["zone_id"])
+    )
+    signatures = {
+        record["Name"]
+        for record in records
+        if any("heritage=external-dns" in value["Value"] for value in record.get("ResourceRecords", []))
+    }
+    signed = {*signatures, *(name.partition("-")[2] for name in signatures if name.startswith(_SIGNED_TYPES))}
+    known = {
+        (record["fqdn"].rstrip("."), record["type"])
+        for record in states.of("aws_route53_record")
+        if record["zone_id"] == zone["zone_id"]
+    }
+    for record in records:
+        name, kind = record["Name"].rstrip("."), record["Type"]
+        of_zone = name == zone["name"].rstrip(".") and kind in {"NS", "SOA"}
+        if (name, kind) not in known and not of_zone and record["Name"] not in signed:
+            yield f"record {name} {kind}"
+
+
+_CHECKS: Mapping[str, Sequence[Check]] = {
+    "aws_default_security_group": (_rules,),
+    "aws_ecr_repository": (_repository_policy,),
+    "aws_eks_cluster": (_of_cluster, _access, _pod_identities, _rules_of_cluster),
+    "aws_iam_role": (_inline_policies, _attached_policies),
+    "aws_route53_zone": (_records,),
+    "aws_route_table": (_routes,),
+    "aws_security_group": (_rules,),
+    "aws_vpc": (_of_vpc,),
+}

@@ -1,0 +1,163 @@
+"""The guard: reads plans, and refuses what loses data or identity; what widens or weakens is for a reviewer to see.
+
+An override names one address of one stack, who answers for it, why, and until when, in `guard-overrides.toml`. One that
+is out of date, or that a plan has no use for, is an error, so that none outlives its reason.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from operations.errors import OperationError
+from operations.guard import rules
+from operations.output.report import Report, Status, Table
+from operations.repository import waivers
+from operations.terraform.plans import Plan
+
+OVERRIDES = Path("guard-overrides.toml")
+_FIELDS = {"stack": str, "address": str, "who": str, "why": str, "until": date}
+
+
+@dataclass(frozen=True)
+class Override:
+    """Lets one address of one stack pass, until the end of a day."""
+
+    stack: str
+    address: str
+    who: str
+    why: str
+    until: date
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the guard says of one change."""
+
+    stack: str
+    address: str
+    action: str
+    rule: str
+    why: str
+    remedy: str
+    is_refusal: bool
+    override: Override | None = None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it may not be applied."""
+        return self.is_refusal and self.override is None
+
+    @property
+    def verdict(self) -> str:
+        """What becomes of it, in a word or with who overrode it."""
+        if self.override:
+            return f"overridden by {self.override.who} until {self.override.until}"
+        return "refused" if self.is_refusal else "for review"
+
+    def data(self) -> dict[str, Any]:
+        """What a pipeline reads of it."""
+        names = ("stack", "address", "action", "rule", "why", "remedy", "verdict")
+        return {name: getattr(self, name) for name in names}
+
+
+def overrides(file: Path, today: date) -> list[Override]:
+    """The overrides of a file; none where there is no such file.
+
+    Raises:
+        OperationError: with everything that is wrong in it, an override that is out of date included.
+    """
+    entries, problems = waivers.read(file, "override", _FIELDS, about="address")
+    found = [(where, Override(**entry)) for where, entry in entries]
+    problems += [
+        f"{where}: until: {override.until}: out of date; remove it, or let it be reviewed again"
+        for where, override in found
+        if override.until < today
+    ]
+    if problems:
+        raise OperationError("\n".join(problems))
+    return [override for _, override in found]
+
+
+def findings(plan: Plan, allowed: Iterable[Override] = ()) -> list[Finding]:
+    """What the guard says of a plan; an override lets everything of its address pass."""
+    by_address = {override.address: override for override in allowed if override.stack == plan.stack}
+    made = {
+        change.after["name"]
+        for change in plan.changes
+        if change.kind == "aws_iam_role" and change.action == "create"
+        if change.after and "name" in change.after
+    }
+    return [
+        Finding(plan.stack, change.address, change.action, *hit, override=by_address.get(change.address))
+        for change in plan.changes
+        for hit in rules.hits(change, made)
+    ]
+
+
+def unused(plan: Plan, found: Sequence[Finding], allowed: Iterable[Override]) -> list[str]:
+    """The overrides of a plan's stack that it has no use for, each as an error."""
+    used = {finding.override for finding in found}
+    return [
+        f"{OVERRIDES}: {override.stack} {override.address}: not used by the plan; remove it"
+        for override in allowed
+        if override.stack == plan.stack and override not in used
+    ]
+
+
+def table(found: Sequence[Finding]) -> Table:
+    """Findings for people, refusals first."""
+    ordered = sorted(found, key=lambda finding: (not finding.is_refused, finding.stack, finding.address))
+    rows = [[f.verdict, f.stack, f.address, f.action, f.why, f.remedy] for f in ordered]
+    return Table("Guard", ["verdict", "stack", "address", "action", "why", "remedy"], rows)
+
+
+def guard(files: Sequence[Path], allowed: Sequence[Override]) -> Report:
+    """Judge plans as `terraform show -json` writes them, each in a file that is named after its stack.
+
+    Raises:
+        OperationError: a file is no such plan, or an override is not used.
+    """
+    plans = [_read(file) for file in files]
+    found = [finding for plan in plans for finding in findings(plan, allowed)]
+    if wrong := [problem for plan in plans for problem in unused(plan, found, allowed)]:
+        raise OperationError("\n".join(wrong))
+    return Report(
+        title=title(found) or f"the guard finds nothing in {len(plans)} plans",
+        status=Status.ATTENTION if any(finding.override is None for finding in found) else Status.FINE,
+        data={"findings": [finding.data() for finding in found]},
+        tables=[table(found)] if found else [],
+    )
+
+
+def title(found: Sequence[Finding]) -> str:
+    """How many are refused, for review and overridden; empty where there is nothing."""
+    verdicts = [finding.verdict.partition(" by ")[0] for finding in found]
+    parts = [f"{verdicts.count(kind)} {kind}" for kind in ("refused", "for review", "overridden") if kind in verdicts]
+    return f"guard: {', '.join(parts)}" if parts else ""
+
+
+def unknown(stacks: Collection[str], allowed: Iterable[Override]) -> list[str]:
+    """The overrides of stacks that do not exist, each as an error: they would let pass what is called so one day."""
+    return [
+        f"{OVERRIDES}: {override.stack} {override.address}: no stack is called that; mend the name, or remove it"
+        for override in allowed
+        if override.stack not in stacks
+    ]
+
+
+def _read(file: Path) -> Plan:
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OperationError(f"{file}: {error}; give it what `terraform show -json PLAN` prints") from error
+    if not isinstance(document, dict) or ("resource_changes" not in document and "format_version" not in document):
+        raise OperationError(f"{file}: not a plan; give it what `terraform show -json PLAN` prints")
+    plan = Plan(file.stem, document)
+    try:
+        _ = plan.changes
+    except (AttributeError, KeyError, TypeError) as error:
+        raise OperationError(f"{file}: {error!r}; give it what `terraform show -json PLAN` prints") from error
+    return plan

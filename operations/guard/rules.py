@@ -1,0 +1,291 @@
+"""What the guard looks for in a plan, one function a subject. Each yields `rule, why, remedy` of a change."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any, NamedTuple
+
+from operations.guard import grants
+from operations.terraform.plans import Change
+
+Network = IPv4Network | IPv6Network
+Peer = Network | str
+"""Who gets in: a network, or the id of a security group or prefix list."""
+
+
+class Hit(NamedTuple):
+    """One rule that a change breaks. A refusal needs an override; anything else is for a reviewer to see."""
+
+    rule: str
+    why: str
+    remedy: str
+    is_refusal: bool = False
+
+
+_HOLDS: Mapping[str, str] = {
+    "aws_backup_vault": "the recovery points in it are lost",
+    "aws_db_instance": "the database and its automated backups are lost; a new one is empty",
+    "aws_dynamodb_table": "the items in it are lost, the locks of Terraform's state among them",
+    "aws_ecr_repository": "the images in it are lost, and running services cannot be pulled again",
+    "aws_efs_file_system": "the files on it are lost; a new one is empty",
+    "aws_eks_cluster": "everything that runs in it is lost, with volumes, load balancers and the issuer of identities",
+    "aws_iam_openid_connect_provider": "whoever logs in by it, pipelines or workloads, is locked out at once",
+    "aws_kms_key": "whatever it encrypts can never be read again, backups and state included",
+    "aws_route53_zone": "a new zone gets other name servers: the domain is down until the registrar knows them",
+    "aws_s3_bucket": "the objects in it are lost, Terraform's own state where it is the state bucket",
+    "aws_subnet": "nodes, databases and mount targets lie in it; they go down with it or hold it back",
+    "aws_vpc": "every cluster, database and file system of the region lies in it",
+}
+
+_UNHARMED = "keep its construct id, or move it (`move_from_id`); for good reason, name it in guard-overrides.toml"
+_REVIEW = "narrow it, or let a reviewer accept it"
+_LATER = "what is known only after the apply"
+
+
+def hits(change: Change, made: Collection[str] = ()) -> Iterator[Hit]:
+    """Everything that the guard says of a change. `made` are the names of the roles that the same plan makes."""
+    yield from _new_grants(change, made)
+    for rule in (_destroyed, _iam, _network, _public, _protection):
+        yield from rule(change)
+
+
+def _destroyed(change: Change) -> Iterator[Hit]:
+    if change.kind in _HOLDS and change.action in {"destroy", "replace", "forget"}:
+        forced = f" ({', '.join(change.replaced_for)} forces it)" if change.replaced_for else ""
+        why = "nobody manages it any more" if change.action == "forget" else _HOLDS[change.kind]
+        yield Hit("loses-data-or-identity", f"{why}{forced}", _UNHARMED, is_refusal=True)
+
+
+# --- IAM --------------------------------------------------------------------------------------------------------------
+
+_WALL = "permissions_boundary"
+_POLICIES = ("policy", "assume_role_policy")
+_ADMINISTRATORS = ("/AdministratorAccess", "/IAMFullAccess", "/PowerUserAccess", "AdminPolicy")
+
+
+def _iam(change: Change) -> Iterator[Hit]:
+    before, after = change.before or {}, change.after or {}
+    for name in _POLICIES:
+        old, new = _policy(before.get(name)), _policy(after.get(name))
+        if change.unknown.get(name) and old:
+            yield Hit("widens-access", f"{name} is known only after the apply", "read what the code puts into it")
+        elif change.action in {"update", "replace"} and new is not None:
+            for gained in grants.gained(old or {}, new):
+                yield Hit("widens-access", f"{name} gains {gained}", _REVIEW)
+        elif change.action == "create" and new is not None:
+            for admin in grants.administrative(new):
+                yield Hit("widens-access", f"{name} is that of an administrator: {admin}", _REVIEW)
+    arn = after.get("policy_arn")
+    if isinstance(arn, str) and arn != before.get("policy_arn") and arn.endswith(_ADMINISTRATORS):
+        yield Hit("widens-access", f"{arn} makes an administrator", _REVIEW)
+    wall, new_wall = before.get(_WALL), after.get(_WALL)
+    if wall and change.action in {"update", "replace"} and wall != new_wall:
+        becomes = f"becomes {new_wall or 'another'}" if new_wall or change.unknown.get(_WALL) else "goes"
+        yield Hit("widens-access", f"permissions_boundary {becomes}, and with it the wall around the role", _REVIEW)
+
+
+def _new_grants(change: Change, made: Collection[str]) -> Iterator[Hit]:
+    """What a role that was there before gets: a new policy of its own, or one of somebody else's."""
+    before, after = change.before or {}, change.after or {}
+    role = after.get("role")
+    if change.action not in {"create", "replace"} or not isinstance(role, str) or role in made:
+        return
+    had = before if before.get("role") == role else {}
+    if change.kind == "aws_iam_role_policy_attachment":
+        policy = after.get("policy_arn", _LATER)
+        if policy != had.get("policy_arn"):
+            yield Hit("widens-access", f"{role} gets {policy}", _REVIEW)
+    elif change.kind == "aws_iam_role_policy" and not had:
+        new = _policy(after.get("policy"))
+        for grant in [_LATER] if new is None else grants.gained({}, new):
+            yield Hit("widens-access", f"{role} gets {grant}", _REVIEW)
+
+
+def _policy(text: Any) -> dict[str, Any] | None:
+    try:
+        document = json.loads(text)
+    except (TypeError, ValueError):
+        return None
+    return document if isinstance(document, dict) and "Statement" in document else None
+
+
+# --- networks ---------------------------------------------------------------------------------------------------------
+
+_PEERS = ("prefix_list_id", "prefix_list_ids", "referenced_security_group_id", "security_groups",
+          "source_security_group_id")  # fmt: skip
+_CIDRS = ("cidr_blocks", "ipv6_cidr_blocks", "cidr_ipv4", "cidr_ipv6")
+
+
+def _network(change: Change) -> Iterator[Hit]:
+    """Rules of security groups, written in the group or by themselves."""
+    old, new = _ingress(change, change.before), _ingress(change, change.after)
+    # The id of a group that the same plan makes is known only after the apply.
+    is_there = isinstance((change.after or {}).get("security_group_id"), str)
+    for peer, ports in sorted(new, key=str):
+        kept = any(_covers(other, peer) and _within(ports, opened) for other, opened in old)
+        is_public = not isinstance(peer, str) and not peer.is_private
+        if not kept and (is_public or is_there or change.action == "update"):
+            yield Hit("opens-network", f"{peer} gets in to {_ports(ports)}", _REVIEW)
+
+
+def _ingress(change: Change, arguments: Mapping[str, Any] | None) -> set[tuple[Peer, tuple[str, int, int]]]:
+    if arguments is None or not change.kind.endswith(("security_group", "security_group_rule", "_ingress_rule")):
+        return set()
+    if change.kind == "aws_security_group_rule" and arguments.get("type") != "ingress":
+        return set()
+    found: set[tuple[Peer, tuple[str, int, int]]] = set()
+    for rule in (arguments.get("ingress") or []) if change.kind.endswith("security_group") else [arguments]:
+        protocol = str(rule.get("protocol", rule.get("ip_protocol")))
+        first, last = rule.get("from_port"), rule.get("to_port")
+        every = protocol in {"-1", "all"}
+        ports = ("-1", 0, 65535) if every else (protocol, int(first or 0), int(last or 0))
+        cidrs = [cidr for name in _CIDRS for cidr in _list(rule.get(name))]
+        others = [other for name in _PEERS for other in _list(rule.get(name))]
+        if not cidrs and not others and not rule.get("self"):  # every rule lets somebody in
+            others = [None]
+        found.update((ip_network(cidr, strict=False) if cidr else _LATER, ports) for cidr in cidrs)
+        found.update((other or _LATER, ports) for other in others)
+    return found
+
+
+def _covers(outer: Peer, inner: Peer) -> bool:
+    if isinstance(outer, str) or isinstance(inner, str):
+        return outer == inner
+    return _inside(inner, [outer])
+
+
+def _inside(network: Network, others: Sequence[Network]) -> bool:
+    return any(network.version == other.version and network.subnet_of(other) for other in others)  # type: ignore[arg-type]
+
+
+def _within(inner: tuple[str, int, int], outer: tuple[str, int, int]) -> bool:
+    return outer[0] in {"-1", inner[0]} and outer[1] <= inner[1] and inner[2] <= outer[2]
+
+
+def _ports(ports: tuple[str, int, int]) -> str:
+    protocol, first, last = ports
+    return "every port" if protocol == "-1" else f"{protocol} {first}" + (f"-{last}" if last != first else "")
+
+
+def _list(value: Any) -> list[Any]:
+    return [] if value is None else list(value) if isinstance(value, list) else [value]
+
+
+# --- public endpoints -------------------------------------------------------------------------------------------------
+
+_CLOSED = ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets")
+
+
+def _public(change: Change) -> Iterator[Hit]:
+    if change.after is None:
+        return
+    before, after = change.before or {}, change.after
+    if after.get("publicly_accessible") and not before.get("publicly_accessible"):
+        yield Hit("public", "publicly_accessible: the internet reaches the database", _REVIEW)
+    if change.kind == "aws_s3_bucket_public_access_block":
+        closed = [name for name in _CLOSED if not after.get(name) and (change.before is None or before.get(name))]
+        if closed:
+            yield Hit("public", f"{', '.join(closed)}: the bucket may be made public", _REVIEW)
+    old, new = (_first(arguments.get("vpc_config")) for arguments in (before, after))
+    if new.get("endpoint_public_access"):
+        was = old if old.get("endpoint_public_access") else {}
+        networks = [ip_network(cidr, strict=False) for cidr in was.get("public_access_cidrs") or []]
+        cidrs = new.get("public_access_cidrs") or ["0.0.0.0/0"]
+        more = [cidr or _LATER for cidr in cidrs if not cidr or not _inside(ip_network(cidr, strict=False), networks)]
+        if more:
+            yield Hit("public", f"the API of the cluster answers {', '.join(more)}", _REVIEW)
+
+
+def _first(blocks: Any) -> Mapping[str, Any]:
+    return blocks[0] if isinstance(blocks, list) and blocks and isinstance(blocks[0], dict) else {}
+
+
+# --- retention and protection -----------------------------------------------------------------------------------------
+
+_NUMBERS = {
+    "backup_retention_period", "countNumber", "deletion_window_in_days", "delete_after", "max_retention_days",
+    "min_retention_days", "noncurrent_days", "performance_insights_retention_period", "recovery_window_in_days",
+    "retention_in_days",
+}  # fmt: skip
+_GOOD = {
+    "deletion_protection", "deletion_protection_enabled", "enable_key_rotation", "enabled", "encrypted", "multi_az",
+    "scan_on_push", "storage_encrypted",
+}  # fmt: skip
+_BAD = {"force_delete", "force_destroy", "map_public_ip_on_launch", "skip_final_snapshot"}
+_BEST: Mapping[str, tuple[str, ...]] = {
+    "http_tokens": ("required",),
+    "image_tag_mutability": ("IMMUTABLE",),
+    "sse_algorithm": ("aws:kms", "aws:kms:dsse"),
+    "status": ("Enabled", "ENABLED"),
+}
+_SETS = {"enabled_cloudwatch_logs_exports", "enabled_cluster_log_types"}
+_PROTECTS = (
+    "aws_backup_plan", "aws_backup_selection", "aws_backup_vault_lock_configuration", "aws_ecr_registry_scanning",
+    "aws_efs_backup_policy", "aws_flow_log", "aws_s3_bucket_lifecycle", "aws_s3_bucket_ownership",
+    "aws_s3_bucket_policy", "aws_s3_bucket_public_access_block", "aws_s3_bucket_server_side_encryption",
+    "aws_s3_bucket_versioning",
+)  # fmt: skip
+_TLS = ("rds.force_ssl", "1")
+_KEEP = "raise it again, or let a reviewer accept it"
+
+
+def _protection(change: Change) -> Iterator[Hit]:
+    if change.action == "destroy" and change.kind.startswith(_PROTECTS):
+        yield Hit("lowers-protection", "what it protects or records goes without it", _KEEP)
+    if change.before is None or change.after is None:
+        return
+    if _demands_tls(change.before) and not _demands_tls(change.after):
+        yield Hit("lowers-protection", "rds.force_ssl: connections without TLS are let in", _KEEP)
+    new = dict(_leaves(change.after))
+    for path, old in _leaves(change.before):
+        if (why := _lowered(path, old, new.get(path))) and not _is_unknown(change.unknown, path):
+            yield Hit("lowers-protection", f"{path}: {why}", _KEEP)
+
+
+def _demands_tls(arguments: Mapping[str, Any]) -> bool:
+    parameters = arguments.get("parameter") or []
+    return any(isinstance(one, dict) and (one.get("name"), one.get("value")) == _TLS for one in parameters)
+
+
+def _lowered(path: str, old: Any, new: Any) -> str | None:
+    name = path.rpartition(".")[2]
+    is_lowered = (
+        (name in _NUMBERS and _days(name, new) < _days(name, old))
+        or (name in _GOOD and old is True and not new)
+        or (name in _BAD and not old and new is True)
+        or (name in _BEST and old in _BEST[name] and new not in _BEST[name])
+        or (name in _SETS and set(old or []) - set(new or []))
+        or (name.endswith(("kms_key_id", "key_arn", "kms_key", "kms_master_key_id")) and old and not new)
+    )
+    return f"{_shown(old)} becomes {_shown(new)}" if is_lowered else None
+
+
+def _days(name: str, value: Any) -> float:
+    """Zero days of retention of a log group are forever; of anything else, none."""
+    return float("inf") if name == "retention_in_days" and value == 0 else float(value or 0)
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Each argument with its path, JSON in texts included; lists of plain values are leaves."""
+    if isinstance(value, str) and value.startswith("{"):
+        with suppress(ValueError):
+            value = json.loads(value)
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield from _leaves(member, f"{path}.{name}" if path else name)
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        for number, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{number}]")
+    else:
+        yield path, value
+
+
+def _is_unknown(unknown: Mapping[str, Any], path: str) -> bool:
+    """Whether the value is known only after the apply; a whole block may be."""
+    marked = dict(_leaves(unknown))
+    return any(mark is True and (path == at or path.startswith((f"{at}.", f"{at}["))) for at, mark in marked.items())

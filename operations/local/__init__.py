@@ -1,0 +1,1 @@
+"""The local platform: an emulated AWS on this machine."""

@@ -1,0 +1,56 @@
+"""The cluster for people: it runs until Ctrl-C, and leaves nothing behind."""
+
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from operations.local.cluster import programs
+from operations.local.cluster.argo_cd import ArgoCd
+from operations.local.cluster.control_plane import ControlPlane
+from operations.local.cluster.handover import handover
+from operations.local.cluster.processes import HOST
+from operations.terraform.stacks import Stack, read_stacks
+
+_ROOT = Path(__file__).parents[3]
+
+
+def run(output: Path, say: Callable[[str], None], show: Callable[[str], None]) -> None:
+    """Build what is missing, start everything, tell how to reach it, and wait for Ctrl-C.
+
+    Argo CD is given what the first in-cluster stack below `output` says.
+
+    Raises:
+        OperationError: nothing was synthesized, or a program could not be built, did not start, or ended by itself.
+    """
+    stack = next(stack for stack in read_stacks(output) if stack.is_in_cluster)
+    programs.build_all(say)
+    for ending in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)  # as Ctrl-C
+    with tempfile.TemporaryDirectory(prefix="cluster-") as home:
+        try:
+            _run(Path(home), stack, say, show)
+        except KeyboardInterrupt:
+            say("stopped")
+
+
+def _run(home: Path, stack: Stack, say: Callable[[str], None], show: Callable[[str], None]) -> None:
+    say("starting the control plane")
+    with ControlPlane(home) as cluster:
+        say("starting Argo CD and Argo Rollouts")
+        with ArgoCd(cluster, notifications=True) as argo_cd:
+            cluster.apply(*handover(stack.configuration, _ROOT, "HEAD"))
+            say(f"\nIt runs until Ctrl-C, and follows what is committed here, as {stack.name} does.")
+            say("In another terminal:")
+            show(f"  export KUBECONFIG={cluster.kubeconfig}")
+            show(f"  export PATH={argo_cd.tools}:$PATH    # kubectl, argocd, helm and kustomize of these versions")
+            show("  kubectl get applications --watch")
+            show(f"  argocd login {HOST}:{argo_cd.port} --plaintext --username admin --password {argo_cd.password}")
+            show(f"The logs are in {cluster.logs}.")
+            # The Go module has no web pages: they are made by Node.
+            show(f"Argo CD answers at http://{HOST}:{argo_cd.port}, to its command line and API.")
+            while True:
+                cluster.processes.check()
+                argo_cd.processes.check()
+                time.sleep(1)

@@ -1,0 +1,173 @@
+"""The programs of the cluster, built from the Go modules in `modules/`, once, into the user's cache folder.
+
+What is pinned there (`go.mod`, and `go.sum` for what it brings along), how it is built, and by which Go decides where a
+program lies: after a change it is built anew, beside the old one.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+
+from operations.errors import OperationError
+
+MODULES: Mapping[str, tuple[str, ...]] = {
+    "actionlint": ("actionlint",),
+    "argo-cd": ("argocd",),
+    "argo-rollouts": ("rollouts-controller",),
+    "etcd": ("etcd",),
+    "helm": ("helm",),
+    "kubeconform": ("kubeconform",),
+    "kubernetes": ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"),
+    "kustomize": ("kustomize",),
+    "kwok": ("kwok",),
+    "kyverno": ("kyverno",),
+    "redis": ("redis",),
+}
+"""Each folder of `modules/`, and the programs that it builds."""
+
+_ROOT = Path(__file__).parent / "modules"
+_LOG_TAIL = 2000
+
+# Go names a program by its package.
+_RENAMED = {"cmd": "argocd", "kubectl-kyverno": "kyverno", "server": "etcd"}
+
+# What is needed of a module besides its programs.
+_FILES: Mapping[str, tuple[str, ...]] = {
+    "argo-cd": ("github.com/argoproj/argo-cd/v3", "manifests/crds/*-crd.yaml"),
+    "argo-rollouts": ("github.com/argoproj/argo-rollouts", "manifests/crds/*-crd.yaml"),
+    "kwok": (
+        "sigs.k8s.io/kwok",
+        "kustomize/stage/node/fast/node-*.yaml",
+        "kustomize/stage/node/heartbeat/node-*.yaml",
+        "kustomize/stage/pod/fast/pod-*.yaml",
+    ),
+}
+
+
+def build_all(say: Callable[[str], None] = print) -> None:
+    """Build every program that is not built yet.
+
+    Raises:
+        OperationError: Go is missing, or could not build one.
+    """
+    for module in MODULES:
+        _folder(module, say)
+
+
+def program(name: str, say: Callable[[str], None] = print) -> Path:
+    """A program by its name, such as `kube-apiserver`, built first where it is not yet.
+
+    Raises:
+        OperationError: Go is missing, or could not build it.
+    """
+    module = next(module for module, names in MODULES.items() if name in names)
+    return _folder(module, say) / name
+
+
+def files(module: str, say: Callable[[str], None] = print) -> Path:
+    """The folder with a module's own manifests: CRDs of `argo-cd` and `argo-rollouts`, stages of `kwok`.
+
+    Raises:
+        OperationError: Go is missing, or could not build the module.
+    """
+    return _folder(module, say) / "files"
+
+
+def _folder(module: str, say: Callable[[str], None]) -> Path:
+    folder = _cache() / f"{module}-{_checksum(module)}"
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with (folder.parent / f".{module}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would build the same
+            if not folder.is_dir():
+                _build(module, folder, say)
+    return folder
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base, "eks-gitops-platform", "bin")
+
+
+@cache
+def _checksum(module: str) -> str:
+    checksum = hashlib.sha256(repr((_go_version(), _flags(module), _FILES.get(module))).encode())
+    for file in sorted((_ROOT / module).iterdir()):
+        checksum.update(file.name.encode() + file.read_bytes())
+    return checksum.hexdigest()[:16]
+
+
+@cache
+def _go_version() -> str:
+    if shutil.which("go") is None:
+        raise OperationError(
+            "go: not installed; install Go 1.26 or newer, with which Kubernetes and Argo CD are built on this machine"
+        )
+    return subprocess.run(["go", "version"], check=True, capture_output=True, text=True).stdout
+
+
+def _flags(module: str) -> tuple[str, ...]:
+    """How a module is built: without paths of this machine, and without symbols for debuggers."""
+    variables = [f"-X {name}={value}" for name, value in _variables(module).items()]
+    return ("-buildvcs=false", "-trimpath", f"-ldflags={' '.join(['-s', '-w', *variables])}")
+
+
+def _variables(module: str) -> dict[str, str]:
+    """The version that Kubernetes tells, and that Helm takes it for: both are only set while linking."""
+    found = re.search(r"k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)", (_ROOT / "kubernetes" / "go.mod").read_text())
+    assert found
+    version, major, minor = found.groups()
+    if module == "kubernetes":
+        package = "k8s.io/component-base/version"
+        return {f"{package}.gitVersion": version, f"{package}.gitMajor": major, f"{package}.gitMinor": minor}
+    if module == "helm":
+        packages = ("helm.sh/helm/v3/pkg/chartutil", "helm.sh/helm/v3/pkg/lint/rules")
+        parts = {"k8sVersionMajor": major, "k8sVersionMinor": minor}
+        return {f"{package}.{name}": value for package in packages for name, value in parts.items()}
+    return {}
+
+
+def _build(module: str, folder: Path, say: Callable[[str], None]) -> None:
+    say(f"building {', '.join(MODULES[module])}: minutes, and only once")
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{module}-") as unfinished:
+        work = Path(unfinished, module)
+        work.mkdir()
+        _go(module, "build", *_flags(module), "-o", f"{work}/", "tool")
+        for built, name in _RENAMED.items():
+            if (work / built).exists():
+                (work / built).rename(work / name)
+        _copy_files(module, work / "files")
+        work.rename(folder)
+
+
+def _copy_files(module: str, target: Path) -> None:
+    if module not in _FILES:
+        return
+    name, *patterns = _FILES[module]
+    source = Path(_go(module, "list", "-m", "-f", "{{.Dir}}", name).strip())
+    target.mkdir()
+    for pattern in patterns:
+        for file in source.glob(pattern):
+            shutil.copyfile(file, target / file.name)
+
+
+def _go(module: str, *arguments: str) -> str:
+    # Without C a program needs no compiler but Go's; a workspace of the person around us must not change versions.
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"}
+    done = subprocess.run(
+        ["go", *arguments], cwd=_ROOT / module, env=environment, check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        folder = (_ROOT / module).relative_to(Path(__file__).parents[3])
+        raise OperationError(
+            f"go {arguments[0]} failed in {folder} (status {done.returncode}); if a module could not be"
+            f" fetched, look at `go env GOPROXY` and run `make tools` again. Go ends with:\n{done.stderr[-_LOG_TAIL:]}"
+        )
+    return done.stdout

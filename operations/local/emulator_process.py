@@ -1,0 +1,101 @@
+"""Starting the emulated AWS (`operations.local.emulator`) in a process of its own, and pointing Terraform at it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Self
+
+from operations.errors import OperationError
+
+_HOST = "127.0.0.1"
+_ROOT = Path(__file__).parents[2]
+_START_SECONDS = 60
+_STOP_SECONDS = 10
+_LOG_TAIL = 2000
+
+
+def environment(port: int, *, account_id: str, region: str) -> dict[str, str]:
+    """The variables that point Terraform, the AWS command line and the SDKs at the emulator on `port`."""
+    return {
+        "AWS_ENDPOINT_URL": f"http://{_HOST}:{port}",
+        "AWS_ACCESS_KEY_ID": account_id,  # the emulator answers for the account that the key names
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,  # what boto3 and older command lines read
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def start(
+    port: int, log: Path, *, record: Path | None = None, stdin: int = subprocess.DEVNULL, detached: bool = False
+) -> "subprocess.Popen[bytes]":
+    """Start the emulator and wait until it answers. With `stdin` a pipe it ends when that pipe is closed.
+
+    Raises:
+        OperationError: it did not start, with the end of its log.
+    """
+    command = [sys.executable, "-m", "operations.local.emulator", "--port", str(port)]
+    command += ["--while-stdin-is-open"] if stdin == subprocess.PIPE else []
+    command += ["--record", str(record.absolute())] if record else []
+    # MiniStack reads some variables of these names too; whose account it is, every request says.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command, cwd=_ROOT, env=clean, stdin=stdin, stdout=output, stderr=output, start_new_session=detached
+        )
+    try:
+        _wait_for(process, port, log)
+    except BaseException:  # an interrupt, too
+        process.kill()
+        process.wait()
+        raise
+    return process
+
+
+def _wait_for(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while process.poll() is None and not answers(port) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if process.poll() is not None or not answers(port):
+        tail = log.read_text(errors="replace")[-_LOG_TAIL:]
+        raise OperationError(f"emulator on port {port} did not start; {log} ends with:\n{tail}")
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens on `port` of 127.0.0.1."""
+    with socket.socket() as probe:
+        return probe.connect_ex((_HOST, port)) == 0
+
+
+class Emulator:
+    """The emulator for the length of a block; it also ends with whoever started it, however that ends."""
+
+    def __init__(
+        self, log: Path, *, account_id: str = "123456789012", region: str = "ap-northeast-2", record: Path | None = None
+    ) -> None:
+        self._log = log
+        self._record = record
+        self._port = free_port()
+        self.environment = environment(self._port, account_id=account_id, region=region)
+
+    def __enter__(self) -> Self:
+        self._process = start(self._port, self._log, record=self._record, stdin=subprocess.PIPE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.communicate(timeout=_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()

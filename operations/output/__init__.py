@@ -1,0 +1,1 @@
+"""What a command prints: a report, and progress while it runs."""

@@ -1,0 +1,122 @@
+"""What a region offers: instance types in the zones, classes of databases, and versions of EKS that are supported."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from operations.clients.aws import listed
+from operations.preflight.check import Check, Clients, Line
+from operations.terraform.stacks import Stack
+
+_SOON = timedelta(days=60)
+
+
+def checks(stacks: Sequence[Stack], aws: Clients) -> Iterator[tuple[str, Check]]:
+    """A check for each node group, database and cluster."""
+    zones = sorted({arguments["availability_zone"] for _, arguments in _all(stacks, "aws_subnet")})
+    for stack, group in _all(stacks, "aws_eks_node_group"):
+        subject = f"node group {group['node_group_name']} of {stack}"
+        yield subject, partial(instance_types, subject, group["instance_types"], zones, aws)
+    for _, database in _all(stacks, "aws_db_instance"):
+        yield f"database {database['identifier']}", partial(database_class, database, aws)
+    for _, cluster in _all(stacks, "aws_eks_cluster"):
+        yield f"cluster {cluster['name']}", partial(cluster_version, cluster["name"], str(cluster["version"]), aws)
+
+
+def _all(stacks: Sequence[Stack], wanted: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for stack in stacks:
+        for kind, _, arguments in stack.resources():
+            if kind == wanted:
+                yield stack.name, arguments
+
+
+def instance_types(subject: str, types: Sequence[str], zones: Sequence[str], aws: Clients) -> Iterator[Line]:
+    """A node group's instance types, in every zone of the VPC; without the VPC's stack, in any zone of the region."""
+    offers = listed(
+        aws("ec2"), "describe_instance_type_offerings", "InstanceTypeOfferings",
+        LocationType="availability-zone", Filters=[{"Name": "instance-type", "Values": list(types)}],
+    )  # fmt: skip
+    offered = {(offer["InstanceType"], offer["Location"]) for offer in offers}
+    nowhere = sorted({*types} - {name for name, _ in offered})
+    without = [zone for zone in zones if not any((name, zone) in offered for name in types)]
+    if nowhere:
+        yield Line(subject, "failed", f"{', '.join(nowhere)}: not offered in this region; choose another instance type")
+    elif without:
+        message = f"{', '.join(types)}: not offered in {', '.join(without)}; add a type that is, or leave out the zone"
+        yield Line(subject, "failed", message)
+    else:
+        yield Line(subject, "passed", f"{', '.join(types)} offered in {', '.join(zones) or 'the region'}")
+
+
+def database_class(database: dict[str, Any], aws: Clients) -> Iterator[Line]:
+    """A database's class, for its engine's version, storage and availability."""
+    subject, class_ = f"database {database['identifier']}", database["instance_class"]
+    offers = listed(
+        aws("rds"), "describe_orderable_db_instance_options", "OrderableDBInstanceOptions",
+        Engine=database["engine"], DBInstanceClass=class_,
+    )  # fmt: skip
+    version = str(database["engine_version"])
+    options = [
+        option
+        for option in offers
+        if option["EngineVersion"].split(".")[0] == version
+        and option.get("StorageType") == database["storage_type"]
+        and (option.get("MultiAZCapable") or not database["multi_az"])
+    ]
+    wanted = f"{class_} with {database['engine']} {version} and {database['storage_type']}"
+    wanted += " in several zones" if database["multi_az"] else ""
+    if options:
+        yield Line(subject, "passed", wanted)
+    else:
+        yield Line(subject, "failed", f"{wanted}: not offered in this region; choose another instance class")
+
+
+def cluster_version(name: str, version: str, aws: Clients) -> Iterator[Line]:
+    """A cluster's version: EKS supports it, and goes there from what runs. The dates are those of AWS itself."""
+    subject = f"cluster {name}"
+    yield _supported(subject, version, aws)
+    running = _running_version(name, aws)
+    if running is None or running == version:
+        return
+    ahead = _minor(version) - _minor(running)
+    if ahead < 0:
+        message = (
+            f"runs {running}, and the settings say {version}: EKS upgrades by itself where standard support ends, and "
+            f'never goes back; write version="{running}"'
+        )
+        yield Line(subject, "failed", message)
+    elif ahead > 1:
+        message = f"runs {running}, and the settings say {version}: EKS goes one minor version at a time; do so"
+        yield Line(subject, "failed", message)
+    else:
+        yield Line(subject, "passed", f"goes from {running} to {version}")
+
+
+def _supported(subject: str, version: str, aws: Clients) -> Line:
+    known = aws("eks").describe_cluster_versions(clusterVersions=[version], includeAll=True)["clusterVersions"]
+    found = next((entry for entry in known if entry["clusterVersion"] == version), None)
+    if found is None:
+        return Line(subject, "failed", f"{version}: EKS does not offer it; choose another version")
+    status, end = found.get("versionStatus"), found.get("endOfStandardSupportDate")
+    if status != "STANDARD_SUPPORT":
+        return Line(subject, "failed", f"{version}: out of standard support; choose a newer version")
+    if end is not None and end - datetime.now(UTC) < _SOON:
+        message = f"{version}: standard support ends on {end:%Y-%m-%d}, and EKS then upgrades by itself; upgrade before"
+        return Line(subject, "warning", message)
+    return Line(subject, "passed", f"{version} is in standard support")
+
+
+def _running_version(name: str, aws: Clients) -> str | None:
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    try:
+        return str(aws("eks").describe_cluster(name=name)["cluster"]["version"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        return None
+
+
+def _minor(version: str) -> int:
+    return int(version.split(".")[1])

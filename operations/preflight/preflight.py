@@ -1,0 +1,104 @@
+"""Everything that would fail an hour later, found in a minute: tools, credentials, settings, state, names and quotas.
+
+Each check is asked side by side with the others, and none stops another; nothing is changed.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from operations.errors import OperationError, told
+from operations.output.report import Report, Status, Table
+from operations.preflight import names, offers, quotas, state, tools
+from operations.preflight.check import Check, Clients, Line, Outcome
+from operations.terraform.stacks import Stack
+
+if TYPE_CHECKING:
+    import boto3
+
+_AT_ONCE = 16
+
+
+def preflight(stacks: Sequence[Stack], project: Path) -> Report:
+    """Check what deploying these stacks takes. `project` is the folder of `package.json` and `node_modules`."""
+    checks = [("settings", lambda: placeholders(stacks)), *tools.checks(stacks, project)]
+    lines, of_regions = [], _regions(stacks)
+    for region, of_region in of_regions.items():
+        try:
+            session = of_region[0].aws_session()
+        except OperationError as error:
+            lines.append(Line(f"{region}: credentials", "failed", str(error)))
+            continue
+        account = of_region[0].account_ids[0]
+        lines.append(Line(f"{region}: credentials", "passed", f"of account {account}"))
+        checks += _of_region(region, of_region, session)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for found in pool.map(lambda check: list(_asked(*check)), checks):
+            lines += found
+    return _report(lines)
+
+
+def _regions(stacks: Sequence[Stack]) -> dict[str, list[Stack]]:
+    regions: dict[str, list[Stack]] = {}
+    for stack in stacks:
+        regions.setdefault(stack.state.region, []).append(stack)
+    return regions
+
+
+def _of_region(region: str, stacks: Sequence[Stack], session: "boto3.Session") -> Iterator[tuple[str, Check]]:
+    aws = Clients(session)
+    yield f"{region}: state", lambda: state.bucket(stacks, aws)
+    yield f"{region}: locks", lambda: state.locks(stacks, aws)
+    new = state.New(stacks, aws)
+    yield from ((f"{region}: {what}", check) for what, check in names.checks(stacks, new, aws))
+    yield from ((f"{region}: {what}", check) for what, check in quotas.checks(stacks, new, aws))
+    yield from ((f"{region}: {what}", check) for what, check in offers.checks(stacks, aws))
+
+
+def _asked(subject: str, check: Check) -> Iterator[Line]:
+    """The lines of a check; what it could not find out is a line as well."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    try:
+        yield from check()
+    except ClientError as error:
+        yield Line(subject, "warning", f"could not be checked: {error}")
+    except (BotoCoreError, OperationError) as error:
+        yield Line(subject, "failed", f"could not be checked: {error}")
+    except Exception as error:  # noqa: BLE001 (one check must not take down the others)
+        yield Line(subject, "failed", f"could not be checked: {told(error)}")
+
+
+_PLACEHOLDERS = re.compile(r"your-org\b|your-domain\.com|your-admin-role|your-cost-center|\b123456789012\b|@\d(?=[/:])")
+
+
+def placeholders(stacks: Sequence[Stack]) -> Iterator[Line]:
+    """What the settings still hold from before they had an owner."""
+    found: dict[str, int] = {}
+    for stack in stacks:
+        text = (stack.directory / "cdk.tf.json").read_text(encoding="utf-8")
+        for match in _PLACEHOLDERS.findall(text):
+            found[match] = found.get(match, 0) + 1
+    if found:
+        places = ", ".join(f"{value} ({count} places)" for value, count in sorted(found.items()))
+        message = f"placeholders are left: {places}; put yours into stacks/owner.py and shared.py, and synthesize again"
+        yield Line("settings", "failed", message)
+    else:
+        yield Line("settings", "passed", "no placeholder is left")
+
+
+def _report(lines: Sequence[Line]) -> Report:
+    order: list[Outcome] = ["failed", "warning", "passed"]
+    lines = sorted(lines, key=lambda line: (order.index(line.outcome), line.subject))
+    count = {outcome: sum(line.outcome == outcome for line in lines) for outcome in order}
+    status = Status.ERROR if count["failed"] else Status.ATTENTION if count["warning"] else Status.FINE
+    return Report(
+        title=", ".join(f"{count[outcome]} {outcome}" for outcome in order),
+        status=status,
+        data={"checks": [line._asdict() for line in lines]},
+        tables=[
+            Table("Preflight", ["", "check", "found"], [[line.outcome, line.subject, line.message] for line in lines])
+        ],
+    )

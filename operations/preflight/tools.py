@@ -1,0 +1,125 @@
+"""The programs of this machine that a deploy runs, and whether their versions go together."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from operations.errors import OperationError
+from operations.preflight.check import Check, Line
+from operations.terraform.stacks import Stack
+
+_NODE_MAJORS = (20, 22)
+_AWS_MAJOR = 2
+_SECONDS = 30
+
+
+def checks(stacks: Sequence[Stack], project: Path) -> Iterator[tuple[str, Check]]:
+    """A check for each program; those that only in-cluster stacks need are warned about where there are none."""
+    in_cluster = [stack for stack in stacks if stack.is_in_cluster]
+    versions = [
+        str(arguments["version"])
+        for stack in stacks
+        for kind, _, arguments in stack.resources()
+        if kind == "aws_eks_cluster"
+    ]
+    yield "terraform", lambda: terraform(stacks)
+    yield "node", node
+    yield "cdktf", lambda: cdktf(stacks, project)
+    yield "kubectl", lambda: kubectl(versions, needed=bool(in_cluster))
+    yield "aws", lambda: aws(needed=any(stack.kubeconfig is None for stack in in_cluster))
+
+
+def terraform(stacks: Sequence[Stack]) -> Iterator[Line]:
+    """Terraform, as every stack demands it, such as `>= 1.11, < 2`."""
+    version = json.loads(_printed("terraform", "version", "-json"))["terraform_version"]
+    for constraint in sorted({stack.configuration["terraform"]["required_version"] for stack in stacks}):
+        if _satisfies(version, constraint):
+            yield Line("terraform", "passed", f"{version} is {constraint}")
+        else:
+            yield Line("terraform", "failed", f"{version}: the stacks demand {constraint}; install such a version")
+
+
+def _satisfies(version: str, constraint: str) -> bool:
+    """Whether a version lies in a constraint of `>=` and `<`, which is all that the stacks write."""
+    for part in constraint.split(","):
+        operator, bound = part.split()
+        length = len(_numbers(bound))
+        at_least = _numbers(version)[:length] >= _numbers(bound)
+        if at_least != (operator == ">="):
+            return False
+    return True
+
+
+def node() -> Iterator[Line]:
+    """Node, of a version that the CDKTF command line runs on."""
+    version = _printed("node", "--version").strip()
+    majors = " or ".join(map(str, _NODE_MAJORS))
+    if _numbers(version)[0] in _NODE_MAJORS:
+        yield Line("node", "passed", version)
+    else:
+        yield Line("node", "failed", f"{version}: the CDKTF command line needs Node {majors}; install one")
+
+
+def cdktf(stacks: Sequence[Stack], project: Path) -> Iterator[Line]:
+    """The CDKTF command line, of the version of the library that synthesized."""
+    package = project / "node_modules" / "cdktf-cli" / "package.json"
+    if not package.is_file():
+        yield Line("cdktf", "failed", "not installed; run: make install")
+        return
+    version = json.loads(package.read_text(encoding="utf-8"))["version"]
+    for library in sorted({stack.configuration["//"]["metadata"]["version"] for stack in stacks}):
+        if library == version:
+            yield Line("cdktf", "passed", version)
+        else:
+            yield Line("cdktf", "failed", f"{version}: the library that synthesized is {library}; run: make install")
+
+
+def kubectl(clusters: Sequence[str], *, needed: bool) -> Iterator[Line]:
+    """Kubectl, at most one minor version apart from each cluster."""
+    try:
+        client = json.loads(_printed("kubectl", "version", "--client", "--output=json"))["clientVersion"]
+    except OperationError as error:
+        yield Line("kubectl", "failed" if needed else "warning", str(error))
+        return
+    version = client["gitVersion"].removeprefix("v")
+    apart = [cluster for cluster in clusters if abs(_numbers(cluster)[1] - _numbers(version)[1]) > 1]
+    if apart:
+        named = ", ".join(sorted(set(apart)))
+        yield Line(
+            "kubectl", "warning", f"{version}: more than one minor version from clusters of {named}; install one"
+        )
+    else:
+        yield Line("kubectl", "passed", version)
+
+
+def aws(*, needed: bool) -> Iterator[Line]:
+    """The AWS command line, which lets Terraform and kubectl into a cluster."""
+    try:
+        version = _printed("aws", "--version").partition("/")[2].split()[0]
+    except OperationError as error:
+        yield Line("aws", "failed" if needed else "warning", str(error))
+        return
+    if _numbers(version)[0] >= _AWS_MAJOR:
+        yield Line("aws", "passed", version)
+    else:
+        yield Line("aws", "warning", f"{version}: version {_AWS_MAJOR} is the maintained one; install it")
+
+
+def _printed(*command: str) -> str:
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_SECONDS)
+    except FileNotFoundError as error:
+        raise OperationError("not installed; install it") from error
+    except subprocess.TimeoutExpired as error:
+        raise OperationError(f"{' '.join(command)} says nothing in {_SECONDS} seconds; run it by hand") from error
+    if done.returncode:
+        raise OperationError(f"{' '.join(command)} failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _numbers(version: str) -> list[int]:
+    """`v1.11.4-beta1` as 1, 11, 4."""
+    found = re.match(r"v?(\d+(?:\.\d+)*)", version)
+    return [int(number) for number in found[1].split(".")] if found else [0]

@@ -1,0 +1,1 @@
+"""This Git repository: other revisions of it, and files that are written or reviewed."""

@@ -1,0 +1,1 @@
+"""Writing services into the Git tree."""

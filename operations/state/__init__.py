@@ -1,0 +1,1 @@
+"""Terraform state in S3: its bucket, locks, resources and older versions."""

@@ -1,0 +1,81 @@
+"""What Terraform knows: the resources of states, read from their objects in S3 without Terraform."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from operations.clients.aws import object_of
+from operations.errors import OperationError
+from operations.terraform.stacks import Stack
+
+if TYPE_CHECKING:
+    import boto3
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A managed resource of a state, with its attributes by name."""
+
+    stack: str
+    address: str
+    kind: str
+    attributes: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        """An attribute; None where the provider has none of that name."""
+        return self.attributes.get(name)
+
+
+class States:
+    """The resources of several states, by type."""
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        self._by_kind: dict[str, list[Resource]] = {}
+        for resource in resources:
+            self._by_kind.setdefault(resource.kind, []).append(resource)
+
+    def __iter__(self) -> Iterator[Resource]:
+        for resources in self._by_kind.values():
+            yield from resources
+
+    def of(self, *kinds: str) -> list[Resource]:
+        """The resources of these types."""
+        return [resource for kind in kinds for resource in self._by_kind.get(kind, [])]
+
+    def values(self, kind: str, attribute: str, **having: Any) -> set[Any]:
+        """What an attribute is, over all resources of a type that have these other attributes."""
+        return {
+            resource[attribute]
+            for resource in self.of(kind)
+            if all(resource[name] == value for name, value in having.items())
+        }
+
+
+def read(session: "boto3.Session", stack: Stack) -> list[Resource]:
+    """The resources of a stack's state; none where there is no state yet.
+
+    Raises:
+        OperationError: what lies there is no state.
+    """
+    body = object_of(session.client("s3"), stack.state.bucket, stack.state.key)
+    try:
+        return [] if body is None else parse(stack.name, json.loads(body))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        where = f"s3://{stack.state.bucket}/{stack.state.key}"
+        message = f"{where}: cannot be read as a state; restore a version of it: restore-state {stack.name}"
+        raise OperationError(message) from error
+
+
+def parse(stack: str, document: Mapping[str, Any]) -> list[Resource]:
+    """The managed resources of a state, as Terraform writes it."""
+    return [
+        Resource(stack, f"{entry['type']}.{entry['name']}{_key(instance)}", entry["type"], instance["attributes"])
+        for entry in document.get("resources", [])
+        if entry["mode"] == "managed"
+        for instance in entry["instances"]
+    ]
+
+
+def _key(instance: Mapping[str, Any]) -> str:
+    return f"[{json.dumps(instance['index_key'])}]" if "index_key" in instance else ""

@@ -1,0 +1,1 @@
+"""Running Terraform: the synthesized stacks, their plans, and the order of their dependencies."""

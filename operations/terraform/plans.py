@@ -1,0 +1,189 @@
+"""Terraform's plans, read from their JSON: what changes, why it is replaced, and a hash by which a plan is known again.
+
+Plan files hold the prior state in clear, and so does their JSON: neither ever leaves the machine.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+from operations.errors import OperationError
+from operations.output.report import Table
+
+Action = Literal["create", "update", "replace", "destroy", "forget", "import", "move", "read"]
+
+# What Terraform says of each; anything else is a version of Terraform that this was not written for.
+_ACTIONS: Mapping[tuple[str, ...], Action | None] = {
+    ("no-op",): None,
+    ("create",): "create",
+    ("update",): "update",
+    ("delete", "create"): "replace",
+    ("create", "delete"): "replace",
+    ("delete",): "destroy",
+    ("forget",): "forget",
+    ("read",): "read",
+}
+
+
+_REASONS: Mapping[str, str] = {
+    "replace_because_tainted": "an apply that failed left it half made",
+    "replace_by_request": "it was asked for",
+    "replace_by_triggers": "replace_triggered_by",
+    "delete_because_no_resource_config": "no longer in the configuration",
+    "delete_because_each_key": "no longer in for_each",
+    "delete_because_count_index": "no longer in count",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is planned for one resource. `before` and `after` are its arguments; None where it does not exist."""
+
+    address: str
+    kind: str
+    action: Action
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    unknown: Mapping[str, Any]
+    """Arguments that are known only after the apply, marked True at their place."""
+    sensitive: Mapping[str, Any]
+    """Arguments that are not shown, marked True at their place."""
+    replaced_for: tuple[str, ...] = ()
+    """The arguments that force a replacement, such as `vpc_config[0].subnet_ids`."""
+    reason: str = ""
+    """Terraform's own word for why it replaces or destroys; where it was before, of what is moved or imported."""
+
+    @property
+    def changed(self) -> list[str]:
+        """The arguments at the top that differ, or become known only after the apply."""
+        before, after = self.before or {}, self.after or {}
+        names = sorted({*before, *after, *self.unknown})
+        return [name for name in names if self.unknown.get(name) or before.get(name) != after.get(name)]
+
+    @property
+    def why(self) -> str:
+        """What changes of it, or what forces its replacement."""
+        if self.action == "update":
+            return ", ".join(self.changed)
+        if self.replaced_for:
+            return f"forced by {', '.join(self.replaced_for)}"
+        return _REASONS.get(self.reason, self.reason)
+
+    def data(self) -> dict[str, Any]:
+        """What a pipeline reads of it: no values, which may be secret."""
+        return {"address": self.address, "action": self.action, "why": self.why}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What Terraform would do to one stack."""
+
+    stack: str
+    document: Mapping[str, Any]
+    """`terraform show -json` of the plan."""
+
+    @cached_property
+    def changes(self) -> list[Change]:
+        """What would be made, changed, replaced or destroyed, by address."""
+        return [change for _, change in _planned(self.document.get("resource_changes", []))]
+
+    @cached_property
+    def drift(self) -> list[Change]:
+        """What was changed outside of Terraform, as far as it knows the resource."""
+        return [change for _, change in _planned(self.document.get("resource_drift", []))]
+
+    @cached_property
+    def outputs(self) -> dict[str, Mapping[str, Any]]:
+        """The outputs that would change, by name."""
+        changes: Mapping[str, Mapping[str, Any]] = self.document.get("output_changes", {})
+        return {name: change for name, change in sorted(changes.items()) if change["actions"] != ["no-op"]}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether an apply would do nothing."""
+        return not self.changes and not self.outputs
+
+    @property
+    def summary(self) -> str:
+        """How much is done, in a line."""
+        counts = Counter(change.action for change in self.changes)
+        counted = [f"{counts[action]} to {action}" for action in get_args(Action) if counts[action]]
+        return ", ".join(counted) or ("outputs change" if self.outputs else "no changes")
+
+    @cached_property
+    def hash(self) -> str:
+        """The same for two plans that do the same, whenever and wherever they were made."""
+        does = {
+            "resources": [
+                {
+                    "address": entry["address"],
+                    "actions": entry["change"]["actions"],
+                    "moved": entry.get("previous_address"),
+                    "imported": entry["change"].get("importing"),
+                    **_done(change),
+                }
+                for entry, change in _planned(self.document.get("resource_changes", []))
+            ],
+            "outputs": self.outputs,
+        }
+        return hashlib.sha256(json.dumps(does, sort_keys=True).encode()).hexdigest()
+
+
+def table(plans: Iterable[Plan]) -> Table:
+    """Every change, by stack."""
+    rows = [[plan.stack, change.action, change.address, change.why] for plan in plans for change in plan.changes]
+    return Table("Changes", ["stack", "action", "address", "why"], rows)
+
+
+def _planned(entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], Change]]:
+    """What is planned, by address: each of Terraform's entries with what is read of it."""
+    for entry in sorted(entries, key=lambda entry: str(entry["address"])):
+        change = entry["change"]
+        if tuple(change["actions"]) not in _ACTIONS:
+            known = "take the version of Terraform that README names"
+            raise OperationError(f"{entry['address']}: {change['actions']}: no action that is known here; {known}")
+        action, reason = _ACTIONS[tuple(change["actions"])], entry.get("action_reason", "")
+        if action is None and change.get("importing"):  # what differs from nothing is in no state yet
+            action, reason = "import", "exists already"
+        elif action is None and "previous_address" in entry:
+            action, reason = "move", f"from {entry['previous_address']}"
+        if action in (None, "read"):
+            continue
+        yield (
+            entry,
+            Change(
+                address=entry["address"],
+                kind=entry["type"],
+                action=action,
+                before=change["before"],
+                after=change["after"],
+                unknown=_marks(change.get("after_unknown")),
+                sensitive=_marks(change.get("after_sensitive")) | _marks(change.get("before_sensitive")),
+                replaced_for=tuple(_path(path) for path in change.get("replace_paths", [])),
+                reason=reason,
+            ),
+        )
+
+
+def _done(change: Change) -> dict[str, Any]:
+    """What a change does to its arguments. What it leaves alone may differ by the minute, such as a backup's time."""
+    if change.action in {"create", "replace"}:
+        return {"after": change.after, "unknown": change.unknown}
+    if change.action != "update":
+        return {}
+    before, after = change.before or {}, change.after or {}
+    return {name: [before.get(name), after.get(name), change.unknown.get(name)] for name in change.changed}
+
+
+def _marks(marks: Any) -> dict[str, Any]:
+    """Terraform writes `false` where nothing is marked."""
+    return dict(marks) if isinstance(marks, dict) else {}
+
+
+def _path(steps: list[str | int]) -> str:
+    """`["vpc_config", 0, "subnet_ids"]` as `vpc_config[0].subnet_ids`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")

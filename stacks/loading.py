@@ -1,0 +1,119 @@
+"""Loading the settings: every file of the owner and of every region, with all errors at once."""
+
+import importlib
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from eks_gitops.config import (
+    AnyConfig,
+    Problem,
+    all_problems,
+    as_far_as_known,
+    deferred_errors,
+    shape_errors,
+    without_validation,
+)
+from stacks import rules
+from stacks.settings import Environment, EnvironmentSettings, Finding, Owner, Region, SharedSettings
+
+
+class SettingsError(Exception):
+    """The settings are wrong; `findings` says where, one by one."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        super().__init__("\n".join(map(str, findings)))
+        self.findings = tuple(findings)
+
+
+class _Loader:
+    """Loads modules one by one and keeps what is wrong with each, instead of stopping at the first."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+
+    def region(self, package: str) -> Region | None:
+        """The region whose folder is `package`; None where its `__init__` cannot be read."""
+        try:
+            module = importlib.import_module(package)
+            name, environments = module.REGION, module.ENVIRONMENTS
+        except Exception as error:  # noqa: BLE001 (whatever a settings file raises is told, with its line)
+            self._refuse(package, error)
+            return None
+        if isinstance(environments, str):
+            problem = Problem(
+                "ENVIRONMENTS", environments, f'a name, and not a tuple of names; write ("{environments}",)'
+            )
+            self.findings.append(Finding(_file(package), problem))
+            return None
+        return Region(
+            name=name,
+            file=_file(package),
+            shared_file=_file(f"{package}.shared"),
+            shared=self.settings(f"{package}.shared", "SHARED", SharedSettings),
+            environments=tuple(self._environment(package, environment) for environment in environments),
+        )
+
+    def _environment(self, package: str, name: str) -> Environment:
+        module = f"{package}.{name}"
+        return Environment(name, _file(module), self.settings(module, name.upper(), EnvironmentSettings))
+
+    def settings(self, module: str, name: str, kind: type[AnyConfig]) -> AnyConfig:
+        """The literal `name` of a module, as far as it is known: without any field where the module cannot be read."""
+        file = _file(module)
+        try:
+            with deferred_errors():
+                literal = getattr(importlib.import_module(module), name)
+        except Exception as error:  # noqa: BLE001
+            self._refuse(module, error)
+            return without_validation(kind, {})
+        if not isinstance(literal, kind):
+            problem = Problem(name, type(literal).__name__, f"not the settings; assign {kind.__name__}(...)")
+            self.findings.append(Finding(file, problem))
+            return without_validation(kind, {})
+        known = as_far_as_known(literal)
+        self.findings += [Finding(file, problem) for problem in (*shape_errors(literal), *all_problems(known))]
+        return known
+
+    def _refuse(self, module: str, error: Exception) -> None:
+        places: list[tuple[str, int | None]] = [
+            (_relative(frame.filename), frame.lineno)
+            for frame in traceback.extract_tb(error.__traceback__)
+            if _relative(frame.filename).startswith("stacks/") and frame.filename != __file__
+        ]
+        if isinstance(error, SyntaxError) and error.filename is not None:
+            places.append((_relative(error.filename), error.lineno))
+        file, line = places[-1] if places else (_file(module), None)
+        where = f"line {line}" if line else "module"
+        self.findings.append(Finding(file, Problem(where, type(error).__name__, f"{error}; correct the Python there")))
+
+
+def _relative(path: str | Path) -> str:
+    root = Path(__file__).parent.parent
+    path = Path(path)
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def _file(module: str) -> str:
+    """The file of a module, whether it can be imported or not, as the owner sees it."""
+    return (
+        _relative(sys.modules[module].__file__ or module) if module in sys.modules else module.replace(".", "/") + ".py"
+    )
+
+
+def load(packages: Sequence[str]) -> tuple[Owner, list[Region]]:
+    """Load the owner and the folders of all regions.
+
+    Raises:
+        SettingsError: with every error of every file, and of the rules among them.
+    """
+    loader = _Loader()
+    owner = loader.settings("stacks.owner", "OWNER", Owner)
+    regions = [region for package in packages if (region := loader.region(package)) is not None]
+    findings = [*loader.findings, *rules.broken(owner, regions)]
+    if findings:
+        # What is wrong in a file that others import is found once for each of them.
+        once = {str(finding): finding for finding in findings}.values()
+        raise SettingsError(sorted(once, key=lambda finding: finding.file))
+    return owner, regions

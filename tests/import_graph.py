@@ -1,0 +1,147 @@
+"""The import graph of the product: `python -m tests.import_graph` prints its counts and every wrong import.
+
+A module is a file; an import is an edge between two modules of ours, wherever in the file it is written. An import is
+upward if it goes to a higher layer, or to another package of the same layer.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests import ROOT
+
+# The folders of modules, and the name that the modules of each begin with.
+_SOURCES = {"constructs/eks_gitops": "eks_gitops", "operations": "operations", "stacks": "stacks"}
+
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("eks_gitops",),
+    ("eks_gitops.delivery", "eks_gitops.in_cluster"),
+    ("stacks",),
+    ("main",),
+    ("operations.errors",),
+    ("operations.output",),
+    ("operations.clients",),
+    ("operations.terraform",),
+    ("operations.repository", "operations.state"),
+    ("operations.guard",),
+    (
+        "operations.backup",
+        "operations.delivery",
+        "operations.deploy",
+        "operations.destroy",
+        "operations.drift",
+        "operations.preflight",
+        "operations.services",
+    ),
+    ("operations.local",),
+    ("operations.local.cluster",),
+    ("operations.validate",),
+    ("operations.cli",),
+    ("operations",),
+)
+
+"""From the lowest to the highest. A module belongs to the longest of these names that it begins with."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Each module with the modules that it imports."""
+
+    imports: Mapping[str, frozenset[str]]
+
+    @property
+    def edges(self) -> list[tuple[str, str]]:
+        """Every import, from the importing module to the imported one."""
+        return sorted((module, other) for module, others in self.imports.items() for other in others)
+
+    @property
+    def upward(self) -> list[tuple[str, str]]:
+        """The imports that go to a higher layer, or to another package of the same one."""
+        return [(module, other) for module, other in self.edges if _is_upward(module, other)]
+
+    @property
+    def cycles(self) -> list[list[str]]:
+        """The groups of modules that import each other, directly or through others."""
+        reached = {module: self._reached(module) for module in self.imports}
+        groups = {
+            tuple(sorted(other for other in reached[module] if module in reached[other]))
+            for module in self.imports
+            if module in reached[module]
+        }
+        return [list(group) for group in sorted(groups)]
+
+    def _reached(self, module: str) -> set[str]:
+        found: set[str] = set()
+        waiting = list(self.imports[module])
+        while waiting:
+            other = waiting.pop()
+            if other not in found:
+                found.add(other)
+                waiting += self.imports[other]
+        return found
+
+
+def packages(root: Path = ROOT) -> list[str]:
+    """The packages of the product: its folders that hold modules."""
+    return sorted(name for name, path in _modules(root) if path.name == "__init__.py")
+
+
+def graph(root: Path = ROOT) -> Graph:
+    """The import graph of the product below `root`."""
+    modules = dict(_modules(root))
+    return Graph({name: frozenset(_imported(path, modules) - {name}) for name, path in modules.items()})
+
+
+def _modules(root: Path) -> Iterator[tuple[str, Path]]:
+    yield "main", root / "main.py"
+    for folder, name in _SOURCES.items():
+        for path in sorted((root / folder).rglob("*.py")):
+            parts = path.relative_to(root / folder).with_suffix("").parts
+            yield ".".join([name, *(part for part in parts if part != "__init__")]), path
+
+
+def _imported(path: Path, modules: Mapping[str, Path]) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {name if name in modules else node.module for name in whole}
+    return names & modules.keys()
+
+
+def _is_upward(module: str, other: str) -> bool:
+    (layer, package), (other_layer, other_package) = _place(module), _place(other)
+    return other_layer > layer or (other_layer == layer and other_package != package)
+
+
+def _place(module: str) -> tuple[int, str]:
+    """The number of a module's layer, and the package of it."""
+    found = [
+        (len(package), number, package)
+        for number, layer in enumerate(LAYERS)
+        for package in layer
+        if f"{module}.".startswith(f"{package}.")
+    ]
+    _, number, package = max(found)
+    return number, package
+
+
+def main() -> None:
+    """Print the counts, then every upward import and every cycle."""
+    found = graph()
+    counts = {"modules": len(found.imports), "packages": len(packages()), "imports": len(found.edges)}
+    counts |= {"upward imports": len(found.upward), "cycles": len(found.cycles)}
+    print(", ".join(f"{count} {what}" for what, count in counts.items()))
+    for module, other in found.upward:
+        print(f"upward: {module} imports {other}")
+    for cycle in found.cycles:
+        print(f"cycle of {len(cycle)}: {', '.join(cycle)}")
+    sys.exit(bool(found.upward or found.cycles))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,259 @@
+"""Backing up and restoring what Argo CD knows, on the emulated S3 and KMS; `tests/cluster` has a real Argo CD."""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from operations.backup import backup
+from operations.backup.argo_cd_export import ArgoCdAdmin, read
+from operations.backup.backup import OBJECT, Place
+from operations.errors import OperationError
+from operations.local.emulator_process import Emulator
+from operations.output.report import Report, Status
+from operations.terraform.stacks import Stack
+
+SETTINGS = "kind: ConfigMap\nmetadata:\n  name: argocd-cm\ndata:\n  url: https://argocd.example.com\n"
+SECRET = "kind: Secret\nmetadata:\n  name: repository\ndata:\n  password: aHVudGVyMg==\n"  # noqa: S105
+CLUSTER = "gitops-cluster-dev"
+
+
+class FakeArgoCd(ArgoCdAdmin):
+    """An Argo CD that knows these objects."""
+
+    def __init__(self, *objects: str) -> None:
+        super().__init__([])
+        self.objects = "---\n".join(objects).encode()
+        self.imported: list[bytes] = []
+
+    def export(self) -> bytes:
+        return self.objects
+
+    def import_(self, objects: bytes) -> None:
+        self.imported.append(objects)
+        known = read(self.objects)
+        texts = {**known.texts, **read(objects + b"---\n" + SETTINGS.encode()).texts}
+        self.objects = b"---\n".join(texts.values())
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[boto3.Session]:
+    with (
+        Emulator(tmp_path_factory.mktemp("emulator") / "log") as emulator,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in emulator.environment.items():
+            patch.setenv(name, value)
+        session = boto3.Session()
+        kms = session.client("kms")
+        kms.create_alias(AliasName="alias/ap-northeast-2/dev", TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
+        yield session
+
+
+@pytest.fixture
+def at(aws: boto3.Session) -> Place:
+    """A bucket of the test's own."""
+    bucket = f"{uuid.uuid4()}-backups"
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"})
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    return Place(aws, bucket, "alias/ap-northeast-2/dev", CLUSTER)
+
+
+def _agreed(_: Report) -> bool:
+    return True
+
+
+def _stored(at: Place) -> bytes:
+    return at.session.client("s3").get_object(Bucket=at.bucket, Key=OBJECT)["Body"].read()
+
+
+def test_a_backup_says_what_it_holds_and_where_it_lies(at: Place) -> None:
+    report = backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
+    assert report.status is Status.FINE
+    assert report.title == "gitops-cluster-dev: 2 objects of Argo CD backed up"
+    assert report.data["objects"] == {"ConfigMap": 1, "Secret": 1}
+    head = at.session.client("s3").head_object(Bucket=at.bucket, Key=OBJECT, VersionId=report.data["version"])
+    assert head["Metadata"]["sha256"] == report.data["sha256"]
+
+
+def test_nothing_of_a_backup_can_be_read_in_the_bucket_or_in_the_report(at: Place) -> None:
+    report = backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
+    for text in (_stored(at), str(report).encode()):
+        assert b"aHVudGVyMg==" not in text
+        assert b"argocd.example.com" not in text
+
+
+def test_a_restore_makes_what_is_missing_and_changes_what_is_different_alone(at: Place) -> None:
+    backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
+    other = "kind: Application\nmetadata:\n  name: other\n"
+    cluster = FakeArgoCd(SETTINGS.replace("example.com", "example.org"), other)
+    report = backup.restore(at, cluster, None, _agreed)
+    assert report.status is Status.FINE
+    assert report.data == {
+        "missing": ["Secret/argocd/repository"],
+        "different": ["ConfigMap/argocd/argocd-cm"],
+        "extra": ["Application/argocd/other"],
+        "kept": [],
+    }
+    assert set(read(cluster.objects).texts) == set(read(FakeArgoCd(SETTINGS, SECRET, other).objects).texts)
+
+
+def test_the_difference_is_shown_before_anything_is_changed(at: Place) -> None:
+    backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
+    cluster, asked = FakeArgoCd(SETTINGS), list[Report]()
+
+    def refuse(difference: Report) -> bool:
+        asked.append(difference)
+        return False
+
+    report = backup.restore(at, cluster, None, refuse)
+    assert asked[0].tables[0].rows == [["missing", "Secret", "argocd", "repository"]]
+    assert cluster.imported == []
+    assert (report.status, report.title) == (Status.ATTENTION, "gitops-cluster-dev: nothing was restored")
+
+
+def test_a_cluster_that_has_all_is_left_alone_and_nobody_is_asked(at: Place) -> None:
+    backup.backup(at, FakeArgoCd(SETTINGS))
+    report = backup.restore(at, FakeArgoCd(SETTINGS), None, lambda _: pytest.fail("asked"))
+    assert report.status is Status.FINE
+
+
+def test_an_import_that_did_not_bring_it_is_an_error(at: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
+    monkeypatch.setattr(FakeArgoCd, "import_", lambda *_: None)
+    report = backup.restore(at, FakeArgoCd(SETTINGS), None, _agreed)
+    assert report.status is Status.ERROR
+    assert report.data["missing"] == ["Secret/argocd/repository"]
+
+
+def test_an_older_version_is_restored_on_demand(at: Place) -> None:
+    first = backup.backup(at, FakeArgoCd(SETTINGS, SECRET)).data["version"]
+    backup.backup(at, FakeArgoCd(SETTINGS))
+    assert [version["version"] for version in backup.versions(at).data["versions"]][-1] == first
+    cluster = FakeArgoCd(SETTINGS)
+    assert not backup.restore(at, cluster, None, _agreed).data["missing"]
+    assert backup.restore(at, cluster, first, _agreed).data["missing"]
+
+
+def test_without_a_backup_there_is_nothing_to_list(at: Place) -> None:
+    assert backup.versions(at).status is Status.ATTENTION
+
+
+@pytest.mark.parametrize("version", [None, "no-such-version"])
+def test_a_backup_that_is_not_there_is_told(at: Place, version: str | None) -> None:
+    with pytest.raises(OperationError, match=r"^s3://.*: no such backup; `restore --list` shows those there are$"):
+        backup.restore(at, FakeArgoCd(SETTINGS), version, _agreed)
+
+
+def test_a_version_that_cannot_be_one_is_told_as_one_that_is_not_there(
+    at: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get_object(**_: str) -> None:
+        raise ClientError({"Error": {"Code": "InvalidArgument", "Message": "Invalid version id"}}, "GetObject")
+
+    monkeypatch.setattr(at.session, "client", lambda _: SimpleNamespace(get_object=get_object))
+    with pytest.raises(OperationError, match="no such backup; `restore --list` shows"):
+        backup.fetch(at, "v9")
+
+
+def _tamper(at: Place, **metadata: str) -> None:
+    s3, sealed = at.session.client("s3"), bytearray(_stored(at))
+    sealed[-1] ^= 1
+    known = s3.head_object(Bucket=at.bucket, Key=OBJECT)["Metadata"]
+    s3.put_object(Bucket=at.bucket, Key=OBJECT, Body=bytes(sealed), Metadata={**known, **metadata})
+
+
+def test_a_flipped_byte_is_refused_by_its_checksum(at: Place) -> None:
+    backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
+    _tamper(at)
+    cluster = FakeArgoCd(SETTINGS)
+    with pytest.raises(OperationError, match="its SHA-256 is not the one that was written with it"):
+        backup.restore(at, cluster, None, _agreed)
+    assert cluster.imported == []
+
+
+def test_whoever_flips_a_byte_and_its_checksum_is_found_too(at: Place) -> None:
+    backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
+    sealed = bytearray(_stored(at))
+    sealed[-1] ^= 1
+    _tamper(at, sha256=hashlib.sha256(sealed).hexdigest())
+    with pytest.raises(OperationError, match="it was changed after it was sealed; choose another version"):
+        backup.restore(at, FakeArgoCd(SETTINGS), None, _agreed)
+
+
+def test_a_bucket_without_versions_is_refused(at: Place) -> None:
+    at.session.client("s3").put_bucket_versioning(Bucket=at.bucket, VersioningConfiguration={"Status": "Suspended"})
+    with pytest.raises(OperationError, match="keeps no versions"):
+        backup.backup(at, FakeArgoCd(SETTINGS))
+
+
+def test_a_key_that_is_not_there_is_told(at: Place) -> None:
+    without = Place(at.session, at.bucket, "alias/ap-northeast-2/none", CLUSTER)
+    with pytest.raises(OperationError, match=r"^s3://.*NotFoundException"):
+        backup.backup(without, FakeArgoCd(SETTINGS))
+
+
+@pytest.fixture
+def environments(tmp_path: Path, aws: boto3.Session) -> list[Stack]:  # noqa: ARG001 (its credentials)
+    stacks = []
+    for name in ("dev", "prod"):
+        folder = tmp_path / name
+        folder.mkdir()
+        configuration: dict[str, Any] = {
+            "terraform": {"backend": {"s3": {"bucket": "state", "key": "key", "region": "ap-northeast-2"}}},
+            "provider": {"aws": [{"allowed_account_ids": ["123456789012"]}]},
+            "resource": {
+                "aws_eks_cluster": {"cluster": {"name": f"gitops-cluster-{name}"}},
+                "aws_kms_alias": {"key": {"name": f"alias/ap-northeast-2/{name}"}},
+                "aws_s3_bucket": {"bucket": {"bucket": f"your-org-ap-northeast-2-{name}-backups"}},
+            },
+        }
+        (folder / "cdk.tf.json").write_text(json.dumps(configuration))
+        stacks.append(Stack(f"ap-northeast-2-{name}", folder, ()))
+    return stacks
+
+
+@pytest.fixture(scope="module")
+def endpoint(aws: boto3.Session) -> str:
+    vpc = aws.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = aws.client("ec2").create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+    made = aws.client("eks").create_cluster(
+        name=CLUSTER, roleArn="arn:aws:iam::123456789012:role/any", resourcesVpcConfig={"subnetIds": [subnet]}
+    )
+    return str(aws.client("eks").describe_cluster(name=made["cluster"]["name"])["cluster"]["endpoint"])
+
+
+@pytest.mark.parametrize("environment", ["dev", "ap-northeast-2-dev", None])
+def test_place_is_found_in_what_was_synthesized(
+    environments: list[Stack], endpoint: str, monkeypatch: pytest.MonkeyPatch, environment: str | None
+) -> None:
+    monkeypatch.setattr(backup, "server", lambda: endpoint)
+    at = backup.place(environments, environment)
+    assert (at.bucket, at.key_alias, at.cluster) == (
+        "your-org-ap-northeast-2-dev-backups",
+        "alias/ap-northeast-2/dev",
+        CLUSTER,
+    )
+
+
+@pytest.mark.usefixtures("endpoint")
+@pytest.mark.parametrize("environment", ["dev", "prod", None])
+def test_the_wrong_cluster_is_never_touched(
+    environments: list[Stack], monkeypatch: pytest.MonkeyPatch, environment: str | None
+) -> None:
+    monkeypatch.setattr(backup, "server", lambda: "https://of-another.example.com")
+    with pytest.raises(OperationError, match=r"^kubectl: the current cluster is https://of-another\.example\.com, and"):
+        backup.place(environments, environment)
+
+
+def test_an_environment_that_is_not_there_is_told(environments: list[Stack]) -> None:
+    with pytest.raises(OperationError, match=r"choose one of ap-northeast-2-dev, ap-northeast-2-prod$"):
+        backup.place(environments, "qa")

@@ -1,0 +1,148 @@
+"""What a change does to the rendered manifests of each environment."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from operations.delivery import manifests
+from operations.errors import OperationError
+from operations.local.cluster.programs import program
+
+SHOP = {
+    "service/shop/base/kustomization.yaml": "resources: [config.yaml, secret.yaml]\n",
+    "service/shop/base/config.yaml": (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shop}\ndata: {greeting: hello}\n"
+    ),
+    "service/shop/base/secret.yaml": (
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: shop}\nstringData: {password: hunter2}\n"
+    ),
+    **{
+        f"service/shop/overlays/{environment}/kustomization.yaml": (
+            f"namespace: shop-{environment}\nresources: [../../base]\n"
+        )
+        for environment in ("dev", "prod")
+    },
+    "management/things/component.yaml": "chart: {}\n",
+    "management/things/manifests/kustomization.yaml": "resources: [namespace.yaml]\n",
+    "management/things/manifests/namespace.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: things}\n",
+    "helm/my-app/Chart.yaml": "apiVersion: v2\nname: my-app\nversion: 1.0.0\n",
+    "helm/my-app/templates/config.yaml": (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}}\n"
+        "data: {size: {{ .Values.size | quote }}}\n"
+    ),
+    "service/tea/overlays/dev/values.yaml": "size: small\n",
+}
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with kustomize and helm."""
+    folder = tmp_path_factory.mktemp("programs")
+    for name in ("kustomize", "helm"):
+        try:
+            found = Path(shutil.which(name) or program(name))
+        except OperationError as error:
+            (pytest.fail if os.environ.get("INSIST_ON_CLUSTER") == "1" else pytest.skip)(str(error))
+        (folder / name).symlink_to(found)
+    return folder
+
+
+@pytest.fixture
+def tree(tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository whose only commit is SHOP."""
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    for name, text in SHOP.items():
+        _write(tmp_path, name, text)
+    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "all"]):
+        identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+        subprocess.run(["git", *identity, *command], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def _write(tree: Path, name: str, text: str) -> None:
+    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+    (tree / name).write_text(text)
+
+
+def test_nothing_changes_where_nothing_was_edited(tree: Path) -> None:
+    report = manifests.diff("HEAD", tree)
+    assert (report.title, int(report.status)) == ("no manifest changes", 0)
+
+
+def test_a_change_of_the_base_shows_in_every_environment(tree: Path) -> None:
+    _write(tree, "service/shop/base/config.yaml", SHOP["service/shop/base/config.yaml"].replace("hello", "hi"))
+    report = manifests.diff("HEAD", tree)
+    assert {name: list(found) for name, found in report.data["environments"].items()} == {
+        "dev": ["shop-dev"],
+        "prod": ["shop-prod"],
+    }
+    text = report.data["environments"]["prod"]["shop-prod"]
+    assert "-  greeting: hello\n+  greeting: hi" in text
+    assert "v1 ConfigMap shop-prod/shop (before)" in text
+    assert int(report.status) == 2
+
+
+def test_a_change_of_an_overlay_shows_there_alone(tree: Path) -> None:
+    name = "service/shop/overlays/prod/kustomization.yaml"
+    _write(tree, name, f"{SHOP[name]}commonAnnotations: {{a: b}}\n")
+    assert list(manifests.diff("HEAD", tree).data["environments"]) == ["prod"]
+
+
+def test_a_new_object_and_one_that_is_gone_are_shown_whole(tree: Path) -> None:
+    (tree / "management/things/manifests/namespace.yaml").unlink()
+    _write(tree, "management/things/manifests/other.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n")
+    _write(tree, "management/things/manifests/kustomization.yaml", "resources: [other.yaml]\n")
+    text = manifests.diff("HEAD", tree).data["environments"]["every environment"]["things (manifests)"]
+    assert "--- none\n+++ v1 Namespace other (after)" in text
+    assert "--- v1 Namespace things (before)\n+++ none" in text
+
+
+def test_services_of_the_chart_are_rendered_by_helm(tree: Path) -> None:
+    _write(tree, "service/tea/overlays/dev/values.yaml", "size: large\n")
+    text = manifests.diff("HEAD", tree).data["environments"]["dev"]["tea-dev"]
+    assert "-  size: small\n+  size: large" in text
+
+
+def test_values_of_secrets_never_show(tree: Path) -> None:
+    secret = SHOP["service/shop/base/secret.yaml"].replace("hunter2", "hunter3") + "type: Opaque\n"
+    _write(tree, "service/shop/base/secret.yaml", secret)
+    report = manifests.diff("HEAD", tree)
+    said = manifests.markdown(report)
+    assert "hunter" not in said
+    assert "aHVudGVy" not in said  # as kustomize writes it: in base64
+    assert "values of Secrets are hidden" in said
+
+
+def test_what_cannot_be_rendered_is_told_beside_the_rest(tree: Path) -> None:
+    _write(tree, "service/shop/overlays/dev/kustomization.yaml", "resources: [missing.yaml]\n")
+    _write(tree, "service/tea/overlays/dev/values.yaml", "size: large\n")
+    report = manifests.diff("HEAD", tree)
+    assert [problem.split(":")[0] for problem in report.data["errors"]] == ["shop-dev"]
+    assert list(report.data["environments"]["dev"]) == ["tea-dev"]
+    assert int(report.status) == 1
+
+
+def test_what_was_broken_before_can_be_mended(tree: Path) -> None:
+    overlay = "service/shop/overlays/dev/kustomization.yaml"
+    _write(tree, overlay, "resources: [missing.yaml]\n")
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    subprocess.run(["git", *identity, "commit", "--quiet", "--all", "--message", "broken"], cwd=tree, check=True)
+    _write(tree, overlay, SHOP[overlay])
+    report = manifests.diff("HEAD", tree)
+    assert (report.data["errors"], int(report.status)) == ([], 2)
+    assert "v1 ConfigMap shop-dev/shop (after)" in report.data["environments"]["dev"]["shop-dev"]
+    assert report.notes[0].startswith("shop-dev: all of it is shown as new, because HEAD cannot be rendered")
+
+
+def test_no_text_of_a_manifest_breaks_out_of_its_fence(tree: Path) -> None:
+    _write(tree, "service/tea/overlays/dev/values.yaml", 'size: "````"\n')
+    said = manifests.markdown(manifests.diff("HEAD", tree))
+    assert "`````diff\n" in said
+
+
+def test_rejects_a_revision_that_is_not_there(tree: Path) -> None:
+    with pytest.raises(OperationError, match=r"nowhere: .*; fetch it"):
+        manifests.diff("nowhere", tree)

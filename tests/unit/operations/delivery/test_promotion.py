@@ -1,0 +1,376 @@
+"""Images on their way by pull request: real Git, a repository of its own, and two at a time."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from operations.cli.app import app
+from operations.delivery import promotion
+from operations.delivery.images import Image, Overlay
+from operations.delivery.pull_requests import Proposal, propose
+from operations.errors import OperationError
+from operations.output.report import Report
+from tests import ROOT, fake_gh
+from tests.fake_gh import FakeGh
+
+OVERLAY = "images:\n- digest: sha256:{digest}\n  name: {service}\n  newTag: {tag}\n"
+OLD = Image("0" * 39 + "a", f"sha256:{'0' * 63}a")
+SERVICES = ("shop", "cart")
+ENVIRONMENTS = ("dev", "staging", "prod")
+
+
+def _git(directory: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=directory, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _image(number: int) -> Image:
+    return Image(f"{number:040x}", f"sha256:{number:064x}")
+
+
+class Remote:
+    """The platform's repository on a server, and clones of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.bare = folder / "platform.git"
+        _git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.bare))
+        work = self.clone("first")
+        for service in SERVICES:
+            for environment in ENVIRONMENTS:
+                file = work / "service" / service / "overlays" / environment / "kustomization.yaml"
+                file.parent.mkdir(parents=True)
+                file.write_text(OVERLAY.format(service=service, tag=OLD.tag, digest=OLD.digest.removeprefix("sha256:")))
+        settings = work / "stacks" / "ap_northeast_2" / "__init__.py"
+        settings.parent.mkdir(parents=True)
+        settings.write_text(f"ENVIRONMENTS = {ENVIRONMENTS}\n")
+        self.push(work, "all services")
+
+    def clone(self, name: str) -> Path:
+        _git(self.folder, "clone", "--quiet", str(self.bare), name)
+        return self.folder / name
+
+    def push(self, work: Path, message: str) -> None:
+        _git(work, "add", "--all")
+        _git(work, "commit", "--quiet", "--message", message)
+        _git(work, "push", "--quiet", "origin", "HEAD:main")
+
+    def merge(self, branch: str) -> None:
+        """What a merge on the server does; it fails where there is a conflict."""
+        name = f"merge-{len(list(self.folder.iterdir()))}"
+        work = self.clone(name)
+        _git(work, "merge", "--quiet", "--no-edit", f"origin/{branch}")
+        _git(work, "push", "--quiet", "origin", "HEAD:main")
+
+    def image(self, revision: str, service: str, environment: str) -> Image:
+        name = f"look-{len(list(self.folder.iterdir()))}"
+        work = self.clone(name)
+        _git(work, "checkout", "--quiet", f"origin/{revision}")
+        return Overlay(work, service, environment).image()
+
+    def branches(self) -> list[str]:
+        return _git(self.bare, "for-each-ref", "--format=%(refname:short)", "refs/heads").splitlines()
+
+
+@pytest.fixture
+def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGh:
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "delivery")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "delivery@example.com")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    return fake_gh.install(tmp_path / "github", monkeypatch)
+
+
+@pytest.fixture
+def remote(tmp_path: Path, github: FakeGh) -> Remote:
+    assert github["calls"] == []
+    folder = tmp_path / "git"
+    folder.mkdir()
+    return Remote(folder)
+
+
+def _propose_image(clone: Path, service: str, image: Image, application: Path | None = None) -> Report:
+    return propose(clone, promotion.image_proposal(Overlay(clone, service, "dev"), image, application))
+
+
+def _at_once(*acts: Callable[[], object]) -> None:
+    errors: list[BaseException] = []
+
+    def run(act: Callable[[], object]) -> None:
+        try:
+            act()
+        except BaseException as error:  # noqa: BLE001  (told below, in the test's own thread)
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_an_image_is_proposed_and_nothing_else_moves(remote: Remote, github: FakeGh) -> None:
+    clone = remote.clone("clone")
+    report = _propose_image(clone, "shop", _image(1))
+    assert report.data["pull_request"] == "https://pull/1"
+    assert remote.image("image/shop/dev", "shop", "dev") == _image(1)
+    assert remote.image("main", "shop", "dev") == OLD
+    assert _git(clone, "status", "--porcelain") == ""
+    assert _git(clone, "worktree", "list").count("\n") == 0
+    (pull_request,) = github["pull_requests"]
+    assert pull_request["title"] == "chore(shop): run 000000000000 in dev"
+    assert _image(1).digest in pull_request["body"]
+
+
+def test_proposing_again_opens_no_second_pull_request(remote: Remote, github: FakeGh) -> None:
+    clone = remote.clone("clone")
+    _propose_image(clone, "shop", _image(1))
+    commit = _git(remote.bare, "rev-parse", "image/shop/dev")
+    _propose_image(clone, "shop", _image(1))
+    assert len(github["pull_requests"]) == 1
+    assert _git(remote.bare, "rev-parse", "image/shop/dev") == commit
+
+
+def test_a_run_that_died_before_its_pull_request_is_made_good(remote: Remote, github: FakeGh) -> None:
+    clone = remote.clone("clone")
+    with github.changed() as state:
+        state["failures"] = ["refused"]
+    with pytest.raises(OperationError, match="gh pr list: refused"):
+        _propose_image(clone, "shop", _image(1))
+    _propose_image(clone, "shop", _image(1))
+    assert [entry["open"] for entry in github["pull_requests"]] == [True]
+
+
+def test_what_main_has_is_not_proposed(remote: Remote, github: FakeGh) -> None:
+    report = _propose_image(remote.clone("clone"), "shop", OLD)
+    assert report.title == "nothing to propose: main has it"
+    assert github["pull_requests"] == []
+
+
+def test_a_pull_request_of_a_fork_is_not_taken_for_ours(remote: Remote, github: FakeGh) -> None:
+    theirs = {"url": "https://fork", "head": "image/shop/dev", "open": True, "isCrossRepository": True, "title": ""}
+    with github.changed() as state:
+        state["pull_requests"] = [theirs]
+    assert _propose_image(remote.clone("clone"), "shop", _image(1)).data["pull_request"] == "https://pull/2"
+    assert github["pull_requests"][0] == theirs
+
+
+def test_two_services_at_a_time_lose_no_update(remote: Remote) -> None:
+    clones = [remote.clone("one"), remote.clone("two")]
+    _at_once(
+        lambda: _propose_image(clones[0], "shop", _image(1)),
+        lambda: _propose_image(clones[1], "cart", _image(2)),
+    )
+    for service in SERVICES:
+        remote.merge(f"image/{service}/dev")
+    assert [remote.image("main", service, "dev") for service in SERVICES] == [_image(1), _image(2)]
+
+
+def test_two_services_at_a_time_from_one_clone_lose_no_update(remote: Remote) -> None:
+    clone = remote.clone("clone")
+    _at_once(
+        lambda: _propose_image(clone, "shop", _image(1)),
+        lambda: _propose_image(clone, "cart", _image(2)),
+    )
+    assert [remote.image(f"image/{name}/dev", name, "dev") for name in SERVICES] == [_image(1), _image(2)]
+
+
+def _application(folder: Path) -> tuple[Path, list[Image]]:
+    """An application's repository, and the images of its commits, oldest first."""
+    folder.mkdir()
+    _git(folder, "init", "--quiet", "--initial-branch=main")
+    images = []
+    for number in range(1, 4):
+        _git(folder, "commit", "--quiet", "--allow-empty", "--message", str(number))
+        images.append(Image(_git(folder, "rev-parse", "HEAD"), _image(number).digest))
+    return folder, images
+
+
+def test_of_two_builds_of_one_service_at_a_time_the_newer_commit_wins(remote: Remote, tmp_path: Path) -> None:
+    application, images = _application(tmp_path / "application")
+    clones = [remote.clone(f"clone-{number}") for number in range(3)]
+    _at_once(
+        *(
+            lambda clone=clone, image=image: _propose_image(clone, "shop", image, application)
+            for clone, image in zip(clones, reversed(images), strict=True)
+        )
+    )
+    assert remote.image("image/shop/dev", "shop", "dev") == images[-1]
+
+
+@pytest.mark.parametrize("is_merged", [False, True])
+def test_a_slow_build_never_replaces_a_newer_one(remote: Remote, tmp_path: Path, *, is_merged: bool) -> None:
+    application, images = _application(tmp_path / "application")
+    clone = remote.clone("clone")
+    _propose_image(clone, "shop", images[2], application)
+    if is_merged:
+        remote.merge("image/shop/dev")
+    report = _propose_image(clone, "shop", images[1], application)
+    assert report.title == f"nothing to propose: {images[2].tag} is newer than {images[1].tag}"
+    assert remote.image("image/shop/dev", "shop", "dev") == images[2]
+
+
+def test_a_push_that_lost_the_race_is_made_anew(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone, other = remote.clone("clone"), remote.clone("other")
+    proposal = promotion.image_proposal(Overlay(clone, "shop", "dev"), _image(2), None)
+    tries: list[Path] = []
+
+    def change(tree: Path) -> str:
+        if not tries:  # between looking and pushing somebody else pushes
+            _propose_image(other, "shop", _image(1))
+        tries.append(tree)
+        return proposal.change(tree)
+
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    propose(clone, Proposal(proposal.branch, proposal.title, change))
+    assert len(tries) == 2
+    assert remote.image("image/shop/dev", "shop", "dev") == _image(2)
+
+
+def test_whoever_always_loses_is_told(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone, other = remote.clone("clone"), remote.clone("other")
+    proposal = promotion.image_proposal(Overlay(clone, "shop", "dev"), _image(99), None)
+    tries: list[Path] = []
+
+    def change(tree: Path) -> str:
+        tries.append(tree)
+        _propose_image(other, "shop", _image(len(tries)))
+        return proposal.change(tree)
+
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with pytest.raises(OperationError, match="8 times somebody else was faster; run it again"):
+        propose(clone, Proposal(proposal.branch, proposal.title, change))
+
+
+def test_what_a_merged_branch_left_behind_does_not_conflict(remote: Remote) -> None:
+    clone = remote.clone("clone")
+    for number in (1, 2):
+        _propose_image(clone, "shop", _image(number))
+        remote.merge("image/shop/dev")
+    assert remote.image("main", "shop", "dev") == _image(2)
+
+
+def test_what_was_merged_and_reverted_can_be_proposed_again(remote: Remote) -> None:
+    clone = remote.clone("clone")
+    _propose_image(clone, "shop", _image(1))
+    remote.merge("image/shop/dev")
+    work = remote.clone("reverting")
+    Overlay(work, "shop", "dev").set_image(OLD)
+    remote.push(work, "Revert")
+    _propose_image(clone, "shop", _image(1))
+    assert _git(remote.bare, "rev-list", "--count", "main..image/shop/dev") == "1"
+    remote.merge("image/shop/dev")
+    assert remote.image("main", "shop", "dev") == _image(1)
+
+
+def _promote(clone: Path) -> Report:
+    return propose(clone, promotion.promotion_proposal(Overlay(clone, "shop", "staging"), "dev"))
+
+
+def test_a_promotion_takes_what_runs_and_not_what_the_clone_says(remote: Remote) -> None:
+    clone = remote.clone("old")
+    _propose_image(remote.clone("new"), "shop", _image(1))
+    remote.merge("image/shop/dev")
+    _promote(clone)
+    assert remote.image("image/shop/staging", "shop", "staging") == _image(1)
+
+
+def test_a_later_promotion_replaces_the_one_that_waits(remote: Remote, github: FakeGh) -> None:
+    clone = remote.clone("clone")
+    for number in (1, 2):
+        _propose_image(clone, "shop", _image(number))
+        remote.merge("image/shop/dev")
+        _promote(clone)
+    assert remote.image("image/shop/staging", "shop", "staging") == _image(2)
+    waiting = [entry for entry in github["pull_requests"] if entry["head"] == "image/shop/staging"]
+    assert len(waiting) == 1
+    assert _image(2).digest in waiting[0]["body"]
+
+
+@pytest.mark.parametrize(("source", "target"), [("dev", "dev"), ("dev", "prod"), ("prod", "staging")])
+def test_rejects_a_promotion_that_leaves_out_a_step(remote: Remote, source: str, target: str) -> None:
+    clone = remote.clone("clone")
+    with pytest.raises(
+        OperationError, match=f"{source} to {target}: not the next step; shop goes dev -> staging -> prod"
+    ):
+        promotion.promote(Overlay(clone, "shop", target), source)
+
+
+def test_a_service_that_leaves_out_an_environment_is_promoted_past_it(remote: Remote) -> None:
+    clone = remote.clone("clone")
+    shutil.rmtree(clone / "service" / "shop" / "overlays" / "staging")
+    promotion.set_image(Overlay(clone, "shop", "dev"), _image(1))
+    promotion.promote(Overlay(clone, "shop", "prod"), "dev")
+    assert Overlay(clone, "shop", "prod").image() == _image(1)
+
+
+def test_without_a_proposal_the_work_tree_is_written(remote: Remote) -> None:
+    clone = remote.clone("clone")
+    promotion.set_image(Overlay(clone, "shop", "dev"), _image(1))
+    promotion.promote(Overlay(clone, "shop", "staging"), "dev")
+    assert Overlay(clone, "shop", "staging").image() == _image(1)
+    assert remote.branches() == ["main"]
+
+
+def test_the_commands_propose_and_merge_by_themselves(remote: Remote, github: FakeGh) -> None:
+    clone = remote.clone("clone")
+    arguments = ["set-image", "shop", "dev", "--tag", _image(1).tag, "--digest", _image(1).digest]
+    result = CliRunner().invoke(app, [*arguments, "--root", str(clone), "--propose", "--auto-merge"])
+    assert result.exit_code == 0, result.output
+    assert github["pull_requests"][0]["auto_merge"]
+    result = CliRunner().invoke(app, ["promote", "shop", "dev", "staging", "--root", str(clone), "--json"])
+    assert result.exit_code == 0, result.output
+    result = CliRunner().invoke(app, ["promote", "shop", "prod", "staging", "--root", str(clone)])
+    assert result.exit_code == 1
+
+
+def _script(workflow: str, job: str) -> str:
+    """What a job runs that calls the commands."""
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / workflow).read_text())["jobs"]
+    (script,) = [step["run"] for step in jobs[job]["steps"] if "--propose" in step.get("run", "")]
+    return str(script)
+
+
+def _run(clone: Path, script: str, **environment: str) -> None:
+    """As a runner does it: in the root of a clone, whose Python knows this project."""
+    python = clone / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True, exist_ok=True)
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+    done = subprocess.run(
+        command, cwd=clone, env={**os.environ, **environment}, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_scripts_of_the_workflows_lose_no_update_of_two_services_at_a_time(
+    remote: Remote, github: FakeGh, tmp_path: Path
+) -> None:
+    application, images = _application(tmp_path / "application")
+    build, promote = _script("build-service.yaml", "propose"), _script("promote.yaml", "propose")
+
+    def built(service: str, image: Image, merge: str) -> None:
+        clone = remote.clone(f"built-{service}")
+        (clone / "application").symlink_to(application)
+        about = {"SERVICE": service, "ENVIRONMENT": "dev", "COMMIT": image.tag, "DIGEST": image.digest}
+        _run(clone, build, AUTO_MERGE=merge, **about)
+
+    _at_once(lambda: built("shop", images[0], "true"), lambda: built("cart", images[1], "false"))
+    merging = {entry["head"]: bool(entry.get("auto_merge")) for entry in github["pull_requests"]}
+    assert merging == {"image/shop/dev": True, "image/cart/dev": False}
+    for service in SERVICES:
+        remote.merge(f"image/{service}/dev")
+    clones = {service: remote.clone(f"promoting-{service}") for service in SERVICES}
+    _at_once(*(lambda s=service: _run(clones[s], promote, SERVICE=s, FROM="dev", TO="staging") for service in SERVICES))
+    for service in SERVICES:
+        remote.merge(f"image/{service}/staging")
+    assert [remote.image("main", service, "staging") for service in SERVICES] == images[:2]

@@ -1,0 +1,166 @@
+"""An image is pushed once, as it was scanned, and signed; a run that died is made good by the next."""
+
+import hashlib
+import io
+import json
+import os
+import stat
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operations.delivery.publish import attestations, publish
+from operations.errors import OperationError
+
+REPOSITORY, TAG = "registry.example.com/shop", "a" * 40
+SBOM, PROVENANCE = "https://spdx.dev/Document", "https://slsa.dev/provenance/v1"
+
+# skopeo and cosign, with a registry of files: tags, and what hangs on digests.
+PROGRAM = """#!{python}
+import hashlib, json, pathlib, sys, tarfile
+
+FOLDER = pathlib.Path({folder!r})
+program, verb, arguments = pathlib.Path(sys.argv[0]).name, sys.argv[1], sys.argv[2:]
+with (FOLDER / "calls").open("a") as calls:
+    print(program, verb, file=calls)
+if (FOLDER / "fails").exists() and (FOLDER / "fails").read_text() == f"{{program}} {{verb}}":
+    sys.exit("refused")
+hanging = FOLDER / "hanging"
+if (program, verb) == ("skopeo", "inspect"):
+    tag = FOLDER / arguments[-1].rsplit(":", 1)[1]
+    sys.stdout.write(tag.read_text()) if tag.exists() else sys.exit("reading manifest: manifest unknown")
+if (program, verb) == ("skopeo", "copy"):
+    with tarfile.open(arguments[1].removeprefix("oci-archive:")) as archive:
+        read = lambda digest: archive.extractfile("blobs/" + digest.replace(":", "/")).read()
+        top = json.load(archive.extractfile("index.json"))["manifests"][0]["digest"]
+        manifest = read(json.loads(read(top))["manifests"][0]["digest"])  # the image of this platform
+    (FOLDER / arguments[2].rsplit(":", 1)[1]).write_bytes(manifest)
+if (program, verb) == ("skopeo", "manifest-digest"):
+    print("sha256:" + hashlib.sha256(pathlib.Path(arguments[0]).read_bytes()).hexdigest())
+if (program, verb) == ("cosign", "tree"):
+    print(hanging.read_text() if hanging.exists() else "No artifacts found")
+if program == "cosign" and verb in ("sign", "attest"):
+    kind = "https://sigstore.dev/cosign/sign/v1" if verb == "sign" else arguments[2]
+    with hanging.open("a") as file:
+        print(kind, arguments[-1], file=file)
+"""
+
+
+class Registry:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def calls(self) -> list[str]:
+        return (self.folder / "calls").read_text().splitlines()
+
+    @property
+    def hanging(self) -> list[str]:
+        return [line.split()[0] for line in (self.folder / "hanging").read_text().splitlines()]
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    folder, programs = tmp_path / "registry", tmp_path / "programs"
+    folder.mkdir()
+    programs.mkdir()
+    for name in ("skopeo", "cosign"):
+        file = programs / name
+        file.write_text(PROGRAM.format(python=sys.executable, folder=str(folder)))
+        file.chmod(file.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    return Registry(folder)
+
+
+def _archive(file: Path, content: str = "layer") -> Path:
+    """What BuildKit writes: an index of the image and of what it attests."""
+    blobs: dict[str, bytes] = {}
+
+    def blob(document: Any) -> str:
+        text = json.dumps(document).encode()
+        digest = f"sha256:{hashlib.sha256(text).hexdigest()}"
+        blobs[digest] = text
+        return digest
+
+    layers = [
+        {"digest": blob({"predicateType": kind, "predicate": {"of": kind}}), "annotations": {_PREDICATE: kind}}
+        for kind in (SBOM, PROVENANCE)
+    ]
+    attested = {
+        "digest": blob({"layers": layers}),
+        "annotations": {"vnd.docker.reference.type": "attestation-manifest"},
+    }
+    top = blob({"manifests": [{"digest": blob({"layers": [content]})}, attested]})
+    files = {f"blobs/{digest.replace(':', '/')}": text for digest, text in blobs.items()}
+    files["index.json"] = json.dumps({"manifests": [{"digest": top}]}).encode()
+    with tarfile.open(file, "w") as archive:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text))
+    return file
+
+
+_PREDICATE = "in-toto.io/predicate-type"
+
+
+def test_an_image_is_pushed_and_signed_with_what_is_known_of_it(tmp_path: Path, registry: Registry) -> None:
+    report = publish(_archive(tmp_path / "image.tar"), REPOSITORY, TAG)
+    assert report.data["pushed"]
+    assert report.data["digest"] == f"sha256:{hashlib.sha256((registry.folder / TAG).read_bytes()).hexdigest()}"
+    assert registry.hanging == ["https://sigstore.dev/cosign/sign/v1", SBOM, PROVENANCE]
+
+
+def test_a_second_run_finds_everything_there(tmp_path: Path, registry: Registry) -> None:
+    archive = _archive(tmp_path / "image.tar")
+    first = publish(archive, REPOSITORY, TAG)
+    second = publish(archive, REPOSITORY, TAG)
+    assert (second.data["digest"], second.data["pushed"]) == (first.data["digest"], False)
+    assert registry.calls.count("skopeo copy") == 1
+    assert len(registry.hanging) == 3
+
+
+@pytest.mark.parametrize("died", ["cosign sign", "cosign attest"])
+def test_a_run_that_died_is_made_good(tmp_path: Path, registry: Registry, died: str) -> None:
+    archive = _archive(tmp_path / "image.tar")
+    (registry.folder / "fails").write_text(died)
+    with pytest.raises(OperationError, match=f"{died}: refused; run it again"):
+        publish(archive, REPOSITORY, TAG)
+    (registry.folder / "fails").unlink()
+    publish(archive, REPOSITORY, TAG)
+    assert registry.calls.count("skopeo copy") == 1
+    assert registry.hanging == ["https://sigstore.dev/cosign/sign/v1", SBOM, PROVENANCE]
+
+
+def test_what_is_there_counts_and_not_what_was_built_again(tmp_path: Path, registry: Registry) -> None:
+    first = publish(_archive(tmp_path / "image.tar"), REPOSITORY, TAG)
+    second = publish(_archive(tmp_path / "again.tar", "other bytes"), REPOSITORY, TAG)
+    assert second.data["digest"] == first.data["digest"]
+    assert len(registry.hanging) == 3
+
+
+def test_a_registry_that_refuses_is_not_taken_for_an_empty_one(tmp_path: Path, registry: Registry) -> None:
+    (registry.folder / "fails").write_text("skopeo inspect")
+    with pytest.raises(OperationError, match="refused; see whether the role may read"):
+        publish(_archive(tmp_path / "image.tar"), REPOSITORY, TAG)
+    assert registry.calls == ["skopeo inspect"]
+
+
+def test_what_is_attested_is_what_buildkit_said(tmp_path: Path) -> None:
+    found = dict(attestations(_archive(tmp_path / "image.tar")))
+    assert found == {kind: {"of": kind} for kind in (SBOM, PROVENANCE)}
+
+
+def test_what_is_tagged_is_the_image_itself(tmp_path: Path, registry: Registry) -> None:
+    """An index around it would leave manifests without a tag behind once the image expires."""
+    publish(_archive(tmp_path / "image.tar"), REPOSITORY, TAG)
+    assert json.loads((registry.folder / TAG).read_text()) == {"layers": ["layer"]}
+
+
+def test_rejects_what_is_no_archive(tmp_path: Path) -> None:
+    (tmp_path / "image.tar").write_text("text")
+    with pytest.raises(OperationError, match=r"image\.tar: .*; give it what BuildKit wrote"):
+        publish(tmp_path / "image.tar", REPOSITORY, TAG)

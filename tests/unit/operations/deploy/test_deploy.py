@@ -1,0 +1,113 @@
+"""What `deploy` is told; what it does, `tests/e2e/test_deploy.py` proves."""
+
+import io
+import json
+import os
+import sys
+import threading
+from datetime import date
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from operations.cli import stacks as cli
+from operations.deploy import deploy
+from operations.errors import OperationError
+from operations.guard.guard import Override
+from operations.output.progress import Progress
+from operations.output.report import Status
+from operations.terraform import runner as terraform
+from operations.terraform.runner import Terraform
+from operations.terraform.stacks import Stack
+
+
+def test_hashes_are_read_from_what_plan_printed(tmp_path: Path) -> None:
+    stacks = {"shared": {"plan": "1 to create", "hash": "0a1b"}, "dev": {"plan": "planned after shared", "hash": ""}}
+    (tmp_path / "reviewed.json").write_text(json.dumps({"stacks": stacks}))
+    assert deploy.reviewed(tmp_path / "reviewed.json") == {"shared": "0a1b"}
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"stacks": {"dev": 1}}'])
+def test_rejects_another_file_as_reviewed(tmp_path: Path, content: str) -> None:
+    (tmp_path / "reviewed.json").write_text(content)
+    with pytest.raises(OperationError, match=r"reviewed\.json: .*; give it what `plan --json` printed$"):
+        deploy.reviewed(tmp_path / "reviewed.json")
+
+
+def _said(*, terminal: bool) -> str:
+    output = io.StringIO()
+    with Progress(Console(file=output, force_terminal=terminal, width=120)) as progress:
+        with progress.stack("dev", "applying: 1 to create", 1) as hear:
+            hook = {"resource": {"addr": "aws_eks_cluster.cluster"}, "action": "create"}
+            hear({"type": "apply_start", "hook": hook})
+            hear({"type": "apply_progress", "hook": hook | {"elapsed_seconds": 50}})
+            hear({"type": "apply_progress", "hook": hook | {"elapsed_seconds": 60}})
+            hear({"type": "apply_complete", "hook": {"resource": {"addr": "data.aws_vpc.vpc"}, "action": "read"}})
+            if terminal:
+                progress._bars.refresh()
+            hear({"type": "apply_complete", "hook": hook | {"elapsed_seconds": 64}})
+            hear({"type": "version", "@message": "Terraform 1.11.4"})
+        progress.end("dev", "applied: 1 to create")
+    return output.getvalue()
+
+
+def test_progress_without_a_terminal_is_plain_lines() -> None:
+    assert _said(terminal=False).splitlines() == [
+        "dev: applying: 1 to create",
+        "dev: aws_eks_cluster.cluster still creating, 60 s",
+        "dev: aws_eks_cluster.cluster created after 64 s",
+        "dev: applied: 1 to create",
+    ]
+
+
+def test_progress_at_a_terminal_names_what_is_at_work() -> None:
+    said = _said(terminal=True)
+    assert "creating aws_eks_cluster.cluster" in said
+    assert "1/1" in said
+
+
+@pytest.mark.parametrize(("typed", "agreed"), [("y\n", True), ("YES\n", True), ("\n", False), ("", False)])
+def test_only_a_yes_applies_a_plan(monkeypatch: pytest.MonkeyPatch, typed: str, *, agreed: bool) -> None:
+    read, write = os.pipe()
+    os.write(write, typed.encode())
+    os.close(write)
+    with os.fdopen(read) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert cli._ask("dev: nobody reviewed the plan", "the plan") is agreed
+
+
+def test_an_interrupt_ends_the_waiting_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    with os.fdopen(read) as stdin, os.fdopen(write, "w"):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        threading.Timer(0.1, terraform.interrupt).start()
+        try:
+            assert not cli._ask("dev: nobody reviewed the plan", "the plan")
+        finally:
+            terraform._interrupted.clear()
+
+
+def test_a_fault_in_one_stack_hides_nothing_of_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def plan(self: Terraform, *_: object) -> dict[str, object]:
+        if self.directory.name == "bad":
+            raise ZeroDivisionError("by zero")
+        return {}
+
+    monkeypatch.setattr(Terraform, "stream_plan", plan)
+    stacks = [Stack(name, tmp_path / name, ()) for name in ("bad", "good")]
+    terms = deploy.Terms(logs=tmp_path / "logs")
+    made = deploy.deploy(stacks, {"bad": set(), "good": set()}, terms, Progress(), " ".join)
+    assert {name: one["outcome"] for name, one in made.data["stacks"].items()} == {"bad": "failed", "good": "unchanged"}
+    assert made.data["stacks"]["bad"]["what"].startswith("ZeroDivisionError: by zero (in test_deploy.py:")
+    assert made.notes == ["go on with: bad"]
+
+
+def test_an_override_without_a_use_is_told_and_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replacement that failed half-way leaves one to be made, which no override speaks of any more."""
+    monkeypatch.setattr(Terraform, "stream_plan", lambda *_: {})
+    allowed = [Override("dev", "aws_db_instance.main", "minji", "a new one", date(2099, 1, 1))]
+    terms = deploy.Terms(allowed=allowed, logs=tmp_path / "logs")
+    made = deploy.deploy([Stack("dev", tmp_path, ())], {"dev": set()}, terms, Progress(), " ".join)
+    assert made.status == Status.FINE
+    assert made.notes == ["guard-overrides.toml: dev aws_db_instance.main: not used by the plan; remove it"]

@@ -1,0 +1,121 @@
+"""`plan`: which stacks are planned, which wait, and what is told of them; a fake takes Terraform's place."""
+
+import io
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from operations.deploy import plan
+from operations.deploy.plan import Selection
+from operations.errors import OperationError
+from operations.guard.guard import Override
+from operations.output.progress import Progress
+from operations.output.report import Report, Status
+from operations.terraform.runner import Terraform
+from operations.terraform.stacks import Stack
+
+_PRODUCERS = {"shared": set[str](), "dev": {"shared"}, "dev-gitops": {"shared", "dev"}}
+
+
+def _document(*addresses: str, action: str = "create") -> dict[str, Any]:
+    change: dict[str, Any] = {"actions": [action], "before": None, "after": {}}
+    return {"resource_changes": [{"address": a, "type": a.split(".")[0], "change": change} for a in addresses]}
+
+
+def _planned(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    documents: Mapping[str, dict[str, Any] | str],
+    *,
+    differing: Mapping[str, str] | None = None,
+    asked_for: Sequence[str] = tuple(_PRODUCERS),
+) -> Report:
+    def stream_plan(self: Terraform, file: Path, *_: object) -> dict[str, Any]:
+        assert file.parent.stat().st_mode & 0o777 == 0o700
+        document = documents[self.directory.name]
+        if isinstance(document, str):
+            raise OperationError(document)
+        return document
+
+    monkeypatch.setattr(Terraform, "stream_plan", stream_plan)
+    stacks = [Stack(name, tmp_path / name, tuple(_PRODUCERS[name])) for name in asked_for]
+    base = None if differing is None else "abc123"
+    progress = Progress(Console(file=io.StringIO()))
+    return plan.plan(Selection(stacks, _PRODUCERS, base, differing), [], progress, at_once=2, logs=tmp_path)
+
+
+def _told(report: Report) -> dict[str, str]:
+    return {name: entry["plan"] for name, entry in report.data["stacks"].items()}
+
+
+def test_what_comes_after_a_change_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = _planned(tmp_path, monkeypatch, {"shared": _document("aws_eip.eip")})
+    assert _told(report) == {
+        "shared": "1 to create",
+        "dev": "planned after shared",
+        "dev-gitops": "planned after shared",
+    }
+    assert report.status is Status.ATTENTION
+    assert report.title == "1 of 3 stacks change, 2 to plan after them"
+    assert {name for name, entry in report.data["stacks"].items() if entry["hash"]} == {"shared"}
+
+
+def test_what_comes_after_a_stack_without_changes_is_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = {"shared": _document(), "dev": _document("aws_eip.eip")}
+    assert _told(_planned(tmp_path, monkeypatch, documents)) == {
+        "shared": "no changes",
+        "dev": "1 to create",
+        "dev-gitops": "planned after dev",
+    }
+
+
+def test_only_what_differs_is_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = {"dev": _document("aws_eip.eip")}
+    report = _planned(tmp_path, monkeypatch, documents, differing={"dev": "changed"})
+    assert _told(report) == {"dev": "1 to create", "dev-gitops": "planned after dev"}
+    assert report.notes == ["compared with abc123; a stack that is the same is not planned"]
+
+
+def test_nothing_that_differs_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = _planned(tmp_path, monkeypatch, {}, differing={})
+    assert (report.title, report.status, report.tables) == ("0 of 3 stacks change", Status.FINE, [])
+
+
+def test_a_producer_that_differs_is_waited_for_though_nobody_asked_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = _planned(tmp_path, monkeypatch, {}, differing={"shared": "changed"}, asked_for=["dev"])
+    assert _told(report) == {"dev": "planned after shared"}
+
+
+def test_a_stack_that_was_removed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = _planned(tmp_path, monkeypatch, {}, differing={"old": "removed"})
+    assert report.status is Status.ATTENTION
+    assert report.notes[0].startswith("old: abc123 had it: what it made stays, unmanaged")
+
+
+def test_a_failure_is_told_with_what_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = _planned(tmp_path, monkeypatch, {"shared": "shared: AccessDenied"})
+    assert _told(report)["dev-gitops"] == "planned after shared"
+    assert _told(report)["shared"] == "failed"
+    assert report.status is Status.ERROR
+    assert report.notes == ["error: shared: AccessDenied"]
+
+
+def test_the_guard_judges_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = _planned(tmp_path, monkeypatch, {"shared": _document("aws_vpc.vpc", action="delete")})
+    assert report.title.endswith("; guard: 1 refused")
+    assert [finding["address"] for finding in report.data["findings"]] == ["aws_vpc.vpc"]
+    assert [table.title for table in report.tables] == ["Stacks", "Changes", "Guard"]
+
+
+def test_an_override_of_a_misspelt_stack_is_an_error_at_once(tmp_path: Path) -> None:
+    misspelt = Override("devv", "aws_vpc.vpc", "minji", "why", date(2026, 1, 31))
+    nothing = Selection([], _PRODUCERS)
+    report = plan.plan(nothing, [misspelt], Progress(Console(file=io.StringIO())), at_once=1, logs=tmp_path)
+    assert report.status is Status.ERROR
+    assert report.data["errors"][0].startswith("guard-overrides.toml: devv aws_vpc.vpc: no stack is called that")

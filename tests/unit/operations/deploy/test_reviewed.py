@@ -1,0 +1,236 @@
+"""The plans that reviewers saw, found again after the merge."""
+
+import json
+import shutil
+import subprocess
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from operations.cli.app import app
+from operations.deploy import deploy as deploy_command
+from operations.deploy import reviewed
+from operations.errors import OperationError
+from tests import ROOT, fake_gh
+from tests.fake_gh import FakeGh
+from tests.template import Template
+
+WORKFLOWS = ROOT / ".github" / "workflows"
+RUNS = "repos/{owner}/{repo}/actions/workflows"
+HASHES = ["a" * 64, "b" * 64]
+
+
+@pytest.fixture
+def gh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGh:
+    return fake_gh.install(tmp_path / "github", monkeypatch)
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> tuple[Path, list[str]]:
+    """A repository, and its commits, oldest first."""
+    folder = tmp_path / "git"
+    shutil.copytree(WORKFLOWS, folder / ".github" / "workflows")
+
+    def git(*arguments: str) -> str:
+        identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+        command = ["git", *identity, *arguments]
+        return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "--quiet")
+    commits = []
+    for number in range(3):
+        git("commit", "--quiet", "--allow-empty", "--message", str(number))
+        commits.append(git("rev-parse", "HEAD"))
+    return folder, commits
+
+
+def _plan(**stacks: str) -> dict[str, Any]:
+    entries = {name.replace("_", "-"): {"plan": "1 to update", "hash": hash_} for name, hash_ in stacks.items()}
+    return {"stacks": entries, "findings": []}
+
+
+def _merged(state: dict[str, Any], number: int, commit: str, plan: dict[str, Any], *, fork: bool = False) -> None:
+    entry = {"number": number, "merged_at": "2026", "base": {"ref": "main"}, "head": {"sha": f"head-{number}"}}
+    state["answers"][f"repos/{{owner}}/{{repo}}/commits/{commit}/pulls"] = [entry]
+    run = {"id": number, "head_repository": {"id": 2 if fork else 1}, "repository": {"id": 1}}
+    state["answers"][f"{RUNS}/plan.yaml/runs"] = {"workflow_runs": [run]}
+    jobs = [{"name": "plan", "conclusion": "success"}, {"name": "comment", "conclusion": "failure"}]
+    state["answers"][f"repos/{{owner}}/{{repo}}/actions/runs/{number}/jobs"] = {"jobs": jobs}
+    state["artifacts"][str(number)] = {"plan.json": json.dumps(plan)}
+
+
+def _deployed(state: dict[str, Any], *commits: str) -> None:
+    runs = [{"head_sha": commit, "event": "push", "display_title": "a merge"} for commit in commits]
+    state["answers"][f"{RUNS}/deploy.yaml/runs"] = {"workflow_runs": runs}
+
+
+def test_the_plan_of_the_merged_pull_request_is_found(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
+    folder, commits = history
+    plan = _plan(ap_northeast_2_shared=HASHES[0], ap_northeast_2_dev="", ap_northeast_2_dev_gitops=HASHES[1])
+    plan["stacks"]["ap-northeast-2-prod"] = {"plan": "no changes", "hash": HASHES[0]}
+    with gh.changed() as state:
+        _deployed(state, commits[1])
+        _merged(state, 1, commits[2], plan)
+    report = reviewed.collect(commits[2], folder)
+    assert report.data["stacks"]["ap-northeast-2-shared"]["hash"] == HASHES[0]
+    assert report.data["deploy"] == {
+        "shared": {"aws": "ap-northeast-2-shared"},
+        "dev": {"aws": "ap-northeast-2-dev", "cluster": "ap-northeast-2-dev-gitops"},
+    }
+    run = next(call for call in gh["calls"] if "plan.yaml" in call[1])
+    assert "event=pull_request&head_sha=head-1" in run[1]
+
+
+@pytest.mark.parametrize(("title", "counts"), [("deploy ap-northeast-2-dev", False), ("deploy everything", True)])
+def test_a_deploy_by_hand_counts_if_it_is_one_of_everything(
+    gh: FakeGh, history: tuple[Path, list[str]], title: str, *, counts: bool
+) -> None:
+    folder, commits = history
+    with gh.changed() as state:
+        _deployed(state, commits[1])
+        runs = state["answers"][f"{RUNS}/deploy.yaml/runs"]["workflow_runs"]
+        runs.insert(0, {"head_sha": commits[2], "event": "workflow_dispatch", "display_title": title})
+        _merged(state, 1, commits[2], _plan(ap_northeast_2_dev=HASHES[0]))
+    assert bool(reviewed.collect(commits[2], folder).data["stacks"]) is not counts
+
+
+def test_what_an_earlier_deploy_did_not_finish_is_deployed_too(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
+    folder, commits = history
+    with gh.changed() as state:
+        _deployed(state, commits[0])
+        _merged(state, 1, commits[1], _plan(ap_northeast_2_dev=HASHES[0]))
+        _merged(state, 1, commits[2], _plan(ap_northeast_2_dev=HASHES[0]))  # a rebase: two commits of one
+    assert list(reviewed.collect(commits[2], folder).data["stacks"]) == ["ap-northeast-2-dev"]
+    assert sum(call[0] == "run" for call in gh["calls"]) == 1
+
+
+def test_before_the_first_deploy_nobody_knows_what_is_to_be_deployed(
+    gh: FakeGh, history: tuple[Path, list[str]]
+) -> None:
+    folder, commits = history
+    with gh.changed() as state:
+        _deployed(state)
+    with pytest.raises(OperationError, match=r"no deploy finished yet.*by hand with `everything`"):
+        reviewed.collect(commits[2], folder)
+
+
+def test_nothing_is_left_after_the_last_deploy(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
+    folder, commits = history
+    with gh.changed() as state:
+        _deployed(state, commits[2])
+    assert reviewed.collect(commits[2], folder).data["stacks"] == {}
+
+
+def test_rejects_a_commit_that_no_pull_request_brought(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
+    folder, commits = history
+    with gh.changed() as state:
+        _deployed(state, commits[1])
+        state["answers"][f"repos/{{owner}}/{{repo}}/commits/{commits[2]}/pulls"] = []
+    with pytest.raises(OperationError, match="no pull request brought it\nrun the workflow deploy by hand"):
+        reviewed.collect(commits[2], folder)
+
+
+def test_rejects_the_plan_of_a_fork(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
+    folder, commits = history
+    with gh.changed() as state:
+        _deployed(state, commits[1])
+        _merged(state, 1, commits[2], _plan(ap_northeast_2_dev=HASHES[0]), fork=True)
+    with pytest.raises(OperationError, match="pull request 1: no finished run of the workflow plan"):
+        reviewed.collect(commits[2], folder)
+
+
+def test_rejects_a_history_that_was_not_fetched(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
+    folder, commits = history
+    with gh.changed() as state:
+        _deployed(state, "f" * 40)
+    with pytest.raises(OperationError, match="fetch the whole history of main"):
+        reviewed.collect(commits[2], folder)
+
+
+def test_a_person_names_stacks_and_accepts_plans() -> None:
+    report = reviewed.accept([f"ap-northeast-2-prod={HASHES[0]}", "us-gov-east-1-dev-gitops"])
+    assert report.data["deploy"] == {
+        "prod": {"aws": "ap-northeast-2-prod"},
+        "dev": {"cluster": "us-gov-east-1-dev-gitops"},
+    }
+    assert [entry["hash"] for entry in report.data["stacks"].values()] == [HASHES[0], ""]
+
+
+def test_everything_is_every_stack_that_is_synthesized(platform: dict[str, Template]) -> None:
+    report = reviewed.accept(["everything"])
+    assert list(report.data["deploy"]) == ["shared", "dev", "staging", "prod"]
+    assert report.data["stacks"] == {}  # no plan was accepted
+    patterns = [pattern for parts in report.data["deploy"].values() for pattern in parts.values()]
+    found = [name for pattern in patterns for name in platform if fnmatchcase(name, pattern)]
+    assert sorted([*found, "ap-northeast-2-backend"]) == sorted(platform)
+
+
+def test_what_no_job_deploys_is_refused(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
+    """The run would be green, and the stack as it was."""
+    folder, commits = history
+    with gh.changed() as state:
+        _deployed(state, commits[1])
+        _merged(state, 1, commits[2], _plan(ap_northeast_2_qa=HASHES[0], ap_northeast_2_dev=HASHES[1]))
+    with pytest.raises(OperationError, match=r"ap-northeast-2-qa: \.github/workflows/deploy\.yaml has no job qa"):
+        reviewed.collect(commits[2], folder)
+
+
+def test_the_backend_is_left_to_a_person() -> None:
+    report = reviewed.accept(["ap-northeast-2-backend"])
+    assert report.data["deploy"] == {}
+    told = "ap-northeast-2-backend: not deployed here; a person runs `make deploy STACK=ap-northeast-2-backend`"
+    assert report.notes == [told]
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        ("$(id)", r"'\$\(id\)': not the name of a stack"),
+        ("--yes", "'--yes': not the name of a stack"),
+        ("ap-northeast-2-dev=abc", "'abc': not the hash of a plan"),
+    ],
+)
+def test_rejects_what_is_no_stack_or_no_hash(pair: str, said: str) -> None:
+    with pytest.raises(OperationError, match=said):
+        reviewed.accept([pair])
+
+
+def test_rejects_an_artifact_that_would_name_something_else(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
+    folder, commits = history
+    with gh.changed() as state:
+        _deployed(state, commits[1])
+        _merged(state, 1, commits[2], {"stacks": {"--yes": {"plan": "1 to update", "hash": ""}}, "findings": []})
+    with pytest.raises(OperationError, match="--yes: not the name of a stack"):
+        reviewed.collect(commits[2], folder)
+
+
+def test_the_command_sets_what_the_jobs_read(tmp_path: Path, gh: FakeGh, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
+    file = tmp_path / "reviewed.json"
+    arguments = ["reviewed", "--accept", f"ap-northeast-2-dev={HASHES[0]}", "--file", str(file)]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    said, deploy = (tmp_path / "output").read_text().splitlines()
+    assert json.loads(said.removeprefix("reviewed=")) == json.loads(file.read_text())
+    assert json.loads(deploy.removeprefix("deploy=")) == {"dev": {"aws": "ap-northeast-2-dev"}}
+    assert gh["calls"] == []
+    assert deploy_command.reviewed(file) == {"ap-northeast-2-dev": HASHES[0]}
+
+
+def test_a_plan_that_the_guard_refuses_ends_with_an_error(tmp_path: Path) -> None:
+    finding = {"stack": "s", "address": "aws_vpc.vpc", "action": "destroy", "why": "it holds data", "remedy": "keep it"}
+    file = tmp_path / "plan.json"
+    for verdict, status in (("for review", 0), ("overridden by me until 2026-12-01", 0), ("refused", 1)):
+        file.write_text(json.dumps({"stacks": {}, "findings": [{**finding, "verdict": verdict}]}))
+        result = CliRunner().invoke(app, ["check-plan", str(file)])
+        assert result.exit_code == status
+    assert "error: s: aws_vpc.vpc: destroy is refused (it holds data); keep it" in result.output
+
+
+@pytest.mark.parametrize("content", ['{"stacks": {}}', '{"stacks": {}, "findings": null}', "[]", "{"])
+def test_what_no_plan_printed_is_not_taken_for_one_without_findings(tmp_path: Path, content: str) -> None:
+    (tmp_path / "plan.json").write_text(content)
+    with pytest.raises(OperationError, match=r"plan\.json: .*; give it what `plan --json` printed$"):
+        reviewed.refusals(tmp_path / "plan.json")

@@ -1,0 +1,201 @@
+"""Clearing a cluster, with a Kubernetes of a few lines: objects with finalizers, controllers that take them away."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from operations.destroy.clearing import Clearing
+from operations.errors import OperationError
+
+_CASCADE = "resources-finalizer.argocd.argoproj.io"
+_OWNED = "argocd.argoproj.io/tracking-id"
+_KINDS = (
+    "applications.argoproj.io",
+    "applicationsets.argoproj.io",
+    "nodepools.karpenter.sh",
+    "nodeclaims.karpenter.sh",
+)
+
+
+class Cluster:
+    """Answers as kubectl does. At each pause the controllers take away one round of finalizers that they know."""
+
+    def __init__(self, *definitions: str) -> None:
+        self.objects: dict[tuple[str, str], dict[str, Any]] = {}
+        self.asked: list[str] = []
+        self.controllers: set[str] = set()
+        self.when_gone: dict[tuple[str, str], Callable[[], None]] = {}
+        for name in definitions:
+            self.add("customresourcedefinitions", name)
+
+    def add(self, kind: str, name: str, *finalizers: str, **rest: Any) -> None:
+        metadata = {"name": name, "namespace": "n", "uid": f"{kind}/{name}", "finalizers": [*finalizers]}
+        self.objects[kind, name] = {"metadata": metadata, **rest}
+
+    def kubectl(self, verb: str, kind: str, *arguments: str) -> str:
+        self.asked.append(" ".join((verb, kind, *arguments)))
+        if verb == "get":
+            return json.dumps({"items": [one for (of, _), one in self.objects.items() if of == kind]})
+        one = self.objects.get((kind, arguments[0]))
+        if one is None:
+            if "--ignore-not-found" in arguments:
+                return ""
+            raise OperationError(f'Error from server (NotFound): {kind} "{arguments[0]}" not found')
+        if verb == "patch":
+            patch = json.loads(next(a for a in arguments if a.startswith("--patch=")).removeprefix("--patch="))
+            one["metadata"].update(patch["metadata"])
+        elif verb == "delete":
+            one["metadata"]["deletionTimestamp"] = "now"
+            self._collect()
+        return ""
+
+    def pause(self, _: float) -> None:
+        for one in self.objects.values():
+            if "deletionTimestamp" in one["metadata"]:
+                one["metadata"]["finalizers"] = [f for f in one["metadata"]["finalizers"] if f not in self.controllers]
+        self._collect()
+
+    def _collect(self) -> None:
+        for key, one in list(self.objects.items()):
+            if "deletionTimestamp" in one["metadata"] and not one["metadata"]["finalizers"]:
+                del self.objects[key]
+                self.when_gone.pop(key, lambda: None)()
+
+    @property
+    def deleted(self) -> list[str]:
+        return [line.split()[2] for line in self.asked if line.startswith("delete")]
+
+    @property
+    def left(self) -> list[str]:
+        return [name for kind, name in self.objects if kind != "customresourcedefinitions"]
+
+
+def _clear(cluster: Cluster, patience: float = 60) -> list[str]:
+    said: list[str] = []
+    Clearing(cluster.kubectl, said.append, patience, cluster.pause).clear()
+    return said
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    """Argo CD, the load balancer controller, the CSI driver and Karpenter, with something of each."""
+    made = Cluster(*_KINDS)
+    made.controllers = {
+        _CASCADE,
+        "ingress.k8s.aws/resources",
+        "kubernetes.io/pvc-protection",
+        "karpenter.sh/termination",
+    }
+    made.add("applications.argoproj.io", "root", _CASCADE)
+    made.add("applications.argoproj.io", "by-hand", _CASCADE)
+    made.add("applicationsets.argoproj.io", "services")
+    made.add("ingresses.networking.k8s.io", "web", "ingress.k8s.aws/resources")
+    made.objects["ingresses.networking.k8s.io", "web"]["metadata"]["annotations"] = {_OWNED: "shop:Ingress:n/web"}
+    made.add("services", "lb", spec={"type": "LoadBalancer"})
+    made.add("services", "inside", spec={"type": "ClusterIP"})
+    made.add("persistentvolumeclaims", "data", "kubernetes.io/pvc-protection")
+    made.add("nodepools.karpenter.sh", "default", "karpenter.sh/termination")
+    return made
+
+
+def test_everything_that_reaches_aws_goes_and_nothing_else(cluster: Cluster) -> None:
+    said = _clear(cluster)
+    assert cluster.left == ["inside"]
+    assert said[0] == "deleting the root Application, and with it all that Argo CD made"
+    assert "waiting for volumes: persistentvolumeclaims n/data" in said
+
+
+def test_the_root_goes_first_and_machines_last(cluster: Cluster) -> None:
+    _clear(cluster)
+    assert cluster.deleted == ["root", "services", "by-hand", "web", "lb", "data", "default"]
+
+
+def test_nothing_is_deleted_before_the_root_is_gone(cluster: Cluster) -> None:
+    """Self-healing brings back whatever goes while it is there."""
+    left: list[str] = []
+    cluster.when_gone["applications.argoproj.io", "root"] = lambda: left.extend(cluster.left)
+    _clear(cluster)
+    assert {"web", "lb", "data", "default"} <= set(left)
+
+
+def test_an_ingress_beside_argo_cd_goes_before_the_root_while_somebody_can_remove_its_record(cluster: Cluster) -> None:
+    cluster.add("ingresses.networking.k8s.io", "argocd-server", "ingress.k8s.aws/resources")
+    gone: list[str] = []
+    cluster.when_gone["ingresses.networking.k8s.io", "argocd-server"] = lambda: gone.extend(cluster.deleted)
+    _clear(cluster)
+    assert gone == ["argocd-server"]
+
+
+def test_an_application_without_its_finalizer_gets_it_before_it_goes(cluster: Cluster) -> None:
+    cluster.add("applications.argoproj.io", "root")
+    _clear(cluster)
+    (patch,) = [line for line in cluster.asked if line.startswith("patch")]
+    assert patch.split()[2] == "root"
+    assert _CASCADE in patch
+
+
+def test_an_application_that_goes_since_it_was_listed_is_passed_over(cluster: Cluster) -> None:
+    """The Application of an application goes with the one that made it."""
+    child = "applications.argoproj.io", "of-by-hand"
+    cluster.add(*child)
+
+    def kubectl(verb: str, kind: str, *arguments: str) -> str:
+        if verb == "patch":
+            cluster.objects.pop(child)
+        return cluster.kubectl(verb, kind, *arguments)
+
+    Clearing(kubectl, lambda _: None, 60, cluster.pause).clear()
+    assert cluster.left == ["inside"]
+
+
+def test_an_application_that_refuses_its_finalizer_is_told(cluster: Cluster) -> None:
+    cluster.add("applications.argoproj.io", "refuses")
+
+    def kubectl(verb: str, kind: str, *arguments: str) -> str:
+        if verb == "patch":
+            raise OperationError("Error from server (Forbidden)")
+        return cluster.kubectl(verb, kind, *arguments)
+
+    with pytest.raises(OperationError, match="Forbidden"):
+        Clearing(kubectl, lambda _: None, 60, cluster.pause).clear()
+
+
+def test_what_hangs_is_told_with_its_finalizer_and_the_remedy(cluster: Cluster) -> None:
+    cluster.controllers.discard(_CASCADE)
+    with pytest.raises(OperationError) as refused:
+        _clear(cluster, patience=0)
+    first, line = str(refused.value).splitlines()
+    assert first == "the root Application: still there after 0 s; mend it and repeat"
+    assert line.startswith(f"applications n/root: waits for {_CASCADE} (Argo CD deletes what it made")
+
+
+def test_it_goes_on_after_an_interruption(cluster: Cluster) -> None:
+    cluster.controllers.discard("kubernetes.io/pvc-protection")
+    with pytest.raises(OperationError, match="a pod still mounts it"):
+        Clearing(cluster.kubectl, lambda _: None, 0.05, cluster.pause).clear()
+    before = len(cluster.asked)
+    cluster.controllers.add("kubernetes.io/pvc-protection")
+    _clear(cluster)
+    assert cluster.left == ["inside"]
+    assert [line.split()[2] for line in cluster.asked[before:] if line.startswith("delete")] == ["default"]
+
+
+def test_webhooks_of_a_service_that_is_gone_no_longer_refuse(cluster: Cluster) -> None:
+    def hook(service: str) -> dict[str, Any]:
+        return {"webhooks": [{"clientConfig": {"service": {"namespace": "n", "name": service}}}]}
+
+    cluster.add("validatingwebhookconfigurations", "orphan", **hook("gone"))
+    cluster.add("validatingwebhookconfigurations", "served", **hook("inside"))
+    cluster.add("mutatingwebhookconfigurations", "by-url", webhooks=[{"clientConfig": {"url": "https://example.com"}}])
+    said = _clear(cluster)
+    assert cluster.left == ["inside", "served", "by-url"]
+    assert any("orphan: its service is gone" in line for line in said)
+
+
+def test_a_cluster_without_argo_cd_and_karpenter_is_cleared_too() -> None:
+    cluster = Cluster()
+    cluster.add("persistentvolumes", "kept")
+    _clear(cluster)
+    assert cluster.left == []

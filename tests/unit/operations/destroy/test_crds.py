@@ -1,0 +1,72 @@
+"""Removing custom resource definitions, with a kubectl that answers from files."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from operations.destroy import crds
+from operations.errors import OperationError
+
+_KUBECTL = """#!/bin/sh
+echo "$*" >> "$FAKES/asked"
+case "$*" in
+  config*) echo https://trial.example ;;
+  "get customresourcedefinitions --output=json") cat "$FAKES/definitions" ;;
+  get*) cat "$FAKES/$2" 2>/dev/null || true ;;
+  delete*) ;;
+  *) echo "unexpected: $*" >&2; exit 9 ;;
+esac
+"""
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with what kubectl answers; the definitions are Argo CD's, the controller's and a stranger's."""
+    (tmp_path / "kubectl").write_text(_KUBECTL)
+    (tmp_path / "kubectl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("FAKES", str(tmp_path))
+    _define(
+        tmp_path, "applications.argoproj.io", "ingressclassparams.elbv2.k8s.aws", "gateways.gateway.networking.k8s.io"
+    )
+    return tmp_path
+
+
+def _define(cluster: Path, *names: str) -> None:
+    items = [{"metadata": {"name": name}, "spec": {"group": name.partition(".")[2]}} for name in names]
+    (cluster / "definitions").write_text(json.dumps({"items": items}))
+
+
+def _deleted(cluster: Path) -> list[str]:
+    return [line for line in (cluster / "asked").read_text().splitlines() if line.startswith("delete")]
+
+
+def test_what_the_stack_left_is_removed_and_nothing_else(cluster: Path) -> None:
+    said: list[str] = []
+    crds.remove(said.append)
+    ours = ["applications.argoproj.io", "ingressclassparams.elbv2.k8s.aws"]
+    assert _deleted(cluster) == [f"delete customresourcedefinitions {' '.join(ours)}"]
+    assert said == ["cluster https://trial.example", *[f"removed {name}" for name in ours]]
+
+
+def test_nothing_is_removed_while_an_instance_exists(cluster: Path) -> None:
+    (cluster / "applications.argoproj.io").write_text("Application   argocd   guestbook\n")
+    (cluster / "ingressclassparams.elbv2.k8s.aws").write_text("IngressClassParams   <none>   alb\n")
+    with pytest.raises(OperationError) as refused:
+        crds.remove(print)
+    assert str(refused.value).splitlines() == [
+        "instances still exist, and would go too; delete them first:",
+        "Application argocd/guestbook",
+        "IngressClassParams alb",
+    ]
+    assert _deleted(cluster) == []
+
+
+def test_a_second_time_there_is_nothing_to_do(cluster: Path) -> None:
+    _define(cluster, "gateways.gateway.networking.k8s.io")
+    said: list[str] = []
+    crds.remove(said.append)
+    assert said[-1] == "nothing to remove"
+    assert _deleted(cluster) == []

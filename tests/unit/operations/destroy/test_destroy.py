@@ -1,0 +1,291 @@
+"""What stands in the way of a destroy, and what is said after it."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from typer.testing import CliRunner
+
+from operations.cli.app import app
+from operations.clients import aws
+from operations.destroy import destroy, leftovers
+from operations.destroy.clearing import Clearing
+from operations.destroy.destroy import Destruction
+from operations.destroy.leftovers import Left
+from operations.errors import OperationError
+from operations.output.progress import Progress
+from operations.output.report import Status
+from operations.state import states
+from operations.state.states import Resource
+from operations.terraform.runner import TerraformError
+from operations.terraform.stacks import Stack
+
+_DATABASE: Any = {"aws_db_instance": {"main": {"deletion_protection": True}}}
+
+
+def _stack(folder: Path, environment: str, *reads: str, part: str = "", **resource: Any) -> Stack:
+    name = f"ap-northeast-2-{environment}{part}"
+    provider: dict[str, Any] = {
+        "aws": [{"allowed_account_ids": ["123456789012"], "default_tags": [{"tags": {"Environment": environment}}]}]
+    }
+    if part == "-gitops":
+        arguments = ["eks", "get-token", "--cluster-name", "gitops-cluster-dev"]
+        provider["kubernetes"] = [{"exec": [{"args": arguments}]}]
+    backend = {"s3": {"bucket": "state", "key": f"{name}.tfstate", "region": "ap-northeast-2"}}
+    configuration = {"terraform": {"backend": backend}, "provider": provider, "resource": resource}
+    (folder / name).mkdir()
+    (folder / name / "cdk.tf.json").write_text(json.dumps(configuration))
+    return Stack(name, folder / name, tuple(f"ap-northeast-2-{other}" for other in reads))
+
+
+Hold = Callable[..., None]
+
+
+@pytest.fixture
+def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
+    """Says which resources the stacks' states hold."""
+    held: dict[str, list[Resource]] = {}
+
+    def read(_session: object, stack: Stack) -> list[Resource]:
+        return held.get(stack.name, [])
+
+    def put(stack: Stack, **attributes: Any) -> None:
+        held[stack.name] = [Resource(stack.name, "aws_db_instance.main", "aws_db_instance", attributes)]
+
+    monkeypatch.setattr(aws, "session", lambda _, **_of: boto3.Session(region_name="ap-northeast-2"))
+    monkeypatch.setattr(states, "read", read)
+    return put
+
+
+def _refused(chosen: list[Stack], every: list[Stack]) -> list[str]:
+    with pytest.raises(OperationError) as refused:
+        destroy.prepare(chosen, every)
+    return str(refused.value).splitlines()
+
+
+def test_the_state_bucket_has_its_own_word(tmp_path: Path) -> None:
+    backend = _stack(tmp_path, "backend")
+    assert _refused([backend], [backend]) == [
+        "ap-northeast-2-backend: the state bucket goes last, and by its own word: make unbootstrap"
+    ]
+
+
+def test_protection_is_lifted_in_the_settings_first(tmp_path: Path, hold: Hold) -> None:
+    prod = _stack(tmp_path, "prod", **_DATABASE)
+    hold(prod, deletion_protection=True)
+    (line,) = _refused([prod], [prod])
+    assert line == (
+        "ap-northeast-2-prod: aws_db_instance.main: deletion_protection: lift it first: in "
+        "stacks/ap_northeast_2/prod.py, set deletion_protection=False for it and teardown=True for the environment, "
+        "then deploy the stack"
+    )
+
+
+def test_protection_that_was_lifted_must_be_deployed(tmp_path: Path, hold: Hold) -> None:
+    prod = _stack(tmp_path, "prod", aws_db_instance={"main": {"deletion_protection": False}})
+    hold(prod, deletion_protection=True)
+    (line,) = _refused([prod], [prod])
+    assert line.endswith("the settings lift its protection, AWS still has it: deploy the stack first")
+
+
+@pytest.mark.parametrize("kind", ["aws_s3_bucket", "aws_backup_vault"])
+def test_backups_stay_until_the_settings_say_that_they_may_go(tmp_path: Path, hold: Hold, kind: str) -> None:
+    """Else it fails half-way: the cluster and the database are gone by then."""
+    kept: Any = {kind: {"backups": {"force_destroy": False}}}
+    dev = _stack(tmp_path, "dev", **kept)
+    hold(dev)
+    (line,) = _refused([dev], [dev])
+    assert line == (
+        f"ap-northeast-2-dev: {kind}.backups: keeps its backups: in stacks/ap_northeast_2/dev.py, set teardown=True, "
+        "then deploy the stack"
+    )
+    lifted: Any = {kind: {"backups": {"force_destroy": True}}}
+    (tmp_path / "lifted").mkdir()
+    dev = _stack(tmp_path / "lifted", "dev", **lifted)
+    assert destroy.prepare([dev], [dev]).environments == ["dev"]
+
+
+def test_what_reads_from_it_goes_too(tmp_path: Path, hold: Hold) -> None:
+    shared, dev = _stack(tmp_path, "shared"), _stack(tmp_path, "dev", "shared")
+    gitops = _stack(tmp_path, "dev", "dev", part="-gitops")
+    hold(gitops)
+    assert _refused([shared], [shared, dev, gitops]) == [
+        "ap-northeast-2-dev-gitops: reads from ap-northeast-2-shared and still has resources; destroy it too"
+    ]
+
+
+def test_a_consumer_without_resources_is_in_nobodys_way(tmp_path: Path, hold: Hold) -> None:
+    shared, dev = _stack(tmp_path, "shared"), _stack(tmp_path, "dev", "shared")
+    hold(shared)
+    destruction = destroy.prepare([shared], [shared, dev])
+    assert destruction.environments == ["shared"]
+    assert destruction.told == "ap-northeast-2-shared: 1 resources"
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is done, in its order; nothing of it is."""
+    did: list[str] = []
+
+    class Terraform:
+        def __init__(self, directory: Path) -> None:
+            self._name = directory.name
+
+        def stream_init(self, *_: object) -> None:
+            pass
+
+        def stream(self, _log: Path, _hear: object, verb: str, *_: str) -> None:
+            did.append(f"{verb} {self._name}")
+            if "staging" in self._name:
+                raise OperationError("it would not go")
+
+    def clear(self: Clearing) -> None:
+        self.kubectl("get", "services")
+        did.append("clear")
+
+    def kubectl(*_: str, kubeconfig: Path) -> str:
+        did.append(f"kubectl with {kubeconfig.name}")
+        return ""
+
+    def kubeconfig(_stack: Stack, path: Path) -> Path:
+        return path
+
+    monkeypatch.setattr(destroy, "Terraform", Terraform)
+    monkeypatch.setattr(destroy, "kubectl", kubectl)
+    monkeypatch.setattr(destroy, "_kubeconfig", kubeconfig)
+    monkeypatch.setattr(Clearing, "clear", clear)
+    monkeypatch.setattr(leftovers, "environment", lambda stack: stack)
+    monkeypatch.setattr(leftovers, "find", lambda *_: [])
+    return did
+
+
+def _destroy(destruction: Destruction, folder: Path) -> Any:
+    def again(stacks: Sequence[Stack]) -> str:
+        return " ".join(stack.name for stack in stacks)
+
+    terms = destroy.Terms(again, at_once=1, logs=folder / "logs", patience=1)
+    return destroy.destroy(destruction, terms, Progress())
+
+
+def test_clusters_are_cleared_then_consumers_go_before_producers(tmp_path: Path, hold: Hold, done: list[str]) -> None:
+    shared, dev = _stack(tmp_path, "shared"), _stack(tmp_path, "dev", "shared")
+    gitops = _stack(tmp_path, "dev", "shared", "dev", part="-gitops")
+    stacks = [shared, dev, gitops]
+    for stack in stacks:
+        hold(stack)
+    made = _destroy(destroy.prepare(stacks, stacks), tmp_path)
+    assert done == [
+        "kubectl with config", "clear",
+        "destroy ap-northeast-2-dev-gitops", "destroy ap-northeast-2-dev", "destroy ap-northeast-2-shared",
+    ]  # fmt: skip
+    assert (made.title, made.status) == ("destroyed 3 of 3 stacks", Status.FINE)
+
+
+@pytest.mark.usefixtures("hold")
+def test_what_is_gone_already_is_passed_over(tmp_path: Path, done: list[str]) -> None:
+    stacks = [_stack(tmp_path, "prod", **_DATABASE), _stack(tmp_path, "dev", part="-gitops")]
+    assert _destroy(destroy.prepare(stacks, stacks), tmp_path).status == Status.FINE
+    assert done == []
+
+
+def test_what_a_failure_leaves_is_told_with_the_way_on(tmp_path: Path, hold: Hold, done: list[str]) -> None:
+    stacks = [_stack(tmp_path, "shared"), _stack(tmp_path, "dev", "shared"), _stack(tmp_path, "staging", "shared")]
+    for stack in stacks:
+        hold(stack)
+    made = _destroy(destroy.prepare(stacks, stacks), tmp_path)
+    assert sorted(done) == ["destroy ap-northeast-2-dev", "destroy ap-northeast-2-staging"]
+    assert made.status == Status.ERROR
+    assert [row[1] for row in made.tables[0].rows] == ["not reached", "destroyed", "failed"]
+    assert made.notes == ["go on with: ap-northeast-2-shared ap-northeast-2-staging"]
+
+
+def test_the_way_on_keeps_what_was_given_and_names_what_is_left(
+    tmp_path: Path, hold: Hold, done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stacks = [_stack(tmp_path, "dev"), _stack(tmp_path, "staging")]
+    for stack in stacks:
+        hold(stack)
+    monkeypatch.setattr("operations.terraform.stacks.read_stacks", lambda _output: stacks)
+    given = ["--output", str(tmp_path), "--confirm", "dev,staging", "--patience", "30"]
+    ended = CliRunner().invoke(app, ["destroy", *(stack.name for stack in stacks), *given, "--json"])
+    assert sorted(done) == ["destroy ap-northeast-2-dev", "destroy ap-northeast-2-staging"]
+    again = json.loads(ended.stdout)["again"]
+    wanted = f"-m operations destroy ap-northeast-2-staging --output {tmp_path} --patience 30 --confirm staging"
+    assert again.endswith(wanted)
+
+
+def test_a_held_lock_is_told_with_who_holds_it_and_what_to_do(
+    tmp_path: Path, hold: Hold, done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stream(*_: object) -> None:
+        held = {"summary": "Error acquiring the state lock", "detail": "Lock Info:\n  ID: 6f1c\n  Who: minji@laptop"}
+        raise TerraformError("ap-northeast-2-dev", [held], tmp_path)
+
+    dev = _stack(tmp_path, "dev")
+    hold(dev)
+    monkeypatch.setattr("operations.destroy.destroy.Terraform.stream", stream)
+    why = _destroy(destroy.prepare([dev], [dev]), tmp_path).data["stacks"]["ap-northeast-2-dev"]["why"]
+    assert why.startswith("minji@laptop holds the lock")
+    assert why.endswith(f"terraform -chdir={dev.directory} force-unlock 6f1c")
+    assert done == []
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(0, "clear"), (1, "refused")])
+def test_a_cluster_is_reached_by_a_kubeconfig_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, outcome: str
+) -> None:
+    (tmp_path / "aws").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\necho no such cluster >&2\nexit {status}\n')
+    (tmp_path / "aws").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(Clearing, "clear", lambda _: None)
+    gitops = _stack(tmp_path, "dev", part="-gitops")
+    if outcome == "clear":
+        destroy.clear(gitops, Progress(), 1)
+    else:
+        with pytest.raises(OperationError, match="cluster gitops-cluster-dev cannot be reached: no such cluster"):
+            destroy.clear(gitops, Progress(), 1)
+    asked = (tmp_path / "asked").read_text()
+    assert asked.startswith("eks update-kubeconfig --name gitops-cluster-dev --region ap-northeast-2 --kubeconfig ")
+    assert not Path(asked.split()[-1]).parent.exists()
+
+
+@pytest.mark.usefixtures("done")
+def test_what_is_left_asks_for_attention_with_its_price(
+    tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dev = _stack(tmp_path, "dev")
+    hold(dev, arn="arn:of-db", access_entry_arn="arn:of-entry", association_arn="arn:of-association")
+    left = [Left("volume", "vol-1", 9.0), Left("rds:snapshot", "arn:final", None, is_kept=True)]
+
+    def find(_session: object, _owner: object, gone: set[str]) -> list[Left]:
+        assert gone == {"arn:of-db", "arn:of-entry", "arn:of-association"}
+        return left
+
+    monkeypatch.setattr(leftovers, "find", find)
+    made = _destroy(destroy.prepare([dev], [dev]), tmp_path)
+    assert made.title == "destroyed 1 of 1 stacks; 1 things are left, about $9 a month"
+    assert made.status == Status.ATTENTION
+    assert made.tables[1].rows == [["volume", "vol-1", "$9.00"]]
+    assert made.notes[0] == "kept on purpose: rds:snapshot arn:final"
+
+
+@pytest.mark.usefixtures("done")
+def test_what_was_destroyed_is_told_where_aws_does_not_say_what_is_left(
+    tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dev = _stack(tmp_path, "dev")
+    hold(dev)
+
+    def find(*_: object) -> list[Left]:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "GetResources")
+
+    monkeypatch.setattr(leftovers, "find", find)
+    made = _destroy(destroy.prepare([dev], [dev]), tmp_path)
+    assert (made.title, made.status) == ("destroyed 1 of 1 stacks", Status.ERROR)
+    assert "not you" in made.notes[0]
+    assert "repeat the command" in made.notes[0]

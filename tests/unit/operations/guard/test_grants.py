@@ -1,0 +1,81 @@
+"""What one IAM policy allows that another does not."""
+
+from typing import Any
+
+import pytest
+
+from operations.guard.grants import administrative, gained
+
+
+def _policy(**fields: Any) -> dict[str, Any]:
+    return {"Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::media/*", **fields}]}
+
+
+_OLD = _policy()
+_SECURE = {"Bool": {"aws:SecureTransport": "true"}}
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        _OLD,
+        _policy(Action=["s3:GetObject"]),
+        _policy(Resource="arn:aws:s3:::media/public/*"),
+        _policy(Condition=_SECURE),
+        {"Statement": _OLD["Statement"][0]},
+        {"Statement": []},
+        {"Statement": "s3:*"},
+    ],
+)
+def test_the_same_or_less_gains_nothing(new: dict[str, Any]) -> None:
+    assert list(gained(_OLD, new)) == []
+
+
+@pytest.mark.parametrize(
+    ("new", "gain"),
+    [
+        (_policy(Action=["s3:GetObject", "s3:PutObject"]), "s3:PutObject on arn:aws:s3:::media/*"),
+        (_policy(Action="s3:*"), "s3:* on arn:aws:s3:::media/*"),
+        (_policy(Resource=["arn:aws:s3:::media/*", "arn:aws:s3:::other"]), "s3:GetObject on arn:aws:s3:::other"),
+        (
+            _policy(Principal={"AWS": ["arn:aws:iam::999999999999:root"]}),
+            "s3:GetObject on arn:aws:s3:::media/* for AWS arn:aws:iam::999999999999:root",
+        ),
+        (_policy(Principal="*"), "s3:GetObject on arn:aws:s3:::media/* for *"),
+    ],
+)
+def test_more_is_a_gain(new: dict[str, Any], gain: str) -> None:
+    assert list(gained(_OLD, new)) == [gain]
+
+
+def test_not_action_is_covered_by_itself_alone() -> None:
+    new = {"Statement": [{"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}]}
+    assert list(gained(_OLD, new)) == ["NotAction iam:* on *"]
+    assert list(gained(new, new)) == []
+
+
+def test_a_condition_that_goes_is_a_gain() -> None:
+    assert list(gained(_policy(Condition=_SECURE), _OLD)) == ["s3:GetObject on arn:aws:s3:::media/*"]
+
+
+def test_a_denial_that_goes_is_a_gain() -> None:
+    denied = _policy(Effect="Deny", Action="s3:*")
+    assert list(gained(denied, {"Statement": []})) == ["what it denied: s3:* on arn:aws:s3:::media/*"]
+    assert list(gained(denied, _policy(Effect="Deny", Action="*", Resource="*"))) == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_administrative"),
+    [
+        (_OLD, False),
+        (_policy(Action="*", Resource="*"), True),
+        (_policy(Action="iam:*", Resource="*"), True),
+        (_policy(Principal={"AWS": "*"}), True),
+        (_policy(Principal="*", Condition=_SECURE), False),
+        ({"Statement": [{"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}]}, True),
+        # A key's own policy names its account, and speaks of that key alone.
+        (_policy(Action="kms:*", Resource="*", Principal={"AWS": "arn:aws:iam::123456789012:root"}), False),
+    ],
+)
+def test_administrators_are_known(policy: dict[str, Any], *, is_administrative: bool) -> None:
+    assert bool(list(administrative(policy))) == is_administrative

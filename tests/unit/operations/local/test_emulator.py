@@ -1,0 +1,504 @@
+"""What the emulated AWS answers, where MiniStack alone answers otherwise: each test is a statement about AWS."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from operations.errors import OperationError
+from operations.local import emulator_process
+from operations.local.emulator_process import Emulator
+
+ACCOUNT = "123456789012"
+REGION = "ap-northeast-2"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/some"
+OTHER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/other"
+SECONDS = 20
+
+Client = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("emulator") / "record.jsonl"
+
+
+@pytest.fixture(scope="module")
+def aws(record: Path) -> Iterator[Client]:
+    """Makes clients of one emulator, by the name of the service."""
+    with Emulator(record.with_name("log"), record=record) as emulator:
+        session: Any = boto3.Session(
+            aws_access_key_id=emulator.environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=emulator.environment["AWS_SECRET_ACCESS_KEY"],
+            region_name=REGION,
+        )
+
+        def client(service: str, **options: str) -> Any:
+            return session.client(service, endpoint_url=emulator.environment["AWS_ENDPOINT_URL"], **options)
+
+        yield client
+
+
+@pytest.fixture(scope="module")
+def vpc_id(aws: Client) -> str:
+    return str(aws("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"])
+
+
+@pytest.fixture(scope="module")
+def subnet_id(aws: Client, vpc_id: str) -> str:
+    return str(aws("ec2").create_subnet(VpcId=vpc_id, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"])
+
+
+@pytest.fixture
+def cluster(aws: Client, subnet_id: str) -> Iterator[str]:
+    """The name of a cluster of Kubernetes 1.35."""
+    aws("eks").create_cluster(
+        name="dev",
+        roleArn=ROLE,
+        version="1.35",
+        resourcesVpcConfig={"subnetIds": [subnet_id], "publicAccessCidrs": ["203.0.113.0/24"]},
+        upgradePolicy={"supportType": "STANDARD"},
+        zonalShiftConfig={"enabled": True},
+        tags={"Name": "dev", "Owner": "nobody", "Team": "platform"},
+    )
+    yield "dev"
+    aws("eks").delete_cluster(name="dev")
+
+
+@pytest.fixture
+def node_group(aws: Client, cluster: str, subnet_id: str) -> dict[str, str]:
+    """What names a node group: the arguments of calls about it."""
+    aws("eks").create_nodegroup(
+        clusterName=cluster,
+        nodegroupName="system",
+        nodeRole=ROLE,
+        subnets=[subnet_id],
+        scalingConfig={"minSize": 1, "maxSize": 3, "desiredSize": 2},
+        labels={"role": "system", "old": "yes"},
+        taints=[{"key": "a", "effect": "NO_SCHEDULE"}, {"key": "b", "effect": "NO_EXECUTE"}],
+        launchTemplate={"id": "lt-0123456789abcdef0", "version": "1"},
+        nodeRepairConfig={"enabled": True},
+    )
+    return {"clusterName": cluster, "nodegroupName": "system"}
+
+
+@pytest.fixture
+def database(aws: Client) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Makes a database, and describes it again without arguments."""
+    rds = aws("rds")
+
+    def describe(**settings: Any) -> dict[str, Any]:
+        if settings:
+            rds.create_db_instance(
+                DBInstanceIdentifier="app",
+                DBInstanceClass="db.t4g.medium",
+                Engine="postgres",
+                MasterUsername="someone",
+                AllocatedStorage=20,
+                **settings,
+            )
+        (instance,) = rds.describe_db_instances(DBInstanceIdentifier="app")["DBInstances"]
+        return dict(instance)
+
+    yield describe
+    rds.delete_db_instance(DBInstanceIdentifier="app", SkipFinalSnapshot=True)
+
+
+def code(error: pytest.ExceptionInfo[ClientError]) -> str:
+    """The error's code, as AWS names it."""
+    return error.value.response["Error"]["Code"]
+
+
+# --- EKS --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_cluster_is_in_the_vpc_of_its_subnets(aws: Client, cluster: str, vpc_id: str) -> None:
+    assert aws("eks").describe_cluster(name=cluster)["cluster"]["resourcesVpcConfig"]["vpcId"] == vpc_id
+
+
+def test_a_cluster_has_a_security_group_whose_members_reach_each_other(aws: Client, cluster: str, vpc_id: str) -> None:
+    group_id = aws("eks").describe_cluster(name=cluster)["cluster"]["resourcesVpcConfig"]["clusterSecurityGroupId"]
+    (group,) = aws("ec2").describe_security_groups(GroupIds=[group_id])["SecurityGroups"]
+    assert group["VpcId"] == vpc_id
+    assert group["Tags"] == [{"Key": f"kubernetes.io/cluster/{cluster}", "Value": "owned"}]
+    (rule,) = group["IpPermissions"]
+    assert [pair["GroupId"] for pair in rule["UserIdGroupPairs"]] == [group_id]
+
+
+def test_the_security_group_of_a_cluster_goes_with_it(aws: Client, subnet_id: str) -> None:
+    network = {"subnetIds": [subnet_id]}
+    made = aws("eks").create_cluster(name="short-lived", roleArn=ROLE, resourcesVpcConfig=network)["cluster"]
+    aws("eks").delete_cluster(name="short-lived")
+    with pytest.raises(ClientError) as error:
+        aws("ec2").describe_security_groups(GroupIds=[made["resourcesVpcConfig"]["clusterSecurityGroupId"]])
+    assert code(error) == "InvalidGroup.NotFound"
+
+
+def test_a_cluster_keeps_an_issuer_that_iam_accepts(aws: Client, cluster: str) -> None:
+    issuers = {aws("eks").describe_cluster(name=cluster)["cluster"]["identity"]["oidc"]["issuer"] for _ in range(2)}
+    (issuer,) = issuers
+    assert re.fullmatch(rf"https://oidc\.eks\.{REGION}\.amazonaws\.com/id/[0-9A-F]{{32}}", issuer)
+    aws("iam").create_open_id_connect_provider(Url=issuer, ClientIDList=["sts.amazonaws.com"])
+
+
+def test_a_cluster_is_described_as_it_was_made(aws: Client, cluster: str) -> None:
+    described = aws("eks").describe_cluster(name=cluster)["cluster"]
+    assert described["upgradePolicy"] == {"supportType": "STANDARD"}
+    assert described["zonalShiftConfig"] == {"enabled": True}
+    assert "clientRequestToken" not in described
+
+
+def test_a_cluster_gets_extended_support_by_default(aws: Client, subnet_id: str) -> None:
+    network = {"subnetIds": [subnet_id]}
+    made = aws("eks").create_cluster(name="default", roleArn=ROLE, resourcesVpcConfig=network)["cluster"]
+    aws("eks").delete_cluster(name="default")
+    assert made["upgradePolicy"] == {"supportType": "EXTENDED"}
+
+
+def test_rejects_a_cluster_in_a_subnet_that_does_not_exist(aws: Client) -> None:
+    with pytest.raises(ClientError) as error:
+        aws("eks").create_cluster(name="nowhere", roleArn=ROLE, resourcesVpcConfig={"subnetIds": ["subnet-0"]})
+    assert code(error) == "InvalidParameterException"
+    assert "nowhere" not in aws("eks").list_clusters()["clusters"]
+
+
+def test_a_clusters_update_leaves_alone_what_it_does_not_name(aws: Client, cluster: str) -> None:
+    eks = aws("eks")
+    update = eks.update_cluster_config(name=cluster, resourcesVpcConfig={"endpointPrivateAccess": True})["update"]
+    assert eks.describe_update(name=cluster, updateId=update["id"])["update"]["status"] == "Successful"
+    network = eks.describe_cluster(name=cluster)["cluster"]["resourcesVpcConfig"]
+    assert network["endpointPrivateAccess"] is True
+    assert network["publicAccessCidrs"] == ["203.0.113.0/24"]
+
+
+def test_rejects_the_update_of_no_cluster(aws: Client) -> None:
+    with pytest.raises(ClientError) as error:
+        aws("eks").update_cluster_config(name="nobody", upgradePolicy={"supportType": "STANDARD"})
+    assert code(error) == "ResourceNotFoundException"
+
+
+def test_rejects_to_describe_no_update(aws: Client, cluster: str) -> None:
+    with pytest.raises(ClientError) as error:
+        aws("eks").describe_update(name=cluster, updateId="none")
+    assert code(error) == "ResourceNotFoundException"
+
+
+def test_a_cluster_goes_up_one_minor_version_at_a_time(aws: Client, cluster: str) -> None:
+    with pytest.raises(ClientError) as error:
+        aws("eks").update_cluster_version(name=cluster, version="1.37")
+    assert code(error) == "InvalidParameterException"
+    aws("eks").update_cluster_version(name=cluster, version="1.36")
+    assert aws("eks").describe_cluster(name=cluster)["cluster"]["version"] == "1.36"
+
+
+def test_a_node_group_is_described_as_it_was_made(aws: Client, node_group: dict[str, str]) -> None:
+    described = aws("eks").describe_nodegroup(**node_group)["nodegroup"]
+    assert described["launchTemplate"] == {"id": "lt-0123456789abcdef0", "version": "1"}
+    assert described["nodeRepairConfig"] == {"enabled": True}
+    assert described["updateConfig"] == {"maxUnavailable": 1}
+
+
+def test_a_node_groups_settings_change(aws: Client, node_group: dict[str, str]) -> None:
+    aws("eks").update_nodegroup_config(
+        **node_group,
+        labels={"addOrUpdateLabels": {"new": "yes"}, "removeLabels": ["old"]},
+        taints={
+            "addOrUpdateTaints": [{"key": "c", "effect": "NO_SCHEDULE"}],
+            "removeTaints": [{"key": "a", "effect": "NO_SCHEDULE"}],
+        },
+        scalingConfig={"maxSize": 5},
+    )
+    described = aws("eks").describe_nodegroup(**node_group)["nodegroup"]
+    assert described["labels"] == {"role": "system", "new": "yes"}
+    assert [taint["key"] for taint in described["taints"]] == ["b", "c"]
+    assert described["scalingConfig"] == {"minSize": 1, "maxSize": 5, "desiredSize": 2}
+
+
+def test_a_node_group_takes_a_new_version_of_its_launch_template(aws: Client, node_group: dict[str, str]) -> None:
+    template = {"id": "lt-0123456789abcdef0", "version": "2"}
+    aws("eks").update_nodegroup_version(**node_group, launchTemplate=template)
+    assert aws("eks").describe_nodegroup(**node_group)["nodegroup"]["launchTemplate"] == template
+
+
+def test_an_add_on_owns_its_pod_identity_associations(aws: Client, cluster: str) -> None:
+    eks, addon = aws("eks"), {"clusterName": cluster, "addonName": "vpc-cni"}
+
+    def association() -> dict[str, str]:
+        (arn,) = eks.describe_addon(**addon)["addon"]["podIdentityAssociations"]
+        id_ = arn.rpartition("/")[2]
+        return dict(eks.describe_pod_identity_association(clusterName=cluster, associationId=id_)["association"])
+
+    eks.create_addon(**addon, podIdentityAssociations=[{"serviceAccount": "aws-node", "roleArn": ROLE}])
+    made = association()
+    assert (made["namespace"], made["serviceAccount"], made["roleArn"]) == ("kube-system", "aws-node", ROLE)
+    role = {"serviceAccount": "aws-node", "roleArn": OTHER_ROLE}
+    update = eks.update_addon(**addon, podIdentityAssociations=[role])["update"]
+    assert eks.describe_update(name=cluster, updateId=update["id"], addonName="vpc-cni")["update"] is not None
+    assert association()["roleArn"] == OTHER_ROLE
+    eks.delete_addon(**addon)
+    assert eks.list_pod_identity_associations(clusterName=cluster)["associations"] == []
+
+
+def test_a_cluster_is_described_with_its_present_tags(aws: Client, cluster: str) -> None:
+    arn = aws("eks").describe_cluster(name=cluster)["cluster"]["arn"]
+    aws("eks").tag_resource(resourceArn=arn, tags={"Name": "development"})
+    aws("eks").untag_resource(resourceArn=arn, tagKeys=["Owner", "Team"])
+    assert aws("eks").describe_cluster(name=cluster)["cluster"]["tags"] == {"Name": "development"}
+    assert aws("eks").list_tags_for_resource(resourceArn=arn)["tags"] == {"Name": "development"}
+
+
+def test_a_pod_identity_association_takes_tags(aws: Client, cluster: str) -> None:
+    eks = aws("eks")
+    account = {"namespace": "app", "serviceAccount": "app"}
+    made = eks.create_pod_identity_association(clusterName=cluster, roleArn=ROLE, tags={"a": "1", "b": "2"}, **account)
+    name = {"clusterName": cluster, "associationId": made["association"]["associationId"]}
+    eks.tag_resource(resourceArn=made["association"]["associationArn"], tags={"c": "3"})
+    eks.untag_resource(resourceArn=made["association"]["associationArn"], tagKeys=["a"])
+    assert eks.describe_pod_identity_association(**name)["association"]["tags"] == {"b": "2", "c": "3"}
+    eks.delete_pod_identity_association(**name)
+
+
+# --- EC2 --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_flow_log_is_described_as_it_was_made(aws: Client, vpc_id: str) -> None:
+    made = aws("ec2").create_flow_logs(
+        ResourceIds=[vpc_id],
+        ResourceType="VPC",
+        TrafficType="ALL",
+        LogDestination=f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:flow",
+        DeliverLogsPermissionArn=ROLE,
+        MaxAggregationInterval=60,
+        LogFormat="${version} <${srcaddr}>",
+        TagSpecifications=[{"ResourceType": "vpc-flow-log", "Tags": [{"Key": "Name", "Value": "flow"}]}],
+    )
+    (flow_log,) = aws("ec2").describe_flow_logs(FlowLogIds=made["FlowLogIds"])["FlowLogs"]
+    assert flow_log["DeliverLogsPermissionArn"] == ROLE
+    assert flow_log["MaxAggregationInterval"] == 60
+    assert flow_log["LogFormat"] == "${version} <${srcaddr}>"
+    assert flow_log["Tags"] == [{"Key": "Name", "Value": "flow"}]
+
+
+def test_a_flow_log_aggregates_ten_minutes_by_default(aws: Client, vpc_id: str) -> None:
+    made = aws("ec2").create_flow_logs(ResourceIds=[vpc_id], ResourceType="VPC", TrafficType="ALL", LogGroupName="flow")
+    (flow_log,) = aws("ec2").describe_flow_logs(FlowLogIds=made["FlowLogIds"])["FlowLogs"]
+    assert flow_log["MaxAggregationInterval"] == 600
+
+
+def test_a_vpc_endpoint_keeps_its_private_dns_policy_and_security_groups(aws: Client, vpc_id: str) -> None:
+    ec2 = aws("ec2")
+    first, second = (
+        ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc_id)["GroupId"] for name in ("a", "b")
+    )
+    id_ = ec2.create_vpc_endpoint(
+        VpcId=vpc_id,
+        ServiceName=f"com.amazonaws.{REGION}.sts",
+        VpcEndpointType="Interface",
+        PrivateDnsEnabled=True,
+        SecurityGroupIds=[first],
+        PolicyDocument='{"Version": "2012-10-17"}',
+    )["VpcEndpoint"]["VpcEndpointId"]
+
+    def endpoint() -> dict[str, Any]:
+        return dict(ec2.describe_vpc_endpoints(VpcEndpointIds=[id_])["VpcEndpoints"][0])
+
+    assert endpoint()["PrivateDnsEnabled"] is True
+    assert endpoint()["PolicyDocument"] == '{"Version": "2012-10-17"}'
+    assert [group["GroupId"] for group in endpoint()["Groups"]] == [first]
+    ec2.modify_vpc_endpoint(
+        VpcEndpointId=id_, AddSecurityGroupIds=[second], RemoveSecurityGroupIds=[first], PrivateDnsEnabled=False
+    )
+    assert endpoint()["PrivateDnsEnabled"] is False
+    assert [group["GroupId"] for group in endpoint()["Groups"]] == [second]
+
+
+def test_ports_mean_nothing_in_a_rule_for_all_protocols(aws: Client, vpc_id: str) -> None:
+    ec2 = aws("ec2")
+    id_ = ec2.create_security_group(GroupName="ports", Description="ports", VpcId=vpc_id)["GroupId"]
+    everything = {"IpProtocol": "-1", "FromPort": 0, "ToPort": 0, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    ec2.revoke_security_group_egress(GroupId=id_, IpPermissions=[everything])
+    (group,) = ec2.describe_security_groups(GroupIds=[id_])["SecurityGroups"]
+    assert group["IpPermissionsEgress"] == []
+
+
+def test_a_launch_template_keeps_the_key_of_its_disks(aws: Client) -> None:
+    key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
+    disks = [
+        {"DeviceName": "/dev/xvda", "Ebs": {"Encrypted": True, "KmsKeyId": key}},
+        {"DeviceName": "/dev/xvdb", "Ebs": {"SnapshotId": "snap-1"}},
+    ]
+    data = {"BlockDeviceMappings": disks}
+    aws("ec2").create_launch_template(LaunchTemplateName="nodes", LaunchTemplateData=data)
+    (version,) = aws("ec2").describe_launch_template_versions(LaunchTemplateName="nodes")["LaunchTemplateVersions"]
+    assert version["LaunchTemplateData"]["BlockDeviceMappings"] == disks
+
+
+# --- RDS, EFS, ECR ----------------------------------------------------------------------------------------------------
+
+
+def test_a_database_exports_the_logs_that_it_is_told_to(aws: Client, database: Callable[..., dict[str, Any]]) -> None:
+    made = database(MasterUserPassword="a-password", EnableCloudwatchLogsExports=["postgresql", "upgrade"])
+    assert made["EnabledCloudwatchLogsExports"] == ["postgresql", "upgrade"]
+    exports = {"EnableLogTypes": ["iam-db-auth-error"], "DisableLogTypes": ["upgrade"]}
+    aws("rds").modify_db_instance(DBInstanceIdentifier="app", CloudwatchLogsExportConfiguration=exports)
+    assert database()["EnabledCloudwatchLogsExports"] == ["iam-db-auth-error", "postgresql"]
+
+
+def test_a_database_keeps_its_backup_window_and_insights_key(database: Callable[..., dict[str, Any]]) -> None:
+    key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
+    insights = {"EnablePerformanceInsights": True, "PerformanceInsightsKMSKeyId": key}
+    made = database(MasterUserPassword="a-password", PreferredBackupWindow="17:00-18:00", **insights)
+    assert made["PreferredBackupWindow"] == "17:00-18:00"
+    assert made["PerformanceInsightsEnabled"] is True
+    assert made["PerformanceInsightsKMSKeyId"] == key
+
+
+def test_more_days_of_backups_need_no_maintenance(aws: Client, database: Callable[..., dict[str, Any]]) -> None:
+    database(MasterUserPassword="a-password", BackupRetentionPeriod=7)
+    aws("rds").modify_db_instance(DBInstanceIdentifier="app", BackupRetentionPeriod=14, ApplyImmediately=False)
+    assert database()["BackupRetentionPeriod"] == 14
+
+
+def test_a_managed_password_is_in_secrets_manager_under_the_key(
+    aws: Client, database: Callable[..., dict[str, Any]]
+) -> None:
+    key = aws("kms").create_key()["KeyMetadata"]
+    made = database(ManageMasterUserPassword=True, MasterUserSecretKmsKeyId=key["KeyId"])
+    secret = made["MasterUserSecret"]
+    assert (secret["SecretStatus"], secret["KmsKeyId"]) == ("active", key["Arn"])
+    described = aws("secretsmanager").describe_secret(SecretId=secret["SecretArn"])
+    assert described["Name"].startswith("rds!db-")
+    assert described["KmsKeyId"] == key["Arn"]
+    value = json.loads(aws("secretsmanager").get_secret_value(SecretId=secret["SecretArn"])["SecretString"])
+    assert value["username"] == "someone"
+
+
+def test_the_secret_of_a_managed_password_goes_with_the_database(aws: Client) -> None:
+    name = {"DBInstanceIdentifier": "short-lived"}
+    made = aws("rds").create_db_instance(
+        **name,
+        DBInstanceClass="db.t4g.medium",
+        Engine="postgres",
+        MasterUsername="someone",
+        ManageMasterUserPassword=True,
+    )["DBInstance"]
+    aws("rds").delete_db_instance(**name, SkipFinalSnapshot=True)
+    with pytest.raises(ClientError) as error:
+        aws("secretsmanager").describe_secret(SecretId=made["MasterUserSecret"]["SecretArn"])
+    assert code(error) == "ResourceNotFoundException"
+
+
+def test_a_database_with_a_password_of_its_own_has_no_secret(database: Callable[..., dict[str, Any]]) -> None:
+    assert "MasterUserSecret" not in database(MasterUserPassword="a-password")
+
+
+def test_a_file_system_policy_stays_as_it_was_put(aws: Client) -> None:
+    id_ = aws("efs").create_file_system(CreationToken="some")["FileSystemId"]
+    statement = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "elasticfilesystem:ClientMount"}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    aws("efs").put_file_system_policy(FileSystemId=id_, Policy=json.dumps(policy))
+    assert json.loads(aws("efs").describe_file_system_policy(FileSystemId=id_)["Policy"]) == policy
+
+
+def test_a_registry_replicates_from_its_own_region_alone(aws: Client) -> None:
+    rules = [{"destinations": [{"region": "us-west-2", "registryId": ACCOUNT}]}]
+    aws("ecr").put_replication_configuration(replicationConfiguration={"rules": rules})
+    assert aws("ecr").describe_registry()["replicationConfiguration"]["rules"] == rules
+    elsewhere = aws("ecr", region_name="us-west-2")
+    assert elsewhere.describe_registry()["replicationConfiguration"]["rules"] == []
+
+
+def test_rejects_a_registry_that_replicates_to_itself(aws: Client) -> None:
+    rules = [{"destinations": [{"region": REGION, "registryId": ACCOUNT}]}]
+    with pytest.raises(ClientError) as error:
+        aws("ecr").put_replication_configuration(replicationConfiguration={"rules": rules})
+    assert code(error) == "InvalidParameterException"
+
+
+# --- the server -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def vault(aws: Client) -> Iterator[str]:
+    backup, name = aws("backup"), "data"
+    backup.create_backup_vault(BackupVaultName=name)
+    yield name
+    backup.delete_backup_vault(BackupVaultName=name)
+
+
+def _lock(vault: dict[str, Any]) -> tuple[bool, object, object]:
+    return vault["Locked"], vault.get("MinRetentionDays"), vault.get("MaxRetentionDays")
+
+
+def test_a_vault_is_locked_until_the_lock_or_the_vault_is_deleted(aws: Client, vault: str) -> None:
+    backup = aws("backup")
+    days = {"MinRetentionDays": 7, "MaxRetentionDays": 31}
+    backup.put_backup_vault_lock_configuration(BackupVaultName=vault, **days)
+    assert _lock(backup.describe_backup_vault(BackupVaultName=vault)) == (True, 7, 31)
+    backup.delete_backup_vault_lock_configuration(BackupVaultName=vault)
+    assert _lock(backup.describe_backup_vault(BackupVaultName=vault)) == (False, None, None)
+    backup.put_backup_vault_lock_configuration(BackupVaultName=vault, **days)
+    backup.delete_backup_vault(BackupVaultName=vault)
+    backup.create_backup_vault(BackupVaultName=vault)
+    assert _lock(backup.describe_backup_vault(BackupVaultName=vault)) == (False, None, None)
+
+
+def test_rejects_a_lock_that_no_backup_could_keep(aws: Client, vault: str) -> None:
+    with pytest.raises(ClientError, match="InvalidParameterValueException"):
+        aws("backup").put_backup_vault_lock_configuration(
+            BackupVaultName=vault, MinRetentionDays=31, MaxRetentionDays=7
+        )
+
+
+def test_rejects_the_lock_of_no_vault(aws: Client) -> None:
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        aws("backup").put_backup_vault_lock_configuration(BackupVaultName="none", MinRetentionDays=7)
+
+
+def test_the_record_names_what_was_called_and_not_what_followed_from_it(
+    aws: Client, record: Path, cluster: str
+) -> None:
+    aws("s3").list_buckets()
+    lines = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
+    assert {"service": "s3", "action": "s3:ListAllMyBuckets", "access_key": ACCOUNT} in lines
+    since = max(number for number, line in enumerate(lines) if line["action"] == "eks:CreateCluster")
+    assert "ec2:CreateSecurityGroup" not in [line["action"] for line in lines[since:]]
+    assert cluster == "dev"
+
+
+def test_whoever_starts_it_learns_why_it_does_not_start(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(OperationError, match=r"did not start; (?s:.*)[Aa]ddress already in use"):
+            emulator_process.start(taken.getsockname()[1], tmp_path / "log")
+
+
+def test_the_emulator_ends_with_its_parent_even_if_that_is_killed(tmp_path: Path) -> None:
+    program = """
+import sys, time
+from pathlib import Path
+from operations.local.emulator_process import Emulator
+with Emulator(Path(sys.argv[1])) as emulator:
+    print(emulator.environment["AWS_ENDPOINT_URL"], flush=True)
+    time.sleep(60)
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "log")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        port = int(parent.stdout.readline().rpartition(":")[2])
+        assert emulator_process.answers(port)
+        parent.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + SECONDS
+    while emulator_process.answers(port):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

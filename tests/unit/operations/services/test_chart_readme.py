@@ -1,0 +1,52 @@
+from pathlib import Path
+
+from operations.services import chart_readme
+from tests import ROOT
+
+CHART = ROOT / chart_readme.CHART
+VALUES = """\
+# Who owns it,
+# by name.
+team: sales
+free: 1
+
+probes:
+  liveness:
+    # Asked often.
+    path: /live
+
+# What is not read.
+
+other: 2
+# A list.
+steps:
+  - pause: {}
+# `{}` for none.
+config: {}
+"""
+
+
+def test_table_says_what_the_comments_say() -> None:
+    assert list(chart_readme.rows(VALUES)) == [
+        ("team", "sales", "Who owns it, by name."),
+        ("probes.liveness.path", "/live", "Asked often."),
+        ("steps", "", "A list."),
+        ("config", "{}", "`{}` for none."),
+    ]
+
+
+def test_table_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text("# A name.\nname: app\n# Two.\nlist:\n  - 1\n")
+    (tmp_path / "README.md").write_text("# app\n\nWhat it is.\n\n## Values\n\nold\n")
+    for _ in range(2):
+        chart_readme.write(tmp_path)
+        assert (tmp_path / "README.md").read_text() == (
+            "# app\n\nWhat it is.\n\n## Values\n\n"
+            "| value | default | what it is |\n| --- | --- | --- |\n"
+            "| `name` | `app` | A name. |\n| `list` | in `values.yaml` | Two. |\n"
+        )
+
+
+def test_readme_of_the_chart_is_up_to_date() -> None:
+    readme = (CHART / "README.md").read_text()
+    assert chart_readme.render(readme, (CHART / "values.yaml").read_text()) == readme, "run `make chart-readme`"
