@@ -119,7 +119,7 @@ restore: synth ## restore what Argo CD knew, once you agree to the difference: m
 SERVICE_OPTIONS = $(if $(LIKE),--like "$(LIKE)") $(if $(REPOSITORY_ID),--repository-id "$(REPOSITORY_ID)")
 
 .PHONY: service
-service: install ## write a new service into the Git tree: make service NAME=shop TEAM=sales
+service: synth ## write a new service into the Git tree: make service NAME=shop TEAM=sales
 	@$(BIN)/python -m operations service "$(NAME)" --team "$(TEAM)" $(SERVICE_OPTIONS)
 
 .PHONY: chart-readme

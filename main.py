@@ -1,15 +1,18 @@
 """Every stack of every region and environment, on one page. `cdktf synth` runs it."""
 
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import stacks  # noqa: F401  (before cdktf: the provider packages then load lazily)
 
 # isort: split
 from cdktf import Annotations, App
 
-from stacks import warnings
+from stacks import platform, warnings
 from stacks.backend import BackendStack
+from stacks.base import RegionStack
 from stacks.environment import EnvironmentStack
 from stacks.gitops import GitopsStack
 from stacks.loading import SettingsError, load
@@ -20,14 +23,31 @@ REGIONS = ("stacks.ap_northeast_2",)
 """The folders of settings: a new region is one folder and one line here."""
 
 
-def build(app: App, owner: Owner, regions: list[Region]) -> None:
-    """Add every stack to `app`; CDKTF orders them by the references between them."""
+def build(app: App, owner: Owner, regions: Sequence[Region]) -> list[RegionStack]:
+    """Add every stack to `app`, and return them; CDKTF orders them by the references between them."""
+    added: list[RegionStack] = []
     for region in regions:
-        BackendStack(app, region, owner=owner)
+        added.append(BackendStack(app, region, owner=owner))
         shared = SharedStack(app, region, owner=owner)
+        added.append(shared)
         for environment in region.environments:
             aws = EnvironmentStack(app, region, environment, owner=owner, shared=shared)
-            GitopsStack(app, region, environment, owner=owner, shared=shared, aws=aws)
+            added += [aws, GitopsStack(app, region, environment, owner=owner, shared=shared, aws=aws)]
+    return added
+
+
+def synthesize(app: App, owner: Owner, regions: Sequence[Region]) -> None:
+    """Write every stack, and `platform.json` beside them."""
+    added = build(app, owner, regions)
+    for stack, warning in warnings.found(owner, regions, datetime.now(tz=UTC).date()):
+        Annotations.of(app.node.find_child(stack)).add_warning(warning)
+    app.synth()
+    platform.write(
+        Path(app.outdir),
+        regions=[region.describe() for region in regions],
+        stacks={stack.node.id: stack.describe() for stack in added},
+        placeholders=list(warnings.placeholders(owner, regions)),
+    )
 
 
 def main() -> None:
@@ -37,10 +57,7 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(str(error))
     app = App(stack_traces=False)  # they name folders of this run
-    build(app, owner, regions)
-    for stack, warning in warnings.found(owner, regions, datetime.now(tz=UTC).date()):
-        Annotations.of(app.node.find_child(stack)).add_warning(warning)
-    app.synth()
+    synthesize(app, owner, regions)
 
 
 if __name__ == "__main__":

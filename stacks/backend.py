@@ -11,9 +11,11 @@ from stacks.settings import Owner, Region
 class BackendStack(RegionStack):
     """The state bucket of a region. `make bootstrap` makes it, once, before any other stack."""
 
+    kind = "backend"
+
     def __init__(self, scope: Construct, region: Region, *, owner: Owner) -> None:
         state = region.shared.state
-        super().__init__(scope, region.location("backend"), owner=owner, state=state)
+        super().__init__(scope, region.location("backend"), owner=owner, state=state, settings_file=region.shared_file)
         backend = StateBackend(self, "state", state, location=self.location)
         TerraformOutput(
             self, "state_bucket", value=backend.bucket_name, description="The bucket that keeps Terraform's state"

@@ -1,5 +1,7 @@
 """RegionStack: what every stack has in common: its name, S3 state, AWS provider, default tags and pinned versions."""
 
+from typing import ClassVar
+
 from cdktf import S3Backend, TerraformStack
 from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderDefaultTags
 from constructs import Construct
@@ -7,18 +9,29 @@ from constructs import Construct
 from eks_gitops.backend import StateBackendConfig
 from eks_gitops.location import Location
 from eks_gitops.versions import TERRAFORM_CONSTRAINT
+from stacks import platform
 from stacks.names import stack_name, state_key
 from stacks.settings import Owner
 
 
 class RegionStack(TerraformStack):
-    """A stack of one environment (or `shared`, or `backend`) of one region."""
+    """A stack of one environment (or `shared`, or `backend`) of one region, made from one file of settings."""
+
+    kind: ClassVar[platform.Kind]
 
     def __init__(
-        self, scope: Construct, location: Location, *, owner: Owner, state: StateBackendConfig, part: str = ""
+        self,
+        scope: Construct,
+        location: Location,
+        *,
+        owner: Owner,
+        state: StateBackendConfig,
+        settings_file: str,
+        part: str = "",
     ) -> None:
         super().__init__(scope, stack_name(location.region, location.environment, part))
         self.location = location
+        self._state, self._settings_file, self._part = state, settings_file, part
         self.tags = {
             "Project": owner.project,
             "Environment": location.environment,
@@ -28,7 +41,7 @@ class RegionStack(TerraformStack):
             "CostCenter": owner.cost_center,
         }
         self.add_override("terraform.required_version", TERRAFORM_CONSTRAINT)
-        self._keep_state(state, part)
+        self._keep_state()
         AwsProvider(
             self,
             "aws",
@@ -37,12 +50,39 @@ class RegionStack(TerraformStack):
             default_tags=[AwsProviderDefaultTags(tags=self.tags)],
         )
 
-    def _keep_state(self, state: StateBackendConfig, part: str) -> None:
+    def describe(self) -> platform.Stack:
+        """What `platform.json` says of this stack."""
+        return {
+            "kind": self.kind,
+            "region": self.location.region,
+            "environment": self.location.environment,
+            "part": self._part,
+            "settings_file": self._settings_file,
+            "account_id": self.location.account_id,
+            "state": {
+                "bucket": self._state.bucket,
+                "key": self._state_key,
+                "region": self.location.region,
+                "lock_table": self._state.lock_table,
+                "backend": stack_name(self.location.region, "backend"),
+            },
+            "tags": self.tags,
+            "iam_path": self.location.iam_path,
+            "cluster": None,
+            "backups": None,
+        }
+
+    @property
+    def _state_key(self) -> str:
+        return state_key(self.location.region, self.location.environment, self._part)
+
+    def _keep_state(self) -> None:
+        state = self._state
         # Without `encrypt`: it would ask for SSE-S3 in place of the bucket's default, which is SSE-KMS with our key.
         backend = S3Backend(
             self,
             bucket=state.bucket,
-            key=state_key(self.location.region, self.location.environment, part),
+            key=self._state_key,
             region=self.location.region,
             allowed_account_ids=[self.location.account_id],
             dynamodb_table=state.lock_table,

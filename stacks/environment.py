@@ -6,16 +6,18 @@ from cdktf import ITerraformDependable, TerraformOutput
 from constructs import Construct
 
 from eks_gitops.addons import NodeAddons, WorkloadAddons
-from eks_gitops.backup_bucket import BackupBucket
+from eks_gitops.backup_bucket import BackupBucket, backup_bucket_name
 from eks_gitops.backup_plan import BackupPlan
 from eks_gitops.cluster import Access, Cluster, cluster_log_group_name
+from eks_gitops.controller_tags import controller_tags
 from eks_gitops.controllers import ControllerRoles
 from eks_gitops.database import Database, database_log_group_prefix
 from eks_gitops.file_system import FileSystem
 from eks_gitops.in_cluster import argo_cd
 from eks_gitops.karpenter import Karpenter
-from eks_gitops.key import Key
+from eks_gitops.key import Key, key_alias
 from eks_gitops.node_group import NodeGroup, NodeRole
+from stacks import platform
 from stacks.base import RegionStack
 from stacks.settings import Environment, Owner, Region
 from stacks.shared import SharedStack
@@ -26,11 +28,13 @@ _KEY_USERS = ("backup", "ec2", "elasticfilesystem", "rds", "secretsmanager")
 class EnvironmentStack(RegionStack):
     """Everything of one environment that lives in AWS and not in the cluster."""
 
+    kind = "environment"
+
     def __init__(
         self, scope: Construct, region: Region, environment: Environment, *, owner: Owner, shared: SharedStack
     ) -> None:
         location = region.location(environment.name)
-        super().__init__(scope, location, owner=owner, state=region.shared.state)
+        super().__init__(scope, location, owner=owner, state=region.shared.state, settings_file=environment.file)
         self._shared = shared
         self._organisation = owner.organisation
         self._settings = environment.settings
@@ -71,7 +75,7 @@ class EnvironmentStack(RegionStack):
         self._build_storage()
         self._build_backups()
         self._build_identities()
-        self._describe()
+        self._add_outputs()
 
     def _build_nodes(self) -> None:
         """Add-ons that nodes need, nodes, add-ons that need nodes: in this order, or neither becomes ready."""
@@ -196,7 +200,19 @@ class EnvironmentStack(RegionStack):
             if self._settings.karpenter.identity == "irsa":
                 self.irsa_role_arns["karpenter"] = self.karpenter.role_arn
 
-    def _describe(self) -> None:
+    def describe(self) -> platform.Stack:
+        """What `platform.json` says of this stack, its cluster and its backups."""
+        name = self._settings.cluster.name
+        return {
+            **super().describe(),
+            "cluster": {"name": name, "controller_tags": controller_tags(name)},
+            "backups": {
+                "bucket": backup_bucket_name(self.location, self._organisation),
+                "key_alias": key_alias(self.location),
+            },
+        }
+
+    def _add_outputs(self) -> None:
         for name, value, description in (
             ("cluster_name", self.cluster.name, "Argument of aws eks update-kubeconfig --name"),
             ("cluster_endpoint", self.cluster.endpoint, "The cluster's API; it answers inside the VPC"),

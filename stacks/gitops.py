@@ -17,8 +17,10 @@ from eks_gitops.in_cluster.load_balancer_controller import LoadBalancerControlle
 from eks_gitops.in_cluster.repository_credential import RepositoryCredential, repository_url
 from eks_gitops.in_cluster.root_application import RootApplication
 from eks_gitops.in_cluster.storage_classes import StorageClasses
+from stacks import platform
 from stacks.base import RegionStack
 from stacks.environment import EnvironmentStack
+from stacks.names import IN_CLUSTER
 from stacks.settings import Environment, Owner, Region
 from stacks.shared import SharedStack
 
@@ -27,6 +29,8 @@ _NONE = "none"
 
 class GitopsStack(RegionStack):
     """In one environment's cluster: load balancer controller, storage classes, Argo CD and its root Application."""
+
+    kind = "in-cluster"
 
     def __init__(
         self,
@@ -39,7 +43,12 @@ class GitopsStack(RegionStack):
         aws: EnvironmentStack,
     ) -> None:
         super().__init__(
-            scope, region.location(environment.name), owner=owner, state=region.shared.state, part="gitops"
+            scope,
+            region.location(environment.name),
+            owner=owner,
+            state=region.shared.state,
+            settings_file=environment.file,
+            part=IN_CLUSTER,
         )
         self._region, self._environment, self._shared, self._aws = region, environment, shared, aws
         settings = environment.settings.gitops
@@ -89,6 +98,10 @@ class GitopsStack(RegionStack):
             value=f"https://{settings.argo_cd.domain}",
             description="Argo CD, in a browser or by its CLI",
         )
+
+    def describe(self) -> platform.Stack:
+        """What `platform.json` says of this stack and the cluster that it is in."""
+        return {**super().describe(), "cluster": self._aws.describe()["cluster"]}
 
     def _load_balancer_controller(self) -> LoadBalancerController:
         settings = self._environment.settings

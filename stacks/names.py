@@ -1,6 +1,9 @@
 """The names of stacks and of their state: both are API, a change of one is a migration."""
 
-PARTS = ("", "gitops")
+IN_CLUSTER = "gitops"
+"""The part of an environment that Terraform installs in its cluster."""
+
+PARTS = ("", IN_CLUSTER)
 """The stacks of an environment: the AWS resources, and what Terraform installs in the cluster."""
 
 

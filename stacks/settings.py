@@ -25,6 +25,7 @@ from eks_gitops.location import Location
 from eks_gitops.node_group import NodeGroupConfig
 from eks_gitops.versions import ARGO_CD_CHARTS, EKS_VERSIONS
 from eks_gitops.vpc import VpcConfig
+from stacks import platform
 
 _NODES_OF_REDIS = 3
 
@@ -151,6 +152,15 @@ class Region(NamedTuple):
     shared_file: str
     shared: SharedSettings
     environments: tuple[Environment, ...]
+
+    def describe(self) -> platform.Region:
+        """What `platform.json` says of this region."""
+        return {
+            "name": self.name,
+            "shared_settings_file": self.shared_file,
+            "environments": [environment.name for environment in self.environments],
+            "push_role_prefix": self.location("shared").name("push-"),
+        }
 
     def location(self, environment: str) -> Location:
         """Where the resources of an environment of this region live."""

@@ -30,12 +30,20 @@ from stacks.settings import Owner, Region
 class SharedStack(RegionStack):
     """Network, images, domain and the roles of delivery of one region."""
 
+    kind = "shared"
+
     def __init__(self, scope: Construct, region: Region, *, owner: Owner) -> None:
         settings = region.shared
-        super().__init__(scope, region.location("shared"), owner=owner, state=settings.state)
+        super().__init__(
+            scope,
+            region.location("shared"),
+            owner=owner,
+            state=settings.state,
+            settings_file=region.shared_file,
+        )
         self._region = region
         self._organisation = owner.organisation
-        self._state = StateLocation(settings.state.bucket, settings.state.lock_table)
+        self._state_location = StateLocation(settings.state.bucket, settings.state.lock_table)
         self._boundaries = {
             name: PermissionsBoundary(self, f"boundary-{name}", location=region.location(name))
             for name in ("shared", *[environment.name for environment in region.environments])
@@ -73,7 +81,7 @@ class SharedStack(RegionStack):
             trusted_roles=settings.cluster_administrators,
             boundary=self._boundaries["shared"],
         )
-        self._describe()
+        self._add_outputs()
 
     def _build_delivery(self) -> None:
         settings = self._region.shared
@@ -87,7 +95,12 @@ class SharedStack(RegionStack):
             repository_credentials=[credential.secret_name for credential in credentials if credential is not None],
         )
         self.plan_role = PlanRole(
-            self, "plan", location=self.location, repository=settings.repository, state=self._state, read=self._read
+            self,
+            "plan",
+            location=self.location,
+            repository=settings.repository,
+            state=self._state_location,
+            read=self._read,
         )
         shared = apply_shared_policy.statements(self.location)
         self.apply_roles = {"shared": self._apply_role("shared", shared)}
@@ -126,7 +139,7 @@ class SharedStack(RegionStack):
             f"apply-{environment}",
             location=self._region.location(environment),
             repository=self._region.shared.repository,
-            state=self._state,
+            state=self._state_location,
             read=self._read,
             boundary=self._boundaries[environment],
             may=may,
@@ -136,7 +149,7 @@ class SharedStack(RegionStack):
         """The permissions boundary that every role of an environment carries."""
         return self._boundaries[environment].arn
 
-    def _describe(self) -> None:
+    def _add_outputs(self) -> None:
         for name, value, description in (
             ("vpc_id", self.vpc.id, "The VPC that all clusters of the region share"),
             ("name_servers", self.dns.name_servers, "Enter these at the registrar of the domain"),

@@ -17,7 +17,7 @@ def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tupl
     Placeholders that are left in place, and Kubernetes versions whose standard support ends within 90 days, or has
     ended: that is told, never refused, so that a synth which passed yesterday passes today.
     """
-    left = [*_placeholders_of_owner(owner), *(line for region in regions for line in _placeholders_of_region(region))]
+    left = list(placeholders(owner, regions))
     if left:
         explanation = "placeholders are left in the settings; make them yours before you deploy to a real account:"
         yield stack_name(regions[0].name, "backend"), "\n  ".join([explanation, *left])
@@ -25,6 +25,13 @@ def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tupl
         for environment in region.environments:
             for problem in _of_environment(environment.settings, today):
                 yield stack_name(region.name, environment.name), str(Finding(environment.file, problem))
+
+
+def placeholders(owner: Owner, regions: Sequence[Region]) -> Iterator[str]:
+    """Every value that the owner has not replaced yet, with its file and field."""
+    yield from _placeholders_of_owner(owner)
+    for region in regions:
+        yield from _placeholders_of_region(region)
 
 
 def _of_environment(settings: EnvironmentSettings, today: date) -> Iterator[Problem]:

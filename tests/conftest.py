@@ -47,9 +47,15 @@ def committed() -> tuple[Owner, list[Region]]:
 
 
 @pytest.fixture(scope="session")
-def platform(committed: tuple[Owner, list[Region]], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
+def platform_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the committed settings are synthesized to; `platform` does it."""
+    return tmp_path_factory.mktemp("platform")
+
+
+@pytest.fixture(scope="session")
+def platform(committed: tuple[Owner, list[Region]], platform_folder: Path) -> dict[str, Template]:
     """Every stack of the committed settings, by name, synthesized once."""
-    return every_stack(committed, tmp_path_factory.mktemp("platform"))
+    return every_stack(committed, platform_folder)
 
 
 @pytest.fixture(scope="session")

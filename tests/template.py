@@ -68,21 +68,25 @@ def resolved(value: str, stacks: Mapping[str, Template]) -> str:
 
 def synthesize(build: Callable[[cdktf.App], None], folder: Path) -> dict[str, Template]:
     """Every stack that `build` adds to an app, written to `folder` as `cdktf synth` would."""
-    app = cdktf.Testing.app(outdir=str(folder), stub_version=True, stack_traces=False)
+    app = _app(folder)
     build(app)
     app.synth()
+    return _templates(folder)
+
+
+def _app(folder: Path) -> cdktf.App:
+    return cdktf.Testing.app(outdir=str(folder), stub_version=True, stack_traces=False)
+
+
+def _templates(folder: Path) -> dict[str, Template]:
     stacks = json.loads((folder / "manifest.json").read_text())["stacks"]
     return {name: Template((folder / stack["synthesizedStackPath"]).read_text()) for name, stack in stacks.items()}
 
 
 def every_stack(settings: tuple[Owner, Sequence[Region]], folder: Path) -> dict[str, Template]:
-    """Every stack of these settings, synthesized to `folder`."""
-    owner, regions = settings
-
-    def build(app: cdktf.App) -> None:
-        main.build(app, owner, list(regions))
-
-    return synthesize(build, folder)
+    """Every stack of these settings, synthesized to `folder` as `main.py` does it."""
+    main.synthesize(_app(folder), *settings)
+    return _templates(folder)
 
 
 def one_stack(build: Callable[[cdktf.TerraformStack], object]) -> Template:

@@ -12,6 +12,7 @@ from constructs import Construct
 
 from eks_gitops.cluster import Cluster
 from eks_gitops.config import Config, Count
+from eks_gitops.controller_tags import EKS_TAG, ownership_tag
 from eks_gitops.iam import Statement, policy_document
 from eks_gitops.location import Location
 from eks_gitops.node_group import NodeRole
@@ -121,8 +122,8 @@ def _launch(location: Location, cluster: str) -> list[Statement]:
 
     Source: https://karpenter.sh/docs/reference/cloudformation/
     """
-    owned = {f"aws:ResourceTag/kubernetes.io/cluster/{cluster}": "owned"}
-    requested = {f"aws:RequestTag/kubernetes.io/cluster/{cluster}": "owned"}
+    owned = {f"aws:ResourceTag/{tag}": value for tag, value in ownership_tag(cluster).items()}
+    requested = {f"aws:RequestTag/{tag}": value for tag, value in ownership_tag(cluster).items()}
     inputs = ("capacity-reservation", "security-group", "subnet")
     made = ("fleet", "instance", "launch-template", "network-interface", "spot-instances-request", "volume")
     makes = [location.arn("ec2", f"{kind}/*") for kind in made]
@@ -164,9 +165,7 @@ def _launch(location: Location, cluster: str) -> list[Statement]:
             resources=[location.arn("ec2", "instance/*")],
             conditions={
                 "StringEquals": owned,
-                "ForAllValues:StringEquals": {
-                    "aws:TagKeys": ["Name", "eks:eks-cluster-name", "karpenter.sh/nodeclaim"]
-                },
+                "ForAllValues:StringEquals": {"aws:TagKeys": ["Name", EKS_TAG, "karpenter.sh/nodeclaim"]},
             },
         ),
         Statement(

@@ -4,11 +4,12 @@ Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.
 The controller tags what it makes with `elbv2.k8s.aws/cluster`, and most statements hold it to that tag.
 """
 
+from eks_gitops.controller_tags import LOAD_BALANCER_CONTROLLER_TAG
 from eks_gitops.iam import Statement
 from eks_gitops.location import Location
 
-_REQUESTED = "aws:RequestTag/elbv2.k8s.aws/cluster"
-_OWNED = "aws:ResourceTag/elbv2.k8s.aws/cluster"
+_REQUESTED = f"aws:RequestTag/{LOAD_BALANCER_CONTROLLER_TAG}"
+_OWNED = f"aws:ResourceTag/{LOAD_BALANCER_CONTROLLER_TAG}"
 _IS_REQUESTED = {"Null": {_REQUESTED: "false"}}
 _IS_OWNED = {"Null": {_OWNED: "false"}}
 _STAYS_OWNED = {"Null": {_REQUESTED: "true", _OWNED: "false"}}

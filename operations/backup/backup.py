@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 OBJECT = "argo-cd/export"
 _CHECKSUM = "sha256"
-_BUCKET_SUFFIX = "-backups"
 _ABSENT = {"InvalidArgument", "NoSuchKey", "NoSuchVersion"}  # the first, of a version that cannot be one
 
 
@@ -50,19 +49,21 @@ def place(stacks: Sequence[Stack], environment: str | None) -> Place:
     Raises:
         OperationError: there is no such environment, or kubectl speaks with another cluster.
     """
-    known = {stack.name: stack for stack in stacks if _named(stack, "aws_eks_cluster", "name")}
-    chosen = [name for name in known if environment is None or name == environment or name.endswith(f"-{environment}")]
+    known = [stack for stack in stacks if stack.backups is not None]
+    chosen = [stack for stack in known if environment in {None, stack.name, stack.environment}]
     if not chosen:
-        raise OperationError(f"{environment}: no environment of that name; choose one of {', '.join(known)}")
+        names = ", ".join(stack.name for stack in known)
+        raise OperationError(f"{environment}: no environment of that name; choose one of {names}")
     if environment is not None and len(chosen) > 1:
-        raise OperationError(f"{environment}: an environment of several regions; choose one of {', '.join(chosen)}")
+        names = ", ".join(stack.name for stack in chosen)
+        raise OperationError(f"{environment}: an environment of several regions; choose one of {names}")
     current = server()
-    for name in chosen:
-        found = _place(known[name])
-        trial = next((stack.kubeconfig for stack in stacks if stack.name == f"{name}-gitops"), None)
-        if trial is not None or _endpoint(found) == current:
+    trials = {(stack.region, stack.environment) for stack in stacks if stack.is_in_cluster and stack.kubeconfig}
+    for stack in chosen:
+        found = _place(stack)
+        if (stack.region, stack.environment) in trials or _endpoint(found) == current:
             return found
-    clusters = ", ".join(str(_named(known[name], "aws_eks_cluster", "name")) for name in chosen)
+    clusters = ", ".join(stack.cluster.name for stack in chosen if stack.cluster is not None)
     message = (
         f"kubectl: the current cluster is {current or 'none'}, and not {clusters}; choose it with "
         "`aws eks update-kubeconfig --name CLUSTER --role-arn ROLE`"
@@ -71,17 +72,14 @@ def place(stacks: Sequence[Stack], environment: str | None) -> Place:
 
 
 def _place(stack: Stack) -> Place:
+    assert stack.backups is not None
+    assert stack.cluster is not None
     return Place(
         session=stack.aws_session(),
-        bucket=_named(stack, "aws_s3_bucket", "bucket", _BUCKET_SUFFIX) or "",
-        key_alias=_named(stack, "aws_kms_alias", "name") or "",
-        cluster=_named(stack, "aws_eks_cluster", "name") or "",
+        bucket=stack.backups.bucket,
+        key_alias=stack.backups.key_alias,
+        cluster=stack.cluster.name,
     )
-
-
-def _named(stack: Stack, kind: str, argument: str, suffix: str = "") -> str | None:
-    names = (str(arguments[argument]) for found, _, arguments in stack.resources() if found == kind)
-    return next((name for name in names if name.endswith(suffix)), None)
 
 
 def _endpoint(at: Place) -> str | None:

@@ -22,14 +22,16 @@ def local() -> None:
     Example: make local
     """
     from operations.local import platform  # noqa: PLC0415
+    from operations.terraform.stacks import read_stacks  # noqa: PLC0415
 
     with errors_for_people():
         outputs = platform.up(say)
+        example = next(stack.name for stack in read_stacks(platform.OUTPUT) if stack.kind == "environment")
     _show(outputs)
     say("\nNext:")
     typer.echo(f"  source {platform.ENVIRONMENT_FILE}    # points the AWS command line and Terraform at it")
     typer.echo("  aws eks list-clusters")
-    typer.echo(f"  .venv/bin/python -m operations plan --all ap-northeast-2-dev --output {platform.OUTPUT}")
+    typer.echo(f"  .venv/bin/python -m operations plan --all {example} --output {platform.OUTPUT}")
     if "KUBECONFIG" in os.environ:
         typer.echo("  kubectl --namespace argocd get applications")
         typer.echo(

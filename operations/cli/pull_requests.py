@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from operations.cli.console import AsJson, reported
+from operations.cli.console import AsJson, Output, reported
 
 if TYPE_CHECKING:
     from operations.output.report import Report
@@ -80,6 +80,7 @@ def reviewed_(
         str, typer.Option(help="Instead: stacks, each with the hash of its accepted plan, STACK=HASH, by spaces.")
     ] = "",
     file: Annotated[Path, typer.Option(help="Where `deploy --reviewed` reads them.")] = Path("reviewed.json"),
+    output: Output = Path("cdktf.out"),
     as_json: AsJson = False,
 ) -> None:
     """Collect the plans that reviewers saw of what was merged and not deployed yet.
@@ -90,9 +91,11 @@ def reviewed_(
 
     from operations.clients.github import set_output  # noqa: PLC0415
     from operations.deploy import reviewed  # noqa: PLC0415
+    from operations.terraform.stacks import read_stacks  # noqa: PLC0415
 
     def make() -> "Report":
-        report = reviewed.accept(accept.split()) if accept.strip() else reviewed.collect(commit)
+        known = read_stacks(output)
+        report = reviewed.accept(accept.split(), known) if accept.strip() else reviewed.collect(commit, known)
         text = json.dumps({"stacks": report.data["stacks"]}, sort_keys=True)
         file.write_text(text + "\n", encoding="utf-8")
         set_output("reviewed", text)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from operations.cli.console import errors_for_people, say
+from operations.cli.console import Output, errors_for_people, say
 
 if TYPE_CHECKING:
     pass
@@ -23,16 +23,18 @@ def service(
     repository_id: Annotated[
         int | None, typer.Option(help="GitHub's number of the repository that pushes its images; or a placeholder.")
     ] = None,
+    output: Output = Path("cdktf.out"),
 ) -> None:
     """Write a new service into the Git tree: its folder, its team's project and rights, its image repository.
 
     All of it is written or nothing. Example: make service NAME=shop TEAM=sales
     """
     from operations.services import scaffold  # noqa: PLC0415
+    from operations.terraform.stacks import read_platform  # noqa: PLC0415
 
     with errors_for_people():
         new = scaffold.NewService(name=name, team=team, like=like, repository_id=repository_id)
-        scaffold.write(Path(), new, typer.echo)
+        scaffold.write(Path(), new, read_platform(output).regions, typer.echo)
     say("\nNext:")
     typer.echo("  make snapshots    # the image repository is new in the stacks\n  git diff")
     if repository_id is None:

@@ -210,11 +210,12 @@ def preflight_(
     Example: python -m operations preflight 'ap-northeast-2-*'
     """
     from operations.preflight import preflight  # noqa: PLC0415
-    from operations.terraform.stacks import read_stacks, select_stacks  # noqa: PLC0415
+    from operations.terraform.stacks import read_platform, select_stacks  # noqa: PLC0415
 
     with reported(as_json=as_json) as report:
-        chosen = select_stacks(read_stacks(output), stacks or [])
-        report(preflight.preflight(chosen, Path()))
+        platform = read_platform(output)
+        chosen = select_stacks(platform.stacks, stacks or [])
+        report(preflight.preflight(chosen, platform.placeholders, Path()))
 
 
 @app.command("validate")

@@ -68,8 +68,8 @@ def restore_state_(
 
 
 def _for_every_backend(output: Path, act: Callable[..., None]) -> None:
-    from operations.terraform.stacks import backend_stacks  # noqa: PLC0415
+    from operations.terraform.stacks import backend_stacks, read_stacks  # noqa: PLC0415
 
     with errors_for_people():
-        for stack in backend_stacks(output):
+        for stack in backend_stacks(read_stacks(output)):
             act(stack, _HOME, say)

@@ -1,6 +1,6 @@
 """AWS by boto3: a session for a stack, once it is certain whose account it is; objects of S3, lists of any length."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from operations.errors import OperationError
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     import boto3
 
 
-def session(subject: str, *, region: str, account_ids: Collection[str]) -> "boto3.Session":
+def session(subject: str, *, region: str, account_id: str) -> "boto3.Session":
     """A session in a region, for `subject`, such as a stack.
 
     Raises:
-        OperationError: there are no credentials, they do not work, or they are of none of the accounts.
+        OperationError: there are no credentials, they do not work, or they are of another account.
     """
     import boto3  # noqa: PLC0415 (a third of a second, which `--help` need not pay)
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
@@ -24,9 +24,8 @@ def session(subject: str, *, region: str, account_ids: Collection[str]) -> "boto
     except (BotoCoreError, ClientError) as error:
         message = f"{subject}: AWS does not accept the credentials ({error}); try: aws sts get-caller-identity"
         raise OperationError(message) from error
-    if account not in account_ids:
-        allowed = ", ".join(account_ids)
-        message = f"{subject}: the credentials are of account {account}; the stack may only be applied to {allowed}"
+    if account != account_id:
+        message = f"{subject}: the credentials are of account {account}; the stack may only be applied to {account_id}"
         raise OperationError(message)
     return made
 

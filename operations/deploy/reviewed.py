@@ -16,6 +16,7 @@ from typing import Any
 from operations.clients.github import api, gh
 from operations.errors import OperationError
 from operations.output.report import Report, Status, Table
+from operations.terraform.stacks import Stack
 
 ARTIFACT = "reviewed-plan"
 FILE = "plan.json"
@@ -26,7 +27,6 @@ _BY_HAND = f"run the workflow deploy by hand with `{EVERYTHING}`: what is as mai
 _WORKFLOW = Path(".github/workflows/deploy.yaml")
 _MOST = 50
 _NOTHING = "no changes"
-_STACK = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d+-(?P<environment>[a-z0-9-]+?)(?P<cluster>-gitops)?")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _IN_CLUSTER = "-cluster"  # what the names of jobs end with that need the cluster
 
@@ -37,8 +37,10 @@ class _Reviewed:
     plan: Mapping[str, Any]
 
 
-def collect(commit: str, repository: Path = Path()) -> Report:
+def collect(commit: str, known: Sequence[Stack], repository: Path = Path()) -> Report:
     """What was reviewed of every commit on main since the last deploy that finished, up to `commit`.
+
+    `known` are the stacks of that commit.
 
     Of two plans of one stack the later counts. `deploy` refuses it if it does not hold what the earlier one does.
 
@@ -61,11 +63,13 @@ def collect(commit: str, repository: Path = Path()) -> Report:
         for reviewed in found.values()
         for name, entry in reviewed.plan["stacks"].items()
     }
-    return _report(stacks, repository)
+    return _report(stacks, known, repository)
 
 
-def accept(pairs: Sequence[str], repository: Path = Path()) -> Report:
+def accept(pairs: Sequence[str], known: Sequence[Stack], repository: Path = Path()) -> Report:
     """Stacks that somebody names, each with the hash of the plan that is accepted: `STACK=HASH`, or STACK alone.
+
+    `known` are the stacks that there are.
 
     `everything` alone names all of them; a plan with changes is then refused, and shown with its hash.
 
@@ -73,24 +77,21 @@ def accept(pairs: Sequence[str], repository: Path = Path()) -> Report:
         OperationError: a name or a hash is none.
     """
     if list(pairs) == [EVERYTHING]:
-        deploy: dict[str, dict[str, str]] = {}
-        for job in _jobs(repository):
-            environment = job.removesuffix(_IN_CLUSTER)
-            part, suffix = ("cluster", "-gitops") if job != environment else ("aws", "")
-            deploy.setdefault(environment, {})[part] = f"*-[0-9]-{environment}{suffix}"
+        deploy, _ = _deploys([stack for stack in known if stack.kind != "backend"], repository)
         return Report("every stack to deploy", Status.FINE, {"stacks": {}, "deploy": deploy})
+    names = [stack.name for stack in known]
     stacks = {}
     problems = []
     for pair in pairs:
         name, _, hash_ = pair.partition("=")
-        if not _STACK.fullmatch(name):
-            problems.append(f"{name!r}: not the name of a stack; write STACK or STACK=HASH")
+        if name not in names:
+            problems.append(f"{name!r}: no stack is called that; write STACK or STACK=HASH, of {', '.join(names)}")
         elif hash_ and not _HASH.fullmatch(hash_):
             problems.append(f"{name}: {hash_!r}: not the hash of a plan; the summary of the refused deploy has it")
         stacks[name] = {"plan": "accepted" if hash_ else "asked for", "hash": hash_}
     if problems:
         raise OperationError("\n".join(problems))
-    return _report(stacks, repository)
+    return _report(stacks, known, repository)
 
 
 def refusals(file: Path) -> Report:
@@ -114,31 +115,37 @@ def refusals(file: Path) -> Report:
     return Report("the guard refuses nothing", Status.FINE, {"findings": len(findings)})
 
 
-def _report(stacks: Mapping[str, Mapping[str, Any]], repository: Path) -> Report:
+def _report(stacks: Mapping[str, Mapping[str, Any]], known: Sequence[Stack], repository: Path) -> Report:
     """`deploy` are the stacks of each environment, those in the cluster apart: they need another runner."""
     touched = {name: entry for name, entry in sorted(stacks.items()) if entry["plan"] != _NOTHING}
-    deploy: dict[str, dict[str, str]] = {}
-    problems, notes, jobs = [], [], _jobs(repository) if touched else []
-    for name in touched:
-        match = _STACK.fullmatch(name)
-        if match is None:
-            problems.append(f"{name}: not the name of a stack; it is <region>-<environment>[-gitops]")
-            continue
-        environment, is_in_cluster = match["environment"], bool(match["cluster"])
-        job = f"{environment}{_IN_CLUSTER if is_in_cluster else ''}"
-        if environment == "backend":
-            notes.append(f"{name}: not deployed here; a person runs `make deploy STACK={name}`")
-        elif job not in jobs:
-            problems.append(f"{name}: {_WORKFLOW} has no job {job}, so nothing would deploy it; add one")
-        else:
-            parts, part = deploy.setdefault(environment, {}), "cluster" if is_in_cluster else "aws"
-            parts[part] = f"{parts[part]} {name}" if part in parts else name
-    if problems:
-        raise OperationError("\n".join(problems))
+    by_name = {stack.name: stack for stack in known}
+    if gone := sorted(touched.keys() - by_name.keys()):
+        raise OperationError(
+            "\n".join(f"{name!r}: no stack is called that at this commit; {_BY_HAND}" for name in gone)
+        )
+    deploy, notes = _deploys([by_name[name] for name in touched], repository)
     rows = [[name, entry["plan"], entry["hash"][:12]] for name, entry in touched.items()]
     title = f"{len(touched)} stacks to deploy" if touched else "no stack to deploy"
     tables = [Table("Reviewed", ["stack", "plan", "hash"], rows)] if rows else []
     return Report(title, Status.FINE, {"stacks": touched, "deploy": deploy}, tables, notes)
+
+
+def _deploys(stacks: Sequence[Stack], repository: Path) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """The names of stacks by environment, and by what their job needs; and what no job deploys on purpose."""
+    deploy: dict[str, dict[str, str]] = {}
+    problems, notes, jobs = [], [], _jobs(repository) if stacks else []
+    for stack in stacks:
+        job = f"{stack.environment}{_IN_CLUSTER if stack.is_in_cluster else ''}"
+        if stack.kind == "backend":
+            notes.append(f"{stack.name}: not deployed here; a person runs `make deploy STACK={stack.name}`")
+        elif job not in jobs:
+            problems.append(f"{stack.name}: {_WORKFLOW} has no job {job}, so nothing would deploy it; add one")
+        else:
+            parts, part = deploy.setdefault(stack.environment, {}), "cluster" if stack.is_in_cluster else "aws"
+            parts[part] = f"{parts[part]} {stack.name}" if part in parts else stack.name
+    if problems:
+        raise OperationError("\n".join(problems))
+    return deploy, notes
 
 
 def _jobs(repository: Path) -> list[str]:

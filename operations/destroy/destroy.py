@@ -22,7 +22,7 @@ from operations.state import locks, states
 from operations.state.states import Resource
 from operations.terraform import schedule
 from operations.terraform.runner import Terraform, TerraformError, new_log
-from operations.terraform.stacks import BACKEND_SUFFIX, Stack, all_producers
+from operations.terraform.stacks import Stack, all_producers
 
 if TYPE_CHECKING:
     import boto3
@@ -64,15 +64,9 @@ class Destruction:
         return "\n".join(f"{stack.name}: {len(self.held[stack.name])} resources" for stack in self.stacks)
 
 
-def environment(stack: Stack) -> str:
-    """The environment of a stack, as its tags name it."""
-    tags = stack.configuration["provider"]["aws"][0]["default_tags"][0]["tags"]
-    return str(tags["Environment"])
-
-
 def environments(stacks: Sequence[Stack]) -> list[str]:
     """The environments of some stacks, each once."""
-    return sorted({environment(stack) for stack in stacks})
+    return sorted({stack.environment for stack in stacks})
 
 
 def prepare(chosen: Sequence[Stack], every: Sequence[Stack]) -> Destruction:
@@ -84,7 +78,7 @@ def prepare(chosen: Sequence[Stack], every: Sequence[Stack]) -> Destruction:
     problems = [
         f"{stack.name}: the state bucket goes last, and by its own word: make unbootstrap"
         for stack in chosen
-        if stack.name.endswith(BACKEND_SUFFIX)
+        if stack.kind == "backend"
     ]
     if not problems:
         names = {stack.name for stack in chosen}
@@ -105,7 +99,7 @@ def prepare(chosen: Sequence[Stack], every: Sequence[Stack]) -> Destruction:
 
 def protected(stack: Stack, held: Sequence[Resource]) -> list[str]:
     """What the settings, or AWS by what was applied last, protect in a stack; each with the way to lift it."""
-    file = settings_file(stack)
+    file = stack.settings_file
     problems = []
     for kind, name, arguments in stack.resources() if held else ():
         protections = [protection for protection in _PROTECTIONS if arguments.get(protection)]
@@ -133,12 +127,6 @@ def _is_kept(one: Resource) -> bool:
     """Whether AWS would refuse to destroy it, or what it holds, by what was applied last."""
     holds = one.kind in _KEEP_WHAT_THEY_HOLD and not one["force_destroy"]
     return holds or any(one[protection] for protection in _PROTECTIONS)
-
-
-def settings_file(stack: Stack) -> Path:
-    """The file of settings that a stack is made from."""
-    region = stack.state.region.replace("-", "_")
-    return Path("stacks") / region / f"{environment(stack)}.py"
 
 
 def destroy(destruction: Destruction, terms: Terms, progress: Progress) -> Report:
@@ -207,11 +195,11 @@ def clear(stack: Stack, progress: Progress, patience: float) -> None:
 
 def _kubeconfig(stack: Stack, path: Path) -> Path:
     """A kubeconfig for the cluster that the stack's provider asks EKS for."""
-    (arguments,) = [one["args"] for one in stack.configuration["provider"]["kubernetes"][0]["exec"]]
-    cluster = arguments[arguments.index("--cluster-name") + 1]
+    assert stack.cluster is not None
+    cluster = stack.cluster.name
     if shutil.which("aws") is None:
         raise OperationError("aws: not installed, and the kubeconfig of a cluster is made by it; install it")
-    command = ["aws", "eks", "update-kubeconfig", "--name", cluster, "--region", stack.state.region]
+    command = ["aws", "eks", "update-kubeconfig", "--name", cluster, "--region", stack.region]
     made = subprocess.run([*command, "--kubeconfig", str(path)], check=False, capture_output=True, text=True)
     if made.returncode:
         raise OperationError(f"{stack.name}: cluster {cluster} cannot be reached: {made.stderr.strip()}")
@@ -229,7 +217,7 @@ def _left(destruction: Destruction) -> tuple[dict[str, list[Left]], list[str]]:
     gone = {str(one[name]) for held in destruction.held.values() for one in held for name in _ARNS if one[name]}
     left, unknown = {}, []
     for stack in [stack for stack in destruction.stacks if not stack.is_in_cluster]:
-        name = environment(stack)
+        name = stack.environment
         try:
             left[name] = leftovers.find(destruction.sessions[stack.name], leftovers.environment(stack), gone)
         except (BotoCoreError, ClientError) as error:

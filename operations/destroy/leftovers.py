@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from operations.clients.aws import listed
 from operations.output.report import Table
-from operations.terraform.stacks import Stack
+from operations.terraform.stacks import Cluster, Stack
 
 if TYPE_CHECKING:
     import boto3
@@ -47,24 +47,17 @@ _EC2 = (
 
 @dataclass(frozen=True)
 class Environment:
-    """What the resources of an environment are known by: Terraform's tags, its clusters, log groups and IAM path."""
+    """What the resources of an environment are known by: Terraform's tags, its cluster, log groups and IAM path."""
 
     tags: Mapping[str, str]
-    clusters: Sequence[str]
+    cluster: Cluster | None
     log_groups: Sequence[str]
     iam_path: str
 
     def owns(self, tags: Mapping[str, str]) -> bool:
-        """Whether these tags are of Terraform in this environment, or of a controller in one of its clusters."""
+        """Whether these tags are of Terraform in this environment, or of a controller in its cluster."""
         by_terraform = all(tags.get(name) == value for name, value in self.tags.items())
-        return by_terraform or any(
-            f"kubernetes.io/cluster/{cluster}" in tags or tags.get(name) == cluster
-            for cluster in self.clusters
-            for name in (
-                "aws:eks:cluster-name", "cluster.k8s.amazonaws.com/name", "eks:eks-cluster-name",
-                "elbv2.k8s.aws/cluster",
-            )
-        )  # fmt: skip
+        return by_terraform or (self.cluster is not None and self.cluster.owns(tags))
 
 
 @dataclass(frozen=True)
@@ -79,16 +72,12 @@ class Left:
 
 def environment(stack: Stack) -> Environment:
     """What an environment's stack says of it."""
-    tags = stack.configuration["provider"]["aws"][0]["default_tags"][0]["tags"]
-    named: dict[str, list[str]] = {"aws_eks_cluster": [], "aws_cloudwatch_log_group": []}
-    for kind, _, arguments in stack.resources():
-        if kind in named:
-            named[kind].append(arguments["name"])
+    groups = [arguments["name"] for kind, _, arguments in stack.resources() if kind == "aws_cloudwatch_log_group"]
     return Environment(
-        tags={name: tags[name] for name in ("Environment", "Project", "Region")},
-        clusters=named["aws_eks_cluster"],
-        log_groups=named["aws_cloudwatch_log_group"],
-        iam_path=f"/{tags['Region']}/{tags['Environment']}/",
+        tags={name: stack.tags[name] for name in ("Environment", "Project", "Region")},
+        cluster=stack.cluster,
+        log_groups=groups,
+        iam_path=stack.iam_path,
     )
 
 
@@ -176,11 +165,13 @@ def _tagged(session: "boto3.Session", owner: Environment) -> set[str]:
 
 def _records(route53: Any, owner: Environment) -> Iterator[Left]:
     """The records that External DNS made for a cluster: beside each lies a TXT record that names the cluster."""
-    signatures = {f"external-dns/owner={cluster}" for cluster in owner.clusters}
+    if owner.cluster is None:
+        return
+    signature = f"external-dns/owner={owner.cluster.name}"
     for zone in listed(route53, "list_hosted_zones", "HostedZones"):
         for record in listed(route53, "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone["Id"]):
             said = [value["Value"].strip('"').split(",") for value in record.get("ResourceRecords", [])]
-            if any(signatures & set(parts) for parts in said):
+            if any(signature in parts for parts in said):
                 yield Left("record", f"{record['Name']} {record['Type']}", 0)
 
 

@@ -144,12 +144,13 @@ def _look_around(
         return notes
     around = "what is in no state"
     with progress.stack(around, "asking AWS"):
-        for region in sorted({stack.state.region for stack in chosen}):
-            of_region = [stack for stack in every if stack.state.region == region and not stack.is_in_cluster]
-            looked_at = [stack for stack in chosen if stack.state.region == region]
+        for region in sorted({stack.region for stack in chosen}):
+            of_region = [stack for stack in every if stack.region == region and not stack.is_in_cluster]
+            looked_at = [stack for stack in chosen if stack.region == region]
             try:
                 session = of_region[0].aws_session()
-                known = States(resource for stack in of_region for resource in states.read(session, stack))
+                resources = [resource for stack in of_region for resource in states.read(session, stack)]
+                known = States(resources, [stack.cluster for stack in of_region if stack.cluster is not None])
                 added, problems = untracked.find(session, known, [stack.name for stack in looked_at])
                 for one in added:
                     seen[one.stack].drift.append(of_added(one))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from operations.clients.aws import listed
 from operations.state.states import Resource, States
+from operations.terraform.stacks import Cluster
 
 if TYPE_CHECKING:
     import boto3
@@ -167,28 +168,22 @@ _OF_A_VPC = (
     ("subnet", "describe_subnets", "Subnets", "SubnetId", ("aws_subnet",)),
 )  # fmt: skip
 
-_OWNERS = ("aws:eks:cluster-name", "eks:eks-cluster-name", "elbv2.k8s.aws/cluster")
-"""Tags by which a controller marks what it made, with the name of its cluster."""
-
 
 def _of_vpc(clients: Clients, states: States, vpc: Resource) -> Iterator[str]:
-    clusters = states.values("aws_eks_cluster", "name")
     for label, operation, key, id_, kinds in _OF_A_VPC:
         known = {resource["id"] for resource in states.of(*kinds)}
         # EC2 calls this one argument by two names.
         of_vpc = {"Filter" if key == "NatGateways" else "Filters": [{"Name": "vpc-id", "Values": [vpc["id"]]}]}
         for one in listed(clients["ec2"], operation, key, **of_vpc):
-            if one["VpcId"] == vpc["id"] and one[id_] not in known and not _is_made_by_itself(one, clusters):
+            if one["VpcId"] == vpc["id"] and one[id_] not in known and not _is_made_by_itself(one, states.clusters):
                 yield f"{label} {one[id_]}"
 
 
-def _is_made_by_itself(one: Mapping[str, Any], clusters: set[str]) -> bool:
+def _is_made_by_itself(one: Mapping[str, Any], clusters: Sequence[Cluster]) -> bool:
     """Whether AWS or a controller made it, or it is about to go."""
     tags = {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])}
     is_main = any(association.get("Main") for association in one.get("Associations", []))
-    by_controller = any(tags.get(owner) in clusters for owner in _OWNERS) or any(
-        tags.get(f"kubernetes.io/cluster/{cluster}") == "owned" for cluster in clusters
-    )
+    by_controller = any(cluster.owns(tags) for cluster in clusters)
     by_aws = is_main or one.get("IsDefault") or one.get("RequesterManaged") or "GuardDutyManaged" in tags
     return bool(by_aws or by_controller or str(one.get("State")).lower() in {"deleted", "deleting"})
 

@@ -26,7 +26,7 @@ from operations.output.progress import Progress
 from operations.output.report import Status
 from operations.state import bootstrap, states
 from operations.terraform.runner import Terraform, new_log
-from operations.terraform.stacks import BACKEND_SUFFIX, Stack, all_producers, backend_stacks, read_stacks, synthesize
+from operations.terraform.stacks import Stack, all_producers, backend_stacks, read_stacks, synthesize
 
 HOME = Path(".local")
 OUTPUT = HOME / "cdktf.out"
@@ -65,7 +65,7 @@ def up(say: Callable[[str], None]) -> dict[str, dict[str, object]]:
     with _stopped_on_failure():
         _start(stacks[0])
         say(f"the emulated AWS answers at {os.environ['AWS_ENDPOINT_URL']}; Terraform's words go to {_LOGS}")
-        for stack in backend_stacks(OUTPUT):
+        for stack in backend_stacks(stacks):
             bootstrap.bootstrap(stack, HOME / "bootstrap", say, new_log(_LOGS, stack.name))
         deployed = _local(stacks)
         say(f"deploying {len(deployed)} stacks")
@@ -135,13 +135,13 @@ def down(say: Callable[[str], None]) -> None:
 
 
 def _destroy(stacks: Sequence[Stack], say: Callable[[str], None]) -> None:
-    others = [stack for stack in stacks if not stack.name.endswith(BACKEND_SUFFIX)]
+    others = [stack for stack in stacks if stack.kind != "backend"]
     say(f"destroying {len(others)} stacks; Terraform's words go to {_LOGS}")
     held = {stack.name: states.read(stack.aws_session(), stack) for stack in others}
     failed, missed = destroy.in_reverse(others, held, Progress(), at_once=_AT_ONCE, logs=_LOGS)
     if failed or missed:
         raise OperationError("\n".join([*failed.values(), "the emulated AWS still runs; go on with: make local-down"]))
-    for stack in backend_stacks(OUTPUT):
+    for stack in backend_stacks(stacks):
         bootstrap.unbootstrap(stack, HOME / "bootstrap", say, new_log(_LOGS, stack.name))
 
 
@@ -153,7 +153,7 @@ def _start(stack: Stack) -> None:
         _RUNNING.write_text(json.dumps({"pid": process.pid, "port": port}), encoding="utf-8")
     for variable in _OF_A_REAL_ACCOUNT:
         os.environ.pop(variable, None)
-    environment = emulator_process.environment(_port(), account_id=stack.account_ids[0], region=stack.state.region)
+    environment = emulator_process.environment(_port(), account_id=stack.account_id, region=stack.region)
     os.environ.update(environment)
     lines = [
         f"unset {' '.join(_OF_A_REAL_ACCOUNT)}",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from operations.terraform.stacks import BACKEND_SUFFIX, Stack
+from operations.terraform.stacks import Stack
 
 if TYPE_CHECKING:
     import boto3
@@ -39,4 +39,4 @@ class Clients:
 
 def without_backend(stacks: Sequence[Stack]) -> list[Stack]:
     """The stacks whose state lies in a bucket that was made before them."""
-    return [stack for stack in stacks if not stack.name.endswith(BACKEND_SUFFIX)]
+    return [stack for stack in stacks if stack.kind != "backend"]

@@ -3,7 +3,6 @@
 Each check is asked side by side with the others, and none stops another; nothing is changed.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,9 +20,12 @@ if TYPE_CHECKING:
 _AT_ONCE = 16
 
 
-def preflight(stacks: Sequence[Stack], project: Path) -> Report:
-    """Check what deploying these stacks takes. `project` is the folder of `package.json` and `node_modules`."""
-    checks = [("settings", lambda: placeholders(stacks)), *tools.checks(stacks, project)]
+def preflight(stacks: Sequence[Stack], placeholders: Sequence[str], project: Path) -> Report:
+    """Check what deploying these stacks takes.
+
+    `placeholders` are those that the settings still hold; `project` is the folder of `package.json`.
+    """
+    checks = [("settings", lambda: settings(placeholders)), *tools.checks(stacks, project)]
     lines, of_regions = [], _regions(stacks)
     for region, of_region in of_regions.items():
         try:
@@ -31,7 +33,7 @@ def preflight(stacks: Sequence[Stack], project: Path) -> Report:
         except OperationError as error:
             lines.append(Line(f"{region}: credentials", "failed", str(error)))
             continue
-        account = of_region[0].account_ids[0]
+        account = of_region[0].account_id
         lines.append(Line(f"{region}: credentials", "passed", f"of account {account}"))
         checks += _of_region(region, of_region, session)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -43,7 +45,7 @@ def preflight(stacks: Sequence[Stack], project: Path) -> Report:
 def _regions(stacks: Sequence[Stack]) -> dict[str, list[Stack]]:
     regions: dict[str, list[Stack]] = {}
     for stack in stacks:
-        regions.setdefault(stack.state.region, []).append(stack)
+        regions.setdefault(stack.region, []).append(stack)
     return regions
 
 
@@ -71,19 +73,10 @@ def _asked(subject: str, check: Check) -> Iterator[Line]:
         yield Line(subject, "failed", f"could not be checked: {told(error)}")
 
 
-_PLACEHOLDERS = re.compile(r"your-org\b|your-domain\.com|your-admin-role|your-cost-center|\b123456789012\b|@\d(?=[/:])")
-
-
-def placeholders(stacks: Sequence[Stack]) -> Iterator[Line]:
-    """What the settings still hold from before they had an owner."""
-    found: dict[str, int] = {}
-    for stack in stacks:
-        text = (stack.directory / "cdk.tf.json").read_text(encoding="utf-8")
-        for match in _PLACEHOLDERS.findall(text):
-            found[match] = found.get(match, 0) + 1
-    if found:
-        places = ", ".join(f"{value} ({count} places)" for value, count in sorted(found.items()))
-        message = f"placeholders are left: {places}; put yours into stacks/owner.py and shared.py, and synthesize again"
+def settings(left: Sequence[str]) -> Iterator[Line]:
+    """The placeholders that are `left` in the settings."""
+    if left:
+        message = f"placeholders are left; make them yours, and synthesize again:\n{chr(10).join(left)}"
         yield Line("settings", "failed", message)
     else:
         yield Line("settings", "passed", "no placeholder is left")

@@ -10,7 +10,7 @@ from typing import Any
 from operations.clients.aws import object_of
 from operations.preflight.check import Clients, Line, without_backend
 from operations.state.locks import held
-from operations.terraform.stacks import BACKEND_SUFFIX, Stack
+from operations.terraform.stacks import Stack
 
 _NOBODYS = {"404", "NoSuchBucket"}
 _SOMEBODY_ELSES = {"403", "AccessDenied", "Forbidden"}
@@ -20,8 +20,8 @@ def bucket(stacks: Sequence[Stack], aws: Clients) -> Iterator[Line]:
     """The state bucket: there, ours, and versioned."""
     from botocore.exceptions import ClientError  # noqa: PLC0415
 
-    account, s3 = stacks[0].account_ids[0], aws("s3")
-    for name in sorted({stack.state.bucket for stack in without_backend(stacks)}):
+    account, s3 = stacks[0].account_id, aws("s3")
+    for name, backend in sorted({(stack.state.bucket, stack.state.backend) for stack in without_backend(stacks)}):
         subject = f"state bucket {name}"
         try:
             s3.head_bucket(Bucket=name, ExpectedBucketOwner=account)
@@ -38,7 +38,7 @@ def bucket(stacks: Sequence[Stack], aws: Clients) -> Iterator[Line]:
         if s3.get_bucket_versioning(Bucket=name).get("Status") == "Enabled":
             yield Line(subject, "passed", "there, ours and versioned")
         else:
-            remedy = f"deploy its stack: make deploy STACK='{stacks[0].state.region}{BACKEND_SUFFIX}'"
+            remedy = f"deploy its stack: make deploy STACK={backend}"
             yield Line(subject, "failed", f"keeps no versions, so a lost state is lost; {remedy}")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from operations.errors import OperationError
-from operations.terraform.stacks import Stack, read_stacks
+from operations.terraform.stacks import Stack, read_configurations
 
 _MAIN = "origin/main"
 _LOCK = "Pipfile.lock"
@@ -80,14 +80,14 @@ def synthesized_at(revision: str) -> Iterator[Path]:
 
 def differing(stacks: list[Stack], tree: Path) -> dict[str, str]:
     """The stacks that are not what they were in `tree`, each with what happened to it."""
-    base = {stack.name: stack for stack in read_stacks(tree / "cdktf.out")}
+    base = read_configurations(tree / "cdktf.out")
     lock, was = Path(_LOCK), tree / _LOCK
     moved = lock.is_file() and was.is_file() and lock.read_bytes() != was.read_bytes()
     found = dict.fromkeys(base.keys() - {stack.name for stack in stacks}, "removed")
     for stack in stacks:
         if stack.name not in base:
             found[stack.name] = "new"
-        elif _plain(stack.configuration) != _plain(base[stack.name].configuration):
+        elif _plain(stack.configuration) != _plain(base[stack.name]):
             found[stack.name] = "changed"
         elif moved:  # what the old packages made of it, nobody knows here
             found[stack.name] = f"{_LOCK} changed"

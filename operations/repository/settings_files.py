@@ -33,11 +33,6 @@ def read(settings: Path) -> ImageRepositories | None:
     return None
 
 
-def region(settings: Path) -> str:
-    """The AWS region of a settings file; its folder's `__init__` says it."""
-    return str(_assigned(settings.parent / "__init__.py", "REGION"))
-
-
 def environments(root: Path) -> list[str]:
     """The environments of all regions of a clone, in the order in which a change is promoted."""
     found = [_assigned(file, "ENVIRONMENTS") for file in sorted(root.glob("stacks/*/__init__.py"))]

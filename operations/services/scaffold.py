@@ -5,12 +5,13 @@ model under other names. Its database stays behind: the settings have none for t
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from operations.errors import OperationError
 from operations.repository import all_or_nothing, settings_files
+from operations.terraform.stacks import Region
 
 EXAMPLE_TAG = "0.0.0-example"
 EXAMPLE_DIGEST = f"sha256:{'0' * 64}"
@@ -38,13 +39,15 @@ class NewService:
     repository_id: int | None = None
 
 
-def write(root: Path, new: NewService, say: Callable[[str], None]) -> None:
+def write(root: Path, new: NewService, regions: Sequence[Region], say: Callable[[str], None]) -> None:
     """Write a service, its team's project and rights, and its image repository below `root`: all of it or nothing.
+
+    Every one of `regions` gets the image repository.
 
     Raises:
         OperationError: with everything that is in the way.
     """
-    tree = _Tree(root)
+    tree = _Tree(root, regions)
     problems = [*_wrong_name(tree, new.name), *_wrong_team(tree, new.team), *_wrong_rest(tree, new)]
     if problems:
         raise OperationError("\n".join(problems))
@@ -57,9 +60,10 @@ def write(root: Path, new: NewService, say: Callable[[str], None]) -> None:
 class _Tree:
     """What stands below the root of the repository. Paths are seen from there."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, regions: Sequence[Region]) -> None:
         self.root = root
-        self.settings = sorted(path.relative_to(root) for path in root.glob("stacks/*/shared.py"))
+        self.regions = regions
+        self.settings = [Path(region.shared_settings_file) for region in regions]
         self.models = sorted(path.parents[1].name for path in root.glob("service/*/base/kustomization.yaml"))
         self.environments = sorted({path.name for path in root.glob("service/*/overlays/*")})
 
@@ -89,9 +93,7 @@ def _wrong_name(tree: _Tree, name: str) -> Iterator[str]:
     if name in _OTHERS_NAMES:
         yield f"name: {name!r}: {_OTHERS_NAMES[name]}; choose another"
     lengths = [(f"{name}-{environment}", "namespace", _LONGEST_LABEL) for environment in tree.environments]
-    for path in tree.settings:
-        region = settings_files.region(tree.root / path)
-        lengths.append((f"{region}-shared-push-{name}", "IAM role", _LONGEST_IAM_NAME))
+    lengths += [(f"{region.push_role_prefix}{name}", "IAM role", _LONGEST_IAM_NAME) for region in tree.regions]
     longest, what, limit = max(lengths, key=lambda length: len(length[0]) - length[2])
     if len(longest) > limit:
         yield f"name: {name!r}: the {what} {longest} has {len(longest)} characters, not {limit}; choose a shorter one"

@@ -108,7 +108,7 @@ def _existing(session: "boto3.Session", stack: Stack) -> Iterator[tuple[str, str
     """The resources of the backend's stack that exist under their names already: addresses and import ids."""
     from botocore.exceptions import ClientError  # noqa: PLC0415
 
-    account = stack.account_ids[0]
+    account = stack.account_id
     for kind, name, arguments in stack.resources():
         try:
             if kind == "aws_s3_bucket":

@@ -48,7 +48,8 @@ class Lock:
 def held(client: Callable[..., Any], stack: Stack) -> Lock | None:
     """The lock of a stack's state; None if nobody holds it. `client` gives the client of a service."""
     lock = in_bucket(client("s3"), stack)
-    return in_table(client("dynamodb"), stack, stack.lock_table) if lock is None and stack.lock_table else lock
+    table = stack.state.lock_table
+    return in_table(client("dynamodb"), stack, table) if lock is None and table else lock
 
 
 def in_bucket(s3: Any, stack: Stack) -> Lock | None:

@@ -152,7 +152,7 @@ def _locked(session: "boto3.Session", stack: Stack) -> Iterator[None]:
     """Hold Terraform's lock of the stack: its lock object, its row of the lock table, or both."""
     from botocore.exceptions import ClientError  # noqa: PLC0415
 
-    at, table = stack.state, stack.lock_table
+    at, table = stack.state, stack.state.lock_table
     path, key = f"{at.bucket}/{at.key}", f"{at.key}.tflock"
     info = {
         "ID": str(uuid.uuid4()),
@@ -200,7 +200,7 @@ def _held(stack: Stack, lock: Lock | None) -> OperationError:
 
 
 def _write(session: "boto3.Session", stack: Stack, content: bytes) -> str:
-    at, table = stack.state, stack.lock_table
+    at, table = stack.state, stack.state.lock_table
     put = session.client("s3").put_object(
         Bucket=at.bucket,
         Key=at.key,

@@ -1,13 +1,13 @@
 """What Terraform knows: the resources of states, read from their objects in S3 without Terraform."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from operations.clients.aws import object_of
 from operations.errors import OperationError
-from operations.terraform.stacks import Stack
+from operations.terraform.stacks import Cluster, Stack
 
 if TYPE_CHECKING:
     import boto3
@@ -28,9 +28,10 @@ class Resource:
 
 
 class States:
-    """The resources of several states, by type."""
+    """The resources of several states, by type, and the clusters of their stacks."""
 
-    def __init__(self, resources: Iterable[Resource]) -> None:
+    def __init__(self, resources: Iterable[Resource], clusters: Sequence[Cluster] = ()) -> None:
+        self.clusters = clusters
         self._by_kind: dict[str, list[Resource]] = {}
         for resource in resources:
             self._by_kind.setdefault(resource.kind, []).append(resource)

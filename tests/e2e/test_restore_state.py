@@ -42,7 +42,8 @@ def tiny(tmp_path: Path, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) ->
 
 def _deploy(tiny: Tiny, **backend: str) -> None:
     for resources in ({"one": {"input": "1"}}, {"one": {"input": "1"}, "two": {"input": "2"}}):
-        file = tiny.stack("shared", terraform_data=resources) / "cdk.tf.json"
+        table = backend.get("dynamodb_table")
+        file = tiny.stack("shared", lock_table=table, terraform_data=resources) / "cdk.tf.json"
         configuration = json.loads(file.read_text())
         configuration["terraform"]["backend"]["s3"].update(backend)
         file.write_text(json.dumps(configuration))
@@ -72,9 +73,6 @@ def _nothing_is_locked(tiny: Tiny) -> bool:
 
 
 def test_the_command_lists_what_is_in_each_version(tiny: Tiny) -> None:
-    file = _stack(tiny).directory / "cdk.tf.json"
-    provider = {"aws": [{"allowed_account_ids": ["123456789012"]}]}
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"provider": provider}))
     newest, oldest = tiny.operations("restore-state", "shared").report["versions"]
     assert (newest["in_use"], newest["resources"], oldest["in_use"], oldest["resources"]) == (True, 2, False, 1)
     assert newest["serial"] > oldest["serial"]

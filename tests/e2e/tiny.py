@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 import boto3
 
 from operations.local.emulator_process import Emulator
+from operations.terraform.stacks import Stack, State
 from tests import ROOT
+from tests.stacks import ACCOUNT, make_stack, write_output
 
 BUCKET = "tiny-state"
 _REGION = "ap-northeast-2"
-_ACCOUNT = "123456789012"
 
 
 class Done(NamedTuple):
@@ -41,16 +42,22 @@ class Tiny:
         self.folder = folder
         self.output = folder / "cdktf.out"
         self.environment = {**os.environ, **environment, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder / "tmp")}
-        self._manifest: dict[str, Any] = {}
+        self._stacks: dict[str, Stack] = {}
         (folder / "tmp").mkdir(exist_ok=True)
 
     def stack(
-        self, name: str, *, reads: tuple[str, ...] = (), outputs: Mapping[str, str] | None = None, **resource: Any
+        self,
+        name: str,
+        *,
+        reads: tuple[str, ...] = (),
+        outputs: Mapping[str, str] | None = None,
+        lock_table: str | None = None,
+        **resource: Any,
     ) -> Path:
         """Write a stack, or write it again; `outputs` are expressions."""
         directory = self.output / "stacks" / name
         directory.mkdir(parents=True, exist_ok=True)
-        provider = {"region": _REGION, "allowed_account_ids": [_ACCOUNT]}
+        provider = {"region": _REGION, "allowed_account_ids": [ACCOUNT]}
         configuration: dict[str, dict[str, Any]] = {
             "terraform": {"backend": {"s3": self._state(name)}},
             "provider": {"aws": [provider]} if any(kind.startswith("aws_") for kind in resource) else {},
@@ -64,8 +71,9 @@ class Tiny:
         }
         configuration = {name: block for name, block in configuration.items() if block and any(block.values())}
         (directory / "cdk.tf.json").write_text(json.dumps(configuration))
-        self._manifest[name] = {"name": name, "dependencies": [*reads], "workingDirectory": f"stacks/{name}"}
-        (self.output / "manifest.json").write_text(json.dumps({"stacks": self._manifest}))
+        state = State(BUCKET, f"{name}.tfstate", _REGION, lock_table, "backend")
+        self._stacks[name] = make_stack(name, directory, name=name, reads=reads, state=state, cluster=None)
+        write_output(self.output, self._stacks.values())
         return directory
 
     def _state(self, name: str) -> dict[str, Any]:

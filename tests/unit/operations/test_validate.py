@@ -7,8 +7,8 @@ import pytest
 
 from operations import validate
 from operations.output.report import Status
-from operations.terraform.stacks import Stack
 from operations.validate import Step
+from tests.stacks import make_stack
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def _script(program: Path, script: str) -> None:
 
 def test_a_stack_is_validated_without_its_backend_and_beside_its_own_data(terraform: Path, tmp_path: Path) -> None:
     _script(terraform, 'echo "$TF_DATA_DIR $*" >> calls')
-    step = validate.stack_is_valid(Stack("dev", tmp_path, ()))
+    step = validate.stack_is_valid(make_stack(directory=tmp_path, name="dev"))
     assert step.outcome == "passed"
     calls = [line.split(" ", 1) for line in (tmp_path / "calls").read_text().splitlines()]
     assert [arguments for _, arguments in calls] == [
@@ -38,13 +38,13 @@ def test_a_stack_is_validated_without_its_backend_and_beside_its_own_data(terraf
 
 def test_what_terraform_refuses_failed_and_says_why(terraform: Path, tmp_path: Path) -> None:
     _script(terraform, '[ "$1" = init ] || { echo "Error: Unsupported argument" >&2; exit 1; }')
-    step = validate.stack_is_valid(Stack("dev", tmp_path, ()))
+    step = validate.stack_is_valid(make_stack(directory=tmp_path, name="dev"))
     assert (step.outcome, step.said) == ("failed", "Error: Unsupported argument")
 
 
 def test_a_stack_whose_providers_cannot_be_had_is_skipped(terraform: Path, tmp_path: Path) -> None:
     _script(terraform, 'echo "Error: Failed to query available provider packages"; exit 1')
-    step = validate.stack_is_valid(Stack("dev-gitops", tmp_path, ()))
+    step = validate.stack_is_valid(make_stack(directory=tmp_path, name="dev-gitops"))
     assert (step.outcome, step.said) == ("skipped", "its providers cannot be had from here")
 
 

@@ -1,12 +1,9 @@
 """Backing up and restoring what Argo CD knows, on the emulated S3 and KMS; `tests/cluster` has a real Argo CD."""
 
 import hashlib
-import json
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import boto3
 import pytest
@@ -19,6 +16,7 @@ from operations.errors import OperationError
 from operations.local.emulator_process import Emulator
 from operations.output.report import Report, Status
 from operations.terraform.stacks import Stack
+from tests.stacks import make_stack
 
 SETTINGS = "kind: ConfigMap\nmetadata:\n  name: argocd-cm\ndata:\n  url: https://argocd.example.com\n"
 SECRET = "kind: Secret\nmetadata:\n  name: repository\ndata:\n  password: aHVudGVyMg==\n"  # noqa: S105
@@ -202,23 +200,8 @@ def test_a_key_that_is_not_there_is_told(at: Place) -> None:
 
 
 @pytest.fixture
-def environments(tmp_path: Path, aws: boto3.Session) -> list[Stack]:  # noqa: ARG001 (its credentials)
-    stacks = []
-    for name in ("dev", "prod"):
-        folder = tmp_path / name
-        folder.mkdir()
-        configuration: dict[str, Any] = {
-            "terraform": {"backend": {"s3": {"bucket": "state", "key": "key", "region": "ap-northeast-2"}}},
-            "provider": {"aws": [{"allowed_account_ids": ["123456789012"]}]},
-            "resource": {
-                "aws_eks_cluster": {"cluster": {"name": f"gitops-cluster-{name}"}},
-                "aws_kms_alias": {"key": {"name": f"alias/ap-northeast-2/{name}"}},
-                "aws_s3_bucket": {"bucket": {"bucket": f"your-org-ap-northeast-2-{name}-backups"}},
-            },
-        }
-        (folder / "cdk.tf.json").write_text(json.dumps(configuration))
-        stacks.append(Stack(f"ap-northeast-2-{name}", folder, ()))
-    return stacks
+def environments(aws: boto3.Session) -> list[Stack]:  # noqa: ARG001 (its credentials)
+    return [make_stack(name) for name in ("dev", "prod")]
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from operations.output.progress import Progress
 from operations.output.report import Status
 from operations.terraform import runner as terraform
 from operations.terraform.runner import Terraform
-from operations.terraform.stacks import Stack
+from tests.stacks import make_stack
 
 
 def test_hashes_are_read_from_what_plan_printed(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_fault_in_one_stack_hides_nothing_of_the_others(tmp_path: Path, monkey
         return {}
 
     monkeypatch.setattr(Terraform, "stream_plan", plan)
-    stacks = [Stack(name, tmp_path / name, ()) for name in ("bad", "good")]
+    stacks = [make_stack(directory=tmp_path / name, name=name) for name in ("bad", "good")]
     terms = deploy.Terms(logs=tmp_path / "logs")
     made = deploy.deploy(stacks, {"bad": set(), "good": set()}, terms, Progress(), " ".join)
     assert {name: one["outcome"] for name, one in made.data["stacks"].items()} == {"bad": "failed", "good": "unchanged"}
@@ -108,6 +108,6 @@ def test_an_override_without_a_use_is_told_and_stops_nothing(tmp_path: Path, mon
     monkeypatch.setattr(Terraform, "stream_plan", lambda *_: {})
     allowed = [Override("dev", "aws_db_instance.main", "minji", "a new one", date(2099, 1, 1))]
     terms = deploy.Terms(allowed=allowed, logs=tmp_path / "logs")
-    made = deploy.deploy([Stack("dev", tmp_path, ())], {"dev": set()}, terms, Progress(), " ".join)
+    made = deploy.deploy([make_stack(directory=tmp_path, name="dev")], {"dev": set()}, terms, Progress(), " ".join)
     assert made.status == Status.FINE
     assert made.notes == ["guard-overrides.toml: dev aws_db_instance.main: not used by the plan; remove it"]

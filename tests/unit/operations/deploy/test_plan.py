@@ -16,7 +16,7 @@ from operations.guard.guard import Override
 from operations.output.progress import Progress
 from operations.output.report import Report, Status
 from operations.terraform.runner import Terraform
-from operations.terraform.stacks import Stack
+from tests.stacks import make_stack
 
 _PRODUCERS = {"shared": set[str](), "dev": {"shared"}, "dev-gitops": {"shared", "dev"}}
 
@@ -42,7 +42,7 @@ def _planned(
         return document
 
     monkeypatch.setattr(Terraform, "stream_plan", stream_plan)
-    stacks = [Stack(name, tmp_path / name, tuple(_PRODUCERS[name])) for name in asked_for]
+    stacks = [make_stack(directory=tmp_path / name, name=name, reads=_PRODUCERS[name]) for name in asked_for]
     base = None if differing is None else "abc123"
     progress = Progress(Console(file=io.StringIO()))
     return plan.plan(Selection(stacks, _PRODUCERS, base, differing), [], progress, at_once=2, logs=tmp_path)

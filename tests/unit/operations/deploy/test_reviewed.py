@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,20 @@ from operations.cli.app import app
 from operations.deploy import deploy as deploy_command
 from operations.deploy import reviewed
 from operations.errors import OperationError
+from operations.terraform.stacks import read_stacks
 from tests import ROOT, fake_gh
 from tests.fake_gh import FakeGh
-from tests.template import Template
+from tests.stacks import make_stack, write_output
 
 WORKFLOWS = ROOT / ".github" / "workflows"
 RUNS = "repos/{owner}/{repo}/actions/workflows"
 HASHES = ["a" * 64, "b" * 64]
+KNOWN = [
+    make_stack("backend", kind="backend"),
+    make_stack("shared", kind="shared"),
+    *[make_stack(name, kind=kind) for name in ("dev", "prod", "qa") for kind in ("environment", "in-cluster")],
+    make_stack("dev", kind="in-cluster", region="us-gov-east-1"),
+]
 
 
 @pytest.fixture
@@ -74,7 +80,7 @@ def test_the_plan_of_the_merged_pull_request_is_found(gh: FakeGh, history: tuple
     with gh.changed() as state:
         _deployed(state, commits[1])
         _merged(state, 1, commits[2], plan)
-    report = reviewed.collect(commits[2], folder)
+    report = reviewed.collect(commits[2], KNOWN, folder)
     assert report.data["stacks"]["ap-northeast-2-shared"]["hash"] == HASHES[0]
     assert report.data["deploy"] == {
         "shared": {"aws": "ap-northeast-2-shared"},
@@ -94,7 +100,7 @@ def test_a_deploy_by_hand_counts_if_it_is_one_of_everything(
         runs = state["answers"][f"{RUNS}/deploy.yaml/runs"]["workflow_runs"]
         runs.insert(0, {"head_sha": commits[2], "event": "workflow_dispatch", "display_title": title})
         _merged(state, 1, commits[2], _plan(ap_northeast_2_dev=HASHES[0]))
-    assert bool(reviewed.collect(commits[2], folder).data["stacks"]) is not counts
+    assert bool(reviewed.collect(commits[2], KNOWN, folder).data["stacks"]) is not counts
 
 
 def test_what_an_earlier_deploy_did_not_finish_is_deployed_too(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
@@ -103,7 +109,7 @@ def test_what_an_earlier_deploy_did_not_finish_is_deployed_too(gh: FakeGh, histo
         _deployed(state, commits[0])
         _merged(state, 1, commits[1], _plan(ap_northeast_2_dev=HASHES[0]))
         _merged(state, 1, commits[2], _plan(ap_northeast_2_dev=HASHES[0]))  # a rebase: two commits of one
-    assert list(reviewed.collect(commits[2], folder).data["stacks"]) == ["ap-northeast-2-dev"]
+    assert list(reviewed.collect(commits[2], KNOWN, folder).data["stacks"]) == ["ap-northeast-2-dev"]
     assert sum(call[0] == "run" for call in gh["calls"]) == 1
 
 
@@ -114,14 +120,14 @@ def test_before_the_first_deploy_nobody_knows_what_is_to_be_deployed(
     with gh.changed() as state:
         _deployed(state)
     with pytest.raises(OperationError, match=r"no deploy finished yet.*by hand with `everything`"):
-        reviewed.collect(commits[2], folder)
+        reviewed.collect(commits[2], KNOWN, folder)
 
 
 def test_nothing_is_left_after_the_last_deploy(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
     folder, commits = history
     with gh.changed() as state:
         _deployed(state, commits[2])
-    assert reviewed.collect(commits[2], folder).data["stacks"] == {}
+    assert reviewed.collect(commits[2], KNOWN, folder).data["stacks"] == {}
 
 
 def test_rejects_a_commit_that_no_pull_request_brought(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
@@ -130,7 +136,7 @@ def test_rejects_a_commit_that_no_pull_request_brought(gh: FakeGh, history: tupl
         _deployed(state, commits[1])
         state["answers"][f"repos/{{owner}}/{{repo}}/commits/{commits[2]}/pulls"] = []
     with pytest.raises(OperationError, match="no pull request brought it\nrun the workflow deploy by hand"):
-        reviewed.collect(commits[2], folder)
+        reviewed.collect(commits[2], KNOWN, folder)
 
 
 def test_rejects_the_plan_of_a_fork(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
@@ -139,7 +145,7 @@ def test_rejects_the_plan_of_a_fork(gh: FakeGh, history: tuple[Path, list[str]])
         _deployed(state, commits[1])
         _merged(state, 1, commits[2], _plan(ap_northeast_2_dev=HASHES[0]), fork=True)
     with pytest.raises(OperationError, match="pull request 1: no finished run of the workflow plan"):
-        reviewed.collect(commits[2], folder)
+        reviewed.collect(commits[2], KNOWN, folder)
 
 
 def test_rejects_a_history_that_was_not_fetched(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
@@ -147,11 +153,11 @@ def test_rejects_a_history_that_was_not_fetched(gh: FakeGh, history: tuple[Path,
     with gh.changed() as state:
         _deployed(state, "f" * 40)
     with pytest.raises(OperationError, match="fetch the whole history of main"):
-        reviewed.collect(commits[2], folder)
+        reviewed.collect(commits[2], KNOWN, folder)
 
 
 def test_a_person_names_stacks_and_accepts_plans() -> None:
-    report = reviewed.accept([f"ap-northeast-2-prod={HASHES[0]}", "us-gov-east-1-dev-gitops"])
+    report = reviewed.accept([f"ap-northeast-2-prod={HASHES[0]}", "us-gov-east-1-dev-gitops"], KNOWN)
     assert report.data["deploy"] == {
         "prod": {"aws": "ap-northeast-2-prod"},
         "dev": {"cluster": "us-gov-east-1-dev-gitops"},
@@ -159,13 +165,14 @@ def test_a_person_names_stacks_and_accepts_plans() -> None:
     assert [entry["hash"] for entry in report.data["stacks"].values()] == [HASHES[0], ""]
 
 
-def test_everything_is_every_stack_that_is_synthesized(platform: dict[str, Template]) -> None:
-    report = reviewed.accept(["everything"])
-    assert list(report.data["deploy"]) == ["shared", "dev", "staging", "prod"]
+@pytest.mark.usefixtures("platform")
+def test_everything_is_every_stack_that_is_synthesized(platform_folder: Path) -> None:
+    known = read_stacks(platform_folder)
+    report = reviewed.accept(["everything"], known)
+    assert list(report.data["deploy"]) == ["shared", "dev", "prod", "staging"]
     assert report.data["stacks"] == {}  # no plan was accepted
-    patterns = [pattern for parts in report.data["deploy"].values() for pattern in parts.values()]
-    found = [name for pattern in patterns for name in platform if fnmatchcase(name, pattern)]
-    assert sorted([*found, "ap-northeast-2-backend"]) == sorted(platform)
+    found = [name for parts in report.data["deploy"].values() for names in parts.values() for name in names.split()]
+    assert sorted([*found, "ap-northeast-2-backend"]) == sorted(stack.name for stack in known)
 
 
 def test_what_no_job_deploys_is_refused(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
@@ -175,11 +182,11 @@ def test_what_no_job_deploys_is_refused(gh: FakeGh, history: tuple[Path, list[st
         _deployed(state, commits[1])
         _merged(state, 1, commits[2], _plan(ap_northeast_2_qa=HASHES[0], ap_northeast_2_dev=HASHES[1]))
     with pytest.raises(OperationError, match=r"ap-northeast-2-qa: \.github/workflows/deploy\.yaml has no job qa"):
-        reviewed.collect(commits[2], folder)
+        reviewed.collect(commits[2], KNOWN, folder)
 
 
 def test_the_backend_is_left_to_a_person() -> None:
-    report = reviewed.accept(["ap-northeast-2-backend"])
+    report = reviewed.accept(["ap-northeast-2-backend"], KNOWN)
     assert report.data["deploy"] == {}
     told = "ap-northeast-2-backend: not deployed here; a person runs `make deploy STACK=ap-northeast-2-backend`"
     assert report.notes == [told]
@@ -188,14 +195,14 @@ def test_the_backend_is_left_to_a_person() -> None:
 @pytest.mark.parametrize(
     ("pair", "said"),
     [
-        ("$(id)", r"'\$\(id\)': not the name of a stack"),
-        ("--yes", "'--yes': not the name of a stack"),
+        ("$(id)", r"'\$\(id\)': no stack is called that"),
+        ("--yes", "'--yes': no stack is called that"),
         ("ap-northeast-2-dev=abc", "'abc': not the hash of a plan"),
     ],
 )
 def test_rejects_what_is_no_stack_or_no_hash(pair: str, said: str) -> None:
     with pytest.raises(OperationError, match=said):
-        reviewed.accept([pair])
+        reviewed.accept([pair], KNOWN)
 
 
 def test_rejects_an_artifact_that_would_name_something_else(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
@@ -203,14 +210,16 @@ def test_rejects_an_artifact_that_would_name_something_else(gh: FakeGh, history:
     with gh.changed() as state:
         _deployed(state, commits[1])
         _merged(state, 1, commits[2], {"stacks": {"--yes": {"plan": "1 to update", "hash": ""}}, "findings": []})
-    with pytest.raises(OperationError, match="--yes: not the name of a stack"):
-        reviewed.collect(commits[2], folder)
+    with pytest.raises(OperationError, match="'--yes': no stack is called that at this commit"):
+        reviewed.collect(commits[2], KNOWN, folder)
 
 
 def test_the_command_sets_what_the_jobs_read(tmp_path: Path, gh: FakeGh, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
     file = tmp_path / "reviewed.json"
-    arguments = ["reviewed", "--accept", f"ap-northeast-2-dev={HASHES[0]}", "--file", str(file)]
+    write_output(tmp_path, [make_stack(directory=tmp_path)])
+    accepted = ["--accept", f"ap-northeast-2-dev={HASHES[0]}"]
+    arguments = ["reviewed", *accepted, "--file", str(file), "--output", str(tmp_path)]
     assert CliRunner().invoke(app, arguments).exit_code == 0
     said, deploy = (tmp_path / "output").read_text().splitlines()
     assert json.loads(said.removeprefix("reviewed=")) == json.loads(file.read_text())

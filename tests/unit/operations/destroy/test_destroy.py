@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +24,19 @@ from operations.output.report import Status
 from operations.state import states
 from operations.state.states import Resource
 from operations.terraform.runner import TerraformError
-from operations.terraform.stacks import Stack
+from operations.terraform.stacks import Kind, Stack
+from tests.stacks import make_stack
 
 _DATABASE: Any = {"aws_db_instance": {"main": {"deletion_protection": True}}}
 
 
-def _stack(folder: Path, environment: str, *reads: str, part: str = "", **resource: Any) -> Stack:
-    name = f"ap-northeast-2-{environment}{part}"
-    provider: dict[str, Any] = {
-        "aws": [{"allowed_account_ids": ["123456789012"], "default_tags": [{"tags": {"Environment": environment}}]}]
-    }
-    if part == "-gitops":
-        arguments = ["eks", "get-token", "--cluster-name", "gitops-cluster-dev"]
-        provider["kubernetes"] = [{"exec": [{"args": arguments}]}]
-    backend = {"s3": {"bucket": "state", "key": f"{name}.tfstate", "region": "ap-northeast-2"}}
-    configuration = {"terraform": {"backend": backend}, "provider": provider, "resource": resource}
-    (folder / name).mkdir()
-    (folder / name / "cdk.tf.json").write_text(json.dumps(configuration))
-    return Stack(name, folder / name, tuple(f"ap-northeast-2-{other}" for other in reads))
+def _stack(folder: Path, environment: str, *reads: str, kind: Kind = "environment", **resource: Any) -> Stack:
+    made = make_stack(environment, kind=kind, reads=[f"ap-northeast-2-{other}" for other in reads])
+    directory = folder / made.name
+    directory.mkdir()
+    configuration = {"provider": {"kubernetes": [{}]}, "resource": resource}
+    (directory / "cdk.tf.json").write_text(json.dumps(configuration))
+    return replace(made, directory=directory)
 
 
 Hold = Callable[..., None]
@@ -69,7 +65,7 @@ def _refused(chosen: list[Stack], every: list[Stack]) -> list[str]:
 
 
 def test_the_state_bucket_has_its_own_word(tmp_path: Path) -> None:
-    backend = _stack(tmp_path, "backend")
+    backend = _stack(tmp_path, "backend", kind="backend")
     assert _refused([backend], [backend]) == [
         "ap-northeast-2-backend: the state bucket goes last, and by its own word: make unbootstrap"
     ]
@@ -111,8 +107,8 @@ def test_backups_stay_until_the_settings_say_that_they_may_go(tmp_path: Path, ho
 
 
 def test_what_reads_from_it_goes_too(tmp_path: Path, hold: Hold) -> None:
-    shared, dev = _stack(tmp_path, "shared"), _stack(tmp_path, "dev", "shared")
-    gitops = _stack(tmp_path, "dev", "dev", part="-gitops")
+    shared, dev = _stack(tmp_path, "shared", kind="shared"), _stack(tmp_path, "dev", "shared")
+    gitops = _stack(tmp_path, "dev", "dev", kind="in-cluster")
     hold(gitops)
     assert _refused([shared], [shared, dev, gitops]) == [
         "ap-northeast-2-dev-gitops: reads from ap-northeast-2-shared and still has resources; destroy it too"
@@ -120,7 +116,7 @@ def test_what_reads_from_it_goes_too(tmp_path: Path, hold: Hold) -> None:
 
 
 def test_a_consumer_without_resources_is_in_nobodys_way(tmp_path: Path, hold: Hold) -> None:
-    shared, dev = _stack(tmp_path, "shared"), _stack(tmp_path, "dev", "shared")
+    shared, dev = _stack(tmp_path, "shared", kind="shared"), _stack(tmp_path, "dev", "shared")
     hold(shared)
     destruction = destroy.prepare([shared], [shared, dev])
     assert destruction.environments == ["shared"]
@@ -173,8 +169,8 @@ def _destroy(destruction: Destruction, folder: Path) -> Any:
 
 
 def test_clusters_are_cleared_then_consumers_go_before_producers(tmp_path: Path, hold: Hold, done: list[str]) -> None:
-    shared, dev = _stack(tmp_path, "shared"), _stack(tmp_path, "dev", "shared")
-    gitops = _stack(tmp_path, "dev", "shared", "dev", part="-gitops")
+    shared, dev = _stack(tmp_path, "shared", kind="shared"), _stack(tmp_path, "dev", "shared")
+    gitops = _stack(tmp_path, "dev", "shared", "dev", kind="in-cluster")
     stacks = [shared, dev, gitops]
     for stack in stacks:
         hold(stack)
@@ -188,13 +184,17 @@ def test_clusters_are_cleared_then_consumers_go_before_producers(tmp_path: Path,
 
 @pytest.mark.usefixtures("hold")
 def test_what_is_gone_already_is_passed_over(tmp_path: Path, done: list[str]) -> None:
-    stacks = [_stack(tmp_path, "prod", **_DATABASE), _stack(tmp_path, "dev", part="-gitops")]
+    stacks = [_stack(tmp_path, "prod", **_DATABASE), _stack(tmp_path, "dev", kind="in-cluster")]
     assert _destroy(destroy.prepare(stacks, stacks), tmp_path).status == Status.FINE
     assert done == []
 
 
 def test_what_a_failure_leaves_is_told_with_the_way_on(tmp_path: Path, hold: Hold, done: list[str]) -> None:
-    stacks = [_stack(tmp_path, "shared"), _stack(tmp_path, "dev", "shared"), _stack(tmp_path, "staging", "shared")]
+    stacks = [
+        _stack(tmp_path, "shared", kind="shared"),
+        _stack(tmp_path, "dev", "shared"),
+        _stack(tmp_path, "staging", "shared"),
+    ]
     for stack in stacks:
         hold(stack)
     made = _destroy(destroy.prepare(stacks, stacks), tmp_path)
@@ -243,7 +243,7 @@ def test_a_cluster_is_reached_by_a_kubeconfig_of_its_own(
     (tmp_path / "aws").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(Clearing, "clear", lambda _: None)
-    gitops = _stack(tmp_path, "dev", part="-gitops")
+    gitops = _stack(tmp_path, "dev", kind="in-cluster")
     if outcome == "clear":
         destroy.clear(gitops, Progress(), 1)
     else:

@@ -6,14 +6,16 @@ from typing import Any
 import boto3
 import pytest
 
+from eks_gitops.controller_tags import controller_tags
 from operations.clients.aws import listed
 from operations.destroy import leftovers
 from operations.destroy.leftovers import Environment, kind_of
 from operations.local.emulator_process import Emulator
+from operations.terraform.stacks import Cluster
 
 DEV = Environment(
     tags={"Environment": "dev", "Project": "gitops-platform", "Region": "ap-northeast-2"},
-    clusters=["gitops-cluster-dev"],
+    cluster=Cluster("gitops-cluster-dev", controller_tags("gitops-cluster-dev")),
     log_groups=[],
     iam_path="/ap-northeast-2/dev/",
 )

@@ -16,7 +16,7 @@ from operations.errors import OperationError
 from operations.output.progress import Progress
 from operations.output.report import Report, Status
 from operations.terraform.plans import Plan
-from operations.terraform.stacks import Stack
+from tests.stacks import make_stack
 
 _STACK = "ap-northeast-2-dev"
 
@@ -199,13 +199,7 @@ class _Terraform:
 def _drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: str, at_once: int = 1) -> Report:
     monkeypatch.setattr(drift, "Terraform", _Terraform)
     _Terraform.most = 0
-    s3 = {"bucket": "states", "key": "key", "region": "ap-northeast-2"}
-    configuration = {
-        "terraform": {"backend": {"s3": s3}},
-        "provider": {"aws": [{"allowed_account_ids": ["123456789012"]}]},
-    }
-    stacks = [Stack(name, tmp_path, ()) for name in names]
-    monkeypatch.setattr(Stack, "configuration", configuration)
+    stacks = [make_stack(directory=tmp_path, name=name) for name in names]
     return drift.drift(stacks, stacks, [], Progress(), at_once=at_once, logs=tmp_path / "logs")
 
 

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from eks_gitops.controller_tags import controller_tags
 from operations.drift import untracked
 from operations.state.states import States, parse
+from operations.terraform.stacks import Cluster
 
 _CLUSTER = "gitops-cluster-dev"
 _STACK = "ap-northeast-2-dev"
@@ -48,7 +50,7 @@ def _states(**resources: dict[str, Any]) -> States:
         {"mode": "managed", "type": kind, "name": "main", "instances": [{"attributes": attributes}]}
         for kind, attributes in resources.items()
     ]
-    return States(parse(_STACK, {"resources": entries}))
+    return States(parse(_STACK, {"resources": entries}), [Cluster(_CLUSTER, controller_tags(_CLUSTER))])
 
 
 def _found(states: States, **answers: Any) -> list[str]:

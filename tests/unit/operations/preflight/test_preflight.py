@@ -24,7 +24,8 @@ from operations.preflight import quotas as preflight_quotas
 from operations.preflight import state as preflight_state
 from operations.preflight import tools as preflight_tools
 from operations.preflight.check import Line
-from operations.terraform.stacks import Stack
+from operations.terraform.stacks import Kind, Stack, State
+from tests.stacks import make_stack
 
 REGION = "ap-northeast-2"
 Answer = tuple[str, str, dict[str, Any] | str]
@@ -65,23 +66,20 @@ class Stacks:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def __call__(self, *resources: tuple[str, str, dict[str, Any]], name: str = "dev", **more: Any) -> Stack:
-        directory = self._folder / name
+    def __call__(self, *resources: tuple[str, str, dict[str, Any]], kind: Kind = "environment", **more: Any) -> Stack:
+        directory = self._folder / kind
         directory.mkdir()
         by_kind: dict[str, dict[str, Any]] = {}
-        for kind, resource, arguments in resources:
-            by_kind.setdefault(kind, {})[resource] = arguments
+        for type_, resource, arguments in resources:
+            by_kind.setdefault(type_, {})[resource] = arguments
         document = {
             "//": {"metadata": {"version": "0.21.0"}},
-            "terraform": {
-                "required_version": ">= 1.11, < 2",
-                "backend": {"s3": {"bucket": "states", "key": f"{name}/terraform.tfstate", "region": REGION}},
-            },
-            "provider": {"aws": [{"allowed_account_ids": ["210987654321"]}], **more},
+            "terraform": {"required_version": ">= 1.11, < 2"},
+            "provider": {"kubernetes": [{}]},
             "resource": by_kind,
         }
         (directory / "cdk.tf.json").write_text(json.dumps(document))
-        return Stack(f"{REGION}-{name}", directory, ())
+        return make_stack(directory=directory, kind=kind, account_id="210987654321", **more)
 
 
 @pytest.fixture
@@ -138,18 +136,17 @@ def test_without_credentials_the_rest_is_told_all_the_same(
         raise OperationError("of account 123456789012; the stack may only be applied to 210987654321")
 
     monkeypatch.setattr(aws_client, "session", nobody)
-    report = preflight.preflight([stack()], tmp_path)
+    report = preflight.preflight([stack()], [], tmp_path)
     subjects = {line["subject"]: line["outcome"] for line in report.data["checks"]}
     assert subjects["ap-northeast-2: credentials"] == "failed"
     assert {"settings", "terraform", "node", "cdktf"} <= subjects.keys()
 
 
-@pytest.mark.parametrize(
-    ("name", "outcome"),
-    [("acme-backups", "passed"), ("your-org-backups", "failed"), ("repo:acme@1/platform@2:ref", "failed")],
-)
-def test_placeholders_are_found(stack: Stacks, name: str, outcome: str) -> None:
-    assert _outcomes(preflight.placeholders([stack(("aws_s3_bucket", "a", {"bucket": name}))])) == [outcome]
+def test_placeholders_are_told_with_their_files() -> None:
+    (line,) = preflight.settings(["stacks/owner.py: organisation: 'your-org'"])
+    assert line.outcome == "failed"
+    assert line.message.endswith("synthesize again:\nstacks/owner.py: organisation: 'your-org'")
+    assert _outcomes(preflight.settings([])) == ["passed"]
 
 
 # --- tools ------------------------------------------------------------------------------------------------------------
@@ -228,7 +225,7 @@ def test_a_program_that_fails_or_hangs_is_told(monkeypatch: pytest.MonkeyPatch) 
 
 def test_programs_are_those_that_the_stacks_need(stack: Stacks, tmp_path: Path) -> None:
     cluster = ("aws_eks_cluster", "cluster", {"version": "1.36"})
-    names = [name for name, _ in preflight_tools.checks([stack(cluster, kubernetes=[{}])], tmp_path)]
+    names = [name for name, _ in preflight_tools.checks([stack(cluster, kind="in-cluster")], tmp_path)]
     assert names == ["terraform", "node", "cdktf", "kubectl", "aws"]
 
 
@@ -250,7 +247,7 @@ def test_state_bucket(aws: Aws, stack: Stacks, answers: list[Answer], outcome: s
 
 
 def test_backend_makes_the_bucket_and_needs_none(aws: Aws, stack: Stacks) -> None:
-    assert _outcomes(preflight_state.bucket([stack(name="backend")], aws())) == []
+    assert _outcomes(preflight_state.bucket([stack(kind="backend")], aws())) == []
 
 
 def test_locks_name_who_holds_them_since_when_and_the_way_out(aws: Aws, stack: Stacks) -> None:
@@ -262,8 +259,7 @@ def test_locks_name_who_holds_them_since_when_and_the_way_out(aws: Aws, stack: S
 
 
 def test_a_lock_of_the_lock_table_is_one_too(aws: Aws, stack: Stacks) -> None:
-    locked = stack()
-    locked.configuration["terraform"]["backend"]["s3"]["dynamodb_table"] = "locks"
+    locked = stack(state=State("state", "key", REGION, "locks", f"{REGION}-backend"))
     row = {"Item": {"Info": {"S": json.dumps({"ID": "6f1c", "Who": "minji@laptop"})}}}
     clients = aws(("s3", "get_object", "NoSuchKey"), ("dynamodb", "get_item", row))
     (line,) = preflight_state.locks([locked], clients)
@@ -618,7 +614,7 @@ def test_every_check_of_a_region_says_where_aws_does_not_answer(
 ) -> None:
     session = _Unreachable(aws_access_key_id="any", aws_secret_access_key="any", region_name=REGION)  # noqa: S106
     monkeypatch.setattr(aws_client, "session", lambda _, **_of: session)
-    report = preflight.preflight([stack(("aws_vpc", "it", {}))], tmp_path)
+    report = preflight.preflight([stack(("aws_vpc", "it", {}))], [], tmp_path)
     outcomes = {line["subject"]: line["outcome"] for line in report.data["checks"]}
     assert outcomes[f"{REGION}: credentials"] == "passed"
     assert outcomes[f"{REGION}: state"] == outcomes[f"{REGION}: quota of VPCs"] == "failed"

@@ -8,9 +8,11 @@ import pytest
 from operations.deploy import plan
 from operations.errors import OperationError
 from operations.repository import revision
-from operations.terraform.stacks import read_stacks
+from operations.terraform.stacks import Stack, read_configurations
+from tests.stacks import make_stack, write_output
 
-# Like `main.py`: it imports the constructs under the name by which the installed ones are known, too.
+# Like `main.py` of an older revision, which wrote no `platform.json`: it imports the constructs under the name by which
+# the installed ones are known, too.
 _MAIN = """
 import json, os, pathlib
 import eks_gitops, stacks
@@ -54,9 +56,13 @@ def _commit() -> None:
     _git("-c", "user.name=minji", "-c", "user.email=minji@your-domain.com", "commit", "--quiet", "-m", "chore: change")
 
 
+def _stacks(output: Path) -> list[Stack]:
+    return [make_stack(directory=output / "stacks" / name, name=name) for name in read_configurations(output)]
+
+
 def _differing(here: Path) -> dict[str, str]:
     with revision.synthesized_at("HEAD") as head:
-        stacks = read_stacks(head / "cdktf.out")
+        stacks = _stacks(head / "cdktf.out")
         with revision.synthesized_at("main~1") as base:
             assert base != head
             found = revision.differing(stacks, base)
@@ -87,7 +93,7 @@ def test_new_and_removed_stacks_differ(repository: Path) -> None:
 def test_with_other_packages_nobody_knows_so_all_differ(repository: Path) -> None:
     with revision.synthesized_at("HEAD") as tree:
         (repository / "Pipfile.lock").write_text("2")
-        found = revision.differing(read_stacks(tree / "cdktf.out"), tree)
+        found = revision.differing(_stacks(tree / "cdktf.out"), tree)
     assert found == {"dev": "Pipfile.lock changed", "shared": "Pipfile.lock changed"}
 
 
@@ -121,6 +127,7 @@ def test_a_selection_knows_what_differs(repository: Path) -> None:
         output = (tree / "cdktf.out").rename(repository / "cdktf.out")
     _write(repository, size=2, stacks="{'shared': 2}")
     _commit()
+    write_output(output, _stacks(output))
     chosen = plan.selection(output, ["dev"], "HEAD")
     assert [stack.name for stack in chosen.stacks] == ["dev"]
     assert chosen.differing == {"dev": "changed", "shared": "changed"}

@@ -11,8 +11,10 @@ from operations.cli.app import app
 from operations.errors import OperationError
 from operations.services import scaffold
 from operations.services.scaffold import NewService
+from operations.terraform.stacks import Region
 from tests import ROOT
 from tests.edited_settings import EditedSettings
+from tests.stacks import write_output
 
 RBAC = "management/argo-cd/manifests/rbac"
 PROJECTS = "management/bootstrap/projects"
@@ -37,7 +39,28 @@ def _files(tree: Path) -> dict[str, bytes]:
 
 
 def _write(tree: Path, name: str, team: str, like: str = "bubblepool", repository_id: int | None = None) -> None:
-    scaffold.write(tree, NewService(name=name, team=team, like=like, repository_id=repository_id), lambda _: None)
+    new = NewService(name=name, team=team, like=like, repository_id=repository_id)
+    scaffold.write(tree, new, _regions(tree), lambda _: None)
+
+
+def _regions(tree: Path) -> list[Region]:
+    """The regions of the copy."""
+    return [
+        Region(
+            name=name,
+            shared_settings_file=str(path.relative_to(tree)),
+            environments=["dev", "staging", "prod"],
+            push_role_prefix=f"{name}-shared-push-",
+        )
+        for path in sorted(tree.glob("stacks/*/shared.py"))
+        if (name := path.parent.name.replace("_", "-"))
+    ]
+
+
+def _write_platform(tree: Path) -> None:
+    """What `make synth` would have written into the copy."""
+    (tree / "cdktf.out").mkdir()
+    write_output(tree / "cdktf.out", [], _regions(tree))
 
 
 def _added(tree: Path, file: str) -> list[str]:
@@ -242,7 +265,7 @@ def test_everything_that_is_in_the_way_is_told_and_nothing_written(
 ) -> None:
     before = _files(tree)
     with pytest.raises(OperationError) as refused:
-        scaffold.write(tree, new, print)
+        scaffold.write(tree, new, _regions(tree), print)
     assert str(refused.value).splitlines() == told
     assert _files(tree) == before
 
@@ -284,6 +307,7 @@ def test_whatever_stops_it_leaves_nothing_behind(tree: Path, writable: int, monk
 
 def test_command_says_what_it_wrote_and_what_comes_next(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree)
+    _write_platform(tree)
     before = set(_files(tree))
     done = CliRunner().invoke(app, ["service", "xylophone", "--team", "percussion"])
     assert done.exit_code == 0
@@ -295,6 +319,7 @@ def test_command_says_what_it_wrote_and_what_comes_next(tree: Path, monkeypatch:
 
 def test_command_ends_with_an_error_that_people_can_read(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree)
+    _write_platform(tree)
     done = CliRunner().invoke(app, ["service", "guestbook", "--team", ""])
     assert done.exit_code == 1
     assert done.stderr.splitlines()[0] == "error: name: 'guestbook': service/guestbook exists; choose another"

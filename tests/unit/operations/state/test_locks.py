@@ -5,7 +5,7 @@ from pathlib import Path
 
 from operations.state import locks
 from operations.terraform.runner import TerraformError
-from operations.terraform.stacks import Stack
+from tests.stacks import make_stack
 
 _NOW = datetime(2026, 1, 1, 1, 30, tzinfo=UTC)
 _MESSAGE = """Error acquiring the state lock
@@ -53,13 +53,13 @@ def test_it_is_told_who_since_when_and_what_to_do() -> None:
 
 def test_a_command_that_can_wait_says_how() -> None:
     error = TerraformError("dev", [{"summary": _MESSAGE}], Path("log"))
-    told = locks.failure(error, Stack("dev", Path("dev"), ()), "wait (--so-long)")
+    told = locks.failure(error, make_stack(directory=Path("dev"), name="dev"), "wait (--so-long)")
     assert "; wait (--so-long) or, if you are certain" in told
 
 
 def test_another_failure_is_told_in_terraforms_words() -> None:
     error = TerraformError("dev", [{"summary": "no such bucket"}], Path("log"))
-    assert locks.failure(error, Stack("dev", Path("dev"), ())) == "no such bucket"
+    assert locks.failure(error, make_stack(directory=Path("dev"), name="dev")) == "no such bucket"
 
 
 def test_a_time_that_nobody_can_read_has_no_age() -> None:

@@ -1,18 +1,35 @@
 """Choosing among synthesized stacks."""
 
+import dataclasses
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from typer.testing import CliRunner
 
 from operations.cli.app import app
 from operations.errors import OperationError
-from operations.terraform.stacks import Stack, all_producers, read_stacks, select_stacks
+from operations.terraform.stacks import (
+    VERSION,
+    Backups,
+    Cluster,
+    Kind,
+    Platform,
+    Region,
+    Stack,
+    State,
+    all_producers,
+    read_platform,
+    read_stacks,
+    select_stacks,
+)
+from stacks import platform
+from tests.stacks import make_stack, write_output
 
 _STACKS = [
-    Stack("ap-northeast-2-shared", Path(), ()),
-    Stack("ap-northeast-2-dev", Path(), ("ap-northeast-2-shared",)),
-    Stack("ap-northeast-2-dev-gitops", Path(), ("ap-northeast-2-dev",)),
+    make_stack("shared", kind="shared"),
+    make_stack("dev", reads=["ap-northeast-2-shared"]),
+    make_stack("dev", kind="in-cluster", reads=["ap-northeast-2-dev"]),
 ]
 
 
@@ -49,14 +66,52 @@ def test_rejects_all_unknown_names_with_those_that_come_close() -> None:
         b'{"stacks": {"dev": {"dependencies": ["dev"], "workingDirectory": "stacks/dev"}}}',
     ],
 )
-def test_rejects_what_was_written_half(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "manifest.json").write_bytes(content)
-    with pytest.raises(OperationError, match=r"manifest\.json: .*; synthesize again: make synth$"):
+@pytest.mark.parametrize("file", ["manifest.json", "platform.json"])
+def test_rejects_what_was_written_half(tmp_path: Path, file: str, content: bytes) -> None:
+    write_output(tmp_path, [make_stack(directory=tmp_path, name="dev")])
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(OperationError, match=r"(manifest|platform)\.json: .*; synthesize again: make synth$"):
         read_stacks(tmp_path)
 
 
+def test_rejects_what_another_version_described(tmp_path: Path) -> None:
+    write_output(tmp_path, [])
+    (tmp_path / "platform.json").write_text('{"version": 2}')
+    with pytest.raises(
+        OperationError, match=r"platform\.json: form 2, and this version reads form 1; synthesize again"
+    ):
+        read_platform(tmp_path)
+
+
+def test_a_description_that_is_not_there_is_told(tmp_path: Path) -> None:
+    write_output(tmp_path, [])
+    (tmp_path / "platform.json").unlink()
+    with pytest.raises(OperationError, match=r"platform\.json: not there; synthesize again: make synth$"):
+        read_platform(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (platform.Stack, Stack),
+        (platform.State, State),
+        (platform.Cluster, Cluster),
+        (platform.Backups, Backups),
+        (platform.Region, Region),
+        (platform.Platform, Platform),
+    ],
+)
+def test_what_is_written_is_what_is_read(written: Any, read: Any) -> None:
+    fields = {field.name for field in dataclasses.fields(read)}
+    fields ^= {"name", "directory", "dependencies", "part"} if read is Stack else set()
+    fields |= {"version"} if read is Platform else set()
+    assert fields == written.__annotations__.keys()
+    assert platform.VERSION == VERSION
+    assert get_args(platform.Kind) == get_args(Kind)
+
+
 def test_a_tree_without_stacks_is_listed_as_nothing(tmp_path: Path) -> None:
-    (tmp_path / "manifest.json").write_text('{"stacks": {}}')
+    write_output(tmp_path, [])
     result = CliRunner().invoke(app, ["stacks", "--output", str(tmp_path)])
     assert (result.exit_code, result.output) == (0, "")
 
@@ -70,4 +125,4 @@ def test_producers_are_those_of_producers_too() -> None:
 
 def test_a_stack_whose_file_is_gone_is_told_with_the_way_back(tmp_path: Path) -> None:
     with pytest.raises(OperationError, match=r"cdk\.tf\.json: .*; synthesize again: make synth"):
-        _ = Stack("dev", tmp_path, ()).configuration
+        _ = make_stack(directory=tmp_path).configuration

@@ -1,0 +1,71 @@
+"""Stacks as `operations` reads them, made by hand."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from eks_gitops.controller_tags import controller_tags
+from operations.terraform.stacks import VERSION, Backups, Cluster, Kind, Region, Stack, State
+
+REGION = "ap-northeast-2"
+ACCOUNT = "123456789012"
+
+
+def make_stack(  # noqa: PLR0913 (each is what one test speaks of)
+    environment: str = "dev",
+    directory: Path = Path(),
+    *,
+    kind: Kind = "environment",
+    name: str = "",
+    reads: Iterable[str] = (),
+    region: str = REGION,
+    account_id: str = ACCOUNT,
+    **more: Any,
+) -> Stack:
+    """A stack of an environment: by default its AWS resources, whose state is in the bucket `state`."""
+    name = name or f"{region}-{environment}{'-gitops' if kind == 'in-cluster' else ''}"
+    cluster = f"gitops-cluster-{environment}"
+    tags = {"Environment": environment, "Project": "gitops-platform", "Region": region}
+    in_or_beside = kind in {"environment", "in-cluster"}
+    values: dict[str, Any] = {
+        "settings_file": f"stacks/{region.replace('-', '_')}/{environment}.py",
+        "state": State("state", f"{name}.tfstate", region, None, f"{region}-backend"),
+        "tags": tags,
+        "iam_path": f"/{region}/{environment}/",
+        "cluster": Cluster(cluster, controller_tags(cluster)) if in_or_beside else None,
+        "backups": Backups(f"your-org-{region}-{environment}-backups", f"alias/{region}/{environment}")
+        if kind == "environment"
+        else None,
+        **more,
+    }
+    return Stack(
+        name=name,
+        directory=directory,
+        dependencies=tuple(reads),
+        kind=kind,
+        region=region,
+        environment=environment,
+        account_id=account_id,
+        **values,
+    )
+
+
+def write_output(output: Path, stacks: Iterable[Stack], regions: Iterable[Region] = ()) -> None:
+    """Write `manifest.json` and `platform.json` of these stacks, whose folders are below `output`."""
+    manifest, described = {}, {}
+    for stack in stacks:
+        directory = str(stack.directory.relative_to(output))
+        manifest[stack.name] = {"dependencies": [*stack.dependencies], "workingDirectory": directory}
+        described[stack.name] = {
+            name: value for name, value in asdict(stack).items() if name not in {"name", "directory", "dependencies"}
+        }
+    platform = {
+        "version": VERSION,
+        "regions": [asdict(region) for region in regions],
+        "stacks": described,
+        "placeholders": [],
+    }
+    (output / "manifest.json").write_text(json.dumps({"stacks": manifest}))
+    (output / "platform.json").write_text(json.dumps(platform))

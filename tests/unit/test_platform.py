@@ -1,0 +1,145 @@
+"""`platform.json`: what is written of the stacks, and that nothing depends on how they and their parts are called."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from operations.backup import backup
+from operations.clients import aws
+from operations.deploy import reviewed
+from operations.destroy import destroy, leftovers
+from operations.services import scaffold
+from operations.services.scaffold import NewService
+from operations.state.states import Resource
+from operations.terraform.stacks import Platform, backend_stacks, read_platform
+from tests import ROOT
+
+
+def _synthesize(folder: Path) -> Path:
+    """Synthesize the copy of this repository in a folder, with the copy's own code."""
+    output = folder / "cdktf.out"
+    paths = f"{folder / 'constructs'}{os.pathsep}{folder}"
+    subprocess.run(
+        [sys.executable, "main.py"],
+        cwd=folder,
+        env={**os.environ, "CDKTF_OUTDIR": str(output), "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
+        check=True,
+        capture_output=True,
+    )
+    return output
+
+
+def _replace(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy whose in-cluster part and region's folder have other names, synthesized."""
+    folder = tmp_path_factory.mktemp("renamed")
+    for name in ("constructs", "management", "service", "stacks", ".github"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "main.py", folder)
+    (folder / "stacks/ap_northeast_2").rename(folder / "stacks/seoul")
+    _replace(folder / "main.py", "stacks.ap_northeast_2", "stacks.seoul")
+    _replace(folder / "stacks/names.py", '"gitops"', '"workloads"')
+    _synthesize(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def renamed(copy: Path) -> Platform:
+    return read_platform(copy / "cdktf.out")
+
+
+def test_each_stack_is_what_it_was(renamed: Platform) -> None:
+    assert {stack.name: stack.kind for stack in renamed.stacks} == {
+        "ap-northeast-2-backend": "backend",
+        "ap-northeast-2-shared": "shared",
+        **{f"ap-northeast-2-{name}": "environment" for name in ("dev", "staging", "prod")},
+        **{f"ap-northeast-2-{name}-workloads": "in-cluster" for name in ("dev", "staging", "prod")},
+    }
+    assert [stack.name for stack in backend_stacks(renamed.stacks)] == ["ap-northeast-2-backend"]
+
+
+def test_the_state_is_where_terraform_keeps_it(renamed: Platform) -> None:
+    for stack in renamed.stacks:
+        backend = stack.configuration["terraform"]["backend"]["s3"]
+        assert (stack.state.bucket, stack.state.key) == (backend["bucket"], backend["key"])
+        assert [stack.account_id] == backend["allowed_account_ids"]
+        assert stack.tags == stack.configuration["provider"]["aws"][0]["default_tags"][0]["tags"]
+
+
+def test_backups_find_their_environment(renamed: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws, "session", lambda *_, **_of: None)
+    monkeypatch.setattr(backup, "server", lambda: "https://prod")
+    monkeypatch.setattr(backup, "_endpoint", lambda _: "https://prod")
+    at = backup.place(renamed.stacks, "prod")
+    assert (at.bucket, at.cluster) == ("your-org-ap-northeast-2-prod-backups", "gitops-cluster-prod")
+    made = next(stack for stack in renamed.stacks if stack.name == "ap-northeast-2-prod")
+    resources = [(kind, arguments) for kind, _, arguments in made.resources()]
+    assert ("aws_kms_alias", at.key_alias) in [(kind, arguments.get("name")) for kind, arguments in resources]
+    assert ("aws_s3_bucket", at.bucket) in [(kind, arguments.get("bucket")) for kind, arguments in resources]
+
+
+def test_every_stack_has_a_job_that_deploys_it(renamed: Platform, copy: Path) -> None:
+    deploy = reviewed.accept(["everything"], renamed.stacks, copy).data["deploy"]
+    assert deploy["dev"] == {"aws": "ap-northeast-2-dev", "cluster": "ap-northeast-2-dev-workloads"}
+    assert deploy["shared"] == {"aws": "ap-northeast-2-shared"}
+
+
+def test_protection_names_the_file_of_the_settings(renamed: Platform, copy: Path) -> None:
+    for stack in renamed.stacks:
+        assert (copy / stack.settings_file).is_file()
+    prod = next(stack for stack in renamed.stacks if stack.name == "ap-northeast-2-prod")
+    held = [Resource(prod.name, "aws_db_instance.it", "aws_db_instance", {"deletion_protection": True})]
+    assert any("in stacks/seoul/prod.py, set" in problem for problem in destroy.protected(prod, held))
+
+
+def test_what_controllers_made_is_known_by_the_clusters_tags(renamed: Platform) -> None:
+    dev = next(stack for stack in renamed.stacks if stack.name == "ap-northeast-2-dev")
+    assert leftovers.environment(dev).owns({"kubernetes.io/cluster/gitops-cluster-dev": "owned"})
+    assert leftovers.environment(dev).iam_path == "/ap-northeast-2/dev/"
+
+
+def test_a_new_service_gets_its_image_repository(renamed: Platform, copy: Path) -> None:
+    scaffold.write(copy, NewService(name="xylophone", team="percussion"), renamed.regions, lambda _: None)
+    assert 'name="xylophone"' in (copy / "stacks/seoul/shared.py").read_text()
+
+
+@pytest.mark.usefixtures("platform")
+def test_the_file_is_the_same_for_the_same_settings_and_names_no_folder(platform_folder: Path, tmp_path: Path) -> None:
+    file = platform_folder / "platform.json"
+    subprocess.run(
+        [sys.executable, "main.py"],
+        cwd=ROOT,
+        env={**os.environ, "CDKTF_OUTDIR": str(tmp_path)},
+        check=True,
+        capture_output=True,
+    )
+    assert (tmp_path / "platform.json").read_bytes() == file.read_bytes()
+    assert '"/home' not in file.read_text()
+    assert str(ROOT) not in file.read_text()
+    assert json.loads(file.read_text())["regions"][0]["environments"] == ["dev", "staging", "prod"]
+
+
+@pytest.mark.usefixtures("platform")
+def test_the_command_line_of_cdktf_keeps_the_file(platform_folder: Path, tmp_path: Path) -> None:
+    """It removes what it does not know of a stack that is gone."""
+    (tmp_path / "stacks/gone").mkdir(parents=True)
+    subprocess.run(
+        [ROOT / "node_modules/.bin/cdktf", "synth", "--output", str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "CHECKPOINT_DISABLE": "1", "CI": "1", "DISABLE_VERSION_CHECK": "1"},
+        check=True,
+        capture_output=True,
+    )
+    assert (tmp_path / "platform.json").read_bytes() == (platform_folder / "platform.json").read_bytes()
+    assert not (tmp_path / "stacks/gone").exists()
