@@ -1,9 +1,29 @@
 """`python -m operations`: the command line."""
 
+import sys
+from typing import Any
+
 import typer
 
 from operations.cli.app import app
 
-# Of every usage error: 2 says that there is something to look at, as of `terraform plan -detailed-exitcode`.
-typer.BadParameter.__base__.exit_code = 1  # type: ignore[union-attr]
-app(prog_name="operations")
+
+def main() -> int:
+    """Run the command line, and return its exit status.
+
+    A usage error exits with status 1: 2 says that there is something to look at, as of `terraform plan
+    -detailed-exitcode`.
+    """
+    try:
+        return app(prog_name="operations", standalone_mode=False) or 0
+    except typer.TyperException as error:
+        told: Any = error  # its type hides `show`, which prints the usage and what is wrong with it
+        told.show()
+        return 1
+    except typer.Abort:  # Ctrl-D at a prompt
+        print("aborted", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

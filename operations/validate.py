@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -11,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from operations.clients import process
+from operations.clients.process import Result
 from operations.output.report import Report, Status, Table
 from operations.terraform.stacks import Stack
 
@@ -63,18 +64,10 @@ def stack_is_valid(stack: Stack) -> Step:
     with tempfile.TemporaryDirectory() as data:
         environment = {**os.environ, "TF_DATA_DIR": data, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
         for arguments in (("init", "-backend=false", "-input=false"), ("validate",)):
-            done = subprocess.run(
-                ["terraform", *arguments, "-no-color"],
-                cwd=stack.directory,
-                env=environment,
-                check=False,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
+            done = process.run("terraform", *arguments, "-no-color", directory=stack.directory, environment=environment)
             if done.returncode:
-                cannot = any(reason in done.stdout for reason in _WITHOUT_PROVIDERS)
-                said = "its providers cannot be had from here" if cannot else _end(done.stdout)
+                cannot = any(reason in done.stdout + done.stderr for reason in _WITHOUT_PROVIDERS)
+                said = "its providers cannot be had from here" if cannot else _end(done)
                 return Step(stack.name, "skipped" if cannot else "failed", time.monotonic() - began, said)
     return Step(stack.name, "passed", time.monotonic() - began)
 
@@ -92,14 +85,12 @@ def pytest(name: str, folder: Path) -> Step:
 def command(name: str, *arguments: str, none: int | None = None) -> Step:
     """A command that ends with 0 if all is well, and with `none` if there is nothing to check."""
     began = time.monotonic()
-    done = subprocess.run(
-        arguments, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    done = process.run(*arguments, stdin="")
     seconds = time.monotonic() - began
     if done.returncode == none:
         return Step(name, "skipped", seconds)
-    return Step(name, "failed", seconds, _end(done.stdout)) if done.returncode else Step(name, "passed", seconds)
+    return Step(name, "failed", seconds, _end(done)) if done.returncode else Step(name, "passed", seconds)
 
 
-def _end(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[-_LAST_LINES:])
+def _end(done: Result[str]) -> str:
+    return "\n".join(f"{done.stdout}\n{done.stderr}".strip().splitlines()[-_LAST_LINES:])

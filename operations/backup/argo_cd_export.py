@@ -1,12 +1,14 @@
 """What Argo CD knows: exporting and importing it by `argocd admin`, and comparing two exports."""
 
 import re
-import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import yaml
+
+from operations.clients import process
 from operations.errors import OperationError
 
 NAMESPACE = "argocd"
@@ -66,8 +68,6 @@ def read(text: bytes) -> Export:
     Raises:
         OperationError: it is no export: not even Argo CD's settings are in it.
     """
-    import yaml  # noqa: PLC0415 (`--help` need not pay)
-
     texts, contents = {}, {}
     for document in re.split(rb"(?m)^---\n", text):
         # Values stay as they are written: YAML 1.1 would make a date or a number of some.
@@ -140,10 +140,7 @@ class ArgoCdAdmin:
 
     def _run(self, verb: str, stdin: bytes | None, *arguments: str) -> bytes:
         command = [*self._command, "admin", verb, f"--namespace={NAMESPACE}", *arguments]
-        try:
-            done = subprocess.run(command, input=stdin, check=False, capture_output=True)
-        except FileNotFoundError as error:
-            raise OperationError(f"{command[0]}: not installed; install it") from error
+        done = process.run_binary(*command, stdin=stdin)
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip() or f"status {done.returncode}"
             raise OperationError(f"argocd admin {verb}: {said}")

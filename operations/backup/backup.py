@@ -10,9 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from operations.backup import argo_cd_export
 from operations.backup.argo_cd_export import ArgoCdAdmin, Difference
-from operations.backup.envelope import seal, unseal
+from operations.backup.envelope import decrypt, encrypt
+from operations.clients import aws
 from operations.clients.kubectl import server
 from operations.errors import OperationError
 from operations.output.report import Report, Status, Table
@@ -28,12 +31,17 @@ _ABSENT = {"InvalidArgument", "NoSuchKey", "NoSuchVersion"}  # the first, of a v
 
 @dataclass(frozen=True)
 class Place:
-    """Where an environment's backups lie, the alias of the key that they are sealed with, and whose they are."""
+    """Where an environment's backups lie, the alias of the key that they are encrypted with, and whose they are."""
 
     session: "boto3.Session"
     bucket: str
     key_alias: str
     cluster: str
+
+    @property
+    def context(self) -> dict[str, str]:
+        """The encryption context: a backup of another cluster, or another object, does not decrypt in its place."""
+        return {"cluster": self.cluster, "purpose": OBJECT}
 
     @property
     def url(self) -> str:
@@ -83,8 +91,6 @@ def _place(stack: Stack) -> Place:
 
 
 def _endpoint(at: Place) -> str | None:
-    from botocore.exceptions import ClientError  # noqa: PLC0415
-
     try:
         return at.session.client("eks").describe_cluster(name=at.cluster)["cluster"].get("endpoint")
     except ClientError:  # not deployed yet, or out of reach
@@ -100,13 +106,12 @@ def backup(at: Place, argo_cd: ArgoCdAdmin) -> Report:
     export = argo_cd.export()
     kinds = argo_cd_export.read(export).kinds
     with _refusals_of_aws(at):
-        context = {"cluster": at.cluster, "purpose": OBJECT}
-        sealed = seal(at.session.client("kms"), at.key_alias, context, export)
-        checksum = hashlib.sha256(sealed).hexdigest()
+        encrypted = encrypt(at.session, at.key_alias, at.context, export)
+        checksum = hashlib.sha256(encrypted).hexdigest()
         put = at.session.client("s3").put_object(
             Bucket=at.bucket,
             Key=OBJECT,
-            Body=sealed,
+            Body=encrypted,
             ChecksumAlgorithm="SHA256",
             Metadata={_CHECKSUM: checksum, "cluster": at.cluster},
         )
@@ -124,11 +129,10 @@ def backup(at: Place, argo_cd: ArgoCdAdmin) -> Report:
 def versions(at: Place) -> Report:
     """Every backup that is kept, the newest first."""
     with _refusals_of_aws(at):
-        pages = at.session.client("s3").get_paginator("list_object_versions").paginate(Bucket=at.bucket, Prefix=OBJECT)
+        s3 = at.session.client("s3")
         found = [
             {"version": version["VersionId"], "made": version["LastModified"].isoformat(), "bytes": version["Size"]}
-            for page in pages
-            for version in page.get("Versions", [])
+            for version in aws.paginate(s3, "list_object_versions", "Versions", Bucket=at.bucket, Prefix=OBJECT)
         ]
     rows = [[str(version[name]) for name in ("made", "version", "bytes")] for version in found]
     return Report(
@@ -182,20 +186,18 @@ def fetch(at: Place, version: str | None) -> bytes:
     wanted: dict[str, Any] = {"Bucket": at.bucket, "Key": OBJECT, **({"VersionId": version} if version else {})}
     with _refusals_of_aws(at):
         got = at.session.client("s3").get_object(**wanted)
-        sealed = got["Body"].read()
+        encrypted = got["Body"].read()
     subject = f"{at.url} version {got.get('VersionId')}"
-    if hashlib.sha256(sealed).hexdigest() != got["Metadata"].get(_CHECKSUM):
+    if hashlib.sha256(encrypted).hexdigest() != got["Metadata"].get(_CHECKSUM):
         raise OperationError(f"{subject}: its SHA-256 is not the one that was written with it; choose another version")
     try:
-        return unseal(at.session.client("kms"), sealed)
+        return decrypt(at.session, encrypted, at.context)
     except OperationError as error:
         raise OperationError(f"{subject}: {error}; choose another version") from error
 
 
 @contextmanager
 def _refusals_of_aws(at: Place) -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
     try:
         yield
     except ClientError as error:

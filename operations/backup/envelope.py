@@ -1,63 +1,110 @@
-"""Sealing bytes with a KMS key before they touch a disk or a network, and opening them again.
+"""Encrypting bytes with a KMS key before they are stored or sent, and decrypting them, by the AWS Encryption SDK.
 
-Envelope encryption: KMS makes a data key for each seal, AES-256-GCM encrypts with it, and the data key travels
-encrypted in the header. The header is authenticated too, and KMS gives the data key only to who names the same context.
+KMS makes a data key for each message (`kms:GenerateDataKey` is all that encrypting asks for), which is stored,
+encrypted, in the message's header. The algorithm suite commits to that key, so a message decrypts to one plaintext or
+not at all; the encryption context is authenticated with it. Backups of the form before this one are still decrypted.
 """
 
 import base64
 import json
-import os
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+import botocore.session
+from aws_encryption_sdk import (
+    CommitmentPolicy,
+    DiscoveryAwsKmsMasterKeyProvider,
+    EncryptionSDKClient,
+    StrictAwsKmsMasterKeyProvider,
+)
+from aws_encryption_sdk.exceptions import AWSEncryptionSDKClientError
+from aws_encryption_sdk.identifiers import AlgorithmSuite
+from botocore.exceptions import ClientError
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from operations.errors import OperationError
 
 if TYPE_CHECKING:
-    from mypy_boto3_kms import KMSClient
+    import boto3
 
-_FORMAT = "sealed-by-kms/1"
-_NONCE_BYTES = 12
+# The SDK logs each refusal with its traceback, which Python prints where no handler is; the error says the same.
+logging.getLogger("aws_encryption_sdk").addHandler(logging.NullHandler())
 
-
-def seal(kms: "KMSClient", key_id: str, context: Mapping[str, str], content: bytes) -> bytes:
-    """Encrypt `content` with a new data key of the KMS key: a header line, then the ciphertext."""
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 (as slow as boto3)
-
-    made = kms.generate_data_key(KeyId=key_id, KeySpec="AES_256", EncryptionContext=dict(context))
-    nonce = os.urandom(_NONCE_BYTES)
-    header = {
-        "format": _FORMAT,
-        "context": dict(context),
-        "key": base64.b64encode(made["CiphertextBlob"]).decode(),
-        "nonce": base64.b64encode(nonce).decode(),
-    }
-    line = json.dumps(header, sort_keys=True).encode() + b"\n"
-    return line + AESGCM(made["Plaintext"]).encrypt(nonce, content, line)
+_CLIENT = EncryptionSDKClient(commitment_policy=CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT)
+# Without a signature: KMS alone decides who encrypts and who decrypts.
+_SUITE = AlgorithmSuite.AES_256_GCM_HKDF_SHA512_COMMIT_KEY
+_FORMER_FORMAT = "sealed-by-kms/1"
 
 
-def unseal(kms: "KMSClient", sealed: bytes) -> bytes:
-    """What was sealed.
+def encrypt(session: "boto3.Session", key_id: str, context: Mapping[str, str], content: bytes) -> bytes:
+    """Encrypt `content` with a new data key of the KMS key `key_id`, which may be an alias.
 
     Raises:
-        OperationError: it is nothing that `seal` made, a bit of it changed, or KMS refuses the key.
+        OperationError: there is no such key, or KMS refuses it.
     """
-    from botocore.exceptions import ClientError  # noqa: PLC0415
-    from cryptography.exceptions import InvalidTag  # noqa: PLC0415
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+    try:
+        keys = StrictAwsKmsMasterKeyProvider(key_ids=[key_id], botocore_session=_botocore(session))
+        message, _ = _CLIENT.encrypt(
+            source=content, key_provider=keys, encryption_context=dict(context), algorithm=_SUITE
+        )
+    except AWSEncryptionSDKClientError as error:
+        raise OperationError(f"{key_id}: {_reason(error)}") from error
+    return bytes(message)
 
-    line, end, ciphertext = sealed.partition(b"\n")
+
+def decrypt(session: "boto3.Session", encrypted: bytes, context: Mapping[str, str]) -> bytes:
+    """What was encrypted under `context`.
+
+    Raises:
+        OperationError: it is no such message, it was changed, it belongs elsewhere, or KMS refuses the key.
+    """
+    try:
+        if encrypted.startswith(b"{"):
+            content, found = _decrypt_former(session, encrypted)
+        else:
+            keys = DiscoveryAwsKmsMasterKeyProvider(botocore_session=_botocore(session))
+            content, header = _CLIENT.decrypt(source=encrypted, key_provider=keys)
+            found = header.encryption_context
+    except (AWSEncryptionSDKClientError, InvalidTag) as error:
+        raise OperationError(
+            f"it was changed after it was encrypted, or KMS refuses its key ({_reason(error)})"
+        ) from error
+    except ClientError as error:
+        raise OperationError(f"KMS refuses its key ({error})") from error
+    if not context.items() <= found.items():
+        raise OperationError(f"it was encrypted for {dict(found)}, and not for {dict(context)}")
+    return bytes(content)
+
+
+def _reason(error: Exception) -> str:
+    """What KMS said, where the SDK only says that it failed."""
+    cause = error.__cause__ or error.__context__
+    return str(cause if isinstance(cause, ClientError) else error) or type(error).__name__
+
+
+def _botocore(session: "boto3.Session") -> botocore.session.Session:
+    """A session for the SDK with the same credentials. Two sessions of boto3 on one of botocore break its clients."""
+    made = botocore.session.get_session()
+    credentials = session.get_credentials()
+    if credentials is not None:
+        frozen = credentials.get_frozen_credentials()
+        made.set_credentials(str(frozen.access_key), str(frozen.secret_key), frozen.token)
+    made.set_config_variable("region", session.region_name)
+    return made
+
+
+def _decrypt_former(session: "boto3.Session", message: bytes) -> tuple[bytes, Mapping[str, str]]:
+    """A message of the form that this project wrote itself: a header line, then AES-256-GCM that authenticates it."""
+    line, end, ciphertext = message.partition(b"\n")
     try:
         header = json.loads(line)
         context, key, nonce = header["context"], base64.b64decode(header["key"]), base64.b64decode(header["nonce"])
-        known = header["format"] == _FORMAT and bool(end)
+        known = header["format"] == _FORMER_FORMAT and bool(end)
     except (KeyError, TypeError, ValueError):
         known = False
     if not known:
         raise OperationError("its header is not of this program, or was changed")
-    try:
-        data_key = kms.decrypt(CiphertextBlob=key, EncryptionContext=context)["Plaintext"]
-        return AESGCM(data_key).decrypt(nonce, ciphertext, line + end)
-    except InvalidTag as error:
-        raise OperationError("it was changed after it was sealed") from error
-    except ClientError as error:
-        raise OperationError(f"KMS does not open it ({error})") from error
+    data_key = session.client("kms").decrypt(CiphertextBlob=key, EncryptionContext=context)["Plaintext"]
+    return AESGCM(data_key).decrypt(nonce, ciphertext, line + end), context

@@ -8,6 +8,7 @@ import typer
 
 from operations.cli.console import AsJson, Output, reported
 from operations.errors import OperationError
+from operations.terraform.stacks import read_stacks
 
 if TYPE_CHECKING:
     from operations.output.report import Report
@@ -32,7 +33,6 @@ def backup_(
     Kubectl must speak with the environment's cluster. Example: python -m operations backup prod
     """
     from operations.backup import argo_cd_export, backup  # noqa: PLC0415
-    from operations.terraform.stacks import read_stacks  # noqa: PLC0415
 
     with reported(as_json=as_json) as report:
         at = backup.place(read_stacks(output), environment)
@@ -57,7 +57,6 @@ def restore_(
     """
     from operations.backup import argo_cd_export, backup  # noqa: PLC0415
     from operations.output import report  # noqa: PLC0415
-    from operations.terraform.stacks import read_stacks  # noqa: PLC0415
 
     def agreed(asked: "Report") -> bool:
         if yes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from operations.cli.console import AsJson, reported
+from operations.clients.github import set_output
 
 if TYPE_CHECKING:
     from operations.delivery.pull_requests import Proposal
@@ -94,7 +95,6 @@ def publish_image_(
     In a workflow the output `digest` is set. Needs skopeo and cosign.
     Example: python -m operations publish-image image.tar REGISTRY/bubblepool --tag SHA
     """
-    from operations.clients.github import set_output  # noqa: PLC0415
     from operations.delivery import publish  # noqa: PLC0415
 
     def make() -> "Report":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from operations.cli.console import errors_for_people, say
+from operations.terraform.stacks import read_stacks
 
 if TYPE_CHECKING:
     pass
@@ -22,7 +23,6 @@ def local() -> None:
     Example: make local
     """
     from operations.local import platform  # noqa: PLC0415
-    from operations.terraform.stacks import read_stacks  # noqa: PLC0415
 
     with errors_for_people():
         outputs = platform.up(say)

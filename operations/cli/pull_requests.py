@@ -1,11 +1,14 @@
 """The commands that workflows call for pull requests and issues."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from operations.cli.console import AsJson, Output, reported
+from operations.clients.github import set_output
+from operations.terraform.stacks import read_stacks
 
 if TYPE_CHECKING:
     from operations.output.report import Report
@@ -87,11 +90,7 @@ def reviewed_(
 
     In a workflow the outputs `deploy` and `reviewed` are set. Example: python -m operations reviewed HEAD
     """
-    import json  # noqa: PLC0415
-
-    from operations.clients.github import set_output  # noqa: PLC0415
     from operations.deploy import reviewed  # noqa: PLC0415
-    from operations.terraform.stacks import read_stacks  # noqa: PLC0415
 
     def make() -> "Report":
         known = read_stacks(output)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from operations.cli.console import Output, errors_for_people, say
+from operations.terraform.stacks import read_platform
 
 if TYPE_CHECKING:
     pass
@@ -30,7 +31,6 @@ def service(
     All of it is written or nothing. Example: make service NAME=shop TEAM=sales
     """
     from operations.services import scaffold  # noqa: PLC0415
-    from operations.terraform.stacks import read_platform  # noqa: PLC0415
 
     with errors_for_people():
         new = scaffold.NewService(name=name, team=team, like=like, repository_id=repository_id)

@@ -12,6 +12,7 @@ import typer
 
 from operations.cli.console import AsJson, Output, Stacks, errors_for_people, reported
 from operations.errors import OperationError
+from operations.terraform.stacks import all_producers, read_platform, read_stacks, select_stacks
 
 if TYPE_CHECKING:
     from operations.guard.guard import Override
@@ -34,8 +35,6 @@ def stacks(output: Output = Path("cdktf.out")) -> None:
 
     Example: python -m operations stacks
     """
-    from operations.terraform.stacks import read_stacks  # noqa: PLC0415
-
     with errors_for_people():
         found = read_stacks(output)
         width = max((len(stack.name) for stack in found), default=0)
@@ -106,7 +105,6 @@ def deploy_(
     """
     from operations.deploy import deploy  # noqa: PLC0415
     from operations.output.progress import Progress  # noqa: PLC0415
-    from operations.terraform.stacks import all_producers, read_stacks, select_stacks  # noqa: PLC0415
 
     given = {
         "--output": (output, Path("cdktf.out")), "--reviewed": (reviewed, None), "--overrides": (overrides, _OVERRIDES),
@@ -154,7 +152,6 @@ def drift_(
     from operations.drift import drift  # noqa: PLC0415
     from operations.drift import ignored as listed  # noqa: PLC0415
     from operations.output.progress import Progress  # noqa: PLC0415
-    from operations.terraform.stacks import read_stacks, select_stacks  # noqa: PLC0415
 
     with reported(as_json=as_json) as report:
         every = read_stacks(output)
@@ -180,7 +177,6 @@ def destroy_(
     """
     from operations.destroy import destroy  # noqa: PLC0415
     from operations.output.progress import Progress  # noqa: PLC0415
-    from operations.terraform.stacks import read_stacks, select_stacks  # noqa: PLC0415
 
     options = ["--output", str(output)] if output != Path("cdktf.out") else []
     options += ["--patience", str(patience)] if patience != _PATIENCE else []
@@ -210,7 +206,6 @@ def preflight_(
     Example: python -m operations preflight 'ap-northeast-2-*'
     """
     from operations.preflight import preflight  # noqa: PLC0415
-    from operations.terraform.stacks import read_platform, select_stacks  # noqa: PLC0415
 
     with reported(as_json=as_json) as report:
         platform = read_platform(output)
@@ -230,7 +225,6 @@ def validate_(
     Ends with 2 where something could not be checked here. Example: python -m operations validate --json
     """
     from operations import validate  # noqa: PLC0415
-    from operations.terraform.stacks import read_stacks, select_stacks  # noqa: PLC0415
 
     def say(text: str) -> None:
         typer.secho(text, err=True)

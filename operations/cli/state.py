@@ -8,6 +8,7 @@ import typer
 
 from operations.cli.console import AsJson, Output, errors_for_people, reported, say
 from operations.errors import OperationError
+from operations.terraform.stacks import backend_stacks, read_stacks, select_stacks
 
 app = typer.Typer(add_completion=False)
 
@@ -53,7 +54,6 @@ def restore_state_(
     """
     from operations.state import restore as restore_state  # noqa: PLC0415
     from operations.terraform.runner import new_log  # noqa: PLC0415
-    from operations.terraform.stacks import read_stacks, select_stacks  # noqa: PLC0415
 
     with reported(as_json=as_json) as report:
         (chosen, *others) = select_stacks(read_stacks(output), [stack])
@@ -68,8 +68,6 @@ def restore_state_(
 
 
 def _for_every_backend(output: Path, act: Callable[..., None]) -> None:
-    from operations.terraform.stacks import backend_stacks, read_stacks  # noqa: PLC0415
-
     with errors_for_people():
         for stack in backend_stacks(read_stacks(output)):
             act(stack, _HOME, say)

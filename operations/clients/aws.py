@@ -43,7 +43,7 @@ def object_of(s3: Any, bucket: str, key: str) -> bytes | None:
     return content
 
 
-def listed(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
+def paginate(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
     """Everything that a list or describe operation answers under `key`, page by page."""
     for page in client.get_paginator(operation).paginate(**arguments):
-        yield from page[key]
+        yield from page.get(key, ())

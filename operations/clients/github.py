@@ -2,15 +2,15 @@
 
 import json
 import os
-import shutil
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
+from operations.clients import process
 from operations.errors import OperationError
 
 _ATTEMPTS = 4
+_INSTALL = "install GitHub's command line and run: gh auth login"
 _PASSING = ("HTTP 429", "HTTP 5", "timeout", "timed out", "connection re", "secondary rate limit")
 
 
@@ -20,12 +20,8 @@ def gh(*arguments: str, stdin: str | None = None, directory: Path | None = None)
     Raises:
         OperationError: there is no `gh`, or it failed.
     """
-    if shutil.which("gh") is None:
-        raise OperationError("gh: not installed; install GitHub's command line and run: gh auth login")
     for attempt in range(1, _ATTEMPTS + 1):
-        run = subprocess.run(
-            ["gh", *arguments], check=False, capture_output=True, text=True, input=stdin, cwd=directory
-        )
+        run = process.run("gh", *arguments, directory=directory, stdin=stdin, remedy=_INSTALL)
         if not run.returncode:
             return run.stdout
         said = (run.stderr or run.stdout).strip()

@@ -1,9 +1,8 @@
 """Asking a cluster by kubectl, which must be installed."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
+from operations.clients import process
 from operations.errors import OperationError
 
 
@@ -13,10 +12,8 @@ def kubectl(*arguments: str, kubeconfig: Path | None = None) -> str:
     Raises:
         OperationError: it is not installed, or failed; the message is kubectl's own.
     """
-    if shutil.which("kubectl") is None:
-        raise OperationError("kubectl: not installed, and the cluster is asked by it; install it")
     chosen = ["--kubeconfig", str(kubeconfig)] if kubeconfig else []
-    asked = subprocess.run(["kubectl", *chosen, *arguments], check=False, capture_output=True, text=True)
+    asked = process.run("kubectl", *chosen, *arguments)
     if asked.returncode:
         raise OperationError(
             asked.stderr.strip() or f"kubectl {' '.join(arguments)} failed (status {asked.returncode})"

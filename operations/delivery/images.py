@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
+
 from operations.errors import OperationError
 
 if TYPE_CHECKING:
@@ -90,8 +92,6 @@ class Overlay:
 
     def _places(self, text: str) -> "tuple[yaml.ScalarNode, yaml.ScalarNode]":
         """Where tag and digest stand."""
-        import yaml  # noqa: PLC0415
-
         document = yaml.compose(text, Loader=yaml.SafeLoader)
         if self.file.name == "values.yaml":
             image, tag, digest = _value(document, "image"), "tag", "digest"
@@ -117,8 +117,6 @@ def _member(root: Path, folder: Path, name: str) -> Path:
 
 
 def _value(node: "yaml.Node | None", key: str) -> "yaml.Node | None":
-    import yaml  # noqa: PLC0415
-
     if isinstance(node, yaml.MappingNode):
         for name, value in node.value:
             if name.value == key:

@@ -6,16 +6,18 @@ What only the cluster knows (registry, domain, account) is injected later by the
 
 import difflib
 import re
-import shutil
-import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
+from operations.clients import process
 from operations.errors import OperationError
 from operations.output.report import Report, Status
+from operations.output.report import markdown as plain
 from operations.repository import revision
 
 if TYPE_CHECKING:
@@ -90,8 +92,6 @@ def _services(root: Path) -> Iterable[Source]:
 
 
 def _components(root: Path) -> Iterable[Source]:
-    import yaml  # noqa: PLC0415
-
     for file in sorted(root.glob("management/*/component.yaml")):
         folder = file.parent
         component = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
@@ -127,9 +127,7 @@ def _charted(folder: Path, component: Mapping[str, Any], environment: str) -> Ca
 
 
 def _run(program: str, *arguments: str) -> str:
-    if shutil.which(program) is None:
-        raise OperationError(f"{program}: not installed; install it")
-    run = subprocess.run([program, *arguments], check=False, capture_output=True, text=True)
+    run = process.run(program, *arguments)
     if run.returncode:
         lines = run.stderr.strip().splitlines() or ["failed"]
         raise OperationError(f"{program} {arguments[0]}: {lines[-1]}")
@@ -149,8 +147,6 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 def _objects(source: Source | None) -> dict[str, str]:
     """Each object as YAML, by what identifies it. Values of Secrets are no part of it."""
-    import yaml  # noqa: PLC0415
-
     if source is None:
         return {}
     found = {}
@@ -167,7 +163,6 @@ def _objects(source: Source | None) -> dict[str, str]:
 @cache
 def _dumper() -> "type[yaml.SafeDumper]":
     """Writes a text of several lines as such, so that a change in it is seen line by line."""
-    import yaml  # noqa: PLC0415
 
     class Dumper(yaml.SafeDumper):
         pass
@@ -213,8 +208,6 @@ def _report(changed: Mapping[str, Mapping[str, str]], problems: list[str], told:
 
 def markdown(report: Report) -> str:
     """The report with every diff, folded by application."""
-    from operations.output.report import markdown as plain  # noqa: PLC0415
-
     parts = [plain(report)]
     for environment, names in report.data["environments"].items():
         parts.append(f"#### {environment}\n")

@@ -1,10 +1,9 @@
 """Delivery of images: what was built goes into an environment, and what runs in one goes on to the next."""
 
-import os
-import subprocess
 from itertools import pairwise
 from pathlib import Path
 
+from operations.clients import git
 from operations.clients.github import run_url
 from operations.delivery.images import Image, Overlay
 from operations.delivery.pull_requests import Proposal
@@ -103,8 +102,4 @@ def _told(image: Image) -> str:
 
 def _is_ancestor(repository: Path, older: str, newer: str) -> bool:
     """Whether a commit comes before another; what the repository does not know comes before nothing."""
-    command = ["git", "merge-base", "--is-ancestor", older, newer]
-    run = subprocess.run(
-        command, cwd=repository, check=False, capture_output=True, env={**os.environ, "GIT_TERMINAL_PROMPT": "0"}
-    )
-    return run.returncode == 0 and older != newer
+    return older != newer and git.run(repository, "merge-base", "--is-ancestor", older, newer).returncode == 0

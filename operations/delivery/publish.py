@@ -5,14 +5,13 @@ finds it there and goes on. Signature and attestations hang on its digest, as re
 """
 
 import json
-import shutil
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from operations.clients import process
 from operations.errors import OperationError
 from operations.output.report import Report, Status
 
@@ -102,7 +101,7 @@ def _read(file: tarfile.TarFile, name: str) -> bytes:
 
 def _pushed(repository: str, tag: str) -> str | None:
     """The digest of a tag; None where there is none."""
-    run = _tried("skopeo", "inspect", "--raw", f"docker://{repository}:{tag}")
+    run = process.run("skopeo", "inspect", "--raw", f"docker://{repository}:{tag}")
     if run.returncode:
         said = run.stderr.strip()
         if "manifest unknown" in said or "not found" in said:
@@ -115,13 +114,4 @@ def _pushed(repository: str, tag: str) -> str | None:
 
 
 def _run(program: str, *arguments: str) -> str:
-    run = _tried(program, *arguments)
-    if run.returncode:
-        raise OperationError(f"{program} {arguments[0]}: {(run.stderr or run.stdout).strip()}; run it again")
-    return run.stdout
-
-
-def _tried(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    if shutil.which(program) is None:
-        raise OperationError(f"{program}: not installed; install it")
-    return subprocess.run([program, *arguments], check=False, capture_output=True, text=True)
+    return process.output(program, *arguments, hint="run it again")

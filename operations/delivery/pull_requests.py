@@ -7,7 +7,6 @@ pushed only if the branch is still what was seen: of two at a time the slower on
 import json
 import os
 import random
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from operations.clients import git
 from operations.clients.github import gh
 from operations.errors import OperationError
 from operations.output.report import Report, Status
@@ -151,15 +151,7 @@ def _opened(tree: Path, branch: str, base: str) -> str:
 
 def _git(directory: Path, *arguments: str) -> str:
     helper = ("-c", "credential.helper=", "-c", "credential.helper=!gh auth git-credential")
-    command = ["git", *(helper if os.environ.get("GH_TOKEN") else ()), *arguments]
-    run = subprocess.run(
-        command,
-        cwd=directory,
-        env={**os.environ, "GIT_TERMINAL_PROMPT": "0"},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    run = git.run(directory, *(helper if os.environ.get("GH_TOKEN") else ()), *arguments)
     if run.returncode:
         raise OperationError(f"git {arguments[0]}: {run.stderr.strip()}")
     return run.stdout

@@ -5,7 +5,6 @@ take down a sibling (https://github.com/hashicorp/terraform-cdk/issues/3206).
 """
 
 import json
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from operations.output.report import Report, Status, Table
 from operations.state import locks
 from operations.terraform import plans, schedule
 from operations.terraform.plans import Plan
-from operations.terraform.runner import Terraform, TerraformError, new_log
+from operations.terraform.runner import Terraform, TerraformError, new_log, plan_folder
 from operations.terraform.stacks import Stack
 
 Outcome = Literal["unchanged", "applied", "refused", "failed", "not reached"]
@@ -86,7 +85,7 @@ def deploy(
         result = results[name] = _Result("failed", "")
         started = time.monotonic()
         try:
-            _deploy(by_name[name], result, terms, progress, Path(folder))
+            _deploy(by_name[name], result, terms, progress, folder)
         except TerraformError as error:
             result.outcome, result.what = "failed", locks.failure(error, by_name[name], _WAIT)
         except Exception as error:  # noqa: BLE001 (what the others did must be told)
@@ -95,7 +94,7 @@ def deploy(
         progress.end(name, f"{result.outcome}{f': {result.what}' if result.what else ''}")
         return result.outcome in _GOES_ON
 
-    with tempfile.TemporaryDirectory(prefix="plans-") as folder, progress:  # of mode 0700
+    with plan_folder() as folder, progress:
         missed = schedule.run({name: producers[name] for name in by_name}, act, at_once=terms.at_once)
     for name, others in missed.items():
         causes = [other for other in others if other not in missed] or others

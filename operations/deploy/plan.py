@@ -3,7 +3,6 @@
 Plans hold the prior state in clear: they live in a folder of their own that nobody else can read, and go with it.
 """
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from operations.output.report import Report, Status, Table
 from operations.repository import revision
 from operations.terraform import plans, schedule
 from operations.terraform.plans import Plan
-from operations.terraform.runner import Terraform, new_log
+from operations.terraform.runner import Terraform, new_log, plan_folder
 from operations.terraform.stacks import Stack, all_producers, read_stacks, select_stacks
 
 
@@ -69,7 +68,7 @@ def plan(chosen: Selection, allowed: Sequence[Override], progress: Progress, *, 
             return True
         try:
             with progress.stack(name, "planning") as hear:
-                file = Path(folder) / f"{name}.tfplan"
+                file = folder / f"{name}.tfplan"
                 document = Terraform(stacks[name].directory).stream_plan(file, new_log(logs, name), hear, "-lock=false")
         except Exception as error:  # noqa: BLE001 (what the others would do must be told)
             failed[name] = told(error)
@@ -79,7 +78,7 @@ def plan(chosen: Selection, allowed: Sequence[Override], progress: Progress, *, 
         progress.end(name, planned[name].summary)
         return planned[name].is_empty
 
-    with tempfile.TemporaryDirectory(prefix="plans-") as folder, progress:  # of mode 0700
+    with plan_folder() as folder, progress:
         waiting = schedule.run({name: chosen.producers[name] for name in stacks}, act, at_once=at_once)
     waiting |= {name: others for name in stacks if (others := chosen.waits_for(name))}
     return _report(chosen, planned, failed, waiting, allowed)

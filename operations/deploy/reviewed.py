@@ -6,13 +6,15 @@ commits on main that no deploy finished yet, this finds the pull requests, their
 
 import json
 import re
-import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from operations.clients import git
 from operations.clients.github import api, gh
 from operations.errors import OperationError
 from operations.output.report import Report, Status, Table
@@ -150,8 +152,6 @@ def _deploys(stacks: Sequence[Stack], repository: Path) -> tuple[dict[str, dict[
 
 def _jobs(repository: Path) -> list[str]:
     """The jobs of the workflow that deploy: `<environment>` and `<environment>-cluster`."""
-    import yaml  # noqa: PLC0415
-
     jobs: Mapping[str, Any] = yaml.safe_load((repository / _WORKFLOW).read_text(encoding="utf-8"))["jobs"]
     return [name for name, job in jobs.items() if "uses" in job]
 
@@ -168,8 +168,7 @@ def _commits(repository: Path, commit: str) -> list[str]:
     ]
     if not finished:
         raise OperationError(f"no deploy finished yet, so nobody knows what is to be deployed; {_BY_HAND}")
-    command = ["git", "rev-list", "--first-parent", "--reverse", f"{finished[0]}..{commit}"]
-    listed = subprocess.run(command, cwd=repository, check=False, capture_output=True, text=True)
+    listed = git.run(repository, "rev-list", "--first-parent", "--reverse", f"{finished[0]}..{commit}")
     if listed.returncode:
         raise OperationError(f"{commit}: {listed.stderr.strip()}; fetch the whole history of main")
     commits = listed.stdout.split()

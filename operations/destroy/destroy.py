@@ -3,14 +3,15 @@
 The state bucket is not destroyed here: `unbootstrap` is its word.
 """
 
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operations.clients import process
 from operations.clients.kubectl import kubectl
 from operations.destroy import leftovers
 from operations.destroy.clearing import Clearing
@@ -197,10 +198,8 @@ def _kubeconfig(stack: Stack, path: Path) -> Path:
     """A kubeconfig for the cluster that the stack's provider asks EKS for."""
     assert stack.cluster is not None
     cluster = stack.cluster.name
-    if shutil.which("aws") is None:
-        raise OperationError("aws: not installed, and the kubeconfig of a cluster is made by it; install it")
-    command = ["aws", "eks", "update-kubeconfig", "--name", cluster, "--region", stack.region]
-    made = subprocess.run([*command, "--kubeconfig", str(path)], check=False, capture_output=True, text=True)
+    where = ("--name", cluster, "--region", stack.region, "--kubeconfig", path)
+    made = process.run("aws", "eks", "update-kubeconfig", *where, remedy="install the AWS command line")
     if made.returncode:
         raise OperationError(f"{stack.name}: cluster {cluster} cannot be reached: {made.stderr.strip()}")
     return path
@@ -212,8 +211,6 @@ def _consumers(name: str, chosen: Sequence[Stack]) -> Collection[str]:
 
 def _left(destruction: Destruction) -> tuple[dict[str, list[Left]], list[str]]:
     """By environment, what is left of those whose own stack was destroyed; and where nobody knows."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
     gone = {str(one[name]) for held in destruction.held.values() for one in held for name in _ARNS if one[name]}
     left, unknown = {}, []
     for stack in [stack for stack in destruction.stacks if not stack.is_in_cluster]:

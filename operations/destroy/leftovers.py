@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from operations.clients.aws import listed
+from operations.clients.aws import paginate
 from operations.output.report import Table
 from operations.terraform.stacks import Cluster, Stack
 
@@ -86,7 +86,7 @@ def find(session: "boto3.Session", owner: Environment, gone: Collection[str] = (
     left = [*_of_ec2(session.client("ec2"), owner), *_load_balancers(session.client("elbv2"), owner)]
     left += _by_tag(session, owner, gone)
     left += _records(session.client("route53"), owner)
-    for role in listed(session.client("iam"), "list_roles", "Roles", PathPrefix=owner.iam_path):
+    for role in paginate(session.client("iam"), "list_roles", "Roles", PathPrefix=owner.iam_path):
         left.append(Left("iam:role", role["Arn"], 0))  # the tagging API knows of none
     logs = session.client("logs")
     for name in owner.log_groups:  # the last lines of a cluster's log make its group again, without a tag
@@ -99,13 +99,13 @@ def find(session: "boto3.Session", owner: Environment, gone: Collection[str] = (
 def _of_ec2(ec2: Any, owner: Environment) -> Iterator[Left]:
     for kind, operation, key, id_ in _EC2:
         own = {"OwnerIds": ["self"]} if kind == "snapshot" else {}
-        for one in listed(ec2, operation, key, **own):
+        for one in paginate(ec2, operation, key, **own):
             if _is_left(one, owner):
                 yield Left(kind, one[id_], _price(kind, one.get("Size") or one.get("VolumeSize")))
     for one in ec2.describe_addresses()["Addresses"]:
         if _is_left(one, owner):
             yield Left("address", one["AllocationId"], _price("address"))
-    for reservation in listed(ec2, "describe_instances", "Reservations"):
+    for reservation in paginate(ec2, "describe_instances", "Reservations"):
         for one in reservation["Instances"]:
             if _is_left(one, owner):
                 yield Left("instance", one["InstanceId"], _price("instance"))
@@ -132,7 +132,7 @@ def _load_balancers(elb: Any, owner: Environment) -> Iterator[Left]:
         ("elasticloadbalancing:targetgroup", "describe_target_groups", "TargetGroups", "TargetGroupArn"),
     )
     for kind, operation, key, id_ in kinds:
-        arns = [one[id_] for one in listed(elb, operation, key)]
+        arns = [one[id_] for one in paginate(elb, operation, key)]
         for start in range(0, len(arns), 20):
             for one in elb.describe_tags(ResourceArns=arns[start : start + 20])["TagDescriptions"]:
                 if owner.owns(_tags(one["Tags"])):
@@ -157,7 +157,7 @@ def _tagged(session: "boto3.Session", owner: Environment) -> set[str]:
     found = set()
     for asked in {region, _GLOBAL_REGIONS[session.get_partition_for_region(region)]}:
         tagging: Any = session.client("resourcegroupstaggingapi", region_name=asked)
-        for one in listed(tagging, "get_resources", "ResourceTagMappingList", TagFilters=filters):
+        for one in paginate(tagging, "get_resources", "ResourceTagMappingList", TagFilters=filters):
             if one["ResourceARN"].split(":")[3] in {"", region}:
                 found.add(one["ResourceARN"])
     return found
@@ -168,8 +168,8 @@ def _records(route53: Any, owner: Environment) -> Iterator[Left]:
     if owner.cluster is None:
         return
     signature = f"external-dns/owner={owner.cluster.name}"
-    for zone in listed(route53, "list_hosted_zones", "HostedZones"):
-        for record in listed(route53, "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone["Id"]):
+    for zone in paginate(route53, "list_hosted_zones", "HostedZones"):
+        for record in paginate(route53, "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone["Id"]):
             said = [value["Value"].strip('"').split(",") for value in record.get("ResourceRecords", [])]
             if any(signature in parts for parts in said):
                 yield Left("record", f"{record['Name']} {record['Type']}", 0)

@@ -8,7 +8,6 @@ an attribute back is drift, one that follows from it is told with it, and any ot
 import contextlib
 import json
 import os
-import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -27,7 +26,7 @@ from operations.state import locks, states
 from operations.state.states import States
 from operations.terraform import schedule
 from operations.terraform.plans import Change, Plan
-from operations.terraform.runner import Terraform, new_log
+from operations.terraform.runner import Terraform, new_log, plan_folder
 from operations.terraform.stacks import Stack
 
 _MEMORY_OF_A_PLAN = 1024 * 1024 * 1024
@@ -117,7 +116,7 @@ def drift(  # noqa: PLR0913 (what is looked at, and how)
     def act(name: str) -> bool:
         try:
             with progress.stack(name, "planning") as hear:
-                file, log = Path(folder) / f"{name}.tfplan", new_log(logs, name)
+                file, log = folder / f"{name}.tfplan", new_log(logs, name)
                 plan = Plan(name, Terraform(by_name[name].directory).stream_plan(file, log, hear, "-lock=false"))
             found, seen[name].pending = told_apart(plan)
             seen[name].drift += found
@@ -128,7 +127,7 @@ def drift(  # noqa: PLR0913 (what is looked at, and how)
 
     in_aws = [stack for stack in chosen if not stack.is_in_cluster]
     # What AWS is asked beside the plans takes neither a core nor memory, so it does not count.
-    with tempfile.TemporaryDirectory(prefix="plans-") as folder, progress, ThreadPoolExecutor(1) as beside:  # mode 0700
+    with plan_folder() as folder, progress, ThreadPoolExecutor(1) as beside:
         around = beside.submit(_look_around, in_aws, every, seen, progress)
         schedule.run(dict.fromkeys(by_name, ()), act, at_once=at_once)
         notes = around.result()

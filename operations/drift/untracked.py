@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from operations.clients.aws import listed
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operations.clients.aws import paginate
 from operations.state.states import Resource, States
 from operations.terraform.stacks import Cluster
 
@@ -45,8 +47,6 @@ def find(session: "boto3.Session", states: States, of: Sequence[str]) -> tuple[l
 
     `states` knows every stack.
     """
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
     clients = {service: session.client(service) for service in ("ec2", "ecr", "eks", "iam", "route53")}
 
     def look(resource: Resource, check: Check) -> tuple[list[Added], list[tuple[str, str]]]:
@@ -72,14 +72,14 @@ def find(session: "boto3.Session", states: States, of: Sequence[str]) -> tuple[l
 
 def _inline_policies(clients: Clients, states: States, role: Resource) -> Iterator[str]:
     known = states.values("aws_iam_role_policy", "name", role=role["name"])
-    for name in listed(clients["iam"], "list_role_policies", "PolicyNames", RoleName=role["name"]):
+    for name in paginate(clients["iam"], "list_role_policies", "PolicyNames", RoleName=role["name"]):
         if name not in known:
             yield f"inline policy {name}"
 
 
 def _attached_policies(clients: Clients, states: States, role: Resource) -> Iterator[str]:
     known = states.values("aws_iam_role_policy_attachment", "policy_arn", role=role["name"])
-    for policy in listed(clients["iam"], "list_attached_role_policies", "AttachedPolicies", RoleName=role["name"]):
+    for policy in paginate(clients["iam"], "list_attached_role_policies", "AttachedPolicies", RoleName=role["name"]):
         if policy["PolicyArn"] not in known:
             yield f"attached policy {policy['PolicyArn']}"
 
@@ -100,7 +100,7 @@ _OF_A_CLUSTER = (
 def _of_cluster(clients: Clients, states: States, cluster: Resource) -> Iterator[str]:
     for label, operation, key, kind, attribute in _OF_A_CLUSTER:
         known = states.values(kind, attribute, cluster_name=cluster["name"])
-        for name in listed(clients["eks"], operation, key, clusterName=cluster["name"]):
+        for name in paginate(clients["eks"], operation, key, clusterName=cluster["name"]):
             if name not in known:
                 yield f"{label} {name}"
 
@@ -110,12 +110,12 @@ def _access(clients: Clients, states: States, cluster: Resource) -> Iterator[str
     eks, name = clients["eks"], cluster["name"]
     known = states.values("aws_eks_access_entry", "principal_arn", cluster_name=name)
     by_eks: set[str] | None = None
-    for principal in listed(eks, "list_access_entries", "accessEntries", clusterName=name):
+    for principal in paginate(eks, "list_access_entries", "accessEntries", clusterName=name):
         if principal in known:
             policies = states.values(
                 "aws_eks_access_policy_association", "policy_arn", cluster_name=name, principal_arn=principal
             )
-            for policy in listed(
+            for policy in paginate(
                 eks, "list_associated_access_policies", "associatedAccessPolicies",
                 clusterName=name, principalArn=principal,
             ):  # fmt: skip
@@ -131,11 +131,11 @@ def _roles_of_nodes(eks: Any, cluster: str) -> set[str]:
     """The roles that EKS admits to a cluster by itself: those of managed node groups and of Fargate profiles."""
     groups = [
         eks.describe_nodegroup(clusterName=cluster, nodegroupName=name)["nodegroup"]["nodeRole"]
-        for name in listed(eks, "list_nodegroups", "nodegroups", clusterName=cluster)
+        for name in paginate(eks, "list_nodegroups", "nodegroups", clusterName=cluster)
     ]
     profiles = [
         eks.describe_fargate_profile(clusterName=cluster, fargateProfileName=name)["fargateProfile"]
-        for name in listed(eks, "list_fargate_profiles", "fargateProfileNames", clusterName=cluster)
+        for name in paginate(eks, "list_fargate_profiles", "fargateProfileNames", clusterName=cluster)
     ]
     return {*groups, *[profile["podExecutionRoleArn"] for profile in profiles]}
 
@@ -144,7 +144,7 @@ def _pod_identities(clients: Clients, states: States, cluster: Resource) -> Iter
     """Pod Identity associations, but for those that an add-on owns."""
     eks, name = clients["eks"], cluster["name"]
     known = states.values("aws_eks_pod_identity_association", "association_id", cluster_name=name)
-    for one in listed(eks, "list_pod_identity_associations", "associations", clusterName=name):
+    for one in paginate(eks, "list_pod_identity_associations", "associations", clusterName=name):
         if one["associationId"] in known:
             continue
         full = eks.describe_pod_identity_association(clusterName=name, associationId=one["associationId"])[
@@ -174,7 +174,7 @@ def _of_vpc(clients: Clients, states: States, vpc: Resource) -> Iterator[str]:
         known = {resource["id"] for resource in states.of(*kinds)}
         # EC2 calls this one argument by two names.
         of_vpc = {"Filter" if key == "NatGateways" else "Filters": [{"Name": "vpc-id", "Values": [vpc["id"]]}]}
-        for one in listed(clients["ec2"], operation, key, **of_vpc):
+        for one in paginate(clients["ec2"], operation, key, **of_vpc):
             if one["VpcId"] == vpc["id"] and one[id_] not in known and not _is_made_by_itself(one, states.clusters):
                 yield f"{label} {one[id_]}"
 
@@ -205,7 +205,7 @@ def _rules_of(clients: Clients, states: States, group: str) -> Iterator[str]:
     }
     of_clusters = {cluster["vpc_config"][0]["cluster_security_group_id"] for cluster in states.of("aws_eks_cluster")}
     of_group = [{"Name": "group-id", "Values": [group]}]
-    for rule in listed(clients["ec2"], "describe_security_group_rules", "SecurityGroupRules", Filters=of_group):
+    for rule in paginate(clients["ec2"], "describe_security_group_rules", "SecurityGroupRules", Filters=of_group):
         if rule["SecurityGroupRuleId"] in known or (group in of_clusters and _is_of_eks(rule, group)):
             continue
         yield f"rule {rule['SecurityGroupRuleId']}: {_traffic(rule)}"
@@ -265,7 +265,7 @@ _SIGNED_TYPES = ("a-", "aaaa-", "cname-")
 def _records(clients: Clients, states: States, zone: Resource) -> Iterator[str]:
     """Records, but for the zone's own and those of External DNS, which signs its own by a TXT record beside each."""
     records = list(
-        listed(clients["route53"], "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone["zone_id"])
+        paginate(clients["route53"], "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone["zone_id"])
     )
     signatures = {
         record["Name"]

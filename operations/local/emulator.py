@@ -31,7 +31,8 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
-_HOST = "127.0.0.1"
+from operations.local.ports import HOST
+
 _STOP_SECONDS = 10
 _LONGEST_RETENTION_DAYS = 36500
 _FORM = "application/x-www-form-urlencoded"
@@ -600,7 +601,7 @@ async def _serve(port: int, *, while_stdin_is_open: bool) -> None:
     if while_stdin_is_open:
         threading.Thread(target=watch, daemon=True).start()
     config = Config()
-    config.bind = [f"{_HOST}:{port}"]
+    config.bind = [f"{HOST}:{port}"]
     config.keep_alive_timeout = 75
     await serve(completed_app, config, shutdown_trigger=stop.wait)
 
@@ -608,7 +609,7 @@ async def _serve(port: int, *, while_stdin_is_open: bool) -> None:
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m operations.local.emulator", description=main.__doc__)
-    parser.add_argument("--port", type=int, required=True, help=f"port on {_HOST}")
+    parser.add_argument("--port", type=int, required=True, help=f"port on {HOST}")
     parser.add_argument("--record", metavar="FILE", help="append a JSON line for each AWS call")
     parser.add_argument("--while-stdin-is-open", action="store_true", help="stop at the end of standard input, too")
     arguments = parser.parse_args()

@@ -1,7 +1,6 @@
 """Starting the emulated AWS (`operations.local.emulator`) in a process of its own, and pointing Terraform at it."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -9,8 +8,8 @@ from pathlib import Path
 from typing import Self
 
 from operations.errors import OperationError
+from operations.local.ports import HOST, answers, free_port
 
-_HOST = "127.0.0.1"
 _ROOT = Path(__file__).parents[2]
 _START_SECONDS = 60
 _STOP_SECONDS = 10
@@ -20,7 +19,7 @@ _LOG_TAIL = 2000
 def environment(port: int, *, account_id: str, region: str) -> dict[str, str]:
     """The variables that point Terraform, the AWS command line and the SDKs at the emulator on `port`."""
     return {
-        "AWS_ENDPOINT_URL": f"http://{_HOST}:{port}",
+        "AWS_ENDPOINT_URL": f"http://{HOST}:{port}",
         "AWS_ACCESS_KEY_ID": account_id,  # the emulator answers for the account that the key names
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_REGION": region,
@@ -62,19 +61,6 @@ def _wait_for(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     if process.poll() is not None or not answers(port):
         tail = log.read_text(errors="replace")[-_LOG_TAIL:]
         raise OperationError(f"emulator on port {port} did not start; {log} ends with:\n{tail}")
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def answers(port: int) -> bool:
-    """Whether somebody listens on `port` of 127.0.0.1."""
-    with socket.socket() as probe:
-        return probe.connect_ex((_HOST, port)) == 0
 
 
 class Emulator:

@@ -20,7 +20,7 @@ from operations.clients.kubectl import server
 from operations.deploy import deploy
 from operations.destroy import destroy
 from operations.errors import OperationError
-from operations.local import emulator_process
+from operations.local import emulator_process, ports
 from operations.output import report
 from operations.output.progress import Progress
 from operations.output.report import Status
@@ -148,7 +148,7 @@ def _destroy(stacks: Sequence[Stack], say: Callable[[str], None]) -> None:
 def _start(stack: Stack) -> None:
     """Start the emulator in a session of its own, unless it runs already, and point this process at it."""
     if _running() is None:
-        port = emulator_process.free_port()
+        port = ports.free_port()
         process = emulator_process.start(port, HOME / "emulator.log", detached=True)
         _RUNNING.write_text(json.dumps({"pid": process.pid, "port": port}), encoding="utf-8")
     for variable in _OF_A_REAL_ACCOUNT:
@@ -168,7 +168,7 @@ def _port() -> int:
 
 def _running() -> int | None:
     """The process id of the emulator; None where it was not started, or is gone."""
-    if not _RUNNING.is_file() or not emulator_process.answers(_port()):
+    if not _RUNNING.is_file() or not ports.answers(_port()):
         return None
     return int(json.loads(_RUNNING.read_text(encoding="utf-8"))["pid"])
 

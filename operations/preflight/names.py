@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from botocore.exceptions import ClientError
+
 from operations.preflight.check import Check, Clients, Line
 from operations.preflight.state import New
 from operations.terraform.stacks import Stack
@@ -77,8 +79,6 @@ def _taken(kind: str, named: _Named, new: New, aws: Clients) -> Iterator[Line]:
 
 
 def _exists(stack: Stack, address: str, name: str, named: _Named, aws: Clients) -> Iterator[Line]:
-    from botocore.exceptions import ClientError  # noqa: PLC0415
-
     subject = f"{stack.name}: {name}"
     try:
         named.ask(aws(named.service), name)

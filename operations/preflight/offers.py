@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from operations.clients.aws import listed
+from botocore.exceptions import ClientError
+
+from operations.clients.aws import paginate
 from operations.preflight.check import Check, Clients, Line
 from operations.terraform.stacks import Stack
 
@@ -33,7 +35,7 @@ def _all(stacks: Sequence[Stack], wanted: str) -> Iterator[tuple[str, dict[str, 
 
 def instance_types(subject: str, types: Sequence[str], zones: Sequence[str], aws: Clients) -> Iterator[Line]:
     """A node group's instance types, in every zone of the VPC; without the VPC's stack, in any zone of the region."""
-    offers = listed(
+    offers = paginate(
         aws("ec2"), "describe_instance_type_offerings", "InstanceTypeOfferings",
         LocationType="availability-zone", Filters=[{"Name": "instance-type", "Values": list(types)}],
     )  # fmt: skip
@@ -52,7 +54,7 @@ def instance_types(subject: str, types: Sequence[str], zones: Sequence[str], aws
 def database_class(database: dict[str, Any], aws: Clients) -> Iterator[Line]:
     """A database's class, for its engine's version, storage and availability."""
     subject, class_ = f"database {database['identifier']}", database["instance_class"]
-    offers = listed(
+    offers = paginate(
         aws("rds"), "describe_orderable_db_instance_options", "OrderableDBInstanceOptions",
         Engine=database["engine"], DBInstanceClass=class_,
     )  # fmt: skip
@@ -108,8 +110,6 @@ def _supported(subject: str, version: str, aws: Clients) -> Line:
 
 
 def _running_version(name: str, aws: Clients) -> str | None:
-    from botocore.exceptions import ClientError  # noqa: PLC0415
-
     try:
         return str(aws("eks").describe_cluster(name=name)["cluster"]["version"])
     except ClientError as error:

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from operations.errors import OperationError, told
 from operations.output.report import Report, Status, Table
 from operations.preflight import names, offers, quotas, state, tools
@@ -61,8 +63,6 @@ def _of_region(region: str, stacks: Sequence[Stack], session: "boto3.Session") -
 
 def _asked(subject: str, check: Check) -> Iterator[Line]:
     """The lines of a check; what it could not find out is a line as well."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
     try:
         yield from check()
     except ClientError as error:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from operations.clients.aws import listed
+from botocore.exceptions import ClientError
+
+from operations.clients.aws import paginate
 from operations.preflight.check import Check, Clients, Line
 from operations.preflight.state import New
 from operations.terraform.stacks import Stack
@@ -26,7 +28,7 @@ class _Quota(NamedTuple):
 
 
 def _count(aws: Clients, service: str, operation: str, member: str) -> int:
-    return sum(1 for _ in listed(aws(service), operation, member))
+    return sum(1 for _ in paginate(aws(service), operation, member))
 
 
 def _addresses(aws: Clients) -> int:
@@ -90,7 +92,7 @@ def nat_gateways(stacks: Sequence[Stack], new: New, aws: Clients) -> Iterator[Li
     subnets = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in aws("ec2").describe_subnets()["Subnets"]}
     gateways = [
         gateway
-        for gateway in listed(aws("ec2"), "describe_nat_gateways", "NatGateways")
+        for gateway in paginate(aws("ec2"), "describe_nat_gateways", "NatGateways")
         if gateway["State"] in {"available", "pending"}
     ]
     used = Counter(subnets.get(gateway["SubnetId"], "") for gateway in gateways)
@@ -146,7 +148,7 @@ def _vcpus_of_types(aws: Clients, types: Sequence[str]) -> dict[str, int]:
 
 def _vcpus_that_run(aws: Clients) -> Counter[str]:
     used = Counter[str]()
-    for reservation in listed(aws("ec2"), "describe_instances", "Reservations", Filters=_RUNNING):
+    for reservation in paginate(aws("ec2"), "describe_instances", "Reservations", Filters=_RUNNING):
         for instance in reservation["Instances"]:
             options = instance.get("CpuOptions", {})
             code = _code(instance["InstanceType"], spot=instance.get("InstanceLifecycle") == "spot")
@@ -170,8 +172,6 @@ def _line(aws: Clients, subject: str, quota: tuple[str, str], used: int, added: 
 
 
 def _limit(quotas: Any, service: str, code: str) -> int:
-    from botocore.exceptions import ClientError  # noqa: PLC0415
-
     asked = {"ServiceCode": service, "QuotaCode": code}
     try:
         return int(quotas.get_service_quota(**asked)["Quota"]["Value"])

@@ -7,6 +7,8 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from operations.clients.aws import object_of
 from operations.preflight.check import Clients, Line, without_backend
 from operations.state.locks import held
@@ -18,8 +20,6 @@ _SOMEBODY_ELSES = {"403", "AccessDenied", "Forbidden"}
 
 def bucket(stacks: Sequence[Stack], aws: Clients) -> Iterator[Line]:
     """The state bucket: there, ours, and versioned."""
-    from botocore.exceptions import ClientError  # noqa: PLC0415
-
     account, s3 = stacks[0].account_id, aws("s3")
     for name, backend in sorted({(stack.state.bucket, stack.state.backend) for stack in without_backend(stacks)}):
         subject = f"state bucket {name}"

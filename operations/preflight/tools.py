@@ -2,10 +2,10 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from operations.clients import process
 from operations.errors import OperationError
 from operations.preflight.check import Check, Line
 from operations.terraform.stacks import Stack
@@ -108,12 +108,7 @@ def aws(*, needed: bool) -> Iterator[Line]:
 
 
 def _printed(*command: str) -> str:
-    try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_SECONDS)
-    except FileNotFoundError as error:
-        raise OperationError("not installed; install it") from error
-    except subprocess.TimeoutExpired as error:
-        raise OperationError(f"{' '.join(command)} says nothing in {_SECONDS} seconds; run it by hand") from error
+    done = process.run(*command, timeout_seconds=_SECONDS)
     if done.returncode:
         raise OperationError(f"{' '.join(command)} failed: {done.stderr.strip()}")
     return done.stdout

@@ -2,8 +2,6 @@
 
 import io
 import os
-import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -12,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from operations.clients import git, process
 from operations.errors import OperationError
 from operations.terraform.stacks import Stack, read_configurations
 
@@ -22,7 +21,7 @@ _TAIL = 3000
 
 def default_base() -> str | None:
     """Where this branch left `origin/main`; None where there is no such branch."""
-    return _git(Path(), "merge-base", "HEAD", _MAIN).stdout.decode().strip() or None
+    return git.run(Path(), "merge-base", "HEAD", _MAIN).stdout.strip() or None
 
 
 @contextmanager
@@ -32,7 +31,7 @@ def exported(revision: str, repository: Path = Path()) -> Iterator[Path]:
     Raises:
         OperationError: there is no such revision.
     """
-    archived = _git(repository, "archive", "--format=tar", revision)
+    archived = process.run_binary("git", "archive", "--format=tar", revision, directory=repository)
     if archived.returncode:
         remedy = "fetch it (`git fetch --unshallow origin`), or compare with nothing (`plan --all`)"
         raise OperationError(f"{revision}: {archived.stderr.decode().strip()}; {remedy}")
@@ -40,12 +39,6 @@ def exported(revision: str, repository: Path = Path()) -> Iterator[Path]:
         with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as archive:
             archive.extractall(folder, filter="data")
         yield Path(folder)
-
-
-def _git(repository: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
-    if shutil.which("git") is None:
-        raise OperationError("git: not installed, and revisions are compared by it; install it")
-    return subprocess.run(["git", *arguments], cwd=repository, check=False, capture_output=True)
 
 
 @contextmanager
@@ -59,18 +52,16 @@ def synthesized_at(revision: str) -> Iterator[Path]:
     """
     with exported(revision) as tree:
         output = tree / "cdktf.out"
-        run = subprocess.run(
-            [sys.executable, "main.py"],
-            cwd=tree,
-            env={
+        run = process.run(
+            sys.executable,
+            "main.py",
+            directory=tree,
+            environment={
                 **os.environ,
                 "CDKTF_OUTDIR": str(output),
                 "PYTHONPATH": f"{tree / 'constructs'}{os.pathsep}{tree}",
                 "PYTHONDONTWRITEBYTECODE": "1",
             },
-            check=False,
-            capture_output=True,
-            text=True,
         )
         if run.returncode:
             remedy = "compare with another revision (`--base`), or with nothing (`--all`)"

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from operations.clients.aws import object_of
+from botocore.exceptions import ClientError
+
+from operations.clients.aws import object_of, paginate
 from operations.errors import OperationError
 from operations.terraform.runner import Terraform
 from operations.terraform.stacks import Stack
@@ -106,8 +108,6 @@ def _adopt(session: "boto3.Session", stack: Stack, local: Terraform) -> None:
 
 def _existing(session: "boto3.Session", stack: Stack) -> Iterator[tuple[str, str]]:
     """The resources of the backend's stack that exist under their names already: addresses and import ids."""
-    from botocore.exceptions import ClientError  # noqa: PLC0415
-
     account = stack.account_id
     for kind, name, arguments in stack.resources():
         try:
@@ -138,15 +138,15 @@ def _existing(session: "boto3.Session", stack: Stack) -> Iterator[tuple[str, str
 def _refuse_while_used(session: "boto3.Session", stack: Stack) -> None:
     s3 = session.client("s3")
     problems = []
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=stack.state.bucket):
-        for key in (entry["Key"] for entry in page.get("Contents", [])):
-            if key.endswith(".tflock"):
-                problems.append(f"s3://{stack.state.bucket}/{key}: somebody holds this lock; wait, or break it")
-            elif key != stack.state.key and key.endswith(_STATE):
-                resources = json.loads(object_of(s3, stack.state.bucket, key) or b"{}").get("resources", [])
-                managed = sum(resource["mode"] == "managed" for resource in resources)
-                if managed:
-                    problems.append(f"s3://{stack.state.bucket}/{key}: {managed} resources; destroy that stack first")
+    for entry in paginate(s3, "list_objects_v2", "Contents", Bucket=stack.state.bucket):
+        key = entry["Key"]
+        if key.endswith(".tflock"):
+            problems.append(f"s3://{stack.state.bucket}/{key}: somebody holds this lock; wait, or break it")
+        elif key != stack.state.key and key.endswith(_STATE):
+            resources = json.loads(object_of(s3, stack.state.bucket, key) or b"{}").get("resources", [])
+            managed = sum(resource["mode"] == "managed" for resource in resources)
+            if managed:
+                problems.append(f"s3://{stack.state.bucket}/{key}: {managed} resources; destroy that stack first")
     if problems:
         raise OperationError("\n".join(problems))
 

@@ -9,7 +9,6 @@ import getpass
 import hashlib
 import json
 import socket
-import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,13 +18,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from botocore.exceptions import ClientError
+
+from operations.clients.aws import paginate
 from operations.errors import OperationError
 from operations.output.report import Report, Status, Table
 from operations.state import locks
 from operations.state.locks import Lock
 from operations.terraform import plans
 from operations.terraform.plans import Plan
-from operations.terraform.runner import Terraform
+from operations.terraform.runner import Terraform, plan_folder
 from operations.terraform.stacks import Stack
 
 if TYPE_CHECKING:
@@ -77,8 +79,8 @@ def versions(session: "boto3.Session", stack: Stack, at_most: int | None = None)
         told = State(state["serial"], _resources(state), state["lineage"]) if state else None
         return Version(entry["VersionId"], entry["LastModified"].astimezone(UTC), entry["IsLatest"], told)
 
-    pages = s3.get_paginator("list_object_versions").paginate(Bucket=at.bucket, Prefix=at.key)
-    entries = [entry for page in pages for entry in page.get("Versions", []) if entry["Key"] == at.key]
+    found = paginate(s3, "list_object_versions", "Versions", Bucket=at.bucket, Prefix=at.key)
+    entries = [entry for entry in found if entry["Key"] == at.key]
     if not entries:
         raise OperationError(f"{stack.name}: s3://{at.bucket}/{at.key}: no version of it exists; deploy the stack")
     entries.sort(key=lambda entry: (entry["IsLatest"], entry["LastModified"]), reverse=True)
@@ -132,10 +134,10 @@ def restore(session: "boto3.Session", stack: Stack, version: str, log: Path, lin
 def _difference(stack: Stack, version: str, written: str, serial: int, log: Path) -> Report:
     restored = f"{stack.name}: version {version} of its state is in use again, as {written}, serial {serial}"
     data: dict[str, Any] = {"version": version, "written": written, "serial": serial}
-    with tempfile.TemporaryDirectory(prefix="plans-") as folder:  # of mode 0700
+    with plan_folder() as folder:
         try:
             terraform = Terraform(stack.directory)
-            plan = Plan(stack.name, terraform.stream_plan(Path(folder) / "plan", log, lambda _: None, "-lock=false"))
+            plan = Plan(stack.name, terraform.stream_plan(folder / "plan", log, lambda _: None, "-lock=false"))
         except OperationError as error:
             return Report(restored, Status.ERROR, data | {"error": str(error)}, notes=[f"the plan failed: {error}"])
     return Report(
@@ -150,8 +152,6 @@ def _difference(stack: Stack, version: str, written: str, serial: int, log: Path
 @contextmanager
 def _locked(session: "boto3.Session", stack: Stack) -> Iterator[None]:
     """Hold Terraform's lock of the stack: its lock object, its row of the lock table, or both."""
-    from botocore.exceptions import ClientError  # noqa: PLC0415
-
     at, table = stack.state, stack.state.lock_table
     path, key = f"{at.bucket}/{at.key}", f"{at.key}.tflock"
     info = {

@@ -2,14 +2,16 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
+import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from operations.clients import process
 from operations.errors import OperationError
 
 _running: "set[subprocess.Popen[str]]" = set()
@@ -168,6 +170,13 @@ class Terraform:
         return printed or ""
 
 
+@contextmanager
+def plan_folder() -> Iterator[Path]:
+    """A folder for plan files, which hold the prior state in plain text: nobody else can read it, and it is deleted."""
+    with tempfile.TemporaryDirectory(prefix="plans-") as folder:  # of mode 0700
+        yield Path(folder)
+
+
 def new_log(logs: Path, name: str) -> Path:
     """An empty file for what Terraform says of a stack."""
     logs.mkdir(parents=True, exist_ok=True)
@@ -177,10 +186,7 @@ def new_log(logs: Path, name: str) -> Path:
 
 
 def _program() -> str:
-    found = shutil.which("terraform")
-    if found is None:
-        raise OperationError("terraform: not installed; install the version that README names")
-    return found
+    return process.find("terraform", "install the version that README names")
 
 
 def _environment() -> dict[str, str]:

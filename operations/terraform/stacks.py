@@ -15,7 +15,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from operations.clients import aws
+from operations.clients import aws, process
 from operations.errors import OperationError
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def synthesize(output: Path) -> list[Stack]:
     Raises:
         OperationError: the settings are wrong; what is wrong was printed.
     """
-    command = ["npx", "--no-install", "cdktf", "synth", "--output", str(output)]
+    command = [process.find("npx", "install Node"), "--no-install", "cdktf", "synth", "--output", str(output)]
     # Without CI it draws a screen of its own.
     quiet = {"CHECKPOINT_DISABLE": "1", "CI": "1", "DISABLE_VERSION_CHECK": "1"}
     if subprocess.run(command, env={**os.environ, **quiet}, check=False).returncode:

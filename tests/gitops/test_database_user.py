@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.local.emulator_process import free_port
+from operations.local.ports import free_port
 
 SCRIPTS = Path(__file__).parents[2] / "management" / "database-users" / "manifests" / "scripts"
 

@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from operations.clients import process
 from operations.local.cluster import programs
 from operations.local.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
-from operations.local.cluster.processes import HOST, Processes, free_ports, output
-from operations.local.emulator_process import answers
+from operations.local.cluster.processes import Processes
+from operations.local.ports import HOST, answers, free_ports
 
 SERVER = "https://kubernetes.default.svc"
 
@@ -66,7 +67,7 @@ class ArgoCd:
         Raises:
             OperationError: it failed, with what it says about it.
         """
-        return output(self.tools / "argocd", *arguments, environment=self._environment(), stdin=stdin)
+        return process.output(self.tools / "argocd", *arguments, environment=self._environment(), stdin=stdin)
 
     def _install(self) -> None:
         """What the Helm chart installs, without the pods."""

@@ -8,9 +8,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
+from operations.clients import process
 from operations.errors import OperationError
 from operations.local.cluster import programs
-from operations.local.cluster.processes import HOST, Processes, free_ports, output
+from operations.local.cluster.processes import Processes
+from operations.local.ports import HOST, free_ports
 
 ARGO_CD_NAMESPACE = "argocd"
 REGION = "ap-northeast-2"
@@ -49,7 +51,7 @@ class ControlPlane:
             OperationError: it failed, with what it says about it.
         """
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
-        return output(programs.program("kubectl"), *arguments, environment=environment, stdin=stdin)
+        return process.output(programs.program("kubectl"), *arguments, environment=environment, stdin=stdin)
 
     def get(self, *arguments: str) -> dict[str, Any]:
         """What `kubectl get` finds, as JSON.

@@ -10,7 +10,7 @@ from operations.local.cluster import programs
 from operations.local.cluster.argo_cd import ArgoCd
 from operations.local.cluster.control_plane import ControlPlane
 from operations.local.cluster.handover import handover
-from operations.local.cluster.processes import HOST
+from operations.local.ports import HOST
 from operations.terraform.stacks import Stack, read_stacks
 
 _ROOT = Path(__file__).parents[3]

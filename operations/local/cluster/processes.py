@@ -1,41 +1,15 @@
 """Processes that end together: with the block that started them, and with this process, however that ends."""
 
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
 from operations.errors import OperationError
 
-HOST = "127.0.0.1"
 _LOG_TAIL = 2000
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on, each another."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-
-
-def output(program: Path, *arguments: str | Path, environment: Mapping[str, str], stdin: str = "") -> str:
-    """What a program prints that must succeed.
-
-    Raises:
-        OperationError: it failed, with what it says about it.
-    """
-    command = [program, *arguments]
-    done = subprocess.run(command, env=environment, input=stdin, check=False, capture_output=True, text=True)
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip()
-        raise OperationError(f"{program.name} {' '.join(map(str, arguments))} (status {done.returncode}): {said}")
-    return done.stdout
 
 
 class Processes:

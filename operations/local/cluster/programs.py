@@ -9,12 +9,12 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
+from operations.clients import process
 from operations.errors import OperationError
 
 MODULES: Mapping[str, tuple[str, ...]] = {
@@ -106,11 +106,8 @@ def _checksum(module: str) -> str:
 
 @cache
 def _go_version() -> str:
-    if shutil.which("go") is None:
-        raise OperationError(
-            "go: not installed; install Go 1.26 or newer, with which Kubernetes and Argo CD are built on this machine"
-        )
-    return subprocess.run(["go", "version"], check=True, capture_output=True, text=True).stdout
+    remedy = "install Go 1.26 or newer, with which Kubernetes and Argo CD are built on this machine"
+    return process.output("go", "version", remedy=remedy)
 
 
 def _flags(module: str) -> tuple[str, ...]:
@@ -161,9 +158,7 @@ def _copy_files(module: str, target: Path) -> None:
 def _go(module: str, *arguments: str) -> str:
     # Without C a program needs no compiler but Go's; a workspace of the person around us must not change versions.
     environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"}
-    done = subprocess.run(
-        ["go", *arguments], cwd=_ROOT / module, env=environment, check=False, capture_output=True, text=True
-    )
+    done = process.run("go", *arguments, directory=_ROOT / module, environment=environment)
     if done.returncode:
         folder = (_ROOT / module).relative_to(Path(__file__).parents[3])
         raise OperationError(

@@ -183,7 +183,7 @@ def test_whoever_flips_a_byte_and_its_checksum_is_found_too(at: Place) -> None:
     sealed = bytearray(_stored(at))
     sealed[-1] ^= 1
     _tamper(at, sha256=hashlib.sha256(sealed).hexdigest())
-    with pytest.raises(OperationError, match="it was changed after it was sealed; choose another version"):
+    with pytest.raises(OperationError, match=r"it was changed after it was encrypted, .*; choose another version"):
         backup.restore(at, FakeArgoCd(SETTINGS), None, _agreed)
 
 
@@ -195,7 +195,7 @@ def test_a_bucket_without_versions_is_refused(at: Place) -> None:
 
 def test_a_key_that_is_not_there_is_told(at: Place) -> None:
     without = Place(at.session, at.bucket, "alias/ap-northeast-2/none", CLUSTER)
-    with pytest.raises(OperationError, match=r"^s3://.*NotFoundException"):
+    with pytest.raises(OperationError, match=r"^alias/ap-northeast-2/none: .*NotFoundException"):
         backup.backup(without, FakeArgoCd(SETTINGS))
 
 

@@ -1,85 +1,135 @@
-"""What is sealed can be read by nobody else, and by nobody after a bit of it changed."""
+"""What is encrypted can be read by nobody else, and by nobody after a bit of it changed."""
 
+import base64
 import json
+import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any
 
 import boto3
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from operations.backup.envelope import seal, unseal
+from operations.backup.envelope import decrypt, encrypt
 from operations.errors import OperationError
 from operations.local.emulator_process import Emulator
 
-if TYPE_CHECKING:
-    from mypy_boto3_kms import KMSClient
-
+ALIAS = "alias/ap-northeast-2/dev"
 CONTEXT = {"cluster": "gitops-cluster-dev", "purpose": "argo-cd/export"}
 CONTENT = b"password: hunter2\n" * 3
 
 
 @pytest.fixture(scope="module")
-def kms(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[KMSClient]":
-    with Emulator(tmp_path_factory.mktemp("emulator") / "log") as emulator:
-        yield boto3.client(
-            "kms",
-            endpoint_url=emulator.environment["AWS_ENDPOINT_URL"],
-            region_name=emulator.environment["AWS_REGION"],
-            aws_access_key_id=emulator.environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key="local",  # noqa: S106
-        )
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[boto3.Session]:
+    with (
+        Emulator(tmp_path_factory.mktemp("emulator") / "log") as emulator,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in emulator.environment.items():
+            patch.setenv(name, value)
+        made = boto3.Session()
+        kms = made.client("kms")
+        kms.create_alias(AliasName=ALIAS, TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
+        yield made
 
 
 @pytest.fixture(scope="module")
-def key(kms: "KMSClient") -> str:
-    kms.create_alias(AliasName="alias/ap-northeast-2/dev", TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
-    return "alias/ap-northeast-2/dev"
+def message(session: boto3.Session) -> bytes:
+    return encrypt(session, ALIAS, CONTEXT, CONTENT)
 
 
 @pytest.fixture(scope="module")
-def sealed(kms: "KMSClient", key: str) -> bytes:
-    return seal(kms, key, CONTEXT, CONTENT)
+def former(session: boto3.Session) -> bytes:
+    """A backup as this project wrote it before it took the AWS Encryption SDK."""
+    made = session.client("kms").generate_data_key(KeyId=ALIAS, KeySpec="AES_256", EncryptionContext=CONTEXT)
+    nonce = os.urandom(12)
+    header = {
+        "format": "sealed-by-kms/1",
+        "context": CONTEXT,
+        "key": base64.b64encode(made["CiphertextBlob"]).decode(),
+        "nonce": base64.b64encode(nonce).decode(),
+    }
+    line = json.dumps(header, sort_keys=True).encode() + b"\n"
+    return line + AESGCM(made["Plaintext"]).encrypt(nonce, CONTENT, line)
 
 
-def test_what_was_sealed_comes_back(kms: "KMSClient", sealed: bytes) -> None:
-    assert unseal(kms, sealed) == CONTENT
+def test_what_was_encrypted_comes_back(session: boto3.Session, message: bytes) -> None:
+    assert decrypt(session, message, CONTEXT) == CONTENT
 
 
-def test_nothing_of_it_can_be_read(sealed: bytes) -> None:
-    assert b"hunter2" not in sealed
+def test_a_backup_of_the_former_form_comes_back(session: boto3.Session, former: bytes) -> None:
+    assert decrypt(session, former, CONTEXT) == CONTENT
 
 
-def test_each_seal_has_a_key_and_a_nonce_of_its_own(kms: "KMSClient", key: str, sealed: bytes) -> None:
-    header, other = (json.loads(one.partition(b"\n")[0]) for one in (sealed, seal(kms, key, CONTEXT, CONTENT)))
-    assert header["key"] != other["key"]
-    assert header["nonce"] != other["nonce"]
+def test_nothing_of_it_can_be_read(message: bytes) -> None:
+    assert b"hunter2" not in message
 
 
-def test_any_flipped_byte_of_the_ciphertext_is_refused(kms: "KMSClient", sealed: bytes) -> None:
-    for place in (sealed.index(b"\n") + 1, len(sealed) - 1):
-        with pytest.raises(OperationError, match=r"^it was changed after it was sealed$"):
-            unseal(kms, _flipped(sealed, place))
+def test_each_message_has_a_key_of_its_own(session: boto3.Session, message: bytes) -> None:
+    other = encrypt(session, ALIAS, CONTEXT, CONTENT)
+    assert len(other) == len(message)
+    assert other[-len(CONTENT) :] != message[-len(CONTENT) :]
 
 
+def test_encrypting_asks_kms_for_a_data_key_and_nothing_else(
+    session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The role that backs up may write and never read."""
+    asked = []
+
+    def record(_client: object, operation: str, arguments: Any) -> Any:
+        asked.append(operation)
+        return call(_client, operation, arguments)
+
+    call = BaseClient._make_api_call  # type: ignore[attr-defined]
+    monkeypatch.setattr(BaseClient, "_make_api_call", record)
+    encrypt(session, ALIAS, CONTEXT, CONTENT)
+    assert asked == ["GenerateDataKey"]
+
+
+@pytest.mark.parametrize("kind", ["message", "former"])
+@pytest.mark.parametrize("place", [-1, -30])
+def test_a_flipped_byte_is_refused(
+    session: boto3.Session, request: pytest.FixtureRequest, kind: str, place: int
+) -> None:
+    changed = bytearray(request.getfixturevalue(kind))
+    changed[place] ^= 1
+    with pytest.raises(OperationError, match=r"^it was changed after it was encrypted, or KMS refuses its key"):
+        decrypt(session, bytes(changed), CONTEXT)
+
+
+@pytest.mark.parametrize("kind", ["message", "former"])
 @pytest.mark.parametrize("length", [1, 20])
-def test_a_cut_end_is_refused(kms: "KMSClient", sealed: bytes, length: int) -> None:
-    with pytest.raises(OperationError, match=r"^it was changed after it was sealed$"):
-        unseal(kms, sealed[:-length])
+def test_a_cut_end_is_refused(session: boto3.Session, request: pytest.FixtureRequest, kind: str, length: int) -> None:
+    with pytest.raises(OperationError, match=r"^it was changed after it was encrypted, or KMS refuses its key"):
+        decrypt(session, request.getfixturevalue(kind)[:-length], CONTEXT)
 
 
-@pytest.mark.parametrize("context", [{"cluster": "gitops-cluster-prod"}, {}])
-def test_another_context_is_refused(kms: "KMSClient", sealed: bytes, context: dict[str, str]) -> None:
-    line, _, ciphertext = sealed.partition(b"\n")
-    header = json.dumps({**json.loads(line), "context": context}).encode()
-    with pytest.raises(OperationError):
-        unseal(kms, header + b"\n" + ciphertext)
+@pytest.mark.parametrize("kind", ["message", "former"])
+def test_what_was_encrypted_for_another_cluster_is_refused(
+    session: boto3.Session, request: pytest.FixtureRequest, kind: str
+) -> None:
+    with pytest.raises(OperationError, match=r"it was encrypted for .*gitops-cluster-dev"):
+        decrypt(session, request.getfixturevalue(kind), {**CONTEXT, "cluster": "gitops-cluster-prod"})
 
 
-@pytest.mark.parametrize("sealed", [b"", b"\n", b"apiVersion: v1\nkind: Secret\n", b'{"format": "other"}\n', b"[]\n"])
-def test_what_was_never_sealed_is_refused(kms: "KMSClient", sealed: bytes) -> None:
-    with pytest.raises(OperationError, match="its header is not of this program, or was changed"):
-        unseal(kms, sealed)
+@pytest.mark.parametrize("message", [b"", b"\n", b"apiVersion: v1\nkind: Secret\n", b'{"format": "other"}\n', b"[]\n"])
+def test_what_was_never_encrypted_is_refused(session: boto3.Session, message: bytes) -> None:
+    with pytest.raises(OperationError, match="changed"):
+        decrypt(session, message, CONTEXT)
 
 
-def _flipped(content: bytes, place: int) -> bytes:
-    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+def test_a_key_that_is_not_there_is_told(session: boto3.Session) -> None:
+    with pytest.raises(OperationError, match=r"^alias/none: .*NotFoundException"):
+        encrypt(session, "alias/none", CONTEXT, CONTENT)
+
+
+def test_a_refusal_of_kms_is_told(session: boto3.Session, former: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "Decrypt")
+
+    monkeypatch.setattr(boto3.Session, "client", lambda *_: type("Kms", (), {"decrypt": staticmethod(refuse)}))
+    with pytest.raises(OperationError, match=r"^KMS refuses its key \(.*AccessDeniedException"):
+        decrypt(session, former, CONTEXT)

@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from eks_gitops.controller_tags import controller_tags
-from operations.clients.aws import listed
+from operations.clients.aws import paginate
 from operations.destroy import leftovers
 from operations.destroy.leftovers import Environment, kind_of
 from operations.local.emulator_process import Emulator
@@ -84,9 +84,9 @@ def _find(aws: boto3.Session, monkeypatch: pytest.MonkeyPatch, **tagged: Sequenc
     def answer(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
         if operation == "get_resources":
             return iter([{"ResourceARN": arn} for arn in tagged.get(client.meta.region_name.replace("-", "_"), ())])
-        return listed(client, operation, key, **arguments)
+        return paginate(client, operation, key, **arguments)
 
-    monkeypatch.setattr(leftovers, "listed", answer)
+    monkeypatch.setattr(leftovers, "paginate", answer)
     return [one.id_ for one in leftovers.find(aws, DEV)]
 
 

@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from operations.errors import OperationError
-from operations.local import emulator_process
+from operations.local import emulator_process, ports
 from operations.local.emulator_process import Emulator
 
 ACCOUNT = "123456789012"
@@ -496,9 +496,9 @@ with Emulator(Path(sys.argv[1])) as emulator:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         port = int(parent.stdout.readline().rpartition(":")[2])
-        assert emulator_process.answers(port)
+        assert ports.answers(port)
         parent.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + SECONDS
-    while emulator_process.answers(port):
+    while ports.answers(port):
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -1,0 +1,106 @@
+"""Running another program: it must be installed, it is waited for, and a failure becomes a message for people."""
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from operations.errors import OperationError
+
+Result = subprocess.CompletedProcess
+"""The exit status of a program (`returncode`), and what it printed (`stdout`, `stderr`)."""
+
+
+def find(program: str | Path, remedy: str = "install it") -> str:
+    """The path of a program.
+
+    Raises:
+        OperationError: it is not installed.
+    """
+    found = shutil.which(program)
+    if found is None:
+        raise OperationError(f"{program}: not installed; {remedy}")
+    return found
+
+
+def run(
+    program: str | Path,
+    *arguments: str | Path,
+    directory: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    timeout_seconds: float | None = None,
+    remedy: str = "install it",
+) -> Result[str]:
+    """Run a program to its end, whatever its exit status.
+
+    Without `stdin` it shares the input of this process; `environment` replaces that of this process. `remedy` says what
+    to do where the program is not installed.
+
+    Raises:
+        OperationError: it is not installed, or did not end in time.
+    """
+    result = run_binary(
+        program,
+        *arguments,
+        directory=directory,
+        environment=environment,
+        stdin=None if stdin is None else stdin.encode(),
+        timeout_seconds=timeout_seconds,
+        remedy=remedy,
+    )
+    printed, errors = (stream.decode(errors="replace") for stream in (result.stdout, result.stderr))
+    return Result(result.args, result.returncode, printed, errors)
+
+
+def run_binary(
+    program: str | Path,
+    *arguments: str | Path,
+    directory: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    timeout_seconds: float | None = None,
+    remedy: str = "install it",
+) -> Result[bytes]:
+    """As `run`, for a program that reads or prints bytes.
+
+    Raises:
+        OperationError: it is not installed, or did not end in time.
+    """
+    find(program, remedy)
+    command = [str(program), *map(str, arguments)]
+    try:
+        return subprocess.run(
+            command,
+            cwd=directory,
+            env=environment,
+            input=stdin,
+            timeout=timeout_seconds,
+            check=False,
+            capture_output=True,
+        )
+    except subprocess.TimeoutExpired as error:
+        message = f"{' '.join(command)}: no answer in {timeout_seconds:g} seconds; run it by hand"
+        raise OperationError(message) from error
+
+
+def output(
+    program: str | Path,
+    *arguments: str | Path,
+    directory: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    hint: str = "",
+    remedy: str = "install it",
+) -> str:
+    """What a program prints that must succeed. `hint` says what to do where it fails.
+
+    Raises:
+        OperationError: it is not installed, or failed; the message holds what it printed.
+    """
+    result = run(program, *arguments, directory=directory, environment=environment, stdin=stdin, remedy=remedy)
+    if result.returncode:
+        printed = (result.stderr or result.stdout).strip() or f"failed with status {result.returncode}"
+        command = " ".join([Path(program).name, *map(str, arguments[:1])])
+        raise OperationError(f"{command}: {printed}{f'; {hint}' if hint else ''}")
+    return result.stdout
