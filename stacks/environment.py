@@ -9,6 +9,7 @@ from eks_gitops.addons import NodeAddons, WorkloadAddons
 from eks_gitops.backup_bucket import BackupBucket, backup_bucket_name
 from eks_gitops.backup_plan import BackupPlan
 from eks_gitops.cluster import Access, Cluster, cluster_log_group_name
+from eks_gitops.context import Context
 from eks_gitops.controller_tags import controller_tags
 from eks_gitops.controllers import ControllerRoles
 from eks_gitops.database import Database, database_log_group_prefix
@@ -38,7 +39,6 @@ class EnvironmentStack(RegionStack):
         self._shared = shared
         self._organisation = owner.organisation
         self._settings = environment.settings
-        self._boundary = shared.boundary_arn(environment.name)
         self.key = Key(
             self,
             "key",
@@ -53,14 +53,13 @@ class EnvironmentStack(RegionStack):
                 ],
             ],
         )
+        self.context = Context(location, self.key, shared.boundary_arn(environment.name))
         self.cluster = Cluster(
             self,
             "cluster",
             self._settings.cluster,
-            location=location,
+            context=self.context,
             subnet_ids=list(shared.vpc.private_subnet_ids.values()),
-            key=self.key,
-            permissions_boundary=self._boundary,
             access={
                 "cluster-administrator": Access(shared.cluster_administrator.arn, "AmazonEKSClusterAdminPolicy"),
                 "apply": Access(shared.apply_roles[environment.name].arn, "AmazonEKSClusterAdminPolicy"),
@@ -84,22 +83,20 @@ class EnvironmentStack(RegionStack):
             self,
             "node-addons",
             addons,
-            location=self.location,
+            context=self.context,
             cluster=self.cluster,
-            permissions_boundary=self._boundary,
         )
-        role = NodeRole(self, "node-role", location=self.location, permissions_boundary=self._boundary)
+        role = NodeRole(self, "node-role", context=self.context)
         groups = [
             NodeGroup(
                 self,
                 f"node-group-{config.name}",
                 config,
-                location=self.location,
+                context=self.context,
                 cluster=self.cluster,
                 cluster_version=self._settings.cluster.version,
                 role=role,
                 subnet_ids=list(self._shared.vpc.private_subnet_ids.values()),
-                key=self.key,
                 tags=self.tags,
                 depends_on=first.resources,
             )
@@ -110,10 +107,8 @@ class EnvironmentStack(RegionStack):
             self,
             "workload-addons",
             addons,
-            location=self.location,
+            context=self.context,
             cluster=self.cluster,
-            key=self.key,
-            permissions_boundary=self._boundary,
             depends_on=nodes,
         )
 
@@ -125,22 +120,20 @@ class EnvironmentStack(RegionStack):
                 self,
                 "file-system",
                 self._settings.file_system,
-                location=self.location,
+                context=self.context,
                 vpc_id=vpc.id,
                 subnet_ids=vpc.private_subnet_ids,
                 client_security_group_id=self.cluster.security_group_id,
-                key=self.key,
             )
         self.databases = {
             config.name: Database(
                 self,
                 f"database-{config.name}",
                 config,
-                location=self.location,
+                context=self.context,
                 vpc_id=vpc.id,
                 subnet_ids=list((vpc.database_subnet_ids or vpc.private_subnet_ids).values()),
                 client_security_group_id=self.cluster.security_group_id,
-                key=self.key,
             )
             for config in self._settings.databases
         }
@@ -150,10 +143,9 @@ class EnvironmentStack(RegionStack):
         self.backup_bucket = BackupBucket(
             self,
             "backup-bucket",
-            location=self.location,
+            context=self.context,
             organisation=self._organisation,
             retention_days=config.argo_cd_retention_days,
-            key=self.key,
             force_destroy=teardown,
         )
         resources = {f"database-{name}": database.arn for name, database in self.databases.items()}
@@ -163,10 +155,8 @@ class EnvironmentStack(RegionStack):
             self,
             "backup-plan",
             config,
-            location=self.location,
+            context=self.context,
             resources=resources,
-            key=self.key,
-            permissions_boundary=self._boundary,
             force_destroy=teardown,
         )
 
@@ -175,13 +165,11 @@ class EnvironmentStack(RegionStack):
             self,
             "controllers",
             self._settings.controllers,
-            location=self.location,
+            context=self.context,
             cluster=self.cluster,
             zone_arn=self._shared.dns.zone_arn,
             repository_arns=list(self._shared.repositories.arns.values()),
             databases=self.databases.values(),
-            key=self.key,
-            permissions_boundary=self._boundary,
         )
         self.role_arns = {**self.controllers.arns}
         self.irsa_role_arns = {**self.controllers.irsa_arns}
@@ -191,10 +179,9 @@ class EnvironmentStack(RegionStack):
                 self,
                 "karpenter",
                 self._settings.karpenter,
-                location=self.location,
+                context=self.context,
                 cluster=self.cluster,
                 cluster_name=self._settings.cluster.name,
-                permissions_boundary=self._boundary,
             )
             self.role_arns["karpenter"] = self.karpenter.role_arn
             if self._settings.karpenter.identity == "irsa":

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from cdktf import TerraformOutput
 from constructs import Construct
 
+from eks_gitops.context import Context
 from eks_gitops.delivery import apply_environment_policy, apply_shared_policy
 from eks_gitops.delivery.boundary import PermissionsBoundary
 from eks_gitops.delivery.roles import (
@@ -56,20 +57,13 @@ class SharedStack(RegionStack):
             services=["ecr"],
             log_groups=[flow_log_group_name(settings.vpc.name)],
         )
-        self.vpc = Vpc(
-            self,
-            "vpc",
-            settings.vpc,
-            location=self.location,
-            key=key,
-            permissions_boundary=self._boundaries["shared"].arn,
-        )
+        context = Context(self.location, key, self._boundaries["shared"].arn)
+        self.vpc = Vpc(self, "vpc", settings.vpc, context=context)
         self.repositories = EcrRepositories(
             self,
             "ecr",
             settings.image_repositories,
-            location=self.location,
-            key=key,
+            context=context,
             replica_regions=settings.image_replica_regions,
         )
         self.dns = Dns(self, "dns", settings.dns)

@@ -9,9 +9,9 @@ from constructs import Construct
 
 from eks_gitops.cluster import Cluster
 from eks_gitops.config import Config
+from eks_gitops.context import Context
 from eks_gitops.iam import Statement, policy_document
 from eks_gitops.key import Key
-from eks_gitops.location import Location
 from eks_gitops.workload_identity import ServiceAccount, WorkloadIdentity, WorkloadRole
 
 _NAMESPACE = "kube-system"
@@ -38,9 +38,8 @@ class NodeAddons(Construct):
         id_: str,
         config: AddonsConfig,
         *,
-        location: Location,
+        context: Context,
         cluster: Cluster,
-        permissions_boundary: str,
     ) -> None:
         super().__init__(scope, id_)
         role = WorkloadRole(
@@ -48,10 +47,9 @@ class NodeAddons(Construct):
             "vpc-cni-role",
             config.vpc_cni_identity,
             ServiceAccount(namespace=_NAMESPACE, name="aws-node"),
-            location=location,
+            context=context,
             name="vpc-cni",
             cluster=cluster,
-            permissions_boundary=permissions_boundary,
             managed_policies=["AmazonEKS_CNI_Policy"],
             associate=False,
         )
@@ -77,10 +75,8 @@ class WorkloadAddons(Construct):
         id_: str,
         config: AddonsConfig,
         *,
-        location: Location,
+        context: Context,
         cluster: Cluster,
-        key: Key,
-        permissions_boundary: str,
         depends_on: Sequence[ITerraformDependable],
     ) -> None:
         super().__init__(scope, id_)
@@ -89,11 +85,10 @@ class WorkloadAddons(Construct):
             "ebs-csi-role",
             config.ebs_csi_identity,
             ServiceAccount(namespace=_NAMESPACE, name="ebs-csi-controller-sa"),
-            location=location,
+            context=context,
             name="ebs-csi",
             cluster=cluster,
-            permissions_boundary=permissions_boundary,
-            policies={"encrypt-volumes": _use_of_key(key)},
+            policies={"encrypt-volumes": _use_of_key(context.key)},
             managed_policies=["service-role/AmazonEBSCSIDriverPolicyV2"],
             associate=False,
         )
@@ -102,10 +97,9 @@ class WorkloadAddons(Construct):
             "efs-csi-role",
             config.efs_csi_identity,
             ServiceAccount(namespace=_NAMESPACE, name="efs-csi-controller-sa"),
-            location=location,
+            context=context,
             name="efs-csi",
             cluster=cluster,
-            permissions_boundary=permissions_boundary,
             managed_policies=["service-role/AmazonEFSCSIDriverPolicy"],
             associate=False,
         )

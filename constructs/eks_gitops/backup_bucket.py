@@ -3,7 +3,7 @@
 from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
 from constructs import Construct
 
-from eks_gitops.key import Key
+from eks_gitops.context import Context
 from eks_gitops.location import Location
 from eks_gitops.private_bucket import keep_private
 
@@ -19,21 +19,20 @@ class BackupBucket(Construct):
         scope: Construct,
         id_: str,
         *,
-        location: Location,
+        context: Context,
         organisation: str,
         retention_days: int,
-        key: Key,
         force_destroy: bool,
     ) -> None:
         super().__init__(scope, id_)
         bucket = S3Bucket(
-            self, "bucket", bucket=backup_bucket_name(location, organisation), force_destroy=force_destroy
+            self, "bucket", bucket=backup_bucket_name(context.location, organisation), force_destroy=force_destroy
         )
         keep_private(
             self,
             bucket,
-            location=location,
-            key=key,
+            location=context.location,
+            key=context.key,
             noncurrent_version_retention_days=retention_days,
         )
         self.bucket_name: str = bucket.bucket

@@ -18,9 +18,8 @@ from cdktf_cdktf_provider_aws.backup_vault_lock_configuration import BackupVault
 from constructs import Construct
 
 from eks_gitops.config import Config, Count, Problem, matching
+from eks_gitops.context import Context
 from eks_gitops.iam import Role, service_trust
-from eks_gitops.key import Key
-from eks_gitops.location import Location
 
 # UTC. RDS refuses a backup in the hour before its own backups and its maintenance, and during them: see database.py.
 _DAILY = "cron(0 20 * * ? *)"
@@ -70,15 +69,13 @@ class BackupPlan(Construct):
         id_: str,
         config: BackupConfig,
         *,
-        location: Location,
+        context: Context,
         resources: Mapping[str, str],
-        key: Key,
-        permissions_boundary: str,
         force_destroy: bool,
     ) -> None:
         super().__init__(scope, id_)
-        name = location.name("data")
-        vault = BackupVault(self, "vault", name=name, kms_key_arn=key.arn, force_destroy=force_destroy)
+        name = context.location.name("data")
+        vault = BackupVault(self, "vault", name=name, kms_key_arn=context.key.arn, force_destroy=force_destroy)
         BackupVaultLockConfiguration(
             self,
             "lock",
@@ -98,11 +95,11 @@ class BackupPlan(Construct):
         role = Role(
             self,
             "role",
-            location=location,
+            location=context.location,
             name="backup",
             description="Backs up files and databases, and restores them",
             trust=[service_trust("backup.amazonaws.com")],
-            permissions_boundary=permissions_boundary,
+            permissions_boundary=context.permissions_boundary,
             managed_policies=[
                 "service-role/AWSBackupServiceRolePolicyForBackup",
                 "service-role/AWSBackupServiceRolePolicyForRestores",

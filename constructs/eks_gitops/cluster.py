@@ -24,9 +24,8 @@ from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurity
 from constructs import Construct
 
 from eks_gitops.config import Cidr, Config, LogRetentionDays, Problem, RoleArn, matching
+from eks_gitops.context import Context
 from eks_gitops.iam import Role, Statement, policy_document
-from eks_gitops.key import Key
-from eks_gitops.location import Location
 from eks_gitops.versions import EKS_VERSIONS
 
 _HTTPS = 443
@@ -90,27 +89,25 @@ class Cluster(Construct):
         id_: str,
         config: ClusterConfig,
         *,
-        location: Location,
+        context: Context,
         subnet_ids: Sequence[str],
-        key: Key,
-        permissions_boundary: str,
         access: Mapping[str, Access],
     ) -> None:
         super().__init__(scope, id_)
-        self._location = location
+        self._location = context.location
         logs = CloudwatchLogGroup(
             self,
             "log-group",
             name=cluster_log_group_name(config.name),  # EKS would make it without a key and keep it for ever
             retention_in_days=config.log_retention_days,
-            kms_key_id=key.arn,
+            kms_key_id=context.key.arn,
         )
         self._cluster = EksCluster(
             self,
             "cluster",
             name=config.name,
             version=config.version,
-            role_arn=self._role(permissions_boundary, key.arn),
+            role_arn=self._role(context.permissions_boundary, context.key.arn),
             enabled_cluster_log_types=_LOG_TYPES,
             access_config=EksClusterAccessConfig(
                 authentication_mode="API", bootstrap_cluster_creator_admin_permissions=False
@@ -118,7 +115,7 @@ class Cluster(Construct):
             # Networking add-ons come as managed ones, with their settings, before the first node.
             bootstrap_self_managed_addons=False,
             encryption_config=EksClusterEncryptionConfig(
-                resources=["secrets"], provider=EksClusterEncryptionConfigProvider(key_arn=key.arn)
+                resources=["secrets"], provider=EksClusterEncryptionConfigProvider(key_arn=context.key.arn)
             ),
             upgrade_policy=EksClusterUpgradePolicy(support_type="STANDARD"),
             vpc_config=EksClusterVpcConfig(

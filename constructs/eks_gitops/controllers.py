@@ -7,6 +7,7 @@ from constructs import Construct
 from eks_gitops import load_balancer_controller_policy
 from eks_gitops.cluster import Cluster
 from eks_gitops.config import Config
+from eks_gitops.context import Context
 from eks_gitops.database import Database
 from eks_gitops.iam import Statement, policy_document
 from eks_gitops.key import Key
@@ -37,13 +38,11 @@ class ControllerRoles(Construct):
         id_: str,
         config: ControllersConfig,
         *,
-        location: Location,
+        context: Context,
         cluster: Cluster,
         zone_arn: str,
         repository_arns: Sequence[str],
         databases: Collection[Database],
-        key: Key,
-        permissions_boundary: str,
     ) -> None:
         super().__init__(scope, id_)
         self.arns: dict[str, str] = {}
@@ -56,10 +55,9 @@ class ControllerRoles(Construct):
                 name,
                 identity,
                 ServiceAccount(namespace=namespace, name=account_name),
-                location=location,
+                context=context,
                 name=name,
                 cluster=cluster,
-                permissions_boundary=permissions_boundary,
                 policies={name: policy_document(*statements)},
             ).arn
 
@@ -70,13 +68,13 @@ class ControllerRoles(Construct):
             "aws-load-balancer-controller",
             config.load_balancer_controller,
             "kube-system/aws-load-balancer-controller",
-            load_balancer_controller_policy.statements(location),
+            load_balancer_controller_policy.statements(context.location),
         )
         role(
             "external-secrets",
             config.external_secrets,
             "external-secrets/external-secrets",
-            _read_secrets(location, key),
+            _read_secrets(context.location, context.key),
         )
         role("external-dns", config.external_dns, "external-dns/external-dns", _write_records(zone_arn))
         role("kyverno", config.kyverno, "kyverno/kyverno-admission-controller", _read_images(repository_arns))
@@ -85,7 +83,7 @@ class ControllerRoles(Construct):
                 "database-users",
                 config.database_users,
                 "database-users/database-users",
-                _make_database_users(databases, key),
+                _make_database_users(databases, context.key),
             )
 
 

@@ -16,8 +16,7 @@ from pydantic import Field, StrictBool
 
 from eks_gitops import instance_types
 from eks_gitops.config import Config, LogRetentionDays, Problem, matching
-from eks_gitops.key import Key
-from eks_gitops.location import Location
+from eks_gitops.context import Context
 from eks_gitops.versions import POSTGRESQL_MAJORS
 
 _PORT = 5432
@@ -71,21 +70,20 @@ class Database(Construct):
         id_: str,
         config: DatabaseConfig,
         *,
-        location: Location,
+        context: Context,
         vpc_id: str,
         subnet_ids: Sequence[str],
         client_security_group_id: str,
-        key: Key,
     ) -> None:
         super().__init__(scope, id_)
-        self._identifier = location.name(config.name)
+        self._identifier = context.location.name(config.name)
         logs = [
             CloudwatchLogGroup(
                 self,
                 f"{kind}-log-group",
                 name=f"{database_log_group_prefix(self._identifier)}{kind}",
                 retention_in_days=config.log_retention_days,
-                kms_key_id=key.arn,
+                kms_key_id=context.key.arn,
             )
             for kind in _LOG_EXPORTS
         ]
@@ -101,13 +99,13 @@ class Database(Construct):
             db_name=config.name,
             username="postgres",
             manage_master_user_password=True,
-            master_user_secret_kms_key_id=key.arn,
+            master_user_secret_kms_key_id=context.key.arn,
             iam_database_authentication_enabled=True,
             storage_type="gp3",
             allocated_storage=config.allocated_storage_gib,
             max_allocated_storage=config.max_allocated_storage_gib,
             storage_encrypted=True,
-            kms_key_id=key.arn,
+            kms_key_id=context.key.arn,
             multi_az=config.multi_az,
             db_subnet_group_name=subnets.name,
             vpc_security_group_ids=[self._security_group(vpc_id, client_security_group_id)],
@@ -115,7 +113,7 @@ class Database(Construct):
             parameter_group_name=self._parameters(config.engine_version),
             enabled_cloudwatch_logs_exports=list(_LOG_EXPORTS),
             performance_insights_enabled=True,
-            performance_insights_kms_key_id=key.arn,
+            performance_insights_kms_key_id=context.key.arn,
             backup_retention_period=config.backup_retention_days,
             backup_window="17:00-18:00",  # UTC: 02:00 to 03:00 in Seoul
             maintenance_window="sun:18:30-sun:19:30",
@@ -129,13 +127,13 @@ class Database(Construct):
         self.address: str = instance.address
         self.arn: str = instance.arn
         self.secret_arn: str = instance.master_user_secret.get(0).secret_arn
-        self.user_secret_name = f"{location.secret_prefix}{config.name}/database"
+        self.user_secret_name = f"{context.location.secret_prefix}{config.name}/database"
         self.user_secret_arn: str = SecretsmanagerSecret(
             self,
             "user-secret",
             name=self.user_secret_name,
             description=f"The user of the service of {self._identifier}, as JSON",
-            kms_key_id=key.arn,
+            kms_key_id=context.key.arn,
             recovery_window_in_days=0,  # the job makes another password; a name that is held would stop the next deploy
         ).arn
 

@@ -19,6 +19,7 @@ from cdktf_cdktf_provider_aws.ecr_repository import (
 from constructs import Construct
 
 from eks_gitops.config import Config, Count, matching
+from eks_gitops.context import Context
 from eks_gitops.github import GithubRepository
 from eks_gitops.key import Key
 from eks_gitops.location import Location
@@ -44,18 +45,17 @@ class EcrRepositories(Construct):
         id_: str,
         configs: Sequence[EcrRepositoryConfig],
         *,
-        location: Location,
-        key: Key,
+        context: Context,
         replica_regions: Sequence[str] = (),
     ) -> None:
         super().__init__(scope, id_)
-        self.registry = f"{location.account_id}.dkr.ecr.{location.region}.{location.dns_suffix}"
+        self.registry = f"{context.location.account_id}.dkr.ecr.{context.location.region}.{context.location.dns_suffix}"
         self.arns: dict[str, str] = {}
         self.urls: dict[str, str] = {}
         for config in configs:
-            self._repository(config, key)
+            self._repository(config, context.key)
         if replica_regions:
-            self._replicate(location, replica_regions)
+            self._replicate(context.location, replica_regions)
 
     def _repository(self, config: EcrRepositoryConfig, key: Key) -> None:
         repository = EcrRepository(

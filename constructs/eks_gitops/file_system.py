@@ -18,9 +18,8 @@ from constructs import Construct
 from pydantic import Field
 
 from eks_gitops.config import Config, Problem, matching
+from eks_gitops.context import Context
 from eks_gitops.iam import Statement, policy_document
-from eks_gitops.key import Key
-from eks_gitops.location import Location
 
 _NFS_PORT = 2049
 
@@ -58,19 +57,18 @@ class FileSystem(Construct):
         id_: str,
         config: FileSystemConfig,
         *,
-        location: Location,
+        context: Context,
         vpc_id: str,
         subnet_ids: Mapping[str, str],
         client_security_group_id: str,
-        key: Key,
     ) -> None:
         super().__init__(scope, id_)
-        name = location.name("efs")
+        name = context.location.name("efs")
         file_system = EfsFileSystem(
             self,
             "file-system",
             encrypted=True,
-            kms_key_id=key.arn,
+            kms_key_id=context.key.arn,
             performance_mode="generalPurpose",
             throughput_mode="elastic",
             lifecycle_policy=[EfsFileSystemLifecyclePolicy(transition_to_ia="AFTER_30_DAYS")],

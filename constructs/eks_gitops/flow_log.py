@@ -4,9 +4,8 @@ from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.flow_log import FlowLog
 from constructs import Construct
 
+from eks_gitops.context import Context
 from eks_gitops.iam import Role, Statement, policy_document, service_trust
-from eks_gitops.key import Key
-from eks_gitops.location import Location
 
 _SECONDS = 60
 
@@ -24,37 +23,35 @@ class VpcFlowLog(Construct):
         scope: Construct,
         id_: str,
         *,
-        location: Location,
+        context: Context,
         vpc_id: str,
         name: str,
         retention_days: int,
-        key: Key,
-        permissions_boundary: str,
     ) -> None:
         super().__init__(scope, id_)
         group_name = flow_log_group_name(name)
         group = CloudwatchLogGroup(
-            self, "log-group", name=group_name, retention_in_days=retention_days, kms_key_id=key.arn
+            self, "log-group", name=group_name, retention_in_days=retention_days, kms_key_id=context.key.arn
         )
         role = Role(
             self,
             "role",
-            location=location,
+            location=context.location,
             name="flow-log",
             description=f"Writes the flow logs of VPC {name}",
             # Without the account's condition another account could have the service write here for it.
             trust=[
                 service_trust(
                     "vpc-flow-logs.amazonaws.com",
-                    conditions={"StringEquals": {"aws:SourceAccount": location.account_id}},
+                    conditions={"StringEquals": {"aws:SourceAccount": context.location.account_id}},
                 )
             ],
-            permissions_boundary=permissions_boundary,
+            permissions_boundary=context.permissions_boundary,
             policies={
                 "write": policy_document(
                     Statement(
                         actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-                        resources=[location.arn("logs", f"log-group:{group_name}:*")],
+                        resources=[context.location.arn("logs", f"log-group:{group_name}:*")],
                     ),
                     Statement(actions=["logs:DescribeLogGroups"], resources=["*"]),
                 )

@@ -12,6 +12,7 @@ from constructs import Construct
 
 from eks_gitops.cluster import Cluster
 from eks_gitops.config import Config, Count
+from eks_gitops.context import Context
 from eks_gitops.controller_tags import EKS_TAG, ownership_tag
 from eks_gitops.iam import Statement, policy_document
 from eks_gitops.location import Location
@@ -46,15 +47,13 @@ class Karpenter(Construct):
         id_: str,
         config: KarpenterConfig,
         *,
-        location: Location,
+        context: Context,
         cluster: Cluster,
         cluster_name: str,
-        permissions_boundary: str,
     ) -> None:
         super().__init__(scope, id_)
-        nodes = NodeRole(
-            self, "node-role", location=location, name="karpenter-node", permissions_boundary=permissions_boundary
-        )
+        location = context.location
+        nodes = NodeRole(self, "node-role", context=context, name="karpenter-node")
         # A managed node group's role is admitted by EKS itself, this one by nobody else.
         EksAccessEntry(self, "node-access", cluster_name=cluster.name, principal_arn=nodes.arn, type="EC2_LINUX")
         self.instance_profile: str = IamInstanceProfile(
@@ -71,10 +70,9 @@ class Karpenter(Construct):
             "role",
             config.identity,
             ServiceAccount(namespace="kube-system", name="karpenter"),
-            location=location,
+            context=context,
             name="karpenter",
             cluster=cluster,
-            permissions_boundary=permissions_boundary,
             policies={
                 "nodes": policy_document(*_launch(location, cluster_name), *_look_up(location, cluster.arn)),
                 "queue-and-profile": policy_document(*_use(location, queue.arn, nodes.arn)),

@@ -26,9 +26,9 @@ from pydantic import Field
 from eks_gitops import instance_types
 from eks_gitops.cluster import Cluster
 from eks_gitops.config import Config, Count, Problem, matching
+from eks_gitops.context import Context
 from eks_gitops.iam import Role, service_trust
 from eks_gitops.key import Key
-from eks_gitops.location import Location
 
 AmiType = Literal[
     "AL2023_x86_64_STANDARD", "AL2023_ARM_64_STANDARD", "BOTTLEROCKET_x86_64", "BOTTLEROCKET_ARM_64"
@@ -88,18 +88,16 @@ class NodeGroupConfig(Config):
 class NodeRole(Construct):
     """The role of a cluster's nodes: it joins them and pulls images. Everything else has a role of its own."""
 
-    def __init__(
-        self, scope: Construct, id_: str, *, location: Location, permissions_boundary: str, name: str = "node"
-    ) -> None:
+    def __init__(self, scope: Construct, id_: str, *, context: Context, name: str = "node") -> None:
         super().__init__(scope, id_)
         role = Role(
             self,
             "role",
-            location=location,
+            location=context.location,
             name=name,
             description="Nodes of the EKS cluster: join it and pull images",
             trust=[service_trust("ec2.amazonaws.com")],
-            permissions_boundary=permissions_boundary,
+            permissions_boundary=context.permissions_boundary,
             managed_policies=["AmazonEC2ContainerRegistryPullOnly", "AmazonEKSWorkerNodePolicy"],
         )
         self.arn: str = role.arn
@@ -116,17 +114,16 @@ class NodeGroup(Construct):
         id_: str,
         config: NodeGroupConfig,
         *,
-        location: Location,
+        context: Context,
         cluster: Cluster,
         cluster_version: str,
         role: NodeRole,
         subnet_ids: Sequence[str],
-        key: Key,
         tags: dict[str, str],
         depends_on: Sequence[ITerraformDependable],
     ) -> None:
         super().__init__(scope, id_)
-        template = self._launch_template(config, location.name(config.name), key, tags)
+        template = self._launch_template(config, context.location.name(config.name), context.key, tags)
         self.resource = EksNodeGroup(
             self,
             "node-group",

@@ -19,9 +19,8 @@ from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurity
 from constructs import Construct
 
 from eks_gitops.config import Cidr, Config, LogRetentionDays, Problem, matching
+from eks_gitops.context import Context
 from eks_gitops.flow_log import VpcFlowLog
-from eks_gitops.key import Key
-from eks_gitops.location import Location
 
 _SMALLEST_PRIVATE_PREFIX = 24
 _SMALLEST_AWS_PREFIX = 28
@@ -117,11 +116,16 @@ class Vpc(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id_: str, config: VpcConfig, *, location: Location, key: Key, permissions_boundary: str
+        self,
+        scope: Construct,
+        id_: str,
+        config: VpcConfig,
+        *,
+        context: Context,
     ) -> None:
         super().__init__(scope, id_)
         self._config = config
-        self._region = location.region
+        self._region = context.location.region
         self._vpc = AwsVpc(
             self,
             "vpc",
@@ -145,12 +149,10 @@ class Vpc(Construct):
         VpcFlowLog(
             self,
             "flow-log",
-            location=location,
+            context=context,
             vpc_id=self.id,
             name=config.name,
             retention_days=config.flow_log_retention_days,
-            key=key,
-            permissions_boundary=permissions_boundary,
         )
 
     def _build_zones(self) -> None:

@@ -8,8 +8,8 @@ from constructs import Construct
 
 from eks_gitops.cluster import Cluster
 from eks_gitops.config import Config
+from eks_gitops.context import Context
 from eks_gitops.iam import Role, Statement
-from eks_gitops.location import Location
 
 WorkloadIdentity = Literal["pod-identity", "irsa"]
 """`pod-identity` is AWS's recommendation; `irsa` is needed on Fargate and for roles assumed across accounts."""
@@ -35,10 +35,9 @@ class WorkloadRole(Construct):
         identity: WorkloadIdentity,
         service_account: ServiceAccount,
         *,
-        location: Location,
+        context: Context,
         name: str,
         cluster: Cluster,
-        permissions_boundary: str,
         policies: Mapping[str, str] | None = None,
         managed_policies: Sequence[str] = (),
         associate: bool = True,
@@ -51,14 +50,15 @@ class WorkloadRole(Construct):
             if identity == "pod-identity"
             else _irsa_trust(service_account, cluster)
         )
+        environment = context.location.environment
         role = Role(
             self,
             "role",
-            location=location,
+            location=context.location,
             name=name,
-            description=f"{service_account.namespace}/{service_account.name} of the cluster of {location.environment}",
+            description=f"{service_account.namespace}/{service_account.name} of the cluster of {environment}",
             trust=[trust],
-            permissions_boundary=permissions_boundary,
+            permissions_boundary=context.permissions_boundary,
             policies=policies,
             managed_policies=managed_policies,
         )

@@ -163,3 +163,35 @@ def test_no_product_code_names_a_path_of_the_tests() -> None:
     paths = re.compile(r"""["'/]tests["'/]""")
     assert files
     assert [str(path.relative_to(ROOT)) for path in files if paths.search(path.read_text())] == []
+
+
+def test_only_the_command_line_and_slow_libraries_are_imported_late() -> None:
+    """A command imports its package when it is called; boto3 and the tables of rich would slow down `--help`."""
+    late = {"operations/clients/aws.py", "operations/output/report.py"}
+    for path in _python("operations"):
+        inside = [
+            node.lineno
+            for function in ast.walk(ast.parse(path.read_text()))
+            if isinstance(function, ast.FunctionDef)
+            for node in ast.walk(function)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
+        name = str(path.relative_to(ROOT))
+        assert not inside or name.startswith("operations/cli/") or name in late, f"{name}: lines {inside}"
+
+
+def test_one_module_runs_programs() -> None:
+    """Another starts what goes on beside this process: Terraform, the emulated AWS, the servers of a local cluster."""
+    ours = {
+        "clients/process",
+        "terraform/runner",
+        "terraform/stacks",
+        "local/emulator_process",
+        "local/cluster/processes",
+    }
+    using = {
+        str(path.relative_to(ROOT / "operations").with_suffix(""))
+        for path in _python("operations")
+        if "subprocess" in _imports(path)
+    }
+    assert using == ours

@@ -54,15 +54,13 @@ class PlanRole(Construct):
     ) -> None:
         super().__init__(scope, id_)
         subjects = [*repository.subjects("pull_request"), *repository.subjects("ref:refs/heads/main")]
-        role = Role(
+        role = _delivery_role(
             self,
-            "role",
-            location=location,
-            name="plan",
-            path=delivery_path(location),
+            location,
+            "plan",
             description="Plans: reads every stack of the region and changes nothing",
             trust=[github_trust(location, subjects)],
-            permissions_boundary=None,
+            boundary=None,
             policies={"state": policy_document(*read_state(location, state))},
         )
         role.attach("read", read.arn)
@@ -89,15 +87,13 @@ class ApplyRole(Construct):
         may: Mapping[str, Sequence[Statement]],
     ) -> None:
         super().__init__(scope, id_)
-        role = Role(
+        role = _delivery_role(
             self,
-            "role",
-            location=location,
-            name="apply",
-            path=delivery_path(location),
+            location,
+            "apply",
             description=f"Applies {location.region} {location.environment}",
             trust=[github_trust(location, repository.subjects(f"environment:{location.environment}"))],
-            permissions_boundary=boundary.arn,
+            boundary=boundary,
             max_session_seconds=_APPLY_SECONDS,
             policies={"state": policy_document(*write_state(location, state))},
         )
@@ -133,15 +129,13 @@ class ArgoCdBackupRole(Construct):
     ) -> None:
         super().__init__(scope, id_)
         bucket = backup_bucket_name(location, organisation)
-        role = Role(
+        role = _delivery_role(
             self,
-            "role",
-            location=location,
-            name="argo-cd-backup",
-            path=delivery_path(location),
+            location,
+            "argo-cd-backup",
             description=f"Backs up the Argo CD of {location.region} {location.environment}",
             trust=[github_trust(location, repository.subjects("ref:refs/heads/main"))],
-            permissions_boundary=boundary.arn,
+            boundary=boundary,
             policies={
                 "backup": policy_document(
                     Statement(
@@ -226,15 +220,13 @@ class ClusterAdministratorRole(Construct):
         boundary: PermissionsBoundary,
     ) -> None:
         super().__init__(scope, id_)
-        role = Role(
+        role = _delivery_role(
             self,
-            "role",
-            location=location,
-            name="cluster-admin",
-            path=delivery_path(location),  # out of reach of the shared apply role: it opens every cluster
+            location,
+            "cluster-admin",
             description="Administers the clusters of the region through kubectl",
             trust=[Statement(actions=["sts:AssumeRole"], principals={"AWS": trusted_roles})],
-            permissions_boundary=boundary.arn,
+            boundary=boundary,
             policies={
                 "find-clusters": policy_document(
                     Statement(actions=["eks:ListClusters"], resources=["*"]),
@@ -243,3 +235,29 @@ class ClusterAdministratorRole(Construct):
             },
         )
         self.arn: str = role.arn
+
+
+def _delivery_role(
+    scope: Construct,
+    location: Location,
+    name: str,
+    *,
+    description: str,
+    trust: Sequence[Statement],
+    boundary: PermissionsBoundary | None,
+    policies: Mapping[str, str],
+    max_session_seconds: int | None = None,
+) -> Role:
+    """A role on the path of delivery, which the apply role of `shared` cannot change: it opens every cluster."""
+    return Role(
+        scope,
+        "role",
+        location=location,
+        name=name,
+        path=delivery_path(location),
+        description=description,
+        trust=trust,
+        permissions_boundary=boundary.arn if boundary is not None else None,
+        policies=policies,
+        max_session_seconds=max_session_seconds,
+    )

@@ -4,6 +4,7 @@ import cdktf
 import pytest
 
 from eks_gitops.cluster import Access, Cluster, ClusterConfig
+from eks_gitops.context import Context
 from eks_gitops.key import Key
 from eks_gitops.location import Location
 from tests.edited_settings import EditedSettings
@@ -130,10 +131,8 @@ def test_no_administrator_takes_the_place_of_another_of_the_same_name() -> None:
             stack,
             "cluster",
             ClusterConfig(name="cluster", version="1.36", administrators=administrators),
-            location=location,
+            context=Context(location, Key(stack, "key", location=location, description="test"), "boundary"),
             subnet_ids=["subnet-1", "subnet-2"],
-            key=Key(stack, "key", location=location, description="test"),
-            permissions_boundary="boundary",
             access={"plan": Access("plan-role", "AmazonEKSAdminViewPolicy")},
         )
 

@@ -3,6 +3,7 @@ import json
 import cdktf
 import pytest
 
+from eks_gitops.context import Context
 from eks_gitops.ecr import EcrRepositories, EcrRepositoryConfig
 from eks_gitops.github import GithubRepository
 from eks_gitops.key import Key
@@ -62,8 +63,7 @@ def test_a_repository_may_have_any_name() -> None:
             stack,
             "ecr",
             [EcrRepositoryConfig(name=name, pushed_by=source) for name in names],
-            location=location,
-            key=Key(stack, "key", location=location, description="test"),
+            context=Context(location, Key(stack, "key", location=location, description="test"), "boundary"),
             replica_regions=["us-west-2"],
         )
 

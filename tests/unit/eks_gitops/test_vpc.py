@@ -1,6 +1,7 @@
 import cdktf
 import pytest
 
+from eks_gitops.context import Context
 from eks_gitops.key import Key
 from eks_gitops.location import Location
 from eks_gitops.vpc import Vpc, VpcConfig, Zone
@@ -22,7 +23,7 @@ def _zone(number: int) -> Zone:
 def _built(config: VpcConfig) -> Template:
     def build(stack: cdktf.TerraformStack) -> None:
         key = Key(stack, "key", location=SEOUL, description="test")
-        Vpc(stack, "vpc", config, location=SEOUL, key=key, permissions_boundary="boundary")
+        Vpc(stack, "vpc", config, context=Context(SEOUL, key, "boundary"))
 
     return one_stack(build)
 

@@ -210,7 +210,7 @@ def test_the_way_on_keeps_what_was_given_and_names_what_is_left(
     stacks = [_stack(tmp_path, "dev"), _stack(tmp_path, "staging")]
     for stack in stacks:
         hold(stack)
-    monkeypatch.setattr("operations.terraform.stacks.read_stacks", lambda _output: stacks)
+    monkeypatch.setattr("operations.cli.stacks.read_stacks", lambda _output: stacks)
     given = ["--output", str(tmp_path), "--confirm", "dev,staging", "--patience", "30"]
     ended = CliRunner().invoke(app, ["destroy", *(stack.name for stack in stacks), *given, "--json"])
     assert sorted(done) == ["destroy ap-northeast-2-dev", "destroy ap-northeast-2-staging"]
