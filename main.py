@@ -42,7 +42,7 @@ def synthesize(app: App, owner: Owner, regions: Sequence[Region]) -> None:
     for stack, warning in warnings.found(owner, regions, datetime.now(tz=UTC).date()):
         Annotations.of(app.node.find_child(stack)).add_warning(warning)
     app.synth()
-    platform.write(
+    platform.write_platform(
         Path(app.outdir),
         regions=[region.describe() for region in regions],
         stacks={stack.node.id: stack.describe() for stack in added},

@@ -8,7 +8,7 @@ class OperationError(Exception):
     """Something is wrong that the person at the terminal can mend: the message says what, and how."""
 
 
-def told(error: Exception) -> str:
+def describe(error: Exception) -> str:
     """What an error says where it must not take down what goes on beside it; a fault of ours with its place."""
     if isinstance(error, OperationError):
         return str(error)

@@ -73,7 +73,9 @@ class Platform(TypedDict):
     placeholders: list[str]
 
 
-def write(folder: Path, regions: Iterable[Region], stacks: dict[str, Stack], placeholders: Sequence[str]) -> None:
+def write_platform(
+    folder: Path, regions: Iterable[Region], stacks: dict[str, Stack], placeholders: Sequence[str]
+) -> None:
     """Write the file into `folder`, the same for the same settings."""
     platform: Platform = {
         "version": VERSION,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from eks_gitops.backup_bucket import backup_bucket_name
-from eks_gitops.config import Problem, told
+from eks_gitops.config import Problem, known_problems
 from eks_gitops.delivery.boundary import delivery_path
 from eks_gitops.location import Location
 from eks_gitops.versions import EKS_VERSIONS
@@ -57,7 +57,7 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
         *[(environment.file, _domain_of_argo_cd(environment.settings, shared)) for environment in environments],
     ]
     for file, problems in rules:
-        for problem in told(problems):
+        for problem in known_problems(problems):
             yield Finding(file, problem)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from eks_gitops.config import Problem, told
+from eks_gitops.config import Problem, known_problems
 from stacks.names import PARTS, stack_name, state_key
 from stacks.settings import Finding, Region, SharedSettings
 
@@ -13,10 +13,10 @@ def broken(regions: Sequence[Region]) -> Iterator[Finding]:
     yield from _stacks_named_twice(regions)
     for left, right in combinations(regions, 2):
         for rule in (_vpcs_that_overlap, _buckets_named_twice, _zones_made_twice):
-            for problem in told(rule(left.name, left.shared, right.shared)):
+            for problem in known_problems(rule(left.name, left.shared, right.shared)):
                 yield Finding(right.shared_file, problem)
-    yield from told(_github_providers(regions))
-    yield from told(_clusters_named_twice(regions))
+    yield from known_problems(_github_providers(regions))
+    yield from known_problems(_clusters_named_twice(regions))
 
 
 def _vpcs_that_overlap(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:

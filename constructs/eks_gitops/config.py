@@ -161,7 +161,7 @@ def without_validation(kind: type[AnyConfig], values: Mapping[str, Any]) -> AnyC
 
 def all_problems(config: Config, path: str = "") -> Iterator[Problem]:
     """The rules that `config`, as far as it is known, and every config below it break."""
-    yield from (problem.below(path) for problem in told(config.problems()))
+    yield from (problem.below(path) for problem in known_problems(config.problems()))
     for name, value in vars(config).items():
         field = f"{path}.{name}" if path else name
         if isinstance(value, Config):
@@ -172,7 +172,7 @@ def all_problems(config: Config, path: str = "") -> Iterator[Problem]:
                     yield from all_problems(item, f"{field}[{index}]")
 
 
-def told(problems: Iterable[AnyProblem]) -> Iterator[AnyProblem]:
+def known_problems(problems: Iterable[AnyProblem]) -> Iterator[AnyProblem]:
     """What rules yield until one asks for a field with a shape error, which is told as such."""
     try:
         yield from problems

@@ -62,7 +62,7 @@ class Difference:
         return [*self.missing, *self.different]
 
 
-def read(text: bytes) -> Export:
+def parse_export(text: bytes) -> Export:
     """Read what `argocd admin export` printed.
 
     Raises:

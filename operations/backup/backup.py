@@ -30,7 +30,7 @@ _ABSENT = {"InvalidArgument", "NoSuchKey", "NoSuchVersion"}  # the first, of a v
 
 
 @dataclass(frozen=True)
-class Place:
+class BackupLocation:
     """Where an environment's backups lie, the alias of the key that they are encrypted with, and whose they are."""
 
     session: "boto3.Session"
@@ -49,7 +49,7 @@ class Place:
         return f"s3://{self.bucket}/{OBJECT}"
 
 
-def place(stacks: Sequence[Stack], environment: str | None) -> Place:
+def find_location(stacks: Sequence[Stack], environment: str | None) -> BackupLocation:
     """The place of `environment` (such as `dev`, or the name of its stack), whose cluster kubectl must speak with.
 
     Without a name it is the environment of that cluster.
@@ -68,7 +68,7 @@ def place(stacks: Sequence[Stack], environment: str | None) -> Place:
     current = server()
     trials = {(stack.region, stack.environment) for stack in stacks if stack.is_in_cluster and stack.kubeconfig}
     for stack in chosen:
-        found = _place(stack)
+        found = _location(stack)
         if (stack.region, stack.environment) in trials or _endpoint(found) == current:
             return found
     clusters = ", ".join(stack.cluster.name for stack in chosen if stack.cluster is not None)
@@ -79,10 +79,10 @@ def place(stacks: Sequence[Stack], environment: str | None) -> Place:
     raise OperationError(message)
 
 
-def _place(stack: Stack) -> Place:
+def _location(stack: Stack) -> BackupLocation:
     assert stack.backups is not None
     assert stack.cluster is not None
-    return Place(
+    return BackupLocation(
         session=stack.aws_session(),
         bucket=stack.backups.bucket,
         key_alias=stack.backups.key_alias,
@@ -90,21 +90,21 @@ def _place(stack: Stack) -> Place:
     )
 
 
-def _endpoint(at: Place) -> str | None:
+def _endpoint(at: BackupLocation) -> str | None:
     try:
         return at.session.client("eks").describe_cluster(name=at.cluster)["cluster"].get("endpoint")
     except ClientError:  # not deployed yet, or out of reach
         return None
 
 
-def backup(at: Place, argo_cd: ArgoCdAdmin) -> Report:
+def backup(at: BackupLocation, argo_cd: ArgoCdAdmin) -> Report:
     """Export what Argo CD knows, seal it, and put it into the bucket.
 
     Raises:
         OperationError: Argo CD could not be asked, or AWS refused.
     """
     export = argo_cd.export()
-    kinds = argo_cd_export.read(export).kinds
+    kinds = argo_cd_export.parse_export(export).kinds
     with _refusals_of_aws(at):
         encrypted = encrypt(at.session, at.key_alias, at.context, export)
         checksum = hashlib.sha256(encrypted).hexdigest()
@@ -126,7 +126,7 @@ def backup(at: Place, argo_cd: ArgoCdAdmin) -> Report:
     )
 
 
-def versions(at: Place) -> Report:
+def versions(at: BackupLocation) -> Report:
     """Every backup that is kept, the newest first."""
     with _refusals_of_aws(at):
         s3 = at.session.client("s3")
@@ -143,7 +143,7 @@ def versions(at: Place) -> Report:
     )
 
 
-def restore(at: Place, argo_cd: ArgoCdAdmin, version: str | None, confirm: Callable[[Report], bool]) -> Report:
+def restore(at: BackupLocation, argo_cd: ArgoCdAdmin, version: str | None, confirm: Callable[[Report], bool]) -> Report:
     """Import the newest backup, or the one of `version`, once `confirm` agreed to the difference.
 
     What the cluster has besides stays; so does what Terraform tells Argo CD about its own cluster.
@@ -151,21 +151,23 @@ def restore(at: Place, argo_cd: ArgoCdAdmin, version: str | None, confirm: Calla
     Raises:
         OperationError: there is no such backup, it was changed, or Argo CD could not be asked.
     """
-    saved = argo_cd_export.read(fetch(at, version))
-    difference = argo_cd_export.compare(saved, argo_cd_export.read(argo_cd.export()))
+    saved = argo_cd_export.parse_export(fetch(at, version))
+    difference = argo_cd_export.compare(saved, argo_cd_export.parse_export(argo_cd.export()))
     if not difference.to_import:
-        return _told(at, difference, "the cluster has all that the backup holds", Status.FINE)
-    asked = _told(at, difference, f"{len(difference.to_import)} objects to restore", Status.ATTENTION)
+        return _difference_report(at, difference, "the cluster has all that the backup holds", Status.FINE)
+    asked = _difference_report(at, difference, f"{len(difference.to_import)} objects to restore", Status.ATTENTION)
     if not confirm(asked):
-        return _told(at, difference, "nothing was restored", Status.ATTENTION)
+        return _difference_report(at, difference, "nothing was restored", Status.ATTENTION)
     argo_cd.import_(saved.text(difference.to_import))
-    left = argo_cd_export.compare(saved, argo_cd_export.read(argo_cd.export()))
+    left = argo_cd_export.compare(saved, argo_cd_export.parse_export(argo_cd.export()))
     if left.to_import:
-        return _told(at, left, f"{len(left.to_import)} objects are not as in the backup after all", Status.ERROR)
-    return _told(at, difference, f"{len(difference.to_import)} objects restored", Status.FINE)
+        return _difference_report(
+            at, left, f"{len(left.to_import)} objects are not as in the backup after all", Status.ERROR
+        )
+    return _difference_report(at, difference, f"{len(difference.to_import)} objects restored", Status.FINE)
 
 
-def _told(at: Place, difference: Difference, outcome: str, status: Status) -> Report:
+def _difference_report(at: BackupLocation, difference: Difference, outcome: str, status: Status) -> Report:
     found = {name: getattr(difference, name) for name in ("missing", "different", "extra", "kept")}
     meaning = {"extra": "extra: stays", "kept": "different: stays as Terraform wrote it"}
     rows = [[meaning.get(what, what), id_.kind, id_.namespace, id_.name] for what, ids in found.items() for id_ in ids]
@@ -177,7 +179,7 @@ def _told(at: Place, difference: Difference, outcome: str, status: Status) -> Re
     )
 
 
-def fetch(at: Place, version: str | None) -> bytes:
+def fetch(at: BackupLocation, version: str | None) -> bytes:
     """A backup as it was exported, in memory.
 
     Raises:
@@ -197,7 +199,7 @@ def fetch(at: Place, version: str | None) -> bytes:
 
 
 @contextmanager
-def _refusals_of_aws(at: Place) -> Iterator[None]:
+def _refusals_of_aws(at: BackupLocation) -> Iterator[None]:
     try:
         yield
     except ClientError as error:

@@ -35,7 +35,7 @@ def backup_(
     from operations.backup import argo_cd_export, backup  # noqa: PLC0415
 
     with reported(as_json=as_json) as report:
-        at = backup.place(read_stacks(output), environment)
+        at = backup.find_location(read_stacks(output), environment)
         report(backup.backup(at, argo_cd_export.ArgoCdAdmin([argocd] if argocd else argo_cd_export.IN_THE_CLUSTER)))
 
 
@@ -67,7 +67,7 @@ def restore_(
         return typer.confirm("Import the missing and the different ones?")
 
     with reported(as_json=as_json) as shown:
-        at = backup.place(read_stacks(output), environment)
+        at = backup.find_location(read_stacks(output), environment)
         if list_:
             shown(backup.versions(at))
         else:

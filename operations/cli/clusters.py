@@ -34,7 +34,7 @@ def cluster(output: Output = Path("cdktf.out")) -> None:
     from operations.local.cluster import interactive  # noqa: PLC0415
 
     with errors_for_people():
-        interactive.run(output, say, typer.echo)
+        interactive.run_cluster(output, say, typer.echo)
 
 
 @app.command()

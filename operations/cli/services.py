@@ -34,7 +34,7 @@ def service(
 
     with errors_for_people():
         new = scaffold.NewService(name=name, team=team, like=like, repository_id=repository_id)
-        scaffold.write(Path(), new, read_platform(output).regions, typer.echo)
+        scaffold.write_service(Path(), new, read_platform(output).regions, typer.echo)
     say("\nNext:")
     typer.echo("  make snapshots    # the image repository is new in the stacks\n  git diff")
     if repository_id is None:
@@ -49,4 +49,4 @@ def chart_readme_() -> None:
     """
     from operations.services import chart_readme  # noqa: PLC0415
 
-    chart_readme.write()
+    chart_readme.write_readme()

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 Overrides = Annotated[Path, typer.Option(help="The reviewed file of what the guard lets pass.")]
-AtOnce = Annotated[int, typer.Option(min=1, help="How many stacks at once.")]
-_AT_ONCE = 4
+Parallelism = Annotated[int, typer.Option(min=1, help="How many stacks at once.")]
+_PARALLELISM = 4
 _NO_WAIT = "0s"
 _OVERRIDES = Path("guard-overrides.toml")
-_PATIENCE = 15
+_TIMEOUT_MINUTES = 15
 _LOOKS_EVERY_SECONDS = 0.2
 
 
@@ -51,7 +51,7 @@ def plan_(
     base: Annotated[str | None, typer.Option(help="Plan what differs from this revision.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Plan what does not differ, too.")] = False,
     overrides: Overrides = _OVERRIDES,
-    parallelism: AtOnce = _AT_ONCE,
+    parallelism: Parallelism = _PARALLELISM,
     as_json: AsJson = False,
 ) -> None:
     """Plan the stacks that differ from where this branch left origin/main, and let the guard judge.
@@ -66,7 +66,7 @@ def plan_(
         allowed = _allowed(overrides)
         compared = None if everything else base or revision.default_base()
         chosen = plan.selection(output, stacks or [], compared)
-        report(plan.plan(chosen, allowed, Progress(), at_once=parallelism, logs=output / "logs"))
+        report(plan.plan(chosen, allowed, Progress(), parallelism=parallelism, logs=output / "logs"))
 
 
 @app.command("guard")
@@ -95,7 +95,7 @@ def deploy_(
     yes: Annotated[bool, typer.Option("--yes", help="Apply unasked what nobody reviewed; the guard stays.")] = False,
     wait_for_lock: Annotated[str, typer.Option(help="How long to wait for a held lock, such as 10m.")] = _NO_WAIT,
     overrides: Overrides = _OVERRIDES,
-    parallelism: AtOnce = _AT_ONCE,
+    parallelism: Parallelism = _PARALLELISM,
     as_json: AsJson = False,
 ) -> None:
     """Deploy stacks in the order of their dependencies, each planned after those that it reads from.
@@ -108,27 +108,29 @@ def deploy_(
 
     given = {
         "--output": (output, Path("cdktf.out")), "--reviewed": (reviewed, None), "--overrides": (overrides, _OVERRIDES),
-        "--wait-for-lock": (wait_for_lock, _NO_WAIT), "--parallelism": (parallelism, _AT_ONCE),
+        "--wait-for-lock": (wait_for_lock, _NO_WAIT), "--parallelism": (parallelism, _PARALLELISM),
     }  # fmt: skip
-    options = [part for name, (value, default) in given.items() if value != default for part in (name, str(value))]
-    options += ["--yes"] if yes else []
+    given_options = [
+        part for name, (value, default) in given.items() if value != default for part in (name, str(value))
+    ]
+    given_options += ["--yes"] if yes else []
 
-    def again(names: Sequence[str]) -> str:
-        return _command("deploy", *names, *options)
+    def resume_command(names: Sequence[str]) -> str:
+        return _command("deploy", *names, *given_options)
 
     with reported(as_json=as_json) as report:
         found = read_stacks(output)
-        terms = deploy.Terms(
+        options = deploy.Options(
             reviewed=deploy.reviewed(reviewed) if reviewed else {},
             allowed=_allowed(overrides),
             applies_unreviewed=yes,
             ask=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None,
             lock_timeout=wait_for_lock,
-            at_once=parallelism,
+            parallelism=parallelism,
             logs=output / "logs",
         )
         chosen, producers = select_stacks(found, stacks or []), all_producers(found)
-        report(deploy.deploy(chosen, producers, terms, Progress(), again))
+        report(deploy.deploy(chosen, producers, options, Progress(), resume_command))
 
 
 @app.command("drift")
@@ -156,8 +158,8 @@ def drift_(
     with reported(as_json=as_json) as report:
         every = read_stacks(output)
         chosen = select_stacks(every, stacks or [])
-        entries = listed.read(ignored)
-        report(drift.drift(chosen, every, entries, Progress(), at_once=jobs or drift.jobs(), logs=output / "logs"))
+        entries = listed.read_ignored(ignored)
+        report(drift.drift(chosen, every, entries, Progress(), parallelism=jobs or drift.jobs(), logs=output / "logs"))
 
 
 @app.command("destroy")
@@ -166,8 +168,10 @@ def destroy_(
     *,
     output: Output = Path("cdktf.out"),
     confirm: Annotated[str | None, typer.Option(help="The environments, as they are asked for.")] = None,
-    patience: Annotated[int, typer.Option(min=1, help="Minutes to wait for each step in a cluster.")] = _PATIENCE,
-    parallelism: AtOnce = _AT_ONCE,
+    timeout_minutes: Annotated[
+        int, typer.Option("--patience", min=1, help="Minutes to wait for each step in a cluster.")
+    ] = _TIMEOUT_MINUTES,
+    parallelism: Parallelism = _PARALLELISM,
     as_json: AsJson = False,
 ) -> None:
     """Destroy stacks, consumers before producers; clear their clusters before, and look for what is left after.
@@ -178,19 +182,21 @@ def destroy_(
     from operations.destroy import destroy  # noqa: PLC0415
     from operations.output.progress import Progress  # noqa: PLC0415
 
-    options = ["--output", str(output)] if output != Path("cdktf.out") else []
-    options += ["--patience", str(patience)] if patience != _PATIENCE else []
+    given_options = ["--output", str(output)] if output != Path("cdktf.out") else []
+    given_options += ["--patience", str(timeout_minutes)] if timeout_minutes != _TIMEOUT_MINUTES else []
 
-    def again(left: "Sequence[Stack]") -> str:
+    def resume_command(left: "Sequence[Stack]") -> str:
         confirmed = ["--confirm", ",".join(destroy.environments(left))] if confirm else []
-        return _command("destroy", *(stack.name for stack in left), *options, *confirmed)
+        return _command("destroy", *(stack.name for stack in left), *given_options, *confirmed)
 
     with reported(as_json=as_json) as report:
         every = read_stacks(output)
         destruction = destroy.prepare(select_stacks(every, stacks), every)
-        _confirm(",".join(destruction.environments), destruction.told, confirm)
-        terms = destroy.Terms(again, at_once=parallelism, logs=output / "logs", patience=patience * 60)
-        report(destroy.destroy(destruction, terms, Progress()))
+        _confirm(",".join(destruction.environments), destruction.summary, confirm)
+        options = destroy.Options(
+            resume_command, parallelism=parallelism, logs=output / "logs", timeout_seconds=timeout_minutes * 60
+        )
+        report(destroy.destroy(destruction, options, Progress()))
 
 
 @app.command("preflight")

@@ -61,7 +61,7 @@ def restore_state_(
             raise OperationError(f"{stack}: names {len(others) + 1} stacks; name one")
         session = chosen.aws_session()
         if version is None:
-            report(restore_state.show(session, chosen, None if everything else _VERSIONS))
+            report(restore_state.show_versions(session, chosen, None if everything else _VERSIONS))
         else:
             log = new_log(output / "logs", chosen.name)
             report(restore_state.restore(session, chosen, version, log, lineage))

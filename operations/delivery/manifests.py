@@ -70,7 +70,7 @@ def diff(base: str, repository: Path = Path()) -> Report:
             text = _compared(was, now)
             if text:
                 changed.setdefault(environment or "every environment", {})[name] = text
-    return _report(changed, problems, notes)
+    return _manifests_report(changed, problems, notes)
 
 
 def sources(root: Path) -> dict[tuple[str, str], Source]:
@@ -196,7 +196,7 @@ def _compared(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     return "\n".join(texts)
 
 
-def _report(changed: Mapping[str, Mapping[str, str]], problems: list[str], told: list[str]) -> Report:
+def _manifests_report(changed: Mapping[str, Mapping[str, str]], problems: list[str], told: list[str]) -> Report:
     count = sum(len(names) for names in changed.values())
     title = f"{count} applications change in {', '.join(changed)}" if count else "no manifest changes"
     title += f"; {len(problems)} could not be rendered" if problems else ""

@@ -44,7 +44,7 @@ def image_proposal(overlay: Overlay, image: Image, application: Path | None) -> 
     def change(tree: Path) -> str:
         there = Overlay(tree, overlay.service, overlay.environment)
         there.set_image(image)
-        return _told(image)
+        return _description(image)
 
     def overtaken(tree: Path) -> str | None:
         there = Overlay(tree, overlay.service, overlay.environment).image()
@@ -66,7 +66,7 @@ def promotion_proposal(overlay: Overlay, source: str) -> Proposal:
         there = Overlay(tree, overlay.service, overlay.environment)
         image = _source(there, source).image()
         there.set_image(image)
-        return _told(image)
+        return _description(image)
 
     change_of = f"run in {overlay.environment} what runs in {source}"
     return Proposal(branch=_branch(overlay), title=f"chore({overlay.service}): {change_of}", change=change)
@@ -94,7 +94,7 @@ def _branch(overlay: Overlay) -> str:
     return f"image/{overlay.service}/{overlay.environment}"
 
 
-def _told(image: Image) -> str:
+def _description(image: Image) -> str:
     run = run_url()
     lines = [f"- tag: `{image.tag}`", f"- digest: `{image.digest}`", *([f"- run: {run}"] if run else [])]
     return "\n".join(lines)

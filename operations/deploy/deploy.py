@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from operations.errors import OperationError, told
+from operations.errors import OperationError, describe
 from operations.guard import guard
 from operations.guard.guard import Finding, Override
 from operations.output.progress import Progress
@@ -30,12 +30,12 @@ _GOES_ON = {"unchanged", "applied"}
 Ask = Callable[[str, str], bool]
 """Shows a question and a plan, and returns whether it may be applied."""
 
-Again = Callable[[Sequence[str]], str]
+ResumeCommand = Callable[[Sequence[str]], str]
 """The command that goes on with some stacks."""
 
 
 @dataclass(frozen=True)
-class Terms:
+class Options:
     """Under which plans are applied. `ask` is None where nobody can be asked."""
 
     reviewed: Mapping[str, str] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Terms:
     applies_unreviewed: bool = False
     ask: Ask | None = None
     lock_timeout: str = "0s"
-    at_once: int = 4
+    parallelism: int = 4
     logs: Path = Path("cdktf.out/logs")
 
 
@@ -75,7 +75,11 @@ def reviewed(file: Path) -> dict[str, str]:
 
 
 def deploy(
-    stacks: Sequence[Stack], producers: Mapping[str, set[str]], terms: Terms, progress: Progress, again: Again
+    stacks: Sequence[Stack],
+    producers: Mapping[str, set[str]],
+    options: Options,
+    progress: Progress,
+    resume_command: ResumeCommand,
 ) -> Report:
     """Deploy the stacks, each after its `producers`, and say what was done and how to go on."""
     by_name = {stack.name: stack for stack in stacks}
@@ -85,39 +89,45 @@ def deploy(
         result = results[name] = _Result("failed", "")
         started = time.monotonic()
         try:
-            _deploy(by_name[name], result, terms, progress, folder)
+            _deploy(by_name[name], result, options, progress, folder)
         except TerraformError as error:
             result.outcome, result.what = "failed", locks.failure(error, by_name[name], _WAIT)
         except Exception as error:  # noqa: BLE001 (what the others did must be told)
-            result.outcome, result.what = "failed", told(error)
+            result.outcome, result.what = "failed", describe(error)
         result.seconds = time.monotonic() - started
         progress.end(name, f"{result.outcome}{f': {result.what}' if result.what else ''}")
         return result.outcome in _GOES_ON
 
     with plan_folder() as folder, progress:
-        missed = schedule.run({name: producers[name] for name in by_name}, act, at_once=terms.at_once)
-    for name, others in missed.items():
-        causes = [other for other in others if other not in missed] or others
+        skipped = schedule.run_in_order(
+            {name: producers[name] for name in by_name}, act, parallelism=options.parallelism
+        )
+    for name, others in skipped.items():
+        causes = [other for other in others if other not in skipped] or others
         results[name] = _Result("not reached", f"comes after {', '.join(causes)}")
-    return _report({name: results[name] for name in by_name}, terms, again)
+    return _deploy_report({name: results[name] for name in by_name}, options, resume_command)
 
 
-def _deploy(stack: Stack, result: _Result, terms: Terms, progress: Progress, folder: Path) -> None:
-    terraform, file, log = Terraform(stack.directory), folder / f"{stack.name}.tfplan", new_log(terms.logs, stack.name)
-    timeout = f"-lock-timeout={terms.lock_timeout}"
-    with progress.stack(stack.name, "planning") as hear:
-        result.plan = plan = Plan(stack.name, terraform.stream_plan(file, log, hear, timeout))
+def _deploy(stack: Stack, result: _Result, options: Options, progress: Progress, folder: Path) -> None:
+    terraform, file, log = (
+        Terraform(stack.directory),
+        folder / f"{stack.name}.tfplan",
+        new_log(options.logs, stack.name),
+    )
+    timeout = f"-lock-timeout={options.lock_timeout}"
+    with progress.stack(stack.name, "planning") as on_event:
+        result.plan = plan = Plan(stack.name, terraform.stream_plan(file, log, on_event, timeout))
     if plan.is_empty:
         result.outcome = "unchanged"
         return
-    if refusal := _refusal(plan, terms) or _unasked(plan, terms, terraform, file, progress):
+    if refusal := _why_refused(plan, options) or _why_unconfirmed(plan, options, terraform, file, progress):
         result.outcome, result.what = "refused", refusal
         return
     replaced = {change.address for change in plan.changes if change.action == "replace"}
-    with progress.stack(stack.name, f"applying: {plan.summary}", len(plan.changes) + len(replaced)) as hear:
+    with progress.stack(stack.name, f"applying: {plan.summary}", len(plan.changes) + len(replaced)) as on_event:
 
         def note(event: Mapping[str, Any]) -> None:
-            hear(event)
+            on_event(event)
             if event.get("type") == "apply_complete" and event["hook"]["action"] in {"create", "update", "delete"}:
                 address = event["hook"]["resource"]["addr"]
                 if event["hook"]["action"] != "delete" or address not in replaced:
@@ -127,29 +137,29 @@ def _deploy(stack: Stack, result: _Result, terms: Terms, progress: Progress, fol
     result.outcome, result.what = "applied", plan.summary
 
 
-def _refusal(plan: Plan, terms: Terms) -> str:
+def _why_refused(plan: Plan, options: Options) -> str:
     """What the guard has against a plan; empty if nothing."""
-    return "\n".join(f"{f.action} {f.address}: {f.why}; {f.remedy}" for f in _findings(plan, terms) if f.is_refused)
+    return "\n".join(f"{f.action} {f.address}: {f.why}; {f.remedy}" for f in _findings(plan, options) if f.is_refused)
 
 
-def _findings(plan: Plan, terms: Terms) -> list[Finding]:
-    return guard.findings(plan, terms.allowed) if terms.is_guarded else []
+def _findings(plan: Plan, options: Options) -> list[Finding]:
+    return guard.findings(plan, options.allowed) if options.is_guarded else []
 
 
-def _unasked(plan: Plan, terms: Terms, terraform: Terraform, file: Path, progress: Progress) -> str:
+def _why_unconfirmed(plan: Plan, options: Options, terraform: Terraform, file: Path, progress: Progress) -> str:
     """Why a plan is not applied: nobody reviewed it, and nobody at the terminal wants it; empty if it is applied."""
-    was = terms.reviewed.get(plan.stack)
-    if was == plan.hash or terms.applies_unreviewed:
+    was = options.reviewed.get(plan.stack)
+    if was == plan.hash or options.applies_unreviewed:
         return ""
     why = "it is not the plan that was reviewed" if was else "nobody reviewed the plan"
-    if terms.ask is None:
+    if options.ask is None:
         return f"{why} ({plan.summary}, hash {plan.hash}); plan it again, review that, and deploy with --reviewed"
     with progress.paused():
-        agreed = terms.ask(f"{plan.stack}: {why}", terraform.output("show", str(file.absolute())))
+        agreed = options.ask(f"{plan.stack}: {why}", terraform.output("show", str(file.absolute())))
     return "" if agreed else f"{why}, and it was declined"
 
 
-def _report(results: Mapping[str, _Result], terms: Terms, again: Again) -> Report:
+def _deploy_report(results: Mapping[str, _Result], options: Options, resume_command: ResumeCommand) -> Report:
     left = [name for name, result in results.items() if result.outcome not in _GOES_ON]
     outcomes = [result.outcome for result in results.values()]
     counts = [f"{outcomes.count(kind)} {kind}" for kind in dict.fromkeys(outcomes)]
@@ -158,11 +168,11 @@ def _report(results: Mapping[str, _Result], terms: Terms, again: Again) -> Repor
         for name, result in results.items()
     ]
     applied = [result.plan for result in results.values() if result.plan and not result.plan.is_empty]
-    found = [finding for plan in applied for finding in _findings(plan, terms)]
+    found = [finding for plan in applied for finding in _findings(plan, options)]
     refused = [result.plan for result in results.values() if result.plan and result.outcome == "refused"]
     tables = [Table("Stacks", ["stack", "outcome", "time", "what"], rows)]
-    tables += [plans.table(refused)] if refused else []
-    tables += [guard.table(found)] if found else []
+    tables += [plans.changes_table(refused)] if refused else []
+    tables += [guard.findings_table(found)] if found else []
     status = Status.ERROR if "failed" in outcomes else Status.ATTENTION if left else Status.FINE
     return Report(
         title=f"deploy: {', '.join(counts)}",
@@ -179,17 +189,17 @@ def _report(results: Mapping[str, _Result], terms: Terms, again: Again) -> Repor
                 for name, result in results.items()
             },
             "findings": [finding.data() for finding in found],
-            "again": again(left) if left else None,
+            "again": resume_command(left) if left else None,
         },
         tables=tables,
-        notes=[*_unused(results, terms), *([f"go on with: {again(left)}"] if left else [])],
+        notes=[*_unused_overrides(results, options), *([f"go on with: {resume_command(left)}"] if left else [])],
     )
 
 
-def _unused(results: Mapping[str, _Result], terms: Terms) -> list[str]:
+def _unused_overrides(results: Mapping[str, _Result], options: Options) -> list[str]:
     """Overrides without a use: no errors here, because a replacement that failed half-way leaves one to be made."""
     looked_at = [result.plan for result in results.values() if result.plan]
-    return [line for plan in looked_at for line in guard.unused(plan, _findings(plan, terms), terms.allowed)]
+    return [line for plan in looked_at for line in guard.unused(plan, _findings(plan, options), options.allowed)]
 
 
 def _reached(result: _Result) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from operations.errors import told
+from operations.errors import describe
 from operations.guard import guard
 from operations.guard.guard import Override
 from operations.output.progress import Progress
@@ -55,7 +55,7 @@ def selection(output: Path, patterns: Sequence[str], base: str | None) -> Select
         return Selection(chosen, producers, base, revision.differing(found, tree))
 
 
-def plan(chosen: Selection, allowed: Sequence[Override], progress: Progress, *, at_once: int, logs: Path) -> Report:
+def plan(chosen: Selection, allowed: Sequence[Override], progress: Progress, *, parallelism: int, logs: Path) -> Report:
     """Plan what differs. What comes after a stack with changes waits: its plan would hold that stack's old outputs."""
     stacks = {stack.name: stack for stack in chosen.stacks}
     planned: dict[str, Plan] = {}
@@ -67,11 +67,13 @@ def plan(chosen: Selection, allowed: Sequence[Override], progress: Progress, *, 
         if chosen.reason(name) is None:
             return True
         try:
-            with progress.stack(name, "planning") as hear:
+            with progress.stack(name, "planning") as on_event:
                 file = folder / f"{name}.tfplan"
-                document = Terraform(stacks[name].directory).stream_plan(file, new_log(logs, name), hear, "-lock=false")
+                document = Terraform(stacks[name].directory).stream_plan(
+                    file, new_log(logs, name), on_event, "-lock=false"
+                )
         except Exception as error:  # noqa: BLE001 (what the others would do must be told)
-            failed[name] = told(error)
+            failed[name] = describe(error)
             progress.end(name, "failed")
             return False
         planned[name] = Plan(name, document)
@@ -79,12 +81,12 @@ def plan(chosen: Selection, allowed: Sequence[Override], progress: Progress, *, 
         return planned[name].is_empty
 
     with plan_folder() as folder, progress:
-        waiting = schedule.run({name: chosen.producers[name] for name in stacks}, act, at_once=at_once)
+        waiting = schedule.run_in_order({name: chosen.producers[name] for name in stacks}, act, parallelism=parallelism)
     waiting |= {name: others for name in stacks if (others := chosen.waits_for(name))}
-    return _report(chosen, planned, failed, waiting, allowed)
+    return _plan_report(chosen, planned, failed, waiting, allowed)
 
 
-def _report(
+def _plan_report(
     chosen: Selection,
     planned: Mapping[str, Plan],
     failed: Mapping[str, str],
@@ -113,8 +115,8 @@ def _report(
     ]
     notes += [] if chosen.base is None else [f"compared with {chosen.base}; a stack that is the same is not planned"]
     tables = [Table("Stacks", ["stack", "plan", "hash"], [[name, *row] for name, row in outcomes.items()])]
-    tables += [plans.table(changing)] if changing else []
-    tables += [guard.table(found)] if found else []
+    tables += [plans.changes_table(changing)] if changing else []
+    tables += [guard.findings_table(found)] if found else []
     title = f"{len(changing)} of {len(chosen.stacks)} stacks change"
     title += f", {len(waits)} to plan after them" if waits else ""
     said = [title, guard.title(found), f"{len(errors)} errors" if errors else ""]

@@ -65,7 +65,7 @@ def collect(commit: str, known: Sequence[Stack], repository: Path = Path()) -> R
         for reviewed in found.values()
         for name, entry in reviewed.plan["stacks"].items()
     }
-    return _report(stacks, known, repository)
+    return _reviewed_report(stacks, known, repository)
 
 
 def accept(pairs: Sequence[str], known: Sequence[Stack], repository: Path = Path()) -> Report:
@@ -93,7 +93,7 @@ def accept(pairs: Sequence[str], known: Sequence[Stack], repository: Path = Path
         stacks[name] = {"plan": "accepted" if hash_ else "asked for", "hash": hash_}
     if problems:
         raise OperationError("\n".join(problems))
-    return _report(stacks, known, repository)
+    return _reviewed_report(stacks, known, repository)
 
 
 def refusals(file: Path) -> Report:
@@ -103,7 +103,7 @@ def refusals(file: Path) -> Report:
         OperationError: the file is no such report, or something is refused.
     """
     try:
-        findings = _read(file)["findings"]
+        findings = _read_plan(file)["findings"]
         refused = [
             f"{finding['stack']}: {finding['address']}: {finding['action']} is refused ({finding['why']}); "
             f"{finding['remedy']}"
@@ -117,7 +117,7 @@ def refusals(file: Path) -> Report:
     return Report("the guard refuses nothing", Status.FINE, {"findings": len(findings)})
 
 
-def _report(stacks: Mapping[str, Mapping[str, Any]], known: Sequence[Stack], repository: Path) -> Report:
+def _reviewed_report(stacks: Mapping[str, Mapping[str, Any]], known: Sequence[Stack], repository: Path) -> Report:
     """`deploy` are the stacks of each environment, those in the cluster apart: they need another runner."""
     touched = {name: entry for name, entry in sorted(stacks.items()) if entry["plan"] != _NOTHING}
     by_name = {stack.name: stack for stack in known}
@@ -196,7 +196,7 @@ def _plan(pull_request: Mapping[str, Any]) -> Mapping[str, Any]:
         raise OperationError(f"pull request {number}: no finished run of the workflow plan for its last commit")
     with tempfile.TemporaryDirectory(prefix="reviewed-") as folder:
         gh("run", "download", str(planned[0]["id"]), "--name", ARTIFACT, "--dir", folder)
-        return _read(Path(folder) / FILE)
+        return _read_plan(Path(folder) / FILE)
 
 
 def _is_of_a_fork(run: Mapping[str, Any]) -> bool:
@@ -210,7 +210,7 @@ def _planned(run: int) -> bool:
     return any(job["name"] == "plan" and job["conclusion"] == "success" for job in jobs)
 
 
-def _read(file: Path) -> Mapping[str, Any]:
+def _read_plan(file: Path) -> Mapping[str, Any]:
     try:
         document: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         _check(document["stacks"].values())

@@ -49,11 +49,11 @@ _OF_LOAD_BALANCERS = "k8s.aws/"
 
 @dataclass
 class Clearing:
-    """One cluster, through `kubectl`. Each step waits at most `patience` seconds for what it deleted to be gone."""
+    """One cluster, through `kubectl`. Each step waits at most `timeout_seconds` for what it deleted to be gone."""
 
     kubectl: Kubectl
     say: Say
-    patience: float
+    timeout_seconds: float
     pause: Callable[[float], None] = time.sleep
 
     def clear(self) -> None:
@@ -116,7 +116,7 @@ class Clearing:
 
     def _wait(self, what: str, left: Callable[[], list[Object]]) -> None:
         """Wait until nothing is left, and say whenever there is less of it."""
-        deadline = time.monotonic() + self.patience
+        deadline = time.monotonic() + self.timeout_seconds
         said: list[str] = []
         while objects := left():
             names = [_name(one) for one in objects]
@@ -125,7 +125,9 @@ class Clearing:
                 said = names
             if time.monotonic() >= deadline:
                 lines = "\n".join(_hangs(one) for one in objects)
-                raise OperationError(f"{what}: still there after {self.patience:.0f} s; mend it and repeat\n{lines}")
+                raise OperationError(
+                    f"{what}: still there after {self.timeout_seconds:.0f} s; mend it and repeat\n{lines}"
+                )
             self.pause(_EVERY_SECONDS)
 
     def _drop_orphaned_webhooks(self) -> None:

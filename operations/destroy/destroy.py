@@ -15,8 +15,8 @@ from operations.clients import process
 from operations.clients.kubectl import kubectl
 from operations.destroy import leftovers
 from operations.destroy.clearing import Clearing
-from operations.destroy.leftovers import Left
-from operations.errors import OperationError, told
+from operations.destroy.leftovers import Leftover
+from operations.errors import OperationError, describe
 from operations.output.progress import Progress
 from operations.output.report import Report, Status, Table
 from operations.state import locks, states
@@ -34,14 +34,14 @@ _PROTECTIONS = ("deletion_protection", "deletion_protection_enabled")
 
 
 @dataclass(frozen=True)
-class Terms:
+class Options:
     """How stacks are destroyed."""
 
-    again: Callable[[Sequence[Stack]], str]
+    resume_command: Callable[[Sequence[Stack]], str]
     """The command that goes on with some stacks."""
-    at_once: int
+    parallelism: int
     logs: Path
-    patience: float
+    timeout_seconds: float
     """Seconds to wait for each step in a cluster."""
 
 
@@ -60,7 +60,7 @@ class Destruction:
         return environments(self.stacks)
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What is in each stack, for whoever confirms."""
         return "\n".join(f"{stack.name}: {len(self.held[stack.name])} resources" for stack in self.stacks)
 
@@ -86,7 +86,7 @@ def prepare(chosen: Sequence[Stack], every: Sequence[Stack]) -> Destruction:
         above = all_producers(every)
         concerned = [stack for stack in every if stack.name in names or above[stack.name] & names]
         sessions = {stack.name: stack.aws_session() for stack in concerned}
-        held = {stack.name: states.read(sessions[stack.name], stack) for stack in concerned}
+        held = {stack.name: states.read_resources(sessions[stack.name], stack) for stack in concerned}
         for stack in concerned:
             if stack.name in names:
                 problems += protected(stack, held[stack.name])
@@ -130,7 +130,7 @@ def _is_kept(one: Resource) -> bool:
     return holds or any(one[protection] for protection in _PROTECTIONS)
 
 
-def destroy(destruction: Destruction, terms: Terms, progress: Progress) -> Report:
+def destroy(destruction: Destruction, options: Options, progress: Progress) -> Report:
     """Clear the clusters, destroy the stacks, consumers first and independent ones at once, and look what is left.
 
     Raises:
@@ -138,20 +138,24 @@ def destroy(destruction: Destruction, terms: Terms, progress: Progress) -> Repor
     """
     for stack in destruction.stacks:
         if stack.is_in_cluster and destruction.held[stack.name]:
-            clear(stack, progress, terms.patience)
-    failed, missed = in_reverse(destruction.stacks, destruction.held, progress, at_once=terms.at_once, logs=terms.logs)
-    left, unknown = ({}, []) if failed or missed else _left(destruction)
-    unfinished = [stack for stack in destruction.stacks if stack.name in {*failed, *missed}]
+            clear(stack, progress, options.timeout_seconds)
+    failed, skipped = in_reverse(
+        destruction.stacks, destruction.held, progress, parallelism=options.parallelism, logs=options.logs
+    )
+    remaining, unknown = ({}, []) if failed or skipped else _find_leftovers(destruction)
+    unfinished = [stack for stack in destruction.stacks if stack.name in {*failed, *skipped}]
     outcomes = {
-        stack.name: "failed" if stack.name in failed else "not reached" if stack.name in missed else "destroyed"
+        stack.name: "failed" if stack.name in failed else "not reached" if stack.name in skipped else "destroyed"
         for stack in destruction.stacks
     }
-    whys = {**failed, **{name: f"is read by {', '.join(others)}" for name, others in missed.items()}}
-    return _report(outcomes, whys, left, unknown, terms.again(unfinished) if unfinished else None)
+    whys = {**failed, **{name: f"is read by {', '.join(others)}" for name, others in skipped.items()}}
+    return _destroy_report(
+        outcomes, whys, remaining, unknown, options.resume_command(unfinished) if unfinished else None
+    )
 
 
 def in_reverse(
-    chosen: Sequence[Stack], held: Mapping[str, Sequence[Resource]], progress: Progress, *, at_once: int, logs: Path
+    chosen: Sequence[Stack], held: Mapping[str, Sequence[Resource]], progress: Progress, *, parallelism: int, logs: Path
 ) -> tuple[dict[str, str], dict[str, list[str]]]:
     """Destroy the stacks that hold something, consumers before producers, independent ones at once.
 
@@ -167,23 +171,23 @@ def in_reverse(
         log = new_log(logs, name)
         terraform = Terraform(stacks[name].directory)
         try:
-            with progress.stack(name, "destroying", len(held[name])) as hear:
-                terraform.stream_init(log, hear)
-                terraform.stream(log, hear, "destroy", "-input=false", "-auto-approve")
+            with progress.stack(name, "destroying", len(held[name])) as on_event:
+                terraform.stream_init(log, on_event)
+                terraform.stream(log, on_event, "destroy", "-input=false", "-auto-approve")
         except TerraformError as error:
             failed[name] = locks.failure(error, stacks[name])
         except Exception as error:  # noqa: BLE001 (what became of the others must be told)
-            failed[name] = told(error)
+            failed[name] = describe(error)
         progress.end(name, "failed" if name in failed else "destroyed")
         return name not in failed
 
     with progress:
         order = {name: _consumers(name, chosen) for name in stacks}
-        missed = schedule.run(order, act, at_once=at_once)
-    return failed, missed
+        skipped = schedule.run_in_order(order, act, parallelism=parallelism)
+    return failed, skipped
 
 
-def clear(stack: Stack, progress: Progress, patience: float) -> None:
+def clear(stack: Stack, progress: Progress, timeout_seconds: float) -> None:
     """Clear the cluster of an in-cluster stack, through a kubeconfig that does not outlive it."""
     with tempfile.TemporaryDirectory(prefix="kubeconfig-") as folder:  # of mode 0700
         path = Path(stack.kubeconfig) if stack.kubeconfig else _kubeconfig(stack, Path(folder) / "config")
@@ -191,7 +195,7 @@ def clear(stack: Stack, progress: Progress, patience: float) -> None:
         def ask(*arguments: str) -> str:
             return kubectl(*arguments, kubeconfig=path)
 
-        Clearing(ask, lambda text: progress.say(stack.name, text), patience).clear()
+        Clearing(ask, lambda text: progress.say(stack.name, text), timeout_seconds).clear()
 
 
 def _kubeconfig(stack: Stack, path: Path) -> Path:
@@ -209,50 +213,52 @@ def _consumers(name: str, chosen: Sequence[Stack]) -> Collection[str]:
     return [stack.name for stack in chosen if name in stack.dependencies]
 
 
-def _left(destruction: Destruction) -> tuple[dict[str, list[Left]], list[str]]:
+def _find_leftovers(destruction: Destruction) -> tuple[dict[str, list[Leftover]], list[str]]:
     """By environment, what is left of those whose own stack was destroyed; and where nobody knows."""
     gone = {str(one[name]) for held in destruction.held.values() for one in held for name in _ARNS if one[name]}
-    left, unknown = {}, []
+    remaining, unknown = {}, []
     for stack in [stack for stack in destruction.stacks if not stack.is_in_cluster]:
         name = stack.environment
         try:
-            left[name] = leftovers.find(destruction.sessions[stack.name], leftovers.environment(stack), gone)
+            remaining[name] = leftovers.find_leftovers(
+                destruction.sessions[stack.name], leftovers.environment(stack), gone
+            )
         except (BotoCoreError, ClientError) as error:
             unknown.append(f"{name}: what is left could not be looked for ({error}); repeat the command")
-    return left, unknown
+    return remaining, unknown
 
 
-def _report(
+def _destroy_report(
     outcomes: Mapping[str, str],
     whys: Mapping[str, str],
-    left: Mapping[str, Sequence[Left]],
+    remaining: Mapping[str, Sequence[Leftover]],
     unknown: Sequence[str],
-    again: str | None,
+    resume_command: str | None,
 ) -> Report:
-    forgotten = [one for some in left.values() for one in some if not one.is_kept]
-    kept = [one for some in left.values() for one in some if one.is_kept]
+    forgotten = [one for some in remaining.values() for one in some if not one.is_kept]
+    kept = [one for some in remaining.values() for one in some if one.is_kept]
     destroyed = list(outcomes.values()).count("destroyed")
     title = f"destroyed {destroyed} of {len(outcomes)} stacks"
     if forgotten:
         title += f"; {len(forgotten)} things are left, about ${sum(one.monthly or 0 for one in forgotten):.0f} a month"
     tables = [Table("Stacks", ["stack", "outcome", "why"], [[n, o, whys.get(n, "")] for n, o in outcomes.items()])]
-    by_environment = {name: [one for one in some if not one.is_kept] for name, some in left.items()}
-    tables += [leftovers.table(name, some) for name, some in by_environment.items() if some]
+    by_environment = {name: [one for one in some if not one.is_kept] for name, some in remaining.items()}
+    tables += [leftovers.leftovers_table(name, some) for name, some in by_environment.items() if some]
     notes = [*unknown, *(f"kept on purpose: {one.kind} {one.id_}" for one in kept)]
     if forgotten:
         notes.append("remove by hand what is left; what AWS names although it is gone, it forgets within the hour")
-    notes += [f"go on with: {again}"] if again else []
+    notes += [f"go on with: {resume_command}"] if resume_command else []
     return Report(
         title=title,
-        status=Status.ERROR if again or unknown else Status.ATTENTION if forgotten else Status.FINE,
+        status=Status.ERROR if resume_command or unknown else Status.ATTENTION if forgotten else Status.FINE,
         data={
             "stacks": {name: {"outcome": outcome, "why": whys.get(name, "")} for name, outcome in outcomes.items()},
             "left": {
                 name: [{"kind": one.kind, "id": one.id_, "monthly": one.monthly, "kept": one.is_kept} for one in some]
-                for name, some in left.items()
+                for name, some in remaining.items()
             },
             "unknown": list(unknown),
-            "again": again,
+            "again": resume_command,
         },
         tables=tables,
         notes=notes,

@@ -61,7 +61,7 @@ class Environment:
 
 
 @dataclass(frozen=True)
-class Left:
+class Leftover:
     """Something that is left; `monthly` is None where the price depends on what is in it."""
 
     kind: str
@@ -81,37 +81,37 @@ def environment(stack: Stack) -> Environment:
     )
 
 
-def find(session: "boto3.Session", owner: Environment, gone: Collection[str] = ()) -> list[Left]:
+def find_leftovers(session: "boto3.Session", owner: Environment, gone: Collection[str] = ()) -> list[Leftover]:
     """What is left. `gone` are ARNs that were just destroyed: the tagging API names them for a while yet."""
-    left = [*_of_ec2(session.client("ec2"), owner), *_load_balancers(session.client("elbv2"), owner)]
-    left += _by_tag(session, owner, gone)
-    left += _records(session.client("route53"), owner)
+    found = [*_of_ec2(session.client("ec2"), owner), *_load_balancers(session.client("elbv2"), owner)]
+    found += _by_tag(session, owner, gone)
+    found += _records(session.client("route53"), owner)
     for role in paginate(session.client("iam"), "list_roles", "Roles", PathPrefix=owner.iam_path):
-        left.append(Left("iam:role", role["Arn"], 0))  # the tagging API knows of none
+        found.append(Leftover("iam:role", role["Arn"], 0))  # the tagging API knows of none
     logs = session.client("logs")
     for name in owner.log_groups:  # the last lines of a cluster's log make its group again, without a tag
         for group in logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]:
             if group["logGroupName"] == name:
-                left.append(Left("log group", name, None))
-    return sorted(left, key=lambda one: (one.kind, one.id_))
+                found.append(Leftover("log group", name, None))
+    return sorted(found, key=lambda one: (one.kind, one.id_))
 
 
-def _of_ec2(ec2: Any, owner: Environment) -> Iterator[Left]:
+def _of_ec2(ec2: Any, owner: Environment) -> Iterator[Leftover]:
     for kind, operation, key, id_ in _EC2:
         own = {"OwnerIds": ["self"]} if kind == "snapshot" else {}
         for one in paginate(ec2, operation, key, **own):
-            if _is_left(one, owner):
-                yield Left(kind, one[id_], _price(kind, one.get("Size") or one.get("VolumeSize")))
+            if _remains(one, owner):
+                yield Leftover(kind, one[id_], _price(kind, one.get("Size") or one.get("VolumeSize")))
     for one in ec2.describe_addresses()["Addresses"]:
-        if _is_left(one, owner):
-            yield Left("address", one["AllocationId"], _price("address"))
+        if _remains(one, owner):
+            yield Leftover("address", one["AllocationId"], _price("address"))
     for reservation in paginate(ec2, "describe_instances", "Reservations"):
         for one in reservation["Instances"]:
-            if _is_left(one, owner):
-                yield Left("instance", one["InstanceId"], _price("instance"))
+            if _remains(one, owner):
+                yield Leftover("instance", one["InstanceId"], _price("instance"))
 
 
-def _is_left(one: Mapping[str, Any], owner: Environment) -> bool:
+def _remains(one: Mapping[str, Any], owner: Environment) -> bool:
     state = one.get("State", "")
     state = state["Name"] if isinstance(state, dict) else state
     return owner.owns(_tags(one.get("Tags") or one.get("TagSet") or [])) and state.lower() not in _PENDING
@@ -125,7 +125,7 @@ def _price(kind: str, gibibytes: int | None = None) -> float | None:
     return _MONTHLY.get(kind, 0) if gibibytes is None else _MONTHLY_GIB[kind] * gibibytes
 
 
-def _load_balancers(elb: Any, owner: Environment) -> Iterator[Left]:
+def _load_balancers(elb: Any, owner: Environment) -> Iterator[Leftover]:
     """The load balancers and target groups, whose tags are asked for by the twenty."""
     kinds = (
         ("elasticloadbalancing:loadbalancer", "describe_load_balancers", "LoadBalancers", "LoadBalancerArn"),
@@ -136,10 +136,10 @@ def _load_balancers(elb: Any, owner: Environment) -> Iterator[Left]:
         for start in range(0, len(arns), 20):
             for one in elb.describe_tags(ResourceArns=arns[start : start + 20])["TagDescriptions"]:
                 if owner.owns(_tags(one["Tags"])):
-                    yield Left(kind, one["ResourceArn"], _price(kind))
+                    yield Leftover(kind, one["ResourceArn"], _price(kind))
 
 
-def _by_tag(session: "boto3.Session", owner: Environment, gone: Collection[str]) -> Iterator[Left]:
+def _by_tag(session: "boto3.Session", owner: Environment, gone: Collection[str]) -> Iterator[Leftover]:
     """What Terraform tagged, of every other service."""
     for arn in _tagged(session, owner):
         kind = kind_of(arn)
@@ -147,7 +147,7 @@ def _by_tag(session: "boto3.Session", owner: Environment, gone: Collection[str])
             continue
         if kind == "kms:key" and session.client("kms").describe_key(KeyId=arn)["KeyMetadata"].get("DeletionDate"):
             continue
-        yield Left(kind, arn, _MONTHLY.get(kind), kind in _KEPT)
+        yield Leftover(kind, arn, _MONTHLY.get(kind), kind in _KEPT)
 
 
 def _tagged(session: "boto3.Session", owner: Environment) -> set[str]:
@@ -163,7 +163,7 @@ def _tagged(session: "boto3.Session", owner: Environment) -> set[str]:
     return found
 
 
-def _records(route53: Any, owner: Environment) -> Iterator[Left]:
+def _records(route53: Any, owner: Environment) -> Iterator[Leftover]:
     """The records that External DNS made for a cluster: beside each lies a TXT record that names the cluster."""
     if owner.cluster is None:
         return
@@ -172,7 +172,7 @@ def _records(route53: Any, owner: Environment) -> Iterator[Left]:
         for record in paginate(route53, "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone["Id"]):
             said = [value["Value"].strip('"').split(",") for value in record.get("ResourceRecords", [])]
             if any(signature in parts for parts in said):
-                yield Left("record", f"{record['Name']} {record['Type']}", 0)
+                yield Leftover("record", f"{record['Name']} {record['Type']}", 0)
 
 
 def kind_of(arn: str) -> str:
@@ -182,7 +182,7 @@ def kind_of(arn: str) -> str:
     return f"{service}:{kind[0]}" if kind[1] else service
 
 
-def table(environment_name: str, left: Sequence[Left]) -> Table:
+def leftovers_table(environment_name: str, found: Sequence[Leftover]) -> Table:
     """What is left, for people."""
-    rows = [[one.kind, one.id_, "by size" if one.monthly is None else f"${one.monthly:.2f}"] for one in left]
+    rows = [[one.kind, one.id_, "by size" if one.monthly is None else f"${one.monthly:.2f}"] for one in found]
     return Table(f"Left of {environment_name}", ["kind", "id", "a month, roughly"], rows)

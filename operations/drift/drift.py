@@ -19,7 +19,7 @@ from typing import Any, Literal
 from operations.drift import untracked
 from operations.drift.ignored import FILE, Ignored
 from operations.drift.untracked import Added
-from operations.errors import told
+from operations.errors import describe
 from operations.output.progress import Progress
 from operations.output.report import Report, Status, Table
 from operations.state import locks, states
@@ -65,7 +65,7 @@ class Finding:
             "name": self.name,
             "details": list(self.details),
             "attributes": list(self.attributes),
-            **({"ignored": self.ignored.told} if self.ignored else {}),
+            **({"ignored": self.ignored.reason} if self.ignored else {}),
         }
 
 
@@ -106,7 +106,7 @@ def drift(  # noqa: PLR0913 (what is looked at, and how)
     ignored: Sequence[Ignored],
     progress: Progress,
     *,
-    at_once: int,
+    parallelism: int,
     logs: Path,
 ) -> Report:
     """Look for drift in the `chosen` stacks of `every` one that was synthesized. Takes no lock and changes nothing."""
@@ -115,13 +115,13 @@ def drift(  # noqa: PLR0913 (what is looked at, and how)
 
     def act(name: str) -> bool:
         try:
-            with progress.stack(name, "planning") as hear:
+            with progress.stack(name, "planning") as on_event:
                 file, log = folder / f"{name}.tfplan", new_log(logs, name)
-                plan = Plan(name, Terraform(by_name[name].directory).stream_plan(file, log, hear, "-lock=false"))
+                plan = Plan(name, Terraform(by_name[name].directory).stream_plan(file, log, on_event, "-lock=false"))
             found, seen[name].pending = told_apart(plan)
             seen[name].drift += found
         except Exception as error:  # noqa: BLE001 (what was found in the others must be told)
-            seen[name].errors.append(told(error))
+            seen[name].errors.append(describe(error))
         progress.end(name, seen[name].status)
         return True
 
@@ -129,7 +129,7 @@ def drift(  # noqa: PLR0913 (what is looked at, and how)
     # What AWS is asked beside the plans takes neither a core nor memory, so it does not count.
     with plan_folder() as folder, progress, ThreadPoolExecutor(1) as beside:
         around = beside.submit(_look_around, in_aws, every, seen, progress)
-        schedule.run(dict.fromkeys(by_name, ()), act, at_once=at_once)
+        schedule.run_in_order(dict.fromkeys(by_name, ()), act, parallelism=parallelism)
         notes = around.result()
     return report(seen, ignored, notes, datetime.now(UTC).date())
 
@@ -148,9 +148,9 @@ def _look_around(
             looked_at = [stack for stack in chosen if stack.region == region]
             try:
                 session = of_region[0].aws_session()
-                resources = [resource for stack in of_region for resource in states.read(session, stack)]
+                resources = [resource for stack in of_region for resource in states.read_resources(session, stack)]
                 known = States(resources, [stack.cluster for stack in of_region if stack.cluster is not None])
-                added, problems = untracked.find(session, known, [stack.name for stack in looked_at])
+                added, problems = untracked.find_untracked(session, known, [stack.name for stack in looked_at])
                 for one in added:
                     seen[one.stack].drift.append(of_added(one))
                 for name, problem in problems:
@@ -159,7 +159,7 @@ def _look_around(
             except Exception as error:  # noqa: BLE001 (what the plans found must be told)
                 # Of none of them is it known, so none may count as clean.
                 for stack in looked_at:
-                    seen[stack.name].errors.append(f"{around}: {told(error)}")
+                    seen[stack.name].errors.append(f"{around}: {describe(error)}")
     progress.end(around, "asked")
     return notes
 
@@ -339,7 +339,7 @@ def report(seen: Mapping[str, Seen], entries: Sequence[Ignored], notes: Sequence
 def _section(name: str, one: Seen) -> Table:
     rows = [[finding.kind, finding.name, "\n".join(finding.details)] for finding in one.drift]
     rows += [
-        ["ignored", finding.name, "\n".join([*finding.details, finding.ignored.told if finding.ignored else ""])]
+        ["ignored", finding.name, "\n".join([*finding.details, finding.ignored.reason if finding.ignored else ""])]
         for finding in one.ignored
     ]
     rows += [["not applied yet", pending, "changed in Git, or its state was refreshed"] for pending in one.pending]

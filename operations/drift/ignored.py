@@ -29,7 +29,7 @@ class Ignored:
     attributes: Sequence[str] = ()
 
     @property
-    def told(self) -> str:
+    def reason(self) -> str:
         """Why it is left alone, by whom and until when."""
         return f"{self.who}: {self.why}, until {self.until}"
 
@@ -39,14 +39,14 @@ class Ignored:
         return named and (not self.attributes or (bool(attributes) and set(attributes) <= set(self.attributes)))
 
 
-def read(file: Path) -> list[Ignored]:
+def read_ignored(file: Path) -> list[Ignored]:
     """The entries of a file; none where there is no such file.
 
     Raises:
         OperationError: with everything that is wrong in it. An entry that is out of date is not wrong: it is told, and
             what it named is found again.
     """
-    entries, problems = waivers.read(file, "ignored", _FIELDS, about="finding", optional=("attributes",))
+    entries, problems = waivers.read_waivers(file, "ignored", _FIELDS, about="finding", optional=("attributes",))
     if problems:
         raise OperationError("\n".join(problems))
     return [Ignored(**entry) for _, entry in entries]

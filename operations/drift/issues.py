@@ -21,7 +21,7 @@ def follow(file: Path) -> Report:
     Raises:
         OperationError: the file is no such report, or GitHub refused.
     """
-    stacks = _read(file)
+    stacks = _read_drift(file)
     gh("label", "create", LABEL, "--force", "--color", "D93F0B", "--description", "A stack is not what Git says")
     opened = _open_issues()
     rows = []
@@ -48,7 +48,7 @@ def _act(name: str, stack: Mapping[str, Any], issue: Mapping[str, Any] | None) -
     if issue is None:
         gh("issue", "create", "--title", _title(name), "--label", LABEL, "--body-file", "-", stdin=body)
         return "opened"
-    if _told(issue["body"]) == _told(body):
+    if _findings_text(issue["body"]) == _findings_text(body):
         return ""
     gh("issue", "edit", str(issue["number"]), "--body-file", "-", stdin=body)
     return "updated"
@@ -76,7 +76,7 @@ def _line(finding: Mapping[str, Any]) -> str:
     return f"{finding['kind']} `{finding['name']}`{': ' if details else ''}{', '.join(details)}"
 
 
-def _told(body: str) -> str:
+def _findings_text(body: str) -> str:
     return body.replace("\r\n", "\n").split("\n---\n", maxsplit=1)[0].strip()
 
 
@@ -86,7 +86,7 @@ def _open_issues() -> dict[str, Mapping[str, Any]]:
     return {str(issue["title"]): issue for issue in issues}
 
 
-def _read(file: Path) -> dict[str, Mapping[str, Any]]:
+def _read_drift(file: Path) -> dict[str, Mapping[str, Any]]:
     try:
         stacks = json.loads(file.read_text(encoding="utf-8"))["stacks"]
         return {

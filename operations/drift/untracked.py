@@ -19,7 +19,7 @@ from operations.terraform.stacks import Cluster
 if TYPE_CHECKING:
     import boto3
 
-_AT_ONCE = 8
+_PARALLELISM = 8
 _ALL = "-1"
 
 # A resource that is gone has nothing added to it; that it is gone, its own plan says.
@@ -42,7 +42,9 @@ class Added:
     what: str
 
 
-def find(session: "boto3.Session", states: States, of: Sequence[str]) -> tuple[list[Added], list[tuple[str, str]]]:
+def find_untracked(
+    session: "boto3.Session", states: States, of: Sequence[str]
+) -> tuple[list[Added], list[tuple[str, str]]]:
     """What was added to the resources of the stacks `of`, and what could not be asked, by stack.
 
     `states` knows every stack.
@@ -59,7 +61,7 @@ def find(session: "boto3.Session", states: States, of: Sequence[str]) -> tuple[l
         return found, []
 
     looks = [(one, check) for kind, checks in _CHECKS.items() for one in states.of(kind) for check in checks]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_PARALLELISM) as pool:
         results = list(pool.map(lambda pair: look(*pair), [pair for pair in looks if pair[0].stack in of]))
     added = [found for some, _ in results for found in some]
     return sorted(added, key=lambda one: (one.stack, one.address, one.what)), [

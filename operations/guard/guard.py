@@ -69,7 +69,7 @@ def overrides(file: Path, today: date) -> list[Override]:
     Raises:
         OperationError: with everything that is wrong in it, an override that is out of date included.
     """
-    entries, problems = waivers.read(file, "override", _FIELDS, about="address")
+    entries, problems = waivers.read_waivers(file, "override", _FIELDS, about="address")
     found = [(where, Override(**entry)) for where, entry in entries]
     problems += [
         f"{where}: until: {override.until}: out of date; remove it, or let it be reviewed again"
@@ -107,7 +107,7 @@ def unused(plan: Plan, found: Sequence[Finding], allowed: Iterable[Override]) ->
     ]
 
 
-def table(found: Sequence[Finding]) -> Table:
+def findings_table(found: Sequence[Finding]) -> Table:
     """Findings for people, refusals first."""
     ordered = sorted(found, key=lambda finding: (not finding.is_refused, finding.stack, finding.address))
     rows = [[f.verdict, f.stack, f.address, f.action, f.why, f.remedy] for f in ordered]
@@ -120,7 +120,7 @@ def guard(files: Sequence[Path], allowed: Sequence[Override]) -> Report:
     Raises:
         OperationError: a file is no such plan, or an override is not used.
     """
-    plans = [_read(file) for file in files]
+    plans = [_read_plan(file) for file in files]
     found = [finding for plan in plans for finding in findings(plan, allowed)]
     if wrong := [problem for plan in plans for problem in unused(plan, found, allowed)]:
         raise OperationError("\n".join(wrong))
@@ -128,7 +128,7 @@ def guard(files: Sequence[Path], allowed: Sequence[Override]) -> Report:
         title=title(found) or f"the guard finds nothing in {len(plans)} plans",
         status=Status.ATTENTION if any(finding.override is None for finding in found) else Status.FINE,
         data={"findings": [finding.data() for finding in found]},
-        tables=[table(found)] if found else [],
+        tables=[findings_table(found)] if found else [],
     )
 
 
@@ -148,7 +148,7 @@ def unknown(stacks: Collection[str], allowed: Iterable[Override]) -> list[str]:
     ]
 
 
-def _read(file: Path) -> Plan:
+def _read_plan(file: Path) -> Plan:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -34,7 +34,7 @@ ENVIRONMENT_FILE = HOME / "environment"
 _RUNNING = HOME / "emulator.json"
 _LOGS = HOME / "logs"
 _STOP_SECONDS = 10
-_AT_ONCE = 4
+_PARALLELISM = 4
 
 # Whoever works on a real account in the same shell must not have it touched, nor its identity sent along.
 _OF_A_REAL_ACCOUNT = (
@@ -69,8 +69,8 @@ def up(say: Callable[[str], None]) -> dict[str, dict[str, object]]:
             bootstrap.bootstrap(stack, HOME / "bootstrap", say, new_log(_LOGS, stack.name))
         deployed = _local(stacks)
         say(f"deploying {len(deployed)} stacks")
-        terms = deploy.Terms(is_guarded=False, applies_unreviewed=True, logs=_LOGS)
-        done = deploy.deploy(deployed, all_producers(stacks), terms, Progress(), lambda _: "make local")
+        options = deploy.Options(is_guarded=False, applies_unreviewed=True, logs=_LOGS)
+        done = deploy.deploy(deployed, all_producers(stacks), options, Progress(), lambda _: "make local")
         if done.status is not Status.FINE:
             report.show(done, as_json=False)
             raise OperationError("not every stack was deployed; nothing is left running")
@@ -137,9 +137,9 @@ def down(say: Callable[[str], None]) -> None:
 def _destroy(stacks: Sequence[Stack], say: Callable[[str], None]) -> None:
     others = [stack for stack in stacks if stack.kind != "backend"]
     say(f"destroying {len(others)} stacks; Terraform's words go to {_LOGS}")
-    held = {stack.name: states.read(stack.aws_session(), stack) for stack in others}
-    failed, missed = destroy.in_reverse(others, held, Progress(), at_once=_AT_ONCE, logs=_LOGS)
-    if failed or missed:
+    held = {stack.name: states.read_resources(stack.aws_session(), stack) for stack in others}
+    failed, skipped = destroy.in_reverse(others, held, Progress(), parallelism=_PARALLELISM, logs=_LOGS)
+    if failed or skipped:
         raise OperationError("\n".join([*failed.values(), "the emulated AWS still runs; go on with: make local-down"]))
     for stack in backend_stacks(stacks):
         bootstrap.unbootstrap(stack, HOME / "bootstrap", say, new_log(_LOGS, stack.name))

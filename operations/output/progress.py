@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-Hear = Callable[[Mapping[str, Any]], None]
+OnEvent = Callable[[Mapping[str, Any]], None]
 
 _DONE = {"create": "created", "update": "updated", "delete": "destroyed"}
 _DOING = {"create": "creating", "update": "updating", "delete": "destroying"}
@@ -43,7 +43,7 @@ class Progress:
             self._bars.start()
 
     @contextmanager
-    def stack(self, name: str, doing: str, total: int | None = None) -> Iterator[Hear]:
+    def stack(self, name: str, doing: str, total: int | None = None) -> Iterator[OnEvent]:
         """What hears Terraform's events about a stack."""
         with self._lock:
             if name not in self._tasks:
@@ -53,7 +53,7 @@ class Progress:
         self._say(name, doing)
         working: dict[str, str] = {}
 
-        def hear(event: Mapping[str, Any]) -> None:
+        def on_event(event: Mapping[str, Any]) -> None:
             kind, hook = event.get("type"), event.get("hook", {})
             address, action = hook.get("resource", {}).get("addr", ""), hook.get("action", "")
             if action not in _DOING:  # such as reading
@@ -73,7 +73,7 @@ class Progress:
             text = " ".join(reversed(next(iter(working.items())))) + others if working else doing
             self._bars.update(task, doing=text)
 
-        yield hear
+        yield on_event
 
     def end(self, name: str, outcome: str) -> None:
         """Say what became of a stack."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from operations.preflight.check import Check, Clients, Line
-from operations.preflight.state import New
+from operations.preflight.state import NewResources
 from operations.terraform.stacks import Stack
 
 _ABSENT = {
@@ -56,7 +56,7 @@ _KINDS: Mapping[str, _Named] = {
 }
 
 
-def checks(stacks: Sequence[Stack], new: New, aws: Clients) -> Iterator[tuple[str, Check]]:
+def checks(stacks: Sequence[Stack], new: NewResources, aws: Clients) -> Iterator[tuple[str, Check]]:
     """A check for each type of resource that the stacks hold."""
     held = {kind for stack in stacks if not stack.is_in_cluster for kind, _, _ in stack.resources()}
     for kind, named in _KINDS.items():
@@ -64,7 +64,7 @@ def checks(stacks: Sequence[Stack], new: New, aws: Clients) -> Iterator[tuple[st
             yield f"names of {kind}", partial(_taken, kind, named, new, aws)
 
 
-def _taken(kind: str, named: _Named, new: New, aws: Clients) -> Iterator[Line]:
+def _taken(kind: str, named: _Named, new: NewResources, aws: Clients) -> Iterator[Line]:
     asked, taken = 0, 0
     for stack, address, arguments in new.resources(kind):
         name = str(arguments[named.argument])

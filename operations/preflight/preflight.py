@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operations.errors import OperationError, told
+from operations.errors import OperationError, describe
 from operations.output.report import Report, Status, Table
 from operations.preflight import names, offers, quotas, state, tools
 from operations.preflight.check import Check, Clients, Line, Outcome
@@ -19,7 +19,7 @@ from operations.terraform.stacks import Stack
 if TYPE_CHECKING:
     import boto3
 
-_AT_ONCE = 16
+_PARALLELISM = 16
 
 
 def preflight(stacks: Sequence[Stack], placeholders: Sequence[str], project: Path) -> Report:
@@ -38,10 +38,10 @@ def preflight(stacks: Sequence[Stack], placeholders: Sequence[str], project: Pat
         account = of_region[0].account_id
         lines.append(Line(f"{region}: credentials", "passed", f"of account {account}"))
         checks += _of_region(region, of_region, session)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_PARALLELISM) as pool:
         for found in pool.map(lambda check: list(_asked(*check)), checks):
             lines += found
-    return _report(lines)
+    return _preflight_report(lines)
 
 
 def _regions(stacks: Sequence[Stack]) -> dict[str, list[Stack]]:
@@ -55,7 +55,7 @@ def _of_region(region: str, stacks: Sequence[Stack], session: "boto3.Session") -
     aws = Clients(session)
     yield f"{region}: state", lambda: state.bucket(stacks, aws)
     yield f"{region}: locks", lambda: state.locks(stacks, aws)
-    new = state.New(stacks, aws)
+    new = state.NewResources(stacks, aws)
     yield from ((f"{region}: {what}", check) for what, check in names.checks(stacks, new, aws))
     yield from ((f"{region}: {what}", check) for what, check in quotas.checks(stacks, new, aws))
     yield from ((f"{region}: {what}", check) for what, check in offers.checks(stacks, aws))
@@ -70,7 +70,7 @@ def _asked(subject: str, check: Check) -> Iterator[Line]:
     except (BotoCoreError, OperationError) as error:
         yield Line(subject, "failed", f"could not be checked: {error}")
     except Exception as error:  # noqa: BLE001 (one check must not take down the others)
-        yield Line(subject, "failed", f"could not be checked: {told(error)}")
+        yield Line(subject, "failed", f"could not be checked: {describe(error)}")
 
 
 def settings(left: Sequence[str]) -> Iterator[Line]:
@@ -82,7 +82,7 @@ def settings(left: Sequence[str]) -> Iterator[Line]:
         yield Line("settings", "passed", "no placeholder is left")
 
 
-def _report(lines: Sequence[Line]) -> Report:
+def _preflight_report(lines: Sequence[Line]) -> Report:
     order: list[Outcome] = ["failed", "warning", "passed"]
     lines = sorted(lines, key=lambda line: (order.index(line.outcome), line.subject))
     count = {outcome: sum(line.outcome == outcome for line in lines) for outcome in order}

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from operations.clients.aws import paginate
 from operations.preflight.check import Check, Clients, Line
-from operations.preflight.state import New
+from operations.preflight.state import NewResources
 from operations.terraform.stacks import Stack
 
 _NEARLY = 0.8
@@ -70,7 +70,7 @@ _VCPUS: Mapping[str, tuple[str, str]] = {
 _RUNNING = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
 
 
-def checks(stacks: Sequence[Stack], new: New, aws: Clients) -> Iterator[tuple[str, Check]]:
+def checks(stacks: Sequence[Stack], new: NewResources, aws: Clients) -> Iterator[tuple[str, Check]]:
     """A check for each quota that something of the stacks counts against."""
     held = {kind for stack in stacks for kind, _, _ in stack.resources()}
     for quota in _QUOTAS:
@@ -82,12 +82,12 @@ def checks(stacks: Sequence[Stack], new: New, aws: Clients) -> Iterator[tuple[st
         yield "quota of vCPUs", partial(vcpus, new, aws)
 
 
-def _of_resources(quota: _Quota, new: New, aws: Clients) -> Iterator[Line]:
+def _of_resources(quota: _Quota, new: NewResources, aws: Clients) -> Iterator[Line]:
     added = sum(1 for _ in new.resources(quota.kind))
     yield _line(aws, f"quota of {quota.what}", (quota.service, quota.code), quota.in_use(aws), added)
 
 
-def nat_gateways(stacks: Sequence[Stack], new: New, aws: Clients) -> Iterator[Line]:
+def nat_gateways(stacks: Sequence[Stack], new: NewResources, aws: Clients) -> Iterator[Line]:
     """NAT gateways, of which the fullest zone decides."""
     subnets = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in aws("ec2").describe_subnets()["Subnets"]}
     gateways = [
@@ -107,7 +107,7 @@ def nat_gateways(stacks: Sequence[Stack], new: New, aws: Clients) -> Iterator[Li
     yield _line(aws, f"quota of NAT gateways in {zone}", _NAT_GATEWAYS, used[zone], added[zone])
 
 
-def vcpus(new: New, aws: Clients) -> Iterator[Line]:
+def vcpus(new: NewResources, aws: Clients) -> Iterator[Line]:
     """VCPUs of the instance families that the node groups ask for: as desired at first, and at their largest."""
     desired, largest = Counter[str](), Counter[str]()
     groups = [arguments for _, _, arguments in new.resources("aws_eks_node_group")]

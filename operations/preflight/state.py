@@ -49,12 +49,12 @@ def locks(stacks: Sequence[Stack], aws: Clients) -> Iterator[Line]:
         lock = held(aws, stack)
         if lock is not None:
             held_by_nobody = False
-            yield Line(f"lock of {stack.name}", "failed", lock.told(stack.directory, datetime.now(UTC)))
+            yield Line(f"lock of {stack.name}", "failed", lock.describe(stack.directory, datetime.now(UTC)))
     if held_by_nobody:
         yield Line("locks", "passed", "nobody holds one")
 
 
-class New:
+class NewResources:
     """The resources of stacks that are in no state yet: what an apply would make. It reads each state once."""
 
     def __init__(self, stacks: Sequence[Stack], aws: Clients) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def write(files: Mapping[Path, str]) -> None:
+def write_files(files: Mapping[Path, str]) -> None:
     """Write every file. Whatever stops it, also the person, leaves all of them as they were."""
     before = {path: path.read_bytes() if path.exists() else None for path in files}
     made: list[Path] = []

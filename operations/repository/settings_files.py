@@ -16,7 +16,7 @@ class ImageRepositories:
     last_line: int
 
 
-def read(settings: Path) -> ImageRepositories | None:
+def read_image_repositories(settings: Path) -> ImageRepositories | None:
     """None where the tuple is not written one entry below the other."""
     for node in ast.walk(ast.parse(settings.read_text(encoding="utf-8"))):
         if isinstance(node, ast.keyword) and node.arg == "image_repositories" and isinstance(node.value, ast.Tuple):

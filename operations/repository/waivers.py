@@ -15,7 +15,7 @@ _EXPECTED: Mapping[type, str] = {
 }
 
 
-def read(
+def read_waivers(
     file: Path, table: str, fields: Mapping[str, type], *, about: str, optional: Collection[str] = ()
 ) -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
     """The entries `[[table]]` of a file, each with the words that name it, and all that is wrong with others.

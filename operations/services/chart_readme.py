@@ -36,7 +36,7 @@ def render(readme: str, values: str) -> str:
     return "\n".join([above + _HEADING, *table, ""])
 
 
-def write(chart: Path = CHART) -> None:
+def write_readme(chart: Path = CHART) -> None:
     """Write the table of `chart` anew."""
     readme = chart / "README.md"
     values = (chart / "values.yaml").read_text(encoding="utf-8")

@@ -39,7 +39,7 @@ class NewService:
     repository_id: int | None = None
 
 
-def write(root: Path, new: NewService, regions: Sequence[Region], say: Callable[[str], None]) -> None:
+def write_service(root: Path, new: NewService, regions: Sequence[Region], say: Callable[[str], None]) -> None:
     """Write a service, its team's project and rights, and its image repository below `root`: all of it or nothing.
 
     Every one of `regions` gets the image repository.
@@ -52,7 +52,7 @@ def write(root: Path, new: NewService, regions: Sequence[Region], say: Callable[
     if problems:
         raise OperationError("\n".join(problems))
     files = _files(tree, new)
-    all_or_nothing.write({root / path: text for path, text in files.items()})
+    all_or_nothing.write_files({root / path: text for path, text in files.items()})
     for path in sorted(files):
         say(str(path))
 
@@ -100,7 +100,7 @@ def _wrong_name(tree: _Tree, name: str) -> Iterator[str]:
     if tree.has(Path("service") / name):
         yield f"name: {name!r}: service/{name} exists; choose another"
     for path in tree.settings:
-        repositories = settings_files.read(tree.root / path)
+        repositories = settings_files.read_image_repositories(tree.root / path)
         if repositories is not None and name in repositories.names:
             yield f"name: {name!r}: {path} has an image repository of this name; choose another"
 
@@ -124,7 +124,7 @@ def _wrong_rest(tree: _Tree, new: NewService) -> Iterator[str]:
     if new.repository_id is not None and new.repository_id <= 0:
         yield f"repository id: {new.repository_id}: GitHub counts from 1; `gh api repos/OWNER/NAME --jq .id` prints it"
     for path in tree.settings:
-        if settings_files.read(tree.root / path) is None:
+        if settings_files.read_image_repositories(tree.root / path) is None:
             yield f"{path}: image_repositories: not one entry below the other; write them so"
 
 
@@ -147,7 +147,7 @@ def _files(tree: _Tree, new: NewService) -> dict[Path, str]:
             files[ours] = model.renamed(text)
             files |= _listed(tree, files, path, ours)
     for path in tree.settings:
-        repositories = settings_files.read(tree.root / path)
+        repositories = settings_files.read_image_repositories(tree.root / path)
         if repositories is not None:
             files[path] = settings_files.with_one_more(
                 tree.root / path, repositories.last_line, new.name, new.repository_id or PLACEHOLDER_ID

@@ -25,7 +25,7 @@ class Lock:
     operation: str
     created: str
 
-    def told(self, directory: Path, now: datetime, wait: str = "wait for it") -> str:
+    def describe(self, directory: Path, now: datetime, wait: str = "wait for it") -> str:
         """Who, since when, what for, and what to do; `wait` is how whoever reads it can wait."""
         operation = self.operation.removeprefix("OperationType").lower() or "something"
         return (
@@ -75,7 +75,7 @@ def failure(error: TerraformError, stack: Stack, wait: str = "wait for it") -> s
     lock = of_message(error.details)
     if lock is None:
         return str(error).removeprefix(f"{stack.name}: ")
-    return lock.told(stack.directory, datetime.now(UTC), wait)
+    return lock.describe(stack.directory, datetime.now(UTC), wait)
 
 
 def of_message(details: list[str]) -> Lock | None:

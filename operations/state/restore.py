@@ -33,7 +33,7 @@ from operations.terraform.stacks import Stack
 if TYPE_CHECKING:
     import boto3
 
-_AT_ONCE = 8
+_PARALLELISM = 8
 
 
 class State(NamedTuple):
@@ -84,11 +84,11 @@ def versions(session: "boto3.Session", stack: Stack, at_most: int | None = None)
     if not entries:
         raise OperationError(f"{stack.name}: s3://{at.bucket}/{at.key}: no version of it exists; deploy the stack")
     entries.sort(key=lambda entry: (entry["IsLatest"], entry["LastModified"]), reverse=True)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_PARALLELISM) as pool:
         return list(pool.map(read, entries[:at_most])), len(entries)
 
 
-def show(session: "boto3.Session", stack: Stack, at_most: int | None = None) -> Report:
+def show_versions(session: "boto3.Session", stack: Stack, at_most: int | None = None) -> Report:
     """The newest versions that can be restored."""
     found, count = versions(session, stack, at_most)
     older = [f"{count - len(found)} older ones: add --all"] if len(found) < count else []
@@ -144,7 +144,7 @@ def _difference(stack: Stack, version: str, written: str, serial: int, log: Path
         title=f"{restored}; a plan: {plan.summary}",
         status=Status.FINE if plan.is_empty else Status.ATTENTION,
         data=data | {"changes": [change.data() for change in plan.changes]},
-        tables=[] if plan.is_empty else [plans.table([plan])],
+        tables=[] if plan.is_empty else [plans.changes_table([plan])],
         notes=[] if plan.is_empty else ["what it would create may exist: import that, or restore another version"],
     )
 
@@ -195,7 +195,9 @@ def _row(session: "boto3.Session", stack: Stack, table: str | None, path: str, b
 
 
 def _held(stack: Stack, lock: Lock | None) -> OperationError:
-    told = lock.told(stack.directory, datetime.now(UTC)) if lock else "somebody held the lock a moment ago; repeat it"
+    told = (
+        lock.describe(stack.directory, datetime.now(UTC)) if lock else "somebody held the lock a moment ago; repeat it"
+    )
     return OperationError(f"{stack.name}: {told}")
 
 

@@ -53,7 +53,7 @@ class States:
         }
 
 
-def read(session: "boto3.Session", stack: Stack) -> list[Resource]:
+def read_resources(session: "boto3.Session", stack: Stack) -> list[Resource]:
     """The resources of a stack's state; none where there is no state yet.
 
     Raises:
@@ -61,14 +61,14 @@ def read(session: "boto3.Session", stack: Stack) -> list[Resource]:
     """
     body = object_of(session.client("s3"), stack.state.bucket, stack.state.key)
     try:
-        return [] if body is None else parse(stack.name, json.loads(body))
+        return [] if body is None else parse_resources(stack.name, json.loads(body))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         where = f"s3://{stack.state.bucket}/{stack.state.key}"
         message = f"{where}: cannot be read as a state; restore a version of it: restore-state {stack.name}"
         raise OperationError(message) from error
 
 
-def parse(stack: str, document: Mapping[str, Any]) -> list[Resource]:
+def parse_resources(stack: str, document: Mapping[str, Any]) -> list[Resource]:
     """The managed resources of a state, as Terraform writes it."""
     return [
         Resource(stack, f"{entry['type']}.{entry['name']}{_key(instance)}", entry["type"], instance["attributes"])

@@ -133,7 +133,7 @@ class Plan:
         return hashlib.sha256(json.dumps(does, sort_keys=True).encode()).hexdigest()
 
 
-def table(plans: Iterable[Plan]) -> Table:
+def changes_table(plans: Iterable[Plan]) -> Table:
     """Every change, by stack."""
     rows = [[plan.stack, change.action, change.address, change.why] for plan in plans for change in plan.changes]
     return Table("Changes", ["stack", "action", "address", "why"], rows)

@@ -76,8 +76,8 @@ class Terraform:
         """What a command prints that must succeed; its errors are shown as they come."""
         return self._run(arguments, subprocess.PIPE, None)
 
-    def stream(self, log: Path, hear: Callable[[Mapping[str, Any]], None], *arguments: str) -> None:
-        """Run a command with `-json`, telling `hear` each event. `log` gets what a person would have read.
+    def stream(self, log: Path, on_event: Callable[[Mapping[str, Any]], None], *arguments: str) -> None:
+        """Run a command with `-json`, passing `on_event` each event. `log` gets what a person would have read.
 
         May run in any thread: an interrupt of the main one reaches it by `interrupt`.
 
@@ -95,7 +95,7 @@ class Terraform:
                     errors.append(diagnostic)
                 try:
                     file.write(f"{event['@message']}\n{diagnostic.get('detail', '')}".strip() + "\n")
-                    hear(event)
+                    on_event(event)
                 # A full disk, a terminal that is gone: heard to its end, or Terraform would die and lose its state.
                 except Exception as error:  # noqa: BLE001
                     trouble = trouble or error
@@ -105,7 +105,7 @@ class Terraform:
         if trouble:
             raise trouble
 
-    def stream_init(self, log: Path, hear: Callable[[Mapping[str, Any]], None]) -> None:
+    def stream_init(self, log: Path, on_event: Callable[[Mapping[str, Any]], None]) -> None:
         """Initialise the folder, by `stream`.
 
         Raises:
@@ -113,10 +113,10 @@ class Terraform:
         """
         with _INIT:
             # A lock file from before the provider was upgraded would be refused; the stacks name one version each.
-            self.stream(log, hear, "init", "-input=false", "-upgrade")
+            self.stream(log, on_event, "init", "-input=false", "-upgrade")
 
     def stream_plan(
-        self, file: Path, log: Path, hear: Callable[[Mapping[str, Any]], None], *arguments: str
+        self, file: Path, log: Path, on_event: Callable[[Mapping[str, Any]], None], *arguments: str
     ) -> dict[str, Any]:
         """Plan into `file`, and return what `terraform show -json` says of it. The stack is initialised before.
 
@@ -125,8 +125,8 @@ class Terraform:
         Raises:
             TerraformError: the plan failed.
         """
-        self.stream_init(log, hear)
-        self.stream(log, hear, "plan", "-input=false", f"-out={file.absolute()}", *arguments)
+        self.stream_init(log, on_event)
+        self.stream(log, on_event, "plan", "-input=false", f"-out={file.absolute()}", *arguments)
         document: dict[str, Any] = json.loads(self.output("show", "-json", str(file.absolute())))
         return document
 

@@ -16,7 +16,9 @@ _LOOKS_EVERY_SECONDS = 0.2
 _SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
-def run(order: Mapping[str, Collection[str]], act: Callable[[str], bool], *, at_once: int) -> dict[str, list[str]]:
+def run_in_order(
+    order: Mapping[str, Collection[str]], act: Callable[[str], bool], *, parallelism: int
+) -> dict[str, list[str]]:
     """Call `act` with each name, in a thread, once all that it comes after succeeded, which `act` returns.
 
     What is independent of a failure goes on. An interrupt is passed to every Terraform that runs, once; whatever
@@ -31,7 +33,7 @@ def run(order: Mapping[str, Collection[str]], act: Callable[[str], bool], *, at_
     begun: set[str] = set()
     succeeded: set[str] = set()
     acting: dict[Future[bool], str] = {}
-    with _interrupts_passed_on(), ThreadPoolExecutor(max_workers=at_once) as pool:
+    with _interrupts_passed_on(), ThreadPoolExecutor(max_workers=parallelism) as pool:
         while sorter.is_active():
             ready = sorter.get_ready()
             begun.update(ready)

@@ -13,8 +13,8 @@ import boto3
 import pytest
 
 from operations.backup import backup
-from operations.backup.argo_cd_export import ArgoCdAdmin, Id, read
-from operations.backup.backup import Place
+from operations.backup.argo_cd_export import ArgoCdAdmin, Id, parse_export
+from operations.backup.backup import BackupLocation
 from operations.local.cluster.argo_cd import ArgoCd
 from operations.local.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
 from operations.local.emulator_process import Emulator
@@ -29,7 +29,7 @@ _API = "argoproj.io/v1alpha1"
 
 
 @pytest.fixture(scope="module")
-def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackupLocation]:
     """The place of the backups, in the emulated AWS."""
     with Emulator(tmp_path_factory.mktemp("emulator") / "log") as emulator, pytest.MonkeyPatch.context() as patch:
         for name, value in emulator.environment.items():
@@ -39,7 +39,7 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         kms.create_alias(AliasName=_KEY, TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"})
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-        yield Place(session, bucket, _KEY, "gitops-cluster-dev")
+        yield BackupLocation(session, bucket, _KEY, "gitops-cluster-dev")
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +80,9 @@ def known(control_plane: ControlPlane, argo_cd: ArgoCd) -> Iterator[list[str]]: 
 
 
 def test_what_is_wiped_comes_back_equal(
-    control_plane: ControlPlane, at: Place, admin: ArgoCdAdmin, known: list[str], tmp_path: Path
+    control_plane: ControlPlane, at: BackupLocation, admin: ArgoCdAdmin, known: list[str], tmp_path: Path
 ) -> None:
-    before = read(admin.export())
+    before = parse_export(admin.export())
     with _opened_to_write() as written:
         report = backup.backup(at, admin)
     assert written == []
@@ -107,14 +107,14 @@ def test_what_is_wiped_comes_back_equal(
     assert restored.data["extra"] == ["AppProject/argocd/of-somebody-else"]
     control_plane.kubectl("delete", in_argo_cd, "appproject/of-somebody-else")
 
-    assert dict(read(admin.export()).contents) == dict(before.contents)
+    assert dict(parse_export(admin.export()).contents) == dict(before.contents)
     password = control_plane.get("secret", in_argo_cd, "repository")["data"]["password"]
     assert base64.b64decode(password).decode() == _PASSWORD
     _nothing_in_clear_below(at, tmp_path.parent)
 
 
 def test_what_terraform_says_of_its_cluster_stays(
-    control_plane: ControlPlane, at: Place, admin: ArgoCdAdmin, known: list[str]
+    control_plane: ControlPlane, at: BackupLocation, admin: ArgoCdAdmin, known: list[str]
 ) -> None:
     assert known
     backup.backup(at, admin)
@@ -135,7 +135,7 @@ def test_settings_and_credentials_are_in_an_export(admin: ArgoCdAdmin, known: li
         Id("Secret", "argocd", "argocd-secret"),
         Id("Secret", "argocd", "another-cluster"),
         Id("Secret", "argocd", "repository"),
-    } <= read(admin.export()).texts.keys()
+    } <= parse_export(admin.export()).texts.keys()
 
 
 @contextmanager
@@ -144,13 +144,13 @@ def _opened_to_write() -> Iterator[list[str]]:
     found: list[str] = []
     is_watched = True
 
-    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+    def on_event(event: str, arguments: tuple[Any, ...]) -> None:
         if is_watched and event == "open" and not isinstance(arguments[0], int):
             is_to_write = arguments[2] & (os.O_WRONLY | os.O_RDWR)
             if is_to_write and "__pycache__" not in str(arguments[0]):
                 found.append(str(arguments[0]))
 
-    sys.addaudithook(hear)  # for good
+    sys.addaudithook(on_event)  # for good
     try:
         yield found
     finally:
@@ -163,7 +163,7 @@ def test_a_file_that_was_written_and_deleted_is_seen() -> None:
     assert file.name in written
 
 
-def _nothing_in_clear_below(at: Place, folder: Path) -> None:
+def _nothing_in_clear_below(at: BackupLocation, folder: Path) -> None:
     """No file of the session holds the password, but for the database of the API server; neither does the bucket."""
     clear, encoded = _PASSWORD.encode(), base64.b64encode(_PASSWORD.encode())
     sealed = at.session.client("s3").get_object(Bucket=at.bucket, Key=backup.OBJECT)["Body"].read()

@@ -67,7 +67,7 @@ def test_a_cluster_is_cleared_and_says_what_it_hangs_on(cluster: ControlPlane) -
 
     def say(text: str) -> None:
         said.append(text)
-        clearing.patience = 3 if "hold volumes" in text else 60
+        clearing.timeout_seconds = 3 if "hold volumes" in text else 60
 
     clearing = Clearing(cluster.kubectl, say, 60, _soon)
     with pytest.raises(OperationError) as hung:

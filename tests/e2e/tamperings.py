@@ -51,7 +51,7 @@ class Known:
         self._resources = {
             (stack.name.removeprefix("ap-northeast-2-"), without_hash(one.address)): one
             for stack in stacks
-            for one in states.read(session, stack)
+            for one in states.read_resources(session, stack)
         }
 
     def __call__(self, environment: str, address: str, attribute: str = "id") -> Any:

@@ -55,7 +55,7 @@ def _stack(tiny: Tiny) -> Stack:
 
 
 def _versions(tiny: Tiny) -> list[dict[str, Any]]:
-    return list(restore_state.show(boto3.Session(), _stack(tiny)).data["versions"])
+    return list(restore_state.show_versions(boto3.Session(), _stack(tiny)).data["versions"])
 
 
 def _restore(tiny: Tiny, *, resources: int) -> Report:
@@ -161,7 +161,7 @@ def test_a_state_that_another_was_written_over_is_restored_by_its_lineage(tiny: 
 
 
 def test_the_newest_are_listed_and_the_rest_on_demand(tiny: Tiny) -> None:
-    report = restore_state.show(boto3.Session(), _stack(tiny), 1)
+    report = restore_state.show_versions(boto3.Session(), _stack(tiny), 1)
     assert [entry["in_use"] for entry in report.data["versions"]] == [True]
     assert (report.title, report.notes[0]) == ("shared: 2 versions of its state", "1 older ones: add --all")
 

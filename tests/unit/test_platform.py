@@ -81,7 +81,7 @@ def test_backups_find_their_environment(renamed: Platform, monkeypatch: pytest.M
     monkeypatch.setattr(aws, "session", lambda *_, **_of: None)
     monkeypatch.setattr(backup, "server", lambda: "https://prod")
     monkeypatch.setattr(backup, "_endpoint", lambda _: "https://prod")
-    at = backup.place(renamed.stacks, "prod")
+    at = backup.find_location(renamed.stacks, "prod")
     assert (at.bucket, at.cluster) == ("your-org-ap-northeast-2-prod-backups", "gitops-cluster-prod")
     made = next(stack for stack in renamed.stacks if stack.name == "ap-northeast-2-prod")
     resources = [(kind, arguments) for kind, _, arguments in made.resources()]
@@ -110,7 +110,7 @@ def test_what_controllers_made_is_known_by_the_clusters_tags(renamed: Platform) 
 
 
 def test_a_new_service_gets_its_image_repository(renamed: Platform, copy: Path) -> None:
-    scaffold.write(copy, NewService(name="xylophone", team="percussion"), renamed.regions, lambda _: None)
+    scaffold.write_service(copy, NewService(name="xylophone", team="percussion"), renamed.regions, lambda _: None)
     assert 'name="xylophone"' in (copy / "stacks/seoul/shared.py").read_text()
 
 

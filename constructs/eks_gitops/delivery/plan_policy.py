@@ -10,7 +10,7 @@ from eks_gitops.iam import Statement
 from eks_gitops.location import Location
 
 
-def read(location: Location, *, repository_credentials: Sequence[str] = ()) -> list[Statement]:
+def read_statements(location: Location, *, repository_credentials: Sequence[str] = ()) -> list[Statement]:
     """Reading every resource of the region's stacks, and of secrets only those with these names."""
     region = location.region
     named = {

@@ -34,7 +34,9 @@ class ReadPolicy(Construct):
             name=location.name("read"),
             path=delivery_path(location),
             description=f"Reads what the stacks of {location.region} hold",
-            policy=policy_document(*plan_policy.read(location, repository_credentials=repository_credentials)),
+            policy=policy_document(
+                *plan_policy.read_statements(location, repository_credentials=repository_credentials)
+            ),
         )
         self.arn: str = policy.arn
 

@@ -16,7 +16,7 @@ from operations.terraform.stacks import Stack, read_stacks
 _ROOT = Path(__file__).parents[3]
 
 
-def run(output: Path, say: Callable[[str], None], show: Callable[[str], None]) -> None:
+def run_cluster(output: Path, say: Callable[[str], None], show: Callable[[str], None]) -> None:
     """Build what is missing, start everything, tell how to reach it, and wait for Ctrl-C.
 
     Argo CD is given what the first in-cluster stack below `output` says.
@@ -30,12 +30,12 @@ def run(output: Path, say: Callable[[str], None], show: Callable[[str], None]) -
         signal.signal(ending, signal.default_int_handler)  # as Ctrl-C
     with tempfile.TemporaryDirectory(prefix="cluster-") as home:
         try:
-            _run(Path(home), stack, say, show)
+            _run_until_interrupted(Path(home), stack, say, show)
         except KeyboardInterrupt:
             say("stopped")
 
 
-def _run(home: Path, stack: Stack, say: Callable[[str], None], show: Callable[[str], None]) -> None:
+def _run_until_interrupted(home: Path, stack: Stack, say: Callable[[str], None], show: Callable[[str], None]) -> None:
     say("starting the control plane")
     with ControlPlane(home) as cluster:
         say("starting Argo CD and Argo Rollouts")

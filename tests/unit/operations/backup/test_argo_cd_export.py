@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.backup.argo_cd_export import ArgoCdAdmin, Export, Id, compare, read
+from operations.backup.argo_cd_export import ArgoCdAdmin, Export, Id, compare, parse_export
 from operations.errors import OperationError
 
 SETTINGS = """apiVersion: v1
@@ -47,7 +47,7 @@ IDS = {
 
 
 def _export(*objects: str) -> Export:
-    return read("---\n".join(objects).encode())
+    return parse_export("---\n".join(objects).encode())
 
 
 def test_objects_are_counted_by_kind() -> None:
@@ -66,7 +66,7 @@ def test_an_export_without_settings_is_none() -> None:
 def test_what_is_imported_is_what_was_exported() -> None:
     export = _export(SETTINGS, APPLICATION)
     assert export.text([IDS["application"]]) == f"---\n{APPLICATION}".encode()
-    assert set(read(export.text(list(export.texts))).texts) == set(export.texts)
+    assert set(parse_export(export.text(list(export.texts))).texts) == set(export.texts)
 
 
 def test_missing_different_and_extra_objects_are_told_apart() -> None:

@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from operations.backup import backup
-from operations.backup.argo_cd_export import ArgoCdAdmin, read
-from operations.backup.backup import OBJECT, Place
+from operations.backup.argo_cd_export import ArgoCdAdmin, parse_export
+from operations.backup.backup import OBJECT, BackupLocation
 from operations.errors import OperationError
 from operations.local.emulator_process import Emulator
 from operations.output.report import Report, Status
@@ -36,8 +36,8 @@ class FakeArgoCd(ArgoCdAdmin):
 
     def import_(self, objects: bytes) -> None:
         self.imported.append(objects)
-        known = read(self.objects)
-        texts = {**known.texts, **read(objects + b"---\n" + SETTINGS.encode()).texts}
+        known = parse_export(self.objects)
+        texts = {**known.texts, **parse_export(objects + b"---\n" + SETTINGS.encode()).texts}
         self.objects = b"---\n".join(texts.values())
 
 
@@ -56,24 +56,24 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[boto3.Session]:
 
 
 @pytest.fixture
-def at(aws: boto3.Session) -> Place:
+def at(aws: boto3.Session) -> BackupLocation:
     """A bucket of the test's own."""
     bucket = f"{uuid.uuid4()}-backups"
     s3 = aws.client("s3")
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"})
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    return Place(aws, bucket, "alias/ap-northeast-2/dev", CLUSTER)
+    return BackupLocation(aws, bucket, "alias/ap-northeast-2/dev", CLUSTER)
 
 
 def _agreed(_: Report) -> bool:
     return True
 
 
-def _stored(at: Place) -> bytes:
+def _stored(at: BackupLocation) -> bytes:
     return at.session.client("s3").get_object(Bucket=at.bucket, Key=OBJECT)["Body"].read()
 
 
-def test_a_backup_says_what_it_holds_and_where_it_lies(at: Place) -> None:
+def test_a_backup_says_what_it_holds_and_where_it_lies(at: BackupLocation) -> None:
     report = backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
     assert report.status is Status.FINE
     assert report.title == "gitops-cluster-dev: 2 objects of Argo CD backed up"
@@ -82,14 +82,14 @@ def test_a_backup_says_what_it_holds_and_where_it_lies(at: Place) -> None:
     assert head["Metadata"]["sha256"] == report.data["sha256"]
 
 
-def test_nothing_of_a_backup_can_be_read_in_the_bucket_or_in_the_report(at: Place) -> None:
+def test_nothing_of_a_backup_can_be_read_in_the_bucket_or_in_the_report(at: BackupLocation) -> None:
     report = backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
     for text in (_stored(at), str(report).encode()):
         assert b"aHVudGVyMg==" not in text
         assert b"argocd.example.com" not in text
 
 
-def test_a_restore_makes_what_is_missing_and_changes_what_is_different_alone(at: Place) -> None:
+def test_a_restore_makes_what_is_missing_and_changes_what_is_different_alone(at: BackupLocation) -> None:
     backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
     other = "kind: Application\nmetadata:\n  name: other\n"
     cluster = FakeArgoCd(SETTINGS.replace("example.com", "example.org"), other)
@@ -101,10 +101,12 @@ def test_a_restore_makes_what_is_missing_and_changes_what_is_different_alone(at:
         "extra": ["Application/argocd/other"],
         "kept": [],
     }
-    assert set(read(cluster.objects).texts) == set(read(FakeArgoCd(SETTINGS, SECRET, other).objects).texts)
+    assert set(parse_export(cluster.objects).texts) == set(
+        parse_export(FakeArgoCd(SETTINGS, SECRET, other).objects).texts
+    )
 
 
-def test_the_difference_is_shown_before_anything_is_changed(at: Place) -> None:
+def test_the_difference_is_shown_before_anything_is_changed(at: BackupLocation) -> None:
     backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
     cluster, asked = FakeArgoCd(SETTINGS), list[Report]()
 
@@ -118,13 +120,13 @@ def test_the_difference_is_shown_before_anything_is_changed(at: Place) -> None:
     assert (report.status, report.title) == (Status.ATTENTION, "gitops-cluster-dev: nothing was restored")
 
 
-def test_a_cluster_that_has_all_is_left_alone_and_nobody_is_asked(at: Place) -> None:
+def test_a_cluster_that_has_all_is_left_alone_and_nobody_is_asked(at: BackupLocation) -> None:
     backup.backup(at, FakeArgoCd(SETTINGS))
     report = backup.restore(at, FakeArgoCd(SETTINGS), None, lambda _: pytest.fail("asked"))
     assert report.status is Status.FINE
 
 
-def test_an_import_that_did_not_bring_it_is_an_error(at: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_import_that_did_not_bring_it_is_an_error(at: BackupLocation, monkeypatch: pytest.MonkeyPatch) -> None:
     backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
     monkeypatch.setattr(FakeArgoCd, "import_", lambda *_: None)
     report = backup.restore(at, FakeArgoCd(SETTINGS), None, _agreed)
@@ -132,7 +134,7 @@ def test_an_import_that_did_not_bring_it_is_an_error(at: Place, monkeypatch: pyt
     assert report.data["missing"] == ["Secret/argocd/repository"]
 
 
-def test_an_older_version_is_restored_on_demand(at: Place) -> None:
+def test_an_older_version_is_restored_on_demand(at: BackupLocation) -> None:
     first = backup.backup(at, FakeArgoCd(SETTINGS, SECRET)).data["version"]
     backup.backup(at, FakeArgoCd(SETTINGS))
     assert [version["version"] for version in backup.versions(at).data["versions"]][-1] == first
@@ -141,18 +143,18 @@ def test_an_older_version_is_restored_on_demand(at: Place) -> None:
     assert backup.restore(at, cluster, first, _agreed).data["missing"]
 
 
-def test_without_a_backup_there_is_nothing_to_list(at: Place) -> None:
+def test_without_a_backup_there_is_nothing_to_list(at: BackupLocation) -> None:
     assert backup.versions(at).status is Status.ATTENTION
 
 
 @pytest.mark.parametrize("version", [None, "no-such-version"])
-def test_a_backup_that_is_not_there_is_told(at: Place, version: str | None) -> None:
+def test_a_backup_that_is_not_there_is_told(at: BackupLocation, version: str | None) -> None:
     with pytest.raises(OperationError, match=r"^s3://.*: no such backup; `restore --list` shows those there are$"):
         backup.restore(at, FakeArgoCd(SETTINGS), version, _agreed)
 
 
 def test_a_version_that_cannot_be_one_is_told_as_one_that_is_not_there(
-    at: Place, monkeypatch: pytest.MonkeyPatch
+    at: BackupLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def get_object(**_: str) -> None:
         raise ClientError({"Error": {"Code": "InvalidArgument", "Message": "Invalid version id"}}, "GetObject")
@@ -162,14 +164,14 @@ def test_a_version_that_cannot_be_one_is_told_as_one_that_is_not_there(
         backup.fetch(at, "v9")
 
 
-def _tamper(at: Place, **metadata: str) -> None:
+def _tamper(at: BackupLocation, **metadata: str) -> None:
     s3, sealed = at.session.client("s3"), bytearray(_stored(at))
     sealed[-1] ^= 1
     known = s3.head_object(Bucket=at.bucket, Key=OBJECT)["Metadata"]
     s3.put_object(Bucket=at.bucket, Key=OBJECT, Body=bytes(sealed), Metadata={**known, **metadata})
 
 
-def test_a_flipped_byte_is_refused_by_its_checksum(at: Place) -> None:
+def test_a_flipped_byte_is_refused_by_its_checksum(at: BackupLocation) -> None:
     backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
     _tamper(at)
     cluster = FakeArgoCd(SETTINGS)
@@ -178,7 +180,7 @@ def test_a_flipped_byte_is_refused_by_its_checksum(at: Place) -> None:
     assert cluster.imported == []
 
 
-def test_whoever_flips_a_byte_and_its_checksum_is_found_too(at: Place) -> None:
+def test_whoever_flips_a_byte_and_its_checksum_is_found_too(at: BackupLocation) -> None:
     backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
     sealed = bytearray(_stored(at))
     sealed[-1] ^= 1
@@ -187,14 +189,14 @@ def test_whoever_flips_a_byte_and_its_checksum_is_found_too(at: Place) -> None:
         backup.restore(at, FakeArgoCd(SETTINGS), None, _agreed)
 
 
-def test_a_bucket_without_versions_is_refused(at: Place) -> None:
+def test_a_bucket_without_versions_is_refused(at: BackupLocation) -> None:
     at.session.client("s3").put_bucket_versioning(Bucket=at.bucket, VersioningConfiguration={"Status": "Suspended"})
     with pytest.raises(OperationError, match="keeps no versions"):
         backup.backup(at, FakeArgoCd(SETTINGS))
 
 
-def test_a_key_that_is_not_there_is_told(at: Place) -> None:
-    without = Place(at.session, at.bucket, "alias/ap-northeast-2/none", CLUSTER)
+def test_a_key_that_is_not_there_is_told(at: BackupLocation) -> None:
+    without = BackupLocation(at.session, at.bucket, "alias/ap-northeast-2/none", CLUSTER)
     with pytest.raises(OperationError, match=r"^alias/ap-northeast-2/none: .*NotFoundException"):
         backup.backup(without, FakeArgoCd(SETTINGS))
 
@@ -219,7 +221,7 @@ def test_place_is_found_in_what_was_synthesized(
     environments: list[Stack], endpoint: str, monkeypatch: pytest.MonkeyPatch, environment: str | None
 ) -> None:
     monkeypatch.setattr(backup, "server", lambda: endpoint)
-    at = backup.place(environments, environment)
+    at = backup.find_location(environments, environment)
     assert (at.bucket, at.key_alias, at.cluster) == (
         "your-org-ap-northeast-2-dev-backups",
         "alias/ap-northeast-2/dev",
@@ -234,9 +236,9 @@ def test_the_wrong_cluster_is_never_touched(
 ) -> None:
     monkeypatch.setattr(backup, "server", lambda: "https://of-another.example.com")
     with pytest.raises(OperationError, match=r"^kubectl: the current cluster is https://of-another\.example\.com, and"):
-        backup.place(environments, environment)
+        backup.find_location(environments, environment)
 
 
 def test_an_environment_that_is_not_there_is_told(environments: list[Stack]) -> None:
     with pytest.raises(OperationError, match=r"choose one of ap-northeast-2-dev, ap-northeast-2-prod$"):
-        backup.place(environments, "qa")
+        backup.find_location(environments, "qa")

@@ -38,16 +38,16 @@ def test_rejects_another_file_as_reviewed(tmp_path: Path, content: str) -> None:
 def _said(*, terminal: bool) -> str:
     output = io.StringIO()
     with Progress(Console(file=output, force_terminal=terminal, width=120)) as progress:
-        with progress.stack("dev", "applying: 1 to create", 1) as hear:
+        with progress.stack("dev", "applying: 1 to create", 1) as on_event:
             hook = {"resource": {"addr": "aws_eks_cluster.cluster"}, "action": "create"}
-            hear({"type": "apply_start", "hook": hook})
-            hear({"type": "apply_progress", "hook": hook | {"elapsed_seconds": 50}})
-            hear({"type": "apply_progress", "hook": hook | {"elapsed_seconds": 60}})
-            hear({"type": "apply_complete", "hook": {"resource": {"addr": "data.aws_vpc.vpc"}, "action": "read"}})
+            on_event({"type": "apply_start", "hook": hook})
+            on_event({"type": "apply_progress", "hook": hook | {"elapsed_seconds": 50}})
+            on_event({"type": "apply_progress", "hook": hook | {"elapsed_seconds": 60}})
+            on_event({"type": "apply_complete", "hook": {"resource": {"addr": "data.aws_vpc.vpc"}, "action": "read"}})
             if terminal:
                 progress._bars.refresh()
-            hear({"type": "apply_complete", "hook": hook | {"elapsed_seconds": 64}})
-            hear({"type": "version", "@message": "Terraform 1.11.4"})
+            on_event({"type": "apply_complete", "hook": hook | {"elapsed_seconds": 64}})
+            on_event({"type": "version", "@message": "Terraform 1.11.4"})
         progress.end("dev", "applied: 1 to create")
     return output.getvalue()
 
@@ -96,8 +96,8 @@ def test_a_fault_in_one_stack_hides_nothing_of_the_others(tmp_path: Path, monkey
 
     monkeypatch.setattr(Terraform, "stream_plan", plan)
     stacks = [make_stack(directory=tmp_path / name, name=name) for name in ("bad", "good")]
-    terms = deploy.Terms(logs=tmp_path / "logs")
-    made = deploy.deploy(stacks, {"bad": set(), "good": set()}, terms, Progress(), " ".join)
+    options = deploy.Options(logs=tmp_path / "logs")
+    made = deploy.deploy(stacks, {"bad": set(), "good": set()}, options, Progress(), " ".join)
     assert {name: one["outcome"] for name, one in made.data["stacks"].items()} == {"bad": "failed", "good": "unchanged"}
     assert made.data["stacks"]["bad"]["what"].startswith("ZeroDivisionError: by zero (in test_deploy.py:")
     assert made.notes == ["go on with: bad"]
@@ -107,7 +107,7 @@ def test_an_override_without_a_use_is_told_and_stops_nothing(tmp_path: Path, mon
     """A replacement that failed half-way leaves one to be made, which no override speaks of any more."""
     monkeypatch.setattr(Terraform, "stream_plan", lambda *_: {})
     allowed = [Override("dev", "aws_db_instance.main", "minji", "a new one", date(2099, 1, 1))]
-    terms = deploy.Terms(allowed=allowed, logs=tmp_path / "logs")
-    made = deploy.deploy([make_stack(directory=tmp_path, name="dev")], {"dev": set()}, terms, Progress(), " ".join)
+    options = deploy.Options(allowed=allowed, logs=tmp_path / "logs")
+    made = deploy.deploy([make_stack(directory=tmp_path, name="dev")], {"dev": set()}, options, Progress(), " ".join)
     assert made.status == Status.FINE
     assert made.notes == ["guard-overrides.toml: dev aws_db_instance.main: not used by the plan; remove it"]

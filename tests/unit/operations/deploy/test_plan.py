@@ -45,7 +45,7 @@ def _planned(
     stacks = [make_stack(directory=tmp_path / name, name=name, reads=_PRODUCERS[name]) for name in asked_for]
     base = None if differing is None else "abc123"
     progress = Progress(Console(file=io.StringIO()))
-    return plan.plan(Selection(stacks, _PRODUCERS, base, differing), [], progress, at_once=2, logs=tmp_path)
+    return plan.plan(Selection(stacks, _PRODUCERS, base, differing), [], progress, parallelism=2, logs=tmp_path)
 
 
 def _told(report: Report) -> dict[str, str]:
@@ -116,6 +116,6 @@ def test_the_guard_judges_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_an_override_of_a_misspelt_stack_is_an_error_at_once(tmp_path: Path) -> None:
     misspelt = Override("devv", "aws_vpc.vpc", "minji", "why", date(2026, 1, 31))
     nothing = Selection([], _PRODUCERS)
-    report = plan.plan(nothing, [misspelt], Progress(Console(file=io.StringIO())), at_once=1, logs=tmp_path)
+    report = plan.plan(nothing, [misspelt], Progress(Console(file=io.StringIO())), parallelism=1, logs=tmp_path)
     assert report.status is Status.ERROR
     assert report.data["errors"][0].startswith("guard-overrides.toml: devv aws_vpc.vpc: no stack is called that")

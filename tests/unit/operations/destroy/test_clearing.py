@@ -72,9 +72,9 @@ class Cluster:
         return [name for kind, name in self.objects if kind != "customresourcedefinitions"]
 
 
-def _clear(cluster: Cluster, patience: float = 60) -> list[str]:
+def _clear(cluster: Cluster, timeout_seconds: float = 60) -> list[str]:
     said: list[str] = []
-    Clearing(cluster.kubectl, said.append, patience, cluster.pause).clear()
+    Clearing(cluster.kubectl, said.append, timeout_seconds, cluster.pause).clear()
     return said
 
 
@@ -165,7 +165,7 @@ def test_an_application_that_refuses_its_finalizer_is_told(cluster: Cluster) -> 
 def test_what_hangs_is_told_with_its_finalizer_and_the_remedy(cluster: Cluster) -> None:
     cluster.controllers.discard(_CASCADE)
     with pytest.raises(OperationError) as refused:
-        _clear(cluster, patience=0)
+        _clear(cluster, timeout_seconds=0)
     first, line = str(refused.value).splitlines()
     assert first == "the root Application: still there after 0 s; mend it and repeat"
     assert line.startswith(f"applications n/root: waits for {_CASCADE} (Argo CD deletes what it made")

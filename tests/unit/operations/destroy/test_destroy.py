@@ -17,7 +17,7 @@ from operations.clients import aws
 from operations.destroy import destroy, leftovers
 from operations.destroy.clearing import Clearing
 from operations.destroy.destroy import Destruction
-from operations.destroy.leftovers import Left
+from operations.destroy.leftovers import Leftover
 from operations.errors import OperationError
 from operations.output.progress import Progress
 from operations.output.report import Status
@@ -54,7 +54,7 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
         held[stack.name] = [Resource(stack.name, "aws_db_instance.main", "aws_db_instance", attributes)]
 
     monkeypatch.setattr(aws, "session", lambda _, **_of: boto3.Session(region_name="ap-northeast-2"))
-    monkeypatch.setattr(states, "read", read)
+    monkeypatch.setattr(states, "read_resources", read)
     return put
 
 
@@ -120,7 +120,7 @@ def test_a_consumer_without_resources_is_in_nobodys_way(tmp_path: Path, hold: Ho
     hold(shared)
     destruction = destroy.prepare([shared], [shared, dev])
     assert destruction.environments == ["shared"]
-    assert destruction.told == "ap-northeast-2-shared: 1 resources"
+    assert destruction.summary == "ap-northeast-2-shared: 1 resources"
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(destroy, "_kubeconfig", kubeconfig)
     monkeypatch.setattr(Clearing, "clear", clear)
     monkeypatch.setattr(leftovers, "environment", lambda stack: stack)
-    monkeypatch.setattr(leftovers, "find", lambda *_: [])
+    monkeypatch.setattr(leftovers, "find_leftovers", lambda *_: [])
     return did
 
 
@@ -164,8 +164,8 @@ def _destroy(destruction: Destruction, folder: Path) -> Any:
     def again(stacks: Sequence[Stack]) -> str:
         return " ".join(stack.name for stack in stacks)
 
-    terms = destroy.Terms(again, at_once=1, logs=folder / "logs", patience=1)
-    return destroy.destroy(destruction, terms, Progress())
+    options = destroy.Options(again, parallelism=1, logs=folder / "logs", timeout_seconds=1)
+    return destroy.destroy(destruction, options, Progress())
 
 
 def test_clusters_are_cleared_then_consumers_go_before_producers(tmp_path: Path, hold: Hold, done: list[str]) -> None:
@@ -260,13 +260,13 @@ def test_what_is_left_asks_for_attention_with_its_price(
 ) -> None:
     dev = _stack(tmp_path, "dev")
     hold(dev, arn="arn:of-db", access_entry_arn="arn:of-entry", association_arn="arn:of-association")
-    left = [Left("volume", "vol-1", 9.0), Left("rds:snapshot", "arn:final", None, is_kept=True)]
+    left = [Leftover("volume", "vol-1", 9.0), Leftover("rds:snapshot", "arn:final", None, is_kept=True)]
 
-    def find(_session: object, _owner: object, gone: set[str]) -> list[Left]:
+    def find(_session: object, _owner: object, gone: set[str]) -> list[Leftover]:
         assert gone == {"arn:of-db", "arn:of-entry", "arn:of-association"}
         return left
 
-    monkeypatch.setattr(leftovers, "find", find)
+    monkeypatch.setattr(leftovers, "find_leftovers", find)
     made = _destroy(destroy.prepare([dev], [dev]), tmp_path)
     assert made.title == "destroyed 1 of 1 stacks; 1 things are left, about $9 a month"
     assert made.status == Status.ATTENTION
@@ -281,10 +281,10 @@ def test_what_was_destroyed_is_told_where_aws_does_not_say_what_is_left(
     dev = _stack(tmp_path, "dev")
     hold(dev)
 
-    def find(*_: object) -> list[Left]:
+    def find(*_: object) -> list[Leftover]:
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "GetResources")
 
-    monkeypatch.setattr(leftovers, "find", find)
+    monkeypatch.setattr(leftovers, "find_leftovers", find)
     made = _destroy(destroy.prepare([dev], [dev]), tmp_path)
     assert (made.title, made.status) == ("destroyed 1 of 1 stacks", Status.ERROR)
     assert "not you" in made.notes[0]

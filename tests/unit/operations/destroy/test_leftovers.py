@@ -87,7 +87,7 @@ def _find(aws: boto3.Session, monkeypatch: pytest.MonkeyPatch, **tagged: Sequenc
         return paginate(client, operation, key, **arguments)
 
     monkeypatch.setattr(leftovers, "paginate", answer)
-    return [one.id_ for one in leftovers.find(aws, DEV)]
+    return [one.id_ for one in leftovers.find_leftovers(aws, DEV)]
 
 
 _ROLE = "arn:aws:iam::123456789012:role/ap-northeast-2/dev/dev"

@@ -196,20 +196,20 @@ class _Terraform:
         return {}
 
 
-def _drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: str, at_once: int = 1) -> Report:
+def _drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: str, parallelism: int = 1) -> Report:
     monkeypatch.setattr(drift, "Terraform", _Terraform)
     _Terraform.most = 0
     stacks = [make_stack(directory=tmp_path, name=name) for name in names]
-    return drift.drift(stacks, stacks, [], Progress(), at_once=at_once, logs=tmp_path / "logs")
+    return drift.drift(stacks, stacks, [], Progress(), parallelism=parallelism, logs=tmp_path / "logs")
 
 
-@pytest.mark.parametrize("at_once", [1, 2])
+@pytest.mark.parametrize("parallelism", [1, 2])
 def test_plans_at_once_are_bounded_also_once_aws_was_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parallelism: int
 ) -> None:
     monkeypatch.setattr(drift, "_look_around", lambda *_: [])
-    assert _drift(tmp_path, monkeypatch, "abcdef", at_once).status == Status.FINE
-    assert _Terraform.most == at_once
+    assert _drift(tmp_path, monkeypatch, "abcdef", parallelism).status == Status.FINE
+    assert _Terraform.most == parallelism
 
 
 def test_where_aws_cannot_be_asked_no_stack_counts_as_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from eks_gitops.controller_tags import controller_tags
 from operations.drift import untracked
-from operations.state.states import States, parse
+from operations.state.states import States, parse_resources
 from operations.terraform.stacks import Cluster
 
 _CLUSTER = "gitops-cluster-dev"
@@ -50,12 +50,12 @@ def _states(**resources: dict[str, Any]) -> States:
         {"mode": "managed", "type": kind, "name": "main", "instances": [{"attributes": attributes}]}
         for kind, attributes in resources.items()
     ]
-    return States(parse(_STACK, {"resources": entries}), [Cluster(_CLUSTER, controller_tags(_CLUSTER))])
+    return States(parse_resources(_STACK, {"resources": entries}), [Cluster(_CLUSTER, controller_tags(_CLUSTER))])
 
 
 def _found(states: States, **answers: Any) -> list[str]:
     session: Any = Aws(**answers)
-    added, problems = untracked.find(session, states, [_STACK])
+    added, problems = untracked.find_untracked(session, states, [_STACK])
     assert problems == []
     return [one.what for one in added]
 
@@ -149,7 +149,7 @@ def test_access_entries_that_eks_makes_are_not_told() -> None:
 
 def test_what_belongs_to_a_role_of_a_stack_that_was_not_asked_for_is_not_looked_at() -> None:
     session: Any = Aws()
-    assert untracked.find(session, _states(aws_iam_role={"name": "r"}), ["ap-northeast-2-prod"]) == ([], [])
+    assert untracked.find_untracked(session, _states(aws_iam_role={"name": "r"}), ["ap-northeast-2-prod"]) == ([], [])
 
 
 def _error(code: str) -> ClientError:
@@ -162,7 +162,7 @@ def test_nothing_is_added_to_what_is_gone() -> None:
 
 def test_what_may_not_be_asked_is_a_problem_and_no_silence() -> None:
     session: Any = Aws(list_role_policies=_error("AccessDenied"))
-    added, (problem,) = untracked.find(session, _states(aws_iam_role={"name": "r"}), [_STACK])
+    added, (problem,) = untracked.find_untracked(session, _states(aws_iam_role={"name": "r"}), [_STACK])
     assert added == []
     assert problem[0] == _STACK
     assert problem[1].startswith("aws_iam_role.main: An error occurred (AccessDenied)")

@@ -122,9 +122,9 @@ def test_one_check_does_not_take_down_the_others() -> None:
 
 def test_worst_stands_first_and_decides_the_status() -> None:
     passed, warning, failed = (Line("a", outcome, "") for outcome in ("passed", "warning", "failed"))
-    assert preflight._report([passed]).status is Status.FINE
-    assert preflight._report([passed, warning]).status is Status.ATTENTION
-    report = preflight._report([passed, warning, failed])
+    assert preflight._preflight_report([passed]).status is Status.FINE
+    assert preflight._preflight_report([passed, warning]).status is Status.ATTENTION
+    report = preflight._preflight_report([passed, warning, failed])
     assert (report.status, report.title) == (Status.ERROR, "1 failed, 1 warning, 1 passed")
     assert [row[0] for row in report.tables[0].rows] == ["failed", "warning", "passed"]
 
@@ -272,7 +272,7 @@ def test_no_lock_is_held(aws: Aws, stack: Stacks, code: str) -> None:
 
 
 def test_a_state_that_cannot_be_read_is_no_empty_one(aws: Aws, stack: Stacks) -> None:
-    new = preflight_state.New([stack()], aws(("s3", "get_object", "AccessDenied")))
+    new = preflight_state.NewResources([stack()], aws(("s3", "get_object", "AccessDenied")))
     with pytest.raises(ClientError):
         list(new.resources("aws_vpc"))
 
@@ -316,7 +316,7 @@ TAKEN: dict[str, list[Answer]] = {
 def _names(aws: Aws, stack: Stacks, kind: str, *answers: Answer, known: tuple[str, ...] = ()) -> list[Line]:
     stacks = [stack((kind, "it", FREE[kind][0]))]
     clients = aws(("s3", "get_object", _state(*known)), *answers)
-    ((_, check),) = preflight_names.checks(stacks, preflight_state.New(stacks, clients), clients)
+    ((_, check),) = preflight_names.checks(stacks, preflight_state.NewResources(stacks, clients), clients)
     return list(check())
 
 
@@ -355,7 +355,7 @@ def test_a_name_that_may_not_be_asked_for_is_not_free_and_the_next_is_asked_for(
     stacks = [stack(*(("aws_iam_role", name, {"name": name}) for name in ("hidden", "taken")))]
     answers = [("iam", "get_role", "AccessDenied"), TAKEN["aws_iam_role"][0]]
     clients = aws(("s3", "get_object", "NoSuchKey"), *answers)
-    ((_, check),) = preflight_names.checks(stacks, preflight_state.New(stacks, clients), clients)
+    ((_, check),) = preflight_names.checks(stacks, preflight_state.NewResources(stacks, clients), clients)
     hidden, taken = check()
     assert (hidden.subject, hidden.outcome) == ("ap-northeast-2-dev: hidden", "warning")
     assert hidden.message.startswith("could not be checked: ")
@@ -365,7 +365,7 @@ def test_a_name_that_may_not_be_asked_for_is_not_free_and_the_next_is_asked_for(
 def test_a_name_that_is_known_after_the_apply_is_left_out(aws: Aws, stack: Stacks) -> None:
     stacks = [stack(("aws_iam_role", "it", {"name": "${aws_eks_cluster.cluster.name}"}))]
     clients = aws(("s3", "get_object", "NoSuchKey"))
-    ((_, check),) = preflight_names.checks(stacks, preflight_state.New(stacks, clients), clients)
+    ((_, check),) = preflight_names.checks(stacks, preflight_state.NewResources(stacks, clients), clients)
     assert _outcomes(check()) == ["passed"]
 
 
@@ -405,7 +405,7 @@ def test_quota_counts_what_is_there_and_what_is_added(
 ) -> None:
     stacks = [stack((kind, "it", {}))]
     clients = aws(("s3", "get_object", "NoSuchKey"), IN_USE[kind], _limit(limit))
-    ((_, check),) = preflight_quotas.checks(stacks, preflight_state.New(stacks, clients), clients)
+    ((_, check),) = preflight_quotas.checks(stacks, preflight_state.NewResources(stacks, clients), clients)
     (line,) = check()
     assert line.outcome == outcome
     assert f"3 in use, 1 added, {limit} allowed" in line.message
@@ -420,7 +420,7 @@ def test_a_quota_that_was_never_raised_is_the_default(aws: Aws, stack: Stacks) -
         ("service-quotas", "get_service_quota", "NoSuchResourceException"),
         ("service-quotas", "get_aws_default_service_quota", {"Quota": {"Value": 3}}),
     )
-    ((_, check),) = preflight_quotas.checks(stacks, preflight_state.New(stacks, clients), clients)
+    ((_, check),) = preflight_quotas.checks(stacks, preflight_state.NewResources(stacks, clients), clients)
     assert list(check()) == [Line("quota of VPCs", "passed", "3 in use, 0 added, 3 allowed")]
 
 
@@ -439,7 +439,7 @@ def test_fullest_zone_decides_about_nat_gateways(aws: Aws, stack: Stacks, limit:
         ("ec2", "describe_nat_gateways", {"NatGateways": gateways}),
         _limit(limit),
     )
-    (line,) = preflight_quotas.nat_gateways(stacks, preflight_state.New(stacks, clients), clients)
+    (line,) = preflight_quotas.nat_gateways(stacks, preflight_state.NewResources(stacks, clients), clients)
     assert (line.subject, line.outcome) == (f"quota of NAT gateways in {REGION}a", outcome)
     assert f"2 in use, 1 added, {limit} allowed" in line.message
 
@@ -468,7 +468,7 @@ def test_vcpus_are_those_of_the_family_as_desired_and_at_most(
         ("ec2", "describe_instances", {"Reservations": [{"Instances": running}]}),
         *map(_limit, limits),
     )
-    (line,) = preflight_quotas.vcpus(preflight_state.New(stacks, clients), clients)
+    (line,) = preflight_quotas.vcpus(preflight_state.NewResources(stacks, clients), clients)
     assert (line.subject, line.outcome) == ("quota of vCPUs (L-1216C47A)", outcome)
     assert "4 in use, 6 added" in line.message or "4 in use, 20 added" in line.message
 
@@ -476,7 +476,7 @@ def test_vcpus_are_those_of_the_family_as_desired_and_at_most(
 def test_node_groups_that_run_add_no_vcpus(aws: Aws, stack: Stacks) -> None:
     stacks = [stack(("aws_eks_node_group", "main", {}))]
     clients = aws(("s3", "get_object", _state("aws_eks_node_group.main")))
-    assert not list(preflight_quotas.vcpus(preflight_state.New(stacks, clients), clients))
+    assert not list(preflight_quotas.vcpus(preflight_state.NewResources(stacks, clients), clients))
 
 
 @pytest.mark.parametrize(
@@ -498,7 +498,7 @@ def test_each_family_has_its_quota(instance_type: str, code: str, *, spot: bool)
 
 def test_quotas_are_those_of_what_the_stacks_hold(aws: Aws, stack: Stacks) -> None:
     stacks = [stack(("aws_nat_gateway", "a", {}), ("aws_eks_node_group", "main", {}))]
-    names = [name for name, _ in preflight_quotas.checks(stacks, preflight_state.New(stacks, aws()), aws())]
+    names = [name for name, _ in preflight_quotas.checks(stacks, preflight_state.NewResources(stacks, aws()), aws())]
     assert names == ["quota of NAT gateways", "quota of vCPUs"]
 
 

@@ -39,7 +39,7 @@ def test_table_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
     (tmp_path / "values.yaml").write_text("# A name.\nname: app\n# Two.\nlist:\n  - 1\n")
     (tmp_path / "README.md").write_text("# app\n\nWhat it is.\n\n## Values\n\nold\n")
     for _ in range(2):
-        chart_readme.write(tmp_path)
+        chart_readme.write_readme(tmp_path)
         assert (tmp_path / "README.md").read_text() == (
             "# app\n\nWhat it is.\n\n## Values\n\n"
             "| value | default | what it is |\n| --- | --- | --- |\n"

@@ -40,7 +40,7 @@ def _files(tree: Path) -> dict[str, bytes]:
 
 def _write(tree: Path, name: str, team: str, like: str = "bubblepool", repository_id: int | None = None) -> None:
     new = NewService(name=name, team=team, like=like, repository_id=repository_id)
-    scaffold.write(tree, new, _regions(tree), lambda _: None)
+    scaffold.write_service(tree, new, _regions(tree), lambda _: None)
 
 
 def _regions(tree: Path) -> list[Region]:
@@ -265,7 +265,7 @@ def test_everything_that_is_in_the_way_is_told_and_nothing_written(
 ) -> None:
     before = _files(tree)
     with pytest.raises(OperationError) as refused:
-        scaffold.write(tree, new, _regions(tree), print)
+        scaffold.write_service(tree, new, _regions(tree), print)
     assert str(refused.value).splitlines() == told
     assert _files(tree) == before
 

@@ -44,7 +44,7 @@ def test_it_is_told_who_since_when_and_what_to_do() -> None:
             "Created": "2026-01-01T00:00:00.1234567Z",
         }
     )
-    assert lock.told(Path("cdktf.out/stacks/dev"), _NOW) == (
+    assert lock.describe(Path("cdktf.out/stacks/dev"), _NOW) == (
         "minji@laptop holds the lock for plan, since 2026-01-01T00:00:00.1234567Z (1 h 29 min ago); wait for it "
         "or, if you are certain that nothing runs there any more, break it: "
         "terraform -chdir=cdktf.out/stacks/dev force-unlock 6f1c"
@@ -63,5 +63,5 @@ def test_another_failure_is_told_in_terraforms_words() -> None:
 
 
 def test_a_time_that_nobody_can_read_has_no_age() -> None:
-    told = locks.Lock("6f1c", "", "", "yesterday").told(Path("dev"), _NOW)
+    told = locks.Lock("6f1c", "", "", "yesterday").describe(Path("dev"), _NOW)
     assert told.startswith("somebody holds the lock for something, since yesterday; ")

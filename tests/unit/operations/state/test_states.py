@@ -16,4 +16,4 @@ def test_what_is_no_state_is_told_with_the_way_back(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(states, "object_of", lambda *_: content)
     refused = "s3://state/dev.tfstate: cannot be read as a state; restore a version of it: restore-state dev"
     with pytest.raises(OperationError, match=refused):
-        states.read(session, make_stack(name="dev"))
+        states.read_resources(session, make_stack(name="dev"))

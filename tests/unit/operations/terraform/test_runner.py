@@ -49,11 +49,11 @@ def test_whoever_listens_and_fails_takes_no_terraform_down(program: Path, tmp_pa
     """A pipe that closes in the middle of an apply would cost it its state."""
     _write(program, f"{_event('one')}\nsleep 0.1\n{_event('two')}\ntouch {tmp_path}/saved")
 
-    def hear(_: Mapping[str, Any]) -> None:
+    def on_event(_: Mapping[str, Any]) -> None:
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        Terraform(tmp_path).stream(tmp_path / "log", hear, "apply")
+        Terraform(tmp_path).stream(tmp_path / "log", on_event, "apply")
     assert (tmp_path / "saved").exists()
     assert (tmp_path / "log").read_text() == "one\ntwo\n"
 

@@ -20,29 +20,29 @@ def _acted(*failing: str) -> tuple[list[str], dict[str, list[str]]]:
         acted.append(name)
         return name not in failing
 
-    missed = schedule.run(_REGION, act, at_once=2)
-    return acted, missed
+    skipped = schedule.run_in_order(_REGION, act, parallelism=2)
+    return acted, skipped
 
 
 def test_each_comes_after_those_that_it_names() -> None:
-    acted, missed = _acted()
-    assert missed == {}
+    acted, skipped = _acted()
+    assert skipped == {}
     assert acted[0] == "shared"
     assert acted.index("dev") < acted.index("dev-gitops")
 
 
 def test_a_failure_keeps_what_comes_after_it_and_nothing_else() -> None:
-    acted, missed = _acted("dev")
+    acted, skipped = _acted("dev")
     assert sorted(acted) == ["dev", "shared", "staging"]
-    assert missed == {"dev-gitops": ["dev"]}
+    assert skipped == {"dev-gitops": ["dev"]}
 
 
 def test_what_was_not_asked_for_is_not_waited_for() -> None:
-    assert schedule.run({"dev": {"shared"}}, lambda _: True, at_once=1) == {}
+    assert schedule.run_in_order({"dev": {"shared"}}, lambda _: True, parallelism=1) == {}
 
 
-@pytest.mark.parametrize("at_once", [1, 2])
-def test_independent_ones_run_at_once_within_the_bound(at_once: int) -> None:
+@pytest.mark.parametrize("parallelism", [1, 2])
+def test_independent_ones_run_at_once_within_the_bound(parallelism: int) -> None:
     running, most, lock = 0, 0, threading.Lock()
 
     def act(_: str) -> bool:
@@ -55,8 +55,8 @@ def test_independent_ones_run_at_once_within_the_bound(at_once: int) -> None:
             running -= 1
         return True
 
-    schedule.run({name: set() for name in "abcd"}, act, at_once=at_once)
-    assert most == at_once
+    schedule.run_in_order({name: set() for name in "abcd"}, act, parallelism=parallelism)
+    assert most == parallelism
 
 
 def test_an_error_that_nobody_expects_comes_through() -> None:
@@ -64,7 +64,7 @@ def test_an_error_that_nobody_expects_comes_through() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        schedule.run({"a": set()}, act, at_once=1)
+        schedule.run_in_order({"a": set()}, act, parallelism=1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
@@ -81,7 +81,7 @@ def test_a_signal_is_passed_to_terraform_once_and_nobody_else(
         return False
 
     try:
-        assert schedule.run({"a": set(), "b": {"a"}}, act, at_once=1) == {"b": ["a"]}
+        assert schedule.run_in_order({"a": set(), "b": {"a"}}, act, parallelism=1) == {"b": ["a"]}
         assert interrupted == ["interrupted"]
         assert signal.getsignal(number) is signal.SIG_DFL
     finally:
@@ -98,6 +98,6 @@ def test_what_is_to_outlive_its_terminal_does(monkeypatch: pytest.MonkeyPatch) -
         return True
 
     try:
-        assert schedule.run({"a": set()}, act, at_once=1) == {}
+        assert schedule.run_in_order({"a": set()}, act, parallelism=1) == {}
     finally:
         signal.signal(signal.SIGHUP, before)
