@@ -1,4 +1,4 @@
-"""What Argo CD knows: exporting and importing it by `argocd admin`, and comparing two exports."""
+"""Exporting and importing the objects of Argo CD with `argocd admin`, and comparing two exports."""
 
 import re
 from collections import Counter
@@ -14,15 +14,15 @@ from operations.errors import OperationError
 NAMESPACE = "argocd"
 
 IN_THE_CLUSTER = ("kubectl", f"--namespace={NAMESPACE}", "exec", "--stdin", "deployment/argocd-server", "--", "argocd")
-"""The `argocd` of the current cluster itself: it is there, and of the right version."""
+"""Runs `argocd` in the current cluster, where it is installed in the right version."""
 
 _SECRET_TYPE = "argocd.argoproj.io/secret-type"  # noqa: S105 (a label)
-_OF_WHOEVER_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-_OF_A_REFRESH = "argocd.argoproj.io/refresh"
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_REFRESH = "argocd.argoproj.io/refresh"
 
 
 class Id(NamedTuple):
-    """Which object it is."""
+    """Identifies an object of Argo CD."""
 
     kind: str
     namespace: str
@@ -31,25 +31,25 @@ class Id(NamedTuple):
 
 @dataclass(frozen=True)
 class Export:
-    """What `argocd admin export` printed: the text of each object, secrets in clear. It stays in memory."""
+    """The output of `argocd admin export`: the text of each object. It has plaintext secrets, and stays in memory."""
 
     texts: Mapping[Id, bytes]
     contents: Mapping[Id, Mapping[str, Any]]
-    """What is compared of each object: what somebody wrote, and nothing that the API server or a controller adds."""
+    """The parts of each object that are compared: without fields that the API server or a controller sets."""
 
     @property
     def kinds(self) -> dict[str, int]:
-        """How many objects there are of each kind."""
+        """The number of objects of each kind."""
         return dict(sorted(Counter(id_.kind for id_ in self.texts).items()))
 
     def text(self, ids: Sequence[Id]) -> bytes:
-        """These objects, as `argocd admin import` takes them."""
+        """These objects as input for `argocd admin import`."""
         return b"".join(b"---\n" + self.texts[id_] for id_ in ids)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What a cluster lacks of a backup, has otherwise, and has besides; `kept` is what a restore leaves as it is."""
+    """The difference between a cluster and a backup. `extra` and `kept` objects are not changed by a restore."""
 
     missing: Sequence[Id]
     different: Sequence[Id]
@@ -58,35 +58,33 @@ class Difference:
 
     @property
     def to_import(self) -> list[Id]:
-        """What a restore makes or changes."""
+        """The objects that a restore creates or changes."""
         return [*self.missing, *self.different]
 
 
 def parse_export(text: bytes) -> Export:
-    """Read what `argocd admin export` printed.
+    """Parse the output of `argocd admin export`.
 
     Raises:
-        OperationError: it is no export: not even Argo CD's settings are in it.
+        OperationError: if it does not contain the settings of Argo CD, and so is not an export.
     """
     texts, contents = {}, {}
     for document in re.split(rb"(?m)^---\n", text):
-        # Values stay as they are written: YAML 1.1 would make a date or a number of some.
-        parsed = yaml.load(document, Loader=yaml.CBaseLoader)  # noqa: S506 (it makes strings, lists and dicts alone)
+        # Scalars stay strings: YAML 1.1 would convert some to dates or numbers.
+        parsed = yaml.load(document, Loader=yaml.CBaseLoader)  # noqa: S506 (returns only strings, lists and dicts)
         if isinstance(parsed, dict):
             metadata = parsed.get("metadata", {})
             id_ = Id(parsed.get("kind", ""), metadata.get("namespace", NAMESPACE), metadata.get("name", ""))
             texts[id_], contents[id_] = document, _content(parsed)
     if Id("ConfigMap", NAMESPACE, "argocd-cm") not in texts:
-        raise OperationError("Argo CD: the export holds no settings (argocd-cm); is it installed in this cluster?")
+        raise OperationError("Argo CD: the export has no settings (argocd-cm); check that Argo CD runs in this cluster")
     return Export(texts, contents)
 
 
 def _content(parsed: Mapping[str, Any]) -> dict[str, Any]:
     metadata = parsed["metadata"]
     annotations = {
-        name: value
-        for name, value in metadata.get("annotations", {}).items()
-        if name not in {_OF_WHOEVER_APPLIED, _OF_A_REFRESH}
+        name: value for name, value in metadata.get("annotations", {}).items() if name not in {_LAST_APPLIED, _REFRESH}
     }
     labels, finalizers = metadata.get("labels", {}), metadata.get("finalizers", [])
     return {
@@ -96,22 +94,22 @@ def _content(parsed: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def compare(backup: Export, cluster: Export) -> Difference:
-    """What a restore of `backup` would do to `cluster`.
+    """The difference that a restore of `backup` into `cluster` would remove.
 
-    The Secret by which Argo CD knows a cluster stays where there is one: Terraform writes it, and that of a cluster
-    which was made anew says other things.
+    A Secret that registers a cluster in Argo CD is kept if it exists: Terraform writes it, and it differs for a
+    recreated cluster.
     """
     both = backup.contents.keys() & cluster.contents.keys()
     different = sorted(id_ for id_ in both if backup.contents[id_] != cluster.contents[id_])
     return Difference(
         missing=sorted(backup.contents.keys() - both),
-        different=[id_ for id_ in different if not _tells_of_a_cluster(cluster, id_)],
+        different=[id_ for id_ in different if not _is_cluster_secret(cluster, id_)],
         extra=sorted(cluster.contents.keys() - both),
-        kept=[id_ for id_ in different if _tells_of_a_cluster(cluster, id_)],
+        kept=[id_ for id_ in different if _is_cluster_secret(cluster, id_)],
     )
 
 
-def _tells_of_a_cluster(export: Export, id_: Id) -> bool:
+def _is_cluster_secret(export: Export, id_: Id) -> bool:
     labels: Mapping[str, str] = export.contents[id_]["metadata"]["labels"]
     return labels.get(_SECRET_TYPE) == "cluster"
 
@@ -123,18 +121,18 @@ class ArgoCdAdmin:
         self._command = tuple(command)
 
     def export(self) -> bytes:
-        """Everything that Argo CD knows, secrets in clear.
+        """All objects of Argo CD, with plaintext secrets.
 
         Raises:
-            OperationError: it failed, with what it says about it.
+            OperationError: if the command fails, with its error output.
         """
         return self._run("export", None)
 
     def import_(self, objects: bytes) -> None:
-        """Make or change these objects.
+        """Create or change these objects.
 
         Raises:
-            OperationError: it failed, with what it says about it; objects before that one are there.
+            OperationError: if the command fails, with its error output. Objects before the failed one were imported.
         """
         self._run("import", objects, "-")
 
@@ -142,6 +140,6 @@ class ArgoCdAdmin:
         command = [*self._command, "admin", verb, f"--namespace={NAMESPACE}", *arguments]
         done = process.run_binary(*command, stdin=stdin)
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip() or f"status {done.returncode}"
-            raise OperationError(f"argocd admin {verb}: {said}")
+            reason = done.stderr.decode(errors="replace").strip() or f"exited with status {done.returncode}"
+            raise OperationError(f"argocd admin {verb}: {reason}")
         return done.stdout

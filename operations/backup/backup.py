@@ -1,7 +1,7 @@
-"""Backing up what Argo CD knows, encrypted before it leaves this process, and restoring it into a cluster.
+"""Backs up the objects of Argo CD, encrypted in this process, and restores them into a cluster.
 
-Git holds most of it; the rest is the credentials of repositories and clusters, and what people set by hand. Each backup
-is a version of one object in the environment's backup bucket, whose lifecycle says how long it is kept.
+Most of them are also in Git. The others are the credentials of repositories and clusters, and manual settings. Each
+backup is a version of one S3 object in the environment's backup bucket, whose lifecycle rules expire old versions.
 """
 
 import hashlib
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 OBJECT = "argo-cd/export"
 _CHECKSUM = "sha256"
-_ABSENT = {"InvalidArgument", "NoSuchKey", "NoSuchVersion"}  # the first, of a version that cannot be one
+_ABSENT = {"InvalidArgument", "NoSuchKey", "NoSuchVersion"}  # InvalidArgument: a malformed version id
 
 
 @dataclass(frozen=True)
 class BackupLocation:
-    """Where an environment's backups lie, the alias of the key that they are encrypted with, and whose they are."""
+    """Where the backups of an environment are stored, the alias of their KMS key, and the name of the cluster."""
 
     session: "boto3.Session"
     bucket: str
@@ -40,31 +40,31 @@ class BackupLocation:
 
     @property
     def context(self) -> dict[str, str]:
-        """The encryption context: a backup of another cluster, or another object, does not decrypt in its place."""
+        """The encryption context, which prevents decrypting the backup of another cluster or another object instead."""
         return {"cluster": self.cluster, "purpose": OBJECT}
 
     @property
     def url(self) -> str:
-        """The object, for people."""
+        """The S3 URL of the object, for messages."""
         return f"s3://{self.bucket}/{OBJECT}"
 
 
 def find_location(stacks: Sequence[Stack], environment: str | None) -> BackupLocation:
-    """The place of `environment` (such as `dev`, or the name of its stack), whose cluster kubectl must speak with.
+    """The backup location of `environment` (such as `dev`, or the name of its stack).
 
-    Without a name it is the environment of that cluster.
+    The current cluster of `kubectl` must belong to the environment. If None, the environment of that cluster is used.
 
     Raises:
-        OperationError: there is no such environment, or kubectl speaks with another cluster.
+        OperationError: if the environment does not exist, or the current cluster is a different one.
     """
     known = [stack for stack in stacks if stack.backups is not None]
     chosen = [stack for stack in known if environment in {None, stack.name, stack.environment}]
     if not chosen:
         names = ", ".join(stack.name for stack in known)
-        raise OperationError(f"{environment}: no environment of that name; choose one of {names}")
+        raise OperationError(f"{environment}: no such environment; choose one of {names}")
     if environment is not None and len(chosen) > 1:
         names = ", ".join(stack.name for stack in chosen)
-        raise OperationError(f"{environment}: an environment of several regions; choose one of {names}")
+        raise OperationError(f"{environment}: exists in several regions; choose one of {names}")
     current = server()
     trials = {(stack.region, stack.environment) for stack in stacks if stack.is_in_cluster and stack.kubeconfig}
     for stack in chosen:
@@ -73,7 +73,7 @@ def find_location(stacks: Sequence[Stack], environment: str | None) -> BackupLoc
             return found
     clusters = ", ".join(stack.cluster.name for stack in chosen if stack.cluster is not None)
     message = (
-        f"kubectl: the current cluster is {current or 'none'}, and not {clusters}; choose it with "
+        f"kubectl: the current cluster is {current or 'none'}, not {clusters}; select it with "
         "`aws eks update-kubeconfig --name CLUSTER --role-arn ROLE`"
     )
     raise OperationError(message)
@@ -93,19 +93,19 @@ def _location(stack: Stack) -> BackupLocation:
 def _endpoint(at: BackupLocation) -> str | None:
     try:
         return at.session.client("eks").describe_cluster(name=at.cluster)["cluster"].get("endpoint")
-    except ClientError:  # not deployed yet, or out of reach
+    except ClientError:  # not deployed yet, or not accessible
         return None
 
 
 def backup(at: BackupLocation, argo_cd: ArgoCdAdmin) -> Report:
-    """Export what Argo CD knows, seal it, and put it into the bucket.
+    """Export the objects of Argo CD, encrypt them, and upload them to the bucket.
 
     Raises:
-        OperationError: Argo CD could not be asked, or AWS refused.
+        OperationError: if the export fails, or AWS returns an error.
     """
     export = argo_cd.export()
     kinds = argo_cd_export.parse_export(export).kinds
-    with _refusals_of_aws(at):
+    with _aws_errors(at):
         encrypted = encrypt(at.session, at.key_alias, at.context, export)
         checksum = hashlib.sha256(encrypted).hexdigest()
         put = at.session.client("s3").put_object(
@@ -116,7 +116,10 @@ def backup(at: BackupLocation, argo_cd: ArgoCdAdmin) -> Report:
             Metadata={_CHECKSUM: checksum, "cluster": at.cluster},
         )
     if "VersionId" not in put:
-        raise OperationError(f"{at.bucket}: keeps no versions, so the next backup would replace this one; deploy it")
+        message = (
+            f"{at.bucket}: not versioned, so the next backup would replace this one; deploy the environment's stack"
+        )
+        raise OperationError(message)
     return Report(
         title=f"{at.cluster}: {sum(kinds.values())} objects of Argo CD backed up",
         status=Status.FINE,
@@ -127,8 +130,8 @@ def backup(at: BackupLocation, argo_cd: ArgoCdAdmin) -> Report:
 
 
 def versions(at: BackupLocation) -> Report:
-    """Every backup that is kept, the newest first."""
-    with _refusals_of_aws(at):
+    """The backups that exist, newest first."""
+    with _aws_errors(at):
         s3 = at.session.client("s3")
         found = [
             {"version": version["VersionId"], "made": version["LastModified"].isoformat(), "bytes": version["Size"]}
@@ -144,54 +147,52 @@ def versions(at: BackupLocation) -> Report:
 
 
 def restore(at: BackupLocation, argo_cd: ArgoCdAdmin, version: str | None, confirm: Callable[[Report], bool]) -> Report:
-    """Import the newest backup, or the one of `version`, once `confirm` agreed to the difference.
+    """Import the newest backup, or the one of `version`, after `confirm` accepts the difference.
 
-    What the cluster has besides stays; so does what Terraform tells Argo CD about its own cluster.
+    Extra objects in the cluster are kept, and so is the Secret that Terraform writes for the cluster itself.
 
     Raises:
-        OperationError: there is no such backup, it was changed, or Argo CD could not be asked.
+        OperationError: if the backup does not exist, was modified, or the import fails.
     """
     saved = argo_cd_export.parse_export(fetch(at, version))
     difference = argo_cd_export.compare(saved, argo_cd_export.parse_export(argo_cd.export()))
     if not difference.to_import:
-        return _difference_report(at, difference, "the cluster has all that the backup holds", Status.FINE)
+        return _difference_report(at, difference, "the cluster has all objects of the backup", Status.FINE)
     asked = _difference_report(at, difference, f"{len(difference.to_import)} objects to restore", Status.ATTENTION)
     if not confirm(asked):
         return _difference_report(at, difference, "nothing was restored", Status.ATTENTION)
     argo_cd.import_(saved.text(difference.to_import))
     left = argo_cd_export.compare(saved, argo_cd_export.parse_export(argo_cd.export()))
     if left.to_import:
-        return _difference_report(
-            at, left, f"{len(left.to_import)} objects are not as in the backup after all", Status.ERROR
-        )
+        return _difference_report(at, left, f"{len(left.to_import)} objects still differ from the backup", Status.ERROR)
     return _difference_report(at, difference, f"{len(difference.to_import)} objects restored", Status.FINE)
 
 
 def _difference_report(at: BackupLocation, difference: Difference, outcome: str, status: Status) -> Report:
     found = {name: getattr(difference, name) for name in ("missing", "different", "extra", "kept")}
-    meaning = {"extra": "extra: stays", "kept": "different: stays as Terraform wrote it"}
+    meaning = {"extra": "extra: kept", "kept": "different: kept as written by Terraform"}
     rows = [[meaning.get(what, what), id_.kind, id_.namespace, id_.name] for what, ids in found.items() for id_ in ids]
     return Report(
         title=f"{at.cluster}: {outcome}",
         status=status,
         data={what: [f"{id_.kind}/{id_.namespace}/{id_.name}" for id_ in ids] for what, ids in found.items()},
-        tables=[Table("Cluster, against the backup", ["what", "kind", "namespace", "name"], rows)],
+        tables=[Table("Cluster compared with the backup", ["difference", "kind", "namespace", "name"], rows)],
     )
 
 
 def fetch(at: BackupLocation, version: str | None) -> bytes:
-    """A backup as it was exported, in memory.
+    """A decrypted backup, in memory.
 
     Raises:
-        OperationError: there is no such backup, or a bit of it changed.
+        OperationError: if the backup does not exist, or was modified.
     """
     wanted: dict[str, Any] = {"Bucket": at.bucket, "Key": OBJECT, **({"VersionId": version} if version else {})}
-    with _refusals_of_aws(at):
+    with _aws_errors(at):
         got = at.session.client("s3").get_object(**wanted)
         encrypted = got["Body"].read()
     subject = f"{at.url} version {got.get('VersionId')}"
     if hashlib.sha256(encrypted).hexdigest() != got["Metadata"].get(_CHECKSUM):
-        raise OperationError(f"{subject}: its SHA-256 is not the one that was written with it; choose another version")
+        raise OperationError(f"{subject}: its SHA-256 differs from the one in its metadata; choose another version")
     try:
         return decrypt(at.session, encrypted, at.context)
     except OperationError as error:
@@ -199,12 +200,12 @@ def fetch(at: BackupLocation, version: str | None) -> bytes:
 
 
 @contextmanager
-def _refusals_of_aws(at: BackupLocation) -> Iterator[None]:
+def _aws_errors(at: BackupLocation) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
         if error.response["Error"]["Code"] in _ABSENT and error.operation_name == "GetObject":
-            raise OperationError(f"{at.url}: no such backup; `restore --list` shows those there are") from error
+            raise OperationError(f"{at.url}: no such backup; `restore --list` shows the existing ones") from error
         raise OperationError(f"{at.url}: {error}") from error
     except BotoCoreError as error:
         raise OperationError(f"{at.url}: {error}") from error

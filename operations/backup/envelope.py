@@ -1,8 +1,8 @@
-"""Encrypting bytes with a KMS key before they are stored or sent, and decrypting them, by the AWS Encryption SDK.
+"""Envelope encryption with a KMS key, by the AWS Encryption SDK.
 
-KMS makes a data key for each message (`kms:GenerateDataKey` is all that encrypting asks for), which is stored,
-encrypted, in the message's header. The algorithm suite commits to that key, so a message decrypts to one plaintext or
-not at all; the encryption context is authenticated with it. Backups of the form before this one are still decrypted.
+KMS generates a data key for each message (encryption needs only `kms:GenerateDataKey`). It is stored, encrypted, in the
+message's header. The algorithm suite commits to that key, so a message decrypts to one plaintext or not at all, and the
+encryption context is authenticated. The former format of this project can still be decrypted.
 """
 
 import base64
@@ -29,11 +29,11 @@ from operations.errors import OperationError
 if TYPE_CHECKING:
     import boto3
 
-# The SDK logs each refusal with its traceback, which Python prints where no handler is; the error says the same.
+# The SDK logs each error with a traceback, which Python prints if there is no handler. The exception has the same text.
 logging.getLogger("aws_encryption_sdk").addHandler(logging.NullHandler())
 
 _CLIENT = EncryptionSDKClient(commitment_policy=CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT)
-# Without a signature: KMS alone decides who encrypts and who decrypts.
+# Without a signature: KMS alone controls who can encrypt and decrypt.
 _SUITE = AlgorithmSuite.AES_256_GCM_HKDF_SHA512_COMMIT_KEY
 _FORMER_FORMAT = "sealed-by-kms/1"
 
@@ -42,7 +42,7 @@ def encrypt(session: "boto3.Session", key_id: str, context: Mapping[str, str], c
     """Encrypt `content` with a new data key of the KMS key `key_id`, which may be an alias.
 
     Raises:
-        OperationError: there is no such key, or KMS refuses it.
+        OperationError: if the key does not exist, or KMS denies its use.
     """
     try:
         keys = StrictAwsKmsMasterKeyProvider(key_ids=[key_id], botocore_session=_botocore(session))
@@ -55,10 +55,10 @@ def encrypt(session: "boto3.Session", key_id: str, context: Mapping[str, str], c
 
 
 def decrypt(session: "boto3.Session", encrypted: bytes, context: Mapping[str, str]) -> bytes:
-    """What was encrypted under `context`.
+    """Decrypt a message that was encrypted for `context`.
 
     Raises:
-        OperationError: it is no such message, it was changed, it belongs elsewhere, or KMS refuses the key.
+        OperationError: if the message is invalid, was modified, has another context, or KMS denies the use of its key.
     """
     try:
         if encrypted.startswith(b"{"):
@@ -69,23 +69,23 @@ def decrypt(session: "boto3.Session", encrypted: bytes, context: Mapping[str, st
             found = header.encryption_context
     except (AWSEncryptionSDKClientError, InvalidTag) as error:
         raise OperationError(
-            f"it was changed after it was encrypted, or KMS refuses its key ({_reason(error)})"
+            f"it was modified after it was encrypted, or KMS denied the use of its key ({_reason(error)})"
         ) from error
     except ClientError as error:
-        raise OperationError(f"KMS refuses its key ({error})") from error
+        raise OperationError(f"KMS denied the use of its key ({error})") from error
     if not context.items() <= found.items():
-        raise OperationError(f"it was encrypted for {dict(found)}, and not for {dict(context)}")
+        raise OperationError(f"it was encrypted for {dict(found)}, not for {dict(context)}")
     return bytes(content)
 
 
 def _reason(error: Exception) -> str:
-    """What KMS said, where the SDK only says that it failed."""
+    """The error of KMS if there is one, otherwise the error of the SDK."""
     cause = error.__cause__ or error.__context__
     return str(cause if isinstance(cause, ClientError) else error) or type(error).__name__
 
 
 def _botocore(session: "boto3.Session") -> botocore.session.Session:
-    """A session for the SDK with the same credentials. Two sessions of boto3 on one of botocore break its clients."""
+    """A botocore session with the same credentials, for the SDK. Sharing a botocore session would break its clients."""
     made = botocore.session.get_session()
     credentials = session.get_credentials()
     if credentials is not None:
@@ -96,7 +96,7 @@ def _botocore(session: "boto3.Session") -> botocore.session.Session:
 
 
 def _decrypt_former(session: "boto3.Session", message: bytes) -> tuple[bytes, Mapping[str, str]]:
-    """A message of the form that this project wrote itself: a header line, then AES-256-GCM that authenticates it."""
+    """Decrypt a message in the former format: a header line, then AES-256-GCM that authenticates it."""
     line, end, ciphertext = message.partition(b"\n")
     try:
         header = json.loads(line)
@@ -105,6 +105,6 @@ def _decrypt_former(session: "boto3.Session", message: bytes) -> tuple[bytes, Ma
     except (KeyError, TypeError, ValueError):
         known = False
     if not known:
-        raise OperationError("its header is not of this program, or was changed")
+        raise OperationError("its header is invalid or was modified")
     data_key = session.client("kms").decrypt(CiphertextBlob=key, EncryptionContext=context)["Plaintext"]
     return AESGCM(data_key).decrypt(nonce, ciphertext, line + end), context

@@ -1,1 +1,1 @@
-"""Planning and deploying stacks, and the plans that were reviewed."""
+"""Planning and deploying stacks, and finding their reviewed plans."""

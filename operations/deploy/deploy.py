@@ -1,7 +1,7 @@
-"""`deploy`: every stack planned once its producers are applied, and applied if it does what was reviewed.
+"""`deploy`: plan each stack after its producers are applied, and apply the plan if it matches the reviewed one.
 
-Terraform runs in the folders that CDKTF wrote, without CDKTF's command line, so that the failure of one stack cannot
-take down a sibling (https://github.com/hashicorp/terraform-cdk/issues/3206).
+Terraform runs directly in the folders that CDKTF wrote, without the CDKTF CLI, so that the failure of one stack does
+not stop independent stacks (https://github.com/hashicorp/terraform-cdk/issues/3206).
 """
 
 import json
@@ -28,20 +28,20 @@ _WAIT = "wait for it (--wait-for-lock 10m)"
 _GOES_ON = {"unchanged", "applied"}
 
 Ask = Callable[[str, str], bool]
-"""Shows a question and a plan, and returns whether it may be applied."""
+"""Shows a question and a plan, and returns whether to apply the plan."""
 
 ResumeCommand = Callable[[Sequence[str]], str]
-"""The command that goes on with some stacks."""
+"""Returns the command that continues with the named stacks."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Under which plans are applied. `ask` is None where nobody can be asked."""
+    """Which plans are applied, and how. `ask` is None if there is no terminal to ask at."""
 
     reviewed: Mapping[str, str] = field(default_factory=dict)
-    """By stack, the hash of the plan that was reviewed."""
+    """The hash of the reviewed plan, by stack name."""
     is_guarded: bool = True
-    """Whether the guard has a word; an emulated account has nothing to lose."""
+    """Whether the guard checks the plans; not needed in an emulated account, which has no data to protect."""
     allowed: Sequence[Override] = ()
     applies_unreviewed: bool = False
     ask: Ask | None = None
@@ -54,24 +54,24 @@ class Options:
 class _Result:
     outcome: Outcome
     what: str
-    """What was done, or why not."""
+    """What was done, or why the stack was not applied."""
     plan: Plan | None = None
     done: set[str] = field(default_factory=set)
-    """The addresses whose change was made."""
+    """The addresses whose change was applied."""
     seconds: float = 0.0
 
 
 def reviewed(file: Path) -> dict[str, str]:
-    """The hashes that `plan --json` printed into a file, by stack.
+    """The plan hashes in a file that `plan --json` wrote, by stack name.
 
     Raises:
-        OperationError: the file is no such report.
+        OperationError: if the file is not a report of `plan --json`.
     """
     try:
         stacks = json.loads(file.read_text(encoding="utf-8"))["stacks"]
         return {name: entry["hash"] for name, entry in stacks.items() if entry["hash"]}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OperationError(f"{file}: {error!r}; give it what `plan --json` printed") from error
+        raise OperationError(f"{file}: {error!r}; pass the output of `plan --json`") from error
 
 
 def deploy(
@@ -81,7 +81,7 @@ def deploy(
     progress: Progress,
     resume_command: ResumeCommand,
 ) -> Report:
-    """Deploy the stacks, each after its `producers`, and say what was done and how to go on."""
+    """Deploy each stack after its `producers`, and report the outcomes and the command to continue."""
     by_name = {stack.name: stack for stack in stacks}
     results: dict[str, _Result] = {}
 
@@ -92,7 +92,7 @@ def deploy(
             _deploy(by_name[name], result, options, progress, folder)
         except TerraformError as error:
             result.outcome, result.what = "failed", locks.failure(error, by_name[name], _WAIT)
-        except Exception as error:  # noqa: BLE001 (what the others did must be told)
+        except Exception as error:  # noqa: BLE001 (the outcomes of the other stacks must be reported)
             result.outcome, result.what = "failed", describe(error)
         result.seconds = time.monotonic() - started
         progress.end(name, f"{result.outcome}{f': {result.what}' if result.what else ''}")
@@ -104,7 +104,7 @@ def deploy(
         )
     for name, others in skipped.items():
         causes = [other for other in others if other not in skipped] or others
-        results[name] = _Result("not reached", f"comes after {', '.join(causes)}")
+        results[name] = _Result("not reached", f"depends on {', '.join(causes)}")
     return _deploy_report({name: results[name] for name in by_name}, options, resume_command)
 
 
@@ -138,7 +138,7 @@ def _deploy(stack: Stack, result: _Result, options: Options, progress: Progress,
 
 
 def _why_refused(plan: Plan, options: Options) -> str:
-    """What the guard has against a plan; empty if nothing."""
+    """Why the guard refuses a plan; empty if it does not."""
     return "\n".join(f"{f.action} {f.address}: {f.why}; {f.remedy}" for f in _findings(plan, options) if f.is_refused)
 
 
@@ -147,16 +147,16 @@ def _findings(plan: Plan, options: Options) -> list[Finding]:
 
 
 def _why_unconfirmed(plan: Plan, options: Options, terraform: Terraform, file: Path, progress: Progress) -> str:
-    """Why a plan is not applied: nobody reviewed it, and nobody at the terminal wants it; empty if it is applied."""
-    was = options.reviewed.get(plan.stack)
-    if was == plan.hash or options.applies_unreviewed:
+    """Why a plan that was not reviewed is not applied; empty if it may be applied."""
+    reviewed_hash = options.reviewed.get(plan.stack)
+    if reviewed_hash == plan.hash or options.applies_unreviewed:
         return ""
-    why = "it is not the plan that was reviewed" if was else "nobody reviewed the plan"
+    why = "the plan differs from the reviewed plan" if reviewed_hash else "the plan was not reviewed"
     if options.ask is None:
-        return f"{why} ({plan.summary}, hash {plan.hash}); plan it again, review that, and deploy with --reviewed"
+        return f"{why} ({plan.summary}, hash {plan.hash}); plan again, review the plan, and deploy with --reviewed"
     with progress.paused():
         agreed = options.ask(f"{plan.stack}: {why}", terraform.output("show", str(file.absolute())))
-    return "" if agreed else f"{why}, and it was declined"
+    return "" if agreed else f"{why}, and was declined"
 
 
 def _deploy_report(results: Mapping[str, _Result], options: Options, resume_command: ResumeCommand) -> Report:
@@ -170,7 +170,7 @@ def _deploy_report(results: Mapping[str, _Result], options: Options, resume_comm
     applied = [result.plan for result in results.values() if result.plan and not result.plan.is_empty]
     found = [finding for plan in applied for finding in _findings(plan, options)]
     refused = [result.plan for result in results.values() if result.plan and result.outcome == "refused"]
-    tables = [Table("Stacks", ["stack", "outcome", "time", "what"], rows)]
+    tables = [Table("Stacks", ["stack", "outcome", "time", "details"], rows)]
     tables += [plans.changes_table(refused)] if refused else []
     tables += [guard.findings_table(found)] if found else []
     status = Status.ERROR if "failed" in outcomes else Status.ATTENTION if left else Status.FINE
@@ -192,18 +192,18 @@ def _deploy_report(results: Mapping[str, _Result], options: Options, resume_comm
             "again": resume_command(left) if left else None,
         },
         tables=tables,
-        notes=[*_unused_overrides(results, options), *([f"go on with: {resume_command(left)}"] if left else [])],
+        notes=[*_unused_overrides(results, options), *([f"continue with: {resume_command(left)}"] if left else [])],
     )
 
 
 def _unused_overrides(results: Mapping[str, _Result], options: Options) -> list[str]:
-    """Overrides without a use: no errors here, because a replacement that failed half-way leaves one to be made."""
-    looked_at = [result.plan for result in results.values() if result.plan]
-    return [line for plan in looked_at for line in guard.unused(plan, _findings(plan, options), options.allowed)]
+    """Notes about unused overrides: no errors, because after a partly failed replacement only the creation is left."""
+    planned = [result.plan for result in results.values() if result.plan]
+    return [line for plan in planned for line in guard.unused(plan, _findings(plan, options), options.allowed)]
 
 
 def _reached(result: _Result) -> str:
-    """How far a failed apply came."""
+    """How many changes a failed apply made; empty if nothing was applied."""
     if result.outcome != "failed" or result.plan is None or result.plan.is_empty:
         return ""
-    return f"\n{len(result.done)} of {len(result.plan.changes)} changes were made, and are in the state"
+    return f"\n{len(result.done)} of {len(result.plan.changes)} changes were made and saved in the state"

@@ -1,6 +1,6 @@
-"""`plan`: what a change would do to the stacks that it touches, the guard's word on it, and hashes to deploy by.
+"""`plan`: plan the stacks that a change affects, check the plans with the guard, and report the hash of each plan.
 
-Plans hold the prior state in clear: they live in a folder of their own that nobody else can read, and go with it.
+Plan files hold the prior state in plaintext: they are stored in a temporary folder that only this user can read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,9 +21,9 @@ from operations.terraform.stacks import Stack, all_producers, read_stacks, selec
 
 @dataclass(frozen=True)
 class Selection:
-    """The stacks that were asked for; which stacks of all differ from `base`, and how. Without a base all are planned.
+    """The chosen stacks, and how each stack differs from the revision `base`. Without a base all are planned.
 
-    `producers` are the stacks that each reads from, through others too.
+    `producers` are the stacks that each stack reads from, directly or indirectly.
     """
 
     stacks: Sequence[Stack]
@@ -32,20 +32,20 @@ class Selection:
     differing: Mapping[str, str] | None = None
 
     def reason(self, name: str) -> str | None:
-        """Why a stack is planned; None if it is not."""
+        """Why a stack is planned; None if it is not planned."""
         return "asked for" if self.differing is None else self.differing.get(name)
 
     def waits_for(self, name: str) -> list[str]:
-        """The producers that differ and were not asked for: nobody here knows what they will publish."""
+        """The producers that differ and were not chosen: their new outputs are not known."""
         asked_for = {stack.name for stack in self.stacks}
         return sorted((self.producers[name] - asked_for) & (self.differing or {}).keys())
 
 
 def selection(output: Path, patterns: Sequence[str], base: str | None) -> Selection:
-    """The stacks of these names or globs, compared with those of a base revision, if one is given.
+    """The stacks that match these names or globs, compared with those of a base revision, if given.
 
     Raises:
-        OperationError: a name is unknown, or the base cannot be synthesized.
+        OperationError: if a name is unknown, or the base cannot be synthesized.
     """
     found = read_stacks(output)
     chosen, producers = select_stacks(found, patterns), all_producers(found)
@@ -56,7 +56,7 @@ def selection(output: Path, patterns: Sequence[str], base: str | None) -> Select
 
 
 def plan(chosen: Selection, allowed: Sequence[Override], progress: Progress, *, parallelism: int, logs: Path) -> Report:
-    """Plan what differs. What comes after a stack with changes waits: its plan would hold that stack's old outputs."""
+    """Plan the stacks that differ. The consumers of a stack with changes wait, because they read its outputs."""
     stacks = {stack.name: stack for stack in chosen.stacks}
     planned: dict[str, Plan] = {}
     failed: dict[str, str] = {}
@@ -72,7 +72,7 @@ def plan(chosen: Selection, allowed: Sequence[Override], progress: Progress, *, 
                 document = Terraform(stacks[name].directory).stream_plan(
                     file, new_log(logs, name), on_event, "-lock=false"
                 )
-        except Exception as error:  # noqa: BLE001 (what the others would do must be told)
+        except Exception as error:  # noqa: BLE001 (the plans of the other stacks must be reported)
             failed[name] = describe(error)
             progress.end(name, "failed")
             return False
@@ -111,17 +111,18 @@ def _plan_report(
     removed = sorted(name for name, what in (chosen.differing or {}).items() if what == "removed")
     notes = [f"error: {error}" for error in errors]
     notes += [
-        f"{name}: {chosen.base} had it: what it made stays, unmanaged; destroy it from there first" for name in removed
+        f"{name}: removed since {chosen.base}; its resources would stay unmanaged: destroy it from {chosen.base} first"
+        for name in removed
     ]
-    notes += [] if chosen.base is None else [f"compared with {chosen.base}; a stack that is the same is not planned"]
+    notes += [] if chosen.base is None else [f"compared with {chosen.base}; stacks without differences are not planned"]
     tables = [Table("Stacks", ["stack", "plan", "hash"], [[name, *row] for name, row in outcomes.items()])]
     tables += [plans.changes_table(changing)] if changing else []
     tables += [guard.findings_table(found)] if found else []
     title = f"{len(changing)} of {len(chosen.stacks)} stacks change"
     title += f", {len(waits)} to plan after them" if waits else ""
-    said = [title, guard.title(found), f"{len(errors)} errors" if errors else ""]
+    parts = [title, guard.title(found), f"{len(errors)} errors" if errors else ""]
     return Report(
-        title="; ".join(part for part in said if part),
+        title="; ".join(part for part in parts if part),
         status=Status.ERROR if errors else Status.ATTENTION if changing or waits or removed else Status.FINE,
         data={
             "base": chosen.base,

@@ -1,7 +1,7 @@
-"""The plans that reviewers saw, as the hashes by which `deploy` knows them again.
+"""Finds the reviewed plans of merged pull requests, as hashes that `deploy` compares with its own plans.
 
-The workflow `plan` keeps them as an artifact of its run, and a run belongs to one commit of a pull request. From the
-commits on main that no deploy finished yet, this finds the pull requests, their last commits, and those runs.
+The workflow `plan` stores them as an artifact of its run, and each run belongs to one commit of a pull request. For the
+commits on main since the last successful deploy, this finds the pull requests, their head commits, and those runs.
 """
 
 import json
@@ -23,14 +23,16 @@ from operations.terraform.stacks import Stack
 ARTIFACT = "reviewed-plan"
 FILE = "plan.json"
 EVERYTHING = "everything"
-"""Given in place of stacks: all of them, so that what was merged before counts as deployed once the run succeeds."""
+"""Stands for all stacks: if that run succeeds, all earlier commits count as deployed."""
 _TITLE_OF_EVERYTHING = f"deploy {EVERYTHING}"
-_BY_HAND = f"run the workflow deploy by hand with `{EVERYTHING}`: what is as main says passes, the rest shows its plan"
+_BY_HAND = (
+    f"run the workflow deploy by hand with `{EVERYTHING}`: stacks without changes pass, the others show their plans"
+)
 _WORKFLOW = Path(".github/workflows/deploy.yaml")
 _MOST = 50
 _NOTHING = "no changes"
 _HASH = re.compile(r"[0-9a-f]{64}")
-_IN_CLUSTER = "-cluster"  # what the names of jobs end with that need the cluster
+_IN_CLUSTER = "-cluster"  # suffix of the names of jobs that need access to the cluster
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,14 @@ class _Reviewed:
 
 
 def collect(commit: str, known: Sequence[Stack], repository: Path = Path()) -> Report:
-    """What was reviewed of every commit on main since the last deploy that finished, up to `commit`.
+    """The reviewed plans of all commits on main since the last successful deploy, up to `commit`.
 
-    `known` are the stacks of that commit.
+    `known` are the stacks at that commit.
 
-    Of two plans of one stack the later counts. `deploy` refuses it if it does not hold what the earlier one does.
+    Of two plans of one stack the later one counts. `deploy` refuses it if it does not include the earlier changes.
 
     Raises:
-        OperationError: a commit has no plan that somebody could have reviewed.
+        OperationError: if a commit has no plan that could have been reviewed.
     """
     found: dict[int, _Reviewed] = {}
     problems = []
@@ -69,14 +71,14 @@ def collect(commit: str, known: Sequence[Stack], repository: Path = Path()) -> R
 
 
 def accept(pairs: Sequence[str], known: Sequence[Stack], repository: Path = Path()) -> Report:
-    """Stacks that somebody names, each with the hash of the plan that is accepted: `STACK=HASH`, or STACK alone.
+    """The stacks of a deploy by hand, each with the hash of its accepted plan: `STACK=HASH`, or STACK alone.
 
-    `known` are the stacks that there are.
+    `known` are all stacks.
 
-    `everything` alone names all of them; a plan with changes is then refused, and shown with its hash.
+    `everything` alone stands for all stacks; plans with changes are then refused, and shown with their hashes.
 
     Raises:
-        OperationError: a name or a hash is none.
+        OperationError: if a stack does not exist, or a hash is invalid.
     """
     if list(pairs) == [EVERYTHING]:
         deploy, _ = _deploys([stack for stack in known if stack.kind != "backend"], repository)
@@ -87,9 +89,9 @@ def accept(pairs: Sequence[str], known: Sequence[Stack], repository: Path = Path
     for pair in pairs:
         name, _, hash_ = pair.partition("=")
         if name not in names:
-            problems.append(f"{name!r}: no stack is called that; write STACK or STACK=HASH, of {', '.join(names)}")
+            problems.append(f"{name!r}: unknown stack; write STACK or STACK=HASH, with one of {', '.join(names)}")
         elif hash_ and not _HASH.fullmatch(hash_):
-            problems.append(f"{name}: {hash_!r}: not the hash of a plan; the summary of the refused deploy has it")
+            problems.append(f"{name}: {hash_!r}: not a plan hash; copy it from the summary of the refused deploy")
         stacks[name] = {"plan": "accepted" if hash_ else "asked for", "hash": hash_}
     if problems:
         raise OperationError("\n".join(problems))
@@ -97,10 +99,10 @@ def accept(pairs: Sequence[str], known: Sequence[Stack], repository: Path = Path
 
 
 def refusals(file: Path) -> Report:
-    """What the guard refuses of a plan that `plan --json` printed: a pull request with any of it must not be merged.
+    """Check that the guard refuses no change in a report of `plan --json`; otherwise the change must not be merged.
 
     Raises:
-        OperationError: the file is no such report, or something is refused.
+        OperationError: if the file is not a report of `plan --json`, or a change is refused.
     """
     try:
         findings = _read_plan(file)["findings"]
@@ -111,20 +113,18 @@ def refusals(file: Path) -> Report:
             if finding["verdict"] == "refused"
         ]
     except (KeyError, TypeError) as error:
-        raise OperationError(f"{file}: {error!r}; give it what `plan --json` printed") from error
+        raise OperationError(f"{file}: {error!r}; pass the output of `plan --json`") from error
     if refused:
         raise OperationError("\n".join(refused))
     return Report("the guard refuses nothing", Status.FINE, {"findings": len(findings)})
 
 
 def _reviewed_report(stacks: Mapping[str, Mapping[str, Any]], known: Sequence[Stack], repository: Path) -> Report:
-    """`deploy` are the stacks of each environment, those in the cluster apart: they need another runner."""
+    """The report's key `deploy` lists the stacks of each environment; in-cluster stacks apart, for another runner."""
     touched = {name: entry for name, entry in sorted(stacks.items()) if entry["plan"] != _NOTHING}
     by_name = {stack.name: stack for stack in known}
-    if gone := sorted(touched.keys() - by_name.keys()):
-        raise OperationError(
-            "\n".join(f"{name!r}: no stack is called that at this commit; {_BY_HAND}" for name in gone)
-        )
+    if unknown := sorted(touched.keys() - by_name.keys()):
+        raise OperationError("\n".join(f"{name!r}: no such stack at this commit; {_BY_HAND}" for name in unknown))
     deploy, notes = _deploys([by_name[name] for name in touched], repository)
     rows = [[name, entry["plan"], entry["hash"][:12]] for name, entry in touched.items()]
     title = f"{len(touched)} stacks to deploy" if touched else "no stack to deploy"
@@ -133,15 +133,17 @@ def _reviewed_report(stacks: Mapping[str, Mapping[str, Any]], known: Sequence[St
 
 
 def _deploys(stacks: Sequence[Stack], repository: Path) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """The names of stacks by environment, and by what their job needs; and what no job deploys on purpose."""
+    """The names of the stacks by environment and kind of job, and notes on stacks that no job deploys on purpose."""
     deploy: dict[str, dict[str, str]] = {}
     problems, notes, jobs = [], [], _jobs(repository) if stacks else []
     for stack in stacks:
         job = f"{stack.environment}{_IN_CLUSTER if stack.is_in_cluster else ''}"
         if stack.kind == "backend":
-            notes.append(f"{stack.name}: not deployed here; a person runs `make deploy STACK={stack.name}`")
+            notes.append(
+                f"{stack.name}: not deployed by the workflow; an operator runs `make deploy STACK={stack.name}`"
+            )
         elif job not in jobs:
-            problems.append(f"{stack.name}: {_WORKFLOW} has no job {job}, so nothing would deploy it; add one")
+            problems.append(f"{stack.name}: {_WORKFLOW} has no job {job} to deploy it; add the job")
         else:
             parts, part = deploy.setdefault(stack.environment, {}), "cluster" if stack.is_in_cluster else "aws"
             parts[part] = f"{parts[part]} {stack.name}" if part in parts else stack.name
@@ -151,23 +153,23 @@ def _deploys(stacks: Sequence[Stack], repository: Path) -> tuple[dict[str, dict[
 
 
 def _jobs(repository: Path) -> list[str]:
-    """The jobs of the workflow that deploy: `<environment>` and `<environment>-cluster`."""
+    """The deploy jobs of the workflow: `<environment>` and `<environment>-cluster`."""
     jobs: Mapping[str, Any] = yaml.safe_load((repository / _WORKFLOW).read_text(encoding="utf-8"))["jobs"]
     return [name for name, job in jobs.items() if "uses" in job]
 
 
 def _commits(repository: Path, commit: str) -> list[str]:
-    """The commits of main that no deploy finished yet, oldest first."""
+    """The commits on main since the last successful deploy, oldest first."""
     query = "branch=main&status=success&per_page=100"
     answer = api(f"repos/{{owner}}/{{repo}}/actions/workflows/deploy.yaml/runs?{query}")
-    # A run by hand deployed the stacks that somebody named, and perhaps not all.
+    # A run by hand may have deployed only some stacks.
     finished = [
         run["head_sha"]
         for run in answer["workflow_runs"]
         if run["event"] == "push" or run["display_title"] == _TITLE_OF_EVERYTHING
     ]
     if not finished:
-        raise OperationError(f"no deploy finished yet, so nobody knows what is to be deployed; {_BY_HAND}")
+        raise OperationError(f"no deploy has succeeded yet, so the commits to deploy are unknown; {_BY_HAND}")
     listed = git.run(repository, "rev-list", "--first-parent", "--reverse", f"{finished[0]}..{commit}")
     if listed.returncode:
         raise OperationError(f"{commit}: {listed.stderr.strip()}; fetch the whole history of main")
@@ -181,31 +183,31 @@ def _pull_request(sha: str) -> Mapping[str, Any]:
     pull_requests = api(f"repos/{{owner}}/{{repo}}/commits/{sha}/pulls")
     merged = [entry for entry in pull_requests if entry["merged_at"] and entry["base"]["ref"] == "main"]
     if not merged:
-        raise OperationError("no pull request brought it")
+        raise OperationError("the commit was not merged by a pull request")
     found: Mapping[str, Any] = merged[0]
     return found
 
 
 def _plan(pull_request: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The plan of the last commit of a pull request; of runs of a fork there is none."""
+    """The plan of the head commit of a pull request. Runs of forks do not count."""
     number, head = pull_request["number"], pull_request["head"]["sha"]
     query = f"event=pull_request&head_sha={head}&per_page=10"
     answer = api(f"repos/{{owner}}/{{repo}}/actions/workflows/plan.yaml/runs?{query}")
     planned = [run for run in answer["workflow_runs"] if not _is_of_a_fork(run) and _planned(run["id"])]
     if not planned:
-        raise OperationError(f"pull request {number}: no finished run of the workflow plan for its last commit")
+        raise OperationError(f"pull request {number}: no successful run of the workflow plan for its head commit")
     with tempfile.TemporaryDirectory(prefix="reviewed-") as folder:
         gh("run", "download", str(planned[0]["id"]), "--name", ARTIFACT, "--dir", folder)
         return _read_plan(Path(folder) / FILE)
 
 
 def _is_of_a_fork(run: Mapping[str, Any]) -> bool:
-    """Whether a run is of another repository, which may be gone by now."""
+    """Whether a run belongs to another repository, which may have been deleted."""
     return run["head_repository"] is None or run["head_repository"]["id"] != run["repository"]["id"]
 
 
 def _planned(run: int) -> bool:
-    """Whether the job that plans succeeded: a comment that could not be written takes nothing from it."""
+    """Whether the job `plan` succeeded. The run may still have failed, such as in the job that comments."""
     jobs = api(f"repos/{{owner}}/{{repo}}/actions/runs/{run}/jobs?per_page=100")["jobs"]
     return any(job["name"] == "plan" and job["conclusion"] == "success" for job in jobs)
 
@@ -215,11 +217,11 @@ def _read_plan(file: Path) -> Mapping[str, Any]:
         document: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         _check(document["stacks"].values())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OperationError(f"{file}: {error!r}; give it what `plan --json` printed") from error
+        raise OperationError(f"{file}: {error!r}; pass the output of `plan --json`") from error
     return document
 
 
 def _check(entries: Iterable[Mapping[str, Any]]) -> None:
     for entry in entries:
         if not isinstance(entry["plan"], str) or (entry["hash"] and not _HASH.fullmatch(entry["hash"])):
-            raise ValueError(f"{entry!r} is no plan of a stack")
+            raise ValueError(f"{entry!r} is not a plan of a stack")

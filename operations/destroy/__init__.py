@@ -1,1 +1,1 @@
-"""Destroying stacks, and finding what remains in AWS and in a cluster."""
+"""Destroying stacks, and finding the resources that remain in AWS and in a cluster."""

@@ -1,9 +1,9 @@
-"""Clearing a cluster before it is destroyed: what Argo CD keeps in it, then what controllers made in AWS for it.
+"""Clears a cluster before it is destroyed: deletes the Applications, then the objects with resources in AWS.
 
-The root Application goes first, in cascade, or self-healing would bring back whatever is deleted after; only Ingresses
-that Argo CD does not own go before it, while External DNS is there to remove their records. The rest is asked of
-Kubernetes, whose finalizers hold each object until its controller took the load balancer, volume or machine away. Every
-step looks at what is there: a run that was interrupted is simply repeated.
+The root Application is deleted first, with its resources, because self-healing would recreate what is deleted before
+it. Only Ingresses that Argo CD does not own are deleted earlier, while External DNS still runs and removes their
+records. Then the remaining objects are deleted; their finalizers hold each one until its controller has deleted the
+load balancer, volume or node. Every step starts from the current objects, so an interrupted run can be repeated.
 """
 
 import json
@@ -26,30 +26,32 @@ _INGRESSES = "ingresses.networking.k8s.io"
 _OWNED = "argocd.argoproj.io/tracking-id"
 _EVERY_SECONDS = 5
 
-# In this order: machines last, because pods on them must let go of their volumes.
+# In this order: nodes last, because pods on them must release their volumes.
 _MADE_BY_CONTROLLERS = (
     ("load balancers", (_INGRESSES, "services", "gateways.gateway.networking.k8s.io")),
     ("volumes", ("persistentvolumeclaims", "persistentvolumes")),
-    ("machines", ("nodepools.karpenter.sh", "nodeclaims.karpenter.sh")),
+    ("nodes", ("nodepools.karpenter.sh", "nodeclaims.karpenter.sh")),
 )
 _BUILT_IN = {_INGRESSES, "services", "persistentvolumeclaims", "persistentvolumes"}
 _WEBHOOKS = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
 
-# Who takes a finalizer away, and where to look if they do not.
+# By finalizer, who removes it, and where to look if it stays.
 _REMEDIES = {
-    _FINALIZER: "Argo CD deletes what it made; ask: kubectl --namespace argocd get {kind} {name} --output yaml",
-    "external-provisioner.volume.kubernetes.io/finalizer": "the CSI driver deletes the volume; read its logs",
-    "karpenter.sh/termination": "Karpenter ends the machine; if it runs no more, terminate the instance, then take the "
-    'finalizer away: kubectl patch {kind} {name} --type merge --patch \'{{"metadata":{{"finalizers":null}}}}\'',
-    "kubernetes.io/pv-protection": "a claim still holds it",
-    "kubernetes.io/pvc-protection": "a pod still mounts it; delete what made the pod",
+    _FINALIZER: "Argo CD deletes its resources; see: kubectl --namespace argocd get {kind} {name} --output yaml",
+    "external-provisioner.volume.kubernetes.io/finalizer": "the CSI driver deletes the volume; see its logs",
+    "karpenter.sh/termination": (
+        "Karpenter terminates the node; if Karpenter no longer runs, terminate the instance and remove the finalizer: "
+        'kubectl patch {kind} {name} --type merge --patch \'{{"metadata":{{"finalizers":null}}}}\''
+    ),
+    "kubernetes.io/pv-protection": "a PersistentVolumeClaim still uses it",
+    "kubernetes.io/pvc-protection": "a Pod still mounts it; delete the owner of the Pod",
 }
 _OF_LOAD_BALANCERS = "k8s.aws/"
 
 
 @dataclass
 class Clearing:
-    """One cluster, through `kubectl`. Each step waits at most `timeout_seconds` for what it deleted to be gone."""
+    """Clears one cluster through `kubectl`. Each step waits at most `timeout_seconds` for its deletions to finish."""
 
     kubectl: Kubectl
     say: Say
@@ -57,10 +59,10 @@ class Clearing:
     pause: Callable[[float], None] = time.sleep
 
     def clear(self) -> None:
-        """Take everything away that would outlive the cluster.
+        """Delete everything whose AWS resources would outlive the cluster.
 
         Raises:
-            OperationError: with what is still there, and what it hangs on.
+            OperationError: if objects remain, with what each one waits for.
         """
         definitions = self._names("customresourcedefinitions")
         self._delete("records", [_INGRESSES], lambda one: _OWNED not in one["metadata"].get("annotations", {}))
@@ -73,10 +75,10 @@ class Clearing:
     def _delete_applications(self, sets: str | None) -> None:
         roots = [one for one in self._objects(_APPLICATIONS) if one["metadata"]["name"] == ROOT]
         for root in roots:
-            self.say("deleting the root Application, and with it all that Argo CD made")
+            self.say("deleting the root Application and all resources of Argo CD")
             self._delete_in_cascade(root)
         self._wait("the root Application", lambda: [one for one in self._objects(_APPLICATIONS) if _same(one, roots)])
-        # What people made beside it, and what a root that was deleted without its finalizer left behind.
+        # Created outside of the root, or left by a root that was deleted without its finalizer.
         for one in self._objects(sets) if sets else []:
             self._ask_to_delete(one)
         if sets:
@@ -95,7 +97,7 @@ class Clearing:
             except OperationError as error:
                 if "(NotFound)" not in str(error):
                     raise
-                return  # its owner took it away since it was listed
+                return  # its owner deleted it after it was listed
         self._ask_to_delete(application)
 
     def _delete(self, what: str, kinds: Sequence[str], chosen: Callable[[Object], bool]) -> None:
@@ -115,30 +117,32 @@ class Clearing:
             self.kubectl("delete", *_named(one), "--wait=false", "--ignore-not-found")
 
     def _wait(self, what: str, left: Callable[[], list[Object]]) -> None:
-        """Wait until nothing is left, and say whenever there is less of it."""
+        """Wait until no object is left, and report whenever the objects change."""
         deadline = time.monotonic() + self.timeout_seconds
-        said: list[str] = []
+        reported: list[str] = []
         while objects := left():
             names = [_name(one) for one in objects]
-            if names != said:
+            if names != reported:
                 self.say(f"waiting for {what}: {', '.join(names)}")
-                said = names
+                reported = names
             if time.monotonic() >= deadline:
-                lines = "\n".join(_hangs(one) for one in objects)
+                lines = "\n".join(_waits_for(one) for one in objects)
                 raise OperationError(
-                    f"{what}: still there after {self.timeout_seconds:.0f} s; mend it and repeat\n{lines}"
+                    f"{what}: still not deleted after {self.timeout_seconds:.0f} s; fix this and repeat\n{lines}"
                 )
             self.pause(_EVERY_SECONDS)
 
     def _drop_orphaned_webhooks(self) -> None:
-        """Remove webhooks whose service is gone: they refuse every write, the removal of finalizers included."""
+        """Remove webhooks without a Service: they reject every write, including the removal of finalizers."""
         services = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in self._objects("services")}
         for kind in _WEBHOOKS:
             for one in self._objects(kind):
-                asked = [hook["clientConfig"].get("service") for hook in one.get("webhooks", [])]
-                gone = [s for s in asked if s and (s["namespace"], s["name"]) not in services]
-                if gone and len(gone) == len(asked):
-                    self.say(f"removing {kind} {one['metadata']['name']}: its service is gone, and it would refuse all")
+                called = [hook["clientConfig"].get("service") for hook in one.get("webhooks", [])]
+                missing = [s for s in called if s and (s["namespace"], s["name"]) not in services]
+                if missing and len(missing) == len(called):
+                    self.say(
+                        f"removing {kind} {one['metadata']['name']}: its Service is gone, so it rejects all writes"
+                    )
                     self.kubectl("delete", kind, one["metadata"]["name"], "--ignore-not-found")
 
     def _objects(self, kind: str) -> list[Object]:
@@ -171,16 +175,16 @@ def _name(one: Object) -> str:
     return f"{one['resource'].partition('.')[0]} {space}{metadata['name']}"
 
 
-def _hangs(one: Object) -> str:
-    """What an object waits for: its finalizers, and who takes each away."""
+def _waits_for(one: Object) -> str:
+    """What an object waits for: its finalizers, and who removes each one."""
     finalizers = one["metadata"].get("finalizers", [])
-    told = []
+    waits = []
     for finalizer in finalizers:
         remedy = _REMEDIES.get(finalizer, "")
         if _OF_LOAD_BALANCERS in finalizer:
             remedy = (
-                "the load balancer controller deletes the load balancer; read: "
+                "the load balancer controller deletes the load balancer; see: "
                 "kubectl --namespace kube-system logs deployment/aws-load-balancer-controller"
             )
-        told.append(f"{finalizer} ({remedy.format(kind=one['resource'], name=one['metadata']['name'])})")
-    return f"{_name(one)}: waits for {', '.join(told) or 'nothing that it says; something makes it again'}"
+        waits.append(f"{finalizer} ({remedy.format(kind=one['resource'], name=one['metadata']['name'])})")
+    return f"{_name(one)}: waits for {', '.join(waits) or 'no finalizer; another process recreates it'}"

@@ -1,7 +1,7 @@
-"""The custom resource definitions that a destroyed in-cluster stack leaves, and their removal.
+"""Removes the custom resource definitions (CRDs) that a destroyed in-cluster stack leaves.
 
-They are left so that an uninstallation cannot take instances with it. Removing them is a step of its own for the same
-reason, and refuses while there are instances.
+The stack keeps them, so that uninstalling a chart cannot delete instances. For the same reason their removal is a
+separate step, which fails while instances exist.
 """
 
 import json
@@ -11,21 +11,21 @@ from operations.clients.kubectl import kubectl, server
 from operations.errors import OperationError
 
 _GROUPS = (
-    *("aga.k8s.aws", "elbv2.k8s.aws", "gateway.k8s.aws"),  # not Gateway API's own, gateway.networking.k8s.io
+    *("aga.k8s.aws", "elbv2.k8s.aws", "gateway.k8s.aws"),  # not gateway.networking.k8s.io of Gateway API
     "argoproj.io",
     *("external-secrets.io", "generators.external-secrets.io"),
     *("karpenter.k8s.aws", "karpenter.sh"),
     *("kyverno.io", "policies.kyverno.io", "reports.kyverno.io", "wgpolicyk8s.io", "openreports.io"),
     "monitoring.coreos.com",
 )
-"""Of the load balancer controller, of Argo CD and of what it brought: with Applications it deletes no definition."""
+"""API groups of the AWS Load Balancer Controller, of Argo CD, and of its Applications, which keep their CRDs."""
 
 
 def remove(say: Callable[[str], None]) -> None:
-    """Remove the definitions from the current cluster. Safe to run again.
+    """Remove the CRDs from the current cluster. Safe to run again.
 
     Raises:
-        OperationError: there are instances, which are named; nothing is removed then.
+        OperationError: if instances exist; the message lists them, and nothing is removed.
     """
     say(f"cluster {server()}")
     definitions = json.loads(kubectl("get", "customresourcedefinitions", "--output=json"))["items"]
@@ -42,7 +42,7 @@ def remove(say: Callable[[str], None]) -> None:
     ]
     if left:
         shown = [f"{kind} {name}" if space == "<none>" else f"{kind} {space}/{name}" for kind, space, name in left]
-        raise OperationError("instances still exist, and would go too; delete them first:\n" + "\n".join(shown))
+        raise OperationError("instances still exist and would also be deleted; delete them first:\n" + "\n".join(shown))
     kubectl("delete", "customresourcedefinitions", *names)
     for name in names:
         say(f"removed {name}")

@@ -1,6 +1,6 @@
-"""`destroy`: stacks in reverse order, the clusters cleared before, and a look at what is left after.
+"""`destroy`: clear the clusters, destroy the stacks in reverse order, and report the resources that remain.
 
-The state bucket is not destroyed here: `unbootstrap` is its word.
+The state bucket is not destroyed here, but by `unbootstrap`.
 """
 
 import tempfile
@@ -38,46 +38,47 @@ class Options:
     """How stacks are destroyed."""
 
     resume_command: Callable[[Sequence[Stack]], str]
-    """The command that goes on with some stacks."""
+    """Returns the command that continues with the given stacks."""
     parallelism: int
     logs: Path
     timeout_seconds: float
-    """Seconds to wait for each step in a cluster."""
+    """How many seconds to wait for each step in a cluster."""
 
 
 @dataclass
 class Destruction:
-    """What is about to be destroyed: the stacks, and what their states hold at this moment."""
+    """The stacks to destroy, and the resources in their states."""
 
     stacks: Sequence[Stack]
     held: Mapping[str, Sequence[Resource]]
-    """By stack; of the stacks that read from one of them, too."""
+    """The resources by stack name; also those of the stacks that read from a stack to destroy."""
     sessions: Mapping[str, "boto3.Session"] = field(repr=False)
 
     @property
     def environments(self) -> list[str]:
-        """The names that whoever destroys them must type."""
+        """The names that the user must type to confirm."""
         return environments(self.stacks)
 
     @property
     def summary(self) -> str:
-        """What is in each stack, for whoever confirms."""
+        """How many resources each stack has, shown before the confirmation."""
         return "\n".join(f"{stack.name}: {len(self.held[stack.name])} resources" for stack in self.stacks)
 
 
 def environments(stacks: Sequence[Stack]) -> list[str]:
-    """The environments of some stacks, each once."""
+    """The environments of the stacks, without duplicates."""
     return sorted({stack.environment for stack in stacks})
 
 
 def prepare(chosen: Sequence[Stack], every: Sequence[Stack]) -> Destruction:
-    """Look at everything that stands in the way.
+    """Check whether the stacks can be destroyed.
 
     Raises:
-        OperationError: with all of it: the state bucket, protection, stacks that read from what would go.
+        OperationError: if not, with all problems: the state bucket, protected resources, stacks that still read from
+            the chosen ones.
     """
     problems = [
-        f"{stack.name}: the state bucket goes last, and by its own word: make unbootstrap"
+        f"{stack.name}: the state bucket is destroyed last, with: make unbootstrap"
         for stack in chosen
         if stack.kind == "backend"
     ]
@@ -92,49 +93,49 @@ def prepare(chosen: Sequence[Stack], every: Sequence[Stack]) -> Destruction:
                 problems += protected(stack, held[stack.name])
             elif held[stack.name]:
                 reads = ", ".join(sorted(above[stack.name] & names))
-                problems.append(f"{stack.name}: reads from {reads} and still has resources; destroy it too")
+                problems.append(f"{stack.name}: reads from {reads} and still has resources; also destroy it")
     if problems:
         raise OperationError("\n".join(problems))
     return Destruction(chosen, held, sessions)
 
 
 def protected(stack: Stack, held: Sequence[Resource]) -> list[str]:
-    """What the settings, or AWS by what was applied last, protect in a stack; each with the way to lift it."""
+    """The resources that the settings or the last apply protect from destruction, each with the remedy."""
     file = stack.settings_file
     problems = []
     for kind, name, arguments in stack.resources() if held else ():
         protections = [protection for protection in _PROTECTIONS if arguments.get(protection)]
         if protections:
             problems.append(
-                f"{stack.name}: {kind}.{name}: {protections[0]}: lift it first: in {file}, set "
-                "deletion_protection=False for it and teardown=True for the environment, then deploy the stack"
+                f"{stack.name}: {kind}.{name}: {protections[0]}: remove the protection first: in {file}, "
+                "set deletion_protection=False for it and teardown=True for the environment, then deploy the stack"
             )
         elif arguments.get("lifecycle", {}).get("prevent_destroy"):
-            problems.append(f"{stack.name}: {kind}.{name}: prevent_destroy: it is made never to be destroyed here")
+            problems.append(f"{stack.name}: {kind}.{name}: prevent_destroy: its configuration forbids destroying it")
         elif kind in _KEEP_WHAT_THEY_HOLD and not arguments.get("force_destroy"):
             problems.append(
                 f"{stack.name}: {kind}.{name}: keeps its backups: in {file}, set teardown=True, then deploy the stack"
             )
-    told = {problem.split(": ")[1] for problem in problems}
+    reported = {problem.split(": ")[1] for problem in problems}
     problems += [
-        f"{stack.name}: {one.address}: the settings lift its protection, AWS still has it: deploy the stack first"
+        f"{stack.name}: {one.address}: still protected in AWS, although not in the settings: deploy the stack first"
         for one in held
-        if _is_kept(one) and one.address not in told
+        if _is_kept(one) and one.address not in reported
     ]
     return problems
 
 
 def _is_kept(one: Resource) -> bool:
-    """Whether AWS would refuse to destroy it, or what it holds, by what was applied last."""
+    """Whether AWS would refuse to destroy the resource or its contents, as last applied."""
     holds = one.kind in _KEEP_WHAT_THEY_HOLD and not one["force_destroy"]
     return holds or any(one[protection] for protection in _PROTECTIONS)
 
 
 def destroy(destruction: Destruction, options: Options, progress: Progress) -> Report:
-    """Clear the clusters, destroy the stacks, consumers first and independent ones at once, and look what is left.
+    """Clear the clusters, destroy the stacks (consumers first, independent ones in parallel), and find what remains.
 
     Raises:
-        OperationError: a cluster could not be cleared; nothing that it stands on was touched.
+        OperationError: if a cluster could not be cleared; no stack was destroyed then.
     """
     for stack in destruction.stacks:
         if stack.is_in_cluster and destruction.held[stack.name]:
@@ -148,7 +149,7 @@ def destroy(destruction: Destruction, options: Options, progress: Progress) -> R
         stack.name: "failed" if stack.name in failed else "not reached" if stack.name in skipped else "destroyed"
         for stack in destruction.stacks
     }
-    whys = {**failed, **{name: f"is read by {', '.join(others)}" for name, others in skipped.items()}}
+    whys = {**failed, **{name: f"still read by {', '.join(others)}" for name, others in skipped.items()}}
     return _destroy_report(
         outcomes, whys, remaining, unknown, options.resume_command(unfinished) if unfinished else None
     )
@@ -157,10 +158,10 @@ def destroy(destruction: Destruction, options: Options, progress: Progress) -> R
 def in_reverse(
     chosen: Sequence[Stack], held: Mapping[str, Sequence[Resource]], progress: Progress, *, parallelism: int, logs: Path
 ) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Destroy the stacks that hold something, consumers before producers, independent ones at once.
+    """Destroy the stacks that have resources: consumers before producers, independent ones in parallel.
 
     Returns:
-        Why each failed that did, and those that were not reached, each with the consumers that it waited for.
+        The failed stacks with their errors, and the stacks that were not reached with the consumers they waited for.
     """
     stacks = {stack.name: stack for stack in chosen}
     failed: dict[str, str] = {}
@@ -176,7 +177,7 @@ def in_reverse(
                 terraform.stream(log, on_event, "destroy", "-input=false", "-auto-approve")
         except TerraformError as error:
             failed[name] = locks.failure(error, stacks[name])
-        except Exception as error:  # noqa: BLE001 (what became of the others must be told)
+        except Exception as error:  # noqa: BLE001 (the outcomes of the other stacks must be reported)
             failed[name] = describe(error)
         progress.end(name, "failed" if name in failed else "destroyed")
         return name not in failed
@@ -188,7 +189,7 @@ def in_reverse(
 
 
 def clear(stack: Stack, progress: Progress, timeout_seconds: float) -> None:
-    """Clear the cluster of an in-cluster stack, through a kubeconfig that does not outlive it."""
+    """Clear the cluster of an in-cluster stack, through a temporary kubeconfig."""
     with tempfile.TemporaryDirectory(prefix="kubeconfig-") as folder:  # of mode 0700
         path = Path(stack.kubeconfig) if stack.kubeconfig else _kubeconfig(stack, Path(folder) / "config")
 
@@ -199,7 +200,7 @@ def clear(stack: Stack, progress: Progress, timeout_seconds: float) -> None:
 
 
 def _kubeconfig(stack: Stack, path: Path) -> Path:
-    """A kubeconfig for the cluster that the stack's provider asks EKS for."""
+    """Write a kubeconfig for the EKS cluster of the stack."""
     assert stack.cluster is not None
     cluster = stack.cluster.name
     where = ("--name", cluster, "--region", stack.region, "--kubeconfig", path)
@@ -214,17 +215,17 @@ def _consumers(name: str, chosen: Sequence[Stack]) -> Collection[str]:
 
 
 def _find_leftovers(destruction: Destruction) -> tuple[dict[str, list[Leftover]], list[str]]:
-    """By environment, what is left of those whose own stack was destroyed; and where nobody knows."""
-    gone = {str(one[name]) for held in destruction.held.values() for one in held for name in _ARNS if one[name]}
+    """The resources that remain, by environment, and an error for each environment that could not be checked."""
+    destroyed = {str(one[name]) for held in destruction.held.values() for one in held for name in _ARNS if one[name]}
     remaining, unknown = {}, []
     for stack in [stack for stack in destruction.stacks if not stack.is_in_cluster]:
         name = stack.environment
         try:
             remaining[name] = leftovers.find_leftovers(
-                destruction.sessions[stack.name], leftovers.environment(stack), gone
+                destruction.sessions[stack.name], leftovers.environment(stack), destroyed
             )
         except (BotoCoreError, ClientError) as error:
-            unknown.append(f"{name}: what is left could not be looked for ({error}); repeat the command")
+            unknown.append(f"{name}: remaining resources could not be listed ({error}); repeat the command")
     return remaining, unknown
 
 
@@ -240,14 +241,14 @@ def _destroy_report(
     destroyed = list(outcomes.values()).count("destroyed")
     title = f"destroyed {destroyed} of {len(outcomes)} stacks"
     if forgotten:
-        title += f"; {len(forgotten)} things are left, about ${sum(one.monthly or 0 for one in forgotten):.0f} a month"
+        title += f"; {len(forgotten)} resources remain, about ${sum(one.monthly or 0 for one in forgotten):.0f} a month"
     tables = [Table("Stacks", ["stack", "outcome", "why"], [[n, o, whys.get(n, "")] for n, o in outcomes.items()])]
     by_environment = {name: [one for one in some if not one.is_kept] for name, some in remaining.items()}
     tables += [leftovers.leftovers_table(name, some) for name, some in by_environment.items() if some]
     notes = [*unknown, *(f"kept on purpose: {one.kind} {one.id_}" for one in kept)]
     if forgotten:
-        notes.append("remove by hand what is left; what AWS names although it is gone, it forgets within the hour")
-    notes += [f"go on with: {resume_command}"] if resume_command else []
+        notes.append("delete the remaining resources by hand; AWS may list deleted ones for up to an hour")
+    notes += [f"continue with: {resume_command}"] if resume_command else []
     return Report(
         title=title,
         status=Status.ERROR if resume_command or unknown else Status.ATTENTION if forgotten else Status.FINE,

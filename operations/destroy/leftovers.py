@@ -1,7 +1,7 @@
-"""What is left of an environment in AWS after it was destroyed: found by tags and names, with what it costs a month.
+"""Finds the AWS resources that remain after an environment was destroyed, by tags and names, with their monthly cost.
 
-Terraform forgets what it destroys and never knew what controllers made. What is meant to stay, such as the final
-snapshot of a database, is told apart.
+Terraform does not track what it destroyed, nor what controllers created. Resources that are kept on purpose, such as
+the final snapshot of a database, are marked.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _PENDING = {"deleted", "deleting", "shutting-down", "terminated"}
 
-# Dollars a month, rounded: list prices of ap-northeast-2 as of 2026. Where it goes by size, a GiB's.
+# US dollars per month, rounded: list prices in ap-northeast-2 as of 2026. The second table is per GiB.
 _MONTHLY = {
     "NAT gateway": 43, "VPC endpoint": 10, "address": 4, "eks:cluster": 73, "elasticloadbalancing:loadbalancer": 17,
     "instance": 60, "kms:key": 1, "rds:db": 60, "route53:hostedzone": 0.5, "secretsmanager:secret": 0.4,
@@ -25,10 +25,10 @@ _MONTHLY = {
 _MONTHLY_GIB = {"snapshot": 0.05, "volume": 0.09}
 
 _GLOBAL_REGIONS = {"aws": "us-east-1", "aws-cn": "cn-northwest-1", "aws-us-gov": "us-gov-west-1"}
-"""By partition, where the tagging API knows of services without a region."""
+"""By partition, the region in which the tagging API lists the resources of global services."""
 
 _KEPT = ("rds:snapshot", "rds:cluster-snapshot", "backup:recovery-point")
-"""What a destroy leaves on purpose."""
+"""Kinds of resources that a destroy keeps on purpose."""
 
 _EC2 = (
     ("NAT gateway", "describe_nat_gateways", "NatGateways", "NatGatewayId"),
@@ -47,7 +47,7 @@ _EC2 = (
 
 @dataclass(frozen=True)
 class Environment:
-    """What the resources of an environment are known by: Terraform's tags, its cluster, log groups and IAM path."""
+    """What identifies the resources of an environment: the tags of Terraform, its cluster, log groups and IAM path."""
 
     tags: Mapping[str, str]
     cluster: Cluster | None
@@ -55,14 +55,14 @@ class Environment:
     iam_path: str
 
     def owns(self, tags: Mapping[str, str]) -> bool:
-        """Whether these tags are of Terraform in this environment, or of a controller in its cluster."""
+        """Whether a resource with these tags was created by Terraform or by a controller of this environment."""
         by_terraform = all(tags.get(name) == value for name, value in self.tags.items())
         return by_terraform or (self.cluster is not None and self.cluster.owns(tags))
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """Something that is left; `monthly` is None where the price depends on what is in it."""
+    """A resource that remains. `monthly` is its cost in US dollars, or None if that depends on its contents."""
 
     kind: str
     id_: str
@@ -71,7 +71,7 @@ class Leftover:
 
 
 def environment(stack: Stack) -> Environment:
-    """What an environment's stack says of it."""
+    """The environment of a stack."""
     groups = [arguments["name"] for kind, _, arguments in stack.resources() if kind == "aws_cloudwatch_log_group"]
     return Environment(
         tags={name: stack.tags[name] for name in ("Environment", "Project", "Region")},
@@ -82,14 +82,14 @@ def environment(stack: Stack) -> Environment:
 
 
 def find_leftovers(session: "boto3.Session", owner: Environment, gone: Collection[str] = ()) -> list[Leftover]:
-    """What is left. `gone` are ARNs that were just destroyed: the tagging API names them for a while yet."""
+    """The resources that remain, except the ARNs in `gone`: the tagging API lists destroyed ones for a while."""
     found = [*_of_ec2(session.client("ec2"), owner), *_load_balancers(session.client("elbv2"), owner)]
     found += _by_tag(session, owner, gone)
     found += _records(session.client("route53"), owner)
     for role in paginate(session.client("iam"), "list_roles", "Roles", PathPrefix=owner.iam_path):
-        found.append(Leftover("iam:role", role["Arn"], 0))  # the tagging API knows of none
+        found.append(Leftover("iam:role", role["Arn"], 0))  # the tagging API does not list roles
     logs = session.client("logs")
-    for name in owner.log_groups:  # the last lines of a cluster's log make its group again, without a tag
+    for name in owner.log_groups:  # the last lines of a cluster's log recreate its group, without tags
         for group in logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]:
             if group["logGroupName"] == name:
                 found.append(Leftover("log group", name, None))
@@ -126,7 +126,7 @@ def _price(kind: str, gibibytes: int | None = None) -> float | None:
 
 
 def _load_balancers(elb: Any, owner: Environment) -> Iterator[Leftover]:
-    """The load balancers and target groups, whose tags are asked for by the twenty."""
+    """Load balancers and target groups. DescribeTags takes at most 20 ARNs."""
     kinds = (
         ("elasticloadbalancing:loadbalancer", "describe_load_balancers", "LoadBalancers", "LoadBalancerArn"),
         ("elasticloadbalancing:targetgroup", "describe_target_groups", "TargetGroups", "TargetGroupArn"),
@@ -140,7 +140,7 @@ def _load_balancers(elb: Any, owner: Environment) -> Iterator[Leftover]:
 
 
 def _by_tag(session: "boto3.Session", owner: Environment, gone: Collection[str]) -> Iterator[Leftover]:
-    """What Terraform tagged, of every other service."""
+    """Resources of all other services with the tags of Terraform."""
     for arn in _tagged(session, owner):
         kind = kind_of(arn)
         if kind.partition(":")[0] in {"ec2", "elasticloadbalancing"} or arn in gone:
@@ -151,7 +151,7 @@ def _by_tag(session: "boto3.Session", owner: Environment, gone: Collection[str])
 
 
 def _tagged(session: "boto3.Session", owner: Environment) -> set[str]:
-    """The ARNs that the tagging API knows: of the region, and of services without one."""
+    """The ARNs that the tagging API lists: of the region, and of global services."""
     region = str(session.region_name)
     filters = [{"Key": name, "Values": [value]} for name, value in owner.tags.items()]
     found = set()
@@ -164,25 +164,25 @@ def _tagged(session: "boto3.Session", owner: Environment) -> set[str]:
 
 
 def _records(route53: Any, owner: Environment) -> Iterator[Leftover]:
-    """The records that External DNS made for a cluster: beside each lies a TXT record that names the cluster."""
+    """The ownership TXT records that External DNS created for the cluster, which name it."""
     if owner.cluster is None:
         return
     signature = f"external-dns/owner={owner.cluster.name}"
     for zone in paginate(route53, "list_hosted_zones", "HostedZones"):
         for record in paginate(route53, "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone["Id"]):
-            said = [value["Value"].strip('"').split(",") for value in record.get("ResourceRecords", [])]
-            if any(signature in parts for parts in said):
+            texts = [value["Value"].strip('"').split(",") for value in record.get("ResourceRecords", [])]
+            if any(signature in parts for parts in texts):
                 yield Leftover("record", f"{record['Name']} {record['Type']}", 0)
 
 
 def kind_of(arn: str) -> str:
-    """Service and type of an ARN: `kms:key`, `rds:db`, `s3`."""
+    """The service and resource type of an ARN: `kms:key`, `rds:db`, `s3`."""
     _, _, service, _, _, resource = arn.split(":", 5)
     kind = resource.lstrip("/").replace("/", ":").partition(":")
     return f"{service}:{kind[0]}" if kind[1] else service
 
 
 def leftovers_table(environment_name: str, found: Sequence[Leftover]) -> Table:
-    """What is left, for people."""
+    """The remaining resources as a table."""
     rows = [[one.kind, one.id_, "by size" if one.monthly is None else f"${one.monthly:.2f}"] for one in found]
-    return Table(f"Left of {environment_name}", ["kind", "id", "a month, roughly"], rows)
+    return Table(f"Remaining resources of {environment_name}", ["kind", "id", "monthly cost"], rows)

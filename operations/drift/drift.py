@@ -1,8 +1,8 @@
-"""`drift`: what differs between AWS and what was applied last, by plans of all stacks side by side and by asking AWS.
+"""`drift`: find the differences between AWS and the last applied configuration, by parallel plans and by calls to AWS.
 
-A plan mixes two things: what somebody changed behind Terraform's back, and what changed in Git and was not applied yet.
-The first is drift. Terraform tells what it found changed while it refreshed (`resource_drift`); a change that puts such
-an attribute back is drift, one that follows from it is told with it, and any other waits to be applied.
+A plan shows two things: changes made outside of Terraform, and changes in Git that were not applied yet. Only the first
+are drift. Terraform reports what differed when it refreshed the state (`resource_drift`). A planned change that reverts
+such an attribute is drift, a change that only follows from it is reported with it, and any other change is pending.
 """
 
 import contextlib
@@ -34,13 +34,13 @@ _LONGEST_VALUE = 60
 _MOST_PARTS = 4
 
 LOSSES = (
-    "not seen: the value of a secret. Terraform never reads it, so a changed one is no drift",
-    "not seen: what somebody deletes of a Helm release in a cluster; `helm get manifest` says what belongs there",
-    "not seen: secrets that nobody's state knows under an environment's prefix. People make them for External Secrets",
+    "not checked: the values of secrets. Terraform never reads them, so a changed value is not drift",
+    "not checked: objects deleted from a Helm release in a cluster; `helm get manifest` prints what it should contain",
+    "not checked: secrets in no Terraform state under an environment's prefix. Users create them for External Secrets",
 )
 
-# Settings that Terraform leaves alone where the configuration is silent, though they open something.
-_SILENT: Mapping[str, Collection[str]] = {
+# Attributes that Terraform ignores if the configuration does not set them, although they can grant access.
+_GRANTS_ACCESS: Mapping[str, Collection[str]] = {
     "aws_eks_access_entry": {"kubernetes_groups"},
     "aws_secretsmanager_secret": {"policy"},
     "aws_vpc_endpoint": {"policy"},
@@ -49,7 +49,7 @@ _SILENT: Mapping[str, Collection[str]] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that differs. `name` is what a list of what is ignored calls it."""
+    """One difference. `name` is what an entry in `drift-ignored.toml` refers to."""
 
     stack: str
     kind: Literal["changed", "deleted", "added"]
@@ -59,7 +59,7 @@ class Finding:
     ignored: Ignored | None = None
 
     def data(self) -> dict[str, Any]:
-        """What a pipeline reads of it."""
+        """The finding as JSON values, for the report."""
         return {
             "kind": self.kind,
             "name": self.name,
@@ -71,7 +71,7 @@ class Finding:
 
 @dataclass
 class Seen:
-    """What was found in one stack. `pending` are the addresses that wait for an apply."""
+    """The findings of one stack. `pending` are the changes that wait to be applied."""
 
     drift: list[Finding] = field(default_factory=list)
     ignored: list[Finding] = field(default_factory=list)
@@ -80,14 +80,14 @@ class Seen:
 
     @property
     def status(self) -> str:
-        """What became of a stack, in a word."""
+        """`error`, `drift`, `pending` or `clean`."""
         if self.errors:
             return "error"
         return "drift" if self.drift else "pending" if self.pending else "clean"
 
 
 def jobs() -> int:
-    """How many plans this machine carries at once: each takes about a core, and a gibibyte of memory."""
+    """How many plans this machine can run in parallel: each takes about one core and one GiB of memory."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, _free_memory() // _MEMORY_OF_A_PLAN))
 
@@ -100,7 +100,7 @@ def _free_memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
-def drift(  # noqa: PLR0913 (what is looked at, and how)
+def drift(  # noqa: PLR0913 (the stacks, and options as keywords)
     chosen: Sequence[Stack],
     every: Sequence[Stack],
     ignored: Sequence[Ignored],
@@ -109,7 +109,7 @@ def drift(  # noqa: PLR0913 (what is looked at, and how)
     parallelism: int,
     logs: Path,
 ) -> Report:
-    """Look for drift in the `chosen` stacks of `every` one that was synthesized. Takes no lock and changes nothing."""
+    """Find drift in the `chosen` stacks; `every` are all synthesized stacks. Takes no lock and changes nothing."""
     by_name = {stack.name: stack for stack in chosen}
     seen = {name: Seen() for name in by_name}
 
@@ -120,13 +120,13 @@ def drift(  # noqa: PLR0913 (what is looked at, and how)
                 plan = Plan(name, Terraform(by_name[name].directory).stream_plan(file, log, on_event, "-lock=false"))
             found, seen[name].pending = told_apart(plan)
             seen[name].drift += found
-        except Exception as error:  # noqa: BLE001 (what was found in the others must be told)
+        except Exception as error:  # noqa: BLE001 (the findings of the other stacks must be reported)
             seen[name].errors.append(describe(error))
         progress.end(name, seen[name].status)
         return True
 
     in_aws = [stack for stack in chosen if not stack.is_in_cluster]
-    # What AWS is asked beside the plans takes neither a core nor memory, so it does not count.
+    # The calls to AWS need little CPU and memory, so they do not count against `parallelism`.
     with plan_folder() as folder, progress, ThreadPoolExecutor(1) as beside:
         around = beside.submit(_look_around, in_aws, every, seen, progress)
         schedule.run_in_order(dict.fromkeys(by_name, ()), act, parallelism=parallelism)
@@ -137,12 +137,12 @@ def drift(  # noqa: PLR0913 (what is looked at, and how)
 def _look_around(
     chosen: Sequence[Stack], every: Sequence[Stack], seen: Mapping[str, Seen], progress: Progress
 ) -> list[str]:
-    """Add what is in no state to what was seen, region by region; who holds a lock is returned, to be told."""
+    """Add untracked resources to `seen`, region by region. Returns notes about locks that are held."""
     notes: list[str] = []
     if not chosen:
         return notes
-    around = "what is in no state"
-    with progress.stack(around, "asking AWS"):
+    around = "resources in no Terraform state"
+    with progress.stack(around, "calling AWS"):
         for region in sorted({stack.region for stack in chosen}):
             of_region = [stack for stack in every if stack.region == region and not stack.is_in_cluster]
             looked_at = [stack for stack in chosen if stack.region == region]
@@ -156,31 +156,31 @@ def _look_around(
                 for name, problem in problems:
                     seen[name].errors.append(problem)
                 notes += [note for stack in looked_at for note in _held(session, stack)]
-            except Exception as error:  # noqa: BLE001 (what the plans found must be told)
-                # Of none of them is it known, so none may count as clean.
+            except Exception as error:  # noqa: BLE001 (the findings of the plans must be reported)
+                # None of these stacks may be reported as clean.
                 for stack in looked_at:
                     seen[stack.name].errors.append(f"{around}: {describe(error)}")
-    progress.end(around, "asked")
+    progress.end(around, "done")
     return notes
 
 
 def of_added(added: Added) -> Finding:
-    """What is in no state, as a finding."""
+    """An untracked resource as a finding."""
     return Finding(added.stack, "added", f"{added.address}: {added.what}")
 
 
 def _held(session: Any, stack: Stack) -> Iterator[str]:
-    """Somebody who applies at this moment: what is found may be their work."""
+    """A note if the stack's state is locked: a running apply can look like drift."""
     lock = locks.held(session.client, stack)
     if lock is not None:
-        yield f"{stack.name}: {lock.who} holds its lock since {lock.created}: what was found may be their work"
+        yield f"{stack.name}: locked by {lock.who} since {lock.created}: the findings may come from a running apply"
 
 
-# --- telling drift apart ----------------------------------------------------------------------------------------------
+# --- separating drift from pending changes ----------------------------------------------------------------------------
 
 
 def told_apart(plan: Plan) -> tuple[list[Finding], list[str]]:
-    """The drift of a plan, and the addresses of the changes that wait to be applied."""
+    """The drift in a plan, and the pending changes."""
     changes = {change.address: change for change in plan.changes}
     findings = {}
     for found in plan.drift:
@@ -205,18 +205,21 @@ def told_apart(plan: Plan) -> tuple[list[Finding], list[str]]:
 
 
 def _mattering(plan: Plan, found: Change, change: Change | None) -> set[str]:
-    """The attributes found changed that an apply would put back, that other changes follow, or that open something."""
+    """The changed attributes that count as drift.
+
+    They are those that an apply would revert, that other planned changes depend on, or that can grant access.
+    """
     put_back = set(change.changed) if change is not None else set()
     followed = {
         entry["attribute"][0]
         for entry in plan.document.get("relevant_attributes", [])
         if entry["resource"] == found.address and entry["attribute"]
     }
-    return set(found.changed) & {*put_back, *followed, *_SILENT.get(found.kind, ())}
+    return set(found.changed) & {*put_back, *followed, *_GRANTS_ACCESS.get(found.kind, ())}
 
 
 def _following(plan: Plan, changes: Mapping[str, Change], causes: Collection[str]) -> dict[str, str]:
-    """The changes that are made only because something they refer to drifted, each with what drifted."""
+    """The changes that are planned only because a resource they refer to drifted, each with that resource."""
     resources = plan.document.get("configuration", {}).get("root_module", {}).get("resources", [])
     expressions = {entry["address"]: entry.get("expressions", {}) for entry in resources}
     following: dict[str, str] = {}
@@ -246,9 +249,9 @@ def _references(expression: Any) -> Iterator[str]:
 
 
 def _shown(change: Change, name: str) -> str:
-    """What an attribute was, and is: by the parts that differ, where it has parts."""
+    """The old and new value of an attribute; of lists, objects and JSON only the parts that differ."""
     if _marked(change.sensitive.get(name)):
-        return "another value, which is not shown"
+        return "changed (sensitive value)"
     before, after = (dict(_parts((values or {}).get(name))) for values in (change.before, change.after))
     differing = sorted(part for part in {*before, *after} if before.get(part) != after.get(part))
     shown = [f"{part} {_short(before.get(part))} -> {_short(after.get(part))}".strip() for part in differing]
@@ -257,14 +260,14 @@ def _shown(change: Change, name: str) -> str:
 
 
 def _marked(marks: Any) -> bool:
-    """Whether anything is marked: Terraform writes the structure of a value also where nothing in it is."""
+    """Whether any part is marked as sensitive. Terraform writes the structure of a value even without any mark."""
     if isinstance(marks, dict):
         return any(_marked(mark) for mark in marks.values())
     return any(_marked(mark) for mark in marks) if isinstance(marks, list) else marks is True
 
 
 def _parts(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The parts of a value, policies in JSON included, with the way to each."""
+    """The parts of a value and their paths; a string of JSON, such as a policy, is parsed."""
     if isinstance(value, str) and value.startswith(("{", "[")):
         with contextlib.suppress(ValueError):
             value = json.loads(value)
@@ -287,7 +290,7 @@ def _short(value: Any) -> str:
 
 
 def report(seen: Mapping[str, Seen], entries: Sequence[Ignored], notes: Sequence[str], today: date) -> Report:
-    """What was seen, without what a valid entry ignores; entries that are out of date or of no use are told."""
+    """The report of the findings that no valid entry ignores. Expired and unused entries are reported as notes."""
     valid = [entry for entry in entries if entry.until >= today]
     used = set()
     for one in seen.values():
@@ -304,14 +307,14 @@ def report(seen: Mapping[str, Seen], entries: Sequence[Ignored], notes: Sequence
     if not findings:
         title = f"no drift in {len(seen)} stacks"
     if "error" in statuses:
-        title += f"; {statuses.count('error')} could not be looked at"
+        title += f"; {statuses.count('error')} could not be checked"
     expired = [
-        f"{FILE}: {e.stack} {e.finding}: until {e.until}: out of date, so it is found again"
+        f"{FILE}: {e.stack} {e.finding}: until {e.until}: expired, so the finding is reported again"
         for e in entries
         if e not in valid
     ]
     unused = [
-        f"{FILE}: {entry.stack} {entry.finding}: not found any more; remove it"
+        f"{FILE}: {entry.stack} {entry.finding}: matches no finding; remove it"
         for number, entry in enumerate(valid)
         if number not in used and "error" not in statuses and any(fnmatchcase(name, entry.stack) for name in seen)
     ]
@@ -342,6 +345,6 @@ def _section(name: str, one: Seen) -> Table:
         ["ignored", finding.name, "\n".join([*finding.details, finding.ignored.reason if finding.ignored else ""])]
         for finding in one.ignored
     ]
-    rows += [["not applied yet", pending, "changed in Git, or its state was refreshed"] for pending in one.pending]
+    rows += [["not applied yet", pending, "changed in Git, or the state was refreshed"] for pending in one.pending]
     rows += [["error", "", error] for error in one.errors]
-    return Table(f"{name}: {one.status}", ["", "what", "details"], rows)
+    return Table(f"{name}: {one.status}", ["", "finding", "details"], rows)

@@ -1,4 +1,4 @@
-"""Drift that is known and left alone: a reviewed list, in which each entry says who answers for it, why, until when."""
+"""Accepted drift: a reviewed file, in which each entry has an owner, a reason and an expiry date."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ _FIELDS = {"stack": str, "finding": str, "who": str, "why": str, "until": date, 
 
 @dataclass(frozen=True)
 class Ignored:
-    """Leaves one finding of one stack alone until the end of a day.
+    """Ignores one finding of a stack until the end of a day.
 
-    `finding` is what the report calls it. A resource that was changed is left alone as far as `attributes` go, and
-    whole without them.
+    `finding` is its name in the report. For a changed resource `attributes` limits the entry to those attributes;
+    without them, all its changes are ignored.
     """
 
     stack: str
@@ -30,21 +30,21 @@ class Ignored:
 
     @property
     def reason(self) -> str:
-        """Why it is left alone, by whom and until when."""
+        """Who ignores the finding, why, and until when."""
         return f"{self.who}: {self.why}, until {self.until}"
 
     def covers(self, stack: str, finding: str, attributes: Sequence[str]) -> bool:
-        """Whether it speaks of a finding, and of all attributes that were changed."""
+        """Whether the entry matches a finding with all its changed attributes."""
         named = fnmatchcase(stack, self.stack) and self.finding == finding
         return named and (not self.attributes or (bool(attributes) and set(attributes) <= set(self.attributes)))
 
 
 def read_ignored(file: Path) -> list[Ignored]:
-    """The entries of a file; none where there is no such file.
+    """The entries of a file; none if the file does not exist.
 
     Raises:
-        OperationError: with everything that is wrong in it. An entry that is out of date is not wrong: it is told, and
-            what it named is found again.
+        OperationError: if entries are invalid, with all errors. An expired entry is valid: the report notes it, and
+            its finding is reported again.
     """
     entries, problems = waivers.read_waivers(file, "ignored", _FIELDS, about="finding", optional=("attributes",))
     if problems:

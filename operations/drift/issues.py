@@ -1,4 +1,4 @@
-"""One issue a stack that drifted: opened, kept up to date, and closed when the stack is as Git says again."""
+"""One GitHub issue per stack with drift: opened, updated, and closed once the stack matches Git again."""
 
 import json
 from collections.abc import Mapping
@@ -14,15 +14,15 @@ _LIMIT = 60_000
 
 
 def follow(file: Path) -> Report:
-    """Bring the issues in line with what `drift --json` printed. Stacks that it does not speak of keep theirs.
+    """Update the issues from a report of `drift --json`. The issues of stacks that it does not contain are kept.
 
-    A stack that could not be read keeps its issue, too: nobody knows whether it still drifts.
+    The issue of a stack that could not be checked is also kept, because the stack may still have drift.
 
     Raises:
-        OperationError: the file is no such report, or GitHub refused.
+        OperationError: if the file is not a report of `drift --json`, or GitHub rejects a request.
     """
     stacks = _read_drift(file)
-    gh("label", "create", LABEL, "--force", "--color", "D93F0B", "--description", "A stack is not what Git says")
+    gh("label", "create", LABEL, "--force", "--color", "D93F0B", "--description", "A stack differs from Git")
     opened = _open_issues()
     rows = []
     for name, stack in sorted(stacks.items()):
@@ -41,8 +41,8 @@ def _act(name: str, stack: Mapping[str, Any], issue: Mapping[str, Any] | None) -
     if stack["status"] != "drift":
         if issue is None:
             return ""
-        said = f"The stack is as Git says again. {run_url()}".rstrip()
-        gh("issue", "close", str(issue["number"]), "--comment", said)
+        comment = f"The stack matches Git again. {run_url()}".rstrip()
+        gh("issue", "close", str(issue["number"]), "--comment", comment)
         return "closed"
     body = _body(stack)
     if issue is None:
@@ -59,19 +59,19 @@ def _title(name: str) -> str:
 
 
 def _body(stack: Mapping[str, Any]) -> str:
-    """What was found, then the run, which alone differs from night to night."""
+    """The findings, then the run, which differs between reports of the same drift."""
     lines = [f"- {finding}" for finding in stack["findings"]]
     text = "\n".join(lines)
     if len(text) > _LIMIT:
-        text = text[:_LIMIT].rsplit("\n", 1)[0] + "\n- and more, which the run tells"
+        text = text[:_LIMIT].rsplit("\n", 1)[0] + "\n- and more; see the run"
     run = run_url()
-    last = f"Last seen by {run}. " if run else ""
-    how = "Take the change into Git, or deploy the stack to undo it; the issue closes by itself."
+    last = f"Last found by {run}. " if run else ""
+    how = "Commit the change to Git, or deploy the stack to revert it. The issue is then closed automatically."
     return f"{text}\n\n---\n{last}{how}\n"
 
 
 def _line(finding: Mapping[str, Any]) -> str:
-    """What was found, in one line; details are code, so that nothing of them is Markdown."""
+    """A finding in one line; its details are formatted as code, so that they are not parsed as Markdown."""
     details = [f"`{' '.join(str(detail).split()).replace('`', chr(39))}`" for detail in finding["details"]]
     return f"{finding['kind']} `{finding['name']}`{': ' if details else ''}{', '.join(details)}"
 
@@ -94,4 +94,4 @@ def _read_drift(file: Path) -> dict[str, Mapping[str, Any]]:
             for name, stack in stacks.items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OperationError(f"{file}: {error!r}; give it what `drift --json` printed") from error
+        raise OperationError(f"{file}: {error!r}; pass the output of `drift --json`") from error

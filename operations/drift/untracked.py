@@ -1,8 +1,8 @@
-"""What was added to our resources and is in no state, so that no plan of Terraform shows it.
+"""Finds additions to managed resources that are in no Terraform state, so that no plan shows them.
 
-Every check begins at a resource of a state and asks AWS what belongs to it. What is in a state is known; what a
-controller or AWS itself made is told by its tags or its owner. Secrets that people make under an environment's prefix
-are not looked for: External Secrets is given them that way.
+Every check starts from a resource in a state and lists what belongs to it in AWS. Resources in a state are known, and
+those of controllers and of AWS itself are recognized by their tags or owner. Secrets under an environment's prefix are
+not checked: users create them for External Secrets.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _PARALLELISM = 8
 _ALL = "-1"
 
-# A resource that is gone has nothing added to it; that it is gone, its own plan says.
-_GONE = {
+# The resource itself was deleted; its plan reports that.
+_NOT_FOUND = {
     "InvalidGroup.NotFound", "InvalidRouteTableID.NotFound", "InvalidVpcID.NotFound", "NoSuchEntity",
     "NoSuchHostedZone",
     "RepositoryNotFoundException", "RepositoryPolicyNotFoundException", "ResourceNotFoundException",
@@ -35,7 +35,7 @@ Check = Callable[[Clients, States, Resource], Iterator[str]]
 
 @dataclass(frozen=True)
 class Added:
-    """What somebody added, and the resource of ours that it was added to."""
+    """An untracked addition, and the managed resource that it was added to."""
 
     stack: str
     address: str
@@ -45,9 +45,9 @@ class Added:
 def find_untracked(
     session: "boto3.Session", states: States, of: Sequence[str]
 ) -> tuple[list[Added], list[tuple[str, str]]]:
-    """What was added to the resources of the stacks `of`, and what could not be asked, by stack.
+    """Additions to the resources of the stacks `of`, and the errors of checks that failed, each with its stack.
 
-    `states` knows every stack.
+    `states` holds the resources of all stacks.
     """
     clients = {service: session.client(service) for service in ("ec2", "ecr", "eks", "iam", "route53")}
 
@@ -55,7 +55,7 @@ def find_untracked(
         try:
             found = [Added(resource.stack, resource.address, what) for what in check(clients, states, resource)]
         except (BotoCoreError, ClientError) as error:
-            if isinstance(error, ClientError) and error.response["Error"]["Code"] in _GONE:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] in _NOT_FOUND:
                 return [], []
             return [], [(resource.stack, f"{resource.address}: {error}")]
         return found, []
@@ -89,7 +89,7 @@ def _attached_policies(clients: Clients, states: States, role: Resource) -> Iter
 # --- EKS --------------------------------------------------------------------------------------------------------------
 
 _OF_A_CLUSTER = (
-    # what it is called, the operation, its result, the type of Terraform, and the attribute that holds the name
+    # label, operation, key of its result, Terraform resource type, and the attribute that holds the name
     ("add-on", "list_addons", "addons", "aws_eks_addon", "addon_name"),
     (
         "Fargate profile", "list_fargate_profiles", "fargateProfileNames",
@@ -108,10 +108,10 @@ def _of_cluster(clients: Clients, states: States, cluster: Resource) -> Iterator
 
 
 def _access(clients: Clients, states: States, cluster: Resource) -> Iterator[str]:
-    """Access entries and what is associated with them, but for the entries that EKS makes for its own nodes."""
+    """Access entries and their access policies, except the entries that EKS creates for nodes."""
     eks, name = clients["eks"], cluster["name"]
     known = states.values("aws_eks_access_entry", "principal_arn", cluster_name=name)
-    by_eks: set[str] | None = None
+    node_roles: set[str] | None = None
     for principal in paginate(eks, "list_access_entries", "accessEntries", clusterName=name):
         if principal in known:
             policies = states.values(
@@ -124,13 +124,13 @@ def _access(clients: Clients, states: States, cluster: Resource) -> Iterator[str
                 if policy["policyArn"] not in policies:
                     yield f"access policy {policy['policyArn'].rpartition('/')[2]} of {principal}"
         elif ":role/aws-service-role/" not in principal:
-            by_eks = _roles_of_nodes(eks, name) if by_eks is None else by_eks
-            if principal not in by_eks:
+            node_roles = _roles_of_nodes(eks, name) if node_roles is None else node_roles
+            if principal not in node_roles:
                 yield f"access entry {principal}"
 
 
 def _roles_of_nodes(eks: Any, cluster: str) -> set[str]:
-    """The roles that EKS admits to a cluster by itself: those of managed node groups and of Fargate profiles."""
+    """The roles for which EKS creates access entries: those of managed node groups and Fargate profiles."""
     groups = [
         eks.describe_nodegroup(clusterName=cluster, nodegroupName=name)["nodegroup"]["nodeRole"]
         for name in paginate(eks, "list_nodegroups", "nodegroups", clusterName=cluster)
@@ -143,7 +143,7 @@ def _roles_of_nodes(eks: Any, cluster: str) -> set[str]:
 
 
 def _pod_identities(clients: Clients, states: States, cluster: Resource) -> Iterator[str]:
-    """Pod Identity associations, but for those that an add-on owns."""
+    """Pod Identity associations, except those that an add-on owns."""
     eks, name = clients["eks"], cluster["name"]
     known = states.values("aws_eks_pod_identity_association", "association_id", cluster_name=name)
     for one in paginate(eks, "list_pod_identity_associations", "associations", clusterName=name):
@@ -174,15 +174,15 @@ _OF_A_VPC = (
 def _of_vpc(clients: Clients, states: States, vpc: Resource) -> Iterator[str]:
     for label, operation, key, id_, kinds in _OF_A_VPC:
         known = {resource["id"] for resource in states.of(*kinds)}
-        # EC2 calls this one argument by two names.
+        # DescribeNatGateways calls the argument `Filter`.
         of_vpc = {"Filter" if key == "NatGateways" else "Filters": [{"Name": "vpc-id", "Values": [vpc["id"]]}]}
         for one in paginate(clients["ec2"], operation, key, **of_vpc):
-            if one["VpcId"] == vpc["id"] and one[id_] not in known and not _is_made_by_itself(one, states.clusters):
+            if one["VpcId"] == vpc["id"] and one[id_] not in known and not _is_managed_elsewhere(one, states.clusters):
                 yield f"{label} {one[id_]}"
 
 
-def _is_made_by_itself(one: Mapping[str, Any], clusters: Sequence[Cluster]) -> bool:
-    """Whether AWS or a controller made it, or it is about to go."""
+def _is_managed_elsewhere(one: Mapping[str, Any], clusters: Sequence[Cluster]) -> bool:
+    """Whether AWS or a controller created the resource, or it is being deleted."""
     tags = {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])}
     is_main = any(association.get("Main") for association in one.get("Associations", []))
     by_controller = any(cluster.owns(tags) for cluster in clusters)
@@ -195,7 +195,7 @@ def _rules(clients: Clients, states: States, group: Resource) -> Iterator[str]:
 
 
 def _rules_of_cluster(clients: Clients, states: States, cluster: Resource) -> Iterator[str]:
-    """Rules of the security group that EKS made for a cluster, but for EKS' own."""
+    """Rules of the security group that EKS created for a cluster, except the rules of EKS."""
     (network,) = cluster["vpc_config"]
     yield from _rules_of(clients, states, network["cluster_security_group_id"])
 
@@ -214,7 +214,7 @@ def _rules_of(clients: Clients, states: States, group: str) -> Iterator[str]:
 
 
 def _is_of_eks(rule: Mapping[str, Any], group: str) -> bool:
-    """Among themselves, and out to anywhere: so EKS makes the group. The load balancer controller signs its rules."""
+    """Whether a rule is one of EKS (traffic within the group, all egress) or of the AWS Load Balancer Controller."""
     itself = rule.get("ReferencedGroupInfo", {}).get("GroupId") == group
     outward = rule["IsEgress"] and rule["IpProtocol"] == _ALL and _peer(rule) in {"0.0.0.0/0", "::/0"}
     return itself or outward or rule.get("Description", "").startswith("elbv2.k8s.aws/")
@@ -234,7 +234,7 @@ def _peer(rule: Mapping[str, Any]) -> str:
 
 
 def _routes(clients: Clients, states: States, table: Resource) -> Iterator[str]:
-    """Routes, but for the local one, those of gateway endpoints, and what a gateway propagates."""
+    """Routes, except the local route, those of gateway endpoints, and propagated routes."""
     kinds = ("destination_cidr_block", "destination_ipv6_cidr_block", "destination_prefix_list_id")
     known = {
         route[kind] for route in states.of("aws_route") if route["route_table_id"] == table["id"] for kind in kinds
@@ -246,8 +246,8 @@ def _routes(clients: Clients, states: States, table: Resource) -> Iterator[str]:
                 for name in ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
                 if name in route
             )
-            of_itself = route.get("Origin", "CreateRoute") != "CreateRoute" or "vpce-" in route.get("GatewayId", "")
-            if destination not in known and not of_itself:
+            is_by_aws = route.get("Origin", "CreateRoute") != "CreateRoute" or "vpce-" in route.get("GatewayId", "")
+            if destination not in known and not is_by_aws:
                 yield f"route to {destination}"
 
 
@@ -261,11 +261,11 @@ def _repository_policy(clients: Clients, states: States, repository: Resource) -
 
 
 _SIGNED_TYPES = ("a-", "aaaa-", "cname-")
-"""What a TXT record of External DNS begins with: the type of the record that it signs."""
+"""Prefixes of External DNS ownership TXT records: the type of the owned record."""
 
 
 def _records(clients: Clients, states: States, zone: Resource) -> Iterator[str]:
-    """Records, but for the zone's own and those of External DNS, which signs its own by a TXT record beside each."""
+    """Records, except the zone's own NS and SOA and those of External DNS, which have an ownership TXT record."""
     records = list(
         paginate(clients["route53"], "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone["zone_id"])
     )

@@ -1,1 +1,1 @@
-"""Checks before a deploy: nothing is changed."""
+"""Read-only checks before a deploy."""

@@ -1,4 +1,4 @@
-"""What the checks share: a check, what it found, and the clients of a region."""
+"""Types that all checks use: a check, its results, and the AWS clients of a region."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -12,7 +12,7 @@ Outcome = Literal["passed", "warning", "failed"]
 
 
 class Line(NamedTuple):
-    """What one check found: of what, how it went, and why with the remedy."""
+    """One result of a check: its subject, the outcome, and a message with the reason and the remedy."""
 
     subject: str
     outcome: Outcome
@@ -23,7 +23,7 @@ Check = Callable[[], Iterable[Line]]
 
 
 class Clients:
-    """The clients of a region, made beforehand: a session must not be asked from several threads."""
+    """The AWS clients of a region, created in advance because a session is not thread-safe."""
 
     _SERVICES = (
         "dynamodb", "ec2", "ecr", "efs", "eks", "iam", "kms", "logs", "rds", "s3", "secretsmanager", "service-quotas",
@@ -33,10 +33,10 @@ class Clients:
         self._clients = {service: session.client(service) for service in self._SERVICES}  # type: ignore[call-overload]
 
     def __call__(self, service: str) -> Any:
-        """The client of a service."""
+        """The client for a service."""
         return self._clients[service]
 
 
 def without_backend(stacks: Sequence[Stack]) -> list[Stack]:
-    """The stacks whose state lies in a bucket that was made before them."""
+    """The stacks except the backend stack, which creates the state bucket."""
     return [stack for stack in stacks if stack.kind != "backend"]

@@ -1,4 +1,4 @@
-"""Names that exist in AWS and are in no state of ours: Terraform would fail to make them, one after the other."""
+"""Finds names that exist in AWS but in no Terraform state: Terraform would fail to create those resources."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -19,7 +19,7 @@ _OF_ANOTHER_REGION = {"301", "PermanentRedirect"}
 
 
 class _Named(NamedTuple):
-    """A type of resource: the argument that names it, its service, and what raises where no such name exists."""
+    """A resource type: the argument with its name, its service, and a lookup that raises if the name does not exist."""
 
     argument: str
     service: str
@@ -57,7 +57,7 @@ _KINDS: Mapping[str, _Named] = {
 
 
 def checks(stacks: Sequence[Stack], new: NewResources, aws: Clients) -> Iterator[tuple[str, Check]]:
-    """A check for each type of resource that the stacks hold."""
+    """A check for each resource type in the stacks."""
     held = {kind for stack in stacks if not stack.is_in_cluster for kind, _, _ in stack.resources()}
     for kind, named in _KINDS.items():
         if kind in held:
@@ -75,7 +75,7 @@ def _taken(kind: str, named: _Named, new: NewResources, aws: Clients) -> Iterato
             taken += 1
             yield line
     if not taken:
-        yield Line(f"names of {kind}", "passed", f"{asked} to be made, all free")
+        yield Line(f"names of {kind}", "passed", f"{asked} to create, all available")
 
 
 def _exists(stack: Stack, address: str, name: str, named: _Named, aws: Clients) -> Iterator[Line]:
@@ -89,14 +89,14 @@ def _exists(stack: Stack, address: str, name: str, named: _Named, aws: Clients) 
         if code in _ABSENT:
             return
         if code in _OF_ANOTHER_ACCOUNT and named.service == "s3":
-            yield Line(subject, "failed", "a bucket of somebody else; choose another name")
+            yield Line(subject, "failed", "the bucket is owned by another account; choose another name")
         elif code in _OF_ANOTHER_REGION and named.service == "s3":
-            yield Line(subject, "failed", "a bucket of another region; delete it there, or choose another name")
+            yield Line(subject, "failed", "the bucket is in another region; delete it there, or choose another name")
         else:
             yield Line(subject, "warning", f"could not be checked: {error}")
         return
     message = (
-        f"exists, and is in no state of ours; if it is yours: terraform -chdir={stack.directory} import {address} ID; "
-        "else choose another name"
+        f"exists, but is in no Terraform state; if it is yours: terraform -chdir={stack.directory} import {address} ID;"
+        " otherwise choose another name"
     )
     yield Line(subject, "failed", message)

@@ -1,4 +1,4 @@
-"""What a region offers: instance types in the zones, classes of databases, and versions of EKS that are supported."""
+"""Checks what a region offers: instance types in the zones, database instance classes, supported EKS versions."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,7 @@ def _all(stacks: Sequence[Stack], wanted: str) -> Iterator[tuple[str, dict[str, 
 
 
 def instance_types(subject: str, types: Sequence[str], zones: Sequence[str], aws: Clients) -> Iterator[Line]:
-    """A node group's instance types, in every zone of the VPC; without the VPC's stack, in any zone of the region."""
+    """Whether a node group's instance types are offered in every zone of the VPC or, without `zones`, in the region."""
     offers = paginate(
         aws("ec2"), "describe_instance_type_offerings", "InstanceTypeOfferings",
         LocationType="availability-zone", Filters=[{"Name": "instance-type", "Values": list(types)}],
@@ -45,14 +45,14 @@ def instance_types(subject: str, types: Sequence[str], zones: Sequence[str], aws
     if nowhere:
         yield Line(subject, "failed", f"{', '.join(nowhere)}: not offered in this region; choose another instance type")
     elif without:
-        message = f"{', '.join(types)}: not offered in {', '.join(without)}; add a type that is, or leave out the zone"
+        message = f"{', '.join(types)}: not offered in {', '.join(without)}; add a type that is, or remove the zone"
         yield Line(subject, "failed", message)
     else:
         yield Line(subject, "passed", f"{', '.join(types)} offered in {', '.join(zones) or 'the region'}")
 
 
 def database_class(database: dict[str, Any], aws: Clients) -> Iterator[Line]:
-    """A database's class, for its engine's version, storage and availability."""
+    """Whether a database's instance class is offered for its engine version, storage type and Multi-AZ setting."""
     subject, class_ = f"database {database['identifier']}", database["instance_class"]
     offers = paginate(
         aws("rds"), "describe_orderable_db_instance_options", "OrderableDBInstanceOptions",
@@ -67,7 +67,7 @@ def database_class(database: dict[str, Any], aws: Clients) -> Iterator[Line]:
         and (option.get("MultiAZCapable") or not database["multi_az"])
     ]
     wanted = f"{class_} with {database['engine']} {version} and {database['storage_type']}"
-    wanted += " in several zones" if database["multi_az"] else ""
+    wanted += " with Multi-AZ" if database["multi_az"] else ""
     if options:
         yield Line(subject, "passed", wanted)
     else:
@@ -75,7 +75,7 @@ def database_class(database: dict[str, Any], aws: Clients) -> Iterator[Line]:
 
 
 def cluster_version(name: str, version: str, aws: Clients) -> Iterator[Line]:
-    """A cluster's version: EKS supports it, and goes there from what runs. The dates are those of AWS itself."""
+    """Whether EKS supports a cluster's version, and can upgrade to it from the running version. AWS gives the dates."""
     subject = f"cluster {name}"
     yield _supported(subject, version, aws)
     running = _running_version(name, aws)
@@ -84,27 +84,30 @@ def cluster_version(name: str, version: str, aws: Clients) -> Iterator[Line]:
     ahead = _minor(version) - _minor(running)
     if ahead < 0:
         message = (
-            f"runs {running}, and the settings say {version}: EKS upgrades by itself where standard support ends, and "
-            f'never goes back; write version="{running}"'
+            f"runs {running}, but the settings say {version}: EKS upgrades automatically when standard support ends, "
+            f'and cannot downgrade; set version="{running}"'
         )
         yield Line(subject, "failed", message)
     elif ahead > 1:
-        message = f"runs {running}, and the settings say {version}: EKS goes one minor version at a time; do so"
+        message = (
+            f"runs {running}, but the settings say {version}: EKS upgrades one minor version at a time; "
+            "choose the next minor version"
+        )
         yield Line(subject, "failed", message)
     else:
-        yield Line(subject, "passed", f"goes from {running} to {version}")
+        yield Line(subject, "passed", f"will be upgraded from {running} to {version}")
 
 
 def _supported(subject: str, version: str, aws: Clients) -> Line:
     known = aws("eks").describe_cluster_versions(clusterVersions=[version], includeAll=True)["clusterVersions"]
     found = next((entry for entry in known if entry["clusterVersion"] == version), None)
     if found is None:
-        return Line(subject, "failed", f"{version}: EKS does not offer it; choose another version")
+        return Line(subject, "failed", f"{version}: not offered by EKS; choose another version")
     status, end = found.get("versionStatus"), found.get("endOfStandardSupportDate")
     if status != "STANDARD_SUPPORT":
         return Line(subject, "failed", f"{version}: out of standard support; choose a newer version")
     if end is not None and end - datetime.now(UTC) < _SOON:
-        message = f"{version}: standard support ends on {end:%Y-%m-%d}, and EKS then upgrades by itself; upgrade before"
+        message = f"{version}: standard support ends on {end:%Y-%m-%d}, then EKS upgrades automatically; upgrade before"
         return Line(subject, "warning", message)
     return Line(subject, "passed", f"{version} is in standard support")
 

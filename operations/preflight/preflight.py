@@ -1,6 +1,6 @@
-"""Everything that would fail an hour later, found in a minute: tools, credentials, settings, state, names and quotas.
+"""`preflight`: find in a minute what would fail during a deploy: tools, credentials, settings, state, names, quotas.
 
-Each check is asked side by side with the others, and none stops another; nothing is changed.
+The checks run in parallel and independently of each other. Nothing is changed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,9 +23,9 @@ _PARALLELISM = 16
 
 
 def preflight(stacks: Sequence[Stack], placeholders: Sequence[str], project: Path) -> Report:
-    """Check what deploying these stacks takes.
+    """Check the requirements for deploying these stacks.
 
-    `placeholders` are those that the settings still hold; `project` is the folder of `package.json`.
+    `placeholders` are those that remain in the settings; `project` is the folder of `package.json`.
     """
     checks = [("settings", lambda: settings(placeholders)), *tools.checks(stacks, project)]
     lines, of_regions = [], _regions(stacks)
@@ -36,10 +36,10 @@ def preflight(stacks: Sequence[Stack], placeholders: Sequence[str], project: Pat
             lines.append(Line(f"{region}: credentials", "failed", str(error)))
             continue
         account = of_region[0].account_id
-        lines.append(Line(f"{region}: credentials", "passed", f"of account {account}"))
+        lines.append(Line(f"{region}: credentials", "passed", f"valid for account {account}"))
         checks += _of_region(region, of_region, session)
     with ThreadPoolExecutor(_PARALLELISM) as pool:
-        for found in pool.map(lambda check: list(_asked(*check)), checks):
+        for found in pool.map(lambda check: list(_run_check(*check)), checks):
             lines += found
     return _preflight_report(lines)
 
@@ -61,25 +61,25 @@ def _of_region(region: str, stacks: Sequence[Stack], session: "boto3.Session") -
     yield from ((f"{region}: {what}", check) for what, check in offers.checks(stacks, aws))
 
 
-def _asked(subject: str, check: Check) -> Iterator[Line]:
-    """The lines of a check; what it could not find out is a line as well."""
+def _run_check(subject: str, check: Check) -> Iterator[Line]:
+    """The results of a check. An error in the check is a result, too."""
     try:
         yield from check()
     except ClientError as error:
         yield Line(subject, "warning", f"could not be checked: {error}")
     except (BotoCoreError, OperationError) as error:
         yield Line(subject, "failed", f"could not be checked: {error}")
-    except Exception as error:  # noqa: BLE001 (one check must not take down the others)
+    except Exception as error:  # noqa: BLE001 (one failed check must not stop the others)
         yield Line(subject, "failed", f"could not be checked: {describe(error)}")
 
 
 def settings(left: Sequence[str]) -> Iterator[Line]:
-    """The placeholders that are `left` in the settings."""
+    """Whether placeholders are `left` in the settings."""
     if left:
-        message = f"placeholders are left; make them yours, and synthesize again:\n{chr(10).join(left)}"
+        message = f"placeholders remain; replace them and synthesize again:\n{chr(10).join(left)}"
         yield Line("settings", "failed", message)
     else:
-        yield Line("settings", "passed", "no placeholder is left")
+        yield Line("settings", "passed", "no placeholders remain")
 
 
 def _preflight_report(lines: Sequence[Line]) -> Report:
@@ -92,6 +92,6 @@ def _preflight_report(lines: Sequence[Line]) -> Report:
         status=status,
         data={"checks": [line._asdict() for line in lines]},
         tables=[
-            Table("Preflight", ["", "check", "found"], [[line.outcome, line.subject, line.message] for line in lines])
+            Table("Preflight", ["", "check", "result"], [[line.outcome, line.subject, line.message] for line in lines])
         ],
     )

@@ -1,4 +1,4 @@
-"""Service quotas: what is in use, what an apply adds, and what the account allows."""
+"""Checks Service Quotas: the usage, what an apply adds, and the account's limit."""
 
 import math
 import re
@@ -18,7 +18,7 @@ _NEARLY = 0.8
 
 
 class _Quota(NamedTuple):
-    """A quota of AWS, the type of resource that counts, and how many there are already."""
+    """An AWS quota, the resource type that counts against it, and a function that counts the existing resources."""
 
     what: str
     service: str
@@ -55,9 +55,9 @@ _QUOTAS = (
     ),
 )  # fmt: skip
 
-_NAT_GATEWAYS = ("vpc", "L-FE5A380F")  # of an availability zone
+_NAT_GATEWAYS = ("vpc", "L-FE5A380F")  # per Availability Zone
 
-# By the first letters of an instance type: the quotas of vCPUs that run, on demand and as Spot.
+# By instance family: the quotas of running vCPUs, for On-Demand and for Spot instances.
 _STANDARD = ("L-1216C47A", "L-34B43A08")
 _VCPUS: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys("acdhimrtz", _STANDARD),
@@ -71,7 +71,7 @@ _RUNNING = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
 
 
 def checks(stacks: Sequence[Stack], new: NewResources, aws: Clients) -> Iterator[tuple[str, Check]]:
-    """A check for each quota that something of the stacks counts against."""
+    """A check for each quota that resources of the stacks count against."""
     held = {kind for stack in stacks for kind, _, _ in stack.resources()}
     for quota in _QUOTAS:
         if quota.kind in held:
@@ -88,7 +88,7 @@ def _of_resources(quota: _Quota, new: NewResources, aws: Clients) -> Iterator[Li
 
 
 def nat_gateways(stacks: Sequence[Stack], new: NewResources, aws: Clients) -> Iterator[Line]:
-    """NAT gateways, of which the fullest zone decides."""
+    """NAT gateways. The quota is per Availability Zone, so the zone with the most gateways is checked."""
     subnets = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in aws("ec2").describe_subnets()["Subnets"]}
     gateways = [
         gateway
@@ -108,7 +108,7 @@ def nat_gateways(stacks: Sequence[Stack], new: NewResources, aws: Clients) -> It
 
 
 def vcpus(new: NewResources, aws: Clients) -> Iterator[Line]:
-    """VCPUs of the instance families that the node groups ask for: as desired at first, and at their largest."""
+    """VCPUs of the instance families in the node groups, first at the desired size and then at the maximum size."""
     desired, largest = Counter[str](), Counter[str]()
     groups = [arguments for _, _, arguments in new.resources("aws_eks_node_group")]
     types = sorted({name for group in groups for name in group["instance_types"]})
@@ -127,7 +127,7 @@ def vcpus(new: NewResources, aws: Clients) -> Iterator[Line]:
             at_most = _line(aws, subject, ("ec2", code), used[code], largest[code])
             if at_most.outcome == "failed":
                 line = at_most._replace(
-                    outcome="warning", message=f"with every node group at its most: {at_most.message}"
+                    outcome="warning", message=f"with all node groups at max_size: {at_most.message}"
                 )
         yield line
 
@@ -165,9 +165,9 @@ def _line(aws: Clients, subject: str, quota: tuple[str, str], used: int, added: 
         f"--desired-value {math.ceil(need / _NEARLY)}"
     )
     if need > limit:
-        return Line(subject, "failed", f"{counts}; ask for more, which takes hours: {raised}")
+        return Line(subject, "failed", f"{counts}; request an increase, which takes hours: {raised}")
     if added and need > _NEARLY * limit:
-        return Line(subject, "warning", f"{counts}: nearly used up; ask for more in time: {raised}")
+        return Line(subject, "warning", f"{counts}: nearly used up; request an increase in time: {raised}")
     return Line(subject, "passed", counts)
 
 

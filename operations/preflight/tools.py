@@ -1,4 +1,4 @@
-"""The programs of this machine that a deploy runs, and whether their versions go together."""
+"""Checks the programs that a deploy runs on this computer, and whether their versions are compatible."""
 
 import json
 import re
@@ -16,7 +16,7 @@ _SECONDS = 30
 
 
 def checks(stacks: Sequence[Stack], project: Path) -> Iterator[tuple[str, Check]]:
-    """A check for each program; those that only in-cluster stacks need are warned about where there are none."""
+    """A check for each program. Programs that only in-cluster stacks need are optional if there are none."""
     in_cluster = [stack for stack in stacks if stack.is_in_cluster]
     versions = [
         str(arguments["version"])
@@ -32,17 +32,17 @@ def checks(stacks: Sequence[Stack], project: Path) -> Iterator[tuple[str, Check]
 
 
 def terraform(stacks: Sequence[Stack]) -> Iterator[Line]:
-    """Terraform, as every stack demands it, such as `>= 1.11, < 2`."""
+    """Whether Terraform satisfies the version constraint of every stack, such as `>= 1.11, < 2`."""
     version = json.loads(_printed("terraform", "version", "-json"))["terraform_version"]
     for constraint in sorted({stack.configuration["terraform"]["required_version"] for stack in stacks}):
         if _satisfies(version, constraint):
-            yield Line("terraform", "passed", f"{version} is {constraint}")
+            yield Line("terraform", "passed", f"{version} satisfies {constraint}")
         else:
-            yield Line("terraform", "failed", f"{version}: the stacks demand {constraint}; install such a version")
+            yield Line("terraform", "failed", f"{version}: the stacks require {constraint}; install such a version")
 
 
 def _satisfies(version: str, constraint: str) -> bool:
-    """Whether a version lies in a constraint of `>=` and `<`, which is all that the stacks write."""
+    """Whether a version satisfies a constraint. Only `>=` and `<` are supported; the stacks use no others."""
     for part in constraint.split(","):
         operator, bound = part.split()
         length = len(_numbers(bound))
@@ -53,17 +53,17 @@ def _satisfies(version: str, constraint: str) -> bool:
 
 
 def node() -> Iterator[Line]:
-    """Node, of a version that the CDKTF command line runs on."""
+    """Whether the Node version supports the CDKTF CLI."""
     version = _printed("node", "--version").strip()
     majors = " or ".join(map(str, _NODE_MAJORS))
     if _numbers(version)[0] in _NODE_MAJORS:
         yield Line("node", "passed", version)
     else:
-        yield Line("node", "failed", f"{version}: the CDKTF command line needs Node {majors}; install one")
+        yield Line("node", "failed", f"{version}: the CDKTF CLI needs Node {majors}; install one")
 
 
 def cdktf(stacks: Sequence[Stack], project: Path) -> Iterator[Line]:
-    """The CDKTF command line, of the version of the library that synthesized."""
+    """Whether the CDKTF CLI has the version of the library that synthesized the stacks."""
     package = project / "node_modules" / "cdktf-cli" / "package.json"
     if not package.is_file():
         yield Line("cdktf", "failed", "not installed; run: make install")
@@ -73,29 +73,28 @@ def cdktf(stacks: Sequence[Stack], project: Path) -> Iterator[Line]:
         if library == version:
             yield Line("cdktf", "passed", version)
         else:
-            yield Line("cdktf", "failed", f"{version}: the library that synthesized is {library}; run: make install")
+            yield Line("cdktf", "failed", f"{version}: the stacks were synthesized with {library}; run: make install")
 
 
 def kubectl(clusters: Sequence[str], *, needed: bool) -> Iterator[Line]:
-    """Kubectl, at most one minor version apart from each cluster."""
+    """Whether `kubectl` is within one minor version of each cluster."""
     try:
         client = json.loads(_printed("kubectl", "version", "--client", "--output=json"))["clientVersion"]
     except OperationError as error:
         yield Line("kubectl", "failed" if needed else "warning", str(error))
         return
     version = client["gitVersion"].removeprefix("v")
-    apart = [cluster for cluster in clusters if abs(_numbers(cluster)[1] - _numbers(version)[1]) > 1]
-    if apart:
-        named = ", ".join(sorted(set(apart)))
-        yield Line(
-            "kubectl", "warning", f"{version}: more than one minor version from clusters of {named}; install one"
-        )
+    distant = [cluster for cluster in clusters if abs(_numbers(cluster)[1] - _numbers(version)[1]) > 1]
+    if distant:
+        named = ", ".join(sorted(set(distant)))
+        message = f"{version}: more than one minor version away from clusters of {named}; install a closer version"
+        yield Line("kubectl", "warning", message)
     else:
         yield Line("kubectl", "passed", version)
 
 
 def aws(*, needed: bool) -> Iterator[Line]:
-    """The AWS command line, which lets Terraform and kubectl into a cluster."""
+    """Whether the AWS CLI is version 2. Terraform and `kubectl` use it to authenticate to clusters."""
     try:
         version = _printed("aws", "--version").partition("/")[2].split()[0]
     except OperationError as error:
@@ -104,7 +103,7 @@ def aws(*, needed: bool) -> Iterator[Line]:
     if _numbers(version)[0] >= _AWS_MAJOR:
         yield Line("aws", "passed", version)
     else:
-        yield Line("aws", "warning", f"{version}: version {_AWS_MAJOR} is the maintained one; install it")
+        yield Line("aws", "warning", f"{version}: only version {_AWS_MAJOR} is maintained; install it")
 
 
 def _printed(*command: str) -> str:
