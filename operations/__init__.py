@@ -1,1 +1,1 @@
-"""What people run around deploys. It reads what was synthesized and never imports CDKTF, so that it starts at once."""
+"""Commands that operate the platform. They read the synthesized stacks and never import CDKTF, so they start fast."""

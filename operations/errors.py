@@ -1,15 +1,15 @@
-"""OperationError: what a person can act on; the command line shows it without a traceback."""
+"""OperationError: an error that the user can fix. The command line shows it without a traceback."""
 
 import traceback
 from pathlib import Path
 
 
 class OperationError(Exception):
-    """Something is wrong that the person at the terminal can mend: the message says what, and how."""
+    """An error that the user can fix. The message says what is wrong and how to fix it."""
 
 
 def describe(error: Exception) -> str:
-    """What an error says where it must not take down what goes on beside it; a fault of ours with its place."""
+    """The message of an error that must not stop other work; an unexpected error also gets its type and location."""
     if isinstance(error, OperationError):
         return str(error)
     where = traceback.extract_tb(error.__traceback__)[-1]

@@ -1,1 +1,1 @@
-"""What operations talk to: AWS, clusters and GitHub."""
+"""Clients of AWS, GitHub, Git and kubectl, and the function that runs other programs."""

@@ -1,4 +1,4 @@
-"""AWS by boto3: a session for a stack, once it is certain whose account it is; objects of S3, lists of any length."""
+"""AWS through boto3: sessions that are checked against an account, S3 objects, and paginated lists."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -10,28 +10,28 @@ if TYPE_CHECKING:
 
 
 def session(subject: str, *, region: str, account_id: str) -> "boto3.Session":
-    """A session in a region, for `subject`, such as a stack.
+    """A session in a region, after a check of the account. `subject`, such as a stack, is named in messages.
 
     Raises:
-        OperationError: there are no credentials, they do not work, or they are of another account.
+        OperationError: if there are no credentials, they are invalid, or they belong to another account.
     """
-    import boto3  # noqa: PLC0415 (a third of a second, which `--help` need not pay)
+    import boto3  # noqa: PLC0415 (takes 0.3 s, which `--help` does not need)
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
-    made = boto3.Session(region_name=region)
+    created = boto3.Session(region_name=region)
     try:
-        account = made.client("sts").get_caller_identity()["Account"]
+        account = created.client("sts").get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:
         message = f"{subject}: AWS does not accept the credentials ({error}); try: aws sts get-caller-identity"
         raise OperationError(message) from error
     if account != account_id:
-        message = f"{subject}: the credentials are of account {account}; the stack may only be applied to {account_id}"
+        message = f"{subject}: the credentials belong to account {account}; it may only be deployed to {account_id}"
         raise OperationError(message)
-    return made
+    return created
 
 
 def object_of(s3: Any, bucket: str, key: str) -> bytes | None:
-    """The content of an object; None if it, or its bucket, does not exist."""
+    """The content of an S3 object; None if the object or its bucket does not exist."""
     from botocore.exceptions import ClientError  # noqa: PLC0415
 
     try:
@@ -44,6 +44,6 @@ def object_of(s3: Any, bucket: str, key: str) -> bytes | None:
 
 
 def paginate(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
-    """Everything that a list or describe operation answers under `key`, page by page."""
+    """All items that a list or describe operation returns under `key`, from all pages."""
     for page in client.get_paginator(operation).paginate(**arguments):
         yield from page.get(key, ())

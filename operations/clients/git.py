@@ -1,4 +1,4 @@
-"""Git, which must be installed and never asks for a password."""
+"""Git, which must be installed. It never prompts for a password."""
 
 import os
 from pathlib import Path
@@ -10,18 +10,18 @@ _ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0"}
 
 
 def run(directory: Path, *arguments: str) -> Result[str]:
-    """Run a command of Git in a folder, whatever its exit status.
+    """Run a Git command in a folder, whatever its exit status.
 
     Raises:
-        OperationError: Git is not installed.
+        OperationError: if Git is not installed.
     """
     return process.run("git", *arguments, directory=directory, environment={**os.environ, **_ENVIRONMENT})
 
 
 def output(directory: Path, *arguments: str, hint: str = "") -> str:
-    """What a command of Git prints that must succeed.
+    """The output of a Git command that must succeed.
 
     Raises:
-        OperationError: Git is not installed, or the command failed; `hint` says what to do then.
+        OperationError: if Git is not installed or the command failed; the message ends with `hint`.
     """
     return process.output("git", *arguments, directory=directory, environment={**os.environ, **_ENVIRONMENT}, hint=hint)

@@ -1,4 +1,4 @@
-"""Asking a cluster by kubectl, which must be installed."""
+"""Kubernetes clusters through `kubectl`, which must be installed."""
 
 from pathlib import Path
 
@@ -7,25 +7,25 @@ from operations.errors import OperationError
 
 
 def kubectl(*arguments: str, kubeconfig: Path | None = None) -> str:
-    """What kubectl prints, speaking with the current cluster of `kubeconfig`, or else of the caller's own.
+    """The output of a `kubectl` command, with the current context of `kubeconfig` or of the user's own kubeconfig.
 
     Raises:
-        OperationError: it is not installed, or failed; the message is kubectl's own.
+        OperationError: if `kubectl` is not installed or failed; a failure has the message of `kubectl`.
     """
     chosen = ["--kubeconfig", str(kubeconfig)] if kubeconfig else []
-    asked = process.run("kubectl", *chosen, *arguments)
-    if asked.returncode:
+    finished = process.run("kubectl", *chosen, *arguments)
+    if finished.returncode:
         raise OperationError(
-            asked.stderr.strip() or f"kubectl {' '.join(arguments)} failed (status {asked.returncode})"
+            finished.stderr.strip() or f"kubectl {' '.join(arguments)} failed (status {finished.returncode})"
         )
-    return asked.stdout
+    return finished.stdout
 
 
 def server(kubeconfig: Path | None = None) -> str:
-    """The URL of the current cluster.
+    """The URL of the API server of the current context.
 
     Raises:
-        OperationError: there is no kubectl, no kubeconfig that it can read, or no cluster is chosen in it.
+        OperationError: if `kubectl` is not installed, cannot read the kubeconfig, or no context is selected in it.
     """
     path = "--output=jsonpath={.clusters[0].cluster.server}"
     try:

@@ -1,4 +1,4 @@
-"""Running another program: it must be installed, it is waited for, and a failure becomes a message for people."""
+"""Runs other programs. Missing programs, failures and timeouts become error messages for the user."""
 
 import shutil
 import subprocess
@@ -8,14 +8,14 @@ from pathlib import Path
 from operations.errors import OperationError
 
 Result = subprocess.CompletedProcess
-"""The exit status of a program (`returncode`), and what it printed (`stdout`, `stderr`)."""
+"""The exit status (`returncode`) and the output (`stdout`, `stderr`) of a program."""
 
 
 def find(program: str | Path, remedy: str = "install it") -> str:
     """The path of a program.
 
     Raises:
-        OperationError: it is not installed.
+        OperationError: if it is not installed; the message ends with `remedy`.
     """
     found = shutil.which(program)
     if found is None:
@@ -32,13 +32,13 @@ def run(
     timeout_seconds: float | None = None,
     remedy: str = "install it",
 ) -> Result[str]:
-    """Run a program to its end, whatever its exit status.
+    """Run a program and wait for it, whatever its exit status.
 
-    Without `stdin` it shares the input of this process; `environment` replaces that of this process. `remedy` says what
-    to do where the program is not installed.
+    Without `stdin` it inherits the standard input of this process. `environment` replaces that of this process.
+    `remedy` says what to do if the program is not installed.
 
     Raises:
-        OperationError: it is not installed, or did not end in time.
+        OperationError: if it is not installed, or did not finish in time.
     """
     result = run_binary(
         program,
@@ -62,10 +62,10 @@ def run_binary(
     timeout_seconds: float | None = None,
     remedy: str = "install it",
 ) -> Result[bytes]:
-    """As `run`, for a program that reads or prints bytes.
+    """Like `run`, for a program that reads or prints bytes.
 
     Raises:
-        OperationError: it is not installed, or did not end in time.
+        OperationError: if it is not installed, or did not finish in time.
     """
     find(program, remedy)
     command = [str(program), *map(str, arguments)]
@@ -80,7 +80,7 @@ def run_binary(
             capture_output=True,
         )
     except subprocess.TimeoutExpired as error:
-        message = f"{' '.join(command)}: no answer in {timeout_seconds:g} seconds; run it by hand"
+        message = f"{' '.join(command)}: not finished after {timeout_seconds:g} seconds; run it manually"
         raise OperationError(message) from error
 
 
@@ -93,10 +93,10 @@ def output(
     hint: str = "",
     remedy: str = "install it",
 ) -> str:
-    """What a program prints that must succeed. `hint` says what to do where it fails.
+    """The output of a program that must succeed. `hint` says what to do if it fails.
 
     Raises:
-        OperationError: it is not installed, or failed; the message holds what it printed.
+        OperationError: if it is not installed or failed; the message contains its output.
     """
     result = run(program, *arguments, directory=directory, environment=environment, stdin=stdin, remedy=remedy)
     if result.returncode:

@@ -1,1 +1,1 @@
-"""The guard: it refuses plans that lose data, and flags those that widen access or lower protection."""
+"""The guard: refuses plans that lose data, and reports those that widen access or lower protection."""

@@ -1,4 +1,4 @@
-"""What one IAM policy allows that another does not."""
+"""Compares IAM policies: what one allows that another does not."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Grant(NamedTuple):
-    """One action on one resource, for one principal, under a condition. What starts with `Not` stands for itself."""
+    """One action on one resource, for one principal, under a condition. `Not` elements are not expanded."""
 
     principal: str
     action: str
@@ -15,7 +15,7 @@ class Grant(NamedTuple):
     condition: str
 
     def covers(self, other: "Grant") -> bool:
-        """Whether whatever `other` allows is allowed by this too. A condition covers itself alone, none covers any."""
+        """Whether this allows everything that `other` allows. A condition covers itself only; none covers all."""
         if self.condition not in {"", other.condition}:
             return False
         return all(mine == its or fnmatchcase(its, mine) for mine, its in zip(self[:3], other[:3], strict=True))
@@ -26,7 +26,7 @@ class Grant(NamedTuple):
 
 
 def gained(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """What `new` allows and `old` did not; then what `old` denied and `new` does not."""
+    """The grants that `new` allows and `old` did not, then the denials of `old` that `new` lacks."""
     had = list(_grants(old, "Allow"))
     for grant in _grants(new, "Allow"):
         if not any(other.covers(grant) for other in had):
@@ -34,21 +34,21 @@ def gained(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     denies = list(_grants(new, "Deny"))
     for denied in _grants(old, "Deny"):
         if not any(other.covers(denied) for other in denies):
-            yield f"what it denied: {denied}"
+            yield f"{denied} (no longer denied)"
 
 
 def administrative(policy: Mapping[str, Any]) -> Iterator[str]:
-    """The grants that make an administrator, or let in anybody at all."""
+    """The grants that give administrator access, or access to any principal."""
     for grant in _grants(policy, "Allow"):
-        is_anybody = grant.principal == "*" and not grant.condition
-        may_all = grant.action in {"*", "*:*", "iam:*"} and grant.resource == "*" and not grant.principal
-        if is_anybody or may_all or grant.action.startswith("Not"):
+        is_public = grant.principal == "*" and not grant.condition
+        allows_all = grant.action in {"*", "*:*", "iam:*"} and grant.resource == "*" and not grant.principal
+        if is_public or allows_all or grant.action.startswith("Not"):
             yield str(grant)
 
 
 def _grants(policy: Mapping[str, Any], effect: str) -> Iterator[Grant]:
     for statement in _list(policy.get("Statement")):
-        # Terraform plans any JSON; AWS refuses what is no statement.
+        # Terraform accepts any JSON in a plan; AWS rejects invalid statements.
         if not isinstance(statement, dict) or statement.get("Effect") != effect:
             continue
         condition = json.dumps(statement["Condition"], sort_keys=True) if statement.get("Condition") else ""

@@ -1,7 +1,7 @@
-"""The guard: reads plans, and refuses what loses data or identity; what widens or weakens is for a reviewer to see.
+"""The guard: refuses plans that lose data or identities, and reports changes that widen access or lower protection.
 
-An override names one address of one stack, who answers for it, why, and until when, in `guard-overrides.toml`. One that
-is out of date, or that a plan has no use for, is an error, so that none outlives its reason.
+An override in `guard-overrides.toml` names one address of one stack, who is responsible, why, and until when. An
+override that has expired, or that the plan does not need, is an error, so that none is kept longer than necessary.
 """
 
 import json
@@ -23,7 +23,7 @@ _FIELDS = {"stack": str, "address": str, "who": str, "why": str, "until": date}
 
 @dataclass(frozen=True)
 class Override:
-    """Lets one address of one stack pass, until the end of a day."""
+    """Allows the changes of one address of one stack, until the end of a day."""
 
     stack: str
     address: str
@@ -34,7 +34,7 @@ class Override:
 
 @dataclass(frozen=True)
 class Finding:
-    """What the guard says of one change."""
+    """One finding of the guard about a change."""
 
     stack: str
     address: str
@@ -47,32 +47,32 @@ class Finding:
 
     @property
     def is_refused(self) -> bool:
-        """Whether it may not be applied."""
+        """Whether the change must not be applied."""
         return self.is_refusal and self.override is None
 
     @property
     def verdict(self) -> str:
-        """What becomes of it, in a word or with who overrode it."""
+        """`refused`, `for review`, or who overrode it."""
         if self.override:
             return f"overridden by {self.override.who} until {self.override.until}"
         return "refused" if self.is_refusal else "for review"
 
     def data(self) -> dict[str, Any]:
-        """What a pipeline reads of it."""
+        """The finding as JSON data."""
         names = ("stack", "address", "action", "rule", "why", "remedy", "verdict")
         return {name: getattr(self, name) for name in names}
 
 
 def overrides(file: Path, today: date) -> list[Override]:
-    """The overrides of a file; none where there is no such file.
+    """The overrides in a file; none if the file does not exist.
 
     Raises:
-        OperationError: with everything that is wrong in it, an override that is out of date included.
+        OperationError: if entries are invalid or expired; the message lists all errors.
     """
     entries, problems = waivers.read_waivers(file, "override", _FIELDS, about="address")
     found = [(where, Override(**entry)) for where, entry in entries]
     problems += [
-        f"{where}: until: {override.until}: out of date; remove it, or let it be reviewed again"
+        f"{where}: until: {override.until}: expired; remove it, or have it reviewed again"
         for where, override in found
         if override.until < today
     ]
@@ -82,9 +82,9 @@ def overrides(file: Path, today: date) -> list[Override]:
 
 
 def findings(plan: Plan, allowed: Iterable[Override] = ()) -> list[Finding]:
-    """What the guard says of a plan; an override lets everything of its address pass."""
+    """The findings about a plan. An override applies to all findings of its address."""
     by_address = {override.address: override for override in allowed if override.stack == plan.stack}
-    made = {
+    new_roles = {
         change.after["name"]
         for change in plan.changes
         if change.kind == "aws_iam_role" and change.action == "create"
@@ -93,12 +93,12 @@ def findings(plan: Plan, allowed: Iterable[Override] = ()) -> list[Finding]:
     return [
         Finding(plan.stack, change.address, change.action, *hit, override=by_address.get(change.address))
         for change in plan.changes
-        for hit in rules.hits(change, made)
+        for hit in rules.hits(change, new_roles)
     ]
 
 
 def unused(plan: Plan, found: Sequence[Finding], allowed: Iterable[Override]) -> list[str]:
-    """The overrides of a plan's stack that it has no use for, each as an error."""
+    """The overrides of the plan's stack that the plan does not need, each as an error message."""
     used = {finding.override for finding in found}
     return [
         f"{OVERRIDES}: {override.stack} {override.address}: not used by the plan; remove it"
@@ -108,24 +108,24 @@ def unused(plan: Plan, found: Sequence[Finding], allowed: Iterable[Override]) ->
 
 
 def findings_table(found: Sequence[Finding]) -> Table:
-    """Findings for people, refusals first."""
+    """A table of findings, refusals first."""
     ordered = sorted(found, key=lambda finding: (not finding.is_refused, finding.stack, finding.address))
     rows = [[f.verdict, f.stack, f.address, f.action, f.why, f.remedy] for f in ordered]
     return Table("Guard", ["verdict", "stack", "address", "action", "why", "remedy"], rows)
 
 
 def guard(files: Sequence[Path], allowed: Sequence[Override]) -> Report:
-    """Judge plans as `terraform show -json` writes them, each in a file that is named after its stack.
+    """Check plans in the format of `terraform show -json`. Each file is named after its stack.
 
     Raises:
-        OperationError: a file is no such plan, or an override is not used.
+        OperationError: if a file is not such a plan, or an override is not used.
     """
     plans = [_read_plan(file) for file in files]
     found = [finding for plan in plans for finding in findings(plan, allowed)]
     if wrong := [problem for plan in plans for problem in unused(plan, found, allowed)]:
         raise OperationError("\n".join(wrong))
     return Report(
-        title=title(found) or f"the guard finds nothing in {len(plans)} plans",
+        title=title(found) or f"guard: no findings in {len(plans)} plans",
         status=Status.ATTENTION if any(finding.override is None for finding in found) else Status.FINE,
         data={"findings": [finding.data() for finding in found]},
         tables=[findings_table(found)] if found else [],
@@ -133,16 +133,16 @@ def guard(files: Sequence[Path], allowed: Sequence[Override]) -> Report:
 
 
 def title(found: Sequence[Finding]) -> str:
-    """How many are refused, for review and overridden; empty where there is nothing."""
+    """The numbers of refused, reviewable and overridden findings in one line; empty without findings."""
     verdicts = [finding.verdict.partition(" by ")[0] for finding in found]
     parts = [f"{verdicts.count(kind)} {kind}" for kind in ("refused", "for review", "overridden") if kind in verdicts]
     return f"guard: {', '.join(parts)}" if parts else ""
 
 
 def unknown(stacks: Collection[str], allowed: Iterable[Override]) -> list[str]:
-    """The overrides of stacks that do not exist, each as an error: they would let pass what is called so one day."""
+    """The overrides of stacks that do not exist, each as an error message: a later stack of that name would match."""
     return [
-        f"{OVERRIDES}: {override.stack} {override.address}: no stack is called that; mend the name, or remove it"
+        f"{OVERRIDES}: {override.stack} {override.address}: no such stack; fix the name or remove it"
         for override in allowed
         if override.stack not in stacks
     ]

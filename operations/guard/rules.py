@@ -1,4 +1,4 @@
-"""What the guard looks for in a plan, one function a subject. Each yields `rule, why, remedy` of a change."""
+"""The rules of the guard, one function per subject. Each yields the hits of a change."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -11,11 +11,11 @@ from operations.terraform.plans import Change
 
 Network = IPv4Network | IPv6Network
 Peer = Network | str
-"""Who gets in: a network, or the id of a security group or prefix list."""
+"""The source of a rule: a network, or the id of a security group or prefix list."""
 
 
 class Hit(NamedTuple):
-    """One rule that a change breaks. A refusal needs an override; anything else is for a reviewer to see."""
+    """A rule that a change breaks. A refusal needs an override; other hits are for review."""
 
     rule: str
     why: str
@@ -26,40 +26,40 @@ class Hit(NamedTuple):
 _HOLDS: Mapping[str, str] = {
     "aws_backup_vault": "the recovery points in it are lost",
     "aws_db_instance": "the database and its automated backups are lost; a new one is empty",
-    "aws_dynamodb_table": "the items in it are lost, the locks of Terraform's state among them",
-    "aws_ecr_repository": "the images in it are lost, and running services cannot be pulled again",
+    "aws_dynamodb_table": "the items in it are lost, including the locks of Terraform states",
+    "aws_ecr_repository": "the images in it are lost, and running services cannot pull them again",
     "aws_efs_file_system": "the files on it are lost; a new one is empty",
-    "aws_eks_cluster": "everything that runs in it is lost, with volumes, load balancers and the issuer of identities",
-    "aws_iam_openid_connect_provider": "whoever logs in by it, pipelines or workloads, is locked out at once",
-    "aws_kms_key": "whatever it encrypts can never be read again, backups and state included",
-    "aws_route53_zone": "a new zone gets other name servers: the domain is down until the registrar knows them",
-    "aws_s3_bucket": "the objects in it are lost, Terraform's own state where it is the state bucket",
-    "aws_subnet": "nodes, databases and mount targets lie in it; they go down with it or hold it back",
-    "aws_vpc": "every cluster, database and file system of the region lies in it",
+    "aws_eks_cluster": "all workloads in it are lost, with their volumes, load balancers and the OIDC issuer",
+    "aws_iam_openid_connect_provider": "pipelines or workloads that authenticate with it lose access immediately",
+    "aws_kms_key": "data that it encrypted can never be decrypted again, including backups and state",
+    "aws_route53_zone": "a new zone has other name servers: the domain is down until they are set at the registrar",
+    "aws_s3_bucket": "the objects in it are lost, including Terraform states if it is the state bucket",
+    "aws_subnet": "nodes, databases and mount targets are in it; they are destroyed with it or block its deletion",
+    "aws_vpc": "every cluster, database and file system of the region is in it",
 }
 
-_UNHARMED = "keep its construct id, or move it (`move_from_id`); for good reason, name it in guard-overrides.toml"
-_REVIEW = "narrow it, or let a reviewer accept it"
-_LATER = "what is known only after the apply"
+_UNHARMED = "keep its construct id, or move it (`move_from_id`); if intended, add an override to guard-overrides.toml"
+_REVIEW = "narrow it, or have a reviewer accept it"
+_LATER = "a value known only after the apply"
 
 
-def hits(change: Change, made: Collection[str] = ()) -> Iterator[Hit]:
-    """Everything that the guard says of a change. `made` are the names of the roles that the same plan makes."""
-    yield from _new_grants(change, made)
+def hits(change: Change, new_roles: Collection[str] = ()) -> Iterator[Hit]:
+    """All hits of a change. `new_roles` are the names of the roles that the same plan creates."""
+    yield from _new_grants(change, new_roles)
     for rule in (_destroyed, _iam, _network, _public, _protection):
         yield from rule(change)
 
 
 def _destroyed(change: Change) -> Iterator[Hit]:
     if change.kind in _HOLDS and change.action in {"destroy", "replace", "forget"}:
-        forced = f" ({', '.join(change.replaced_for)} forces it)" if change.replaced_for else ""
-        why = "nobody manages it any more" if change.action == "forget" else _HOLDS[change.kind]
+        forced = f" (forced by {', '.join(change.replaced_for)})" if change.replaced_for else ""
+        why = "Terraform no longer manages it" if change.action == "forget" else _HOLDS[change.kind]
         yield Hit("loses-data-or-identity", f"{why}{forced}", _UNHARMED, is_refusal=True)
 
 
 # --- IAM --------------------------------------------------------------------------------------------------------------
 
-_WALL = "permissions_boundary"
+_BOUNDARY = "permissions_boundary"
 _POLICIES = ("policy", "assume_role_policy")
 _ADMINISTRATORS = ("/AdministratorAccess", "/IAMFullAccess", "/PowerUserAccess", "AdminPolicy")
 
@@ -69,37 +69,37 @@ def _iam(change: Change) -> Iterator[Hit]:
     for name in _POLICIES:
         old, new = _policy(before.get(name)), _policy(after.get(name))
         if change.unknown.get(name) and old:
-            yield Hit("widens-access", f"{name} is known only after the apply", "read what the code puts into it")
+            yield Hit("widens-access", f"{name} is known only after the apply", "read the policy in the code")
         elif change.action in {"update", "replace"} and new is not None:
             for gained in grants.gained(old or {}, new):
                 yield Hit("widens-access", f"{name} gains {gained}", _REVIEW)
         elif change.action == "create" and new is not None:
             for admin in grants.administrative(new):
-                yield Hit("widens-access", f"{name} is that of an administrator: {admin}", _REVIEW)
+                yield Hit("widens-access", f"{name} grants administrator access: {admin}", _REVIEW)
     arn = after.get("policy_arn")
     if isinstance(arn, str) and arn != before.get("policy_arn") and arn.endswith(_ADMINISTRATORS):
-        yield Hit("widens-access", f"{arn} makes an administrator", _REVIEW)
-    wall, new_wall = before.get(_WALL), after.get(_WALL)
-    if wall and change.action in {"update", "replace"} and wall != new_wall:
-        becomes = f"becomes {new_wall or 'another'}" if new_wall or change.unknown.get(_WALL) else "goes"
-        yield Hit("widens-access", f"permissions_boundary {becomes}, and with it the wall around the role", _REVIEW)
+        yield Hit("widens-access", f"{arn} grants administrator access", _REVIEW)
+    old_boundary, new_boundary = before.get(_BOUNDARY), after.get(_BOUNDARY)
+    if old_boundary and change.action in {"update", "replace"} and old_boundary != new_boundary:
+        becomes = f"becomes {new_boundary or _LATER}" if new_boundary or change.unknown.get(_BOUNDARY) else "is removed"
+        yield Hit("widens-access", f"permissions_boundary {becomes}: it limits what the role can be allowed", _REVIEW)
 
 
-def _new_grants(change: Change, made: Collection[str]) -> Iterator[Hit]:
-    """What a role that was there before gets: a new policy of its own, or one of somebody else's."""
+def _new_grants(change: Change, new_roles: Collection[str]) -> Iterator[Hit]:
+    """The grants to an existing role by a new inline policy or a new attachment of a managed policy."""
     before, after = change.before or {}, change.after or {}
     role = after.get("role")
-    if change.action not in {"create", "replace"} or not isinstance(role, str) or role in made:
+    if change.action not in {"create", "replace"} or not isinstance(role, str) or role in new_roles:
         return
     had = before if before.get("role") == role else {}
     if change.kind == "aws_iam_role_policy_attachment":
         policy = after.get("policy_arn", _LATER)
         if policy != had.get("policy_arn"):
-            yield Hit("widens-access", f"{role} gets {policy}", _REVIEW)
+            yield Hit("widens-access", f"{role} gains {policy}", _REVIEW)
     elif change.kind == "aws_iam_role_policy" and not had:
         new = _policy(after.get("policy"))
         for grant in [_LATER] if new is None else grants.gained({}, new):
-            yield Hit("widens-access", f"{role} gets {grant}", _REVIEW)
+            yield Hit("widens-access", f"{role} gains {grant}", _REVIEW)
 
 
 def _policy(text: Any) -> dict[str, Any] | None:
@@ -120,13 +120,13 @@ _CIDRS = ("cidr_blocks", "ipv6_cidr_blocks", "cidr_ipv4", "cidr_ipv6")
 def _network(change: Change) -> Iterator[Hit]:
     """Rules of security groups, written in the group or by themselves."""
     old, new = _ingress(change, change.before), _ingress(change, change.after)
-    # The id of a group that the same plan makes is known only after the apply.
-    is_there = isinstance((change.after or {}).get("security_group_id"), str)
+    # The id of a group that the same plan creates is known only after the apply.
+    group_exists = isinstance((change.after or {}).get("security_group_id"), str)
     for peer, ports in sorted(new, key=str):
         kept = any(_covers(other, peer) and _within(ports, opened) for other, opened in old)
         is_public = not isinstance(peer, str) and not peer.is_private
-        if not kept and (is_public or is_there or change.action == "update"):
-            yield Hit("opens-network", f"{peer} gets in to {_ports(ports)}", _REVIEW)
+        if not kept and (is_public or group_exists or change.action == "update"):
+            yield Hit("opens-network", f"allows ingress from {peer} to {_ports(ports)}", _REVIEW)
 
 
 def _ingress(change: Change, arguments: Mapping[str, Any] | None) -> set[tuple[Peer, tuple[str, int, int]]]:
@@ -142,7 +142,7 @@ def _ingress(change: Change, arguments: Mapping[str, Any] | None) -> set[tuple[P
         ports = ("-1", 0, 65535) if every else (protocol, int(first or 0), int(last or 0))
         cidrs = [cidr for name in _CIDRS for cidr in _list(rule.get(name))]
         others = [other for name in _PEERS for other in _list(rule.get(name))]
-        if not cidrs and not others and not rule.get("self"):  # every rule lets somebody in
+        if not cidrs and not others and not rule.get("self"):  # every rule has a source
             others = [None]
         found.update((ip_network(cidr, strict=False) if cidr else _LATER, ports) for cidr in cidrs)
         found.update((other or _LATER, ports) for other in others)
@@ -165,7 +165,7 @@ def _within(inner: tuple[str, int, int], outer: tuple[str, int, int]) -> bool:
 
 def _ports(ports: tuple[str, int, int]) -> str:
     protocol, first, last = ports
-    return "every port" if protocol == "-1" else f"{protocol} {first}" + (f"-{last}" if last != first else "")
+    return "all ports" if protocol == "-1" else f"{protocol} {first}" + (f"-{last}" if last != first else "")
 
 
 def _list(value: Any) -> list[Any]:
@@ -182,11 +182,11 @@ def _public(change: Change) -> Iterator[Hit]:
         return
     before, after = change.before or {}, change.after
     if after.get("publicly_accessible") and not before.get("publicly_accessible"):
-        yield Hit("public", "publicly_accessible: the internet reaches the database", _REVIEW)
+        yield Hit("public", "publicly_accessible: the database can be reached from the internet", _REVIEW)
     if change.kind == "aws_s3_bucket_public_access_block":
         closed = [name for name in _CLOSED if not after.get(name) and (change.before is None or before.get(name))]
         if closed:
-            yield Hit("public", f"{', '.join(closed)}: the bucket may be made public", _REVIEW)
+            yield Hit("public", f"{', '.join(closed)}: the bucket can be made public", _REVIEW)
     old, new = (_first(arguments.get("vpc_config")) for arguments in (before, after))
     if new.get("endpoint_public_access"):
         was = old if old.get("endpoint_public_access") else {}
@@ -194,7 +194,7 @@ def _public(change: Change) -> Iterator[Hit]:
         cidrs = new.get("public_access_cidrs") or ["0.0.0.0/0"]
         more = [cidr or _LATER for cidr in cidrs if not cidr or not _inside(ip_network(cidr, strict=False), networks)]
         if more:
-            yield Hit("public", f"the API of the cluster answers {', '.join(more)}", _REVIEW)
+            yield Hit("public", f"the API server of the cluster accepts requests from {', '.join(more)}", _REVIEW)
 
 
 def _first(blocks: Any) -> Mapping[str, Any]:
@@ -227,23 +227,23 @@ _PROTECTS = (
     "aws_s3_bucket_versioning",
 )  # fmt: skip
 _TLS = ("rds.force_ssl", "1")
-_KEEP = "raise it again, or let a reviewer accept it"
+_KEEP = "restore it, or have a reviewer accept it"
 
 
 def _protection(change: Change) -> Iterator[Hit]:
     if change.action == "destroy" and change.kind.startswith(_PROTECTS):
-        yield Hit("lowers-protection", "what it protects or records goes without it", _KEEP)
+        yield Hit("lowers-protection", "the protection, backup or logging that it provides ends", _KEEP)
     if change.before is None or change.after is None:
         return
-    if _demands_tls(change.before) and not _demands_tls(change.after):
-        yield Hit("lowers-protection", "rds.force_ssl: connections without TLS are let in", _KEEP)
+    if _requires_tls(change.before) and not _requires_tls(change.after):
+        yield Hit("lowers-protection", "rds.force_ssl: connections without TLS are accepted", _KEEP)
     new = dict(_leaves(change.after))
     for path, old in _leaves(change.before):
         if (why := _lowered(path, old, new.get(path))) and not _is_unknown(change.unknown, path):
             yield Hit("lowers-protection", f"{path}: {why}", _KEEP)
 
 
-def _demands_tls(arguments: Mapping[str, Any]) -> bool:
+def _requires_tls(arguments: Mapping[str, Any]) -> bool:
     parameters = arguments.get("parameter") or []
     return any(isinstance(one, dict) and (one.get("name"), one.get("value")) == _TLS for one in parameters)
 
@@ -262,16 +262,16 @@ def _lowered(path: str, old: Any, new: Any) -> str | None:
 
 
 def _days(name: str, value: Any) -> float:
-    """Zero days of retention of a log group are forever; of anything else, none."""
+    """Days as a number. A log group with 0 days keeps its events forever."""
     return float("inf") if name == "retention_in_days" and value == 0 else float(value or 0)
 
 
 def _shown(value: Any) -> str:
-    return "nothing" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return "null" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Each argument with its path, JSON in texts included; lists of plain values are leaves."""
+    """Each argument with its path, also inside JSON strings. Lists of plain values are leaves."""
     if isinstance(value, str) and value.startswith("{"):
         with suppress(ValueError):
             value = json.loads(value)
@@ -286,6 +286,6 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _is_unknown(unknown: Mapping[str, Any], path: str) -> bool:
-    """Whether the value is known only after the apply; a whole block may be."""
+    """Whether the value, or a block that contains it, is known only after the apply."""
     marked = dict(_leaves(unknown))
     return any(mark is True and (path == at or path.startswith((f"{at}.", f"{at}["))) for at, mark in marked.items())

@@ -1,1 +1,1 @@
-"""What a command prints: a report, and progress while it runs."""
+"""The output of commands: a report, and progress while they run."""

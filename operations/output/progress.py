@@ -1,4 +1,4 @@
-"""What happens in every stack at this moment, on stderr: a bar each at a terminal, plain lines anywhere else."""
+"""The progress of every stack, on stderr: one bar per stack at a terminal, plain lines elsewhere."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +17,7 @@ _EVERY_SECONDS = 60
 
 
 class Progress:
-    """For the length of a block. `stack` opens a stack's part in it, in any thread."""
+    """Progress display for the duration of a `with` block. `stack` adds a stack, in any thread."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, soft_wrap=True)
@@ -36,7 +36,7 @@ class Progress:
 
     @contextmanager
     def paused(self) -> Iterator[Console]:
-        """The console for one who must be read, or answered, undisturbed."""
+        """The console, without bars, for text that the user must read or answer."""
         with self._lock:
             self._bars.stop()
             yield self._console
@@ -44,7 +44,7 @@ class Progress:
 
     @contextmanager
     def stack(self, name: str, doing: str, total: int | None = None) -> Iterator[OnEvent]:
-        """What hears Terraform's events about a stack."""
+        """Add a stack, and return the function that handles its Terraform events."""
         with self._lock:
             if name not in self._tasks:
                 self._tasks[name] = self._bars.add_task(name, total=None, doing="")
@@ -56,14 +56,14 @@ class Progress:
         def on_event(event: Mapping[str, Any]) -> None:
             kind, hook = event.get("type"), event.get("hook", {})
             address, action = hook.get("resource", {}).get("addr", ""), hook.get("action", "")
-            if action not in _DOING:  # such as reading
+            if action not in _DOING:  # such as "read"
                 return
             if kind == "apply_start":
                 working[address] = _DOING[action]
             elif kind in {"apply_complete", "apply_errored"}:
                 working.pop(address, None)
-                said = _DONE[action] if kind == "apply_complete" else "failed"
-                self._line(name, f"{address} {said} after {hook.get('elapsed_seconds', 0)} s")
+                outcome = _DONE[action] if kind == "apply_complete" else "failed"
+                self._line(name, f"{address} {outcome} after {hook.get('elapsed_seconds', 0)} s")
                 self._bars.advance(task, int(kind == "apply_complete"))
             elif kind == "apply_progress" and hook.get("elapsed_seconds", 0) % _EVERY_SECONDS == 0:
                 self._line(name, f"{address} still {_DOING[action]}, {hook['elapsed_seconds']} s")
@@ -76,13 +76,13 @@ class Progress:
         yield on_event
 
     def end(self, name: str, outcome: str) -> None:
-        """Say what became of a stack."""
+        """Show the outcome of a stack."""
         self._say(name, outcome)
         if name in self._tasks:
             self._bars.stop_task(self._tasks[name])
 
     def say(self, name: str, text: str) -> None:
-        """Say something of a stack that no bar shows."""
+        """Print a line about a stack, at a terminal too."""
         with self._lock:
             self._console.print(f"{name}: {text}", markup=False, highlight=False)
 

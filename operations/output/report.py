@@ -1,4 +1,4 @@
-"""What a command found, told alike to a person (a table), a pipeline (JSON) and a job's summary (Markdown)."""
+"""The report of a command: tables for users, JSON for pipelines, Markdown for job summaries."""
 
 import json
 import os
@@ -10,17 +10,17 @@ from typing import Any
 
 
 class Status(IntEnum):
-    """What a command ends with: the same numbers everywhere, and the ones of `terraform plan -detailed-exitcode`."""
+    """Exit status of every command, with the meaning of `terraform plan -detailed-exitcode`."""
 
     FINE = 0
     ERROR = 1
     ATTENTION = 2
-    """There is something to look at: a change, drift, a refusal that may be overridden."""
+    """The result needs attention: a change, drift, or a refusal that may be overridden."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows below their headings; a cell may hold several lines."""
+    """A table with headings. A cell may have several lines."""
 
     title: str
     headings: Sequence[str]
@@ -29,7 +29,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Report:
-    """A title that says the outcome in one line, tables, notes, and `data`, which is what a pipeline reads."""
+    """The outcome of a command: a one-line title, tables, notes, and `data`, which pipelines read."""
 
     title: str
     status: Status
@@ -39,7 +39,7 @@ class Report:
 
 
 def show(report: Report, *, as_json: bool) -> None:
-    """Print a report, and append it to the job's summary where a workflow runs it (`GITHUB_STEP_SUMMARY`)."""
+    """Print a report and, in a GitHub workflow, append it to the job summary (`GITHUB_STEP_SUMMARY`)."""
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         with Path(summary).open("a", encoding="utf-8") as file:
@@ -52,7 +52,7 @@ def show(report: Report, *, as_json: bool) -> None:
 
 
 def markdown(report: Report) -> str:
-    """A report as Markdown, for a job's summary or a comment."""
+    """A report as Markdown, for a job summary or a comment."""
     lines = [f"### {report.title}", ""]
     for table in report.tables:
         lines += [f"**{table.title}**", "", _row(table.headings), _row("---" for _ in table.headings)]
@@ -71,7 +71,7 @@ def _cell(text: str) -> str:
 
 
 def _print(report: Report) -> None:
-    from rich import box  # noqa: PLC0415  (a third of a second, which `--json` need not pay)
+    from rich import box  # noqa: PLC0415  (takes 0.3 s, which `--json` does not need)
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table as RichTable  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415

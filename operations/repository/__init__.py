@@ -1,1 +1,1 @@
-"""This Git repository: other revisions of it, and files that are written or reviewed."""
+"""This Git repository: its other revisions, its settings files, and reviewed files of exceptions."""

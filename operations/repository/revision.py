@@ -1,4 +1,4 @@
-"""The stacks as another revision of this repository synthesizes them, with that revision's own code."""
+"""Synthesizes the stacks of another revision of this repository, with the code of that revision."""
 
 import io
 import os
@@ -20,20 +20,20 @@ _TAIL = 3000
 
 
 def default_base() -> str | None:
-    """Where this branch left `origin/main`; None where there is no such branch."""
+    """The merge base of this branch and `origin/main`; None if there is no `origin/main`."""
     return git.run(Path(), "merge-base", "HEAD", _MAIN).stdout.strip() or None
 
 
 @contextmanager
 def exported(revision: str, repository: Path = Path()) -> Iterator[Path]:
-    """A copy of the tree of `revision`, which is gone afterwards.
+    """A temporary copy of the tree of `revision`.
 
     Raises:
-        OperationError: there is no such revision.
+        OperationError: if there is no such revision.
     """
     archived = process.run_binary("git", "archive", "--format=tar", revision, directory=repository)
     if archived.returncode:
-        remedy = "fetch it (`git fetch --unshallow origin`), or compare with nothing (`plan --all`)"
+        remedy = "fetch it (`git fetch --unshallow origin`), or plan all stacks (`plan --all`)"
         raise OperationError(f"{revision}: {archived.stderr.decode().strip()}; {remedy}")
     with tempfile.TemporaryDirectory(prefix="base-") as folder:
         with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as archive:
@@ -43,12 +43,12 @@ def exported(revision: str, repository: Path = Path()) -> Iterator[Path]:
 
 @contextmanager
 def synthesized_at(revision: str) -> Iterator[Path]:
-    """A copy of the tree of `revision`, with its stacks in `cdktf.out`; both are gone afterwards.
+    """A temporary copy of the tree of `revision`, with its stacks in `cdktf.out`.
 
-    The packages that are installed here serve both revisions, but the folders of the copy come before all others.
+    It uses the installed packages, but its own folders come first on the Python path.
 
     Raises:
-        OperationError: there is no such revision, or it cannot be synthesized.
+        OperationError: if there is no such revision, or it cannot be synthesized.
     """
     with exported(revision) as tree:
         output = tree / "cdktf.out"
@@ -64,29 +64,29 @@ def synthesized_at(revision: str) -> Iterator[Path]:
             },
         )
         if run.returncode:
-            remedy = "compare with another revision (`--base`), or with nothing (`--all`)"
+            remedy = "compare with another revision (`--base`), or plan all stacks (`--all`)"
             raise OperationError(f"{revision}: cannot be synthesized; {remedy}:\n{run.stderr[-_TAIL:].strip()}")
         yield tree
 
 
 def differing(stacks: list[Stack], tree: Path) -> dict[str, str]:
-    """The stacks that are not what they were in `tree`, each with what happened to it."""
+    """The stacks that differ from those in `tree`, by name, each with the kind of difference."""
     base = read_configurations(tree / "cdktf.out")
-    lock, was = Path(_LOCK), tree / _LOCK
-    moved = lock.is_file() and was.is_file() and lock.read_bytes() != was.read_bytes()
+    lock, old_lock = Path(_LOCK), tree / _LOCK
+    packages_changed = lock.is_file() and old_lock.is_file() and lock.read_bytes() != old_lock.read_bytes()
     found = dict.fromkeys(base.keys() - {stack.name for stack in stacks}, "removed")
     for stack in stacks:
         if stack.name not in base:
             found[stack.name] = "new"
         elif _plain(stack.configuration) != _plain(base[stack.name]):
             found[stack.name] = "changed"
-        elif moved:  # what the old packages made of it, nobody knows here
+        elif packages_changed:  # the old packages may have synthesized it differently
             found[stack.name] = f"{_LOCK} changed"
     return found
 
 
 def _plain(value: Any) -> Any:
-    """Without CDKTF's comments, which Terraform does not read."""
+    """The value without the comments of CDKTF, which Terraform ignores."""
     if isinstance(value, Mapping):
         return {name: _plain(member) for name, member in value.items() if name != "//"}
     return [_plain(item) for item in value] if isinstance(value, list) else value

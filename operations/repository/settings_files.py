@@ -1,4 +1,4 @@
-"""The settings of regions as text: reading them without the code behind them, and adding an image repository."""
+"""Settings files as source code: reads values without importing them, and adds an image repository."""
 
 import ast
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ _LINE = 120
 
 @dataclass(frozen=True)
 class ImageRepositories:
-    """What the tuple `image_repositories` of a settings file names, and the line that ends it, from 1."""
+    """The names in the tuple `image_repositories` of a settings file, and its last line, counted from 1."""
 
     names: tuple[str, ...]
     last_line: int
 
 
 def read_image_repositories(settings: Path) -> ImageRepositories | None:
-    """None where the tuple is not written one entry below the other."""
+    """The image repositories of a settings file; None if the tuple is missing or written on one line."""
     for node in ast.walk(ast.parse(settings.read_text(encoding="utf-8"))):
         if isinstance(node, ast.keyword) and node.arg == "image_repositories" and isinstance(node.value, ast.Tuple):
             if node.value.end_lineno is None or node.value.end_lineno == node.value.lineno:
@@ -34,7 +34,7 @@ def read_image_repositories(settings: Path) -> ImageRepositories | None:
 
 
 def environments(root: Path) -> list[str]:
-    """The environments of all regions of a clone, in the order in which a change is promoted."""
+    """The environments of all regions of a clone, in the order of promotion."""
     found = [_assigned(file, "ENVIRONMENTS") for file in sorted(root.glob("stacks/*/__init__.py"))]
     return list(dict.fromkeys(name for names in found for name in names))
 
@@ -43,12 +43,12 @@ def _assigned(file: Path, name: str) -> Any:
     for statement in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == name:
             return ast.literal_eval(statement.value)
-    message = f"{file} sets no {name}"
+    message = f"{file}: {name} is not set"
     raise ValueError(message)
 
 
 def with_one_more(settings: Path, last_line: int, name: str, repository_id: int) -> str:
-    """The settings with the repository `name` after the others, in the form that the formatter gives it."""
+    """The settings with the repository `name` added after the others, formatted like `ruff format`."""
     arguments = (
         "owner=OWNER.repository.owner",
         "owner_id=OWNER.repository.owner_id",

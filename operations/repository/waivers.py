@@ -1,4 +1,4 @@
-"""A reviewed TOML file of exceptions: each entry says what it is about, who answers for it, why, and until when."""
+"""Reviewed TOML files of exceptions. Each entry names its subject, who is responsible, why, and until when."""
 
 import tomllib
 from collections.abc import Collection, Mapping
@@ -9,7 +9,7 @@ from typing import Any
 from operations.errors import OperationError
 
 _EXPECTED: Mapping[type, str] = {
-    str: "name one, as text",
+    str: "write a non-empty string",
     date: "write a date without quotes, such as 2026-01-31",
     list: 'write a list of names, such as ["engine_version"]',
 }
@@ -18,27 +18,27 @@ _EXPECTED: Mapping[type, str] = {
 def read_waivers(
     file: Path, table: str, fields: Mapping[str, type], *, about: str, optional: Collection[str] = ()
 ) -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
-    """The entries `[[table]]` of a file, each with the words that name it, and all that is wrong with others.
+    """The valid entries `[[table]]` of a file, each with its description for messages, and the errors of the others.
 
-    `about` is the field that says, beside `stack`, what an entry is about. Without the file there are none.
+    `about` is the field that, with `stack`, names the subject of an entry. Without the file there are no entries.
 
     Raises:
-        OperationError: the file is no TOML, or `table` is not a list of tables.
+        OperationError: if the file is not TOML, or `table` is not an array of tables.
     """
     if not file.is_file():
         return [], []
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:  # of TOML, or of UTF-8
+    except ValueError as error:  # invalid TOML or UTF-8
         raise OperationError(f"{file}: {error}; write it as TOML") from error
-    problems = [f"{file}: {name!r}: not known; write [[{table}]]" for name in document.keys() - {table}]
+    problems = [f"{file}: {name!r}: unknown table; write [[{table}]]" for name in document.keys() - {table}]
     entries = document.get(table, [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise OperationError(f"{file}: [{table}]: write [[{table}]]")
     found = []
     for number, entry in enumerate(entries, 1):
         where = f"{file}: {table} {number} ({entry.get('stack')} {entry.get(about)})"
-        wrong = [f"{where}: {name!r}: not known; remove it" for name in sorted(entry.keys() - fields)]
+        wrong = [f"{where}: {name!r}: unknown field; remove it" for name in sorted(entry.keys() - fields)]
         for name, kind in fields.items():
             if name in optional and name not in entry:
                 continue

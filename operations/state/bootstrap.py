@@ -1,7 +1,7 @@
-"""Making the state bucket, whose own state lies in itself, and the way back.
+"""Creates the state bucket, which also stores its own state, and destroys it again.
 
-Both work on a copy of the backend's stack below `.bootstrap/`, with its state beside it: a run that was interrupted
-anywhere finds what the one before it reached, and goes on.
+Both work in a copy of the backend stack below `.bootstrap/`, with local state: after an interruption, the next run
+continues from that state.
 """
 
 import copy
@@ -26,15 +26,15 @@ _SETTINGS_OF_A_BUCKET = "aws_s3_bucket_"
 
 
 def bootstrap(stack: Stack, home: Path, say: Callable[[str], None], log: Path | None = None) -> None:
-    """Make the state bucket of `stack` with local state below `home`, then move that state into the bucket.
+    """Create the state bucket of `stack` with local state below `home`, then move that state into the bucket.
 
     Raises:
-        OperationError: the credentials are of another account, or Terraform failed.
+        OperationError: if the credentials or the bucket belong to another account, or Terraform failed.
     """
     session = stack.aws_session()
     work = home / stack.name
     if object_of(session.client("s3"), stack.state.bucket, stack.state.key) is None:
-        say(f"{stack.name}: making s3://{stack.state.bucket}, with local state in {work}")
+        say(f"{stack.name}: creating s3://{stack.state.bucket}, with local state in {work}")
         local = _prepare(work, stack.configuration, log)
         _adopt(session, stack, local)
         local.run("apply", "-auto-approve")
@@ -43,31 +43,31 @@ def bootstrap(stack: Stack, home: Path, say: Callable[[str], None], log: Path | 
         remote.run("init", "-reconfigure")
         remote.run("state", "push", str((work / _STATE).absolute()))
     _forget_copy(session, stack, work)
-    say(f"{stack.name}: its state lies in s3://{stack.state.bucket}/{stack.state.key}")
+    say(f"{stack.name}: its state is stored in s3://{stack.state.bucket}/{stack.state.key}")
 
 
 def unbootstrap(stack: Stack, home: Path, say: Callable[[str], None], log: Path | None = None) -> None:
-    """Bring the state home, then destroy the bucket with all that is in it, then its key.
+    """Copy the state to `home`, then destroy the bucket with all objects in it, then its key.
 
     Raises:
-        OperationError: another stack still has resources or somebody holds a lock, and nothing was touched; or
+        OperationError: if another stack still has resources or a lock is held, and nothing was changed; or if
             Terraform failed.
     """
     session = stack.aws_session()
     work = home / stack.name
     in_bucket = object_of(session.client("s3"), stack.state.bucket, stack.state.key)
     if in_bucket is None and not (work / _STATE).is_file():
-        say(f"{stack.name}: nothing to destroy: s3://{stack.state.bucket} holds no state of it")
+        say(f"{stack.name}: nothing to destroy: s3://{stack.state.bucket} has no state of this stack")
         return
     if in_bucket is not None:
         _refuse_while_used(session, stack)
-        say(f"{stack.name}: bringing its state home, to {work}")
+        say(f"{stack.name}: copying its state to {work}")
         work.mkdir(parents=True, exist_ok=True)
         (work / _STATE).write_bytes(in_bucket)
     local = _prepare(work, without_protection(stack.configuration), log)
-    local.run("apply", "-auto-approve")  # the bucket learns that it may be emptied
+    local.run("apply", "-auto-approve")  # sets `force_destroy`, so that the bucket can be emptied
     say(f"{stack.name}: emptying and destroying s3://{stack.state.bucket}, then its key")
-    # The bucket's versioning, encryption and closure must last until the bucket goes, so Terraform forgets them.
+    # Versioning, encryption and access block must last until the bucket is deleted, so Terraform forgets them.
     for address in local.output("state", "list").split():
         if address.startswith(_SETTINGS_OF_A_BUCKET):
             local.run("state", "rm", address)
@@ -76,7 +76,7 @@ def unbootstrap(stack: Stack, home: Path, say: Callable[[str], None], log: Path 
 
 
 def without_protection(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a stack's configuration of which everything can be destroyed."""
+    """A copy of a stack's configuration without protection: all of its resources can be destroyed."""
     lifted = copy.deepcopy(dict(configuration))
     for kind, resources in lifted["resource"].items():
         for arguments in resources.values():
@@ -89,7 +89,7 @@ def without_protection(configuration: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _prepare(work: Path, configuration: Mapping[str, Any], log: Path | None) -> Terraform:
-    """Terraform in `work` on `configuration` with local state, which stays there between runs."""
+    """Initialize Terraform in `work` with `configuration` and local state, which is kept between runs."""
     work.mkdir(parents=True, exist_ok=True)
     local = {**configuration, "terraform": {**configuration["terraform"], "backend": {"local": {"path": _STATE}}}}
     (work / "cdk.tf.json").write_text(json.dumps(local, indent=2), encoding="utf-8")
@@ -99,7 +99,7 @@ def _prepare(work: Path, configuration: Mapping[str, Any], log: Path | None) -> 
 
 
 def _adopt(session: "boto3.Session", stack: Stack, local: Terraform) -> None:
-    """Take into the local state what an earlier run made, and lost its state before it could say so."""
+    """Import existing resources that are not in the local state, such as those of a run that lost its state."""
     known = set(local.output("state", "list").split()) if (local.directory / _STATE).is_file() else set()
     for address, id_ in _existing(session, stack):
         if address not in known:
@@ -107,7 +107,7 @@ def _adopt(session: "boto3.Session", stack: Stack, local: Terraform) -> None:
 
 
 def _existing(session: "boto3.Session", stack: Stack) -> Iterator[tuple[str, str]]:
-    """The resources of the backend's stack that exist under their names already: addresses and import ids."""
+    """The resources of the backend stack that exist already under their names: addresses and import ids."""
     account = stack.account_id
     for kind, name, arguments in stack.resources():
         try:
@@ -124,7 +124,7 @@ def _existing(session: "boto3.Session", stack: Stack) -> Iterator[tuple[str, str
                 yield f"{kind}.{name}", arguments["name"]
         except ClientError as error:
             if error.response["Error"]["Code"] in {"403", "AccessDenied"}:
-                message = f"{stack.name}: s3://{arguments['bucket']} belongs to somebody else; choose another name"
+                message = f"{stack.name}: s3://{arguments['bucket']} is owned by another account; choose another name"
                 raise OperationError(message) from error
             if error.response["Error"]["Code"] not in {
                 "404",
@@ -141,7 +141,7 @@ def _refuse_while_used(session: "boto3.Session", stack: Stack) -> None:
     for entry in paginate(s3, "list_objects_v2", "Contents", Bucket=stack.state.bucket):
         key = entry["Key"]
         if key.endswith(".tflock"):
-            problems.append(f"s3://{stack.state.bucket}/{key}: somebody holds this lock; wait, or break it")
+            problems.append(f"s3://{stack.state.bucket}/{key}: the lock is held; wait for it, or break it")
         elif key != stack.state.key and key.endswith(_STATE):
             resources = json.loads(object_of(s3, stack.state.bucket, key) or b"{}").get("resources", [])
             managed = sum(resource["mode"] == "managed" for resource in resources)
@@ -152,7 +152,7 @@ def _refuse_while_used(session: "boto3.Session", stack: Stack) -> None:
 
 
 def _forget_copy(session: "boto3.Session", stack: Stack, work: Path) -> None:
-    """Remove the local state once the bucket's is seen to know every resource of it."""
+    """Remove the local state after a check that the state in the bucket contains all of its resources."""
     if not (work / _STATE).is_file():
         return
     here = _identities((work / _STATE).read_bytes())
@@ -160,15 +160,15 @@ def _forget_copy(session: "boto3.Session", stack: Stack, work: Path) -> None:
     if not here <= there:
         missing = ", ".join(sorted(f"{kind}.{name} ({id_})" for kind, name, id_ in here - there))
         message = (
-            f"{work / _STATE}: s3://{stack.state.bucket}/{stack.state.key} does not know {missing}; "
-            "import what is real with `terraform import`, then remove the local file"
+            f"{work / _STATE}: s3://{stack.state.bucket}/{stack.state.key} does not contain {missing}; "
+            "import those that exist with `terraform import`, then remove the local file"
         )
         raise OperationError(message)
     shutil.rmtree(work)
 
 
 def _identities(state: bytes) -> set[tuple[str, str, str]]:
-    """Type, name and id of every resource of a state."""
+    """Type, name and id of every resource in a state."""
     return {
         (resource["type"], resource["name"], instance["attributes"]["id"])
         for resource in json.loads(state).get("resources", [])

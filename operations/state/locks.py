@@ -1,4 +1,4 @@
-"""Who holds the lock of a state, read from what Terraform says or from the lock object itself."""
+"""State locks and who holds them, read from Terraform errors, lock objects or the lock table."""
 
 import json
 import re
@@ -18,7 +18,7 @@ _FAILED = "Error acquiring the state lock"
 
 @dataclass(frozen=True)
 class Lock:
-    """Somebody works on a state. Any of it may be empty, where nobody said it."""
+    """A held state lock. Fields that are not known are empty."""
 
     id_: str
     who: str
@@ -26,11 +26,11 @@ class Lock:
     created: str
 
     def describe(self, directory: Path, now: datetime, wait: str = "wait for it") -> str:
-        """Who, since when, what for, and what to do; `wait` is how whoever reads it can wait."""
-        operation = self.operation.removeprefix("OperationType").lower() or "something"
+        """A message: who holds the lock, for what, since when, and the remedy. `wait` says how to wait for it."""
+        operation = self.operation.removeprefix("OperationType").lower() or "an unknown operation"
         return (
-            f"{self.who or 'somebody'} holds the lock for {operation}, since {self.created}{self._age(now)}; "
-            f"{wait} or, if you are certain that nothing runs there any more, break it: "
+            f"{self.who or 'another process'} holds the lock for {operation}, since {self.created}{self._age(now)}; "
+            f"{wait} or, if you are certain that nothing is running any more, break it: "
             f"terraform -chdir={directory} force-unlock {self.id_}"
         )
 
@@ -46,32 +46,32 @@ class Lock:
 
 
 def held(client: Callable[..., Any], stack: Stack) -> Lock | None:
-    """The lock of a stack's state; None if nobody holds it. `client` gives the client of a service."""
+    """The lock of a stack's state; None if it is not held. `client` returns the client of a service."""
     lock = in_bucket(client("s3"), stack)
     table = stack.state.lock_table
     return in_table(client("dynamodb"), stack, table) if lock is None and table else lock
 
 
 def in_bucket(s3: Any, stack: Stack) -> Lock | None:
-    """The lock of the lock object beside the state."""
+    """The lock in the lock object of the state; None if it is not held."""
     body = object_of(s3, stack.state.bucket, f"{stack.state.key}.tflock")
     return None if body is None else of_object(json.loads(body or b"{}"))
 
 
 def in_table(dynamodb: Any, stack: Stack, table: str) -> Lock | None:
-    """The lock of the state's row in a lock table."""
+    """The lock in the state's item of a lock table; None if it is not held."""
     key = {"LockID": {"S": f"{stack.state.bucket}/{stack.state.key}"}}
     row = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})
     return of_object(json.loads(row["Info"]["S"])) if "Info" in row else None
 
 
 def of_object(document: dict[str, Any]) -> Lock:
-    """The lock of a lock object's JSON."""
+    """The lock that the JSON of a lock object describes."""
     return Lock(*(str(document.get(name, "")) for name in ("ID", "Who", "Operation", "Created")))
 
 
 def failure(error: TerraformError, stack: Stack, wait: str = "wait for it") -> str:
-    """Why Terraform failed in a stack: the lock, if one stopped it, or what it says itself."""
+    """Why Terraform failed in a stack: the lock that it could not acquire, or its own message."""
     lock = of_message(error.details)
     if lock is None:
         return str(error).removeprefix(f"{stack.name}: ")
@@ -79,8 +79,8 @@ def failure(error: TerraformError, stack: Stack, wait: str = "wait for it") -> s
 
 
 def of_message(details: list[str]) -> Lock | None:
-    """The lock that stopped Terraform; None if something else did."""
-    held = [detail for detail in details if _FAILED in detail]
-    if not held or "ID:" not in held[0]:
+    """The lock that Terraform could not acquire; None if it failed for another reason."""
+    refusals = [detail for detail in details if _FAILED in detail]
+    if not refusals or "ID:" not in refusals[0]:
         return None
-    return of_object(dict(_LINE.findall(held[0])))
+    return of_object(dict(_LINE.findall(refusals[0])))

@@ -1,7 +1,6 @@
-"""`restore-state`: an older version of a stack's state, made the newest again.
+"""`restore-state`: lists the versions of a stack's state, and makes an older one the current one again.
 
-Nothing is lost: the bucket keeps versions, and what is restored is written as one more. Terraform's lock is held
-meanwhile.
+Nothing is lost: the restored state is written as a new version of the object. Terraform's lock is held meanwhile.
 """
 
 import base64
@@ -37,7 +36,7 @@ _PARALLELISM = 8
 
 
 class State(NamedTuple):
-    """What is told of a state."""
+    """A summary of a state."""
 
     serial: int
     resources: int
@@ -46,7 +45,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class Version:
-    """One version of a state object. `state` is None where it cannot be read as a state."""
+    """One version of a state object. `state` is None if it cannot be read as a state."""
 
     id_: str
     when: datetime
@@ -55,60 +54,60 @@ class Version:
 
     @property
     def row(self) -> list[str]:
-        """What people choose by."""
+        """The version as a table row."""
         name, when = f"{self.id_}{' (in use)' if self.is_latest else ''}", f"{self.when:%Y-%m-%d %H:%M:%S} UTC"
         return [name, when, *(str(value) for value in self.state or ("", "", "not a state"))]
 
     @property
     def data(self) -> dict[str, Any]:
-        """What a pipeline reads."""
-        told = {"id": self.id_, "when": self.when.isoformat(), "in_use": self.is_latest}
-        return told | (self.state._asdict() if self.state else {})
+        """The version as JSON data."""
+        data = {"id": self.id_, "when": self.when.isoformat(), "in_use": self.is_latest}
+        return data | (self.state._asdict() if self.state else {})
 
 
 def versions(session: "boto3.Session", stack: Stack, at_most: int | None = None) -> tuple[list[Version], int]:
-    """The versions of the stack's state, newest first, and how many there are. One that was deleted has none in use.
+    """The versions of the stack's state, newest first and `at_most` many, and the number of all versions.
 
     Raises:
-        OperationError: there is none.
+        OperationError: if there is no version.
     """
     s3, at = session.client("s3"), stack.state
 
     def read(entry: Any) -> Version:
         state = _state(_body(s3, stack, entry["VersionId"]))
-        told = State(state["serial"], _resources(state), state["lineage"]) if state else None
-        return Version(entry["VersionId"], entry["LastModified"].astimezone(UTC), entry["IsLatest"], told)
+        summary = State(state["serial"], _resources(state), state["lineage"]) if state else None
+        return Version(entry["VersionId"], entry["LastModified"].astimezone(UTC), entry["IsLatest"], summary)
 
     found = paginate(s3, "list_object_versions", "Versions", Bucket=at.bucket, Prefix=at.key)
     entries = [entry for entry in found if entry["Key"] == at.key]
     if not entries:
-        raise OperationError(f"{stack.name}: s3://{at.bucket}/{at.key}: no version of it exists; deploy the stack")
+        raise OperationError(f"{stack.name}: s3://{at.bucket}/{at.key}: no version exists; deploy the stack first")
     entries.sort(key=lambda entry: (entry["IsLatest"], entry["LastModified"]), reverse=True)
     with ThreadPoolExecutor(_PARALLELISM) as pool:
         return list(pool.map(read, entries[:at_most])), len(entries)
 
 
 def show_versions(session: "boto3.Session", stack: Stack, at_most: int | None = None) -> Report:
-    """The newest versions that can be restored."""
+    """A report of the newest versions."""
     found, count = versions(session, stack, at_most)
-    older = [f"{count - len(found)} older ones: add --all"] if len(found) < count else []
+    older = [f"{count - len(found)} older versions are not listed: add --all"] if len(found) < count else []
     rows = [version.row for version in found]
     return Report(
         title=f"{stack.name}: {count} versions of its state",
         status=Status.FINE,
         data={"versions": [version.data for version in found], "count": count},
         tables=[Table("Versions", ["version", "written", "serial", "resources", "lineage"], rows)],
-        notes=[*older, f"restore one: python -m operations restore-state {stack.name} --version ID"],
+        notes=[*older, f"to restore one: python -m operations restore-state {stack.name} --version ID"],
     )
 
 
 def restore(session: "boto3.Session", stack: Stack, version: str, log: Path, lineage: str | None = None) -> Report:
-    """Make a version the newest again, then plan: the plan is the difference between that state and what exists.
+    """Make a version the current one again, then plan: the plan shows how that state differs from the real resources.
 
-    `lineage` is that of the version, where it is not the newest's: another state was written over this one.
+    `lineage` is the lineage of the version, if a state of another lineage was written over it.
 
     Raises:
-        OperationError: there is no such version, it is no state of this stack, or somebody holds the lock.
+        OperationError: if there is no such version, it is not a state of this stack, or the lock is held.
     """
     with _locked(session, stack):
         found, _ = versions(session, stack)
@@ -118,13 +117,13 @@ def restore(session: "boto3.Session", stack: Stack, version: str, log: Path, lin
             what = "no such version" if chosen is None else "cannot be read as a state"
             raise OperationError(f"{stack.name}: {version}: {what}; {remedy}")
         states = [candidate.state for candidate in found if candidate.state]
-        own, meant = chosen.state.lineage, lineage or states[0].lineage
-        if own != meant:
-            where = "you named" if lineage else "the newest is of"
-            message = f"{stack.name}: {version}: of lineage {own}, where {where} {meant}: another stack's or life's"
-            remedy = f"choose a version of {meant} or, if {own} is this stack's, add --lineage {own}"
+        own, expected = chosen.state.lineage, lineage or states[0].lineage
+        if own != expected:
+            source = "--lineage is" if lineage else "the newest version has"
+            message = f"{stack.name}: {version}: lineage {own}, but {source} {expected}: it is not the same state"
+            remedy = f"choose a version of lineage {expected} or, if {own} is this stack's, add --lineage {own}"
             raise OperationError(f"{message}; {remedy}")
-        # A greater serial than all before: no plan that was saved meanwhile can be applied to it.
+        # Greater than every earlier serial, so that plans saved before cannot be applied.
         serial = max(state.serial for state in states) + 1
         content = {**json.loads(_body(session.client("s3"), stack, version)), "serial": serial}
         written = _write(session, stack, json.dumps(content, indent=2).encode() + b"\n")
@@ -132,7 +131,7 @@ def restore(session: "boto3.Session", stack: Stack, version: str, log: Path, lin
 
 
 def _difference(stack: Stack, version: str, written: str, serial: int, log: Path) -> Report:
-    restored = f"{stack.name}: version {version} of its state is in use again, as {written}, serial {serial}"
+    restored = f"{stack.name}: version {version} of its state was restored as version {written}, serial {serial}"
     data: dict[str, Any] = {"version": version, "written": written, "serial": serial}
     with plan_folder() as folder:
         try:
@@ -140,18 +139,19 @@ def _difference(stack: Stack, version: str, written: str, serial: int, log: Path
             plan = Plan(stack.name, terraform.stream_plan(folder / "plan", log, lambda _: None, "-lock=false"))
         except OperationError as error:
             return Report(restored, Status.ERROR, data | {"error": str(error)}, notes=[f"the plan failed: {error}"])
+    hint = "resources that it would create may exist already: import them, or restore another version"
     return Report(
-        title=f"{restored}; a plan: {plan.summary}",
+        title=f"{restored}; plan: {plan.summary}",
         status=Status.FINE if plan.is_empty else Status.ATTENTION,
         data=data | {"changes": [change.data() for change in plan.changes]},
         tables=[] if plan.is_empty else [plans.changes_table([plan])],
-        notes=[] if plan.is_empty else ["what it would create may exist: import that, or restore another version"],
+        notes=[] if plan.is_empty else [hint],
     )
 
 
 @contextmanager
 def _locked(session: "boto3.Session", stack: Stack) -> Iterator[None]:
-    """Hold Terraform's lock of the stack: its lock object, its row of the lock table, or both."""
+    """Hold Terraform's lock of the stack: the lock object and, with a lock table, its item there."""
     at, table = stack.state, stack.state.lock_table
     path, key = f"{at.bucket}/{at.key}", f"{at.key}.tflock"
     info = {
@@ -171,14 +171,14 @@ def _locked(session: "boto3.Session", stack: Stack) -> Iterator[None]:
             raise
         raise _held(stack, locks.in_bucket(s3, stack)) from error
     try:
-        with _row(session, stack, table, path, body):
+        with _lock_item(session, stack, table, path, body):
             yield
     finally:
         s3.delete_object(Bucket=at.bucket, Key=key)
 
 
 @contextmanager
-def _row(session: "boto3.Session", stack: Stack, table: str | None, path: str, body: str) -> Iterator[None]:
+def _lock_item(session: "boto3.Session", stack: Stack, table: str | None, path: str, body: str) -> Iterator[None]:
     if table is None:
         yield
         return
@@ -195,10 +195,9 @@ def _row(session: "boto3.Session", stack: Stack, table: str | None, path: str, b
 
 
 def _held(stack: Stack, lock: Lock | None) -> OperationError:
-    told = (
-        lock.describe(stack.directory, datetime.now(UTC)) if lock else "somebody held the lock a moment ago; repeat it"
-    )
-    return OperationError(f"{stack.name}: {told}")
+    released = "another process held the lock a moment ago; try again"
+    message = lock.describe(stack.directory, datetime.now(UTC)) if lock else released
+    return OperationError(f"{stack.name}: {message}")
 
 
 def _write(session: "boto3.Session", stack: Stack, content: bytes) -> str:
@@ -210,7 +209,7 @@ def _write(session: "boto3.Session", stack: Stack, content: bytes) -> str:
         ContentType="application/json",
         ContentMD5=base64.b64encode(_md5(content).digest()).decode(),
     )
-    if table:  # Terraform refuses a state whose digest is another
+    if table:  # Terraform rejects a state with another digest
         item = {"LockID": {"S": f"{at.bucket}/{at.key}-md5"}, "Digest": {"S": _md5(content).hexdigest()}}
         session.client("dynamodb").put_item(TableName=table, Item=item)
     return put["VersionId"]

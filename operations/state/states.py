@@ -1,4 +1,4 @@
-"""What Terraform knows: the resources of states, read from their objects in S3 without Terraform."""
+"""The resources in Terraform states, read from S3 without Terraform."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Resource:
-    """A managed resource of a state, with its attributes by name."""
+    """A managed resource in a state, with its attributes by name."""
 
     stack: str
     address: str
@@ -23,7 +23,7 @@ class Resource:
     attributes: Mapping[str, Any]
 
     def __getitem__(self, name: str) -> Any:
-        """An attribute; None where the provider has none of that name."""
+        """An attribute; None if the resource has no attribute of that name."""
         return self.attributes.get(name)
 
 
@@ -45,7 +45,7 @@ class States:
         return [resource for kind in kinds for resource in self._by_kind.get(kind, [])]
 
     def values(self, kind: str, attribute: str, **having: Any) -> set[Any]:
-        """What an attribute is, over all resources of a type that have these other attributes."""
+        """The values of an attribute of all resources of a type that have these other attributes."""
         return {
             resource[attribute]
             for resource in self.of(kind)
@@ -54,22 +54,22 @@ class States:
 
 
 def read_resources(session: "boto3.Session", stack: Stack) -> list[Resource]:
-    """The resources of a stack's state; none where there is no state yet.
+    """The resources in a stack's state; none if there is no state yet.
 
     Raises:
-        OperationError: what lies there is no state.
+        OperationError: if the object cannot be read as a state.
     """
     body = object_of(session.client("s3"), stack.state.bucket, stack.state.key)
     try:
         return [] if body is None else parse_resources(stack.name, json.loads(body))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         where = f"s3://{stack.state.bucket}/{stack.state.key}"
-        message = f"{where}: cannot be read as a state; restore a version of it: restore-state {stack.name}"
-        raise OperationError(message) from error
+        remedy = f"restore an older version: python -m operations restore-state {stack.name}"
+        raise OperationError(f"{where}: cannot be read as a state; {remedy}") from error
 
 
 def parse_resources(stack: str, document: Mapping[str, Any]) -> list[Resource]:
-    """The managed resources of a state, as Terraform writes it."""
+    """The managed resources in the JSON of a Terraform state."""
     return [
         Resource(stack, f"{entry['type']}.{entry['name']}{_key(instance)}", entry["type"], instance["attributes"])
         for entry in document.get("resources", [])

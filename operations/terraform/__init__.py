@@ -1,1 +1,1 @@
-"""Running Terraform: the synthesized stacks, their plans, and the order of their dependencies."""
+"""Terraform: the runner, the synthesized stacks, their plans, and their dependency order."""

@@ -1,6 +1,6 @@
-"""Terraform's plans, read from their JSON: what changes, why it is replaced, and a hash by which a plan is known again.
+"""Terraform plans, read from their JSON: the changes, the reasons for replacements, and a hash that identifies a plan.
 
-Plan files hold the prior state in clear, and so does their JSON: neither ever leaves the machine.
+Plan files and their JSON contain the prior state in plaintext: neither may leave the machine.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from operations.output.report import Table
 
 Action = Literal["create", "update", "replace", "destroy", "forget", "import", "move", "read"]
 
-# What Terraform says of each; anything else is a version of Terraform that this was not written for.
+# Other actions come from a version of Terraform that is not supported here.
 _ACTIONS: Mapping[tuple[str, ...], Action | None] = {
     ("no-op",): None,
     ("create",): "create",
@@ -30,8 +30,8 @@ _ACTIONS: Mapping[tuple[str, ...], Action | None] = {
 
 
 _REASONS: Mapping[str, str] = {
-    "replace_because_tainted": "an apply that failed left it half made",
-    "replace_by_request": "it was asked for",
+    "replace_because_tainted": "tainted by a failed apply",
+    "replace_by_request": "requested with -replace",
     "replace_by_triggers": "replace_triggered_by",
     "delete_because_no_resource_config": "no longer in the configuration",
     "delete_because_each_key": "no longer in for_each",
@@ -41,7 +41,7 @@ _REASONS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Change:
-    """What is planned for one resource. `before` and `after` are its arguments; None where it does not exist."""
+    """The planned change of one resource. `before` and `after` are its arguments; None if it does not exist."""
 
     address: str
     kind: str
@@ -49,24 +49,24 @@ class Change:
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
     unknown: Mapping[str, Any]
-    """Arguments that are known only after the apply, marked True at their place."""
+    """The arguments that are known only after the apply, each marked True."""
     sensitive: Mapping[str, Any]
-    """Arguments that are not shown, marked True at their place."""
+    """The sensitive arguments, each marked True."""
     replaced_for: tuple[str, ...] = ()
     """The arguments that force a replacement, such as `vpc_config[0].subnet_ids`."""
     reason: str = ""
-    """Terraform's own word for why it replaces or destroys; where it was before, of what is moved or imported."""
+    """Terraform's `action_reason`; for a move or an import, where the resource was."""
 
     @property
     def changed(self) -> list[str]:
-        """The arguments at the top that differ, or become known only after the apply."""
+        """The top-level arguments that differ, or are known only after the apply."""
         before, after = self.before or {}, self.after or {}
         names = sorted({*before, *after, *self.unknown})
         return [name for name in names if self.unknown.get(name) or before.get(name) != after.get(name)]
 
     @property
     def why(self) -> str:
-        """What changes of it, or what forces its replacement."""
+        """The changed arguments of an update, or the reason of another action."""
         if self.action == "update":
             return ", ".join(self.changed)
         if self.replaced_for:
@@ -74,13 +74,13 @@ class Change:
         return _REASONS.get(self.reason, self.reason)
 
     def data(self) -> dict[str, Any]:
-        """What a pipeline reads of it: no values, which may be secret."""
+        """The change as JSON data, without values, which may be secret."""
         return {"address": self.address, "action": self.action, "why": self.why}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What Terraform would do to one stack."""
+    """The Terraform plan of one stack."""
 
     stack: str
     document: Mapping[str, Any]
@@ -88,12 +88,12 @@ class Plan:
 
     @cached_property
     def changes(self) -> list[Change]:
-        """What would be made, changed, replaced or destroyed, by address."""
+        """The planned changes, sorted by address."""
         return [change for _, change in _planned(self.document.get("resource_changes", []))]
 
     @cached_property
     def drift(self) -> list[Change]:
-        """What was changed outside of Terraform, as far as it knows the resource."""
+        """The changes that were made outside of Terraform to resources in its state."""
         return [change for _, change in _planned(self.document.get("resource_drift", []))]
 
     @cached_property
@@ -109,15 +109,15 @@ class Plan:
 
     @property
     def summary(self) -> str:
-        """How much is done, in a line."""
+        """The number of changes by action, in one line."""
         counts = Counter(change.action for change in self.changes)
         counted = [f"{counts[action]} to {action}" for action in get_args(Action) if counts[action]]
         return ", ".join(counted) or ("outputs change" if self.outputs else "no changes")
 
     @cached_property
     def hash(self) -> str:
-        """The same for two plans that do the same, whenever and wherever they were made."""
-        does = {
+        """A hash of what the plan does, equal for equal plans from other times and machines."""
+        effects = {
             "resources": [
                 {
                     "address": entry["address"],
@@ -130,24 +130,24 @@ class Plan:
             ],
             "outputs": self.outputs,
         }
-        return hashlib.sha256(json.dumps(does, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(effects, sort_keys=True).encode()).hexdigest()
 
 
 def changes_table(plans: Iterable[Plan]) -> Table:
-    """Every change, by stack."""
+    """A table of all changes, by stack."""
     rows = [[plan.stack, change.action, change.address, change.why] for plan in plans for change in plan.changes]
     return Table("Changes", ["stack", "action", "address", "why"], rows)
 
 
 def _planned(entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], Change]]:
-    """What is planned, by address: each of Terraform's entries with what is read of it."""
+    """Terraform's entries that change something, sorted by address, each with its parsed change."""
     for entry in sorted(entries, key=lambda entry: str(entry["address"])):
         change = entry["change"]
         if tuple(change["actions"]) not in _ACTIONS:
-            known = "take the version of Terraform that README names"
-            raise OperationError(f"{entry['address']}: {change['actions']}: no action that is known here; {known}")
+            remedy = "use the Terraform version that the README names"
+            raise OperationError(f"{entry['address']}: {change['actions']}: unknown actions; {remedy}")
         action, reason = _ACTIONS[tuple(change["actions"])], entry.get("action_reason", "")
-        if action is None and change.get("importing"):  # what differs from nothing is in no state yet
+        if action is None and change.get("importing"):  # an import changes the state only
             action, reason = "import", "exists already"
         elif action is None and "previous_address" in entry:
             action, reason = "move", f"from {entry['previous_address']}"
@@ -170,7 +170,7 @@ def _planned(entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str
 
 
 def _done(change: Change) -> dict[str, Any]:
-    """What a change does to its arguments. What it leaves alone may differ by the minute, such as a backup's time."""
+    """The effect of a change on the arguments. Others may differ between plans, such as the time of the last backup."""
     if change.action in {"create", "replace"}:
         return {"after": change.after, "unknown": change.unknown}
     if change.action != "update":
@@ -180,7 +180,7 @@ def _done(change: Change) -> dict[str, Any]:
 
 
 def _marks(marks: Any) -> dict[str, Any]:
-    """Terraform writes `false` where nothing is marked."""
+    """Marks as a mapping; Terraform writes `false` if nothing is marked."""
     return dict(marks) if isinstance(marks, dict) else {}
 
 

@@ -1,4 +1,4 @@
-"""Running Terraform in a folder."""
+"""Runs Terraform in a folder."""
 
 import json
 import os
@@ -15,32 +15,32 @@ from operations.clients import process
 from operations.errors import OperationError
 
 _running: "set[subprocess.Popen[str]]" = set()
-"""Each Terraform that `stream` started, in whatever thread."""
+"""The Terraform processes that `stream` started, in any thread."""
 _interrupted = threading.Event()
-_STARTING = threading.RLock()  # a signal's handler may interrupt another's
+_STARTING = threading.RLock()  # reentrant: a signal handler may interrupt another one
 
-# A shared plugin cache (TF_PLUGIN_CACHE_DIR) cannot be filled by two at once.
+# A shared plugin cache (TF_PLUGIN_CACHE_DIR) does not support concurrent `terraform init`.
 _INIT = threading.Lock()
 
 
 class TerraformError(OperationError):
-    """Terraform failed: its diagnostics, each a summary and a detail."""
+    """Terraform failed. `details` are its distinct error diagnostics, each a summary and a detail."""
 
     def __init__(self, subject: str, diagnostics: list[Mapping[str, Any]], log: Path) -> None:
         details = (f"{entry['summary']}\n{entry.get('detail', '')}".strip() for entry in diagnostics)
         self.details = list(dict.fromkeys(details))
-        super().__init__(f"{subject}: " + ("\n".join(self.details) or f"terraform failed; {log} says why"))
+        super().__init__(f"{subject}: " + ("\n".join(self.details) or f"terraform failed; see {log}"))
 
 
 def is_interrupted() -> bool:
-    """Whether there was an interrupt, so that nothing begins any more."""
+    """Whether there was an interrupt, after which `stream` starts nothing."""
     return _interrupted.is_set()
 
 
 def interrupt() -> None:
-    """Ask every Terraform that `stream` started to stop: it saves its state and releases its lock. None starts after.
+    """Ask every Terraform that `stream` started to save its state, release its lock and stop. No other one starts.
 
-    Only the first call does anything: a second signal would cost Terraform its state.
+    Only the first call has an effect: on a second signal Terraform exits without saving its state.
     """
     with _STARTING:
         if _interrupted.is_set():
@@ -51,9 +51,9 @@ def interrupt() -> None:
 
 
 class Terraform:
-    """Terraform in one working directory, in the caller's environment.
+    """Terraform in one working directory, with the environment of this process.
 
-    What it prints is shown as it comes or, with `log`, added to that file.
+    Its output is shown as it comes or, with `log`, appended to that file.
     """
 
     def __init__(self, directory: Path, log: Path | None = None) -> None:
@@ -64,7 +64,7 @@ class Terraform:
         """Run a command that must succeed.
 
         Raises:
-            OperationError: it did not; what it printed stands above the message, or in the log.
+            OperationError: if it failed; its output is above the message or in the log.
         """
         if self._log is None:
             self._run(arguments, None, None)
@@ -73,19 +73,19 @@ class Terraform:
                 self._run(arguments, log.fileno(), log.fileno())
 
     def output(self, *arguments: str) -> str:
-        """What a command prints that must succeed; its errors are shown as they come."""
+        """The output of a command that must succeed. Its errors are shown as they come."""
         return self._run(arguments, subprocess.PIPE, None)
 
     def stream(self, log: Path, on_event: Callable[[Mapping[str, Any]], None], *arguments: str) -> None:
-        """Run a command with `-json`, passing `on_event` each event. `log` gets what a person would have read.
+        """Run a command with `-json`, and call `on_event` with each event. Their messages are appended to `log`.
 
-        May run in any thread: an interrupt of the main one reaches it by `interrupt`.
+        May run in any thread; `interrupt` stops it.
 
         Raises:
-            TerraformError: it failed, or there was an interrupt before.
+            TerraformError: if it failed, or there was an interrupt before it started.
         """
         errors: list[Mapping[str, Any]] = []
-        trouble: Exception | None = None
+        listener_error: Exception | None = None
         with log.open("a", encoding="utf-8", buffering=1) as file, self._start(arguments) as process:
             assert process.stdout is not None
             for line in process.stdout:
@@ -96,34 +96,34 @@ class Terraform:
                 try:
                     file.write(f"{event['@message']}\n{diagnostic.get('detail', '')}".strip() + "\n")
                     on_event(event)
-                # A full disk, a terminal that is gone: heard to its end, or Terraform would die and lose its state.
+                # Such as a full disk or a closed terminal. If the pipe closed, Terraform would die and lose its state.
                 except Exception as error:  # noqa: BLE001
-                    trouble = trouble or error
+                    listener_error = listener_error or error
         _running.discard(process)
         if process.returncode:
             raise TerraformError(self.directory.name, errors, log)
-        if trouble:
-            raise trouble
+        if listener_error:
+            raise listener_error
 
     def stream_init(self, log: Path, on_event: Callable[[Mapping[str, Any]], None]) -> None:
-        """Initialise the folder, by `stream`.
+        """Initialize the folder, with `stream`.
 
         Raises:
-            TerraformError: it failed.
+            TerraformError: if it failed.
         """
         with _INIT:
-            # A lock file from before the provider was upgraded would be refused; the stacks name one version each.
+            # Without -upgrade, the lock file of an older provider version is an error. The stacks pin exact versions.
             self.stream(log, on_event, "init", "-input=false", "-upgrade")
 
     def stream_plan(
         self, file: Path, log: Path, on_event: Callable[[Mapping[str, Any]], None], *arguments: str
     ) -> dict[str, Any]:
-        """Plan into `file`, and return what `terraform show -json` says of it. The stack is initialised before.
+        """Initialize, plan into `file`, and return the output of `terraform show -json` for it.
 
-        Both hold the prior state in clear: they stay on this machine.
+        Both contain the prior state in plaintext: they must not leave this machine.
 
         Raises:
-            TerraformError: the plan failed.
+            TerraformError: if the plan failed.
         """
         self.stream_init(log, on_event)
         self.stream(log, on_event, "plan", "-input=false", f"-out={file.absolute()}", *arguments)
@@ -133,7 +133,7 @@ class Terraform:
     def _start(self, arguments: tuple[str, ...]) -> "subprocess.Popen[str]":
         with _STARTING:
             if _interrupted.is_set():
-                raise TerraformError(self.directory.name, [{"summary": "interrupted before it began"}], Path())
+                raise TerraformError(self.directory.name, [{"summary": "interrupted before it started"}], Path())
             process = subprocess.Popen(
                 [_program(), arguments[0], "-json", *arguments[1:]],
                 cwd=self.directory,
@@ -147,7 +147,7 @@ class Terraform:
         return process
 
     def _run(self, arguments: tuple[str, ...], stdout: int | None, stderr: int | None) -> str:
-        # In a session of its own Ctrl-C reaches Terraform once, from here: a second one would cost it its state.
+        # In its own session, Terraform gets Ctrl-C only once, from here: on a second one it would lose its state.
         with subprocess.Popen(
             [_program(), *arguments, *(["-no-color"] if self._log else [])],
             cwd=self.directory,
@@ -164,7 +164,7 @@ class Terraform:
                 process.wait()
                 raise
         if process.returncode:
-            where = f"{self._log} says why" if self._log else "see above"
+            where = f"see {self._log}" if self._log else "see above"
             message = f"terraform {arguments[0]} failed in {self.directory} (status {process.returncode}); {where}"
             raise OperationError(message)
         return printed or ""
@@ -172,13 +172,13 @@ class Terraform:
 
 @contextmanager
 def plan_folder() -> Iterator[Path]:
-    """A folder for plan files, which hold the prior state in plain text: nobody else can read it, and it is deleted."""
+    """A temporary folder for plan files, which contain the prior state in plaintext. Only this user can read it."""
     with tempfile.TemporaryDirectory(prefix="plans-") as folder:  # of mode 0700
         yield Path(folder)
 
 
 def new_log(logs: Path, name: str) -> Path:
-    """An empty file for what Terraform says of a stack."""
+    """Create an empty log file for the Terraform output of a stack."""
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"{name}.log"
     log.write_text("", encoding="utf-8")
@@ -186,7 +186,7 @@ def new_log(logs: Path, name: str) -> Path:
 
 
 def _program() -> str:
-    return process.find("terraform", "install the version that README names")
+    return process.find("terraform", "install the version that the README names")
 
 
 def _environment() -> dict[str, str]:
@@ -194,7 +194,7 @@ def _environment() -> dict[str, str]:
 
 
 def _event(line: str) -> dict[str, Any]:
-    """A line of Terraform's JSON; a line that is none, such as a warning before it began, is a message."""
+    """A line of JSON output as an event; other lines, such as early warnings, become text events."""
     try:
         event = json.loads(line)
     except ValueError:

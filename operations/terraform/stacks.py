@@ -1,6 +1,6 @@
-"""What `cdktf synth` writes: the stacks, in order, and `platform.json`, which says what each of them is.
+"""The output of `cdktf synth`: the stacks, in order, and `platform.json`, which describes each of them.
 
-The form of `platform.json` is typed in `stacks/platform.py`, which writes it. Nothing here takes a name apart.
+The format of `platform.json` is typed in `stacks/platform.py`, which writes it. No stack name is parsed here.
 """
 
 import difflib
@@ -25,7 +25,7 @@ Kind = Literal["backend", "shared", "environment", "in-cluster"]
 Described = TypeVar("Described")
 
 VERSION = 1
-"""The form of `platform.json` that is read here."""
+"""The format version of `platform.json` that this code reads."""
 
 _MANIFEST = "manifest.json"
 _PLATFORM = "platform.json"
@@ -36,7 +36,7 @@ _REMEDY = "synthesize again: make synth"
 class State:
     """Where a stack's state is stored in S3.
 
-    `lock_table` is the DynamoDB table in which it is locked, None where a lock object is all; `backend` is the stack
+    `lock_table` is the DynamoDB table for its locks, None if it is locked by a lock object only. `backend` is the stack
     that owns the bucket.
     """
 
@@ -49,13 +49,13 @@ class State:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster's name, and the tags of which a resource that was made for it carries at least one."""
+    """A cluster. Each resource that its controllers create has at least one of `controller_tags`."""
 
     name: str
     controller_tags: Mapping[str, str]
 
     def owns(self, tags: Mapping[str, str]) -> bool:
-        """Whether a controller of this cluster, or AWS for it, made the resource with these tags."""
+        """Whether a resource with these tags was created by a controller of this cluster, or by AWS for it."""
         return any(tags.get(name) == value for name, value in self.controller_tags.items())
 
 
@@ -69,7 +69,7 @@ class Backups:
 
 @dataclass(frozen=True)
 class Region:
-    """A region. `environments` are in the order of promotion; `push_role_prefix` begins the names of push roles."""
+    """A region. `environments` are in the order of promotion; names of push roles start with `push_role_prefix`."""
 
     name: str
     shared_settings_file: str
@@ -79,10 +79,10 @@ class Region:
 
 @dataclass(frozen=True)
 class Stack:
-    """A synthesized stack: `directory` is where Terraform runs, `dependencies` are the stacks that it reads from.
+    """A synthesized stack. Terraform runs in `directory`; `dependencies` are the stacks whose outputs it reads.
 
-    `settings_file` is seen from the root of the repository. `cluster` is that of an environment or of an in-cluster
-    stack, `backups` that of an environment.
+    `settings_file` is relative to the root of the repository. Stacks of kind `environment` and `in-cluster` have a
+    `cluster`, those of kind `environment` also have `backups`.
     """
 
     name: str
@@ -104,18 +104,18 @@ class Stack:
         """The stack's Terraform JSON.
 
         Raises:
-            OperationError: it was written half, or somebody removed it.
+            OperationError: if the file is missing or was written incompletely.
         """
         return _configuration(self.directory)
 
     @property
     def is_in_cluster(self) -> bool:
-        """Whether the stack lives in a cluster, and not in AWS."""
+        """Whether the stack consists of Kubernetes objects and Helm releases, not AWS resources."""
         return self.kind == "in-cluster"
 
     @property
     def kubeconfig(self) -> str | None:
-        """The kubeconfig by which an in-cluster stack reaches its cluster; None where it asks EKS."""
+        """The kubeconfig that an in-cluster stack uses; None if it connects to EKS."""
         path: str | None = self.configuration["provider"]["kubernetes"][0].get("config_path")
         return path
 
@@ -123,7 +123,7 @@ class Stack:
         """A session in the stack's region.
 
         Raises:
-            OperationError: there are no credentials, they do not work, or the stack refuses their account.
+            OperationError: if there are no credentials, they are invalid, or they belong to another account.
         """
         return aws.session(self.name, region=self.region, account_id=self.account_id)
 
@@ -136,9 +136,9 @@ class Stack:
 
 @dataclass(frozen=True)
 class Platform:
-    """Everything that was synthesized. `stacks` are producers before consumers.
+    """All synthesized stacks, dependencies first, and their regions.
 
-    `placeholders` are the values that the owner has not replaced yet, each with its file.
+    `placeholders` are the placeholder values in the settings that were not replaced yet, each with its file.
     """
 
     regions: Sequence[Region]
@@ -150,10 +150,10 @@ def synthesize(output: Path) -> list[Stack]:
     """Synthesize every stack into `output`.
 
     Raises:
-        OperationError: the settings are wrong; what is wrong was printed.
+        OperationError: if the settings are invalid; the errors were printed.
     """
     command = [process.find("npx", "install Node"), "--no-install", "cdktf", "synth", "--output", str(output)]
-    # Without CI it draws a screen of its own.
+    # Without CI, cdktf draws an interactive screen.
     quiet = {"CHECKPOINT_DISABLE": "1", "CI": "1", "DISABLE_VERSION_CHECK": "1"}
     if subprocess.run(command, env={**os.environ, **quiet}, check=False).returncode:
         raise OperationError("cdktf synth failed; see above")
@@ -161,19 +161,19 @@ def synthesize(output: Path) -> list[Stack]:
 
 
 def read_platform(output: Path) -> Platform:
-    """What was synthesized into `output`.
+    """The synthesized stacks and regions in `output`.
 
     Raises:
-        OperationError: nothing was synthesized there, it was written half, or by a version with another form.
+        OperationError: if nothing was synthesized, a file was written incompletely, or its format version differs.
     """
     entries, file = _manifest(output), output / _PLATFORM
     if not file.is_file():
-        raise OperationError(f"{file}: not there; {_REMEDY}")
+        raise OperationError(f"{file}: not found; {_REMEDY}")
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
         version = document["version"]
         if version != VERSION:
-            raise OperationError(f"{file}: form {version}, and this version reads form {VERSION}; {_REMEDY}")
+            raise OperationError(f"{file}: format version {version}, expected {VERSION}; {_REMEDY}")
         order = TopologicalSorter({name: sorted(entry["dependencies"]) for name, entry in sorted(entries.items())})
         return Platform(
             regions=[_described(Region, region) for region in document["regions"]],
@@ -185,28 +185,28 @@ def read_platform(output: Path) -> Platform:
 
 
 def read_stacks(output: Path) -> list[Stack]:
-    """The stacks below `output`, producers before consumers.
+    """The stacks below `output`, dependencies first.
 
     Raises:
-        OperationError: as of `read_platform`.
+        OperationError: as `read_platform`.
     """
     return list(read_platform(output).stacks)
 
 
 def read_configurations(output: Path) -> dict[str, dict[str, Any]]:
-    """The Terraform JSON of every stack below `output`, by name, whatever version of this project wrote them.
+    """The Terraform JSON of every stack below `output`, by name, also if another version of this project wrote it.
 
     Raises:
-        OperationError: nothing was synthesized there, or it was written half.
+        OperationError: if nothing was synthesized, or a file was written incompletely.
     """
     return {name: _configuration(output / entry["workingDirectory"]) for name, entry in _manifest(output).items()}
 
 
 def _manifest(output: Path) -> dict[str, dict[str, Any]]:
-    """The stacks as CDKTF lists them."""
+    """The stacks in the manifest of CDKTF."""
     file = output / _MANIFEST
     if not file.is_file():
-        raise OperationError(f"{file}: nothing was synthesized there; run: make synth")
+        raise OperationError(f"{file}: not found; synthesize first: make synth")
     try:
         entries: dict[str, dict[str, Any]] = dict(json.loads(file.read_text(encoding="utf-8"))["stacks"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -238,34 +238,34 @@ def _stack(output: Path, name: str, entry: Mapping[str, Any], description: Mappi
 
 
 def _described(kind: type[Described], values: Mapping[str, Any]) -> Described:
-    """A dataclass of the values of its fields; what it has no field for is left out."""
+    """An instance of a dataclass, with the values of its fields; other values are ignored."""
     return kind(**{field.name: values[field.name] for field in fields(kind)})  # type: ignore[arg-type]
 
 
 def backend_stacks(stacks: Sequence[Stack]) -> list[Stack]:
-    """The stack of each region that owns the state bucket."""
+    """The backend stack of each region, which owns the state bucket."""
     return [stack for stack in stacks if stack.kind == "backend"]
 
 
 def select_stacks(found: Sequence[Stack], patterns: Sequence[str]) -> list[Stack]:
-    """The stacks of these names or globs, in the order of `found`; all of them where none is given.
+    """The stacks that match these names or globs, in the order of `found`; all stacks without patterns.
 
     Raises:
-        OperationError: with every pattern that no stack is called by, and the names that come close.
+        OperationError: if patterns match no stack; the message lists each one with similar names.
     """
     problems = []
     for pattern in patterns:
         names = [stack.name for stack in found]
         if not any(fnmatchcase(name, pattern) for name in names):
             close = difflib.get_close_matches(pattern, names, cutoff=0.5) or names
-            problems.append(f"{pattern}: no stack is called that; choose from {', '.join(close)}")
+            problems.append(f"{pattern}: no such stack; choose from {', '.join(close)}")
     if problems:
         raise OperationError("\n".join(problems))
     return [s for s in found if not patterns or any(fnmatchcase(s.name, pattern) for pattern in patterns)]
 
 
 def all_producers(found: Sequence[Stack]) -> dict[str, set[str]]:
-    """By name, all the stacks that a stack reads from, directly or through others. `found` is in order."""
+    """By stack name, its direct and indirect dependencies. `found` must list dependencies first."""
     every: dict[str, set[str]] = {}
     for stack in found:
         every[stack.name] = set(stack.dependencies).union(*[every[name] for name in stack.dependencies])

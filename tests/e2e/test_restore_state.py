@@ -141,7 +141,7 @@ def test_rejects_a_version_of_another_lineage(tiny: Tiny) -> None:
     newest = json.loads(s3.get_object(Bucket=BUCKET, Key=_KEY)["Body"].read())
     foreign = s3.put_object(Bucket=BUCKET, Key=_KEY, Body=json.dumps(newest | {"lineage": "another"}))["VersionId"]
     s3.put_object(Bucket=BUCKET, Key=_KEY, Body=json.dumps(newest))
-    with pytest.raises(OperationError, match=r"of lineage another, where the newest is of "):
+    with pytest.raises(OperationError, match=r"lineage another, but the newest version has "):
         _restore_version(tiny, foreign)
     assert _nothing_is_locked(tiny)
 
@@ -151,9 +151,9 @@ def test_a_state_that_another_was_written_over_is_restored_by_its_lineage(tiny: 
     own = version["lineage"]
     foreign = {**json.loads(s3.get_object(Bucket=BUCKET, Key=_KEY)["Body"].read()), "lineage": "another", "serial": 90}
     s3.put_object(Bucket=BUCKET, Key=_KEY, Body=json.dumps(foreign))
-    with pytest.raises(OperationError, match=rf"of lineage {own}, where the newest is of another.*--lineage {own}$"):
+    with pytest.raises(OperationError, match=rf"lineage {own}, but the newest version has another.*--lineage {own}$"):
         _restore_version(tiny, version["id"])
-    with pytest.raises(OperationError, match=rf"of lineage {own}, where you named another"):
+    with pytest.raises(OperationError, match=rf"lineage {own}, but --lineage is another"):
         _restore_version(tiny, version["id"], "another")
     assert _restore_version(tiny, version["id"], own).status == 0
     newest = _versions(tiny)[0]
@@ -163,7 +163,7 @@ def test_a_state_that_another_was_written_over_is_restored_by_its_lineage(tiny: 
 def test_the_newest_are_listed_and_the_rest_on_demand(tiny: Tiny) -> None:
     report = restore_state.show_versions(boto3.Session(), _stack(tiny), 1)
     assert [entry["in_use"] for entry in report.data["versions"]] == [True]
-    assert (report.title, report.notes[0]) == ("shared: 2 versions of its state", "1 older ones: add --all")
+    assert (report.title, report.notes[0]) == ("shared: 2 versions of its state", "1 older versions are not listed: add --all")
 
 
 def test_rejects_a_version_that_does_not_exist(tiny: Tiny) -> None:

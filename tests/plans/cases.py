@@ -1,4 +1,4 @@
-"""Changes that somebody may propose, and what the guard must say of each. `make.py` has real Terraform plan them."""
+"""Proposed changes and the expected findings of the guard. `make.py` plans them with real Terraform."""
 
 import json
 from typing import Any, NamedTuple
@@ -7,9 +7,10 @@ Arguments = dict[str, Any]
 
 
 class Case(NamedTuple):
-    """`changes` are by address: arguments to set, or None to remove the resource.
+    """A change and its expected findings.
 
-    `expected` are address, rule, and a part of the reason.
+    `changes` are by address: arguments to set, or None to remove the resource. `expected` are address, rule, and a part
+    of the reason.
     """
 
     changes: dict[str, Arguments | None]
@@ -89,12 +90,12 @@ _BLOCK = "aws_s3_bucket_public_access_block.state"
 _INGRESS = "aws_vpc_security_group_ingress_rule.database"
 
 
-def _gone(address: str) -> Case:
+def _destroyed(address: str) -> Case:
     return Case({address: None}, [(address, _LOST, "")])
 
 
 FIRST = "first-deploy"
-"""Planned before the base is applied, so that all of it is new."""
+"""Planned before the base is applied: every resource is new."""
 
 CASES: dict[str, Case] = {
     FIRST: Case({}, []),
@@ -113,25 +114,25 @@ CASES: dict[str, Case] = {
          "aws_db_instance.database": {"backup_retention_period": 30}},
         [],
     ),
-    "destroyed-key": _gone("aws_kms_key.key"),
-    "destroyed-repository": _gone("aws_ecr_repository.app"),
-    "destroyed-provider": _gone("aws_iam_openid_connect_provider.github"),
-    "destroyed-zone": _gone("aws_route53_zone.zone"),
-    "destroyed-file-system": _gone("aws_efs_file_system.files"),
-    "destroyed-cluster": _gone("aws_eks_cluster.cluster"),
-    "destroyed-database": _gone("aws_db_instance.database"),
+    "destroyed-key": _destroyed("aws_kms_key.key"),
+    "destroyed-repository": _destroyed("aws_ecr_repository.app"),
+    "destroyed-provider": _destroyed("aws_iam_openid_connect_provider.github"),
+    "destroyed-zone": _destroyed("aws_route53_zone.zone"),
+    "destroyed-file-system": _destroyed("aws_efs_file_system.files"),
+    "destroyed-cluster": _destroyed("aws_eks_cluster.cluster"),
+    "destroyed-database": _destroyed("aws_db_instance.database"),
     "destroyed-bucket": Case(
         {address: None for address in BASE if address.startswith("aws_s3_bucket")},
         [("aws_s3_bucket.state", _LOST, "the state bucket"),
-         *[(address, _LOWER, "goes without it") for address in BASE if address.startswith("aws_s3_bucket_")]],
+         *[(address, _LOWER, "it provides ends") for address in BASE if address.startswith("aws_s3_bucket_")]],
     ),
     "replaced-network": Case(
         {"aws_vpc.vpc": {"cidr_block": "10.1.0.0/16"}},
-        [("aws_vpc.vpc", _LOST, "(cidr_block forces it)"),
-         ("aws_subnet.a", _LOST, "(vpc_id forces it)"), ("aws_subnet.c", _LOST, "(vpc_id forces it)")],
+        [("aws_vpc.vpc", _LOST, "(forced by cidr_block)"),
+         ("aws_subnet.a", _LOST, "(forced by vpc_id)"), ("aws_subnet.c", _LOST, "(forced by vpc_id)")],
     ),
     "replaced-subnet": Case(
-        {"aws_subnet.c": {"cidr_block": "10.0.3.0/24"}}, [("aws_subnet.c", _LOST, "(cidr_block forces it)")]
+        {"aws_subnet.c": {"cidr_block": "10.0.3.0/24"}}, [("aws_subnet.c", _LOST, "(forced by cidr_block)")]
     ),
     "replaced-database": Case(
         {"aws_db_instance.database": {"identifier": "renamed", "storage_encrypted": False}},
@@ -139,7 +140,7 @@ CASES: dict[str, Case] = {
          ("aws_db_instance.database", _LOWER, "storage_encrypted: True becomes False")],
     ),
     "replaced-cluster": Case(
-        {"aws_eks_cluster.cluster": {"name": "renamed"}}, [("aws_eks_cluster.cluster", _LOST, "(name forces it)")]
+        {"aws_eks_cluster.cluster": {"name": "renamed"}}, [("aws_eks_cluster.cluster", _LOST, "(forced by name)")]
     ),
     "more-actions": Case(
         {"aws_iam_role_policy.app": {"policy": policy({**_READ, "Action": ["s3:GetObject", "s3:PutObject"]})}},
@@ -157,7 +158,7 @@ CASES: dict[str, Case] = {
     "new-administrator": Case(
         {"aws_iam_role_policy_attachment.app": {"role": "${aws_iam_role.app.name}", "policy_arn": _ADMIN_ARN},
          "aws_iam_policy.all": {"name": "all", "policy": policy({"Action": "*", "Resource": "*"})}},
-        [("aws_iam_policy.all", _WIDER, "of an administrator: * on *"),
+        [("aws_iam_policy.all", _WIDER, "administrator access: * on *"),
          ("aws_iam_role_policy_attachment.app", _WIDER, _ADMIN_ARN)],
     ),
     "more-policies": Case(
@@ -166,12 +167,12 @@ CASES: dict[str, Case] = {
             "policy": policy({"Action": "iam:Put*", "Resource": "*"})},
          "aws_iam_role_policy_attachment.more": {
              "role": "${aws_iam_role.app.name}", "policy_arn": "arn:aws:iam::aws:policy/SecretsManagerReadWrite"}},
-        [("aws_iam_role_policy.more", _WIDER, "app gets iam:Put* on *"),
-         ("aws_iam_role_policy_attachment.more", _WIDER, "app gets arn:aws:iam::aws:policy/SecretsManagerReadWrite")],
+        [("aws_iam_role_policy.more", _WIDER, "app gains iam:Put* on *"),
+         ("aws_iam_role_policy_attachment.more", _WIDER, "app gains arn:aws:iam::aws:policy/SecretsManagerReadWrite")],
     ),
     "another-policy": Case(
         {"aws_iam_role_policy_attachment.read": {"policy_arn": "arn:aws:iam::aws:policy/SecretsManagerReadWrite"}},
-        [("aws_iam_role_policy_attachment.read", _WIDER, "app gets arn:aws:iam::aws:policy/SecretsManagerReadWrite")],
+        [("aws_iam_role_policy_attachment.read", _WIDER, "app gains arn:aws:iam::aws:policy/SecretsManagerReadWrite")],
     ),
     "trust-in-anybody": Case(
         {"aws_iam_role.new": {"name": "new", "assume_role_policy": policy({**_ASSUME, "Principal": {"AWS": "*"}})}},
@@ -182,27 +183,27 @@ CASES: dict[str, Case] = {
     ),
     "no-more-denial": Case(
         {"aws_s3_bucket_policy.state": {"policy": policy({**_DENY, "Action": "s3:PutObject"})}},
-        [("aws_s3_bucket_policy.state", _WIDER, "what it denied: s3:* on *")],
+        [("aws_s3_bucket_policy.state", _WIDER, "(no longer denied)")],
     ),
     "opened-security-group": Case(
-        {_INGRESS: {"cidr_ipv4": "0.0.0.0/0"}}, [(_INGRESS, _OPEN, "0.0.0.0/0 gets in to tcp 5432")]
+        {_INGRESS: {"cidr_ipv4": "0.0.0.0/0"}}, [(_INGRESS, _OPEN, "ingress from 0.0.0.0/0 to tcp 5432")]
     ),
     "wider-network": Case({_INGRESS: {"cidr_ipv4": "10.0.0.0/8"}}, [(_INGRESS, _OPEN, "10.0.0.0/8")]),
     "more-ports": Case({_INGRESS: {"to_port": 6000}}, [(_INGRESS, _OPEN, "tcp 5432-6000")]),
     "new-rule-for-the-internet": Case(
         {"aws_vpc_security_group_ingress_rule.new": {**BASE[_INGRESS], "cidr_ipv4": None, "cidr_ipv6": "::/0"}},
-        [("aws_vpc_security_group_ingress_rule.new", _OPEN, "::/0 gets in")],
+        [("aws_vpc_security_group_ingress_rule.new", _OPEN, "ingress from ::/0")],
     ),
     "new-rule-for-a-new-group": Case(
         {"aws_security_group.new": {"name": "new", "vpc_id": "${aws_vpc.vpc.id}"},
          "aws_vpc_security_group_ingress_rule.new": {
              **BASE[_INGRESS], "cidr_ipv4": None, "referenced_security_group_id": "${aws_security_group.new.id}"}},
-        [("aws_vpc_security_group_ingress_rule.new", _OPEN, "known only after the apply gets in to tcp 5432")],
+        [("aws_vpc_security_group_ingress_rule.new", _OPEN, "known only after the apply to tcp 5432")],
     ),
     "public-cluster": Case(
         {"aws_eks_cluster.cluster": {"vpc_config": {
             **BASE["aws_eks_cluster.cluster"]["vpc_config"], "endpoint_public_access": True}}},
-        [("aws_eks_cluster.cluster", _PUBLIC, "answers 0.0.0.0/0")],
+        [("aws_eks_cluster.cluster", _PUBLIC, "requests from 0.0.0.0/0")],
     ),
     "public-database": Case(
         {"aws_db_instance.database": {"publicly_accessible": True}},

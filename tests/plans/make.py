@@ -1,7 +1,7 @@
-"""Make the plans of `cases.py` afresh: `python -m tests.plans.make`, a few minutes.
+"""Records the plans of `cases.py` again: `python -m tests.plans.make`. Takes a few minutes.
 
-Real Terraform plans the base and applies it to the emulated AWS once, and plans every case from there. Of each plan
-only what changes is kept.
+Real Terraform applies the base to the emulated AWS once, and plans every case from there. Only the changes of each plan
+are stored.
 """
 
 import copy
@@ -20,7 +20,7 @@ _FOLDER = Path(__file__).parent
 
 
 def main() -> None:
-    """Write a file for every case."""
+    """Write the plan file of every case."""
     with tempfile.TemporaryDirectory() as name, Emulator(Path(name) / "emulator.log") as emulator:
         folder = Path(name)
         os.environ.update(emulator.environment)

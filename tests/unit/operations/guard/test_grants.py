@@ -1,4 +1,4 @@
-"""What one IAM policy allows that another does not."""
+"""What one IAM policy allows and another does not."""
 
 from typing import Any
 
@@ -44,23 +44,23 @@ def test_the_same_or_less_gains_nothing(new: dict[str, Any]) -> None:
         (_policy(Principal="*"), "s3:GetObject on arn:aws:s3:::media/* for *"),
     ],
 )
-def test_more_is_a_gain(new: dict[str, Any], gain: str) -> None:
+def test_gains_are_listed(new: dict[str, Any], gain: str) -> None:
     assert list(gained(_OLD, new)) == [gain]
 
 
-def test_not_action_is_covered_by_itself_alone() -> None:
+def test_not_action_is_covered_by_itself_only() -> None:
     new = {"Statement": [{"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}]}
     assert list(gained(_OLD, new)) == ["NotAction iam:* on *"]
     assert list(gained(new, new)) == []
 
 
-def test_a_condition_that_goes_is_a_gain() -> None:
+def test_a_removed_condition_is_a_gain() -> None:
     assert list(gained(_policy(Condition=_SECURE), _OLD)) == ["s3:GetObject on arn:aws:s3:::media/*"]
 
 
-def test_a_denial_that_goes_is_a_gain() -> None:
+def test_a_removed_denial_is_a_gain() -> None:
     denied = _policy(Effect="Deny", Action="s3:*")
-    assert list(gained(denied, {"Statement": []})) == ["what it denied: s3:* on arn:aws:s3:::media/*"]
+    assert list(gained(denied, {"Statement": []})) == ["s3:* on arn:aws:s3:::media/* (no longer denied)"]
     assert list(gained(denied, _policy(Effect="Deny", Action="*", Resource="*"))) == []
 
 
@@ -73,9 +73,9 @@ def test_a_denial_that_goes_is_a_gain() -> None:
         (_policy(Principal={"AWS": "*"}), True),
         (_policy(Principal="*", Condition=_SECURE), False),
         ({"Statement": [{"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}]}, True),
-        # A key's own policy names its account, and speaks of that key alone.
+        # A key policy names its account, and applies to that key only.
         (_policy(Action="kms:*", Resource="*", Principal={"AWS": "arn:aws:iam::123456789012:root"}), False),
     ],
 )
-def test_administrators_are_known(policy: dict[str, Any], *, is_administrative: bool) -> None:
+def test_recognizes_administrator_access(policy: dict[str, Any], *, is_administrative: bool) -> None:
     assert bool(list(administrative(policy))) == is_administrative

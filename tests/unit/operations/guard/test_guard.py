@@ -1,4 +1,4 @@
-"""The guard: on plans that real Terraform made, and its overrides."""
+"""The guard on recorded plans of real Terraform, and its overrides."""
 
 import json
 from datetime import date
@@ -17,7 +17,7 @@ from tests.plans.cases import CASES
 
 _PLANS = ROOT / "tests" / "plans"
 _TODAY = date(2026, 1, 31)
-_KEY = Override("destroyed-key", "aws_kms_key.key", "minji", "replaced by the organisation's", _TODAY)
+_KEY = Override("destroyed-key", "aws_kms_key.key", "minji", "replaced by the key of the organisation", _TODAY)
 
 
 def _plan(case: str) -> Plan:
@@ -25,7 +25,7 @@ def _plan(case: str) -> Plan:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_says_what_a_real_plan_loses_opens_or_weakens_and_nothing_else(case: str) -> None:
+def test_finds_exactly_the_expected_hits_of_a_recorded_plan(case: str) -> None:
     found = {(finding.address, finding.rule): "" for finding in guard.findings(_plan(case))}
     for finding in guard.findings(_plan(case)):
         found[finding.address, finding.rule] += f"{finding.why}\n"
@@ -34,24 +34,24 @@ def test_says_what_a_real_plan_loses_opens_or_weakens_and_nothing_else(case: str
         assert why in found[address, rule]
 
 
-def test_every_plan_of_the_corpus_is_a_case() -> None:
+def test_every_recorded_plan_is_a_case() -> None:
     assert {file.stem for file in _PLANS.glob("*.json")} == set(CASES)
 
 
-def test_only_what_loses_data_or_identity_is_refused() -> None:
+def test_only_the_loss_of_data_or_identity_is_refused() -> None:
     for case in CASES:
         for finding in guard.findings(_plan(case)):
             assert finding.is_refused == (finding.rule == "loses-data-or-identity")
             assert finding.remedy
 
 
-def test_an_override_lets_its_address_pass() -> None:
+def test_an_override_allows_its_address() -> None:
     (finding,) = guard.findings(_plan("destroyed-key"), [_KEY])
     assert not finding.is_refused
     assert finding.verdict == "overridden by minji until 2026-01-31"
 
 
-def test_an_override_of_another_stack_lets_nothing_pass() -> None:
+def test_an_override_of_another_stack_has_no_effect() -> None:
     other = Override("another", _KEY.address, _KEY.who, _KEY.why, _KEY.until)
     (finding,) = guard.findings(_plan("destroyed-key"), [other])
     assert finding.is_refused
@@ -71,7 +71,7 @@ def test_an_override_of_a_stack_without_a_plan_is_no_error() -> None:
 @pytest.mark.parametrize(
     ("case", "allowed", "status", "title"),
     [
-        ("nothing", [], Status.FINE, "the guard finds nothing in 1 plans"),
+        ("nothing", [], Status.FINE, "guard: no findings in 1 plans"),
         ("destroyed-key", [], Status.ATTENTION, "guard: 1 refused"),
         ("destroyed-key", [_KEY], Status.FINE, "guard: 1 overridden"),
         ("weaker-key", [], Status.ATTENTION, "guard: 2 for review"),
@@ -86,17 +86,19 @@ def test_reports(case: str, allowed: list[Override], status: Status, title: str)
 @pytest.mark.parametrize(
     "content", ["", "[]", "{}", '{"resource_changes": null}', '{"resource_changes": [{"address": "a"}]}']
 )
-def test_rejects_a_file_that_is_no_plan(tmp_path: Path, content: str) -> None:
+def test_rejects_a_file_that_is_not_a_plan(tmp_path: Path, content: str) -> None:
     (tmp_path / "dev.json").write_text(content)
     with pytest.raises(OperationError, match=r"dev\.json: .*; give it what `terraform show -json PLAN` prints"):
         guard.guard([tmp_path / "dev.json"], [])
 
 
-def test_rejects_a_plan_of_a_terraform_that_nobody_knows_here(tmp_path: Path) -> None:
+def test_rejects_a_plan_of_an_unsupported_terraform_version(tmp_path: Path) -> None:
     change: dict[str, Any] = {"actions": ["create", "forget"], "before": None, "after": {}}
     document = {"resource_changes": [{"address": "aws_vpc.vpc", "type": "aws_vpc", "change": change}]}
     (tmp_path / "dev.json").write_text(json.dumps(document))
-    with pytest.raises(OperationError, match=r"aws_vpc.vpc: \['create', 'forget'\]: no action .* version of Terraform"):
+    with pytest.raises(
+        OperationError, match=r"aws_vpc.vpc: \['create', 'forget'\]: unknown actions; use the Terraform"
+    ):
         guard.guard([tmp_path / "dev.json"], [])
 
 
@@ -109,7 +111,7 @@ def _overrides(folder: Path, **fields: Any) -> list[Override]:
     return guard.overrides(folder / "guard-overrides.toml", _TODAY)
 
 
-def test_an_override_holds_on_its_last_day(tmp_path: Path) -> None:
+def test_an_override_is_valid_on_its_last_day(tmp_path: Path) -> None:
     assert _overrides(tmp_path) == [Override("dev", "aws_vpc.vpc", "minji", "moves", _TODAY)]
 
 
@@ -120,25 +122,25 @@ def test_without_a_file_there_are_no_overrides(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"until": "2026-01-30"}, "until: 2026-01-30: out of date; remove it, or let it be reviewed again"),
+        ({"until": "2026-01-30"}, "until: 2026-01-30: expired; remove it, or have it reviewed again"),
         ({"until": '"2026-02-01"'}, "until: '2026-02-01': write a date without quotes, such as 2026-01-31"),
-        ({"who": ""}, "who: None: name one, as text"),
-        ({"ticket": "1"}, "'ticket': not known; remove it"),
+        ({"who": ""}, "who: None: write a non-empty string"),
+        ({"ticket": "1"}, "'ticket': unknown field; remove it"),
     ],
 )
-def test_rejects_overrides(tmp_path: Path, fields: dict[str, str], message: str) -> None:
+def test_rejects_invalid_and_expired_overrides(tmp_path: Path, fields: dict[str, str], message: str) -> None:
     with pytest.raises(OperationError) as raised:
         _overrides(tmp_path, **fields)
     assert str(raised.value).endswith(f"guard-overrides.toml: override 1 (dev aws_vpc.vpc): {message}")
 
 
-def test_rejects_what_is_no_toml(tmp_path: Path) -> None:
+def test_rejects_a_file_that_is_not_toml(tmp_path: Path) -> None:
     (tmp_path / "guard-overrides.toml").write_text("[override")
     with pytest.raises(OperationError, match=r"; write it as TOML$"):
         guard.overrides(tmp_path / "guard-overrides.toml", _TODAY)
 
 
-def test_rejects_what_is_no_text(tmp_path: Path) -> None:
+def test_rejects_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
     (tmp_path / "guard-overrides.toml").write_bytes(b"\xff")
     with pytest.raises(OperationError, match=r"; write it as TOML$"):
         guard.overrides(tmp_path / "guard-overrides.toml", _TODAY)
@@ -147,12 +149,12 @@ def test_rejects_what_is_no_text(tmp_path: Path) -> None:
 def test_an_override_of_a_stack_that_does_not_exist_is_an_error() -> None:
     assert guard.unknown({"destroyed-key"}, [_KEY]) == []
     (problem,) = guard.unknown({"dev"}, [_KEY])
-    assert problem.endswith("destroyed-key aws_kms_key.key: no stack is called that; mend the name, or remove it")
+    assert problem.endswith("destroyed-key aws_kms_key.key: no such stack; fix the name or remove it")
 
 
-def test_rejects_another_table(tmp_path: Path) -> None:
+def test_rejects_an_unknown_table(tmp_path: Path) -> None:
     (tmp_path / "guard-overrides.toml").write_text("[[overrides]]")
-    with pytest.raises(OperationError, match=r"'overrides': not known; write \[\[override\]\]$"):
+    with pytest.raises(OperationError, match=r"'overrides': unknown table; write \[\[override\]\]$"):
         guard.overrides(tmp_path / "guard-overrides.toml", _TODAY)
 
 

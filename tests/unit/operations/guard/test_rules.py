@@ -1,4 +1,4 @@
-"""What no real plan of the corpus holds."""
+"""Rules of the guard that no recorded plan covers."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ def _hits(
     return [hit.why for hit in hits(Change(f"{kind}.it", kind, action, before, after, unknown, {}))]
 
 
-def test_what_terraform_forgets_is_refused_too() -> None:
+def test_forgetting_a_resource_is_refused() -> None:
     (hit,) = hits(Change("aws_vpc.vpc", "aws_vpc", "forget", {}, None, {}, {}))
     assert hit.is_refusal
-    assert hit.why == "nobody manages it any more"
+    assert hit.why == "Terraform no longer manages it"
 
 
-def test_a_policy_that_nobody_knows_yet_is_for_review() -> None:
+def test_a_policy_known_only_after_the_apply_is_for_review() -> None:
     old = {"policy": '{"Statement": []}'}
     assert _hits("aws_iam_policy", "update", old, {}, policy=True) == ["policy is known only after the apply"]
     assert _hits("aws_iam_policy", "create", None, {}, policy=True) == []
@@ -32,18 +32,18 @@ _GRANT = {"policy": '{"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resou
 @pytest.mark.parametrize(
     ("kind", "arguments", "unknown", "why"),
     [
-        ("aws_iam_role_policy", _GRANT, {}, "nodes gets s3:* on *"),
-        ("aws_iam_role_policy", {}, {"policy": True}, "nodes gets what is known only after the apply"),
+        ("aws_iam_role_policy", _GRANT, {}, "nodes gains s3:* on *"),
+        ("aws_iam_role_policy", {}, {"policy": True}, "nodes gains a value known only after the apply"),
         ("aws_iam_role_policy_attachment", {"policy_arn": "arn:aws:iam::aws:policy/SecretsManagerReadWrite"}, {},
-         "nodes gets arn:aws:iam::aws:policy/SecretsManagerReadWrite"),
+         "nodes gains arn:aws:iam::aws:policy/SecretsManagerReadWrite"),
     ],
 )  # fmt: skip
-def test_a_role_that_was_there_gets_nothing_unseen(
+def test_new_grants_to_an_existing_role_are_for_review(
     kind: str, arguments: dict[str, Any], unknown: dict[str, Any], why: str
 ) -> None:
     change = Change(f"{kind}.it", kind, "create", None, {"role": "nodes", **arguments}, unknown, {})
     assert [hit.why for hit in hits(change)] == [why]
-    assert [hit.why for hit in hits(change, made={"nodes"})] == []
+    assert [hit.why for hit in hits(change, new_roles={"nodes"})] == []
 
 
 _READ = {"policy": '{"Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}'}
@@ -55,26 +55,26 @@ _READ = {"policy": '{"Statement": [{"Effect": "Allow", "Action": "s3:GetObject",
         ("aws_iam_role_policy", {"role": "nodes", **_READ}, {"role": "nodes", **_GRANT}, ["policy gains s3:* on *"]),
         ("aws_iam_role_policy", {"role": "nodes", **_GRANT}, {"role": "nodes", **_READ}, []),
         ("aws_iam_role_policy", {"role": "app", **_READ}, {"role": "nodes", **_READ},
-         ["nodes gets s3:GetObject on *"]),
+         ["nodes gains s3:GetObject on *"]),
         ("aws_iam_role_policy_attachment", {"role": "app", "policy_arn": "arn:a"},
-         {"role": "nodes", "policy_arn": "arn:a"}, ["nodes gets arn:a"]),
+         {"role": "nodes", "policy_arn": "arn:a"}, ["nodes gains arn:a"]),
         ("aws_iam_role_policy_attachment", {"role": "nodes", "policy_arn": "arn:a"},
-         {"role": "nodes", "policy_arn": "arn:b"}, ["nodes gets arn:b"]),
+         {"role": "nodes", "policy_arn": "arn:b"}, ["nodes gains arn:b"]),
         ("aws_iam_role_policy_attachment", {"role": "nodes", "policy_arn": "arn:a"},
          {"role": "nodes", "policy_arn": "arn:a"}, []),
     ],
 )  # fmt: skip
-def test_what_is_replaced_is_compared_with_what_was_there(
+def test_a_replacement_is_compared_with_the_old_resource(
     kind: str, old: dict[str, Any], new: dict[str, Any], why: list[str]
 ) -> None:
     assert _hits(kind, "replace", old, new) == why
 
 
 @pytest.mark.parametrize("action", ["update", "replace"])
-def test_another_boundary_is_another_wall(action: Action) -> None:
+def test_a_changed_permissions_boundary_is_for_review(action: Action) -> None:
     old, new = {"permissions_boundary": "arn:old"}, {"permissions_boundary": "arn:new"}
     assert _hits("aws_iam_role", action, old, new) == [
-        "permissions_boundary becomes arn:new, and with it the wall around the role"
+        "permissions_boundary becomes arn:new: it limits what the role can be allowed"
     ]
     assert _hits("aws_iam_role", action, old, old) == []
 
@@ -91,21 +91,21 @@ def test_another_boundary_is_another_wall(action: Action) -> None:
         ("aws_subnet", {"map_public_ip_on_launch": False}, {"map_public_ip_on_launch": True}),
     ],
 )  # fmt: skip
-def test_what_protected_and_does_no_more_is_for_review(kind: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+def test_a_removed_protection_is_for_review(kind: str, old: dict[str, Any], new: dict[str, Any]) -> None:
     assert len(_hits(kind, "update", old, new)) == 1
     assert _hits(kind, "update", new, old) == []
 
 
-def test_a_value_that_nobody_knows_yet_is_not_lowered() -> None:
+def test_a_value_known_only_after_the_apply_is_not_lowered() -> None:
     unknown = {"rule": [{"kms_key_id": True}]}
     assert _hits("aws_x", "update", {"rule": [{"kms_key_id": "a"}]}, {"rule": [{}]}, **unknown) == []
     assert _hits("aws_x", "update", {"rule": [{"kms_key_id": "a"}]}, {"rule": [{}]}) == [
-        "rule[0].kms_key_id: a becomes nothing"
+        "rule[0].kms_key_id: a becomes null"
     ]
 
 
 @pytest.mark.parametrize(("old", "new", "is_lowered"), [(0, 90, True), (90, 0, False), (90, 7, True), (7, 90, False)])
-def test_logs_that_are_kept_for_zero_days_are_kept_forever(old: int, new: int, *, is_lowered: bool) -> None:
+def test_log_retention_of_zero_days_means_forever(old: int, new: int, *, is_lowered: bool) -> None:
     found = _hits("aws_cloudwatch_log_group", "update", {"retention_in_days": old}, {"retention_in_days": new})
     assert bool(found) == is_lowered
 
@@ -115,14 +115,18 @@ def _ingress(**rule: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "arguments", "why"),
+    ("kind", "arguments", "sources"),
     [
-        ("aws_security_group", {"ingress": [_ingress(cidr_blocks=["0.0.0.0/0"])]}, ["0.0.0.0/0 gets in to tcp 443"]),
+        (
+            "aws_security_group",
+            {"ingress": [_ingress(cidr_blocks=["0.0.0.0/0"])]},
+            ["0.0.0.0/0 to tcp 443"],
+        ),
         ("aws_security_group", {"egress": [_ingress(cidr_blocks=["0.0.0.0/0"])]}, []),
         (
             "aws_security_group_rule",
             _ingress(type="ingress", protocol="-1", ipv6_cidr_blocks=["::/0"]),
-            ["::/0 gets in to every port"],
+            ["::/0 to all ports"],
         ),
         ("aws_security_group_rule", _ingress(type="egress", cidr_blocks=["0.0.0.0/0"]), []),
         ("aws_vpc_security_group_egress_rule", {"ip_protocol": "-1", "cidr_ipv4": "0.0.0.0/0"}, []),
@@ -131,31 +135,34 @@ def _ingress(**rule: Any) -> dict[str, Any]:
         (
             "aws_vpc_security_group_ingress_rule",
             {"ip_protocol": "-1", "cidr_ipv4": "10.0.0.0/8", "security_group_id": "sg-there"},
-            ["10.0.0.0/8 gets in to every port"],
+            ["10.0.0.0/8 to all ports"],
         ),
         (
             "aws_vpc_security_group_ingress_rule",
             {"ip_protocol": "-1", "referenced_security_group_id": "sg-1", "security_group_id": "sg-there"},
-            ["sg-1 gets in to every port"],
+            ["sg-1 to all ports"],
         ),
         (
             "aws_vpc_security_group_ingress_rule",
             {"ip_protocol": "-1", "prefix_list_id": "pl-1", "security_group_id": "sg-there"},
-            ["pl-1 gets in to every port"],
+            ["pl-1 to all ports"],
         ),
         (
             "aws_security_group_rule",
             _ingress(type="ingress", cidr_blocks=["10.0.0.0/8", None], security_group_id="sg-there"),
-            ["what is known only after the apply gets in to tcp 443", "10.0.0.0/8 gets in to tcp 443"],
+            [
+                "a value known only after the apply to tcp 443",
+                "10.0.0.0/8 to tcp 443",
+            ],
         ),
         ("aws_security_group_rule", _ingress(type="ingress", self=True, security_group_id="sg-there"), []),
     ],
 )
-def test_new_rules_of_security_groups(kind: str, arguments: dict[str, Any], why: list[str]) -> None:
-    assert _hits(kind, "create", None, arguments) == why
+def test_new_security_group_rules(kind: str, arguments: dict[str, Any], sources: list[str]) -> None:
+    assert _hits(kind, "create", None, arguments) == [f"allows ingress from {source}" for source in sources]
 
 
-def test_a_rule_within_one_that_was_there_opens_nothing() -> None:
+def test_a_rule_within_an_existing_one_opens_nothing() -> None:
     old = {"ingress": [_ingress(cidr_blocks=["10.0.0.0/8"], from_port=0, to_port=65535)]}
     new = {"ingress": [_ingress(cidr_blocks=["10.1.0.0/16"])]}
     assert _hits("aws_security_group", "update", old, new) == []
@@ -169,14 +176,14 @@ def _cluster(*cidrs: str | None, public: bool = True) -> dict[str, Any]:
     ("old", "new", "is_public"),
     [
         (_cluster("203.0.113.0/24"), _cluster("203.0.113.0/25"), False),
-        (_cluster("203.0.113.7/24"), _cluster("203.0.113.9/25"), False),  # as somebody typed it
+        (_cluster("203.0.113.7/24"), _cluster("203.0.113.9/25"), False),  # with host bits set
         (_cluster("203.0.113.0/25"), _cluster("203.0.113.0/24"), True),
         (_cluster("203.0.113.0/25"), _cluster("203.0.113.0/25", None), True),  # known only after the apply
         (_cluster("0.0.0.0/0", public=False), _cluster("203.0.113.0/24"), True),
         (_cluster("0.0.0.0/0"), _cluster("0.0.0.0/0", public=False), False),
     ],
 )
-def test_the_networks_of_a_clusters_public_endpoint(
+def test_only_a_larger_public_endpoint_is_for_review(
     old: dict[str, Any], new: dict[str, Any], *, is_public: bool
 ) -> None:
     assert bool(_hits("aws_eks_cluster", "update", old, new)) == is_public

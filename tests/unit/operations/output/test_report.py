@@ -1,4 +1,4 @@
-"""One report in three forms."""
+"""Reports as tables, JSON and Markdown."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ REPORT = Report(
 )
 
 
-def test_pipelines_read_json_with_the_status(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_contains_the_data_and_the_status(capsys: pytest.CaptureFixture[str]) -> None:
     show(REPORT, as_json=True)
     assert json.loads(capsys.readouterr().out) == {
         "title": "1 of 2 stacks changes",
@@ -25,15 +25,15 @@ def test_pipelines_read_json_with_the_status(capsys: pytest.CaptureFixture[str])
     }
 
 
-def test_people_read_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_contains_the_title_tables_and_notes(capsys: pytest.CaptureFixture[str]) -> None:
     show(REPORT, as_json=False)
-    said = capsys.readouterr().out
-    assert said.startswith("1 of 2 stacks changes\n")
-    assert "aws_vpc.vpc" in said
-    assert "- ap-northeast-2-dev-gitops is planned after it" in said
+    printed = capsys.readouterr().out
+    assert printed.startswith("1 of 2 stacks changes\n")
+    assert "aws_vpc.vpc" in printed
+    assert "- ap-northeast-2-dev-gitops is planned after it" in printed
 
 
-def test_summaries_are_markdown_that_no_cell_breaks() -> None:
+def test_markdown_escapes_cells() -> None:
     assert markdown(REPORT).splitlines() == [
         "### 1 of 2 stacks changes",
         "",
@@ -47,7 +47,7 @@ def test_summaries_are_markdown_that_no_cell_breaks() -> None:
     ]
 
 
-def test_a_workflow_gets_its_summary_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_are_appended_to_the_job_summary_of_a_workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
     show(REPORT, as_json=True)
     show(REPORT, as_json=True)

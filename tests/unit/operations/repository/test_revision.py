@@ -1,4 +1,4 @@
-"""What another revision synthesizes, with its own code."""
+"""Synthesizing another revision, with its own code."""
 
 import subprocess
 from pathlib import Path
@@ -11,8 +11,8 @@ from operations.repository import revision
 from operations.terraform.stacks import Stack, read_configurations
 from tests.stacks import make_stack, write_output
 
-# Like `main.py` of an older revision, which wrote no `platform.json`: it imports the constructs under the name by which
-# the installed ones are known, too.
+# Like `main.py` of an older revision, which wrote no `platform.json`. It imports the constructs under the same name as
+# the installed ones.
 _MAIN = """
 import json, os, pathlib
 import eks_gitops, stacks
@@ -29,7 +29,7 @@ for name, size in (stacks.STACKS | {"dev": eks_gitops.SIZE}).items():
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with one commit, in which this process stands."""
+    """A repository with one commit, which is the working directory."""
     monkeypatch.chdir(tmp_path)
     _write(tmp_path, size=1)
     (tmp_path / "main.py").write_text(_MAIN)
@@ -78,7 +78,7 @@ def test_the_base_is_synthesized_with_its_own_code(repository: Path) -> None:
     assert _differing(repository) == {"dev": "changed"}
 
 
-def test_comments_alone_are_no_difference(repository: Path) -> None:
+def test_comments_of_cdktf_are_no_difference(repository: Path) -> None:
     (repository / "README.md").write_text("new")
     _commit()
     assert _differing(repository) == {}
@@ -90,7 +90,7 @@ def test_new_and_removed_stacks_differ(repository: Path) -> None:
     assert _differing(repository) == {"other": "new", "shared": "removed"}
 
 
-def test_with_other_packages_nobody_knows_so_all_differ(repository: Path) -> None:
+def test_all_stacks_differ_if_the_packages_changed(repository: Path) -> None:
     with revision.synthesized_at("HEAD") as tree:
         (repository / "Pipfile.lock").write_text("2")
         found = revision.differing(_stacks(tree / "cdktf.out"), tree)
@@ -98,7 +98,7 @@ def test_with_other_packages_nobody_knows_so_all_differ(repository: Path) -> Non
 
 
 @pytest.mark.usefixtures("repository")
-def test_rejects_a_revision_that_is_unknown() -> None:
+def test_rejects_an_unknown_revision() -> None:
     with pytest.raises(OperationError, match=r"^v9: .*; fetch it"), revision.synthesized_at("v9"):
         pass
 
@@ -113,16 +113,16 @@ def test_rejects_a_revision_that_cannot_be_synthesized(repository: Path) -> None
         pass
 
 
-def test_base_is_where_the_branch_left_main(repository: Path) -> None:
+def test_default_base_is_the_merge_base_with_main(repository: Path) -> None:
     assert revision.default_base() is None
-    left = _git("rev-parse", "HEAD")
-    _git("update-ref", "refs/remotes/origin/main", left)
+    merge_base = _git("rev-parse", "HEAD")
+    _git("update-ref", "refs/remotes/origin/main", merge_base)
     (repository / "README.md").write_text("new")
     _commit()
-    assert revision.default_base() == left
+    assert revision.default_base() == merge_base
 
 
-def test_a_selection_knows_what_differs(repository: Path) -> None:
+def test_a_selection_lists_the_differing_stacks(repository: Path) -> None:
     with revision.synthesized_at("HEAD") as tree:
         output = (tree / "cdktf.out").rename(repository / "cdktf.out")
     _write(repository, size=2, stacks="{'shared': 2}")

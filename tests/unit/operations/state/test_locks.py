@@ -1,4 +1,4 @@
-"""Who holds a lock."""
+"""State locks and who holds them."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ Terraform acquires a state lock to protect the state from being written
 by multiple users at the same time."""
 
 
-def test_the_holder_is_read_from_what_terraform_says() -> None:
+def test_reads_the_holder_from_the_message_of_terraform() -> None:
     lock = locks.of_message(["another error", _MESSAGE])
     assert lock == locks.Lock(
         "6f1c2d3e", "minji@laptop", "OperationTypeApply", "2026-01-01 00:00:00.123456789 +0000 UTC"
@@ -35,7 +35,7 @@ def test_another_error_is_no_lock() -> None:
     assert locks.of_message([]) is None
 
 
-def test_it_is_told_who_since_when_and_what_to_do() -> None:
+def test_message_says_who_holds_the_lock_since_when_and_the_remedy() -> None:
     lock = locks.of_object(
         {
             "ID": "6f1c",
@@ -46,22 +46,22 @@ def test_it_is_told_who_since_when_and_what_to_do() -> None:
     )
     assert lock.describe(Path("cdktf.out/stacks/dev"), _NOW) == (
         "minji@laptop holds the lock for plan, since 2026-01-01T00:00:00.1234567Z (1 h 29 min ago); wait for it "
-        "or, if you are certain that nothing runs there any more, break it: "
+        "or, if you are certain that nothing is running any more, break it: "
         "terraform -chdir=cdktf.out/stacks/dev force-unlock 6f1c"
     )
 
 
-def test_a_command_that_can_wait_says_how() -> None:
+def test_message_says_how_to_wait() -> None:
     error = TerraformError("dev", [{"summary": _MESSAGE}], Path("log"))
-    told = locks.failure(error, make_stack(directory=Path("dev"), name="dev"), "wait (--so-long)")
-    assert "; wait (--so-long) or, if you are certain" in told
+    message = locks.failure(error, make_stack(directory=Path("dev"), name="dev"), "wait (--so-long)")
+    assert "; wait (--so-long) or, if you are certain" in message
 
 
-def test_another_failure_is_told_in_terraforms_words() -> None:
+def test_another_failure_has_the_message_of_terraform() -> None:
     error = TerraformError("dev", [{"summary": "no such bucket"}], Path("log"))
     assert locks.failure(error, make_stack(directory=Path("dev"), name="dev")) == "no such bucket"
 
 
-def test_a_time_that_nobody_can_read_has_no_age() -> None:
-    told = locks.Lock("6f1c", "", "", "yesterday").describe(Path("dev"), _NOW)
-    assert told.startswith("somebody holds the lock for something, since yesterday; ")
+def test_a_lock_with_an_unreadable_time_has_no_age() -> None:
+    message = locks.Lock("6f1c", "", "", "yesterday").describe(Path("dev"), _NOW)
+    assert message.startswith("another process holds the lock for an unknown operation, since yesterday; ")

@@ -1,4 +1,4 @@
-"""The order in which stacks are acted on."""
+"""The order in which an action runs on stacks."""
 
 import os
 import signal
@@ -13,36 +13,36 @@ from operations.terraform import schedule
 _REGION = {"shared": set[str](), "dev": {"shared"}, "staging": {"shared"}, "dev-gitops": {"shared", "dev"}}
 
 
-def _acted(*failing: str) -> tuple[list[str], dict[str, list[str]]]:
-    acted: list[str] = []
+def _run(*failing: str) -> tuple[list[str], dict[str, list[str]]]:
+    started: list[str] = []
 
     def act(name: str) -> bool:
-        acted.append(name)
+        started.append(name)
         return name not in failing
 
     skipped = schedule.run_in_order(_REGION, act, parallelism=2)
-    return acted, skipped
+    return started, skipped
 
 
-def test_each_comes_after_those_that_it_names() -> None:
-    acted, skipped = _acted()
+def test_each_stack_starts_after_its_dependencies() -> None:
+    started, skipped = _run()
     assert skipped == {}
-    assert acted[0] == "shared"
-    assert acted.index("dev") < acted.index("dev-gitops")
+    assert started[0] == "shared"
+    assert started.index("dev") < started.index("dev-gitops")
 
 
-def test_a_failure_keeps_what_comes_after_it_and_nothing_else() -> None:
-    acted, skipped = _acted("dev")
-    assert sorted(acted) == ["dev", "shared", "staging"]
+def test_a_failure_stops_only_dependent_stacks() -> None:
+    started, skipped = _run("dev")
+    assert sorted(started) == ["dev", "shared", "staging"]
     assert skipped == {"dev-gitops": ["dev"]}
 
 
-def test_what_was_not_asked_for_is_not_waited_for() -> None:
+def test_dependencies_that_are_not_selected_are_ignored() -> None:
     assert schedule.run_in_order({"dev": {"shared"}}, lambda _: True, parallelism=1) == {}
 
 
 @pytest.mark.parametrize("parallelism", [1, 2])
-def test_independent_ones_run_at_once_within_the_bound(parallelism: int) -> None:
+def test_independent_stacks_run_in_parallel_within_the_limit(parallelism: int) -> None:
     running, most, lock = 0, 0, threading.Lock()
 
     def act(_: str) -> bool:
@@ -59,7 +59,7 @@ def test_independent_ones_run_at_once_within_the_bound(parallelism: int) -> None
     assert most == parallelism
 
 
-def test_an_error_that_nobody_expects_comes_through() -> None:
+def test_unexpected_errors_are_raised() -> None:
     def act(_: str) -> bool:
         raise ZeroDivisionError
 
@@ -68,12 +68,12 @@ def test_an_error_that_nobody_expects_comes_through() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
-def test_a_signal_is_passed_to_terraform_once_and_nobody_else(
+def test_a_signal_interrupts_terraform_once_and_does_not_end_this_process(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interrupted: list[str] = []
     monkeypatch.setattr(terraform, "interrupt", lambda: interrupted.append("interrupted"))
-    inherited = signal.signal(number, signal.SIG_DFL)  # the tests themselves may run below `nohup`
+    inherited = signal.signal(number, signal.SIG_DFL)  # the tests themselves may run with `nohup`
 
     def act(_: str) -> bool:
         os.kill(os.getpid(), number)
@@ -88,8 +88,8 @@ def test_a_signal_is_passed_to_terraform_once_and_nobody_else(
         signal.signal(number, inherited)
 
 
-def test_what_is_to_outlive_its_terminal_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`nohup` has SIGHUP ignored."""
+def test_hangup_is_ignored_below_nohup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`nohup` starts programs with SIGHUP ignored."""
     monkeypatch.setattr(terraform, "interrupt", lambda: pytest.fail("interrupted"))
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
 

@@ -1,4 +1,4 @@
-"""Choosing among synthesized stacks."""
+"""Reading and selecting synthesized stacks."""
 
 import dataclasses
 from pathlib import Path
@@ -42,16 +42,16 @@ _STACKS = [
         (["*-dev", "*-shared"], ["shared", "dev"]),
     ],
 )
-def test_names_and_globs_choose_each_stack_once_in_order(patterns: list[str], names: list[str]) -> None:
+def test_names_and_globs_select_each_stack_once_in_order(patterns: list[str], names: list[str]) -> None:
     assert [stack.name for stack in select_stacks(_STACKS, patterns)] == [f"ap-northeast-2-{n}" for n in names]
 
 
-def test_rejects_all_unknown_names_with_those_that_come_close() -> None:
+def test_rejects_all_unknown_names_and_suggests_similar_ones() -> None:
     with pytest.raises(OperationError) as raised:
         select_stacks(_STACKS, ["ap-northeast-2-share", "x", "*-dev"])
     first, second = str(raised.value).splitlines()
-    assert first.startswith("ap-northeast-2-share: no stack is called that; choose from ap-northeast-2-shared")
-    assert second == f"x: no stack is called that; choose from {', '.join(stack.name for stack in _STACKS)}"
+    assert first.startswith("ap-northeast-2-share: no such stack; choose from ap-northeast-2-shared")
+    assert second == f"x: no such stack; choose from {', '.join(stack.name for stack in _STACKS)}"
 
 
 @pytest.mark.parametrize(
@@ -67,26 +67,24 @@ def test_rejects_all_unknown_names_with_those_that_come_close() -> None:
     ],
 )
 @pytest.mark.parametrize("file", ["manifest.json", "platform.json"])
-def test_rejects_what_was_written_half(tmp_path: Path, file: str, content: bytes) -> None:
+def test_rejects_incompletely_written_files(tmp_path: Path, file: str, content: bytes) -> None:
     write_output(tmp_path, [make_stack(directory=tmp_path, name="dev")])
     (tmp_path / file).write_bytes(content)
     with pytest.raises(OperationError, match=r"(manifest|platform)\.json: .*; synthesize again: make synth$"):
         read_stacks(tmp_path)
 
 
-def test_rejects_what_another_version_described(tmp_path: Path) -> None:
+def test_rejects_another_format_version(tmp_path: Path) -> None:
     write_output(tmp_path, [])
     (tmp_path / "platform.json").write_text('{"version": 2}')
-    with pytest.raises(
-        OperationError, match=r"platform\.json: form 2, and this version reads form 1; synthesize again"
-    ):
+    with pytest.raises(OperationError, match=r"platform\.json: format version 2, expected 1; synthesize again"):
         read_platform(tmp_path)
 
 
-def test_a_description_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_rejects_an_output_without_platform_json(tmp_path: Path) -> None:
     write_output(tmp_path, [])
     (tmp_path / "platform.json").unlink()
-    with pytest.raises(OperationError, match=r"platform\.json: not there; synthesize again: make synth$"):
+    with pytest.raises(OperationError, match=r"platform\.json: not found; synthesize again: make synth$"):
         read_platform(tmp_path)
 
 
@@ -101,7 +99,7 @@ def test_a_description_that_is_not_there_is_told(tmp_path: Path) -> None:
         (platform.Platform, Platform),
     ],
 )
-def test_what_is_written_is_what_is_read(written: Any, read: Any) -> None:
+def test_fields_that_are_written_are_those_that_are_read(written: Any, read: Any) -> None:
     fields = {field.name for field in dataclasses.fields(read)}
     fields ^= {"name", "directory", "dependencies", "part"} if read is Stack else set()
     fields |= {"version"} if read is Platform else set()
@@ -110,19 +108,19 @@ def test_what_is_written_is_what_is_read(written: Any, read: Any) -> None:
     assert get_args(platform.Kind) == get_args(Kind)
 
 
-def test_a_tree_without_stacks_is_listed_as_nothing(tmp_path: Path) -> None:
+def test_an_output_without_stacks_lists_nothing(tmp_path: Path) -> None:
     write_output(tmp_path, [])
     result = CliRunner().invoke(app, ["stacks", "--output", str(tmp_path)])
     assert (result.exit_code, result.output) == (0, "")
 
 
-def test_producers_are_those_of_producers_too() -> None:
+def test_dependencies_include_indirect_ones() -> None:
     assert all_producers(_STACKS)["ap-northeast-2-dev-gitops"] == {
         "ap-northeast-2-dev",
         "ap-northeast-2-shared",
     }
 
 
-def test_a_stack_whose_file_is_gone_is_told_with_the_way_back(tmp_path: Path) -> None:
+def test_message_about_a_missing_stack_file_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(OperationError, match=r"cdk\.tf\.json: .*; synthesize again: make synth"):
         _ = make_stack(directory=tmp_path).configuration
