@@ -116,10 +116,7 @@ def backup(at: BackupLocation, argo_cd: ArgoCdAdmin) -> Report:
             Metadata={_CHECKSUM: checksum, "cluster": at.cluster},
         )
     if "VersionId" not in put:
-        message = (
-            f"{at.bucket}: not versioned, so the next backup would replace this one; deploy the environment's stack"
-        )
-        raise OperationError(message)
+        raise OperationError(f"{at.bucket}: not versioned, so the next backup would replace this; deploy the stack")
     return Report(
         title=f"{at.cluster}: {sum(kinds.values())} objects of Argo CD backed up",
         status=Status.FINE,

@@ -54,22 +54,22 @@ def test_objects_are_counted_by_kind() -> None:
     assert _export(SETTINGS, APPLICATION, CLUSTER).kinds == {"Application": 1, "ConfigMap": 1, "Secret": 1}
 
 
-def test_objects_without_a_namespace_are_argo_cds_own() -> None:
+def test_objects_without_a_namespace_are_in_the_namespace_of_argo_cd() -> None:
     assert set(_export(SETTINGS, APPLICATION, CLUSTER).texts) == set(IDS.values())
 
 
-def test_an_export_without_settings_is_none() -> None:
-    with pytest.raises(OperationError, match="holds no settings"):
+def test_rejects_an_export_without_settings() -> None:
+    with pytest.raises(OperationError, match="has no settings"):
         _export(APPLICATION)
 
 
-def test_what_is_imported_is_what_was_exported() -> None:
+def test_imports_the_exported_text_unchanged() -> None:
     export = _export(SETTINGS, APPLICATION)
     assert export.text([IDS["application"]]) == f"---\n{APPLICATION}".encode()
     assert set(parse_export(export.text(list(export.texts))).texts) == set(export.texts)
 
 
-def test_missing_different_and_extra_objects_are_told_apart() -> None:
+def test_missing_different_and_extra_objects_are_distinguished() -> None:
     changed = SETTINGS.replace("allow", "deny")
     difference = compare(_export(SETTINGS, APPLICATION), _export(changed, CLUSTER))
     assert difference.missing == [IDS["application"]]
@@ -86,7 +86,7 @@ def test_missing_different_and_extra_objects_are_told_apart() -> None:
         ("name: web\n", "name: web\n  resourceVersion: '7'\n"),
     ],
 )
-def test_what_controllers_write_is_no_difference(old: str, new: str) -> None:
+def test_fields_of_controllers_are_not_compared(old: str, new: str) -> None:
     difference = compare(_export(SETTINGS, APPLICATION), _export(SETTINGS, APPLICATION.replace(old, new)))
     assert not difference.to_import
 
@@ -99,19 +99,19 @@ def test_what_controllers_write_is_no_difference(old: str, new: str) -> None:
         ("name: web\n", "name: web\n  finalizers: [resources-finalizer.argocd.argoproj.io]\n"),
     ],
 )
-def test_what_somebody_wrote_is_a_difference(old: str, new: str) -> None:
+def test_changes_by_users_are_a_difference(old: str, new: str) -> None:
     difference = compare(_export(SETTINGS, APPLICATION), _export(SETTINGS, APPLICATION.replace(old, new)))
     assert difference.to_import == [IDS["application"]]
 
 
-def test_what_terraform_says_of_the_cluster_is_kept() -> None:
-    anew = _export(SETTINGS, CLUSTER.replace("aHR0", "aHR1"))
-    difference = compare(_export(SETTINGS, CLUSTER), anew)
+def test_the_cluster_secret_of_terraform_is_kept() -> None:
+    recreated = _export(SETTINGS, CLUSTER.replace("aHR0", "aHR1"))
+    difference = compare(_export(SETTINGS, CLUSTER), recreated)
     assert not difference.to_import
     assert difference.kept == [IDS["cluster"]]
 
 
-def test_the_secret_of_a_cluster_that_is_gone_comes_back() -> None:
+def test_a_missing_cluster_secret_is_restored() -> None:
     assert compare(_export(SETTINGS, CLUSTER), _export(SETTINGS)).to_import == [IDS["cluster"]]
 
 
@@ -126,16 +126,16 @@ def test_argocd_is_called_for_the_namespace_of_argo_cd(tmp_path: Path) -> None:
     assert argo_cd.export() == b"['admin', 'export', '--namespace=argocd']\n"
 
 
-def test_what_is_imported_is_never_an_argument_nor_a_file(tmp_path: Path) -> None:
+def test_imported_objects_are_passed_on_stdin_only(tmp_path: Path) -> None:
     code = "sys.exit(sys.argv[1:] != ['admin', 'import', '--namespace=argocd', '-'] or sys.stdin.read() != 'secret')"
     ArgoCdAdmin(_fake(tmp_path, code)).import_(b"secret")
 
 
-def test_argocd_says_what_is_wrong(tmp_path: Path) -> None:
+def test_reports_the_error_output_of_argocd(tmp_path: Path) -> None:
     with pytest.raises(OperationError, match=r"^argocd admin export: forbidden$"):
         ArgoCdAdmin(_fake(tmp_path, "sys.exit('forbidden')")).export()
 
 
-def test_an_argocd_that_is_not_there_is_told() -> None:
-    with pytest.raises(OperationError, match=r"^argocd-of-nobody: not installed"):
-        ArgoCdAdmin(["argocd-of-nobody"]).export()
+def test_reports_a_missing_argocd() -> None:
+    with pytest.raises(OperationError, match=r"^argocd-missing: not installed"):
+        ArgoCdAdmin(["argocd-missing"]).export()

@@ -1,4 +1,4 @@
-"""Backing up and restoring what Argo CD knows, on the emulated S3 and KMS; `tests/cluster` has a real Argo CD."""
+"""Backing up and restoring Argo CD, with emulated S3 and KMS; `tests/cluster` uses a real Argo CD."""
 
 import hashlib
 import uuid
@@ -24,7 +24,7 @@ CLUSTER = "gitops-cluster-dev"
 
 
 class FakeArgoCd(ArgoCdAdmin):
-    """An Argo CD that knows these objects."""
+    """An Argo CD with these objects."""
 
     def __init__(self, *objects: str) -> None:
         super().__init__([])
@@ -57,7 +57,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[boto3.Session]:
 
 @pytest.fixture
 def at(aws: boto3.Session) -> BackupLocation:
-    """A bucket of the test's own."""
+    """A bucket for one test."""
     bucket = f"{uuid.uuid4()}-backups"
     s3 = aws.client("s3")
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"})
@@ -73,7 +73,7 @@ def _stored(at: BackupLocation) -> bytes:
     return at.session.client("s3").get_object(Bucket=at.bucket, Key=OBJECT)["Body"].read()
 
 
-def test_a_backup_says_what_it_holds_and_where_it_lies(at: BackupLocation) -> None:
+def test_a_backup_reports_its_contents_and_its_location(at: BackupLocation) -> None:
     report = backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
     assert report.status is Status.FINE
     assert report.title == "gitops-cluster-dev: 2 objects of Argo CD backed up"
@@ -82,14 +82,14 @@ def test_a_backup_says_what_it_holds_and_where_it_lies(at: BackupLocation) -> No
     assert head["Metadata"]["sha256"] == report.data["sha256"]
 
 
-def test_nothing_of_a_backup_can_be_read_in_the_bucket_or_in_the_report(at: BackupLocation) -> None:
+def test_a_backup_has_no_plaintext_in_the_bucket_or_in_the_report(at: BackupLocation) -> None:
     report = backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
     for text in (_stored(at), str(report).encode()):
         assert b"aHVudGVyMg==" not in text
         assert b"argocd.example.com" not in text
 
 
-def test_a_restore_makes_what_is_missing_and_changes_what_is_different_alone(at: BackupLocation) -> None:
+def test_a_restore_changes_only_missing_and_different_objects(at: BackupLocation) -> None:
     backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
     other = "kind: Application\nmetadata:\n  name: other\n"
     cluster = FakeArgoCd(SETTINGS.replace("example.com", "example.org"), other)
@@ -106,7 +106,7 @@ def test_a_restore_makes_what_is_missing_and_changes_what_is_different_alone(at:
     )
 
 
-def test_the_difference_is_shown_before_anything_is_changed(at: BackupLocation) -> None:
+def test_the_difference_is_shown_before_the_restore(at: BackupLocation) -> None:
     backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
     cluster, asked = FakeArgoCd(SETTINGS), list[Report]()
 
@@ -120,13 +120,15 @@ def test_the_difference_is_shown_before_anything_is_changed(at: BackupLocation) 
     assert (report.status, report.title) == (Status.ATTENTION, "gitops-cluster-dev: nothing was restored")
 
 
-def test_a_cluster_that_has_all_is_left_alone_and_nobody_is_asked(at: BackupLocation) -> None:
+def test_a_cluster_with_all_objects_is_not_changed_and_no_confirmation_is_asked(at: BackupLocation) -> None:
     backup.backup(at, FakeArgoCd(SETTINGS))
     report = backup.restore(at, FakeArgoCd(SETTINGS), None, lambda _: pytest.fail("asked"))
     assert report.status is Status.FINE
 
 
-def test_an_import_that_did_not_bring_it_is_an_error(at: BackupLocation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_that_still_differ_after_the_import_are_an_error(
+    at: BackupLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
     monkeypatch.setattr(FakeArgoCd, "import_", lambda *_: None)
     report = backup.restore(at, FakeArgoCd(SETTINGS), None, _agreed)
@@ -134,7 +136,7 @@ def test_an_import_that_did_not_bring_it_is_an_error(at: BackupLocation, monkeyp
     assert report.data["missing"] == ["Secret/argocd/repository"]
 
 
-def test_an_older_version_is_restored_on_demand(at: BackupLocation) -> None:
+def test_restores_an_older_version(at: BackupLocation) -> None:
     first = backup.backup(at, FakeArgoCd(SETTINGS, SECRET)).data["version"]
     backup.backup(at, FakeArgoCd(SETTINGS))
     assert [version["version"] for version in backup.versions(at).data["versions"]][-1] == first
@@ -143,19 +145,17 @@ def test_an_older_version_is_restored_on_demand(at: BackupLocation) -> None:
     assert backup.restore(at, cluster, first, _agreed).data["missing"]
 
 
-def test_without_a_backup_there_is_nothing_to_list(at: BackupLocation) -> None:
+def test_an_empty_list_of_backups_needs_attention(at: BackupLocation) -> None:
     assert backup.versions(at).status is Status.ATTENTION
 
 
 @pytest.mark.parametrize("version", [None, "no-such-version"])
-def test_a_backup_that_is_not_there_is_told(at: BackupLocation, version: str | None) -> None:
-    with pytest.raises(OperationError, match=r"^s3://.*: no such backup; `restore --list` shows those there are$"):
+def test_rejects_a_missing_backup(at: BackupLocation, version: str | None) -> None:
+    with pytest.raises(OperationError, match=r"^s3://.*: no such backup; `restore --list` shows the existing ones$"):
         backup.restore(at, FakeArgoCd(SETTINGS), version, _agreed)
 
 
-def test_a_version_that_cannot_be_one_is_told_as_one_that_is_not_there(
-    at: BackupLocation, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rejects_a_malformed_version_like_a_missing_one(at: BackupLocation, monkeypatch: pytest.MonkeyPatch) -> None:
     def get_object(**_: str) -> None:
         raise ClientError({"Error": {"Code": "InvalidArgument", "Message": "Invalid version id"}}, "GetObject")
 
@@ -165,44 +165,44 @@ def test_a_version_that_cannot_be_one_is_told_as_one_that_is_not_there(
 
 
 def _tamper(at: BackupLocation, **metadata: str) -> None:
-    s3, sealed = at.session.client("s3"), bytearray(_stored(at))
-    sealed[-1] ^= 1
+    s3, encrypted = at.session.client("s3"), bytearray(_stored(at))
+    encrypted[-1] ^= 1
     known = s3.head_object(Bucket=at.bucket, Key=OBJECT)["Metadata"]
-    s3.put_object(Bucket=at.bucket, Key=OBJECT, Body=bytes(sealed), Metadata={**known, **metadata})
+    s3.put_object(Bucket=at.bucket, Key=OBJECT, Body=bytes(encrypted), Metadata={**known, **metadata})
 
 
-def test_a_flipped_byte_is_refused_by_its_checksum(at: BackupLocation) -> None:
+def test_rejects_a_changed_byte_by_its_checksum(at: BackupLocation) -> None:
     backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
     _tamper(at)
     cluster = FakeArgoCd(SETTINGS)
-    with pytest.raises(OperationError, match="its SHA-256 is not the one that was written with it"):
+    with pytest.raises(OperationError, match="its SHA-256 differs from the one in its metadata"):
         backup.restore(at, cluster, None, _agreed)
     assert cluster.imported == []
 
 
-def test_whoever_flips_a_byte_and_its_checksum_is_found_too(at: BackupLocation) -> None:
+def test_rejects_a_changed_byte_with_a_matching_checksum(at: BackupLocation) -> None:
     backup.backup(at, FakeArgoCd(SETTINGS, SECRET))
-    sealed = bytearray(_stored(at))
-    sealed[-1] ^= 1
-    _tamper(at, sha256=hashlib.sha256(sealed).hexdigest())
-    with pytest.raises(OperationError, match=r"it was changed after it was encrypted, .*; choose another version"):
+    encrypted = bytearray(_stored(at))
+    encrypted[-1] ^= 1
+    _tamper(at, sha256=hashlib.sha256(encrypted).hexdigest())
+    with pytest.raises(OperationError, match=r"it was modified after it was encrypted, .*; choose another version"):
         backup.restore(at, FakeArgoCd(SETTINGS), None, _agreed)
 
 
-def test_a_bucket_without_versions_is_refused(at: BackupLocation) -> None:
+def test_rejects_a_bucket_without_versioning(at: BackupLocation) -> None:
     at.session.client("s3").put_bucket_versioning(Bucket=at.bucket, VersioningConfiguration={"Status": "Suspended"})
-    with pytest.raises(OperationError, match="keeps no versions"):
+    with pytest.raises(OperationError, match="not versioned"):
         backup.backup(at, FakeArgoCd(SETTINGS))
 
 
-def test_a_key_that_is_not_there_is_told(at: BackupLocation) -> None:
+def test_reports_a_missing_key(at: BackupLocation) -> None:
     without = BackupLocation(at.session, at.bucket, "alias/ap-northeast-2/none", CLUSTER)
     with pytest.raises(OperationError, match=r"^alias/ap-northeast-2/none: .*NotFoundException"):
         backup.backup(without, FakeArgoCd(SETTINGS))
 
 
 @pytest.fixture
-def environments(aws: boto3.Session) -> list[Stack]:  # noqa: ARG001 (its credentials)
+def environments(aws: boto3.Session) -> list[Stack]:  # noqa: ARG001 (sets the credentials)
     return [make_stack(name) for name in ("dev", "prod")]
 
 
@@ -217,7 +217,7 @@ def endpoint(aws: boto3.Session) -> str:
 
 
 @pytest.mark.parametrize("environment", ["dev", "ap-northeast-2-dev", None])
-def test_place_is_found_in_what_was_synthesized(
+def test_finds_the_location_of_an_environment(
     environments: list[Stack], endpoint: str, monkeypatch: pytest.MonkeyPatch, environment: str | None
 ) -> None:
     monkeypatch.setattr(backup, "server", lambda: endpoint)
@@ -231,14 +231,16 @@ def test_place_is_found_in_what_was_synthesized(
 
 @pytest.mark.usefixtures("endpoint")
 @pytest.mark.parametrize("environment", ["dev", "prod", None])
-def test_the_wrong_cluster_is_never_touched(
+def test_rejects_another_current_cluster(
     environments: list[Stack], monkeypatch: pytest.MonkeyPatch, environment: str | None
 ) -> None:
-    monkeypatch.setattr(backup, "server", lambda: "https://of-another.example.com")
-    with pytest.raises(OperationError, match=r"^kubectl: the current cluster is https://of-another\.example\.com, and"):
+    monkeypatch.setattr(backup, "server", lambda: "https://another.example.com")
+    with pytest.raises(
+        OperationError, match=r"^kubectl: the current cluster is https://another\.example\.com, not gitops-"
+    ):
         backup.find_location(environments, environment)
 
 
-def test_an_environment_that_is_not_there_is_told(environments: list[Stack]) -> None:
+def test_rejects_an_unknown_environment(environments: list[Stack]) -> None:
     with pytest.raises(OperationError, match=r"choose one of ap-northeast-2-dev, ap-northeast-2-prod$"):
         backup.find_location(environments, "qa")

@@ -1,4 +1,4 @@
-"""What is encrypted can be read by nobody else, and by nobody after a bit of it changed."""
+"""Encryption and decryption with emulated KMS."""
 
 import base64
 import json
@@ -42,7 +42,7 @@ def message(session: boto3.Session) -> bytes:
 
 @pytest.fixture(scope="module")
 def former(session: boto3.Session) -> bytes:
-    """A backup as this project wrote it before it took the AWS Encryption SDK."""
+    """A message in the format from before the AWS Encryption SDK was used."""
     made = session.client("kms").generate_data_key(KeyId=ALIAS, KeySpec="AES_256", EncryptionContext=CONTEXT)
     nonce = os.urandom(12)
     header = {
@@ -55,60 +55,62 @@ def former(session: boto3.Session) -> bytes:
     return line + AESGCM(made["Plaintext"]).encrypt(nonce, CONTENT, line)
 
 
-def test_what_was_encrypted_comes_back(session: boto3.Session, message: bytes) -> None:
+def test_decrypts_an_encrypted_message(session: boto3.Session, message: bytes) -> None:
     assert decrypt(session, message, CONTEXT) == CONTENT
 
 
-def test_a_backup_of_the_former_form_comes_back(session: boto3.Session, former: bytes) -> None:
+def test_decrypts_a_message_in_the_former_format(session: boto3.Session, former: bytes) -> None:
     assert decrypt(session, former, CONTEXT) == CONTENT
 
 
-def test_nothing_of_it_can_be_read(message: bytes) -> None:
+def test_a_message_has_no_plaintext(message: bytes) -> None:
     assert b"hunter2" not in message
 
 
-def test_each_message_has_a_key_of_its_own(session: boto3.Session, message: bytes) -> None:
+def test_each_message_has_its_own_data_key(session: boto3.Session, message: bytes) -> None:
     other = encrypt(session, ALIAS, CONTEXT, CONTENT)
     assert len(other) == len(message)
     assert other[-len(CONTENT) :] != message[-len(CONTENT) :]
 
 
-def test_encrypting_asks_kms_for_a_data_key_and_nothing_else(
-    session: boto3.Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The role that backs up may write and never read."""
-    asked = []
+def test_encrypting_calls_only_generate_data_key(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The backup role must not be able to decrypt."""
+    called = []
 
     def record(_client: object, operation: str, arguments: Any) -> Any:
-        asked.append(operation)
+        called.append(operation)
         return call(_client, operation, arguments)
 
     call = BaseClient._make_api_call  # type: ignore[attr-defined]
     monkeypatch.setattr(BaseClient, "_make_api_call", record)
     encrypt(session, ALIAS, CONTEXT, CONTENT)
-    assert asked == ["GenerateDataKey"]
+    assert called == ["GenerateDataKey"]
 
 
 @pytest.mark.parametrize("kind", ["message", "former"])
 @pytest.mark.parametrize("place", [-1, -30])
-def test_a_flipped_byte_is_refused(
-    session: boto3.Session, request: pytest.FixtureRequest, kind: str, place: int
-) -> None:
+def test_rejects_a_changed_byte(session: boto3.Session, request: pytest.FixtureRequest, kind: str, place: int) -> None:
     changed = bytearray(request.getfixturevalue(kind))
     changed[place] ^= 1
-    with pytest.raises(OperationError, match=r"^it was changed after it was encrypted, or KMS refuses its key"):
+    with pytest.raises(
+        OperationError, match=r"^it was modified after it was encrypted, or KMS denied the use of its key"
+    ):
         decrypt(session, bytes(changed), CONTEXT)
 
 
 @pytest.mark.parametrize("kind", ["message", "former"])
 @pytest.mark.parametrize("length", [1, 20])
-def test_a_cut_end_is_refused(session: boto3.Session, request: pytest.FixtureRequest, kind: str, length: int) -> None:
-    with pytest.raises(OperationError, match=r"^it was changed after it was encrypted, or KMS refuses its key"):
+def test_rejects_a_truncated_message(
+    session: boto3.Session, request: pytest.FixtureRequest, kind: str, length: int
+) -> None:
+    with pytest.raises(
+        OperationError, match=r"^it was modified after it was encrypted, or KMS denied the use of its key"
+    ):
         decrypt(session, request.getfixturevalue(kind)[:-length], CONTEXT)
 
 
 @pytest.mark.parametrize("kind", ["message", "former"])
-def test_what_was_encrypted_for_another_cluster_is_refused(
+def test_rejects_a_message_for_another_cluster(
     session: boto3.Session, request: pytest.FixtureRequest, kind: str
 ) -> None:
     with pytest.raises(OperationError, match=r"it was encrypted for .*gitops-cluster-dev"):
@@ -116,20 +118,22 @@ def test_what_was_encrypted_for_another_cluster_is_refused(
 
 
 @pytest.mark.parametrize("message", [b"", b"\n", b"apiVersion: v1\nkind: Secret\n", b'{"format": "other"}\n', b"[]\n"])
-def test_what_was_never_encrypted_is_refused(session: boto3.Session, message: bytes) -> None:
-    with pytest.raises(OperationError, match="changed"):
+def test_rejects_content_that_is_not_encrypted(session: boto3.Session, message: bytes) -> None:
+    with pytest.raises(OperationError, match="modified"):
         decrypt(session, message, CONTEXT)
 
 
-def test_a_key_that_is_not_there_is_told(session: boto3.Session) -> None:
+def test_reports_a_missing_key(session: boto3.Session) -> None:
     with pytest.raises(OperationError, match=r"^alias/none: .*NotFoundException"):
         encrypt(session, "alias/none", CONTEXT, CONTENT)
 
 
-def test_a_refusal_of_kms_is_told(session: boto3.Session, former: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_an_access_denied_error_of_kms(
+    session: boto3.Session, former: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(**_: Any) -> None:
         raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "Decrypt")
 
     monkeypatch.setattr(boto3.Session, "client", lambda *_: type("Kms", (), {"decrypt": staticmethod(refuse)}))
-    with pytest.raises(OperationError, match=r"^KMS refuses its key \(.*AccessDeniedException"):
+    with pytest.raises(OperationError, match=r"^KMS denied the use of its key \(.*AccessDeniedException"):
         decrypt(session, former, CONTEXT)

@@ -1,4 +1,4 @@
-"""`plan`: which stacks are planned, which wait, and what is told of them; a fake takes Terraform's place."""
+"""`plan` with a fake Terraform: which stacks are planned, which wait, and the report."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -48,13 +48,13 @@ def _planned(
     return plan.plan(Selection(stacks, _PRODUCERS, base, differing), [], progress, parallelism=2, logs=tmp_path)
 
 
-def _told(report: Report) -> dict[str, str]:
+def _plans(report: Report) -> dict[str, str]:
     return {name: entry["plan"] for name, entry in report.data["stacks"].items()}
 
 
-def test_what_comes_after_a_change_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_consumers_of_a_stack_with_changes_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = _planned(tmp_path, monkeypatch, {"shared": _document("aws_eip.eip")})
-    assert _told(report) == {
+    assert _plans(report) == {
         "shared": "1 to create",
         "dev": "planned after shared",
         "dev-gitops": "planned after shared",
@@ -64,58 +64,58 @@ def test_what_comes_after_a_change_waits_for_it(tmp_path: Path, monkeypatch: pyt
     assert {name for name, entry in report.data["stacks"].items() if entry["hash"]} == {"shared"}
 
 
-def test_what_comes_after_a_stack_without_changes_is_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_consumers_of_a_stack_without_changes_are_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     documents = {"shared": _document(), "dev": _document("aws_eip.eip")}
-    assert _told(_planned(tmp_path, monkeypatch, documents)) == {
+    assert _plans(_planned(tmp_path, monkeypatch, documents)) == {
         "shared": "no changes",
         "dev": "1 to create",
         "dev-gitops": "planned after dev",
     }
 
 
-def test_only_what_differs_is_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_stacks_that_differ_are_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     documents = {"dev": _document("aws_eip.eip")}
     report = _planned(tmp_path, monkeypatch, documents, differing={"dev": "changed"})
-    assert _told(report) == {"dev": "1 to create", "dev-gitops": "planned after dev"}
-    assert report.notes == ["compared with abc123; a stack that is the same is not planned"]
+    assert _plans(report) == {"dev": "1 to create", "dev-gitops": "planned after dev"}
+    assert report.notes == ["compared with abc123; stacks without differences are not planned"]
 
 
-def test_nothing_that_differs_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_differences_are_reported_as_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = _planned(tmp_path, monkeypatch, {}, differing={})
     assert (report.title, report.status, report.tables) == ("0 of 3 stacks change", Status.FINE, [])
 
 
-def test_a_producer_that_differs_is_waited_for_though_nobody_asked_for_it(
+def test_a_stack_waits_for_a_producer_that_differs_and_was_not_chosen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = _planned(tmp_path, monkeypatch, {}, differing={"shared": "changed"}, asked_for=["dev"])
-    assert _told(report) == {"dev": "planned after shared"}
+    assert _plans(report) == {"dev": "planned after shared"}
 
 
-def test_a_stack_that_was_removed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_a_removed_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = _planned(tmp_path, monkeypatch, {}, differing={"old": "removed"})
     assert report.status is Status.ATTENTION
-    assert report.notes[0].startswith("old: abc123 had it: what it made stays, unmanaged")
+    assert report.notes[0].startswith("old: removed since abc123; its resources would stay unmanaged")
 
 
-def test_a_failure_is_told_with_what_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_a_failed_plan_and_the_stacks_that_wait_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = _planned(tmp_path, monkeypatch, {"shared": "shared: AccessDenied"})
-    assert _told(report)["dev-gitops"] == "planned after shared"
-    assert _told(report)["shared"] == "failed"
+    assert _plans(report)["dev-gitops"] == "planned after shared"
+    assert _plans(report)["shared"] == "failed"
     assert report.status is Status.ERROR
     assert report.notes == ["error: shared: AccessDenied"]
 
 
-def test_the_guard_judges_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_guard_checks_the_plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = _planned(tmp_path, monkeypatch, {"shared": _document("aws_vpc.vpc", action="delete")})
     assert report.title.endswith("; guard: 1 refused")
     assert [finding["address"] for finding in report.data["findings"]] == ["aws_vpc.vpc"]
     assert [table.title for table in report.tables] == ["Stacks", "Changes", "Guard"]
 
 
-def test_an_override_of_a_misspelt_stack_is_an_error_at_once(tmp_path: Path) -> None:
+def test_rejects_an_override_for_an_unknown_stack(tmp_path: Path) -> None:
     misspelt = Override("devv", "aws_vpc.vpc", "minji", "why", date(2026, 1, 31))
     nothing = Selection([], _PRODUCERS)
     report = plan.plan(nothing, [misspelt], Progress(Console(file=io.StringIO())), parallelism=1, logs=tmp_path)
     assert report.status is Status.ERROR
-    assert report.data["errors"][0].startswith("guard-overrides.toml: devv aws_vpc.vpc: no stack is called that")
+    assert report.data["errors"][0].startswith("guard-overrides.toml: devv aws_vpc.vpc: no such stack")

@@ -1,4 +1,4 @@
-"""The plans that reviewers saw, found again after the merge."""
+"""Finding the reviewed plans of merged pull requests."""
 
 import json
 import shutil
@@ -73,7 +73,7 @@ def _deployed(state: dict[str, Any], *commits: str) -> None:
     state["answers"][f"{RUNS}/deploy.yaml/runs"] = {"workflow_runs": runs}
 
 
-def test_the_plan_of_the_merged_pull_request_is_found(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
+def test_finds_the_plan_of_the_merged_pull_request(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
     folder, commits = history
     plan = _plan(ap_northeast_2_shared=HASHES[0], ap_northeast_2_dev="", ap_northeast_2_dev_gitops=HASHES[1])
     plan["stacks"]["ap-northeast-2-prod"] = {"plan": "no changes", "hash": HASHES[0]}
@@ -91,7 +91,7 @@ def test_the_plan_of_the_merged_pull_request_is_found(gh: FakeGh, history: tuple
 
 
 @pytest.mark.parametrize(("title", "counts"), [("deploy ap-northeast-2-dev", False), ("deploy everything", True)])
-def test_a_deploy_by_hand_counts_if_it_is_one_of_everything(
+def test_a_deploy_by_hand_counts_only_if_it_deployed_everything(
     gh: FakeGh, history: tuple[Path, list[str]], title: str, *, counts: bool
 ) -> None:
     folder, commits = history
@@ -103,39 +103,39 @@ def test_a_deploy_by_hand_counts_if_it_is_one_of_everything(
     assert bool(reviewed.collect(commits[2], KNOWN, folder).data["stacks"]) is not counts
 
 
-def test_what_an_earlier_deploy_did_not_finish_is_deployed_too(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
+def test_commits_of_an_earlier_unfinished_deploy_are_included(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
     folder, commits = history
     with gh.changed() as state:
         _deployed(state, commits[0])
         _merged(state, 1, commits[1], _plan(ap_northeast_2_dev=HASHES[0]))
-        _merged(state, 1, commits[2], _plan(ap_northeast_2_dev=HASHES[0]))  # a rebase: two commits of one
+        _merged(
+            state, 1, commits[2], _plan(ap_northeast_2_dev=HASHES[0])
+        )  # merged by rebase: two commits of one pull request
     assert list(reviewed.collect(commits[2], KNOWN, folder).data["stacks"]) == ["ap-northeast-2-dev"]
     assert sum(call[0] == "run" for call in gh["calls"]) == 1
 
 
-def test_before_the_first_deploy_nobody_knows_what_is_to_be_deployed(
-    gh: FakeGh, history: tuple[Path, list[str]]
-) -> None:
+def test_rejects_to_collect_before_the_first_deploy(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
     folder, commits = history
     with gh.changed() as state:
         _deployed(state)
-    with pytest.raises(OperationError, match=r"no deploy finished yet.*by hand with `everything`"):
+    with pytest.raises(OperationError, match=r"no deploy has succeeded yet.*by hand with `everything`"):
         reviewed.collect(commits[2], KNOWN, folder)
 
 
-def test_nothing_is_left_after_the_last_deploy(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
+def test_nothing_is_left_to_deploy_after_the_last_deploy(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
     folder, commits = history
     with gh.changed() as state:
         _deployed(state, commits[2])
     assert reviewed.collect(commits[2], KNOWN, folder).data["stacks"] == {}
 
 
-def test_rejects_a_commit_that_no_pull_request_brought(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
+def test_rejects_a_commit_that_was_not_merged_by_a_pull_request(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
     folder, commits = history
     with gh.changed() as state:
         _deployed(state, commits[1])
         state["answers"][f"repos/{{owner}}/{{repo}}/commits/{commits[2]}/pulls"] = []
-    with pytest.raises(OperationError, match="no pull request brought it\nrun the workflow deploy by hand"):
+    with pytest.raises(OperationError, match="not merged by a pull request\nrun the workflow deploy by hand"):
         reviewed.collect(commits[2], KNOWN, folder)
 
 
@@ -144,7 +144,7 @@ def test_rejects_the_plan_of_a_fork(gh: FakeGh, history: tuple[Path, list[str]])
     with gh.changed() as state:
         _deployed(state, commits[1])
         _merged(state, 1, commits[2], _plan(ap_northeast_2_dev=HASHES[0]), fork=True)
-    with pytest.raises(OperationError, match="pull request 1: no finished run of the workflow plan"):
+    with pytest.raises(OperationError, match="pull request 1: no successful run of the workflow plan"):
         reviewed.collect(commits[2], KNOWN, folder)
 
 
@@ -156,7 +156,7 @@ def test_rejects_a_history_that_was_not_fetched(gh: FakeGh, history: tuple[Path,
         reviewed.collect(commits[2], KNOWN, folder)
 
 
-def test_a_person_names_stacks_and_accepts_plans() -> None:
+def test_accepts_named_stacks_with_and_without_a_hash() -> None:
     report = reviewed.accept([f"ap-northeast-2-prod={HASHES[0]}", "us-gov-east-1-dev-gitops"], KNOWN)
     assert report.data["deploy"] == {
         "prod": {"aws": "ap-northeast-2-prod"},
@@ -166,7 +166,7 @@ def test_a_person_names_stacks_and_accepts_plans() -> None:
 
 
 @pytest.mark.usefixtures("platform")
-def test_everything_is_every_stack_that_is_synthesized(platform_folder: Path) -> None:
+def test_everything_stands_for_every_synthesized_stack(platform_folder: Path) -> None:
     known = read_stacks(platform_folder)
     report = reviewed.accept(["everything"], known)
     assert list(report.data["deploy"]) == ["shared", "dev", "prod", "staging"]
@@ -175,8 +175,8 @@ def test_everything_is_every_stack_that_is_synthesized(platform_folder: Path) ->
     assert sorted([*found, "ap-northeast-2-backend"]) == sorted(stack.name for stack in known)
 
 
-def test_what_no_job_deploys_is_refused(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
-    """The run would be green, and the stack as it was."""
+def test_rejects_a_stack_without_a_job_in_the_workflow(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
+    """The run would succeed without deploying the stack."""
     folder, commits = history
     with gh.changed() as state:
         _deployed(state, commits[1])
@@ -185,50 +185,52 @@ def test_what_no_job_deploys_is_refused(gh: FakeGh, history: tuple[Path, list[st
         reviewed.collect(commits[2], KNOWN, folder)
 
 
-def test_the_backend_is_left_to_a_person() -> None:
+def test_the_backend_stack_is_left_to_an_operator() -> None:
     report = reviewed.accept(["ap-northeast-2-backend"], KNOWN)
     assert report.data["deploy"] == {}
-    told = "ap-northeast-2-backend: not deployed here; a person runs `make deploy STACK=ap-northeast-2-backend`"
-    assert report.notes == [told]
+    command = "make deploy STACK=ap-northeast-2-backend"
+    assert report.notes == [f"ap-northeast-2-backend: not deployed by the workflow; an operator runs `{command}`"]
 
 
 @pytest.mark.parametrize(
-    ("pair", "said"),
+    ("pair", "message"),
     [
-        ("$(id)", r"'\$\(id\)': no stack is called that"),
-        ("--yes", "'--yes': no stack is called that"),
-        ("ap-northeast-2-dev=abc", "'abc': not the hash of a plan"),
+        ("$(id)", r"'\$\(id\)': unknown stack"),
+        ("--yes", "'--yes': unknown stack"),
+        ("ap-northeast-2-dev=abc", "'abc': not a plan hash"),
     ],
 )
-def test_rejects_what_is_no_stack_or_no_hash(pair: str, said: str) -> None:
-    with pytest.raises(OperationError, match=said):
+def test_rejects_an_unknown_stack_and_an_invalid_hash(pair: str, message: str) -> None:
+    with pytest.raises(OperationError, match=message):
         reviewed.accept([pair], KNOWN)
 
 
-def test_rejects_an_artifact_that_would_name_something_else(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
+def test_rejects_an_artifact_with_an_unknown_stack_name(gh: FakeGh, history: tuple[Path, list[str]]) -> None:
     folder, commits = history
     with gh.changed() as state:
         _deployed(state, commits[1])
         _merged(state, 1, commits[2], {"stacks": {"--yes": {"plan": "1 to update", "hash": ""}}, "findings": []})
-    with pytest.raises(OperationError, match="'--yes': no stack is called that at this commit"):
+    with pytest.raises(OperationError, match="'--yes': no such stack at this commit"):
         reviewed.collect(commits[2], KNOWN, folder)
 
 
-def test_the_command_sets_what_the_jobs_read(tmp_path: Path, gh: FakeGh, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_sets_the_outputs_that_the_jobs_read(
+    tmp_path: Path, gh: FakeGh, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
     file = tmp_path / "reviewed.json"
     write_output(tmp_path, [make_stack(directory=tmp_path)])
     accepted = ["--accept", f"ap-northeast-2-dev={HASHES[0]}"]
     arguments = ["reviewed", *accepted, "--file", str(file), "--output", str(tmp_path)]
     assert CliRunner().invoke(app, arguments).exit_code == 0
-    said, deploy = (tmp_path / "output").read_text().splitlines()
-    assert json.loads(said.removeprefix("reviewed=")) == json.loads(file.read_text())
+    reviewed_output, deploy = (tmp_path / "output").read_text().splitlines()
+    assert json.loads(reviewed_output.removeprefix("reviewed=")) == json.loads(file.read_text())
     assert json.loads(deploy.removeprefix("deploy=")) == {"dev": {"aws": "ap-northeast-2-dev"}}
     assert gh["calls"] == []
     assert deploy_command.reviewed(file) == {"ap-northeast-2-dev": HASHES[0]}
 
 
-def test_a_plan_that_the_guard_refuses_ends_with_an_error(tmp_path: Path) -> None:
+def test_a_plan_that_the_guard_refuses_exits_with_status_1(tmp_path: Path) -> None:
     finding = {"stack": "s", "address": "aws_vpc.vpc", "action": "destroy", "why": "it holds data", "remedy": "keep it"}
     file = tmp_path / "plan.json"
     for verdict, status in (("for review", 0), ("overridden by me until 2026-12-01", 0), ("refused", 1)):
@@ -239,7 +241,7 @@ def test_a_plan_that_the_guard_refuses_ends_with_an_error(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("content", ['{"stacks": {}}', '{"stacks": {}, "findings": null}', "[]", "{"])
-def test_what_no_plan_printed_is_not_taken_for_one_without_findings(tmp_path: Path, content: str) -> None:
+def test_rejects_a_file_without_findings_that_is_not_a_report_of_plan(tmp_path: Path, content: str) -> None:
     (tmp_path / "plan.json").write_text(content)
-    with pytest.raises(OperationError, match=r"plan\.json: .*; give it what `plan --json` printed$"):
+    with pytest.raises(OperationError, match=r"plan\.json: .*; pass the output of `plan --json`$"):
         reviewed.refusals(tmp_path / "plan.json")

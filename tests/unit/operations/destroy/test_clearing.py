@@ -1,4 +1,4 @@
-"""Clearing a cluster, with a Kubernetes of a few lines: objects with finalizers, controllers that take them away."""
+"""Clearing a cluster, with a fake Kubernetes: objects with finalizers, and controllers that remove them."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _KINDS = (
 
 
 class Cluster:
-    """Answers as kubectl does. At each pause the controllers take away one round of finalizers that they know."""
+    """Answers like kubectl. At each pause the controllers remove their finalizers from the objects being deleted."""
 
     def __init__(self, *definitions: str) -> None:
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
@@ -73,14 +73,14 @@ class Cluster:
 
 
 def _clear(cluster: Cluster, timeout_seconds: float = 60) -> list[str]:
-    said: list[str] = []
-    Clearing(cluster.kubectl, said.append, timeout_seconds, cluster.pause).clear()
-    return said
+    messages: list[str] = []
+    Clearing(cluster.kubectl, messages.append, timeout_seconds, cluster.pause).clear()
+    return messages
 
 
 @pytest.fixture
 def cluster() -> Cluster:
-    """Argo CD, the load balancer controller, the CSI driver and Karpenter, with something of each."""
+    """A cluster with objects of Argo CD, the load balancer controller, the CSI driver and Karpenter."""
     made = Cluster(*_KINDS)
     made.controllers = {
         _CASCADE,
@@ -100,27 +100,28 @@ def cluster() -> Cluster:
     return made
 
 
-def test_everything_that_reaches_aws_goes_and_nothing_else(cluster: Cluster) -> None:
-    said = _clear(cluster)
+def test_only_objects_with_aws_resources_are_deleted(cluster: Cluster) -> None:
+    messages = _clear(cluster)
     assert cluster.left == ["inside"]
-    assert said[0] == "deleting the root Application, and with it all that Argo CD made"
-    assert "waiting for volumes: persistentvolumeclaims n/data" in said
+    assert messages[0] == "deleting the root Application and all resources of Argo CD"
+    assert "waiting for volumes: persistentvolumeclaims n/data" in messages
 
 
-def test_the_root_goes_first_and_machines_last(cluster: Cluster) -> None:
+def test_the_root_application_is_deleted_first_and_nodes_last(cluster: Cluster) -> None:
     _clear(cluster)
     assert cluster.deleted == ["root", "services", "by-hand", "web", "lb", "data", "default"]
 
 
-def test_nothing_is_deleted_before_the_root_is_gone(cluster: Cluster) -> None:
-    """Self-healing brings back whatever goes while it is there."""
+def test_nothing_is_deleted_before_the_root_application(cluster: Cluster) -> None:
+    """Self-healing would recreate it."""
     left: list[str] = []
     cluster.when_gone["applications.argoproj.io", "root"] = lambda: left.extend(cluster.left)
     _clear(cluster)
     assert {"web", "lb", "data", "default"} <= set(left)
 
 
-def test_an_ingress_beside_argo_cd_goes_before_the_root_while_somebody_can_remove_its_record(cluster: Cluster) -> None:
+def test_an_ingress_without_an_application_is_deleted_before_the_root(cluster: Cluster) -> None:
+    """External DNS still runs then, and removes its records."""
     cluster.add("ingresses.networking.k8s.io", "argocd-server", "ingress.k8s.aws/resources")
     gone: list[str] = []
     cluster.when_gone["ingresses.networking.k8s.io", "argocd-server"] = lambda: gone.extend(cluster.deleted)
@@ -128,7 +129,7 @@ def test_an_ingress_beside_argo_cd_goes_before_the_root_while_somebody_can_remov
     assert gone == ["argocd-server"]
 
 
-def test_an_application_without_its_finalizer_gets_it_before_it_goes(cluster: Cluster) -> None:
+def test_an_application_without_the_finalizer_gets_it_before_the_deletion(cluster: Cluster) -> None:
     cluster.add("applications.argoproj.io", "root")
     _clear(cluster)
     (patch,) = [line for line in cluster.asked if line.startswith("patch")]
@@ -136,8 +137,8 @@ def test_an_application_without_its_finalizer_gets_it_before_it_goes(cluster: Cl
     assert _CASCADE in patch
 
 
-def test_an_application_that_goes_since_it_was_listed_is_passed_over(cluster: Cluster) -> None:
-    """The Application of an application goes with the one that made it."""
+def test_an_application_that_was_deleted_after_it_was_listed_is_skipped(cluster: Cluster) -> None:
+    """A child Application is deleted with its parent."""
     child = "applications.argoproj.io", "of-by-hand"
     cluster.add(*child)
 
@@ -150,7 +151,7 @@ def test_an_application_that_goes_since_it_was_listed_is_passed_over(cluster: Cl
     assert cluster.left == ["inside"]
 
 
-def test_an_application_that_refuses_its_finalizer_is_told(cluster: Cluster) -> None:
+def test_an_error_when_adding_the_finalizer_is_reported(cluster: Cluster) -> None:
     cluster.add("applications.argoproj.io", "refuses")
 
     def kubectl(verb: str, kind: str, *arguments: str) -> str:
@@ -162,18 +163,18 @@ def test_an_application_that_refuses_its_finalizer_is_told(cluster: Cluster) -> 
         Clearing(kubectl, lambda _: None, 60, cluster.pause).clear()
 
 
-def test_what_hangs_is_told_with_its_finalizer_and_the_remedy(cluster: Cluster) -> None:
+def test_a_timeout_reports_the_finalizer_and_the_remedy(cluster: Cluster) -> None:
     cluster.controllers.discard(_CASCADE)
     with pytest.raises(OperationError) as refused:
         _clear(cluster, timeout_seconds=0)
     first, line = str(refused.value).splitlines()
-    assert first == "the root Application: still there after 0 s; mend it and repeat"
-    assert line.startswith(f"applications n/root: waits for {_CASCADE} (Argo CD deletes what it made")
+    assert first == "the root Application: still not deleted after 0 s; fix this and repeat"
+    assert line.startswith(f"applications n/root: waits for {_CASCADE} (Argo CD deletes its resources")
 
 
-def test_it_goes_on_after_an_interruption(cluster: Cluster) -> None:
+def test_continues_after_an_interruption(cluster: Cluster) -> None:
     cluster.controllers.discard("kubernetes.io/pvc-protection")
-    with pytest.raises(OperationError, match="a pod still mounts it"):
+    with pytest.raises(OperationError, match="a Pod still mounts it"):
         Clearing(cluster.kubectl, lambda _: None, 0.05, cluster.pause).clear()
     before = len(cluster.asked)
     cluster.controllers.add("kubernetes.io/pvc-protection")
@@ -182,16 +183,16 @@ def test_it_goes_on_after_an_interruption(cluster: Cluster) -> None:
     assert [line.split()[2] for line in cluster.asked[before:] if line.startswith("delete")] == ["default"]
 
 
-def test_webhooks_of_a_service_that_is_gone_no_longer_refuse(cluster: Cluster) -> None:
+def test_webhooks_without_a_service_are_removed(cluster: Cluster) -> None:
     def hook(service: str) -> dict[str, Any]:
         return {"webhooks": [{"clientConfig": {"service": {"namespace": "n", "name": service}}}]}
 
     cluster.add("validatingwebhookconfigurations", "orphan", **hook("gone"))
     cluster.add("validatingwebhookconfigurations", "served", **hook("inside"))
     cluster.add("mutatingwebhookconfigurations", "by-url", webhooks=[{"clientConfig": {"url": "https://example.com"}}])
-    said = _clear(cluster)
+    messages = _clear(cluster)
     assert cluster.left == ["inside", "served", "by-url"]
-    assert any("orphan: its service is gone" in line for line in said)
+    assert any("orphan: its Service is gone" in line for line in messages)
 
 
 def test_a_cluster_without_argo_cd_and_karpenter_is_cleared_too() -> None:

@@ -1,4 +1,4 @@
-"""Removing custom resource definitions, with a kubectl that answers from files."""
+"""Removing custom resource definitions, with a fake kubectl that answers from files."""
 
 import json
 import os
@@ -23,7 +23,7 @@ esac
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what kubectl answers; the definitions are Argo CD's, the controller's and a stranger's."""
+    """A folder with the answers of kubectl: CRDs of Argo CD, of the load balancer controller, and one unrelated."""
     (tmp_path / "kubectl").write_text(_KUBECTL)
     (tmp_path / "kubectl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
@@ -43,12 +43,12 @@ def _deleted(cluster: Path) -> list[str]:
     return [line for line in (cluster / "asked").read_text().splitlines() if line.startswith("delete")]
 
 
-def test_what_the_stack_left_is_removed_and_nothing_else(cluster: Path) -> None:
-    said: list[str] = []
-    crds.remove(said.append)
+def test_only_the_crds_of_the_stack_are_removed(cluster: Path) -> None:
+    messages: list[str] = []
+    crds.remove(messages.append)
     ours = ["applications.argoproj.io", "ingressclassparams.elbv2.k8s.aws"]
     assert _deleted(cluster) == [f"delete customresourcedefinitions {' '.join(ours)}"]
-    assert said == ["cluster https://trial.example", *[f"removed {name}" for name in ours]]
+    assert messages == ["cluster https://trial.example", *[f"removed {name}" for name in ours]]
 
 
 def test_nothing_is_removed_while_an_instance_exists(cluster: Path) -> None:
@@ -57,16 +57,16 @@ def test_nothing_is_removed_while_an_instance_exists(cluster: Path) -> None:
     with pytest.raises(OperationError) as refused:
         crds.remove(print)
     assert str(refused.value).splitlines() == [
-        "instances still exist, and would go too; delete them first:",
+        "instances still exist and would also be deleted; delete them first:",
         "Application argocd/guestbook",
         "IngressClassParams alb",
     ]
     assert _deleted(cluster) == []
 
 
-def test_a_second_time_there_is_nothing_to_do(cluster: Path) -> None:
+def test_without_crds_there_is_nothing_to_remove(cluster: Path) -> None:
     _define(cluster, "gateways.gateway.networking.k8s.io")
-    said: list[str] = []
-    crds.remove(said.append)
-    assert said[-1] == "nothing to remove"
+    messages: list[str] = []
+    crds.remove(messages.append)
+    assert messages[-1] == "nothing to remove"
     assert _deleted(cluster) == []

@@ -1,4 +1,4 @@
-"""What stands in the way of a destroy, and what is said after it."""
+"""The checks before `destroy`, the order of the stacks, and the report."""
 
 import json
 import os
@@ -44,7 +44,7 @@ Hold = Callable[..., None]
 
 @pytest.fixture
 def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
-    """Says which resources the stacks' states hold."""
+    """Sets the resources in the states of stacks."""
     held: dict[str, list[Resource]] = {}
 
     def read(_session: object, stack: Stack) -> list[Resource]:
@@ -64,34 +64,34 @@ def _refused(chosen: list[Stack], every: list[Stack]) -> list[str]:
     return str(refused.value).splitlines()
 
 
-def test_the_state_bucket_has_its_own_word(tmp_path: Path) -> None:
+def test_rejects_the_state_bucket(tmp_path: Path) -> None:
     backend = _stack(tmp_path, "backend", kind="backend")
     assert _refused([backend], [backend]) == [
-        "ap-northeast-2-backend: the state bucket goes last, and by its own word: make unbootstrap"
+        "ap-northeast-2-backend: the state bucket is destroyed last, with: make unbootstrap"
     ]
 
 
-def test_protection_is_lifted_in_the_settings_first(tmp_path: Path, hold: Hold) -> None:
+def test_rejects_resources_that_the_settings_protect(tmp_path: Path, hold: Hold) -> None:
     prod = _stack(tmp_path, "prod", **_DATABASE)
     hold(prod, deletion_protection=True)
     (line,) = _refused([prod], [prod])
     assert line == (
-        "ap-northeast-2-prod: aws_db_instance.main: deletion_protection: lift it first: in "
+        "ap-northeast-2-prod: aws_db_instance.main: deletion_protection: remove the protection first: in "
         "stacks/ap_northeast_2/prod.py, set deletion_protection=False for it and teardown=True for the environment, "
         "then deploy the stack"
     )
 
 
-def test_protection_that_was_lifted_must_be_deployed(tmp_path: Path, hold: Hold) -> None:
+def test_rejects_resources_that_are_still_protected_in_aws(tmp_path: Path, hold: Hold) -> None:
     prod = _stack(tmp_path, "prod", aws_db_instance={"main": {"deletion_protection": False}})
     hold(prod, deletion_protection=True)
     (line,) = _refused([prod], [prod])
-    assert line.endswith("the settings lift its protection, AWS still has it: deploy the stack first")
+    assert line.endswith("still protected in AWS, although not in the settings: deploy the stack first")
 
 
 @pytest.mark.parametrize("kind", ["aws_s3_bucket", "aws_backup_vault"])
-def test_backups_stay_until_the_settings_say_that_they_may_go(tmp_path: Path, hold: Hold, kind: str) -> None:
-    """Else it fails half-way: the cluster and the database are gone by then."""
+def test_rejects_backups_that_the_settings_keep(tmp_path: Path, hold: Hold, kind: str) -> None:
+    """Otherwise it would fail halfway, after the cluster and the database were destroyed."""
     kept: Any = {kind: {"backups": {"force_destroy": False}}}
     dev = _stack(tmp_path, "dev", **kept)
     hold(dev)
@@ -106,16 +106,16 @@ def test_backups_stay_until_the_settings_say_that_they_may_go(tmp_path: Path, ho
     assert destroy.prepare([dev], [dev]).environments == ["dev"]
 
 
-def test_what_reads_from_it_goes_too(tmp_path: Path, hold: Hold) -> None:
+def test_rejects_a_stack_that_another_one_reads_from(tmp_path: Path, hold: Hold) -> None:
     shared, dev = _stack(tmp_path, "shared", kind="shared"), _stack(tmp_path, "dev", "shared")
     gitops = _stack(tmp_path, "dev", "dev", kind="in-cluster")
     hold(gitops)
     assert _refused([shared], [shared, dev, gitops]) == [
-        "ap-northeast-2-dev-gitops: reads from ap-northeast-2-shared and still has resources; destroy it too"
+        "ap-northeast-2-dev-gitops: reads from ap-northeast-2-shared and still has resources; also destroy it"
     ]
 
 
-def test_a_consumer_without_resources_is_in_nobodys_way(tmp_path: Path, hold: Hold) -> None:
+def test_a_consumer_without_resources_is_not_a_problem(tmp_path: Path, hold: Hold) -> None:
     shared, dev = _stack(tmp_path, "shared", kind="shared"), _stack(tmp_path, "dev", "shared")
     hold(shared)
     destruction = destroy.prepare([shared], [shared, dev])
@@ -125,7 +125,7 @@ def test_a_consumer_without_resources_is_in_nobodys_way(tmp_path: Path, hold: Ho
 
 @pytest.fixture
 def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is done, in its order; nothing of it is."""
+    """The actions in their order; all of them are faked."""
     did: list[str] = []
 
     class Terraform:
@@ -138,7 +138,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         def stream(self, _log: Path, _hear: object, verb: str, *_: str) -> None:
             did.append(f"{verb} {self._name}")
             if "staging" in self._name:
-                raise OperationError("it would not go")
+                raise OperationError("DependencyViolation")
 
     def clear(self: Clearing) -> None:
         self.kubectl("get", "services")
@@ -168,28 +168,30 @@ def _destroy(destruction: Destruction, folder: Path) -> Any:
     return destroy.destroy(destruction, options, Progress())
 
 
-def test_clusters_are_cleared_then_consumers_go_before_producers(tmp_path: Path, hold: Hold, done: list[str]) -> None:
+def test_clusters_are_cleared_then_consumers_are_destroyed_before_producers(
+    tmp_path: Path, hold: Hold, done: list[str]
+) -> None:
     shared, dev = _stack(tmp_path, "shared", kind="shared"), _stack(tmp_path, "dev", "shared")
     gitops = _stack(tmp_path, "dev", "shared", "dev", kind="in-cluster")
     stacks = [shared, dev, gitops]
     for stack in stacks:
         hold(stack)
-    made = _destroy(destroy.prepare(stacks, stacks), tmp_path)
+    report = _destroy(destroy.prepare(stacks, stacks), tmp_path)
     assert done == [
         "kubectl with config", "clear",
         "destroy ap-northeast-2-dev-gitops", "destroy ap-northeast-2-dev", "destroy ap-northeast-2-shared",
     ]  # fmt: skip
-    assert (made.title, made.status) == ("destroyed 3 of 3 stacks", Status.FINE)
+    assert (report.title, report.status) == ("destroyed 3 of 3 stacks", Status.FINE)
 
 
 @pytest.mark.usefixtures("hold")
-def test_what_is_gone_already_is_passed_over(tmp_path: Path, done: list[str]) -> None:
+def test_stacks_without_resources_are_skipped(tmp_path: Path, done: list[str]) -> None:
     stacks = [_stack(tmp_path, "prod", **_DATABASE), _stack(tmp_path, "dev", kind="in-cluster")]
     assert _destroy(destroy.prepare(stacks, stacks), tmp_path).status == Status.FINE
     assert done == []
 
 
-def test_what_a_failure_leaves_is_told_with_the_way_on(tmp_path: Path, hold: Hold, done: list[str]) -> None:
+def test_a_failure_is_reported_with_the_command_to_continue(tmp_path: Path, hold: Hold, done: list[str]) -> None:
     stacks = [
         _stack(tmp_path, "shared", kind="shared"),
         _stack(tmp_path, "dev", "shared"),
@@ -197,14 +199,14 @@ def test_what_a_failure_leaves_is_told_with_the_way_on(tmp_path: Path, hold: Hol
     ]
     for stack in stacks:
         hold(stack)
-    made = _destroy(destroy.prepare(stacks, stacks), tmp_path)
+    report = _destroy(destroy.prepare(stacks, stacks), tmp_path)
     assert sorted(done) == ["destroy ap-northeast-2-dev", "destroy ap-northeast-2-staging"]
-    assert made.status == Status.ERROR
-    assert [row[1] for row in made.tables[0].rows] == ["not reached", "destroyed", "failed"]
-    assert made.notes == ["go on with: ap-northeast-2-shared ap-northeast-2-staging"]
+    assert report.status == Status.ERROR
+    assert [row[1] for row in report.tables[0].rows] == ["not reached", "destroyed", "failed"]
+    assert report.notes == ["continue with: ap-northeast-2-shared ap-northeast-2-staging"]
 
 
-def test_the_way_on_keeps_what_was_given_and_names_what_is_left(
+def test_the_command_to_continue_keeps_the_options_and_names_the_remaining_stacks(
     tmp_path: Path, hold: Hold, done: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stacks = [_stack(tmp_path, "dev"), _stack(tmp_path, "staging")]
@@ -219,7 +221,7 @@ def test_the_way_on_keeps_what_was_given_and_names_what_is_left(
     assert again.endswith(wanted)
 
 
-def test_a_held_lock_is_told_with_who_holds_it_and_what_to_do(
+def test_a_held_lock_is_reported_with_its_owner_and_the_remedy(
     tmp_path: Path, hold: Hold, done: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stream(*_: object) -> None:
@@ -236,7 +238,7 @@ def test_a_held_lock_is_told_with_who_holds_it_and_what_to_do(
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(0, "clear"), (1, "refused")])
-def test_a_cluster_is_reached_by_a_kubeconfig_of_its_own(
+def test_a_cluster_is_accessed_with_a_temporary_kubeconfig(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, outcome: str
 ) -> None:
     (tmp_path / "aws").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\necho no such cluster >&2\nexit {status}\n')
@@ -255,7 +257,7 @@ def test_a_cluster_is_reached_by_a_kubeconfig_of_its_own(
 
 
 @pytest.mark.usefixtures("done")
-def test_what_is_left_asks_for_attention_with_its_price(
+def test_remaining_resources_are_reported_with_their_cost(
     tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dev = _stack(tmp_path, "dev")
@@ -267,15 +269,15 @@ def test_what_is_left_asks_for_attention_with_its_price(
         return left
 
     monkeypatch.setattr(leftovers, "find_leftovers", find)
-    made = _destroy(destroy.prepare([dev], [dev]), tmp_path)
-    assert made.title == "destroyed 1 of 1 stacks; 1 things are left, about $9 a month"
-    assert made.status == Status.ATTENTION
-    assert made.tables[1].rows == [["volume", "vol-1", "$9.00"]]
-    assert made.notes[0] == "kept on purpose: rds:snapshot arn:final"
+    report = _destroy(destroy.prepare([dev], [dev]), tmp_path)
+    assert report.title == "destroyed 1 of 1 stacks; 1 resources remain, about $9 a month"
+    assert report.status == Status.ATTENTION
+    assert report.tables[1].rows == [["volume", "vol-1", "$9.00"]]
+    assert report.notes[0] == "kept on purpose: rds:snapshot arn:final"
 
 
 @pytest.mark.usefixtures("done")
-def test_what_was_destroyed_is_told_where_aws_does_not_say_what_is_left(
+def test_destroyed_stacks_are_reported_if_remaining_resources_cannot_be_listed(
     tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dev = _stack(tmp_path, "dev")
@@ -285,7 +287,7 @@ def test_what_was_destroyed_is_told_where_aws_does_not_say_what_is_left(
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "GetResources")
 
     monkeypatch.setattr(leftovers, "find_leftovers", find)
-    made = _destroy(destroy.prepare([dev], [dev]), tmp_path)
-    assert (made.title, made.status) == ("destroyed 1 of 1 stacks", Status.ERROR)
-    assert "not you" in made.notes[0]
-    assert "repeat the command" in made.notes[0]
+    report = _destroy(destroy.prepare([dev], [dev]), tmp_path)
+    assert (report.title, report.status) == ("destroyed 1 of 1 stacks", Status.ERROR)
+    assert "not you" in report.notes[0]
+    assert "repeat the command" in report.notes[0]

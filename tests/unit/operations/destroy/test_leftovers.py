@@ -1,4 +1,4 @@
-"""What is known to belong to an environment that was destroyed."""
+"""Finding the resources that remain of a destroyed environment."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -30,7 +30,7 @@ DEV = Environment(
         {"cluster.k8s.amazonaws.com/name": "gitops-cluster-dev"},
     ],
 )
-def test_what_terraform_or_a_controller_tagged_is_its_own(tags: dict[str, str]) -> None:
+def test_owns_what_terraform_or_a_controller_tagged(tags: dict[str, str]) -> None:
     assert DEV.owns(tags)
 
 
@@ -44,7 +44,7 @@ def test_what_terraform_or_a_controller_tagged_is_its_own(tags: dict[str, str]) 
         {"elbv2.k8s.aws/cluster": "gitops-cluster-prod"},
     ],
 )
-def test_what_carries_other_tags_is_not(tags: dict[str, str]) -> None:
+def test_does_not_own_resources_with_other_tags(tags: dict[str, str]) -> None:
     assert not DEV.owns(tags)
 
 
@@ -63,7 +63,7 @@ def test_kind_is_read_from_the_arn(arn: str, kind: str) -> None:
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[boto3.Session]:
-    """An account where a role of dev and one of prod are left."""
+    """An account in which one role of dev and one of prod remain."""
     with (
         Emulator(tmp_path_factory.mktemp("emulator") / "log") as emulator,
         pytest.MonkeyPatch.context() as patch,
@@ -79,7 +79,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[boto3.Session]:
 
 
 def _find(aws: boto3.Session, monkeypatch: pytest.MonkeyPatch, **tagged: Sequence[str]) -> list[str]:
-    """What is found where the tagging API knows these ARNs, by region."""
+    """The resources that are found if the tagging API lists these ARNs, by region."""
 
     def answer(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
         if operation == "get_resources":
@@ -96,14 +96,12 @@ _ZONE = "arn:aws:route53:::hostedzone/Z1"
 _QUEUE = "arn:aws:sqs:ap-northeast-2:123456789012:karpenter"
 
 
-def test_what_has_no_region_is_looked_for_where_aws_knows_of_it(
-    aws: boto3.Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_finds_resources_of_global_services(aws: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = "arn:aws:sqs:us-east-1:123456789012:another"
     found = _find(aws, monkeypatch, ap_northeast_2=[_QUEUE], us_east_1=[_ISSUER, _ZONE, elsewhere])
     assert sorted(found) == sorted([_QUEUE, _ISSUER, _ZONE, _ROLE])
 
 
-def test_what_two_regions_know_of_is_told_once(aws: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resource_that_two_regions_list_is_reported_once(aws: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     bucket = "arn:aws:s3:::dev-backups"
     assert sorted(_find(aws, monkeypatch, ap_northeast_2=[bucket], us_east_1=[bucket])) == sorted([bucket, _ROLE])

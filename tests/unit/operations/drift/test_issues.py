@@ -1,4 +1,4 @@
-"""One issue a stack that drifted."""
+"""One GitHub issue per stack with drift."""
 
 import json
 from datetime import date
@@ -31,14 +31,14 @@ def _drift(folder: Path, status: str, *findings: dict[str, Any], stack: str = "a
     return file
 
 
-def test_an_issue_is_opened(tmp_path: Path, gh: FakeGh) -> None:
+def test_opens_an_issue(tmp_path: Path, gh: FakeGh) -> None:
     follow(_drift(tmp_path, "drift", FINDING))
     (issue,) = gh["issues"]
     assert issue["title"] == "Drift: ap-northeast-2-dev"
     assert issue["body"].startswith("- changed `aws_vpc.vpc`: `tags: a 'b' -> c`\n")
 
 
-def test_what_the_command_drift_reports_is_understood(tmp_path: Path, gh: FakeGh) -> None:
+def test_reads_the_report_of_the_command_drift(tmp_path: Path, gh: FakeGh) -> None:
     finding = Finding("ap-northeast-2-dev", "deleted", "aws_subnet.a", ["it is gone"])
     report = drift.report({"ap-northeast-2-dev": Seen(drift=[finding])}, [], [], date(2026, 11, 25))
     (tmp_path / "drift.json").write_text(json.dumps(report.data))
@@ -46,7 +46,7 @@ def test_what_the_command_drift_reports_is_understood(tmp_path: Path, gh: FakeGh
     assert gh["issues"][0]["body"].startswith("- deleted `aws_subnet.a`: `it is gone`\n")
 
 
-def test_the_same_drift_again_says_nothing(tmp_path: Path, gh: FakeGh, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_drift_does_not_update_the_issue(tmp_path: Path, gh: FakeGh, monkeypatch: pytest.MonkeyPatch) -> None:
     follow(_drift(tmp_path, "drift", FINDING))
     monkeypatch.setenv("GITHUB_RUN_ID", "2")
     assert follow(_drift(tmp_path, "drift", FINDING)).data["issues"] == {}
@@ -63,16 +63,16 @@ def test_other_drift_updates_the_issue(tmp_path: Path, gh: FakeGh) -> None:
 def test_the_issue_is_closed_when_the_drift_is_gone(tmp_path: Path, gh: FakeGh, status: str) -> None:
     follow(_drift(tmp_path, "drift", FINDING))
     follow(_drift(tmp_path, status))
-    assert [(issue["open"], issue["comment"]) for issue in gh["issues"]] == [(False, "The stack is as Git says again.")]
+    assert [(issue["open"], issue["comment"]) for issue in gh["issues"]] == [(False, "The stack matches Git again.")]
 
 
-def test_a_stack_that_could_not_be_read_keeps_its_issue(tmp_path: Path, gh: FakeGh) -> None:
+def test_a_stack_that_could_not_be_checked_keeps_its_issue(tmp_path: Path, gh: FakeGh) -> None:
     follow(_drift(tmp_path, "drift", FINDING))
     follow(_drift(tmp_path, "error"))
     assert [issue["open"] for issue in gh["issues"]] == [True]
 
 
-def test_stacks_that_were_not_looked_at_keep_their_issues(tmp_path: Path, gh: FakeGh) -> None:
+def test_stacks_that_are_not_in_the_report_keep_their_issues(tmp_path: Path, gh: FakeGh) -> None:
     follow(_drift(tmp_path, "drift", FINDING))
     follow(_drift(tmp_path, "clean", stack="ap-northeast-2-prod"))
     assert [issue["open"] for issue in gh["issues"]] == [True]
@@ -84,20 +84,20 @@ def test_drift_that_comes_back_opens_a_new_issue(tmp_path: Path, gh: FakeGh) -> 
     assert [issue["open"] for issue in gh["issues"]] == [False, True]
 
 
-def test_a_long_list_is_cut(tmp_path: Path, gh: FakeGh) -> None:
+def test_a_long_list_is_truncated(tmp_path: Path, gh: FakeGh) -> None:
     follow(_drift(tmp_path, "drift", *[FINDING] * 5000))
     assert len(gh["issues"][0]["body"]) < 65_536
-    assert "- and more, which the run tells\n" in gh["issues"][0]["body"]
+    assert "- and more; see the run\n" in gh["issues"][0]["body"]
 
 
-def test_rejects_what_drift_did_not_print(tmp_path: Path, gh: FakeGh) -> None:
+def test_rejects_a_file_that_is_not_a_report_of_drift(tmp_path: Path, gh: FakeGh) -> None:
     (tmp_path / "drift.json").write_text("{}")
-    with pytest.raises(OperationError, match="give it what `drift --json` printed"):
+    with pytest.raises(OperationError, match="pass the output of `drift --json`"):
         follow(tmp_path / "drift.json")
     assert gh["calls"] == []
 
 
-def test_the_command_says_what_it_did(tmp_path: Path, gh: FakeGh) -> None:
+def test_the_command_reports_the_changed_issues(tmp_path: Path, gh: FakeGh) -> None:
     result = CliRunner().invoke(app, ["issues-from-drift", str(_drift(tmp_path, "drift", FINDING)), "--json"])
     assert json.loads(result.stdout)["issues"] == {"ap-northeast-2-dev": "opened"}
     assert len(gh["issues"]) == 1

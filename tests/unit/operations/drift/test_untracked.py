@@ -1,4 +1,4 @@
-"""What was added beside our resources, told apart from what AWS and controllers make. The rest is in `tests/e2e`."""
+"""Finding untracked additions, and recognizing those of AWS and of controllers. `tests/e2e` has more cases."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +16,7 @@ _STACK = "ap-northeast-2-dev"
 
 
 class Aws:
-    """A session whose operations answer what is set, in one page; what is not set lists nothing."""
+    """A session whose operations return the given answers, in one page; all other lists are empty."""
 
     def __init__(self, **answers: Any) -> None:
         self._answers = answers
@@ -81,7 +81,7 @@ _CLUSTERS = _states(aws_eks_cluster={"name": _CLUSTER, "vpc_config": [_NETWORK]}
         {"State": "deleted"},
     ],
 )
-def test_what_aws_and_controllers_make_in_the_vpc_is_not_told(one: dict[str, Any]) -> None:
+def test_resources_of_aws_and_of_controllers_in_the_vpc_are_not_reported(one: dict[str, Any]) -> None:
     assert (
         _found(_vpc(), describe_security_groups={"SecurityGroups": [{"GroupId": "sg-1", "VpcId": "vpc-1", **one}]})
         == []
@@ -92,11 +92,11 @@ def test_what_aws_and_controllers_make_in_the_vpc_is_not_told(one: dict[str, Any
     "tags",
     [
         [],
-        [{"Key": "elbv2.k8s.aws/cluster", "Value": "somebody-elses"}],
+        [{"Key": "elbv2.k8s.aws/cluster", "Value": "another-cluster"}],
         [{"Key": f"kubernetes.io/cluster/{_CLUSTER}", "Value": "shared"}],
     ],
 )
-def test_what_somebody_adds_to_the_vpc_is_told(tags: list[dict[str, str]]) -> None:
+def test_other_resources_in_the_vpc_are_reported(tags: list[dict[str, str]]) -> None:
     group = {"GroupId": "sg-1", "VpcId": "vpc-1", "Tags": tags}
     assert _found(_vpc(), describe_security_groups={"SecurityGroups": [group]}) == ["security group sg-1"]
 
@@ -114,7 +114,7 @@ def _rule(**rule: Any) -> dict[str, Any]:
         _rule(CidrIpv4="10.0.0.0/16", Description="elbv2.k8s.aws/targetGroupBinding=shared"),
     ],
 )
-def test_rules_of_eks_itself_are_not_told(rule: dict[str, Any]) -> None:
+def test_rules_of_eks_and_of_the_load_balancer_controller_are_not_reported(rule: dict[str, Any]) -> None:
     assert _found(_CLUSTERS, describe_security_group_rules={"SecurityGroupRules": [rule]}) == []
 
 
@@ -129,12 +129,12 @@ def test_rules_of_eks_itself_are_not_told(rule: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_a_rule_is_told_with_its_traffic(rule: dict[str, Any], traffic: str) -> None:
+def test_a_rule_is_reported_with_its_traffic(rule: dict[str, Any], traffic: str) -> None:
     found = _found(_CLUSTERS, describe_security_group_rules={"SecurityGroupRules": [rule]})
     assert found == [f"rule sgr-1: {traffic}"]
 
 
-def test_access_entries_that_eks_makes_are_not_told() -> None:
+def test_access_entries_that_eks_creates_are_not_reported() -> None:
     service = "arn:aws:iam::123456789012:role/aws-service-role/eks.amazonaws.com/AWSServiceRoleForAmazonEKS"
     found = _found(
         _CLUSTERS,
@@ -147,7 +147,7 @@ def test_access_entries_that_eks_makes_are_not_told() -> None:
     assert found == ["Fargate profile jobs", "access entry role/stranger", "node group main"]
 
 
-def test_what_belongs_to_a_role_of_a_stack_that_was_not_asked_for_is_not_looked_at() -> None:
+def test_stacks_that_were_not_chosen_are_not_checked() -> None:
     session: Any = Aws()
     assert untracked.find_untracked(session, _states(aws_iam_role={"name": "r"}), ["ap-northeast-2-prod"]) == ([], [])
 
@@ -156,11 +156,11 @@ def _error(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "no"}}, "ListRolePolicies")
 
 
-def test_nothing_is_added_to_what_is_gone() -> None:
+def test_a_deleted_resource_has_no_additions() -> None:
     assert _found(_states(aws_iam_role={"name": "r"}), list_role_policies=_error("NoSuchEntity")) == []
 
 
-def test_what_may_not_be_asked_is_a_problem_and_no_silence() -> None:
+def test_access_denied_is_an_error_and_not_an_empty_result() -> None:
     session: Any = Aws(list_role_policies=_error("AccessDenied"))
     added, (problem,) = untracked.find_untracked(session, _states(aws_iam_role={"name": "r"}), [_STACK])
     assert added == []
@@ -168,7 +168,7 @@ def test_what_may_not_be_asked_is_a_problem_and_no_silence() -> None:
     assert problem[1].startswith("aws_iam_role.main: An error occurred (AccessDenied)")
 
 
-def test_only_the_records_that_external_dns_signed_are_its_own() -> None:
+def test_only_records_with_an_ownership_record_belong_to_external_dns() -> None:
     def record(name: str, kind: str, *values: str) -> dict[str, Any]:
         return {"Name": name, "Type": kind, "ResourceRecords": [{"Value": value} for value in values]}
 

@@ -1,4 +1,4 @@
-"""Preflight: every check once as it should be, and once as it should not; AWS answers from stubs."""
+"""Every preflight check, once passing and once failing. AWS answers from botocore stubs."""
 
 import io
 import json
@@ -40,7 +40,7 @@ def _client(service: str) -> Any:
 
 @pytest.fixture
 def aws() -> Iterator[Aws]:
-    """Clients that give these answers in this order: service, operation, and the answer or the code of an error."""
+    """AWS clients that return these answers in order: service, operation, and the response or an error code."""
     stubbers: dict[str, Stubber] = {}
 
     def answering(*answers: Answer) -> Callable[[str], Any]:
@@ -61,7 +61,7 @@ def aws() -> Iterator[Aws]:
 
 
 class Stacks:
-    """Makes stacks of these resources, each resource `(type, name, arguments)`."""
+    """Creates stacks with these resources, each given as `(type, name, arguments)`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -103,24 +103,24 @@ def _body(document: Any) -> dict[str, Any]:
     return {"Body": StreamingBody(io.BytesIO(content), len(content))}
 
 
-# --- the whole --------------------------------------------------------------------------------------------------------
+# --- all checks -------------------------------------------------------------------------------------------------------
 
 
-def test_one_check_does_not_take_down_the_others() -> None:
+def test_a_failed_check_does_not_stop_the_others() -> None:
     def denied() -> Iterator[Line]:
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DescribeVpcs")
 
     def broken() -> Iterator[Line]:
         raise KeyError("any")
 
-    (warned,) = preflight._asked("quota", denied)
-    (failed,) = preflight._asked("names", broken)
+    (warned,) = preflight._run_check("quota", denied)
+    (failed,) = preflight._run_check("names", broken)
     assert (warned.subject, warned.outcome) == ("quota", "warning")
     assert (failed.subject, failed.outcome) == ("names", "failed")
     assert "test_preflight.py" in failed.message
 
 
-def test_worst_stands_first_and_decides_the_status() -> None:
+def test_the_worst_result_is_first_and_determines_the_status() -> None:
     passed, warning, failed = (Line("a", outcome, "") for outcome in ("passed", "warning", "failed"))
     assert preflight._preflight_report([passed]).status is Status.FINE
     assert preflight._preflight_report([passed, warning]).status is Status.ATTENTION
@@ -129,20 +129,20 @@ def test_worst_stands_first_and_decides_the_status() -> None:
     assert [row[0] for row in report.tables[0].rows] == ["failed", "warning", "passed"]
 
 
-def test_without_credentials_the_rest_is_told_all_the_same(
+def test_without_credentials_the_other_checks_still_run(
     stack: Stacks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nobody(_: str, **_of: object) -> boto3.Session:
+    def no_credentials(_: str, **_of: object) -> boto3.Session:
         raise OperationError("of account 123456789012; the stack may only be applied to 210987654321")
 
-    monkeypatch.setattr(aws_client, "session", nobody)
+    monkeypatch.setattr(aws_client, "session", no_credentials)
     report = preflight.preflight([stack()], [], tmp_path)
     subjects = {line["subject"]: line["outcome"] for line in report.data["checks"]}
     assert subjects["ap-northeast-2: credentials"] == "failed"
     assert {"settings", "terraform", "node", "cdktf"} <= subjects.keys()
 
 
-def test_placeholders_are_told_with_their_files() -> None:
+def test_placeholders_are_reported_with_their_files() -> None:
     (line,) = preflight.settings(["stacks/owner.py: organisation: 'your-org'"])
     assert line.outcome == "failed"
     assert line.message.endswith("synthesize again:\nstacks/owner.py: organisation: 'your-org'")
@@ -154,7 +154,7 @@ def test_placeholders_are_told_with_their_files() -> None:
 
 @pytest.fixture
 def says(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """What the next program prints."""
+    """Sets the output of the next program."""
 
     def say(text: str) -> None:
         monkeypatch.setattr(preflight_tools, "_printed", lambda *_: text)
@@ -166,7 +166,7 @@ def says(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     ("version", "outcome"),
     [("1.11.4", "passed"), ("1.11.0", "passed"), ("1.14.0-beta1", "passed"), ("1.10.5", "failed"), ("2.0.0", "failed")],
 )
-def test_terraform_is_as_the_stacks_demand(
+def test_terraform_satisfies_the_constraint_of_the_stacks(
     stack: Stacks, says: Callable[[str], None], version: str, outcome: str
 ) -> None:
     says(json.dumps({"terraform_version": version}))
@@ -176,15 +176,13 @@ def test_terraform_is_as_the_stacks_demand(
 @pytest.mark.parametrize(
     ("version", "outcome"), [("v20.20.2\n", "passed"), ("v22.1.0\n", "passed"), ("v24.0.0\n", "failed")]
 )
-def test_node_is_one_that_the_command_line_runs_on(says: Callable[[str], None], version: str, outcome: str) -> None:
+def test_node_supports_the_cdktf_cli(says: Callable[[str], None], version: str, outcome: str) -> None:
     says(version)
     assert _outcomes(preflight_tools.node()) == [outcome]
 
 
 @pytest.mark.parametrize(("version", "outcome"), [("0.21.0", "passed"), ("0.20.9", "failed"), (None, "failed")])
-def test_cdktf_is_of_the_version_that_synthesized(
-    stack: Stacks, tmp_path: Path, version: str | None, outcome: str
-) -> None:
+def test_cdktf_has_the_version_of_the_library(stack: Stacks, tmp_path: Path, version: str | None, outcome: str) -> None:
     if version:
         package = tmp_path / "node_modules/cdktf-cli/package.json"
         package.parent.mkdir(parents=True)
@@ -195,19 +193,19 @@ def test_cdktf_is_of_the_version_that_synthesized(
 @pytest.mark.parametrize(
     ("version", "outcome"), [("v1.36.3", "passed"), ("v1.35.0-eks-1", "passed"), ("v1.33.0", "warning")]
 )
-def test_kubectl_is_near_the_clusters(says: Callable[[str], None], version: str, outcome: str) -> None:
+def test_kubectl_is_within_one_minor_version(says: Callable[[str], None], version: str, outcome: str) -> None:
     says(json.dumps({"clientVersion": {"gitVersion": version}}))
     assert _outcomes(preflight_tools.kubectl(["1.36"], needed=True)) == [outcome]
 
 
 @pytest.mark.parametrize(("version", "outcome"), [("aws-cli/2.31.1 Python", "passed"), ("aws-cli/1.44.0 P", "warning")])
-def test_aws_is_the_maintained_one(says: Callable[[str], None], version: str, outcome: str) -> None:
+def test_aws_cli_is_version_2(says: Callable[[str], None], version: str, outcome: str) -> None:
     says(version)
     assert _outcomes(preflight_tools.aws(needed=True)) == [outcome]
 
 
 @pytest.mark.parametrize(("needed", "outcome"), [(True, "failed"), (False, "warning")])
-def test_what_only_in_cluster_stacks_need_may_be_missing(
+def test_programs_that_only_in_cluster_stacks_need_are_optional(
     monkeypatch: pytest.MonkeyPatch, *, needed: bool, outcome: str
 ) -> None:
     monkeypatch.setenv("PATH", "")
@@ -215,15 +213,15 @@ def test_what_only_in_cluster_stacks_need_may_be_missing(
     assert _outcomes(preflight_tools.aws(needed=needed)) == [outcome]
 
 
-def test_a_program_that_fails_or_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_a_program_that_fails_or_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OperationError, match="failed: oh no"):
         preflight_tools._printed("sh", "-c", "echo oh no >&2; exit 1")
     monkeypatch.setattr(preflight_tools, "_SECONDS", 0.1)
-    with pytest.raises(OperationError, match=r"no answer in 0\.1 seconds"):
+    with pytest.raises(OperationError, match=r"not finished after 0\.1 seconds"):
         preflight_tools._printed("sleep", "5")
 
 
-def test_programs_are_those_that_the_stacks_need(stack: Stacks, tmp_path: Path) -> None:
+def test_checks_every_program(stack: Stacks, tmp_path: Path) -> None:
     cluster = ("aws_eks_cluster", "cluster", {"version": "1.36"})
     names = [name for name, _ in preflight_tools.checks([stack(cluster, kind="in-cluster")], tmp_path)]
     assert names == ["terraform", "node", "cdktf", "kubectl", "aws"]
@@ -240,17 +238,17 @@ def test_programs_are_those_that_the_stacks_need(stack: Stacks, tmp_path: Path) 
         ([("s3", "head_bucket", "404")], "failed"),
         ([("s3", "head_bucket", "403")], "failed"),
     ],
-    ids=["fine", "without versions", "missing", "of somebody else"],
+    ids=["fine", "not versioned", "missing", "access denied"],
 )
 def test_state_bucket(aws: Aws, stack: Stacks, answers: list[Answer], outcome: str) -> None:
     assert _outcomes(preflight_state.bucket([stack()], aws(*answers))) == [outcome]
 
 
-def test_backend_makes_the_bucket_and_needs_none(aws: Aws, stack: Stacks) -> None:
+def test_the_backend_stack_needs_no_state_bucket(aws: Aws, stack: Stacks) -> None:
     assert _outcomes(preflight_state.bucket([stack(kind="backend")], aws())) == []
 
 
-def test_locks_name_who_holds_them_since_when_and_the_way_out(aws: Aws, stack: Stacks) -> None:
+def test_a_lock_is_reported_with_its_owner_and_the_remedy(aws: Aws, stack: Stacks) -> None:
     held = {"ID": "6f1c", "Who": "minji@laptop", "Created": "2026-01-01T00:00:00Z", "Operation": "OperationTypeApply"}
     (line,) = preflight_state.locks([stack()], aws(("s3", "get_object", _body(held))))
     assert line.outcome == "failed"
@@ -258,7 +256,7 @@ def test_locks_name_who_holds_them_since_when_and_the_way_out(aws: Aws, stack: S
     assert line.message.endswith("force-unlock 6f1c")
 
 
-def test_a_lock_of_the_lock_table_is_one_too(aws: Aws, stack: Stacks) -> None:
+def test_a_lock_in_the_lock_table_is_reported(aws: Aws, stack: Stacks) -> None:
     locked = stack(state=State("state", "key", REGION, "locks", f"{REGION}-backend"))
     row = {"Item": {"Info": {"S": json.dumps({"ID": "6f1c", "Who": "minji@laptop"})}}}
     clients = aws(("s3", "get_object", "NoSuchKey"), ("dynamodb", "get_item", row))
@@ -271,7 +269,7 @@ def test_no_lock_is_held(aws: Aws, stack: Stacks, code: str) -> None:
     assert _outcomes(preflight_state.locks([stack()], aws(("s3", "get_object", code)))) == ["passed"]
 
 
-def test_a_state_that_cannot_be_read_is_no_empty_one(aws: Aws, stack: Stacks) -> None:
+def test_a_state_that_cannot_be_read_is_not_treated_as_empty(aws: Aws, stack: Stacks) -> None:
     new = preflight_state.NewResources([stack()], aws(("s3", "get_object", "AccessDenied")))
     with pytest.raises(ClientError):
         list(new.resources("aws_vpc"))
@@ -320,38 +318,40 @@ def _names(aws: Aws, stack: Stacks, kind: str, *answers: Answer, known: tuple[st
     return list(check())
 
 
-def test_every_type_with_a_name_has_its_cases() -> None:
+def test_every_checked_type_has_test_cases() -> None:
     assert FREE.keys() == TAKEN.keys() == preflight_names._KINDS.keys()
 
 
 @pytest.mark.parametrize("kind", FREE)
-def test_a_free_name_passes(aws: Aws, stack: Stacks, kind: str) -> None:
+def test_an_available_name_passes(aws: Aws, stack: Stacks, kind: str) -> None:
     assert _outcomes(_names(aws, stack, kind, *FREE[kind][1])) == ["passed"]
 
 
 @pytest.mark.parametrize("kind", TAKEN)
-def test_a_name_that_exists_and_is_in_no_state_fails(aws: Aws, stack: Stacks, kind: str) -> None:
+def test_a_name_that_exists_but_is_in_no_state_fails(aws: Aws, stack: Stacks, kind: str) -> None:
     (line,) = _names(aws, stack, kind, *TAKEN[kind])
     assert line.outcome == "failed"
     assert f"import {kind}.it ID" in line.message
 
 
-def test_what_the_state_knows_is_not_asked_for(aws: Aws, stack: Stacks) -> None:
+def test_names_in_the_state_are_not_checked(aws: Aws, stack: Stacks) -> None:
     assert _outcomes(_names(aws, stack, "aws_iam_role", known=("aws_iam_role.it",))) == ["passed"]
 
 
-def test_a_bucket_of_somebody_else_fails(aws: Aws, stack: Stacks) -> None:
+def test_a_bucket_of_another_account_fails(aws: Aws, stack: Stacks) -> None:
     (line,) = _names(aws, stack, "aws_s3_bucket", ("s3", "head_bucket", "403"))
-    assert line == Line("ap-northeast-2-dev: abc", "failed", "a bucket of somebody else; choose another name")
+    assert line == Line(
+        "ap-northeast-2-dev: abc", "failed", "the bucket is owned by another account; choose another name"
+    )
 
 
-def test_a_bucket_of_another_region_fails(aws: Aws, stack: Stacks) -> None:
+def test_a_bucket_in_another_region_fails(aws: Aws, stack: Stacks) -> None:
     (line,) = _names(aws, stack, "aws_s3_bucket", ("s3", "head_bucket", "PermanentRedirect"))
     assert (line.subject, line.outcome) == ("ap-northeast-2-dev: abc", "failed")
-    assert line.message.startswith("a bucket of another region; ")
+    assert line.message.startswith("the bucket is in another region; ")
 
 
-def test_a_name_that_may_not_be_asked_for_is_not_free_and_the_next_is_asked_for(aws: Aws, stack: Stacks) -> None:
+def test_access_denied_for_one_name_is_a_warning_and_the_next_name_is_checked(aws: Aws, stack: Stacks) -> None:
     stacks = [stack(*(("aws_iam_role", name, {"name": name}) for name in ("hidden", "taken")))]
     answers = [("iam", "get_role", "AccessDenied"), TAKEN["aws_iam_role"][0]]
     clients = aws(("s3", "get_object", "NoSuchKey"), *answers)
@@ -362,7 +362,7 @@ def test_a_name_that_may_not_be_asked_for_is_not_free_and_the_next_is_asked_for(
     assert (taken.subject, taken.outcome) == ("ap-northeast-2-dev: taken", "failed")
 
 
-def test_a_name_that_is_known_after_the_apply_is_left_out(aws: Aws, stack: Stacks) -> None:
+def test_a_name_that_is_known_only_after_the_apply_is_not_checked(aws: Aws, stack: Stacks) -> None:
     stacks = [stack(("aws_iam_role", "it", {"name": "${aws_eks_cluster.cluster.name}"}))]
     clients = aws(("s3", "get_object", "NoSuchKey"))
     ((_, check),) = preflight_names.checks(stacks, preflight_state.NewResources(stacks, clients), clients)
@@ -400,7 +400,7 @@ IN_USE: dict[str, Answer] = {
 
 @pytest.mark.parametrize(("limit", "outcome"), [(10, "passed"), (5, "passed"), (4, "warning"), (3, "failed")])
 @pytest.mark.parametrize("kind", IN_USE)
-def test_quota_counts_what_is_there_and_what_is_added(
+def test_a_quota_counts_existing_and_added_resources(
     aws: Aws, stack: Stacks, kind: str, limit: int, outcome: str
 ) -> None:
     stacks = [stack((kind, "it", {}))]
@@ -412,7 +412,7 @@ def test_quota_counts_what_is_there_and_what_is_added(
     assert ("aws service-quotas request-service-quota-increase" in line.message) is (outcome != "passed")
 
 
-def test_a_quota_that_was_never_raised_is_the_default(aws: Aws, stack: Stacks) -> None:
+def test_a_quota_that_was_never_increased_has_the_default_value(aws: Aws, stack: Stacks) -> None:
     stacks = [stack(("aws_vpc", "it", {}))]
     clients = aws(
         ("s3", "get_object", _state("aws_vpc.it")),
@@ -425,7 +425,7 @@ def test_a_quota_that_was_never_raised_is_the_default(aws: Aws, stack: Stacks) -
 
 
 @pytest.mark.parametrize(("limit", "outcome"), [(5, "passed"), (2, "failed")])
-def test_fullest_zone_decides_about_nat_gateways(aws: Aws, stack: Stacks, limit: int, outcome: str) -> None:
+def test_nat_gateways_are_checked_in_the_zone_with_the_most(aws: Aws, stack: Stacks, limit: int, outcome: str) -> None:
     stacks = [
         stack(
             ("aws_subnet", "a", {"availability_zone": f"{REGION}a"}),
@@ -447,7 +447,7 @@ def test_fullest_zone_decides_about_nat_gateways(aws: Aws, stack: Stacks, limit:
 @pytest.mark.parametrize(
     ("limits", "outcome"), [([100, 100], "passed"), ([20, 20], "warning"), ([10], "warning"), ([9], "failed")]
 )
-def test_vcpus_are_those_of_the_family_as_desired_and_at_most(
+def test_vcpus_are_counted_by_family_at_desired_and_maximum_size(
     aws: Aws, stack: Stacks, limits: list[int], outcome: str
 ) -> None:
     group = {
@@ -473,7 +473,7 @@ def test_vcpus_are_those_of_the_family_as_desired_and_at_most(
     assert "4 in use, 6 added" in line.message or "4 in use, 20 added" in line.message
 
 
-def test_node_groups_that_run_add_no_vcpus(aws: Aws, stack: Stacks) -> None:
+def test_existing_node_groups_add_no_vcpus(aws: Aws, stack: Stacks) -> None:
     stacks = [stack(("aws_eks_node_group", "main", {}))]
     clients = aws(("s3", "get_object", _state("aws_eks_node_group.main")))
     assert not list(preflight_quotas.vcpus(preflight_state.NewResources(stacks, clients), clients))
@@ -492,11 +492,11 @@ def test_node_groups_that_run_add_no_vcpus(aws: Aws, stack: Stacks) -> None:
         ("is4gen.large", False, "L-1216C47A"),
     ],
 )
-def test_each_family_has_its_quota(instance_type: str, code: str, *, spot: bool) -> None:
+def test_each_instance_family_has_its_quota(instance_type: str, code: str, *, spot: bool) -> None:
     assert preflight_quotas._code(instance_type, spot=spot) == code
 
 
-def test_quotas_are_those_of_what_the_stacks_hold(aws: Aws, stack: Stacks) -> None:
+def test_only_quotas_of_resources_in_the_stacks_are_checked(aws: Aws, stack: Stacks) -> None:
     stacks = [stack(("aws_nat_gateway", "a", {}), ("aws_eks_node_group", "main", {}))]
     names = [name for name, _ in preflight_quotas.checks(stacks, preflight_state.NewResources(stacks, aws()), aws())]
     assert names == ["quota of NAT gateways", "quota of vCPUs"]
@@ -538,7 +538,7 @@ OPTION = {"EngineVersion": "17.4", "StorageType": "gp3", "MultiAZCapable": True}
         ([{**OPTION, "MultiAZCapable": False}], "failed"),
     ],
 )
-def test_class_of_a_database_is_offered_for_what_it_needs(
+def test_a_database_class_must_be_offered_with_the_settings_of_the_database(
     aws: Aws, options: list[dict[str, Any]], outcome: str
 ) -> None:
     database = {
@@ -567,7 +567,7 @@ RUNS_NOWHERE: Answer = ("eks", "describe_cluster", "ResourceNotFoundException")
         (("eks", "describe_cluster_versions", {"clusterVersions": []}), "failed"),
     ],
 )
-def test_version_of_a_cluster_is_in_standard_support(aws: Aws, answer: Answer, outcome: str) -> None:
+def test_a_cluster_version_must_be_in_standard_support(aws: Aws, answer: Answer, outcome: str) -> None:
     assert _outcomes(offers.cluster_version("a", "1.36", aws(answer, RUNS_NOWHERE))) == [outcome]
 
 
@@ -580,17 +580,17 @@ def test_version_of_a_cluster_is_in_standard_support(aws: Aws, answer: Answer, o
         ("1.37", ["passed", "failed"]),
     ],
 )
-def test_a_cluster_goes_up_one_version_at_a_time_and_never_down(aws: Aws, running: str, outcomes: list[str]) -> None:
+def test_a_cluster_can_be_upgraded_by_one_minor_version_only(aws: Aws, running: str, outcomes: list[str]) -> None:
     clients = aws(_versions(), ("eks", "describe_cluster", {"cluster": {"version": running}}))
     assert _outcomes(offers.cluster_version("a", "1.36", clients)) == outcomes
 
 
-def test_a_cluster_that_may_not_be_asked_for_is_not_absent(aws: Aws) -> None:
+def test_access_denied_to_a_cluster_does_not_mean_that_it_is_missing(aws: Aws) -> None:
     with pytest.raises(ClientError):
         list(offers.cluster_version("a", "1.36", aws(_versions(), ("eks", "describe_cluster", "AccessDenied"))))
 
 
-def test_region_is_asked_for_each_group_database_and_cluster(aws: Aws, stack: Stacks) -> None:
+def test_checks_each_node_group_database_and_cluster(aws: Aws, stack: Stacks) -> None:
     made = stack(
         ("aws_subnet", "a", {"availability_zone": f"{REGION}a"}),
         ("aws_eks_node_group", "main", {"node_group_name": "main", "instance_types": ["t3.medium"]}),
@@ -602,14 +602,14 @@ def test_region_is_asked_for_each_group_database_and_cluster(aws: Aws, stack: St
 
 
 class _Unreachable(boto3.Session):
-    """A session of which no service answers."""
+    """A session whose services do not respond."""
 
     def client(self, service_name: str, **_: Any) -> Any:  # type: ignore[override]
         made: Any = super().client
         return made(service_name, endpoint_url="http://127.0.0.1:9", config=Config(retries={"total_max_attempts": 1}))
 
 
-def test_every_check_of_a_region_says_where_aws_does_not_answer(
+def test_every_check_fails_if_aws_does_not_respond(
     stack: Stacks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = _Unreachable(aws_access_key_id="any", aws_secret_access_key="any", region_name=REGION)  # noqa: S106
