@@ -44,7 +44,7 @@ def test_every_state_lies_in_the_bucket_under_its_own_key(aws: boto3.Session) ->
 
 @pytest.mark.usefixtures("region")
 def test_bootstrap_can_be_repeated() -> None:
-    assert "its state lies in" in operations("bootstrap")
+    assert "its state is stored in" in operations("bootstrap")
 
 
 @pytest.mark.parametrize("environment", ["backend", "shared", "dev", "staging", "prod"])
