@@ -1,11 +1,11 @@
-"""Every stack of every region and environment, on one page. `cdktf synth` runs it."""
+"""The CDKTF app: creates the stacks of all regions and environments. `cdktf synth` runs it."""
 
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import stacks  # noqa: F401  (before cdktf: the provider packages then load lazily)
+import stacks  # noqa: F401  (before cdktf, to install lazy loading of the provider packages)
 
 # isort: split
 from cdktf import Annotations, App
@@ -20,11 +20,11 @@ from stacks.settings import Owner, Region
 from stacks.shared import SharedStack
 
 REGIONS = ("stacks.ap_northeast_2",)
-"""The folders of settings: a new region is one folder and one line here."""
+"""The packages with the settings of each region. To add a region, add its package here."""
 
 
 def build(app: App, owner: Owner, regions: Sequence[Region]) -> list[RegionStack]:
-    """Add every stack to `app`, and return them; CDKTF orders them by the references between them."""
+    """Add all stacks to `app`, and return them. CDKTF derives their order from the references between them."""
     added: list[RegionStack] = []
     for region in regions:
         added.append(BackendStack(app, region, owner=owner))
@@ -37,7 +37,7 @@ def build(app: App, owner: Owner, regions: Sequence[Region]) -> list[RegionStack
 
 
 def synthesize(app: App, owner: Owner, regions: Sequence[Region]) -> None:
-    """Write every stack, and `platform.json` beside them."""
+    """Write all stacks and `platform.json` to the output folder of `app`."""
     added = build(app, owner, regions)
     for stack, warning in warnings.found(owner, regions, datetime.now(tz=UTC).date()):
         Annotations.of(app.node.find_child(stack)).add_warning(warning)
@@ -51,12 +51,12 @@ def synthesize(app: App, owner: Owner, regions: Sequence[Region]) -> None:
 
 
 def main() -> None:
-    """Load the settings, say all that is wrong with them, or synthesize."""
+    """Load the settings and synthesize; report all errors if the settings are invalid."""
     try:
         owner, regions = load(REGIONS)
     except SettingsError as error:
         sys.exit(str(error))
-    app = App(stack_traces=False)  # they name folders of this run
+    app = App(stack_traces=False)  # stack traces contain local paths
     synthesize(app, owner, regions)
 
 

@@ -1,3 +1,3 @@
-"""The stacks: wiring of constructs, fed by the settings of each region's folder."""
+"""The stacks, which compose constructs from the settings in each region's folder."""
 
-import eks_gitops  # noqa: F401  (first: it makes the provider packages load lazily)
+import eks_gitops  # noqa: F401  (first, to install lazy loading of the provider packages)

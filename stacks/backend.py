@@ -1,4 +1,4 @@
-"""BackendStack: the bucket that keeps the state of a region's stacks, its own included."""
+"""BackendStack: the bucket for the state of a region's stacks, including its own."""
 
 from cdktf import TerraformOutput
 from constructs import Construct
@@ -9,7 +9,7 @@ from stacks.settings import Owner, Region
 
 
 class BackendStack(RegionStack):
-    """The state bucket of a region. `make bootstrap` makes it, once, before any other stack."""
+    """The state bucket of a region. `make bootstrap` creates it once, before any other stack."""
 
     kind = "backend"
 

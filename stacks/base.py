@@ -1,4 +1,4 @@
-"""RegionStack: what every stack has in common: its name, S3 state, AWS provider, default tags and pinned versions."""
+"""RegionStack: the common base of all stacks, with name, S3 backend, AWS provider, default tags and pinned versions."""
 
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ from stacks.settings import Owner
 
 
 class RegionStack(TerraformStack):
-    """A stack of one environment (or `shared`, or `backend`) of one region, made from one file of settings."""
+    """A stack of one environment (or `shared`, or `backend`) of one region, configured by one settings file."""
 
     kind: ClassVar[platform.Kind]
 
@@ -41,7 +41,7 @@ class RegionStack(TerraformStack):
             "CostCenter": owner.cost_center,
         }
         self.add_override("terraform.required_version", TERRAFORM_CONSTRAINT)
-        self._keep_state()
+        self._add_backend()
         AwsProvider(
             self,
             "aws",
@@ -51,7 +51,7 @@ class RegionStack(TerraformStack):
         )
 
     def describe(self) -> platform.Stack:
-        """What `platform.json` says of this stack."""
+        """The description of this stack for `platform.json`."""
         return {
             "kind": self.kind,
             "region": self.location.region,
@@ -76,9 +76,9 @@ class RegionStack(TerraformStack):
     def _state_key(self) -> str:
         return state_key(self.location.region, self.location.environment, self._part)
 
-    def _keep_state(self) -> None:
+    def _add_backend(self) -> None:
         state = self._state
-        # Without `encrypt`: it would ask for SSE-S3 in place of the bucket's default, which is SSE-KMS with our key.
+        # Without `encrypt`, which would request SSE-S3 instead of the bucket's default, SSE-KMS with the backend's key.
         backend = S3Backend(
             self,
             bucket=state.bucket,
@@ -88,5 +88,5 @@ class RegionStack(TerraformStack):
             dynamodb_table=state.lock_table,
         )
         if state.lock != "dynamodb":
-            # CDKTF 0.21 does not know the argument; reading another stack's state needs no lock.
+            # CDKTF 0.21 does not have the argument. Reading another stack's state needs no lock.
             backend.add_override("use_lockfile", True)

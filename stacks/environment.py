@@ -1,4 +1,4 @@
-"""EnvironmentStack: one environment's cluster, and the storage, databases and roles that belong to it."""
+"""EnvironmentStack: the cluster of an environment with its storage, databases and roles."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ _KEY_USERS = ("backup", "ec2", "elasticfilesystem", "rds", "secretsmanager")
 
 
 class EnvironmentStack(RegionStack):
-    """Everything of one environment that lives in AWS and not in the cluster."""
+    """The AWS resources of one environment, without the Kubernetes resources in its cluster."""
 
     kind = "environment"
 
@@ -64,7 +64,7 @@ class EnvironmentStack(RegionStack):
                 "cluster-administrator": Access(shared.cluster_administrator.arn, "AmazonEKSClusterAdminPolicy"),
                 "apply": Access(shared.apply_roles[environment.name].arn, "AmazonEKSClusterAdminPolicy"),
                 "plan": Access(shared.plan_role.arn, "AmazonEKSAdminViewPolicy"),
-                # Argo CD exports what it knows from inside its own pod.
+                # The export runs inside a Pod of Argo CD.
                 "argo-cd-backup": Access(
                     shared.backup_roles[environment.name].arn, "AmazonEKSEditPolicy", [argo_cd.NAMESPACE]
                 ),
@@ -77,7 +77,7 @@ class EnvironmentStack(RegionStack):
         self._add_outputs()
 
     def _build_nodes(self) -> None:
-        """Add-ons that nodes need, nodes, add-ons that need nodes: in this order, or neither becomes ready."""
+        """Add the node add-ons, the node groups and the workload add-ons. Each depends on the previous one."""
         addons = self._settings.addons
         first = NodeAddons(
             self,
@@ -188,7 +188,7 @@ class EnvironmentStack(RegionStack):
                 self.irsa_role_arns["karpenter"] = self.karpenter.role_arn
 
     def describe(self) -> platform.Stack:
-        """What `platform.json` says of this stack, its cluster and its backups."""
+        """The description of this stack, its cluster and its backups for `platform.json`."""
         name = self._settings.cluster.name
         return {
             **super().describe(),

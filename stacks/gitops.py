@@ -1,7 +1,7 @@
-"""GitopsStack: what Terraform installs in a cluster so that Argo CD can start. Everything else comes from Git.
+"""GitopsStack: the resources that bootstrap Argo CD in a cluster. Everything else is deployed from Git.
 
-It is apart from the cluster's own stack: a provider that is configured from a resource of the same apply fails on later
-plans (docs/adr/0002).
+It is separate from the stack of the cluster, because a provider that is configured with attributes of a resource in the
+same stack fails on later plans (docs/adr/0002).
 """
 
 import json
@@ -28,7 +28,7 @@ _NONE = "none"
 
 
 class GitopsStack(RegionStack):
-    """In one environment's cluster: load balancer controller, storage classes, Argo CD and its root Application."""
+    """The AWS Load Balancer Controller, storage classes, Argo CD and its root Application of one cluster."""
 
     kind = "in-cluster"
 
@@ -76,13 +76,13 @@ class GitopsStack(RegionStack):
             load_balancer_controller=controller,
         )
         url = repository_url(region.shared.repository, settings.repository_credential)
-        needed: list[ITerraformDependable] = [controller.release.resource, argo_cd.release.resource]
-        needed.append(self._cluster_secret(argo_cd, url).resource)
+        dependencies: list[ITerraformDependable] = [controller.release.resource, argo_cd.release.resource]
+        dependencies.append(self._cluster_secret(argo_cd, url).resource)
         if settings.repository_credential is not None:
             credential = RepositoryCredential(
                 self, "repository", settings.repository_credential, namespace=argo_cd.namespace, url=url
             )
-            needed.append(credential.resource)
+            dependencies.append(credential.resource)
         RootApplication(
             self,
             "root-application",
@@ -90,7 +90,7 @@ class GitopsStack(RegionStack):
             revision=settings.revision,
             namespace=argo_cd.namespace,
             connection=connection,
-            depends_on=needed,
+            depends_on=dependencies,
         )
         TerraformOutput(
             self,
@@ -100,7 +100,7 @@ class GitopsStack(RegionStack):
         )
 
     def describe(self) -> platform.Stack:
-        """What `platform.json` says of this stack and the cluster that it is in."""
+        """The description of this stack and its cluster for `platform.json`."""
         return {**super().describe(), "cluster": self._aws.describe()["cluster"]}
 
     def _load_balancer_controller(self) -> LoadBalancerController:

@@ -1,4 +1,4 @@
-"""Loading the settings: every file of the owner and of every region, with all errors at once."""
+"""Loading of the settings: imports the files of the owner and all regions, and reports all errors at once."""
 
 import importlib
 import sys
@@ -20,7 +20,7 @@ from stacks.settings import Environment, EnvironmentSettings, Finding, Owner, Re
 
 
 class SettingsError(Exception):
-    """The settings are wrong; `findings` says where, one by one."""
+    """The settings are invalid; `findings` lists the errors."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         super().__init__("\n".join(map(str, findings)))
@@ -28,22 +28,22 @@ class SettingsError(Exception):
 
 
 class _Loader:
-    """Loads modules one by one and keeps what is wrong with each, instead of stopping at the first."""
+    """Loads modules and collects their errors, instead of stopping at the first."""
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
 
     def region(self, package: str) -> Region | None:
-        """The region whose folder is `package`; None where its `__init__` cannot be read."""
+        """The region in the package `package`; None if its `__init__` cannot be loaded."""
         try:
             module = importlib.import_module(package)
             name, environments = module.REGION, module.ENVIRONMENTS
-        except Exception as error:  # noqa: BLE001 (whatever a settings file raises is told, with its line)
-            self._refuse(package, error)
+        except Exception as error:  # noqa: BLE001 (any exception of a settings file is reported with its line)
+            self._add_exception(package, error)
             return None
         if isinstance(environments, str):
             problem = Problem(
-                "ENVIRONMENTS", environments, f'a name, and not a tuple of names; write ("{environments}",)'
+                "ENVIRONMENTS", environments, f'a string, not a tuple of names; write ("{environments}",)'
             )
             self.findings.append(Finding(_file(package), problem))
             return None
@@ -60,23 +60,23 @@ class _Loader:
         return Environment(name, _file(module), self.settings(module, name.upper(), EnvironmentSettings))
 
     def settings(self, module: str, name: str, kind: type[AnyConfig]) -> AnyConfig:
-        """The literal `name` of a module, as far as it is known: without any field where the module cannot be read."""
+        """The config `name` of a module, without its invalid fields, or without any fields if it cannot be loaded."""
         file = _file(module)
         try:
             with deferred_errors():
                 literal = getattr(importlib.import_module(module), name)
         except Exception as error:  # noqa: BLE001
-            self._refuse(module, error)
+            self._add_exception(module, error)
             return without_validation(kind, {})
         if not isinstance(literal, kind):
-            problem = Problem(name, type(literal).__name__, f"not the settings; assign {kind.__name__}(...)")
+            problem = Problem(name, type(literal).__name__, f"wrong type; assign {kind.__name__}(...)")
             self.findings.append(Finding(file, problem))
             return without_validation(kind, {})
         known = as_far_as_known(literal)
         self.findings += [Finding(file, problem) for problem in (*shape_errors(literal), *all_problems(known))]
         return known
 
-    def _refuse(self, module: str, error: Exception) -> None:
+    def _add_exception(self, module: str, error: Exception) -> None:
         places: list[tuple[str, int | None]] = [
             (_relative(frame.filename), frame.lineno)
             for frame in traceback.extract_tb(error.__traceback__)
@@ -86,7 +86,7 @@ class _Loader:
             places.append((_relative(error.filename), error.lineno))
         file, line = places[-1] if places else (_file(module), None)
         where = f"line {line}" if line else "module"
-        self.findings.append(Finding(file, Problem(where, type(error).__name__, f"{error}; correct the Python there")))
+        self.findings.append(Finding(file, Problem(where, type(error).__name__, f"{error}; fix the Python code")))
 
 
 def _relative(path: str | Path) -> str:
@@ -96,24 +96,24 @@ def _relative(path: str | Path) -> str:
 
 
 def _file(module: str) -> str:
-    """The file of a module, whether it can be imported or not, as the owner sees it."""
+    """The path of a module's file relative to the repository root, also if the module cannot be imported."""
     return (
         _relative(sys.modules[module].__file__ or module) if module in sys.modules else module.replace(".", "/") + ".py"
     )
 
 
 def load(packages: Sequence[str]) -> tuple[Owner, list[Region]]:
-    """Load the owner and the folders of all regions.
+    """Load the owner and the packages of all regions.
 
     Raises:
-        SettingsError: with every error of every file, and of the rules among them.
+        SettingsError: if there are errors; contains the errors of all files and of the rules between them.
     """
     loader = _Loader()
     owner = loader.settings("stacks.owner", "OWNER", Owner)
     regions = [region for package in packages if (region := loader.region(package)) is not None]
     findings = [*loader.findings, *rules.broken(owner, regions)]
     if findings:
-        # What is wrong in a file that others import is found once for each of them.
-        once = {str(finding): finding for finding in findings}.values()
-        raise SettingsError(sorted(once, key=lambda finding: finding.file))
+        # An error in a file that others import is found once for each of them.
+        unique = {str(finding): finding for finding in findings}.values()
+        raise SettingsError(sorted(unique, key=lambda finding: finding.file))
     return owner, regions

@@ -1,10 +1,10 @@
-"""The names of stacks and of their state: both are API, a change of one is a migration."""
+"""Names of stacks and state objects. Both are a public interface: changing them requires a migration."""
 
 IN_CLUSTER = "gitops"
-"""The part of an environment that Terraform installs in its cluster."""
+"""The part of an environment's stacks that installs resources in the cluster."""
 
 PARTS = ("", IN_CLUSTER)
-"""The stacks of an environment: the AWS resources, and what Terraform installs in the cluster."""
+"""The parts of an environment, each with its own stack: the AWS resources, and the resources in the cluster."""
 
 
 def stack_name(region: str, environment: str, part: str = "") -> str:

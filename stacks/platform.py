@@ -1,7 +1,7 @@
-"""`platform.json`: what is known of the stacks, for those that read what was synthesized and not the settings.
+"""`platform.json`: a description of the stacks, for programs that read the synthesized output and not the settings.
 
-`operations` reads it (`operations/terraform/stacks.py`) instead of taking names apart. Its paths are seen from the root
-of the repository. A change of its form that older readers would misread raises `VERSION`.
+`operations` reads it (`operations/terraform/stacks.py`) instead of parsing names. Paths are relative to the root of the
+repository. Increase `VERSION` for an incompatible change of the format.
 """
 
 import json
@@ -16,7 +16,7 @@ Kind = Literal["backend", "shared", "environment", "in-cluster"]
 
 
 class State(TypedDict):
-    """Where a stack's state is stored and locked, and the stack that owns the bucket."""
+    """Where a stack's state is stored and locked, and the `backend` stack that owns the bucket."""
 
     bucket: str
     key: str
@@ -26,21 +26,21 @@ class State(TypedDict):
 
 
 class Cluster(TypedDict):
-    """A cluster's name, and the tags of which a resource that was made for it carries at least one."""
+    """A cluster's name, and its controller tags: a resource that was created for the cluster has at least one."""
 
     name: str
     controller_tags: dict[str, str]
 
 
 class Backups(TypedDict):
-    """Where the backups of Argo CD are stored, and the alias of the KMS key that encrypts them."""
+    """The bucket of the Argo CD backups, and the alias of the KMS key that encrypts them."""
 
     bucket: str
     key_alias: str
 
 
 class Stack(TypedDict):
-    """One stack. `cluster` is that of an environment or of an in-cluster stack, `backups` that of an environment."""
+    """One stack. `cluster` is set for environment and in-cluster stacks, `backups` for environment stacks."""
 
     kind: Kind
     region: str
@@ -56,7 +56,7 @@ class Stack(TypedDict):
 
 
 class Region(TypedDict):
-    """One region. `environments` are in the order of promotion; `push_role_prefix` begins the names of push roles."""
+    """One region. `environments` are in order of promotion; `push_role_prefix` is the name prefix of push roles."""
 
     name: str
     shared_settings_file: str
@@ -65,7 +65,7 @@ class Region(TypedDict):
 
 
 class Platform(TypedDict):
-    """The whole file. `placeholders` are the values that the owner has not replaced yet, each with its file."""
+    """The content of the file. `placeholders` are the values that have not been replaced yet, each with its file."""
 
     version: int
     regions: list[Region]
@@ -76,7 +76,7 @@ class Platform(TypedDict):
 def write_platform(
     folder: Path, regions: Iterable[Region], stacks: dict[str, Stack], placeholders: Sequence[str]
 ) -> None:
-    """Write the file into `folder`, the same for the same settings."""
+    """Write the file to `folder`. The content is deterministic."""
     platform: Platform = {
         "version": VERSION,
         "regions": list(regions),

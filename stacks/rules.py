@@ -1,4 +1,4 @@
-"""The rules among the settings of a region."""
+"""Validation rules that involve several settings of a region."""
 
 import math
 import re
@@ -19,16 +19,16 @@ _PRODUCTION_MONTHLY_BACKUP_DAYS = 90
 _PRODUCTION_NODES = 2
 _PRODUCTION_PREFIX = 16
 
-_LONGEST_ROLE = "aws-load-balancer-controller"  # of those that every environment has
+_LONGEST_ROLE = "aws-load-balancer-controller"  # the longest role name that every environment has
 
 _LONGEST_BUCKET = 63
-_RESERVED_BY_AWS = 5  # of every subnet
+_RESERVED_BY_AWS = 5  # addresses of each subnet
 _ADDRESSES_OF_A_PREFIX = 16
-_ADDRESSES_OF_AWS = 32  # network interfaces of a cluster's control plane, mount targets, endpoints
+_ADDRESSES_OF_AWS = 32  # network interfaces of a cluster's control plane, mount targets and endpoints
 
 
 def broken(owner: Owner, regions: Sequence[Region]) -> list[Finding]:
-    """Every rule that the settings break, as far as they are known."""
+    """The rules that the settings violate, as far as their fields are known."""
     return [
         *(finding for region in regions for finding in _broken_in_region(owner, region)),
         *rules_between_regions.broken(regions),
@@ -46,7 +46,7 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
             for rule in (_production_endpoint, _production_nodes, _production_databases, _production_backups)
         ],
         *[(upper.file, _version_skew(lower, upper)) for lower, upper in pairwise(environments)],
-        (region.shared_file, _zones_of_another_region(region.name, shared)),
+        (region.shared_file, _zones_in_another_region(region.name, shared)),
         (region.shared_file, _too_few_addresses(shared, environments)),
         (region.shared_file, _nat_of_production(shared, environments)),
         (region.shared_file, _long_iam_names(region, shared)),
@@ -65,66 +65,66 @@ def _environment_names(region: Region) -> Iterator[Problem]:
     for index, environment in enumerate(region.environments):
         field, location = f"ENVIRONMENTS[{index}]", region.location(environment.name)
         if re.fullmatch(r"[a-z][a-z0-9]*", environment.name) is None:
-            message = "AWS names hold it; use lower-case letters and digits, a letter first"
+            message = "part of AWS names; use lower-case letters and digits, starting with a letter"
             yield Problem(field, environment.name, message)
         if location.iam_path == delivery_path(location):
-            yield Problem(field, environment.name, "its roles would stand among those of delivery; choose another name")
-        yield from _too_long(location, _LONGEST_ROLE, field, environment.name, "the longest role's")
+            yield Problem(field, environment.name, "its IAM path is that of the delivery roles; choose another name")
+        yield from _too_long(location, _LONGEST_ROLE, field, environment.name, "longest role")
 
 
-def _too_long(location: Location, suffix: str, field: str, value: str, whose: str) -> Iterator[Problem]:
+def _too_long(location: Location, suffix: str, field: str, value: str, kind: str) -> Iterator[Problem]:
     try:
         location.name(suffix)
     except ValueError as error:
-        yield Problem(field, value, f"{whose} {error}")
+        yield Problem(field, value, f"{kind} {error}")
 
 
 def _long_node_group_names(region: Region, environment: Environment) -> Iterator[Problem]:
     location = region.location(environment.name)
     for index, group in enumerate(environment.settings.node_groups):
-        yield from _too_long(location, group.name, f"node_groups[{index}].name", group.name, "its launch template's")
+        yield from _too_long(location, group.name, f"node_groups[{index}].name", group.name, "launch template")
 
 
 def _another_account(settings: EnvironmentSettings, shared: SharedSettings) -> Iterator[Problem]:
     if settings.account_id != shared.account_id:
-        message = f"another account than the region's; use {shared.account_id} (docs/adr/0006 says what else it takes)"
+        message = f"not the account of the region; use {shared.account_id}, or see docs/adr/0006 for several accounts"
         yield Problem("account_id", settings.account_id, message)
 
 
 def _domain_of_argo_cd(settings: EnvironmentSettings, shared: SharedSettings) -> Iterator[Problem]:
     domain, covered = settings.gitops.argo_cd.domain, shared.dns.domain
     if domain.partition(".")[2] != covered:
-        message = f"the certificate covers {covered} and one level below it; write argocd-dev.{covered}, or the like"
+        message = f"must be one level below {covered} to match the certificate; write one such as argocd-dev.{covered}"
         yield Problem("gitops.argo_cd.domain", domain, message)
 
 
 def _production_endpoint(environment: Environment) -> Iterator[Problem]:
     settings = environment.settings
     if environment.name == _PRODUCTION and not settings.production:
-        yield Problem("production", False, "prod is held to production's minimum; set it to True")
+        yield Problem("production", False, "prod must meet production requirements; set it to True")
     for index, cidr in enumerate(settings.cluster.public_access_cidrs):
         if settings.production and 0 < cidr.prefixlen < _PRODUCTION_PREFIX:
-            message = f"too wide for production; name networks of /{_PRODUCTION_PREFIX} or smaller, or none"
+            message = f"too large for production; list networks of /{_PRODUCTION_PREFIX} or smaller, or none"
             yield Problem(f"cluster.public_access_cidrs[{index}]", cidr, message)
 
 
 def _production_nodes(environment: Environment) -> Iterator[Problem]:
     nodes = sum(group.min_size for group in environment.settings.node_groups)
     if environment.settings.production and nodes < _PRODUCTION_NODES:
-        message = f"production keeps {_PRODUCTION_NODES} nodes or more; raise min_size"
-        yield Problem("node_groups", f"{nodes} nodes at least", message)
+        message = f"production requires at least {_PRODUCTION_NODES} nodes; raise min_size"
+        yield Problem("node_groups", f"total min_size {nodes}", message)
 
 
 def _production_databases(environment: Environment) -> Iterator[Problem]:
     for index, database in enumerate(environment.settings.databases if environment.settings.production else ()):
         field = f"databases[{index}]"
         if not database.multi_az:
-            yield Problem(f"{field}.multi_az", False, "production survives the loss of a zone; set it to True")
+            yield Problem(f"{field}.multi_az", False, "production must survive the loss of a zone; set it to True")
         if not database.deletion_protection and not environment.settings.teardown:
-            message = "production is protected; set it to True, or teardown to True before you destroy all of it"
+            message = "production must be protected; set it to True, or set teardown to True before you destroy it"
             yield Problem(f"{field}.deletion_protection", False, message)
         if database.backup_retention_days < _PRODUCTION_BACKUP_DAYS:
-            message = f"production keeps backups for {_PRODUCTION_BACKUP_DAYS} days or more; raise it"
+            message = f"production must keep backups for at least {_PRODUCTION_BACKUP_DAYS} days; raise it"
             yield Problem(f"{field}.backup_retention_days", database.backup_retention_days, message)
 
 
@@ -136,13 +136,14 @@ def _production_backups(environment: Environment) -> Iterator[Problem]:
         ("argo_cd_retention_days", backup.argo_cd_retention_days, _PRODUCTION_BACKUP_DAYS),
     ):
         if environment.settings.production and days < least:
-            yield Problem(f"backup.{field}", days, f"production keeps these backups for {least} days or more; raise it")
+            message = f"production must keep these backups for at least {least} days; raise it"
+            yield Problem(f"backup.{field}", days, message)
 
 
 def _copies_of_backups(region: Region, environment: Environment) -> Iterator[Problem]:
     vault = environment.settings.backup.copy_to_vault
     if vault is not None and f":{region.name}:" in vault:
-        message = f"in {region.name} as well, and lost with it; name a vault of another region"
+        message = f"also in {region.name}, and lost with that region; use a vault in another region"
         yield Problem("backup.copy_to_vault", vault, message)
 
 
@@ -151,7 +152,7 @@ def _backup_buckets(owner: Owner, region: Region) -> Iterator[Problem]:
         bucket = backup_bucket_name(region.location(environment.name), owner.organisation)
         if len(bucket) > _LONGEST_BUCKET:
             message = (
-                f"its backup bucket's name {bucket!r} has {len(bucket)} characters; "
+                f"backup bucket name {bucket!r} has {len(bucket)} characters; "
                 f"S3 allows {_LONGEST_BUCKET}, choose a shorter one"
             )
             yield Problem(f"ENVIRONMENTS[{index}]", environment.name, message)
@@ -167,10 +168,10 @@ def _version_skew(lower: Environment, upper: Environment) -> Iterator[Problem]:
         yield Problem("cluster.version", ours, message)
 
 
-def _zones_of_another_region(region: str, shared: SharedSettings) -> Iterator[Problem]:
+def _zones_in_another_region(region: str, shared: SharedSettings) -> Iterator[Problem]:
     for index, zone in enumerate(shared.vpc.zones):
         if not (zone.name.startswith(region) and len(zone.name) == len(region) + 1 and zone.name[-1].islower()):
-            message = f"not an availability zone of {region}; write {region}a, {region}b, …"
+            message = f"not an Availability Zone of {region}; write {region}a, {region}b, …"
             yield Problem(f"vpc.zones[{index}].name", zone.name, message)
 
 
@@ -178,12 +179,12 @@ def _too_few_addresses(shared: SharedSettings, environments: Sequence[Environmen
     have = sum(zone.private.num_addresses - _RESERVED_BY_AWS for zone in shared.vpc.zones)
     need = sum(_addresses(environment.settings) for environment in environments)
     if have < need:
-        message = f"the nodes and pods of all environments may need {need} addresses; enlarge the private subnets"
+        message = f"the nodes and Pods of all environments can need {need} addresses; enlarge the private subnets"
         yield Problem("vpc.zones", f"{have} private addresses", message)
 
 
 def _addresses(settings: EnvironmentSettings) -> int:
-    """The addresses that an environment takes when every node group is at its maximum and full of pods."""
+    """The number of addresses that an environment needs with all node groups at max_size and full of Pods."""
     need = _ADDRESSES_OF_AWS
     groups = [group for group in settings.node_groups if not list(group.problems())]
     for group in groups:
@@ -196,7 +197,7 @@ def _addresses(settings: EnvironmentSettings) -> int:
 
 
 def _addresses_of_a_node(max_pods: int) -> int:
-    """One for the node, prefixes for its pods, and the one prefix that vpc-cni keeps warm."""
+    """One for the node, prefixes for its Pods, and one warm prefix of vpc-cni."""
     return 1 + _ADDRESSES_OF_A_PREFIX * (math.ceil(max_pods / _ADDRESSES_OF_A_PREFIX) + 1)
 
 
@@ -204,7 +205,7 @@ def _nat_of_production(shared: SharedSettings, environments: Sequence[Environmen
     if shared.vpc.nat_gateways != "one-per-zone" and any(
         environment.settings.production for environment in environments
     ):
-        message = "production lives in this VPC and must survive the loss of a zone; use one-per-zone"
+        message = "production runs in this VPC and must survive the loss of a zone; use one-per-zone"
         yield Problem("vpc.nat_gateways", shared.vpc.nat_gateways, message)
 
 
@@ -212,11 +213,11 @@ def _long_iam_names(region: Region, shared: SharedSettings) -> Iterator[Problem]
     location = Location(account_id=shared.account_id, region=region.name, environment="shared")
     for index, repository in enumerate(shared.image_repositories):
         field = f"image_repositories[{index}].name"
-        yield from _too_long(location, f"push-{repository.name}", field, repository.name, "its push role's")
+        yield from _too_long(location, f"push-{repository.name}", field, repository.name, "push role")
 
 
 def _replicas(region: str, shared: SharedSettings) -> Iterator[Problem]:
     for index, replica in enumerate(shared.image_replica_regions):
         if replica == region:
-            message = "images cannot be replicated to the region that they lie in; name another"
+            message = "images cannot be replicated to their own region; choose another region"
             yield Problem(f"image_replica_regions[{index}]", replica, message)

@@ -1,4 +1,4 @@
-"""The types of the settings. `loading` reads the files, and `rules` are the rules among several of them."""
+"""The types of the settings. `loading` loads the files, and `rules` validates rules between several settings."""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated, NamedTuple
@@ -27,14 +27,15 @@ from eks_gitops.versions import ARGO_CD_CHARTS, EKS_VERSIONS
 from eks_gitops.vpc import VpcConfig
 from stacks import platform
 
-_NODES_OF_REDIS = 3
+_REDIS_REPLICAS = 3
 
 
 class Owner(Config):
-    """What a new owner changes first. Nothing in it differs between environments or regions."""
+    """The owner of the platform: values that are the same in all regions and environments."""
 
     organisation: Annotated[
-        str, matching(r"[a-z][a-z0-9-]{1,20}", "use 2 to 21 lower-case letters, digits and hyphens, a letter first")
+        str,
+        matching(r"[a-z][a-z0-9-]{1,20}", "use 2 to 21 lower-case letters, digits and hyphens, starting with a letter"),
     ]
     account_id: AccountId
     domain: DomainName
@@ -46,10 +47,10 @@ class Owner(Config):
 
 
 class SharedSettings(Config):
-    """What the environments of a region share.
+    """The settings of the resources that the environments of a region share.
 
-    `owns_github_provider` is true in exactly one region of an account: the identity provider for GitHub is global.
-    `cluster_administrators` may assume the role that administers every cluster of the region.
+    `owns_github_provider` must be True in exactly one region of an account, because the identity provider for GitHub is
+    global. `cluster_administrators` can assume the role that administers all clusters of the region.
     """
 
     account_id: AccountId
@@ -63,17 +64,17 @@ class SharedSettings(Config):
     cluster_administrators: tuple[RoleArn, ...]
 
     def problems(self) -> Iterator[Problem]:
-        """Nobody who administers, image repositories named twice."""
+        """No cluster administrator, duplicate image repositories."""
         if not self.cluster_administrators:
-            yield Problem("cluster_administrators", "()", "nobody could assume the role; name at least one IAM role")
+            yield Problem("cluster_administrators", "()", "no cluster administrator; list at least one IAM role")
         yield from named_twice("image_repositories", [repository.name for repository in self.image_repositories])
 
 
 class GitopsSettings(Config):
-    """What Terraform installs in a cluster, and which revision of this repository it then follows.
+    """The resources that Terraform installs in a cluster, and the revision of this repository that Argo CD tracks.
 
-    A private repository needs `repository_credential`. `kubeconfig` names a file whose current cluster stands for the
-    environment's own, for trials: its path is seen from the folder that Terraform runs in, so write it whole.
+    A private repository needs `repository_credential`. `kubeconfig` is a file whose current context is used instead of
+    the environment's EKS cluster, for trials. Use an absolute path, because Terraform runs in another folder.
     """
 
     revision: Revision
@@ -84,10 +85,11 @@ class GitopsSettings(Config):
 
 
 class EnvironmentSettings(Config):
-    """One environment: a cluster, what belongs to it, and what runs in it.
+    """One environment: a cluster, its AWS resources, and the bootstrap of Argo CD in it.
 
-    `production` holds it to the minimum that production needs. `teardown` says that it is about to be destroyed: it
-    lets the deletion protection of databases be lifted, and lets backups be destroyed with the vault that holds them.
+    `production` enables the checks of the requirements of production. Set `teardown` before the environment is
+    destroyed: it permits disabling the deletion protection of databases, and deletes backups with their vault and
+    bucket.
     """
 
     account_id: AccountId
@@ -104,9 +106,9 @@ class EnvironmentSettings(Config):
     backup: BackupConfig
 
     def problems(self) -> Iterator[Problem]:
-        """No node group, names used twice, or an Argo CD that the cluster cannot carry."""
+        """No node group, duplicate names, or an Argo CD that cannot run in the cluster."""
         if not self.node_groups:
-            yield Problem("node_groups", "()", "no node would run Argo CD; add a node group")
+            yield Problem("node_groups", "()", "Argo CD needs nodes to run on; add a node group")
         yield from named_twice("node_groups", [group.name for group in self.node_groups])
         yield from named_twice("databases", [database.name for database in self.databases])
         yield from self._problems_of_argo_cd()
@@ -114,27 +116,28 @@ class EnvironmentSettings(Config):
     def _problems_of_argo_cd(self) -> Iterator[Problem]:
         argo_cd, version = self.gitops.argo_cd, self.cluster.version
         nodes = sum(group.min_size for group in self.node_groups)
-        if argo_cd.availability == "high-availability" and nodes < _NODES_OF_REDIS:
+        if argo_cd.availability == "high-availability" and nodes < _REDIS_REPLICAS:
             message = (
-                f"three Redis need a node each, and the node groups keep {nodes}; raise min_size, or use single-node"
+                f"each of its {_REDIS_REPLICAS} Redis replicas needs its own node, and the total min_size is {nodes}; "
+                "raise min_size, or use single-node"
             )
             yield Problem("gitops.argo_cd.availability", argo_cd.availability, message)
         chart = ARGO_CD_CHARTS.get(argo_cd.chart_version)
         if chart is not None and version in EKS_VERSIONS and not chart.supports(version):
             first, last = chart.kubernetes
-            message = f"tested with Kubernetes {first} to {last}, and the cluster is {version}; choose another"
+            message = f"tested with Kubernetes {first} to {last}, but the cluster has {version}; choose another version"
             yield Problem("gitops.argo_cd.chart_version", argo_cd.chart_version, message)
 
 
 def named_twice(field: str, names: Sequence[str]) -> Iterator[Problem]:
-    """A problem for every name that stood before it in the same tuple."""
+    """A problem for each name that occurs earlier in the same sequence."""
     for index, name in enumerate(names):
         if name in names[:index]:
-            yield Problem(f"{field}[{index}].name", name, "named twice; choose another name")
+            yield Problem(f"{field}[{index}].name", name, "duplicate name; choose another name")
 
 
 class Environment(NamedTuple):
-    """An environment's name, which is its module's, with its settings."""
+    """An environment: its name, which is the name of its module, its file and its settings."""
 
     name: str
     file: str
@@ -142,9 +145,9 @@ class Environment(NamedTuple):
 
 
 class Region(NamedTuple):
-    """A region's folder; settings with errors are there as far as they are known, so that rules on the rest are told.
+    """The settings of a region. Invalid fields are missing, so that the rules on the other fields can be checked.
 
-    `environments` stand in the order of promotion.
+    `environments` are in order of promotion.
     """
 
     name: str
@@ -154,7 +157,7 @@ class Region(NamedTuple):
     environments: tuple[Environment, ...]
 
     def describe(self) -> platform.Region:
-        """What `platform.json` says of this region."""
+        """The description of this region for `platform.json`."""
         return {
             "name": self.name,
             "shared_settings_file": self.shared_file,
@@ -163,12 +166,12 @@ class Region(NamedTuple):
         }
 
     def location(self, environment: str) -> Location:
-        """Where the resources of an environment of this region live."""
+        """The location of the resources of an environment of this region."""
         return Location(account_id=self.shared.account_id, region=self.name, environment=environment)
 
 
 class Finding(NamedTuple):
-    """A problem and the file that it stands in."""
+    """A problem and the file that contains it."""
 
     file: str
     problem: Problem

@@ -1,4 +1,4 @@
-"""SharedStack: what the environments of a region share."""
+"""SharedStack: the resources that the environments of a region share."""
 
 from collections.abc import Mapping, Sequence
 
@@ -29,7 +29,7 @@ from stacks.settings import Owner, Region
 
 
 class SharedStack(RegionStack):
-    """Network, images, domain and the roles of delivery of one region."""
+    """The network, image repositories, domain and delivery roles of one region."""
 
     kind = "shared"
 
@@ -100,8 +100,8 @@ class SharedStack(RegionStack):
         self.apply_roles = {"shared": self._apply_role("shared", shared)}
         for environment in self._region.environments:
             location = self._region.location(environment.name)
-            may = apply_environment_policy.statements(location, environment.settings.cluster.name)
-            self.apply_roles[environment.name] = self._apply_role(environment.name, may)
+            policies = apply_environment_policy.statements(location, environment.settings.cluster.name)
+            self.apply_roles[environment.name] = self._apply_role(environment.name, policies)
         self.backup_roles = {
             environment.name: ArgoCdBackupRole(
                 self,
@@ -127,7 +127,7 @@ class SharedStack(RegionStack):
             for repository in settings.image_repositories
         }
 
-    def _apply_role(self, environment: str, may: Mapping[str, Sequence[Statement]]) -> ApplyRole:
+    def _apply_role(self, environment: str, policies: Mapping[str, Sequence[Statement]]) -> ApplyRole:
         return ApplyRole(
             self,
             f"apply-{environment}",
@@ -136,11 +136,11 @@ class SharedStack(RegionStack):
             state=self._state_location,
             read=self._read,
             boundary=self._boundaries[environment],
-            may=may,
+            policies=policies,
         )
 
     def boundary_arn(self, environment: str) -> str:
-        """The permissions boundary that every role of an environment carries."""
+        """The ARN of the permissions boundary of all roles of an environment."""
         return self._boundaries[environment].arn
 
     def _add_outputs(self) -> None:

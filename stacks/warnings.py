@@ -1,4 +1,4 @@
-"""What the settings are warned about, and never refused for."""
+"""Warnings about the settings, which never fail the synth."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
@@ -12,15 +12,16 @@ _WARNING = timedelta(days=90)
 
 
 def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tuple[str, str]]:
-    """What is not wrong yet, with the stack that it concerns.
+    """The name of a stack and the text of each warning.
 
-    Placeholders that are left in place, and Kubernetes versions whose standard support ends within 90 days, or has
-    ended: that is told, never refused, so that a synth which passed yesterday passes today.
+    Warns about remaining placeholders, about Kubernetes versions whose standard support ends within 90 days or has
+    ended, and about environments with `teardown`. None of these is an error, so that the result of a synth does not
+    depend on the date.
     """
-    left = list(placeholders(owner, regions))
-    if left:
-        explanation = "placeholders are left in the settings; make them yours before you deploy to a real account:"
-        yield stack_name(regions[0].name, "backend"), "\n  ".join([explanation, *left])
+    remaining = list(placeholders(owner, regions))
+    if remaining:
+        explanation = "placeholders remain in the settings; replace them before you deploy to a real account:"
+        yield stack_name(regions[0].name, "backend"), "\n  ".join([explanation, *remaining])
     for region in regions:
         for environment in region.environments:
             for problem in _of_environment(environment.settings, today):
@@ -28,7 +29,7 @@ def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tupl
 
 
 def placeholders(owner: Owner, regions: Sequence[Region]) -> Iterator[str]:
-    """Every value that the owner has not replaced yet, with its file and field."""
+    """The values that have not been replaced yet, each with its file and field."""
     yield from _placeholders_of_owner(owner)
     for region in regions:
         yield from _placeholders_of_region(region)
@@ -39,10 +40,12 @@ def _of_environment(settings: EnvironmentSettings, today: date) -> Iterator[Prob
     end = EKS_VERSIONS[version].end_of_standard_support
     if end - today <= _WARNING:
         verb = "ends" if end >= today else "ended"
-        message = f"standard support {verb} on {end}, and EKS then upgrades the cluster by itself; upgrade it before"
+        message = (
+            f"standard support {verb} on {end}, and EKS then upgrades the cluster automatically; upgrade it before"
+        )
         yield Problem("cluster.version", version, message)
     if settings.teardown:
-        yield Problem("teardown", True, "nothing protects this environment; set it to False unless you destroy it now")
+        yield Problem("teardown", True, "environment is not protected; set it to False unless you destroy it now")
 
 
 _PLACEHOLDERS = {
@@ -52,7 +55,7 @@ _PLACEHOLDERS = {
     "administrator_role_arn": "arn:aws:iam::123456789012:role/your-admin-role",
     "cost_center": "your-cost-center",
 }
-_LAST_PLACEHOLDER_ID = 9  # GitHub gave its first numbers away in 2007
+_LAST_PLACEHOLDER_ID = 9  # GitHub assigned its first IDs in 2007
 
 
 def _placeholders_of_owner(owner: Owner) -> Iterator[str]:

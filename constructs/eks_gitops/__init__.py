@@ -1,6 +1,6 @@
-"""Typed constructs of an AWS EKS GitOps platform: one concept, one file, one class, its config beside it.
+"""Typed constructs of an AWS EKS GitOps platform: each file has one concept, its construct and its config.
 
-Importing any module of this package first makes the provider packages load lazily (see `_lazy_providers`), so
+Importing any module of this package first installs lazy loading of the provider packages (see `_lazy_providers`), so
 import it before `cdktf_cdktf_provider_*`.
 """
 

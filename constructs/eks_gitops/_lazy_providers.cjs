@@ -1,5 +1,5 @@
-// Loaded into the jsii kernel's Node by `_lazy_providers.py`: the provider packages ship `lib/lazy-index.js` with the
-// same exports as `lib/index.js`, each loaded when it is first read instead of all at once.
+// Loaded into the Node.js process of the jsii kernel by `_lazy_providers.py`. The provider packages contain
+// `lib/lazy-index.js`, which has the same exports as `lib/index.js` but loads each one on first access.
 "use strict";
 
 const Module = require("node:module");

@@ -1,10 +1,10 @@
-"""Makes the CDKTF provider packages load only what is used, in Python and in the jsii kernel's Node.
+"""Lazy loading of the CDKTF provider packages, in Python and in the Node.js process of the jsii kernel.
 
 The `__init__` of `cdktf_cdktf_provider_aws` imports all of its 2,137 submodules, and the kernel then `require`s an
-`index.js` that loads them all again: 10 to 20 s for every synth (hashicorp/terraform-cdk#3753). Both halves below skip
-that, and the synthesized files stay byte-identical (`tests/unit/eks_gitops/test_lazy_providers.py`).
+`index.js` that loads them all again. This takes 10 to 20 s on every synth (hashicorp/terraform-cdk#3753). The two hooks
+below avoid it. The synthesized files stay byte-identical (`tests/unit/eks_gitops/test_lazy_providers.py`).
 
-Set `CDKTF_EAGER_PROVIDERS=1` to load the packages the documented way, should a future release need it.
+Set `CDKTF_EAGER_PROVIDERS=1` to load the packages in the documented way, if a future release needs it.
 """
 
 import importlib
@@ -18,19 +18,19 @@ _NODE_HOOK = Path(__file__).with_name("_lazy_providers.cjs")
 
 
 def install() -> None:
-    """Install both halves; it must run before the first import of a provider package and of the jsii kernel."""
+    """Install both hooks. Must run before the first import of a provider package and before the jsii kernel starts."""
     if os.environ.get("CDKTF_EAGER_PROVIDERS") == "1":
         return
     for package in _PACKAGES:
         _register_without_executing(package)
-    # Appended: the caller's own options stay. The kernel's process copies the environment when it starts.
+    # Append, to keep the caller's own options. The kernel process copies the environment when it starts.
     os.environ["NODE_OPTIONS"] = f'{os.environ.get("NODE_OPTIONS", "")} --require="{_NODE_HOOK}"'.strip()
 
 
 def _register_without_executing(package: str) -> None:
-    """Put `package` into `sys.modules` without running its `__init__`; submodules are imported on demand."""
+    """Add `package` to `sys.modules` without executing its `__init__`; submodules are imported on demand."""
     spec = importlib.util.find_spec(package)
-    if package in sys.modules or spec is None:  # the user imported it already, or does not have it
+    if package in sys.modules or spec is None:  # already imported, or not installed
         return
     module = importlib.util.module_from_spec(spec)
 

@@ -1,4 +1,4 @@
-"""The EKS add-ons of a cluster: those that nodes need to become ready, and those that need nodes to become ready."""
+"""The EKS add-ons of a cluster: those that must exist before the nodes, and those that need nodes to run on."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,9 @@ _NAMESPACE = "kube-system"
 
 
 class AddonsConfig(Config):
-    """The add-ons' identities and, by the add-on's name, a version.
+    """The identity type of each add-on with a role, and optional versions by add-on name.
 
-    An add-on without a version gets EKS's default for the cluster's version when it is made, and keeps it.
+    An add-on without a version is created with the EKS default for the cluster's version, and keeps that version.
     """
 
     vpc_cni_identity: WorkloadIdentity = "pod-identity"
@@ -30,7 +30,10 @@ class AddonsConfig(Config):
 
 
 class NodeAddons(Construct):
-    """vpc-cni, kube-proxy and the Pod Identity agent: nodes that join before them are never ready, or small."""
+    """vpc-cni, kube-proxy and the Pod Identity agent.
+
+    Nodes that join before them never become ready, or run fewer Pods.
+    """
 
     def __init__(
         self,
@@ -55,7 +58,7 @@ class NodeAddons(Construct):
         )
         settings = {
             "enableNetworkPolicy": "true",
-            # Sixteen addresses at once: without it a t3.medium runs 17 pods.
+            # Assigns 16 addresses at once. Without it, a t3.medium runs at most 17 Pods.
             "env": {"ENABLE_PREFIX_DELEGATION": "true", "WARM_PREFIX_TARGET": "1"},
         }
         agent = _addon(self, "eks-pod-identity-agent", config, cluster)
@@ -67,7 +70,7 @@ class NodeAddons(Construct):
 
 
 class WorkloadAddons(Construct):
-    """coredns and the EBS and EFS CSI drivers: their pods need a node to run on."""
+    """CoreDNS and the EBS and EFS CSI drivers, whose Pods need a node to run on."""
 
     def __init__(
         self,
@@ -88,7 +91,7 @@ class WorkloadAddons(Construct):
             context=context,
             name="ebs-csi",
             cluster=cluster,
-            policies={"encrypt-volumes": _use_of_key(context.key)},
+            policies={"encrypt-volumes": _key_usage_policy(context.key)},
             managed_policies=["service-role/AmazonEBSCSIDriverPolicyV2"],
             associate=False,
         )
@@ -118,7 +121,7 @@ def _addon(
     settings: Mapping[str, object] | None = None,
     depends_on: Sequence[ITerraformDependable] = (),
 ) -> EksAddon:
-    """One add-on, whose settings are Terraform's: what somebody changed in the cluster is put back."""
+    """Create an add-on. Terraform owns its settings: changes that were made in the cluster are overwritten."""
     by_pod_identity = role is not None and role.identity == "pod-identity"
     return EksAddon(
         scope,
@@ -135,12 +138,12 @@ def _addon(
         ]
         if role is not None and by_pod_identity
         else None,
-        # Without its permissions a driver starts, fails, and the add-on with it.
+        # A driver that starts before its role has permissions fails, and the add-on becomes degraded.
         depends_on=[*(role.permissions if role is not None else []), *depends_on],
     )
 
 
-def _use_of_key(key: Key) -> str:
+def _key_usage_policy(key: Key) -> str:
     return policy_document(
         Statement(
             actions=["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"],

@@ -1,4 +1,4 @@
-"""StateBackend: the bucket that holds Terraform's state, with its key and, on demand, a DynamoDB lock table."""
+"""StateBackend: the S3 bucket for Terraform state, with its KMS key and an optional DynamoDB lock table."""
 
 from typing import Literal
 
@@ -19,10 +19,10 @@ from eks_gitops.private_bucket import BucketName, keep_private
 
 
 class StateBackendConfig(Config):
-    """How Terraform's state is kept.
+    """How Terraform state is stored and locked.
 
-    `lock` is `lockfile` (an object beside the state), `dynamodb` (a table, deprecated by Terraform since 1.11), or
-    `both` while a team moves from one to the other.
+    `lock` is `lockfile` (an S3 object next to the state), `dynamodb` (a table, deprecated since Terraform 1.11), or
+    `both` during a migration from one to the other.
     """
 
     bucket: BucketName
@@ -31,12 +31,12 @@ class StateBackendConfig(Config):
 
     @property
     def lock_table(self) -> str | None:
-        """The name of the DynamoDB table, where one is used."""
+        """The name of the DynamoDB table, or None if none is used."""
         return None if self.lock == "lockfile" else f"{self.bucket}-lock"
 
 
 class StateBackend(Construct):
-    """A versioned, encrypted, private bucket for state; neither it nor its key can be destroyed by a plain apply."""
+    """A versioned, encrypted, private bucket for state. `prevent_destroy` protects the bucket and its key."""
 
     def __init__(self, scope: Construct, id_: str, config: StateBackendConfig, *, location: Location) -> None:
         super().__init__(scope, id_)
@@ -47,7 +47,7 @@ class StateBackend(Construct):
             self,
             "bucket",
             bucket=config.bucket,
-            # A full bucket must never outlive its key: this makes Terraform remove the bucket first.
+            # Terraform then deletes the bucket before the key, so that no object loses its key.
             depends_on=[self.key.resource],
             lifecycle=TerraformResourceLifecycle(prevent_destroy=True),
         )

@@ -1,4 +1,4 @@
-"""BackupBucket: where an environment's backups of Argo CD lie."""
+"""BackupBucket: the S3 bucket for an environment's Argo CD backups."""
 
 from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
 from constructs import Construct
@@ -9,9 +9,10 @@ from eks_gitops.private_bucket import keep_private
 
 
 class BackupBucket(Construct):
-    """A private bucket in which every backup is a version of the same object: the last one is never expired.
+    """A private bucket in which every backup is a version of the same object, so the latest one never expires.
 
-    A version goes `retention_days` after the next one came. With `force_destroy` the bucket goes with what it holds.
+    A version expires `retention_days` after it was replaced. With `force_destroy`, the bucket is deleted together with
+    its objects.
     """
 
     def __init__(
@@ -39,10 +40,10 @@ class BackupBucket(Construct):
 
 
 def backup_bucket_name(location: Location, organisation: str) -> str:
-    """`<organisation>-<region>-<environment>-backups`: names of buckets are global in AWS."""
+    """`<organisation>-<region>-<environment>-backups`. Bucket names are global in AWS."""
     return f"{organisation}{backup_bucket_suffix(location)}"
 
 
 def backup_bucket_suffix(location: Location) -> str:
-    """What the name of an environment's backup bucket ends with: its roles know the bucket by it."""
+    """The suffix of the name of an environment's backup bucket, which the policies of its roles match."""
     return f"-{location.region}-{location.environment}-backups"

@@ -1,4 +1,4 @@
-"""BackupPlan: daily and monthly copies of an environment's data by AWS Backup, in a vault that nobody may empty."""
+"""BackupPlan: daily and monthly backups of an environment's data by AWS Backup, in a locked vault."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated
@@ -21,7 +21,7 @@ from eks_gitops.config import Config, Count, Problem, matching
 from eks_gitops.context import Context
 from eks_gitops.iam import Role, service_trust
 
-# UTC. RDS refuses a backup in the hour before its own backups and its maintenance, and during them: see database.py.
+# UTC. RDS rejects a backup during its backup and maintenance windows and in the hour before them (see database.py).
 _DAILY = "cron(0 20 * * ? *)"
 _MONTHLY = "cron(0 20 1 * ? *)"
 _START_WINDOW_MINUTES = 60
@@ -31,17 +31,17 @@ BackupVaultArn = Annotated[
     str,
     matching(
         r"arn:aws[a-z-]*:backup:[a-z0-9-]+:\d{12}:backup-vault:[A-Za-z0-9_-]{2,50}",
-        "not a vault's ARN; write arn:aws:backup:<region>:<account id>:backup-vault:<name>",
+        "not the ARN of a backup vault; write arn:aws:backup:<region>:<account id>:backup-vault:<name>",
     ),
 ]
-"""The ARN of a vault of AWS Backup."""
+"""The ARN of an AWS Backup vault."""
 
 
 class BackupConfig(Config):
-    """How long backups are kept: daily and monthly ones of files and databases, and those of Argo CD.
+    """Retention of the daily and monthly backups of files and databases, and of the Argo CD backups.
 
-    `copy_to_vault` is a vault in another region that gets a copy of every backup of files and databases; without it
-    the loss of the region loses them.
+    `copy_to_vault` is a vault in another region that receives a copy of every backup of files and databases. Without
+    it, these backups are lost if the region is lost.
     """
 
     daily_retention_days: Count = 35
@@ -50,17 +50,18 @@ class BackupConfig(Config):
     copy_to_vault: BackupVaultArn | None = None
 
     def problems(self) -> Iterator[Problem]:
-        """Monthly backups that go before the daily ones."""
+        """Monthly backups that expire before the daily ones."""
         if self.monthly_retention_days < self.daily_retention_days:
             message = f"below daily_retention_days; choose {self.daily_retention_days} or more"
             yield Problem("monthly_retention_days", self.monthly_retention_days, message)
 
 
 class BackupPlan(Construct):
-    """Backs up `resources`, which are ARNs by name: each is named, so no setting of the account can leave it out.
+    """A backup plan for `resources`, a mapping of names to ARNs.
 
-    The vault's lock is in governance mode: no backup goes before its time, unless somebody may lift the lock first.
-    With `force_destroy` the vault is destroyed with what it holds.
+    Each resource is selected by ARN, so no account-level setting can exclude it. The vault lock is in governance mode:
+    a backup can be deleted before its retention ends only by a principal that is allowed to remove the lock. With
+    `force_destroy`, the vault is deleted together with its backups.
     """
 
     def __init__(

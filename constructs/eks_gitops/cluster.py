@@ -1,4 +1,4 @@
-"""Cluster: an EKS control plane, its log group, access entries, OIDC provider and the add-ons that nodes need first."""
+"""Cluster: an EKS control plane with its log group, access entries and OIDC provider."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, NamedTuple
@@ -35,16 +35,16 @@ _LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 class ClusterConfig(Config):
     """An EKS cluster.
 
-    Its API answers inside the VPC to its own nodes and to `private_access_cidrs`, such as the network of a runner or a
-    VPN, and outside it only to `public_access_cidrs`; empty is private. `administrators` are IAM roles that get an
-    access entry with cluster-admin rights.
+    Inside the VPC, the Kubernetes API is reachable from the cluster's nodes and from `private_access_cidrs`, such as
+    the network of a runner or a VPN. From outside, it is reachable from `public_access_cidrs` only; if that is empty,
+    the endpoint is private. `administrators` are IAM roles that get an access entry with cluster-admin permissions.
     """
 
     name: Annotated[
         str,
         matching(
             r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}",
-            "not a cluster's name; EKS takes 1 to 100 letters, digits, - and _, a letter or digit first",
+            "not a valid cluster name; use 1 to 100 letters, digits, - and _, starting with a letter or digit",
         ),
     ]
     version: str
@@ -54,23 +54,23 @@ class ClusterConfig(Config):
     log_retention_days: LogRetentionDays = 90
 
     def problems(self) -> Iterator[Problem]:
-        """A version that cannot be chosen, nobody who administers, an endpoint open to the world."""
+        """An unsupported version, no administrator or a duplicate one, an API that is open to all addresses."""
         if self.version not in EKS_VERSIONS:
-            yield Problem("version", self.version, f"not offered here; choose one of {', '.join(EKS_VERSIONS)}")
+            yield Problem("version", self.version, f"not supported; choose one of {', '.join(EKS_VERSIONS)}")
         if not self.administrators:
-            yield Problem("administrators", "()", "nobody could administer the cluster; name at least one IAM role")
+            yield Problem("administrators", "()", "the cluster has no administrator; list at least one IAM role")
         for field in ("public_access_cidrs", "private_access_cidrs"):
             for index, cidr in enumerate(getattr(self, field)):
                 if cidr.prefixlen == 0:
-                    message = "opens the cluster's API to the world; name your office's or runners' networks, or none"
+                    message = "opens the API to all addresses; list the networks of your office or runners, or none"
                     yield Problem(f"{field}[{index}]", cidr, message)
         for index, role in enumerate(self.administrators):
             if role in self.administrators[:index]:
-                yield Problem(f"administrators[{index}]", role, "named twice; name each role once")
+                yield Problem(f"administrators[{index}]", role, "duplicate; list each role once")
 
 
 class Access(NamedTuple):
-    """Whom a cluster admits: a role's ARN, the name of an EKS access policy, and where; no namespace means all."""
+    """Access of an IAM role to a cluster: the EKS access policy, and the namespaces it applies to (empty for all)."""
 
     role_arn: str
     policy: str
@@ -78,9 +78,9 @@ class Access(NamedTuple):
 
 
 class Cluster(Construct):
-    """An EKS control plane that only access entries open; whoever made it has no hidden right.
+    """An EKS control plane. Only access entries grant access to it; its creator gets no implicit permissions.
 
-    `access` are further entries besides those of its administrators, by id.
+    `access` contains access entries by ID, in addition to those of the administrators.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Cluster(Construct):
         logs = CloudwatchLogGroup(
             self,
             "log-group",
-            name=cluster_log_group_name(config.name),  # EKS would make it without a key and keep it for ever
+            name=cluster_log_group_name(config.name),  # EKS would create it without a key and without expiration
             retention_in_days=config.log_retention_days,
             kms_key_id=context.key.arn,
         )
@@ -112,7 +112,7 @@ class Cluster(Construct):
             access_config=EksClusterAccessConfig(
                 authentication_mode="API", bootstrap_cluster_creator_admin_permissions=False
             ),
-            # Networking add-ons come as managed ones, with their settings, before the first node.
+            # The networking add-ons are installed as managed add-ons, with their settings, before the first node.
             bootstrap_self_managed_addons=False,
             encryption_config=EksClusterEncryptionConfig(
                 resources=["secrets"], provider=EksClusterEncryptionConfigProvider(key_arn=context.key.arn)
@@ -133,7 +133,7 @@ class Cluster(Construct):
         self.certificate_authority: str = self._cluster.certificate_authority.get(0).data
         self.security_group_id: str = self._cluster.vpc_config.cluster_security_group_id
         for cidr in config.private_access_cidrs:
-            # EKS makes the group for nodes: it admits what carries the group itself, and nobody else.
+            # The cluster security group that EKS creates allows traffic only from its own members.
             VpcSecurityGroupIngressRule(
                 self,
                 f"private-access-{cidr}",
@@ -144,8 +144,8 @@ class Cluster(Construct):
                 from_port=_HTTPS,
                 to_port=_HTTPS,
             )
-        self._admit(config.administrators, access)
-        self._trust_issuer()
+        self._add_access_entries(config.administrators, access)
+        self._add_oidc_provider()
 
     def _role(self, permissions_boundary: str, key_arn: str) -> str:
         role = Role(
@@ -171,8 +171,8 @@ class Cluster(Construct):
         self._permissions = role.permissions
         return role.arn
 
-    def _admit(self, administrators: Sequence[str], access: Mapping[str, Access]) -> None:
-        # By account and path too: roles of the same name must not take each other's place.
+    def _add_access_entries(self, administrators: Sequence[str], access: Mapping[str, Access]) -> None:
+        # The ID includes the account and path, because roles may have the same name.
         entries = {
             f"administrator-{role.partition('::')[2]}": Access(role, "AmazonEKSClusterAdminPolicy")
             for role in administrators
@@ -190,17 +190,17 @@ class Cluster(Construct):
                 ),
             )
 
-    def _trust_issuer(self) -> None:
+    def _add_oidc_provider(self) -> None:
         issuer = f"{self._cluster.fqn}.identity[0].oidc[0].issuer"
         provider = IamOpenidConnectProvider(
             self, "oidc-provider", url=f"${{{issuer}}}", client_id_list=["sts.amazonaws.com"]
         )
         self.oidc_provider_arn: str = provider.arn
-        # A local value: inside the JSON of a trust policy the quotes of an expression would be escaped.
+        # A local value, because the quotes of an expression would be escaped inside the JSON of a trust policy.
         host = TerraformLocal(self, "oidc-issuer", f'${{trimprefix({issuer}, "https://")}}')
         self.oidc_issuer: str = host.as_string
 
 
 def cluster_log_group_name(cluster: str) -> str:
-    """The log group that EKS writes the control plane's logs to; the name is not ours to choose."""
+    """The log group that EKS writes the control plane logs to. EKS determines the name."""
     return f"/aws/eks/{cluster}/cluster"

@@ -1,4 +1,4 @@
-"""The base of every config: a frozen pydantic model that refuses unknown fields and checks its own rules."""
+"""Base class of all configs: a frozen pydantic model that rejects unknown fields and validates its own rules."""
 
 import difflib
 import re
@@ -27,18 +27,18 @@ _deferring: ContextVar[bool] = ContextVar("deferring", default=False)
 
 
 class MissingFieldError(AttributeError):
-    """A rule asked for a field that `as_far_as_known` left out."""
+    """A rule read a field that `as_far_as_known` omitted."""
 
 
 class Problem(NamedTuple):
-    """A rule that a value breaks: the field's path, the value, what is wrong and what would be right."""
+    """A violation of a rule: the field's path, the value, and a message with the problem and its remedy."""
 
     field: str
     value: object
     message: str
 
     def below(self, path: str) -> "Problem":
-        """The same problem, seen from the config that holds this one at `path`."""
+        """The same problem, with the field's path relative to the config that contains this one at `path`."""
         return self._replace(field=f"{path}.{self.field}" if path else self.field)
 
     def __str__(self) -> str:
@@ -46,35 +46,35 @@ class Problem(NamedTuple):
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it: a string in quotes, a network as it is written."""
+    """A value formatted for a message: strings in quotes, networks in CIDR notation."""
     return repr(value) if isinstance(value, str) else str(value)
 
 
 class Config(BaseModel):
-    """Concrete values of a construct, known before Terraform runs. Tokens never belong into one.
+    """The input values of a construct, known before Terraform runs. A config must not contain CDKTF tokens.
 
-    A subclass yields the rules that its values break from `problems`.
+    A subclass overrides `problems` to yield the rules that its values violate.
 
     Raises:
-        pydantic.ValidationError: a field is missing, unknown or of the wrong type, or a rule is broken. Inside
-            `deferred_errors` nothing is raised; `shape_errors` and `all_problems` tell afterwards.
+        pydantic.ValidationError: if a field is missing, unknown or of the wrong type, or a rule is violated. Inside
+            `deferred_errors`, nothing is raised; `shape_errors` and `all_problems` return the errors afterwards.
     """
 
-    # Instances are validated again inside another config, so that a deferred error shows up with its whole path.
+    # Instances are validated again inside another config, so that deferred errors are reported with the full path.
     model_config = ConfigDict(frozen=True, extra="forbid", revalidate_instances="always")
 
     def problems(self) -> Iterator[Problem]:
-        """The rules that these values break, each with its field's path below this config."""
+        """The rules that these values violate, with paths relative to this config."""
         yield from ()
 
     @model_validator(mode="after")
-    def _refuse_problems(self) -> Self:
+    def _raise_problems(self) -> Self:
         problems = () if _deferring.get() else tuple(self.problems())
         if problems:
             raise ValueError("; ".join(map(str, problems)))
         return self
 
-    if not TYPE_CHECKING:  # type checkers see the fields, and the keywords that they make
+    if not TYPE_CHECKING:  # type checkers use the declared fields and the constructor derived from them
 
         def __getattr__(self, name: str) -> Any:
             if name in type(self).model_fields:
@@ -92,16 +92,16 @@ class Config(BaseModel):
                 object.__setattr__(self, "__pydantic_extra__", None)
                 object.__setattr__(self, "__pydantic_private__", None)
 
-        # Without this mark pydantic would call __init__ for nested models and lose their paths.
+        # Without this marker, pydantic would call __init__ for nested models and lose their paths.
         __init__.__pydantic_base_init__ = True
 
 
 @contextmanager
 def deferred_errors() -> Iterator[None]:
-    """Let a wrong config keep its raw values instead of raising, so that all errors of a literal can be told at once.
+    """Make invalid configs keep their raw values instead of raising, so that all errors can be reported at once.
 
-    Python evaluates `Environment(cluster=Cluster(...), vpc=Vpc(...))` from the inside out: without this, the first
-    wrong value of the innermost config would hide all others.
+    Python evaluates `Environment(cluster=Cluster(...), vpc=Vpc(...))` from the inside out. Without this, the first
+    invalid value of the innermost config would hide all other errors.
     """
     token = _deferring.set(True)
     try:
@@ -111,7 +111,7 @@ def deferred_errors() -> Iterator[None]:
 
 
 def shape_errors(config: Config) -> list[Problem]:
-    """The fields that are missing, unknown or of the wrong type, in `config` and all below it."""
+    """The fields that are missing, unknown or of the wrong type, in `config` and all nested configs."""
     with deferred_errors():
         try:
             type(config).model_validate(config)
@@ -124,7 +124,7 @@ def _shape_error(config: Config, details: ErrorDetails) -> Problem:
     *path, name = details["loc"]
     field = _path(details["loc"])
     if details["type"] == "missing":
-        return Problem(field, None, "not set, and it has no default; set it")
+        return Problem(field, None, "required, but not set; set it")
     if details["type"] == "extra_forbidden":
         holder: Any = config
         for step in path:
@@ -137,7 +137,7 @@ def _shape_error(config: Config, details: ErrorDetails) -> Problem:
 
 
 def as_far_as_known(config: AnyConfig) -> AnyConfig:
-    """A copy of a deferred config that lacks the fields with shape errors, so that rules on the others can be told."""
+    """A copy of a deferred config without the fields that have shape errors, to check the rules on the other fields."""
     known: dict[str, Any] = {}
     wrong = {problem.field.partition(".")[0].partition("[")[0] for problem in shape_errors(config)}
     for name, field in type(config).model_fields.items():
@@ -150,17 +150,17 @@ def as_far_as_known(config: AnyConfig) -> AnyConfig:
             known[name] = TypeAdapter(field.rebuild_annotation()).validate_python(value)
     copy = without_validation(type(config), known)
     for name in wrong - known.keys():
-        vars(copy).pop(name, None)  # its default is not what was written
+        vars(copy).pop(name, None)  # the default must not replace the invalid value
     return copy
 
 
 def without_validation(kind: type[AnyConfig], values: Mapping[str, Any]) -> AnyConfig:
-    """A config of these fields alone; asking for another raises `MissingFieldError`."""
+    """A config that has only these fields; reading another one raises `MissingFieldError`."""
     return cast(AnyConfig, kind.model_construct(None, **values))
 
 
 def all_problems(config: Config, path: str = "") -> Iterator[Problem]:
-    """The rules that `config`, as far as it is known, and every config below it break."""
+    """The rules that `config` and all nested configs violate, as far as their fields are known."""
     yield from (problem.below(path) for problem in known_problems(config.problems()))
     for name, value in vars(config).items():
         field = f"{path}.{name}" if path else name
@@ -173,7 +173,7 @@ def all_problems(config: Config, path: str = "") -> Iterator[Problem]:
 
 
 def known_problems(problems: Iterable[AnyProblem]) -> Iterator[AnyProblem]:
-    """What rules yield until one asks for a field with a shape error, which is told as such."""
+    """Yield `problems` until a rule reads a field with a shape error, which is reported separately."""
     try:
         yield from problems
     except MissingFieldError:
@@ -186,7 +186,7 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 
 def matching(pattern: str, remedy: str) -> AfterValidator:
-    """A string type's validator: `pattern` matches the whole value, or the message is `remedy`."""
+    """A validator for strings that must match `pattern` completely; otherwise the message is `remedy`."""
     compiled = re.compile(pattern)
 
     def check(value: str) -> str:
@@ -198,34 +198,37 @@ def matching(pattern: str, remedy: str) -> AfterValidator:
 
 
 def _without_host_bits(value: object) -> object:
-    """Refuse `10.0.1.5/24` and name `10.0.1.0/24`; what is no string is left to pydantic."""
+    """Reject `10.0.1.5/24` and suggest `10.0.1.0/24`. Values other than strings are left to pydantic."""
     if isinstance(value, str):
         try:
             network = IPv4Network(value, strict=False)
         except ValueError:
-            message = "not an IPv4 network; write it as 10.0.0.0/16"
+            message = "not an IPv4 network; write one such as 10.0.0.0/16"
             raise ValueError(message) from None
         if str(network) != value:
-            length = f"no prefix length; add it, such as {value}/24, or /32 for this address alone"
+            length = f"no prefix length; add one, such as {value}/24, or /32 for a single address"
             message = f"host bits are set; write {network}" if "/" in value else length
             raise ValueError(message)
     return value
 
 
 Count = Annotated[int, Field(strict=True, gt=0)]
-"""A whole number above zero. As for `StrictBool`, a string that reads like one is refused: charts take it otherwise."""
+"""A positive integer. Numeric strings are rejected, as with `StrictBool`, because charts treat strings differently."""
 
 Cidr = Annotated[IPv4Network, BeforeValidator(_without_host_bits)]
-"""An IPv4 network in CIDR notation, host bits clear."""
+"""An IPv4 network in CIDR notation, without host bits."""
 
 AccountId = Annotated[
-    str, matching(r"\d{12}", "an AWS account id has 12 digits; `aws sts get-caller-identity` prints it")
+    str, matching(r"\d{12}", "an AWS account ID has 12 digits; `aws sts get-caller-identity` prints it")
 ]
-"""An AWS account id."""
+"""An AWS account ID."""
 
 RoleArn = Annotated[
     str,
-    matching(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+", "not a role's ARN; write arn:aws:iam::<account id>:role/<name>"),
+    matching(
+        r"arn:aws[a-z-]*:iam::\d{12}:role/\S+",
+        "not the ARN of an IAM role; write arn:aws:iam::<account id>:role/<name>",
+    ),
 ]
 """The ARN of an IAM role."""
 
@@ -233,12 +236,12 @@ DomainName = Annotated[
     str,
     matching(
         r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}",
-        "not a domain name; write it in lower case, without a dot at its end, such as example.com",
+        "not a valid domain name; write it in lower case, without a trailing dot, such as example.com",
     ),
 ]
-"""A domain name, without a dot at its end."""
+"""A domain name in lower case, without a trailing dot."""
 
 LogRetentionDays = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
 ]  # fmt: skip
-"""How many days CloudWatch Logs keeps a log group's events; it takes only these."""
+"""Retention of a log group in days. CloudWatch Logs accepts only these values."""

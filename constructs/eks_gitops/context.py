@@ -1,4 +1,4 @@
-"""Context: what the resources of one stack share."""
+"""Context: the location, key and permissions boundary that the resources of one stack share."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from eks_gitops.location import Location
 
 @dataclass(frozen=True)
 class Context:
-    """Where resources live, the KMS key that encrypts them, and the ARN of the boundary that limits their roles."""
+    """The location of resources, the KMS key that encrypts them, and the ARN of their roles' permissions boundary."""
 
     location: Location
     key: Key

@@ -1,4 +1,4 @@
-"""The roles of the controllers that run in a cluster: the load balancer controller, and those that Git brings."""
+"""IAM roles of the controllers in a cluster: the AWS Load Balancer Controller, and those deployed from Git."""
 
 from collections.abc import Collection, Sequence
 
@@ -16,7 +16,7 @@ from eks_gitops.workload_identity import ServiceAccount, WorkloadIdentity, Workl
 
 
 class ControllersConfig(Config):
-    """How each controller gets its role."""
+    """How each controller assumes its role: by EKS Pod Identity or IRSA."""
 
     load_balancer_controller: WorkloadIdentity = "pod-identity"
     external_secrets: WorkloadIdentity = "pod-identity"
@@ -26,10 +26,11 @@ class ControllersConfig(Config):
 
 
 class ControllerRoles(Construct):
-    """One role per controller, each with what that controller needs and nothing besides.
+    """One least-privilege IAM role per controller.
 
-    `arns` is keyed by controller; `irsa_arns` holds those alone that a service account must name. External Secrets
-    reads the secrets named `<region>/<environment>/…`. Only the job that makes database users reads master passwords.
+    `arns` maps controllers to role ARNs. `irsa_arns` has only the roles that must be set in the annotation of a service
+    account. External Secrets reads the secrets named `<region>/<environment>/…`. Only the Job that creates database
+    users reads master passwords.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class ControllerRoles(Construct):
                 "database-users",
                 config.database_users,
                 "database-users/database-users",
-                _make_database_users(databases, context.key),
+                _manage_database_users(databases, context.key),
             )
 
 
@@ -97,7 +98,7 @@ def _read_secrets(location: Location, key: Key) -> list[Statement]:
     ]
 
 
-def _make_database_users(databases: Collection[Database], key: Key) -> list[Statement]:
+def _manage_database_users(databases: Collection[Database], key: Key) -> list[Statement]:
     return [
         Statement(actions=["secretsmanager:GetRandomPassword"], resources=["*"]),
         Statement(actions=["secretsmanager:GetSecretValue"], resources=[database.secret_arn for database in databases]),
@@ -124,7 +125,7 @@ def _write_records(zone_arn: str) -> list[Statement]:
 
 
 def _read_images(repository_arns: Sequence[str]) -> list[Statement]:
-    # Signatures and attestations lie beside the image that they speak of.
+    # Signatures and attestations are stored in the repository of the image that they refer to.
     return [
         Statement(
             actions=[

@@ -1,4 +1,4 @@
-"""Database: a private PostgreSQL database on RDS, whose master password only AWS Secrets Manager knows."""
+"""Database: a private PostgreSQL database on RDS. Its master password is managed by RDS in AWS Secrets Manager."""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated
@@ -24,13 +24,15 @@ _LOG_EXPORTS = ("postgresql", "upgrade")
 
 
 class DatabaseConfig(Config):
-    """A PostgreSQL database of one service. Storage grows by itself up to `max_allocated_storage_gib`.
+    """A PostgreSQL database of one service. Storage is autoscaled up to `max_allocated_storage_gib`.
 
-    `final_snapshot_suffix` ends the name of the snapshot that is taken when the database is destroyed; change it after
-    a restore, because a snapshot of that name may exist then.
+    `final_snapshot_suffix` is the end of the name of the snapshot that is taken when the database is destroyed. Change
+    it after a restore, because a snapshot with that name may exist already.
     """
 
-    name: Annotated[str, matching(r"[a-z][a-z0-9]{0,19}", "use 1 to 20 lower-case letters and digits, a letter first")]
+    name: Annotated[
+        str, matching(r"[a-z][a-z0-9]{0,19}", "use 1 to 20 lower-case letters and digits, starting with a letter")
+    ]
     engine_version: str
     instance_class: str
     allocated_storage_gib: int = Field(strict=True, ge=20, le=65536)
@@ -39,18 +41,18 @@ class DatabaseConfig(Config):
     deletion_protection: StrictBool
     backup_retention_days: int = Field(strict=True, ge=1, le=35)
     final_snapshot_suffix: Annotated[
-        str, matching(r"[a-z0-9]+(-[a-z0-9]+)*", "use lower-case letters and digits, with single hyphens between")
+        str, matching(r"[a-z0-9]+(-[a-z0-9]+)*", "use lower-case letters and digits, separated by single hyphens")
     ] = "final"
     log_retention_days: LogRetentionDays = 30
 
     def problems(self) -> Iterator[Problem]:
-        """An engine version or an instance class that is not offered, storage that would shrink."""
+        """An unsupported engine version or instance class, or a storage maximum below the allocated storage."""
         if self.engine_version not in POSTGRESQL_MAJORS:
-            offered = ", ".join(POSTGRESQL_MAJORS)
-            yield Problem("engine_version", self.engine_version, f"not offered here; choose one of {offered}")
+            supported = ", ".join(POSTGRESQL_MAJORS)
+            yield Problem("engine_version", self.engine_version, f"not supported; choose one of {supported}")
         prefix, _, instance_type = self.instance_class.partition(".")
         if prefix != "db" or not instance_types.is_known(instance_type):
-            message = "unknown instance class; write db. and an instance type, such as db.t4g.medium"
+            message = "unknown instance class; write db.<instance type>, such as db.t4g.medium"
             yield Problem("instance_class", self.instance_class, message)
         if self.max_allocated_storage_gib < self.allocated_storage_gib:
             message = f"below allocated_storage_gib; choose {self.allocated_storage_gib} or more"
@@ -58,10 +60,10 @@ class DatabaseConfig(Config):
 
 
 class Database(Construct):
-    """PostgreSQL in the database subnets: encrypted, TLS only, reached by the nodes of one cluster alone.
+    """PostgreSQL in the database subnets: encrypted, TLS only, reachable only from the nodes of one cluster.
 
-    The secret `secret_arn` holds the master's password. The service uses a user of its own: a job in the cluster makes
-    it, and fills the secret `user_secret_name`, which is empty until then.
+    The secret `secret_arn` contains the master password. The service connects as its own user. A Job in the cluster
+    creates this user and stores its credentials in the secret `user_secret_name`, which is empty until then.
     """
 
     def __init__(
@@ -134,7 +136,8 @@ class Database(Construct):
             name=self.user_secret_name,
             description=f"The user of the service of {self._identifier}, as JSON",
             kms_key_id=context.key.arn,
-            recovery_window_in_days=0,  # the job makes another password; a name that is held would stop the next deploy
+            # The Job can create a new password. A recovery window would reserve the name and fail the next deploy.
+            recovery_window_in_days=0,
         ).arn
 
     def _security_group(self, vpc_id: str, client_security_group_id: str) -> str:
@@ -162,7 +165,7 @@ class Database(Construct):
         return DbParameterGroup(
             self,
             "parameters",
-            # The version is part of the name: a new major version needs a new group beside the old one.
+            # The name includes the version, because an upgrade to a new major version needs both groups.
             name=f"{self._identifier}-postgres{engine_version}",
             family=f"postgres{engine_version}",
             description=f"PostgreSQL {engine_version} of {self._identifier}: TLS only",
@@ -172,5 +175,5 @@ class Database(Construct):
 
 
 def database_log_group_prefix(identifier: str) -> str:
-    """What the log groups of a database begin with; RDS chooses the names."""
+    """The prefix of the names of a database's log groups. RDS determines the names."""
     return f"/aws/rds/instance/{identifier}/"

@@ -1,4 +1,4 @@
-"""Dns: the hosted zone of the platform's domain and a certificate for it and one level below."""
+"""Dns: the hosted zone of the platform's domain, and a certificate for the domain and `*.domain`."""
 
 from typing import Annotated
 
@@ -14,19 +14,20 @@ from eks_gitops.config import Config, DomainName, matching
 
 
 class DnsConfig(Config):
-    """The platform's domain. `hosted_zone_id` names a public zone that exists; without it one is made."""
+    """The platform's domain. `hosted_zone_id` is an existing public hosted zone; if it is None, a zone is created."""
 
     domain: DomainName
     hosted_zone_id: (
-        Annotated[str, matching(r"Z[A-Z0-9]{1,31}", "not a hosted zone's id, such as Z0123456789ABC")] | None
+        Annotated[str, matching(r"Z[A-Z0-9]{1,31}", "not a hosted zone ID; write one such as Z0123456789ABC")] | None
     ) = None
 
 
 class Dns(Construct):
     """A public hosted zone and an ACM certificate for `domain` and `*.domain`, validated through the zone.
 
-    A zone that is made here answers nothing until its name servers are entered at the registrar, which only a person
-    can do. So the certificate is waited for where the zone existed before, and is issued later by itself where not.
+    A newly created zone does not resolve until its name servers are entered at the registrar, which is a manual step.
+    Terraform therefore waits for the certificate's validation only if the zone existed before. For a new zone, the
+    certificate is issued automatically after that step.
     """
 
     def __init__(self, scope: Construct, id_: str, config: DnsConfig) -> None:
@@ -42,7 +43,7 @@ class Dns(Construct):
             domain_name=config.domain,
             subject_alternative_names=[f"*.{config.domain}"],
             validation_method="DNS",
-            # A listener must never be left without a certificate.
+            # A listener always needs a certificate.
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         )
         record = self._validation_record(config.domain, zone.zone_id, certificate)

@@ -1,4 +1,4 @@
-"""EcrRepositories: one image repository per service, immutable, scanned, encrypted, and pruned."""
+"""EcrRepositories: one ECR repository per service, with immutable tags, scanning, encryption and a lifecycle policy."""
 
 import json
 from collections.abc import Sequence
@@ -26,18 +26,21 @@ from eks_gitops.location import Location
 
 
 class EcrRepositoryConfig(Config):
-    """The images of one service: `pushed_by` is the application repository that pushes them; the newest are kept."""
+    """The ECR repository of one service.
+
+    `pushed_by` is the application repository that pushes its images. The newest `kept_images` are kept.
+    """
 
     name: Annotated[
         str,
-        matching(r"[a-z][a-z0-9]*([._-][a-z0-9]+)*", "use lower-case letters and digits, with single . _ - between"),
+        matching(r"[a-z][a-z0-9]*([._-][a-z0-9]+)*", "use lower-case letters and digits, separated by single . _ or -"),
     ]
     pushed_by: GithubRepository
     kept_images: Count = 200
 
 
 class EcrRepositories(Construct):
-    """The image repositories of a region, and their replication to further regions."""
+    """The ECR repositories of a region, and their replication to other regions."""
 
     def __init__(
         self,
@@ -62,7 +65,7 @@ class EcrRepositories(Construct):
             self,
             f"repository-{config.name}",
             name=config.name,
-            # What was tested under a tag is what runs under it; a re-run of a pipeline cannot swap it.
+            # A tag always refers to the image that was tested. A pipeline that runs again cannot replace it.
             image_tag_mutability="IMMUTABLE",
             image_scanning_configuration=EcrRepositoryImageScanningConfiguration(scan_on_push=True),
             encryption_configuration=[EcrRepositoryEncryptionConfiguration(encryption_type="KMS", kms_key=key.arn)],
@@ -90,9 +93,10 @@ class EcrRepositories(Construct):
 
 
 def _lifecycle(kept_images: int) -> str:
-    """Counts tagged images alone: signatures and attestations have no tag, and go with the image that they speak of.
+    """A lifecycle policy that counts tagged images only.
 
-    Nothing else is without a tag, because tags are immutable.
+    Signatures and attestations have no tag, and are deleted with the image that they refer to. There are no other
+    untagged images, because tags are immutable.
     """
     rule = {
         "rulePriority": 1,

@@ -1,4 +1,4 @@
-"""FileSystem: an EFS file system that only a cluster's nodes reach, with a mount target in every zone."""
+"""FileSystem: an EFS file system with a mount target in every zone, reachable only from a cluster's nodes."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated
@@ -25,31 +25,31 @@ _NFS_PORT = 2049
 
 
 class AccessPoint(Config):
-    """A directory that its mounts take for the root, owned by `uid` and `gid`."""
+    """An access point: `path` becomes the root directory of its mounts, owned by `uid` and `gid`."""
 
     name: Annotated[
-        str, matching(r"[a-z][a-z0-9-]{0,62}", "use lower-case letters, digits and hyphens, a letter first")
+        str, matching(r"[a-z][a-z0-9-]{0,62}", "use lower-case letters, digits and hyphens, starting with a letter")
     ]
-    path: Annotated[str, matching(r"(/[A-Za-z0-9._-]+){1,4}", "use 1 to 4 directories, each after a slash")]
+    path: Annotated[str, matching(r"(/[A-Za-z0-9._-]+){1,4}", "use 1 to 4 directories, each preceded by a slash")]
     uid: int = Field(strict=True, ge=0)
     gid: int = Field(strict=True, ge=0)
 
 
 class FileSystemConfig(Config):
-    """A file system. Volumes that pods claim get access points of their own; `access_points` are fixed ones besides."""
+    """A file system. `access_points` are created in addition to those of dynamically provisioned volumes."""
 
     access_points: tuple[AccessPoint, ...] = ()
 
     def problems(self) -> Iterator[Problem]:
-        """Access points of the same name."""
+        """Duplicate names of access points."""
         names = [point.name for point in self.access_points]
         for index, name in enumerate(names):
             if name in names[:index]:
-                yield Problem(f"access_points[{index}].name", name, "named twice; name each access point once")
+                yield Problem(f"access_points[{index}].name", name, "duplicate name; choose another name")
 
 
 class FileSystem(Construct):
-    """An encrypted EFS file system. AWS Backup takes care of its copies, so it has no backup policy of its own."""
+    """An encrypted EFS file system. `BackupPlan` backs it up, so it has no EFS backup policy."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class FileSystem(Construct):
 
 
 def _tls_only(file_system_arn: str) -> str:
-    # A file-system policy takes the place of the default, which lets every client of a mount target in.
+    # A file system policy replaces the default one, which allows every client that uses a mount target.
     return policy_document(
         Statement(
             sid="ClientsOfMountTargets",

@@ -1,4 +1,4 @@
-"""VpcFlowLog: who talked to whom in a VPC, kept in CloudWatch Logs."""
+"""VpcFlowLog: the flow logs of a VPC, stored in CloudWatch Logs."""
 
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.flow_log import FlowLog
@@ -11,12 +11,12 @@ _SECONDS = 60
 
 
 def flow_log_group_name(vpc: str) -> str:
-    """The log group of a VPC's flow logs."""
+    """The name of the log group of a VPC's flow logs."""
     return f"/aws/vpc/{vpc}/flow-logs"
 
 
 class VpcFlowLog(Construct):
-    """Flow logs of all traffic of a VPC, aggregated by the minute, encrypted, kept for `retention_days`."""
+    """Encrypted flow logs of all traffic of a VPC, aggregated per minute and kept for `retention_days`."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class VpcFlowLog(Construct):
             location=context.location,
             name="flow-log",
             description=f"Writes the flow logs of VPC {name}",
-            # Without the account's condition another account could have the service write here for it.
+            # The condition prevents another account from using the service as a confused deputy.
             trust=[
                 service_trust(
                     "vpc-flow-logs.amazonaws.com",

@@ -1,4 +1,4 @@
-"""GithubOidcProvider: what lets workflows of named repositories assume roles without a stored key."""
+"""GithubOidcProvider: the OIDC provider with which GitHub workflows assume roles, without stored credentials."""
 
 from typing import Annotated
 
@@ -14,20 +14,20 @@ _AUDIENCE = "sts.amazonaws.com"
 
 
 class GithubRepository(Config):
-    """A GitHub repository, by its names and by the numbers that stay when it is renamed.
+    """A GitHub repository, with its name and owner and their numeric IDs, which do not change on a rename.
 
     `gh api repos/OWNER/NAME --jq '.owner.id, .id'` prints `owner_id` and `id`.
     """
 
-    owner: Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}", "not the name of a GitHub user or organisation")]
+    owner: Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}", "not a valid GitHub user or organization name")]
     owner_id: Count
-    name: Annotated[str, matching(r"[A-Za-z0-9._-]{1,100}", "not a repository's name; leave its owner out")]
+    name: Annotated[str, matching(r"[A-Za-z0-9._-]{1,100}", "not a valid repository name; omit the owner")]
     id: Count
 
     def subjects(self, context: str) -> list[str]:
-        """The `sub` claims of a token in `context`, such as `environment:dev`.
+        """The possible `sub` claims of a token for `context`, such as `environment:dev`.
 
-        Repositories made or renamed since 2026-07-15 send the form with ids, older ones the form without.
+        Repositories that were created or renamed since 2026-07-15 send the form with IDs, older ones the other form.
         Source: https://docs.github.com/actions/reference/security/oidc
         """
         return [
@@ -37,7 +37,7 @@ class GithubRepository(Config):
 
 
 class GithubOidcProvider(Construct):
-    """The account's identity provider for GitHub Actions. An account has one: every other region uses its ARN."""
+    """The account's identity provider for GitHub Actions. An account can have only one, which all regions use."""
 
     def __init__(self, scope: Construct, id_: str) -> None:
         super().__init__(scope, id_)
@@ -45,7 +45,7 @@ class GithubOidcProvider(Construct):
 
 
 def github_trust(location: Location, subjects: list[str]) -> Statement:
-    """Trust of exactly these `sub` claims; a wildcard among them would open the role to strangers."""
+    """Trust for exactly these `sub` claims. A wildcard would let other repositories assume the role."""
     return Statement(
         actions=["sts:AssumeRoleWithWebIdentity"],
         principals={"Federated": [location.arn("iam", f"oidc-provider/{_HOST}")]},

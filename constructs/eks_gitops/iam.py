@@ -1,4 +1,4 @@
-"""IAM: policy documents as typed statements, and Role, the one way in which roles are made here."""
+"""IAM: policy documents as typed statements, and Role, which creates all roles."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ Conditions = Mapping[str, Mapping[str, str | Sequence[str]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """One statement of a policy; a trust policy names no `resources`, an identity policy no `principals`."""
+    """One statement of a policy. A trust policy has no `resources`, an identity policy has no `principals`."""
 
     actions: Sequence[str]
     resources: Sequence[str] = ()
@@ -28,7 +28,7 @@ class Statement:
     sid: str = ""
 
     def render(self) -> dict[str, object]:
-        """The statement in the grammar of IAM, lists sorted so that the JSON is stable."""
+        """The statement in the IAM JSON grammar, with sorted lists so that the output is deterministic."""
         rendered: dict[str, object] = {"Effect": self.effect, "Action": sorted(self.actions)}
         if self.sid:
             rendered["Sid"] = self.sid
@@ -44,22 +44,22 @@ class Statement:
 
 
 def policy_document(*statements: Statement) -> str:
-    """The JSON of a policy; identical input gives identical text."""
+    """The JSON of a policy. The output is deterministic."""
     rendered = [statement.render() for statement in statements]
     return json.dumps({"Version": "2012-10-17", "Statement": rendered}, sort_keys=True)
 
 
 def service_trust(service: str, *, conditions: Conditions | None = None) -> Statement:
-    """Trust of an AWS service, such as `eks.amazonaws.com`, to assume a role."""
+    """Trust for an AWS service, such as `eks.amazonaws.com`, to assume a role."""
     return Statement(actions=["sts:AssumeRole"], principals={"Service": [service]}, conditions=conditions or {})
 
 
 class Role(Construct):
-    """An IAM role on the environment's path, limited by its permissions boundary.
+    """An IAM role on the environment's path, limited by a permissions boundary.
 
-    `policies` are inline, by name: they live and die with the role. `managed_policies` are names of AWS's own.
-    A session lasts an hour at most, unless `max_session_seconds` says more. `permissions` is what must exist before the
-    role is of use.
+    `policies` are inline policies by name, which are deleted with the role. `managed_policies` are names of AWS managed
+    policies. Sessions last at most one hour, unless `max_session_seconds` is set. `permissions` are the policies and
+    attachments that resources which use the role must depend on.
     """
 
     def __init__(

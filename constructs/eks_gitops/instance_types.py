@@ -1,6 +1,6 @@
-"""The EC2 instance types and RDS instance classes that may be chosen: their architecture and vCPUs.
+"""The supported EC2 instance types and RDS instance classes, with their architecture and vCPUs.
 
-Sizes are regular within these families, which is why a family is one line. A type that is missing here is added here.
+Sizes are regular within these families, so each family is one entry. Add missing types here.
 Source: https://docs.aws.amazon.com/ec2/latest/instancetypes/
 """
 
@@ -26,35 +26,37 @@ _LARGE_NODE_VCPUS = 30
 
 
 def split(instance_type: str) -> tuple[str, str]:
-    """`t3.medium` as its family and size."""
+    """The family and size of an instance type: `("t3", "medium")` for `t3.medium`."""
     family, _, size = instance_type.partition(".")
     return family, size
 
 
 def is_known(instance_type: str) -> bool:
-    """Whether the type is in the table."""
+    """Whether the instance type is supported."""
     family, size = split(instance_type)
     return family in _FAMILIES and size in _FAMILIES[family][1]
 
 
 def families() -> list[str]:
-    """The families of the table."""
+    """The supported families."""
     return sorted(_FAMILIES)
 
 
 def architecture(instance_type: str) -> Architecture:
-    """The processor architecture of a known type."""
+    """The CPU architecture of a supported instance type."""
     return _FAMILIES[split(instance_type)[0]][0]
 
 
 def vcpus(instance_type: str) -> int:
-    """The vCPUs of a known type."""
+    """The number of vCPUs of a supported instance type."""
     family, size = split(instance_type)
     return _FAMILIES[family][1][size]
 
 
 def max_pods(instance_type: str) -> int:
-    """The pods that a node with prefix delegation may run: what EKS recommends, which addresses no longer limit.
+    """The maximum number of Pods that EKS recommends for a node with prefix delegation.
+
+    With prefix delegation, IP addresses do not limit it.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/cni-increase-ip-addresses.html
     """

@@ -1,4 +1,4 @@
-"""Karpenter: the role of its controller, the role of its nodes, and the queue that warns it of interruptions."""
+"""Karpenter: the roles of its controller and of its nodes, and its interruption queue."""
 
 import json
 
@@ -29,9 +29,10 @@ _QUEUE_SECONDS = 300
 
 
 class KarpenterConfig(Config):
-    """Karpenter for a cluster. Its NodePools and EC2NodeClasses are files in Git.
+    """Karpenter for a cluster. Its NodePools and EC2NodeClasses are deployed from Git.
 
-    `max_nodes` is what the limits of those NodePools amount to; the address plan must hold them.
+    `max_nodes` is the number of nodes that the limits of those NodePools allow. The subnets must have enough addresses
+    for them.
     """
 
     max_nodes: Count
@@ -39,7 +40,7 @@ class KarpenterConfig(Config):
 
 
 class Karpenter(Construct):
-    """What Karpenter needs of AWS. Its EC2NodeClass names `instance_profile`, so it makes no IAM resource itself."""
+    """The AWS resources of Karpenter. Its EC2NodeClass uses `instance_profile`, so it creates no IAM resources."""
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class Karpenter(Construct):
         super().__init__(scope, id_)
         location = context.location
         nodes = NodeRole(self, "node-role", context=context, name="karpenter-node")
-        # A managed node group's role is admitted by EKS itself, this one by nobody else.
+        # EKS creates the access entry for the role of a managed node group, but not for this role.
         EksAccessEntry(self, "node-access", cluster_name=cluster.name, principal_arn=nodes.arn, type="EC2_LINUX")
         self.instance_profile: str = IamInstanceProfile(
             self,
@@ -116,15 +117,15 @@ class Karpenter(Construct):
 
 
 def _launch(location: Location, cluster: str) -> list[Statement]:
-    """Making, tagging and ending machines of this cluster, told by their tags.
+    """Launch, tag and terminate instances of this cluster, identified by their tags.
 
     Source: https://karpenter.sh/docs/reference/cloudformation/
     """
     owned = {f"aws:ResourceTag/{tag}": value for tag, value in ownership_tag(cluster).items()}
     requested = {f"aws:RequestTag/{tag}": value for tag, value in ownership_tag(cluster).items()}
     inputs = ("capacity-reservation", "security-group", "subnet")
-    made = ("fleet", "instance", "launch-template", "network-interface", "spot-instances-request", "volume")
-    makes = [location.arn("ec2", f"{kind}/*") for kind in made]
+    kinds = ("fleet", "instance", "launch-template", "network-interface", "spot-instances-request", "volume")
+    created = [location.arn("ec2", f"{kind}/*") for kind in kinds]
     return [
         Statement(
             sid="LaunchFrom",
@@ -143,13 +144,13 @@ def _launch(location: Location, cluster: str) -> list[Statement]:
         Statement(
             sid="LaunchTagged",
             actions=["ec2:CreateFleet", "ec2:CreateLaunchTemplate", "ec2:RunInstances"],
-            resources=makes,
+            resources=created,
             conditions={"StringEquals": requested, "StringLike": {"aws:RequestTag/karpenter.sh/nodepool": "*"}},
         ),
         Statement(
             sid="TagWhatIsLaunched",
             actions=["ec2:CreateTags"],
-            resources=makes,
+            resources=created,
             conditions={
                 "StringEquals": {
                     **requested,

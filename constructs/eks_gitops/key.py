@@ -1,4 +1,4 @@
-"""Key: a KMS key with rotation, its alias, and a key policy that admits exactly what uses it."""
+"""Key: a KMS key with rotation, an alias, and a least-privilege key policy."""
 
 from collections.abc import Sequence
 
@@ -15,11 +15,11 @@ _USE = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*",
 
 
 class Key(Construct):
-    """A customer-managed key. The account's IAM policies decide who may use it, and the services named here.
+    """A customer managed key. Access is controlled by the account's IAM policies and by `services` and `log_groups`.
 
-    `services` are AWS services that act for any principal of the account, such as `ec2`: they are admitted by
-    `kms:ViaService` and `kms:CallerAccount`, because a service-linked role that they use may not exist yet and a key
-    policy cannot name a principal that does not exist.
+    `services` are AWS services that use the key on behalf of any principal of the account, such as `ec2`. They are
+    allowed by `kms:ViaService` and `kms:CallerAccount`, because their service-linked roles may not exist yet, and a key
+    policy cannot contain a principal that does not exist.
     `log_groups` are name patterns of the CloudWatch log groups that are encrypted with the key.
     """
 
@@ -35,7 +35,7 @@ class Key(Construct):
         prevent_destroy: bool = False,
     ) -> None:
         super().__init__(scope, id_)
-        statements = [_account_decides(location)]
+        statements = [_iam_policies_of_the_account(location)]
         if services:
             statements.extend(_services_of_the_account(location, services))
         if log_groups:
@@ -55,12 +55,12 @@ class Key(Construct):
 
 
 def key_alias(location: Location) -> str:
-    """The alias of the one key of an environment."""
+    """The alias of an environment's key."""
     return f"alias/{location.region}/{location.environment}"
 
 
-def _account_decides(location: Location) -> Statement:
-    # In a key policy "*" means this key. Without this statement nobody could manage the key, its maker included.
+def _iam_policies_of_the_account(location: Location) -> Statement:
+    # In a key policy, "*" means this key. Without this statement, no principal could manage the key, even its creator.
     root = location.arn("iam", "root")
     return Statement(sid="AccountDecidesByIam", actions=["kms:*"], resources=["*"], principals={"AWS": [root]})
 

@@ -1,7 +1,7 @@
-"""The IAM policy of the AWS Load Balancer Controller, statement by statement as its project publishes it.
+"""The IAM policy of the AWS Load Balancer Controller, with the same statements as the published policy.
 
 Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/docs/install/iam_policy.json
-The controller tags what it makes with `elbv2.k8s.aws/cluster`, and most statements hold it to that tag.
+The controller tags the resources that it creates with `elbv2.k8s.aws/cluster`. Most statements require that tag.
 """
 
 from eks_gitops.controller_tags import LOAD_BALANCER_CONTROLLER_TAG
@@ -16,7 +16,7 @@ _STAYS_OWNED = {"Null": {_REQUESTED: "true", _OWNED: "false"}}
 
 
 def statements(location: Location) -> list[Statement]:
-    """Every statement, in the partition of `location`."""
+    """All statements, with ARNs in the partition of `location`."""
     return [*_discover(), *_security_groups(location), *_load_balancers(), *_tags(location), *_targets(location)]
 
 

@@ -1,4 +1,4 @@
-"""Location: the account, region and environment that a stack's resources live in, and the names that follow."""
+"""Location: the account, region and environment of a stack's resources, and the names derived from them."""
 
 from eks_gitops.config import AccountId, Config
 
@@ -8,9 +8,9 @@ _IAM_NAME_LIMIT = 64
 
 
 class Location(Config):
-    """Where resources live. Names and ARNs are derived from it, so that no two stacks choose the same ones.
+    """Where resources are located. Names and ARNs are derived from it, so that they are unique per stack.
 
-    `environment` is the part of the region's layout: `shared`, `dev`, `staging`, `prod`, or `backend`.
+    `environment` is `shared`, `backend` or the name of an environment, such as `dev`, `staging` or `prod`.
     """
 
     account_id: AccountId
@@ -19,31 +19,31 @@ class Location(Config):
 
     @property
     def partition(self) -> str:
-        """The AWS partition of the region, which every ARN begins with."""
+        """The AWS partition of the region, as in ARNs."""
         if self.region.startswith("cn-"):
             return "aws-cn"
         return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
 
     @property
     def dns_suffix(self) -> str:
-        """What the names of the partition's endpoints end with."""
+        """The domain name suffix of the partition's service endpoints."""
         return "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
 
     @property
     def iam_path(self) -> str:
-        """The IAM path of this environment's roles and policies; an apply role is limited to its own."""
+        """The IAM path of this environment's roles and policies. Its apply role is limited to this path."""
         return f"/{self.region}/{self.environment}/"
 
     @property
     def secret_prefix(self) -> str:
-        """What the names of this environment's secrets in Secrets Manager begin with: `<region>/<environment>/`."""
+        """The prefix of the names of this environment's secrets in Secrets Manager: `<region>/<environment>/`."""
         return f"{self.region}/{self.environment}/"
 
     def name(self, suffix: str) -> str:
-        """`<region>-<environment>-<suffix>`: unique in the account, also for IAM, whose names are global.
+        """`<region>-<environment>-<suffix>`, which is unique in the account, also for global IAM names.
 
         Raises:
-            ValueError: longer than the 64 characters that IAM allows.
+            ValueError: if the name is longer than the 64 characters that IAM allows.
         """
         name = f"{self.region}-{self.environment}-{suffix}"
         if len(name) > _IAM_NAME_LIMIT:
@@ -52,11 +52,11 @@ class Location(Config):
         return name
 
     def arn(self, service: str, resource: str, *, account_id: str | None = None, region: str | None = None) -> str:
-        """The ARN of `resource`, with the region and account only where the service's ARNs have them."""
-        where = "" if service in _WITHOUT_REGION else (region or self.region)
-        whose = "" if service in _WITHOUT_ACCOUNT else (self.account_id if account_id is None else account_id)
-        return f"arn:{self.partition}:{service}:{where}:{whose}:{resource}"
+        """The ARN of `resource`, with a region and an account ID only if the ARNs of the service have them."""
+        region = "" if service in _WITHOUT_REGION else (region or self.region)
+        account_id = "" if service in _WITHOUT_ACCOUNT else (self.account_id if account_id is None else account_id)
+        return f"arn:{self.partition}:{service}:{region}:{account_id}:{resource}"
 
     def managed_policy_arn(self, name: str) -> str:
-        """The ARN of a policy that AWS manages, such as `service-role/AmazonEFSCSIDriverPolicy`."""
+        """The ARN of an AWS managed policy, such as `service-role/AmazonEFSCSIDriverPolicy`."""
         return f"arn:{self.partition}:iam::aws:policy/{name}"

@@ -1,4 +1,4 @@
-"""NodeGroup: one managed node group of a cluster, with its launch template."""
+"""NodeGroup: a managed node group of a cluster, with its launch template."""
 
 import base64
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ AmiType = Literal[
 
 
 class Taint(Config):
-    """A taint of every node of a group."""
+    """A taint on all nodes of a group."""
 
     key: str
     value: str = ""
@@ -44,10 +44,11 @@ class Taint(Config):
 
 
 class NodeGroupConfig(Config):
-    """A managed node group. `desired_size` is where it starts: an autoscaler moves it between the bounds."""
+    """A managed node group. `desired_size` is the initial size; an autoscaler changes it between the bounds."""
 
     name: Annotated[
-        str, matching(r"[a-z][a-z0-9-]{0,30}", "use 1 to 31 lower-case letters, digits and hyphens, a letter first")
+        str,
+        matching(r"[a-z][a-z0-9-]{0,30}", "use 1 to 31 lower-case letters, digits and hyphens, starting with a letter"),
     ]
     instance_types: tuple[str, ...]
     ami_type: AmiType
@@ -60,7 +61,7 @@ class NodeGroupConfig(Config):
     taints: tuple[Taint, ...] = ()
 
     def problems(self) -> Iterator[Problem]:
-        """Sizes out of order, instance types that are unknown, or of another architecture than the AMI."""
+        """Sizes out of order, unknown instance types, or instance types of another architecture than the AMI."""
         if self.desired_size < self.min_size:
             yield Problem("desired_size", self.desired_size, f"below min_size; choose {self.min_size} or more")
         if self.desired_size > self.max_size:
@@ -68,25 +69,26 @@ class NodeGroupConfig(Config):
         if self.min_size > self.max_size:
             yield Problem("min_size", self.min_size, f"above max_size; choose {self.max_size} or less")
         if not self.instance_types:
-            yield Problem("instance_types", "()", "no instance type; name at least one, such as t3.medium")
+            yield Problem("instance_types", "()", "no instance type; add at least one, such as t3.medium")
         arm = "ARM_64" in self.ami_type
         for index, instance_type in enumerate(self.instance_types):
             field = f"instance_types[{index}]"
             if not instance_types.is_known(instance_type):
                 known = ", ".join(instance_types.families())
-                yield Problem(field, instance_type, f"unknown instance type; choose a size of {known}")
+                yield Problem(field, instance_type, f"unknown instance type; choose one of the families {known}")
             elif (instance_types.architecture(instance_type) == "arm64") != arm:
-                wanted = "x86_64" if arm else "ARM_64"
-                yield Problem(field, instance_type, f"cannot boot AMI type {self.ami_type}; choose one for {wanted}")
+                needed = "x86_64" if arm else "ARM_64"
+                message = f"cannot boot AMI type {self.ami_type}; choose an AMI type for {needed}"
+                yield Problem(field, instance_type, message)
 
     @property
     def max_pods(self) -> int:
-        """The pods that each node of the group may run; with several types, what all of them can."""
+        """The maximum number of Pods on each node of the group: the minimum over its instance types."""
         return min(instance_types.max_pods(name) for name in self.instance_types)
 
 
 class NodeRole(Construct):
-    """The role of a cluster's nodes: it joins them and pulls images. Everything else has a role of its own."""
+    """The IAM role of a cluster's nodes, to join the cluster and to pull images. Workloads have their own roles."""
 
     def __init__(self, scope: Construct, id_: str, *, context: Context, name: str = "node") -> None:
         super().__init__(scope, id_)
@@ -106,7 +108,7 @@ class NodeRole(Construct):
 
 
 class NodeGroup(Construct):
-    """A managed node group: in private subnets, IMDSv2 out of pods' reach, disks encrypted, tagged throughout."""
+    """A managed node group in private subnets, with encrypted disks, tags, and IMDSv2 that Pods cannot reach."""
 
     def __init__(
         self,
@@ -160,12 +162,12 @@ class NodeGroup(Construct):
             metadata_options=LaunchTemplateMetadataOptions(
                 http_endpoint="enabled",
                 http_tokens="required",
-                http_put_response_hop_limit=1,  # one hop ends on the node: a pod has its own identity
+                http_put_response_hop_limit=1,  # not reachable from Pods, which have their own identities
                 instance_metadata_tags="disabled",
             ),
             block_device_mappings=[
                 LaunchTemplateBlockDeviceMappings(
-                    # Bottlerocket keeps its own system on xvda and all that is written on xvdb.
+                    # Bottlerocket has its operating system on xvda and stores data on xvdb.
                     device_name="/dev/xvdb" if bottlerocket else "/dev/xvda",
                     ebs=LaunchTemplateBlockDeviceMappingsEbs(
                         volume_type="gp3",
@@ -176,7 +178,7 @@ class NodeGroup(Construct):
                     ),
                 )
             ],
-            # Default tags reach neither instances nor volumes: Auto Scaling makes them, not Terraform.
+            # Default tags do not apply to instances and volumes, because Auto Scaling creates them, not Terraform.
             tag_specifications=[
                 LaunchTemplateTagSpecifications(resource_type=kind, tags={**tags, "Name": name})
                 for kind in ("instance", "network-interface", "volume")
@@ -185,11 +187,11 @@ class NodeGroup(Construct):
 
 
 def _user_data(max_pods: int, *, bottlerocket: bool) -> str:
-    """Tell the kubelet how many pods fit with prefix delegation: EKS computes the number without it."""
+    """User data that sets the kubelet's Pod limit, because EKS computes it without prefix delegation."""
     if bottlerocket:
         text = f"[settings.kubernetes]\nmax-pods = {max_pods}\n"
     else:
-        # EKS appends its own NodeConfig, which sets maxPods in the configuration file; a flag outranks the file.
+        # EKS appends its own NodeConfig, which sets maxPods in the configuration file. A flag overrides the file.
         text = f"""MIME-Version: 1.0
 Content-Type: multipart/mixed; boundary="//"
 

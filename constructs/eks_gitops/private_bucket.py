@@ -1,4 +1,4 @@
-"""Private buckets: versioned, encrypted with one key, closed to the public, TLS only; and what their names may be."""
+"""Private S3 buckets: versioned, encrypted with a KMS key, without public access, TLS only. Also validates names."""
 
 from typing import Annotated
 
@@ -35,12 +35,12 @@ from eks_gitops.location import Location
 BucketName = Annotated[
     str,
     matching(
-        # Dots are legal, but break TLS for virtual-hosted names.
+        # Dots are valid, but break TLS for virtual-hosted-style requests.
         r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9][a-z0-9-]{1,61}[a-z0-9](?<!-s3alias)(?<!--ol-s3)(?<!--x-s3)",
-        "not a bucket's name; use 3 to 63 lower-case letters, digits and hyphens, and no prefix or suffix of AWS's own",
+        "not a valid bucket name; use 3 to 63 lower-case letters, digits and hyphens, and no reserved prefix or suffix",
     ),
 ]
-"""A bucket's name, global among all AWS accounts.
+"""The name of a bucket, which must be unique among all AWS accounts.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 """
@@ -49,11 +49,11 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.
 def keep_private(
     scope: Construct, bucket: S3Bucket, *, location: Location, key: Key, noncurrent_version_retention_days: int
 ) -> None:
-    """Make a bucket of `scope` private; versions that were replaced or deleted go after so many days."""
+    """Make `bucket` private. Noncurrent versions expire after `noncurrent_version_retention_days`."""
     _encrypt(scope, bucket, key)
-    _close_to_the_public(scope, bucket)
+    _block_public_access(scope, bucket)
     _keep_versions(scope, bucket, noncurrent_version_retention_days)
-    _demand_tls_and_kms(scope, bucket, location)
+    _require_tls_and_kms(scope, bucket, location)
 
 
 def _encrypt(scope: Construct, bucket: S3Bucket, key: Key) -> None:
@@ -74,7 +74,7 @@ def _encrypt(scope: Construct, bucket: S3Bucket, key: Key) -> None:
     )
 
 
-def _close_to_the_public(scope: Construct, bucket: S3Bucket) -> None:
+def _block_public_access(scope: Construct, bucket: S3Bucket) -> None:
     S3BucketPublicAccessBlock(
         scope,
         "public-access-block",
@@ -120,7 +120,7 @@ def _keep_versions(scope: Construct, bucket: S3Bucket, noncurrent_days: int) -> 
     )
 
 
-def _demand_tls_and_kms(scope: Construct, bucket: S3Bucket, location: Location) -> None:
+def _require_tls_and_kms(scope: Construct, bucket: S3Bucket, location: Location) -> None:
     arn = location.arn("s3", bucket.bucket)
     everything = [arn, f"{arn}/*"]
     S3BucketPolicy(
@@ -150,7 +150,8 @@ def _demand_tls_and_kms(scope: Construct, bucket: S3Bucket, location: Location) 
                 actions=["s3:PutObject"],
                 resources=[f"{arn}/*"],
                 principals="*",
-                # Who asks for nothing gets the bucket's default; a negated test holds for an absent key too.
+                # Requests without the header use the bucket's default encryption. They need the Null condition, because
+                # StringNotEquals also matches if the key is absent.
                 conditions={
                     "Null": {"s3:x-amz-server-side-encryption": "false"},
                     "StringNotEquals": {"s3:x-amz-server-side-encryption": "aws:kms"},

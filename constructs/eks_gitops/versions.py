@@ -1,21 +1,21 @@
-"""Every version that the constructs choose, in one place.
+"""The versions of Terraform, Kubernetes, PostgreSQL and Helm charts that the constructs use.
 
-Versions of Python and Node packages stand in `Pipfile` and `package.json`; the AWS provider's version comes with its
-bindings and is repeated here because the synthesized JSON names it.
+The versions of Python and Node.js packages are in `Pipfile` and `package.json`. They include the provider bindings,
+which determine the provider versions.
 """
 
 from datetime import date
 from typing import NamedTuple
 
-# Write-only arguments need 1.11, the S3 lock file is generally available since.
+# 1.11 introduced write-only arguments, and made S3 lock files generally available.
 TERRAFORM_CONSTRAINT = ">= 1.11, < 2"
 
-# RDS takes the newest minor version of a major one by itself (auto_minor_version_upgrade).
+# RDS upgrades to the newest minor version automatically (auto_minor_version_upgrade).
 POSTGRESQL_MAJORS = ("16", "17")
 
 
 class EksSupport(NamedTuple):
-    """When a Kubernetes version of Amazon EKS leaves standard, then extended support."""
+    """The dates when standard and extended support of a Kubernetes version end in Amazon EKS."""
 
     end_of_standard_support: date
     end_of_extended_support: date
@@ -24,18 +24,18 @@ class EksSupport(NamedTuple):
 # Source: https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html
 # renovate: datasource=endoflife-date depName=amazon-eks versioning=loose
 EKS_NEWEST_VERSION = "1.36"
-"""What EKS offers; a test asks for a row of it below, with the dates of its support."""
+"""The newest version of EKS. A test requires an entry for it below, with the dates of its support."""
 
 EKS_VERSIONS = {
     "1.34": EksSupport(date(2026, 12, 2), date(2027, 12, 2)),
     "1.35": EksSupport(date(2027, 3, 27), date(2028, 3, 27)),
     "1.36": EksSupport(date(2027, 8, 2), date(2028, 8, 2)),
 }
-"""The versions that may be chosen: oldest first, each one minor after the one before it."""
+"""The supported versions, oldest first, without gaps."""
 
 
 class Chart(NamedTuple):
-    """A Helm chart at one version, and the Kubernetes versions that its application is tested with, first to last."""
+    """A Helm chart version, and the range (first, last) of Kubernetes versions that its application is tested with."""
 
     name: str
     repository: str
@@ -43,7 +43,7 @@ class Chart(NamedTuple):
     kubernetes: tuple[str, str]
 
     def supports(self, version: str) -> bool:
-        """Whether a Kubernetes version such as `1.36` lies in the range."""
+        """Whether a Kubernetes version, such as `1.36`, is in the range."""
         first, last = (_minor(bound) for bound in self.kubernetes)
         return first <= _minor(version) <= last
 
@@ -73,6 +73,6 @@ ARGO_CD_CHARTS = {
     "10.1.3": Chart("argo-cd", _ARGO_HELM, "10.1.3", ("1.32", "1.35")),
     "10.4.1": Chart("argo-cd", _ARGO_HELM, "10.4.1", ("1.33", "1.36")),
 }
-"""The versions of the chart that may be chosen. A new one needs its row: what it is tested with, nobody can guess."""
+"""The supported versions of the chart. Add an entry for a new one, with the Kubernetes versions it is tested with."""
 
 ARGOCD_APPS_CHART = Chart("argocd-apps", _ARGO_HELM, ARGOCD_APPS_VERSION, ("1.22", EKS_NEWEST_VERSION))

@@ -1,4 +1,4 @@
-"""Vpc: the network of a region, with one public, one private and, if asked, one database subnet per zone."""
+"""Vpc: the network of a region, with one public, one private and optionally one database subnet per zone."""
 
 from collections.abc import Iterator
 from ipaddress import IPv4Network
@@ -34,7 +34,7 @@ InterfaceEndpoint = Literal[
 
 
 class Zone(Config):
-    """The subnets of one availability zone."""
+    """The CIDRs of the subnets in one Availability Zone."""
 
     name: str
     public: Cidr
@@ -43,27 +43,28 @@ class Zone(Config):
 
     @property
     def subnets(self) -> dict[str, IPv4Network]:
-        """The subnets that this zone has, by kind."""
+        """The CIDRs of this zone's subnets, by kind."""
         kinds = ("public", "private", "database")
         return {kind: cidr for kind in kinds if (cidr := getattr(self, kind, None)) is not None}
 
     def problems(self) -> Iterator[Problem]:
-        """Sizes of subnets, by what AWS allows and what nodes and pods need."""
+        """Subnet sizes that AWS does not allow, or that are too small for nodes and Pods."""
         for kind, cidr in self.subnets.items():
             smallest = _SMALLEST_PRIVATE_PREFIX if kind == "private" else _SMALLEST_AWS_PREFIX
             if not _LARGEST_AWS_PREFIX <= cidr.prefixlen <= smallest:
-                yield Problem(kind, cidr, f"a {kind} subnet is between /{_LARGEST_AWS_PREFIX} and /{smallest}")
+                yield Problem(kind, cidr, f"a {kind} subnet must be between /{_LARGEST_AWS_PREFIX} and /{smallest}")
 
 
 class VpcConfig(Config):
-    """The address plan of a region.
+    """The VPC of a region and its address plan.
 
-    `nat_gateways` is a choice between money and availability: without one nothing in a private subnet reaches the
-    internet, a single one ties every zone to the zone that it lies in.
+    `nat_gateways` is a trade-off between cost and availability. With `none`, private subnets have no internet access.
+    With `one`, all zones depend on the zone of the NAT gateway.
     """
 
     name: Annotated[
-        str, matching(r"[a-z][a-z0-9-]{0,62}", "use 1 to 63 lower-case letters, digits and hyphens, a letter first")
+        str,
+        matching(r"[a-z][a-z0-9-]{0,62}", "use 1 to 63 lower-case letters, digits and hyphens, starting with a letter"),
     ]
     cidr: Cidr
     zones: tuple[Zone, ...]
@@ -72,29 +73,29 @@ class VpcConfig(Config):
     flow_log_retention_days: LogRetentionDays = 90
 
     def problems(self) -> Iterator[Problem]:
-        """The size of the VPC, its zones and endpoints, and subnets that overlap or lie outside."""
+        """An invalid VPC size, invalid zones or endpoints, subnets that overlap or are outside the VPC."""
         if not _LARGEST_AWS_PREFIX <= self.cidr.prefixlen <= _SMALLEST_AWS_PREFIX:
             sizes = f"/{_LARGEST_AWS_PREFIX} and /{_SMALLEST_AWS_PREFIX}"
-            yield Problem("cidr", self.cidr, f"a VPC is between {sizes}")
+            yield Problem("cidr", self.cidr, f"a VPC must be between {sizes}")
         if len(self.zones) < _FEWEST_ZONES:
-            yield Problem("zones", len(self.zones), f"EKS and RDS need at least {_FEWEST_ZONES} availability zones")
+            yield Problem("zones", len(self.zones), f"EKS and RDS need at least {_FEWEST_ZONES} Availability Zones")
         for index, service in enumerate(self.interface_endpoints):
             if service in self.interface_endpoints[:index]:
-                yield Problem(f"interface_endpoints[{index}]", service, "named twice; name each service once")
-        yield from self._zones_named_twice()
-        yield from self._subnets_that_do_not_fit()
+                yield Problem(f"interface_endpoints[{index}]", service, "duplicate; list each service once")
+        yield from self._zone_problems()
+        yield from self._subnet_problems()
 
-    def _zones_named_twice(self) -> Iterator[Problem]:
+    def _zone_problems(self) -> Iterator[Problem]:
         names = [zone.name for zone in self.zones]
         for index, name in enumerate(names):
             if name in names[:index]:
-                yield Problem(f"zones[{index}].name", name, "named twice; name each availability zone once")
+                yield Problem(f"zones[{index}].name", name, "duplicate; list each Availability Zone once")
         for index, zone in enumerate(self.zones):
             if (zone.database is None) != (self.zones[0].database is None):
-                message = "give every zone a database subnet, or none"
+                message = "set in some zones only; give every zone a database subnet, or none"
                 yield Problem(f"zones[{index}].database", zone.database, message)
 
-    def _subnets_that_do_not_fit(self) -> Iterator[Problem]:
+    def _subnet_problems(self) -> Iterator[Problem]:
         subnets = [
             (f"zones[{index}].{kind}", cidr)
             for index, zone in enumerate(self.zones)
@@ -102,17 +103,17 @@ class VpcConfig(Config):
         ]
         for number, (field, cidr) in enumerate(subnets):
             if not cidr.subnet_of(self.cidr):
-                yield Problem(field, cidr, f"lies outside the VPC; choose a part of {self.cidr}")
+                yield Problem(field, cidr, f"not in the VPC; choose a network in {self.cidr}")
             for other, other_cidr in subnets[:number]:
                 if cidr.overlaps(other_cidr):
-                    yield Problem(field, cidr, f"overlaps {other} ({other_cidr}); move one of them")
+                    yield Problem(field, cidr, f"overlaps {other} ({other_cidr}); change one of them")
 
 
 class Vpc(Construct):
-    """A VPC whose subnets are keyed by zone: changing the list of zones at its end leaves the others alone.
+    """A VPC. The construct IDs of its subnets contain the zone: changes at the end of `zones` do not affect the others.
 
-    Several clusters share the subnets, so they carry no cluster's tag: the load balancer controller finds them by role,
-    Karpenter by `karpenter.sh/discovery` with the VPC's name.
+    The subnets are shared by several clusters, so they have no cluster tag. The AWS Load Balancer Controller discovers
+    them by the role tags, and Karpenter by `karpenter.sh/discovery` with the VPC's name.
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class Vpc(Construct):
             enable_dns_support=True,
             tags={"Name": config.name},
         )
-        # Closed: no rules, so that nothing which forgets to name a security group can be reached.
+        # No rules, so that a resource without an explicit security group is not reachable.
         DefaultSecurityGroup(
             self, "default-security-group", vpc_id=self._vpc.id, tags={"Name": f"{config.name}-closed"}
         )

@@ -1,4 +1,4 @@
-"""WorkloadRole: the IAM role of one Kubernetes service account, by EKS Pod Identity or by the cluster's OIDC issuer."""
+"""WorkloadRole: the IAM role of a Kubernetes service account, with EKS Pod Identity or IRSA."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -12,7 +12,7 @@ from eks_gitops.context import Context
 from eks_gitops.iam import Role, Statement
 
 WorkloadIdentity = Literal["pod-identity", "irsa"]
-"""`pod-identity` is AWS's recommendation; `irsa` is needed on Fargate and for roles assumed across accounts."""
+"""`pod-identity` is recommended by AWS; `irsa` is required on Fargate and for cross-account roles."""
 
 
 class ServiceAccount(Config):
@@ -23,9 +23,9 @@ class ServiceAccount(Config):
 
 
 class WorkloadRole(Construct):
-    """A role that exactly one service account of one cluster may assume.
+    """A role that only one service account of one cluster can assume.
 
-    With `associate=False` the association is left to the EKS add-on that owns the service account.
+    With `associate=False`, the EKS add-on that owns the service account creates the Pod Identity association.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class WorkloadRole(Construct):
 
 
 def _pod_identity_trust(service_account: ServiceAccount, cluster: Cluster) -> Statement:
-    # Pod Identity names the pod by session tags. Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html
+    # Pod Identity sets session tags. Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html
     return Statement(
         actions=["sts:AssumeRole", "sts:TagSession"],
         principals={"Service": ["pods.eks.amazonaws.com"]},

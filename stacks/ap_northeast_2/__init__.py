@@ -3,4 +3,4 @@
 REGION = "ap-northeast-2"
 
 ENVIRONMENTS = ("dev", "staging", "prod")
-"""In the order in which a change is promoted; each is a module of this folder."""
+"""The environments in order of promotion. Each is a module of this package."""

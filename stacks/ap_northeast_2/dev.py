@@ -1,4 +1,4 @@
-"""The environment dev of ap-northeast-2: cheap, and rebuilt without regret."""
+"""The environment dev of ap-northeast-2: low cost, can be rebuilt at any time."""
 
 import os
 
@@ -19,7 +19,7 @@ DEV = EnvironmentSettings(
         name="gitops-cluster-dev",
         version="1.36",
         administrators=(OWNER.administrator_role_arn,),
-        public_access_cidrs=(),  # private; your office's networks open it to them
+        public_access_cidrs=(),  # private; add the networks of your office to give them access
         log_retention_days=14,
     ),
     node_groups=(
@@ -35,14 +35,14 @@ DEV = EnvironmentSettings(
     ),
     gitops=GitopsSettings(
         revision="main",
-        kubeconfig=os.environ.get("LOCAL_KUBECONFIG"),  # `KUBECONFIG=… make local` names it
+        kubeconfig=os.environ.get("LOCAL_KUBECONFIG"),  # set by `KUBECONFIG=… make local`
         ingress=IngressClassConfig(scheme="internet-facing", allowed_cidrs=("0.0.0.0/0",)),
         argo_cd=ArgoCdConfig(
             chart_version="10.4.1",
             domain=f"argocd-dev.{OWNER.domain}",
             availability="single-node",
             ingress=IngressClassConfig(scheme="internal", allowed_cidrs=("10.0.0.0/16",)),
-            sso=None,  # OidcConfig(issuer=..., client_id=...), once there is a user pool
+            sso=None,  # OidcConfig(issuer=..., client_id=...), once you have a user pool
             local_admin=True,
         ),
     ),

@@ -1,4 +1,4 @@
-"""What the environments of ap-northeast-2 share: the network, images, domain, and the roles of delivery."""
+"""The shared settings of ap-northeast-2: network, image repositories, domain and delivery roles."""
 
 from eks_gitops.backend import StateBackendConfig
 from eks_gitops.dns import DnsConfig
@@ -22,13 +22,13 @@ SHARED = SharedSettings(
             Zone(name="ap-northeast-2b", public="10.0.2.0/24", private="10.0.64.0/19", database="10.0.12.0/24"),
             Zone(name="ap-northeast-2c", public="10.0.3.0/24", private="10.0.96.0/19", database="10.0.13.0/24"),
         ),
-        nat_gateways="one-per-zone",  # prod lives here
-        interface_endpoints=("ecr.api", "ecr.dkr"),  # images come without passing the NAT gateways
+        nat_gateways="one-per-zone",  # required by prod
+        interface_endpoints=("ecr.api", "ecr.dkr"),  # image pulls bypass the NAT gateways
         flow_log_retention_days=90,
     ),
     dns=DnsConfig(
         domain=OWNER.domain,
-        hosted_zone_id=None,  # the id of a zone that you have already; None makes one
+        hosted_zone_id=None,  # the ID of an existing zone; with None, a zone is created
     ),
     image_repositories=(
         EcrRepositoryConfig(

@@ -1,4 +1,4 @@
-"""The environment staging of ap-northeast-2: shaped like prod, at dev's size."""
+"""The environment staging of ap-northeast-2: the structure of prod at the size of dev."""
 
 from eks_gitops.backup_plan import BackupConfig
 from eks_gitops.cluster import ClusterConfig
@@ -39,7 +39,7 @@ STAGING = EnvironmentSettings(
             domain=f"argocd-staging.{OWNER.domain}",
             availability="single-node",
             ingress=IngressClassConfig(scheme="internal", allowed_cidrs=("10.0.0.0/16",)),
-            sso=None,  # OidcConfig(issuer=..., client_id=...), once there is a user pool
+            sso=None,  # OidcConfig(issuer=..., client_id=...), once you have a user pool
             local_admin=True,
         ),
     ),

@@ -1,1 +1,1 @@
-"""IAM for pipelines: the roles, their policies and the permissions boundary."""
+"""IAM for delivery pipelines: roles, their policies and permissions boundaries."""

@@ -1,4 +1,4 @@
-"""What applying an environment's stacks takes: its cluster, storage, databases, roles and key."""
+"""IAM policies for applying an environment's stacks: its cluster, storage, databases, roles and key."""
 
 from eks_gitops.delivery.apply_policy import manage_ec2, manage_iam, manage_keys, tagged
 from eks_gitops.delivery.boundary import own_backups
@@ -7,7 +7,7 @@ from eks_gitops.location import Location
 
 
 def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
-    """The statements by policy; `cluster` is the name of the environment's cluster."""
+    """The statements by policy name; `cluster` is the name of the environment's cluster."""
     region, own = location.region, f"{location.region}-{location.environment}-*"
     kinds = ("cluster", "nodegroup", "addon", "access-entry", "podidentityassociation")
     return {
@@ -51,7 +51,7 @@ def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
                 resources=[location.arn("ec2", "vpc/*")],
             ),
             Statement(
-                sid="SecurityGroupOfTheCluster",  # EKS makes it, and gives it a tag of its own
+                sid="SecurityGroupOfTheCluster",  # created by EKS, with its own tag
                 actions=[
                     "ec2:AuthorizeSecurityGroupIngress",
                     "ec2:ModifySecurityGroupRules",
@@ -103,7 +103,7 @@ def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
                 actions=["rds:*"],
                 resources=[
                     *[location.arn("rds", f"{kind}:{own}") for kind in ("db", "pg", "snapshot", "subgrp")],
-                    location.arn("rds", "og:default*"),  # a database names one, and this is RDS's own
+                    location.arn("rds", "og:default*"),  # the default option group of RDS, which each database uses
                 ],
             ),
             Statement(
@@ -120,7 +120,7 @@ def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
                 },
             ),
             Statement(
-                sid="OwnSecrets",  # their names and keys; what they hold, the job in the cluster writes
+                sid="OwnSecrets",  # not their values, which a Job in the cluster writes
                 actions=[
                     "secretsmanager:CreateSecret",
                     "secretsmanager:DeleteSecret",

@@ -1,7 +1,7 @@
-"""What the policies of all apply roles are made of: managing IAM, KMS and EC2 of one environment.
+"""Policy statements that all apply roles share: managing IAM, KMS and EC2 resources of one environment.
 
-An apply role acts on names that begin with its region and environment, on its IAM path, and, where AWS chooses the
-name (subnets, keys, file systems), on resources that carry its `Environment` tag.
+An apply role manages resources whose names begin with its region and environment, resources on its IAM path, and, for
+resources that AWS names (subnets, keys, file systems), those with its `Environment` tag.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from eks_gitops.location import Location
 
 
 def tagged(location: Location, key: str = "aws:ResourceTag/Environment") -> dict[str, dict[str, str]]:
-    """The condition that a resource, or with another key a request, carries the environment's tag."""
+    """The condition that a resource has the environment's tag, or, with another `key`, that a request sets it."""
     return {"StringEquals": {key: location.environment}}
 
 
 def manage_iam(location: Location, *, passed_to: Sequence[str], linked: Sequence[str]) -> list[Statement]:
-    """Making roles on the environment's path, passing them to `passed_to`, and the service-linked roles of `linked`."""
+    """Manage roles on the environment's path, pass them to `passed_to`, create service-linked roles of `linked`."""
     return [
         Statement(
             sid="MakeRoles",
@@ -67,7 +67,7 @@ def manage_iam(location: Location, *, passed_to: Sequence[str], linked: Sequence
 
 
 def manage_keys(location: Location) -> list[Statement]:
-    """Making the environment's key and its alias, and using it where a service asks in the caller's name."""
+    """Manage the environment's key and its alias, and use the key when an AWS service does so for the caller."""
     return [
         Statement(
             sid="MakeKeys",
@@ -115,7 +115,7 @@ def manage_keys(location: Location) -> list[Statement]:
 def manage_ec2(
     location: Location, create: Sequence[str], keep: Sequence[str], created: Sequence[str]
 ) -> list[Statement]:
-    """EC2 by tag: what is created must carry the environment's tag, what is changed must have it."""
+    """Create EC2 resources with the environment's tag, and change resources that have it."""
     resources = [location.arn("ec2", f"{kind}/*") for kind in created]
     return [
         Statement(

@@ -1,4 +1,4 @@
-"""What applying a region's shared stack takes: its network, images, domain and key."""
+"""IAM policies for applying a region's shared stack: its network, image repositories, domain and key."""
 
 from eks_gitops.delivery.apply_policy import manage_ec2, manage_iam, manage_keys, tagged
 from eks_gitops.iam import Statement
@@ -6,7 +6,7 @@ from eks_gitops.location import Location
 
 
 def statements(location: Location) -> dict[str, list[Statement]]:
-    """The statements by policy. The roles of delivery are not among them: a person changes those."""
+    """The statements by policy name. They exclude the delivery roles, which only an administrator changes."""
     network = [
         "ec2:AllocateAddress",
         "ec2:AuthorizeSecurityGroupIngress",

@@ -1,4 +1,4 @@
-"""PermissionsBoundary: the most that the apply role of an environment, and any role that it makes, may ever do."""
+"""PermissionsBoundary: the maximum permissions of an environment's apply role and of the roles that it creates."""
 
 from cdktf_cdktf_provider_aws.iam_policy import IamPolicy
 from constructs import Construct
@@ -57,7 +57,7 @@ _REGIONAL_SERVICES = (
 
 
 def delivery_path(location: Location) -> str:
-    """The IAM path of everything that decides what delivery may do; no apply role may write below it."""
+    """The IAM path of the delivery roles, policies and boundaries. No apply role has write access to it."""
     return f"/{location.region}/delivery/"
 
 
@@ -72,22 +72,22 @@ def boundary_arn(location: Location) -> str:
 
 
 def own_roles(location: Location) -> list[str]:
-    """The ARNs of everything that IAM knows below an environment's path."""
+    """The ARN patterns of the roles and instance profiles on an environment's IAM path."""
     return [location.arn("iam", f"{kind}{location.iam_path}*") for kind in ("role", "instance-profile")]
 
 
 def own_backups(location: Location) -> list[str]:
-    """The ARNs of an environment's backup bucket and of what lies in it, whatever the name begins with."""
+    """The ARN patterns of an environment's backup bucket and its objects, for any prefix of the bucket name."""
     bucket = location.arn("s3", f"*{backup_bucket_suffix(location)}")
     return [bucket, f"{bucket}/*"]
 
 
 class PermissionsBoundary(Construct):
-    """The wall around an environment, against its own apply role too.
+    """The permissions boundary of an environment. It also limits the environment's own apply role.
 
-    Below it roles are only made with the same boundary and on the environment's own path, no resource that carries
-    another environment's tag is touched, no other environment's state is read or written, and no backup is deleted:
-    that a person does.
+    It permits creating roles only with the same boundary and on the environment's own path. It permits no access to
+    resources with the tag of another environment, nor to the state of another environment. It also denies deleting
+    backups, which only an administrator can do.
     """
 
     def __init__(self, scope: Construct, id_: str, *, location: Location) -> None:
@@ -108,7 +108,7 @@ def _statements(location: Location) -> list[Statement]:
         Statement(
             sid="RegionalServices",
             actions=[f"{service}:*" for service in _REGIONAL_SERVICES],
-            # Images and snapshots of AWS carry another account or none.
+            # The ARNs of images and snapshots of AWS have another account ID or none.
             resources=[location.arn(service, "*", account_id="*") for service in _REGIONAL_SERVICES],
         ),
         Statement(sid="WithoutResource", actions=WITHOUT_RESOURCE, resources=["*"]),

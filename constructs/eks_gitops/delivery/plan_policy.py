@@ -1,6 +1,6 @@
-"""The read-only policy of plans: every resource of the region's stacks can be read with it, and no secret but one kind.
+"""The read-only policy for plans. It can read every resource of the region's stacks, but only one kind of secret value.
 
-The credential of a private GitOps repository is read while Terraform plans; it opens nothing but that repository.
+Terraform reads the credential of a private GitOps repository during a plan. It gives access to that repository only.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from eks_gitops.location import Location
 
 
 def read_statements(location: Location, *, repository_credentials: Sequence[str] = ()) -> list[Statement]:
-    """Reading every resource of the region's stacks, and of secrets only those with these names."""
+    """Read every resource of the region's stacks, and the values of the secrets named `repository_credentials`."""
     region = location.region
     named = {
         "acm": ["certificate/*"],
@@ -26,7 +26,7 @@ def read_statements(location: Location, *, repository_credentials: Sequence[str]
         "secretsmanager": [f"secret:{region}/*"],
         "sqs": [f"{region}-*"],
     }
-    # Secrets Manager ends the ARN of a secret with a hyphen and six characters of its own.
+    # Secrets Manager adds a hyphen and six random characters to the ARN of a secret.
     credentials = [
         location.arn("secretsmanager", f"secret:{name}-??????") for name in sorted(set(repository_credentials))
     ]
@@ -109,7 +109,7 @@ def read_statements(location: Location, *, repository_credentials: Sequence[str]
                 "s3:GetLifecycleConfiguration",
                 "s3:GetAccelerateConfiguration",
                 "s3:GetReplicationConfiguration",
-                "s3:ListBucket",  # which HeadBucket asks for
+                "s3:ListBucket",  # required by HeadBucket
             ],
             resources=[location.arn("s3", "*")],
             conditions={"StringEquals": {"aws:ResourceAccount": location.account_id}},

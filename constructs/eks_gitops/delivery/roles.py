@@ -1,4 +1,4 @@
-"""Delivery: the roles that GitHub workflows assume, and the one that people assume to reach a cluster."""
+"""The IAM roles that GitHub workflows assume, and the role that administrators assume to access a cluster."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,14 +14,14 @@ from eks_gitops.iam import Role, Statement, policy_document
 from eks_gitops.key import key_alias
 from eks_gitops.location import Location
 
-# An upgrade of a cluster and its nodes takes longer than an hour; without credentials Terraform cannot write its state.
+# Upgrading a cluster and its nodes takes more than an hour. If the credentials expire, Terraform cannot save its state.
 _APPLY_SECONDS = 2 * 60 * 60
 
 
 class ReadPolicy(Construct):
-    """Reads every resource of the region's stacks: what plans need, and applies too.
+    """Read access to every resource of the region's stacks, for plans and applies.
 
-    Of the secrets of Secrets Manager it reads those alone that hold the credential of a private GitOps repository.
+    The only secret values it can read are the credentials of private GitOps repositories.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ReadPolicy(Construct):
 
 
 class PlanRole(Construct):
-    """Plans every stack of the region: in pull requests, and on `main` to find drift. It changes nothing."""
+    """A read-only role that plans every stack of the region, in pull requests and on `main` (to detect drift)."""
 
     def __init__(
         self,
@@ -70,10 +70,10 @@ class PlanRole(Construct):
 
 
 class ApplyRole(Construct):
-    """Applies the stacks of one environment, from the GitHub environment of the same name and from nowhere else.
+    """Applies the stacks of one environment. Only the GitHub environment of the same name can assume it.
 
-    It is limited to the environment's names, tags and IAM path; the roles that it makes carry the same boundary as
-    itself, and it can change neither the boundary nor any role of delivery. `may` are its permissions, by name.
+    It is limited to the environment's names, tags and IAM path. The roles that it creates must have the same boundary
+    as itself. It can change neither the boundary nor a delivery role. `policies` are its statements by policy name.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class ApplyRole(Construct):
         state: StateLocation,
         read: ReadPolicy,
         boundary: PermissionsBoundary,
-        may: Mapping[str, Sequence[Statement]],
+        policies: Mapping[str, Sequence[Statement]],
     ) -> None:
         super().__init__(scope, id_)
         role = _delivery_role(
@@ -100,7 +100,7 @@ class ApplyRole(Construct):
             policies={"state": policy_document(*write_state(location, state))},
         )
         role.attach("read", read.arn)
-        for name, statements in may.items():  # one by one: the inline policies of a role have too small a limit
+        for name, statements in policies.items():  # managed policies: inline policies have a smaller size limit
             policy = IamPolicy(
                 self,
                 name,
@@ -113,9 +113,10 @@ class ApplyRole(Construct):
 
 
 class ArgoCdBackupRole(Construct):
-    """Backs up one environment's Argo CD, from `main`, so that no reviewer has to be awake at night.
+    """Backs up one environment's Argo CD, from the branch `main`, so that nightly backups need no reviewer.
 
-    It can seal and write backups, and neither read nor delete one. Its access entry lets it run Argo CD's own export.
+    It can encrypt and write backups, but can neither read nor delete them. Its access entry permits running
+    `argocd admin export` in the cluster.
     """
 
     def __init__(
@@ -145,7 +146,7 @@ class ArgoCdBackupRole(Construct):
                     ),
                     Statement(actions=["s3:PutObject"], resources=[location.arn("s3", f"{bucket}/*")]),
                     Statement(
-                        # By alias: the key belongs to the environment's stack, which needs this one.
+                        # By alias, because the environment's stack owns the key and depends on this stack.
                         actions=["kms:GenerateDataKey"],
                         resources=[location.arn("kms", "key/*")],
                         conditions={"ForAnyValue:StringEquals": {"kms:ResourceAliases": key_alias(location)}},
@@ -157,9 +158,10 @@ class ArgoCdBackupRole(Construct):
 
 
 class ImagePushRole(Construct):
-    """Pushes images into one ECR repository, from the GitHub environment `delivery` of its application repository.
+    """Pushes images to one ECR repository, from the GitHub environment `delivery` of the application repository.
 
-    That environment, which is to admit the main branch alone, also holds what `build-service` needs besides.
+    That environment should allow deployments from the main branch only. It also contains the other values that
+    `build-service` needs.
     """
 
     def __init__(
@@ -207,9 +209,10 @@ class ImagePushRole(Construct):
 
 
 class ClusterAdministratorRole(Construct):
-    """What people assume to reach a cluster. EKS admits it by an access entry; in AWS it may only find the clusters.
+    """The role that administrators assume to access a cluster.
 
-    The names of roles that IAM Identity Center makes change; this one stays.
+    An access entry gives it access to the cluster. In AWS, it can only list and describe clusters. Unlike the names of
+    roles that IAM Identity Center creates, its name does not change.
     """
 
     def __init__(
@@ -250,7 +253,7 @@ def _delivery_role(
     policies: Mapping[str, str],
     max_session_seconds: int | None = None,
 ) -> Role:
-    """A role on the path of delivery, which the apply role of `shared` cannot change: it opens every cluster."""
+    """A role on the delivery path, so that the apply role of `shared` cannot change it."""
     return Role(
         scope,
         "role",

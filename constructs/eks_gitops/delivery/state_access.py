@@ -1,4 +1,4 @@
-"""Access to Terraform's state: what a role needs to read it for a plan, or to write its own environment's."""
+"""Policy statements for access to Terraform state: reading it for a plan, and writing that of one environment."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,14 +9,14 @@ from eks_gitops.location import Location
 
 
 class StateLocation(NamedTuple):
-    """Where the state of a region lies: the bucket's name and, if used, the lock table's."""
+    """Where the state of a region is stored: the names of the bucket and, if used, of the lock table."""
 
     bucket: str
     lock_table: str | None
 
 
 def read_state(location: Location, state: StateLocation) -> list[Statement]:
-    """Reading the state of every stack of the region. A plan does not lock."""
+    """Read the state of every stack of the region. A plan takes no lock."""
     return [
         Statement(sid="ListState", actions=["s3:ListBucket"], resources=[location.arn("s3", state.bucket)]),
         Statement(
@@ -30,14 +30,14 @@ def read_state(location: Location, state: StateLocation) -> list[Statement]:
 
 
 def _read_locks(location: Location, table: str) -> list[Statement]:
-    """Who holds a lock: a plan takes none, and says whose work it may have seen."""
+    """Read the holders of locks, because a plan reports who may be changing the state at the same time."""
     return [
         Statement(sid="ReadLocks", actions=["dynamodb:GetItem"], resources=[location.arn("dynamodb", f"table/{table}")])
     ]
 
 
 def write_state(location: Location, state: StateLocation) -> list[Statement]:
-    """Reading and writing the environment's own state, taking its lock, and reading what `shared` offers."""
+    """Read, write and lock the environment's own state, and read the state of `shared` for its outputs."""
     own = location.arn("s3", f"{state.bucket}/{location.region}/{location.environment}/*")
     shared = location.arn("s3", f"{state.bucket}/{location.region}/shared/terraform.tfstate")
     statements = [
@@ -64,7 +64,7 @@ def write_state(location: Location, state: StateLocation) -> list[Statement]:
 
 
 def _use_backend_key(location: Location, actions: Sequence[str]) -> Statement:
-    # By alias: the key belongs to the backend's stack, which needs none of the others and is needed by none.
+    # By alias, because the backend stack owns the key and there are no references between it and the other stacks.
     alias = key_alias(location.model_copy(update={"environment": "backend"}))
     return Statement(
         sid="BackendKey",

@@ -1,1 +1,1 @@
-"""What Terraform installs in a cluster so that Argo CD can start."""
+"""Constructs that Terraform installs in a cluster to bootstrap Argo CD."""

@@ -1,4 +1,4 @@
-"""The settings of Argo CD: its address, who reaches it, single sign-on, availability and tuning."""
+"""The settings of Argo CD: domain, allowed networks, single sign-on, availability and tuning."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -13,27 +13,29 @@ WebAclArn = Annotated[
     str,
     matching(
         r"arn:aws[a-z-]*:wafv2:[a-z0-9-]+:\d{12}:regional/webacl/[\w-]+/[\w-]+",
-        "not a regional web ACL's ARN, arn:aws:wafv2:<region>:<account id>:regional/webacl/<name>/<id>",
+        "not the ARN of a regional web ACL; write arn:aws:wafv2:<region>:<account id>:regional/webacl/<name>/<id>",
     ),
 ]
-"""The ARN of a web ACL of AWS WAF that may stand before a load balancer."""
+"""The ARN of a regional AWS WAF web ACL, which can be associated with a load balancer."""
 
 
 class OidcConfig(Config):
-    """Single sign-on by Amazon Cognito. Its client secret lies in `argocd-secret` as `oidc.cognito.clientSecret`."""
+    """Single sign-on with Amazon Cognito. The client secret is `oidc.cognito.clientSecret` of `argocd-secret`."""
 
     issuer: Annotated[
         str,
         matching(
             r"https://cognito-idp\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9-]+_[A-Za-z0-9]+",
-            "not a Cognito user pool's issuer, https://cognito-idp.<region>.amazonaws.com/<user pool id>",
+            "not the issuer of a Cognito user pool; write https://cognito-idp.<region>.amazonaws.com/<user pool id>",
         ),
     ]
-    client_id: Annotated[str, matching(r"[a-z0-9]{1,128}", "not an app client's id: lower-case letters and digits")]
+    client_id: Annotated[
+        str, matching(r"[a-z0-9]{1,128}", "not the ID of an app client; use lower-case letters and digits")
+    ]
 
 
 class TuningConfig(Config):
-    """How much Argo CD does at once, and how often it looks. The defaults suit some hundred applications."""
+    """Concurrency and reconciliation interval of Argo CD. The defaults suit several hundred Applications."""
 
     status_processors: Count = 20
     operation_processors: Count = 10
@@ -45,10 +47,10 @@ class TuningConfig(Config):
 
 
 class ArgoCdConfig(Config):
-    """Argo CD, reached at `domain` through a load balancer of its own.
+    """Argo CD, available at `domain` through its own load balancer.
 
-    `availability` decides replicas, Redis, disruption budgets and the spread over zones, all at once. The local
-    administrator exists only until `sso` takes its place.
+    `availability` determines the replicas, the Redis setup, the disruption budgets and the spread over zones.
+    `local_admin` enables the local administrator account, which must be disabled once `sso` is set.
     """
 
     chart_version: str
@@ -61,16 +63,16 @@ class ArgoCdConfig(Config):
     tuning: TuningConfig = TuningConfig()
 
     def problems(self) -> Iterator[Problem]:
-        """A chart that nobody knows, nobody who could log in, and an Argo CD open to the world without SSO."""
+        """An unknown chart version, not exactly one login method, or Argo CD open to the internet without SSO."""
         if self.chart_version not in ARGO_CD_CHARTS:
             known = ", ".join(ARGO_CD_CHARTS)
-            message = f"no Kubernetes range is known for it; choose one of {known}, or add its row to versions.py"
+            message = f"its Kubernetes versions are unknown; choose one of {known}, or add it to versions.py"
             yield Problem("chart_version", self.chart_version, message)
         if self.sso is None and not self.local_admin:
-            yield Problem("sso", None, "nobody could log in; name the user pool, or set local_admin to True until then")
+            yield Problem("sso", None, "no login method; set it to a user pool, or set local_admin to True until then")
         if self.sso is not None and self.local_admin:
-            yield Problem("local_admin", True, "the local administrator ends where SSO begins; set it to False")
+            yield Problem("local_admin", True, "sso replaces the local administrator; set it to False")
         for index, cidr in enumerate(self.ingress.allowed_cidrs):
             if cidr.prefixlen == 0 and self.ingress.scheme == "internet-facing" and self.sso is None:
-                message = "opens Argo CD to the world behind one password; name your networks, or set sso"
+                message = "opens Argo CD to the internet with one password; list your networks, or set sso"
                 yield Problem(f"ingress.allowed_cidrs[{index}]", cidr, message)

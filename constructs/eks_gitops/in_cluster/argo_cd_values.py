@@ -1,4 +1,4 @@
-"""The values of the chart argo-cd, made of Argo CD's config. Every key is one that the chart has; a test holds them."""
+"""Helm values of the chart argo-cd, generated from the config. A test checks that the chart knows every key."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from eks_gitops.in_cluster.load_balancer_controller import ingress_class_params
 from eks_gitops.versions import LOAD_BALANCER_CONTROLLER_CHART
 
 _INGRESS_CLASS = "argo-cd"
-_WEBHOOK_LEAVES_ALONE = {"app.kubernetes.io/name": LOAD_BALANCER_CONTROLLER_CHART.name}
+_WEBHOOK_EXEMPTION = {"app.kubernetes.io/name": LOAD_BALANCER_CONTROLLER_CHART.name}
 _COMPONENTS = ("applicationSet", "controller", "notifications", "redis", "repoServer", "server")
 _SPREAD = ("applicationSet", "repoServer", "server")
 
@@ -21,9 +21,9 @@ _RESOURCES = {
     "repoServer": ("100m", "256Mi", "1Gi"),
     "server": ("50m", "128Mi", "512Mi"),
 }
-"""Of each component: CPU and memory that it asks for, and the memory that ends it. A CPU limit would only throttle."""
+"""CPU request, memory request and memory limit of each component. A CPU limit would only throttle it."""
 
-# What controllers write for themselves, and many of: watching it costs memory and shows nobody anything.
+# Numerous internal resources of controllers. Watching them costs memory and shows nothing of interest.
 _EXCLUDED = (
     (("", "discovery.k8s.io"), ("Endpoints", "EndpointSlice")),
     (("coordination.k8s.io",), ("Lease",)),
@@ -57,7 +57,7 @@ _EXCLUDED = (
 
 
 def values(config: ArgoCdConfig, *, certificate_arn: str, tags: Mapping[str, str]) -> dict[str, Any]:
-    """The chart's values. Booleans are booleans: the string "false" is true in a Helm template."""
+    """The chart's values. Booleans must not be strings, because the string "false" is true in a Helm template."""
     highly_available = config.availability == "high-availability"
     components = {name: _component(name, highly_available=highly_available) for name in _COMPONENTS}
     components["server"]["ingress"] = _ingress()
@@ -72,18 +72,18 @@ def values(config: ArgoCdConfig, *, certificate_arn: str, tags: Mapping[str, str
         "configs": {
             "cm": _settings(config),
             "params": _parameters(config),
-            # RBAC and what notifications say come from Git, which would fight with the chart for their ConfigMaps.
+            # RBAC and notifications are configured from Git, so the chart must not create their ConfigMaps.
             "rbac": {"create": False},
         },
-        "crds": {"install": True, "keep": True},  # an Application with a finalizer would hang their removal
+        "crds": {"install": True, "keep": True},  # their deletion would hang on an Application with a finalizer
         "dex": {"enabled": False},
         "extraObjects": _ingress_class(config, certificate_arn, tags),
-        "redisSecretInit": {"enabled": False},  # its hook leaves objects behind; the password is a Secret of ours
+        "redisSecretInit": {"enabled": False},  # ArgoCd creates the Secret, and the hook would leave objects behind
     }
 
 
 def _redis_ha() -> dict[str, Any]:
-    """Three Redis with sentinels behind HAProxy; the chart keeps each on a node of its own."""
+    """Three Redis replicas with Sentinel behind HAProxy. The chart places each replica on its own node."""
     return {
         "enabled": True,
         "topologySpreadConstraints": {"enabled": True},
@@ -105,12 +105,12 @@ def _resources(cpu: str, memory: str, memory_limit: str) -> dict[str, Any]:
 def _component(name: str, *, highly_available: bool) -> dict[str, Any]:
     component: dict[str, Any] = {"resources": _resources(*_RESOURCES[name])}
     if name != "redis":
-        # Metrics without a ServiceMonitor: its CRD comes later, from Git, and so does it.
+        # No ServiceMonitor here: it is deployed from Git, after its CRD.
         component["metrics"] = {"enabled": True}
     if name == "notifications":
         component |= {"cm": {"create": False}, "secret": {"create": False}}
     if name == "controller":
-        component["replicas"] = 1  # it is not made faster by a second one, and leads alone
+        component["replicas"] = 1  # only one replica manages a cluster, so a second one would not make it faster
     if name in _SPREAD:
         component["pdb"] = {"enabled": highly_available, "minAvailable": 1 if highly_available else ""}
     if name in ("applicationSet", "server"):
@@ -125,7 +125,7 @@ def _settings(config: ArgoCdConfig) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "admin.enabled": config.local_admin,
         "application.resourceTrackingMethod": "annotation",
-        # Syncing to another revision than Git's needs the right to override.
+        # Syncing to a revision other than the tracked one requires the permission `override`.
         "application.sync.requireOverridePrivilegeForRevisionSync": True,
         "resource.exclusions": json.dumps(
             [{"apiGroups": groups, "kinds": kinds, "clusters": ["*"]} for groups, kinds in _EXCLUDED]
@@ -139,7 +139,7 @@ def _settings(config: ArgoCdConfig) -> dict[str, Any]:
                 "name": "Cognito",
                 "issuer": config.sso.issuer,
                 "clientID": config.sso.client_id,
-                # By reference: Argo CD looks it up in argocd-secret, which External Secrets completes.
+                # A reference that Argo CD resolves in argocd-secret, to which External Secrets adds the key.
                 "clientSecret": "$oidc.cognito.clientSecret",
                 "requestedScopes": ["openid", "email", "profile"],
             },
@@ -158,13 +158,13 @@ def _parameters(config: ArgoCdConfig) -> dict[str, Any]:
         "controller.repo.server.timeout.seconds": tuning.repo_server_timeout_seconds,
         "server.repo.server.timeout.seconds": tuning.repo_server_timeout_seconds,
         "reposerver.parallelism.limit": tuning.repo_server_parallelism,
-        # TLS ends at the load balancer; the chart then points it at the plain port.
+        # The load balancer terminates TLS. With this setting, the chart uses the HTTP port as its target.
         "server.insecure": True,
     }
 
 
 def _ingress() -> dict[str, Any]:
-    """One host for the browser and, told apart by its content type, for the command line's gRPC."""
+    """One host for the UI and for the gRPC requests of the CLI, which are routed by their content type."""
     return {
         "enabled": True,
         "controller": "aws",
@@ -172,7 +172,7 @@ def _ingress() -> dict[str, Any]:
         "annotations": {
             "alb.ingress.kubernetes.io/backend-protocol": "HTTP",
             "alb.ingress.kubernetes.io/healthcheck-path": "/healthz",
-            # Without the first the second has no listener to redirect from.
+            # The redirect needs the HTTP listener.
             "alb.ingress.kubernetes.io/listen-ports": '[{"HTTP":80},{"HTTPS":443}]',
             "alb.ingress.kubernetes.io/ssl-redirect": "443",
             "alb.ingress.kubernetes.io/target-type": "ip",
@@ -180,7 +180,7 @@ def _ingress() -> dict[str, Any]:
         "aws": {
             "backendProtocolVersion": "GRPC",
             "serviceType": "ClusterIP",
-            # gRPC has a health service of its own; the path above is the browser's.
+            # gRPC has its own health check; the path above is that of HTTP.
             "serviceAnnotations": {
                 "alb.ingress.kubernetes.io/healthcheck-path": "/grpc.health.v1.Health/Check",
                 "alb.ingress.kubernetes.io/success-codes": "0",
@@ -190,7 +190,7 @@ def _ingress() -> dict[str, Any]:
 
 
 def _ingress_class(config: ArgoCdConfig, certificate_arn: str, tags: Mapping[str, str]) -> list[dict[str, Any]]:
-    """A class of its own: who may reach Argo CD is another question than who may reach the services."""
+    """A separate IngressClass for Argo CD, because its allowed networks differ from those of the services."""
     spec = ingress_class_params(config.ingress, group=None, tags=tags, certificate_arn=certificate_arn)
     if config.web_acl_arn is not None:
         spec["wafv2AclArn"] = config.web_acl_arn
@@ -199,8 +199,8 @@ def _ingress_class(config: ArgoCdConfig, certificate_arn: str, tags: Mapping[str
         {
             "apiVersion": "elbv2.k8s.aws/v1beta1",
             "kind": "IngressClassParams",
-            # Labelled as what it configures: the load balancer controller's webhook is not asked about its own.
-            "metadata": {"name": _INGRESS_CLASS, "labels": _WEBHOOK_LEAVES_ALONE},
+            # The controller's webhook ignores objects with the controller's own label.
+            "metadata": {"name": _INGRESS_CLASS, "labels": _WEBHOOK_EXEMPTION},
             "spec": spec,
         },
         {
@@ -213,5 +213,5 @@ def _ingress_class(config: ArgoCdConfig, certificate_arn: str, tags: Mapping[str
 
 
 def _spread_over_zones() -> list[dict[str, Any]]:
-    """The chart adds the selector of each component's pods."""
+    """Topology spread constraints. The chart adds the label selector of each component."""
     return [{"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}]

@@ -1,4 +1,4 @@
-"""ClusterConnection: how Terraform reaches a cluster, by the caller's own AWS identity or by a kubeconfig."""
+"""ClusterConnection: how Terraform connects to a cluster, with the caller's AWS credentials or a kubeconfig."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,10 @@ _API_VERSION = "client.authentication.k8s.io/v1"
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterConnection:
-    """An EKS cluster, or with `kubeconfig` the cluster of that file's current context.
+    """Connection to an EKS cluster or, with `kubeconfig`, to the cluster of that file's current context.
 
-    No token, key or password is part of it: `aws eks get-token` signs one for whoever calls Terraform, and the
-    cluster's access entries decide what it is worth. `certificate_authority` is base64.
+    It contains no token, key or password. `aws eks get-token` creates a token for the caller of Terraform, and the
+    cluster's access entries determine its permissions. `certificate_authority` is base64-encoded.
     """
 
     cluster_name: str
@@ -24,7 +24,7 @@ class ClusterConnection:
     kubeconfig: str | None = None
 
     def add_providers(self, stack: TerraformStack) -> None:
-        """Give `stack` its Kubernetes and Helm providers."""
+        """Add the Kubernetes and Helm providers to `stack`."""
         if self.kubeconfig is not None:
             KubernetesProvider(stack, "kubernetes", config_path=self.kubeconfig)
             HelmProvider(stack, "helm", kubernetes=HelmProviderKubernetes(config_path=self.kubeconfig))
@@ -59,14 +59,14 @@ class ClusterConnection:
 
     @property
     def shell_input(self) -> dict[str, str]:
-        """What `shell_kubectl` reads, as the input of the resource whose provisioner runs it."""
+        """The values that `shell_kubectl` reads, to be set as `input` of the resource whose provisioner runs it."""
         if self.kubeconfig is not None:
             return {"kubeconfig": self.kubeconfig}
         return {"cluster_name": self.cluster_name, "region": self.region}
 
     @property
     def shell_kubectl(self) -> str:
-        """Shell lines after which `kubectl` speaks with the cluster; a destroy-time provisioner knows only `self`."""
+        """Shell commands that configure `kubectl`. A destroy-time provisioner can reference nothing but `self`."""
         if self.kubeconfig is not None:
             return 'export KUBECONFIG="${self.input.kubeconfig}"'
         return """export KUBECONFIG=$(mktemp)

@@ -1,7 +1,8 @@
-"""ClusterSecret: Argo CD's own cluster, registered with what only Terraform knows. The names are the contract with Git.
+"""ClusterSecret: the Secret that registers a cluster in its own Argo CD, with values that only Terraform knows.
 
-ApplicationSets select clusters by the labels and read values from the annotations. A name that is changed here is
-changed in `management/` and `service/` in the same commit; `docs/in-cluster.md` lists them.
+ApplicationSets select clusters by the labels and read values from the annotations. The keys are the interface between
+Terraform and Git: if you change one here, change it in `management/` and `service/` in the same commit.
+`docs/in-cluster.md` lists them.
 """
 
 import json
@@ -20,17 +21,17 @@ _REFERENCE = re.compile(r"\$\{TfToken\[[^\]]+\]\}")
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterLabels:
-    """What a cluster is selected by. Values are at most 63 letters, digits, `-`, `_` and `.`."""
+    """Labels that ApplicationSets select a cluster by. A value has at most 63 letters, digits, `-`, `_` and `.`."""
 
     environment: str
     region: str
     karpenter: str
-    """`true` where the cluster has Karpenter's AWS side."""
+    """`true` if Karpenter's AWS resources exist for the cluster, else `false`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterAnnotations:
-    """What is read of a cluster. None of them is secret, and none is empty."""
+    """Annotations that ApplicationSets read. No value is secret or empty."""
 
     account_id: str
     vpc_id: str
@@ -39,35 +40,35 @@ class ClusterAnnotations:
     hosted_zone_id: str
     certificate_arn: str
     image_registry: str
-    """Host of the ECR registry, without a repository."""
+    """Host name of the ECR registry, without a repository."""
     repository_name: str
-    """This repository as GitHub names it, `<owner>/<name>`; its workflow signs the images of services."""
+    """This repository on GitHub, `<owner>/<name>`. Its workflow signs the images of services."""
     repository_url: str
     repository_revision: str
     argo_cd_url: str
     secret_prefix: str
-    """What the names of this environment's secrets in Secrets Manager begin with."""
+    """Prefix of the names of this environment's secrets in Secrets Manager."""
     databases: str
-    """JSON: database to its `host`, the ARN of its `master_secret` and the name of its `user_secret`; `{}` for none."""
+    """JSON: for each database, `host`, the ARN of `master_secret` and the name of `user_secret`; `{}` if none."""
     controller_roles: str
-    """JSON: controller to the ARN of its role."""
+    """JSON: the role ARN of each controller."""
     irsa_roles: str
-    """JSON: the same, of those controllers alone whose service account must name its role."""
+    """JSON: the same, only for controllers whose service account must be annotated with the role."""
     file_system_id: str
-    """`none` where the environment has no file system."""
+    """`none` if the environment has no file system."""
     karpenter_queue: str
-    """Name of Karpenter's interruption queue, `none` without Karpenter."""
+    """Name of Karpenter's interruption queue; `none` without Karpenter."""
     karpenter_instance_profile: str
-    """Name of the instance profile of Karpenter's nodes, `none` without Karpenter."""
+    """Name of the instance profile of Karpenter's nodes; `none` without Karpenter."""
 
 
 def label_key(field: str) -> str:
-    """The key of a label or annotation: `platform/vpc-id` for `vpc_id`."""
+    """The key of a label or annotation, such as `platform/vpc-id` for `vpc_id`."""
     return f"{_PREFIX}{field.replace('_', '-')}"
 
 
 class ClusterSecret(Construct):
-    """The Secret by which Argo CD knows the cluster that it runs in."""
+    """The Secret that registers the cluster Argo CD runs in."""
 
     def __init__(
         self,
@@ -106,10 +107,13 @@ class ClusterSecret(Construct):
 
 
 def _is_not_empty(field: str, value: str) -> Iterator[Precondition]:
-    """Refused while planning, and without a reference at once: an ApplicationSet would render it without a word.
+    """A precondition that fails the plan if `value` is empty, because an ApplicationSet would render it silently.
 
-    Terraform takes no condition without a reference. Each is compared by itself: between the quotes of a string CDKTF
-    would drop their braces, and Terraform compare their names.
+    Terraform rejects a condition without a reference. Each reference is compared separately, because CDKTF drops the
+    braces of references inside a quoted string, and Terraform would compare their names instead of their values.
+
+    Raises:
+        ValueError: if `value` is empty and has no references.
     """
     message = f"{label_key(field)} of the cluster secret is empty"
     if not value:

@@ -1,4 +1,4 @@
-"""HelmRelease: a chart at a pinned version, with its values as JSON, waited for until it runs."""
+"""HelmRelease: a chart at a pinned version with JSON values. Terraform waits until its resources are ready."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,10 @@ from eks_gitops.versions import Chart
 
 
 class HelmRelease(Construct):
-    """A release that is removed again when its first installation fails, and that waits for what it installs.
+    """A Helm release that waits for its resources, and that is uninstalled if its first installation fails.
 
-    `timeout_seconds` bounds an installation, an upgrade, and the uninstallation, whose waiting the state remembers.
+    `timeout_seconds` applies to installation, upgrade and uninstallation. An uninstallation uses the wait settings in
+    the Terraform state.
     """
 
     def __init__(

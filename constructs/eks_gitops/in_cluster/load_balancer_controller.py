@@ -1,4 +1,4 @@
-"""LoadBalancerController: makes AWS load balancers of Ingresses. Every release that brings one comes after it."""
+"""LoadBalancerController: creates AWS load balancers for Ingresses. Releases with an Ingress must depend on it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
@@ -17,36 +17,37 @@ INGRESS_CLASS = "alb"
 _REPLICAS = 2
 
 Scheme = Literal["internet-facing", "internal"]
-"""Where a load balancer is reached from: the internet, or the VPC and what is connected to it."""
+"""Where a load balancer is reachable from: the internet, or the VPC and connected networks."""
 
 TlsPolicy = Annotated[
     str,
     matching(
-        r"ELBSecurityPolicy-TLS13-[A-Za-z0-9-]+", "not a TLS 1.3 policy, such as ELBSecurityPolicy-TLS13-1-2-2021-06"
+        r"ELBSecurityPolicy-TLS13-[A-Za-z0-9-]+",
+        "not a TLS 1.3 policy; use one such as ELBSecurityPolicy-TLS13-1-2-2021-06",
     ),
 ]
 """The security policy of HTTPS listeners."""
 
 
 class IngressClassConfig(Config):
-    """The load balancer that the services of a cluster share: one for all Ingresses of the class `alb`."""
+    """The load balancer of an IngressClass: its scheme, the networks that can reach it and its TLS policy."""
 
     scheme: Scheme
     allowed_cidrs: tuple[Cidr, ...]
     tls_policy: TlsPolicy = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 
     def problems(self) -> Iterator[Problem]:
-        """No network: the controller then takes the Ingress's own, or the whole world."""
+        """An empty list: the controller would use the annotation of the Ingress, or allow all addresses."""
         if not self.allowed_cidrs:
-            yield Problem("allowed_cidrs", "()", "would be open to the world; name the networks, or 0.0.0.0/0 for all")
+            yield Problem("allowed_cidrs", "()", "would allow all addresses; list the networks, or 0.0.0.0/0 for all")
 
 
 def ingress_class_params(
     config: IngressClassConfig, *, group: str | None, tags: Mapping[str, str], certificate_arn: str
 ) -> dict[str, Any]:
-    """The `spec` of IngressClassParams: what no Ingress of the class can choose otherwise.
+    """The `spec` of IngressClassParams, which overrides the annotations of all Ingresses of the class.
 
-    With a `group` all Ingresses of the class share one load balancer.
+    With a `group`, all Ingresses of the class share one load balancer.
     """
     return {
         **({} if group is None else {"group": {"name": group}}),
@@ -59,9 +60,10 @@ def ingress_class_params(
 
 
 class LoadBalancerController(Construct):
-    """The AWS Load Balancer Controller, two of it in different zones.
+    """The AWS Load Balancer Controller, with two replicas in different zones.
 
-    Until it answers, the cluster refuses every Ingress, because its webhook fails closed. `release` is what waits.
+    The API server rejects every Ingress until the controller is ready, because its webhook fails closed. `release`
+    waits for that.
     """
 
     def __init__(
@@ -78,10 +80,10 @@ class LoadBalancerController(Construct):
         tags: Mapping[str, str],
         outside_aws: bool = False,
     ) -> None:
-        """`role_arn` annotates the service account for IRSA; with Pod Identity it is None.
+        """`role_arn` is the IRSA annotation of the service account; with Pod Identity it is None.
 
-        In a cluster `outside_aws` no replica runs: kinds and classes are there, Ingresses are taken, and none waits
-        for a load balancer, nor for somebody to take its finalizer away.
+        With `outside_aws`, no replica runs. The CRDs and the IngressClass are installed, and Ingresses are accepted,
+        but get no load balancer and no finalizer that would block their deletion.
         """
         super().__init__(scope, id_)
         params = ingress_class_params(
@@ -93,7 +95,7 @@ class LoadBalancerController(Construct):
             LOAD_BALANCER_CONTROLLER_CHART,
             {
                 "clusterName": cluster_name,
-                # Both named: pods cannot ask the instance's metadata, whose answers end on the node.
+                # Both are set because Pods cannot read them from the instance metadata (its hop limit is 1).
                 "region": location.region,
                 "vpcId": vpc_id,
                 "serviceAccount": {"create": True, "name": SERVICE_ACCOUNT, "annotations": _irsa(role_arn)},
@@ -109,10 +111,10 @@ class LoadBalancerController(Construct):
                 "ingressClassParams": {"create": True, "name": INGRESS_CLASS, "spec": params},
                 "defaultTags": dict(tags),
                 "defaultTargetType": "ip",
-                "webhookConfig": {"ingressValdationFailurePolicy": "Ignore" if outside_aws else "Fail"},  # spelt so
-                # Its webhook would refuse every Service of the cluster while the controller is away.
+                "webhookConfig": {"ingressValdationFailurePolicy": "Ignore" if outside_aws else "Fail"},  # [sic]
+                # This webhook would reject every Service of the cluster while the controller is not running.
                 "enableServiceMutatorWebhook": False,
-                # A new certificate at every upgrade would not reach the pods that run (upstream issue 2473).
+                # A new certificate on every upgrade would not be loaded by running Pods (upstream issue 2473).
                 "keepTLSSecret": True,
             },
             namespace=NAMESPACE,

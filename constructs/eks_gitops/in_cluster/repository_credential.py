@@ -1,4 +1,4 @@
-"""RepositoryCredential: how Argo CD reads a private GitOps repository before External Secrets is there to tell it."""
+"""RepositoryCredential: Argo CD's access to a private GitOps repository, before External Secrets is installed."""
 
 from typing import Annotated, Literal
 
@@ -16,19 +16,21 @@ _KEYS = {
 
 
 class RepositoryCredentialConfig(Config):
-    """A secret in Secrets Manager: a JSON object with the keys that Argo CD names.
+    """A secret in Secrets Manager: a JSON object with the keys that Argo CD expects.
 
-    For a GitHub App these are `githubAppID`, `githubAppInstallationID` and `githubAppPrivateKey`, for a deploy key
-    `sshPrivateKey`. Raise `revision` after the secret has changed: Terraform writes it again then, and only then.
+    For a GitHub App, these are `githubAppID`, `githubAppInstallationID` and `githubAppPrivateKey`; for a deploy key,
+    `sshPrivateKey`. Increase `revision` after a change of the secret: only then does Terraform write it again.
     """
 
     kind: Literal["github-app", "deploy-key"]
-    secret_name: Annotated[str, matching(r"[A-Za-z0-9/_+=.@-]{1,512}", "not the name of a secret in Secrets Manager")]
+    secret_name: Annotated[
+        str, matching(r"[A-Za-z0-9/_+=.@-]{1,512}", "not a valid name of a secret in Secrets Manager")
+    ]
     revision: Count = 1
 
 
 def repository_url(repository: GithubRepository, credential: RepositoryCredentialConfig | None) -> str:
-    """The URL that Argo CD clones: by SSH with a deploy key, by HTTPS otherwise."""
+    """The URL that Argo CD clones: SSH with a deploy key, HTTPS otherwise."""
     path = f"{repository.owner}/{repository.name}.git"
     if credential is not None and credential.kind == "deploy-key":
         return f"git@github.com:{path}"
@@ -36,7 +38,7 @@ def repository_url(repository: GithubRepository, credential: RepositoryCredentia
 
 
 class RepositoryCredential(Construct):
-    """The Secret that Argo CD reads. Its content is in neither the plan nor the state."""
+    """The repository Secret of Argo CD. Its content is stored neither in the plan nor in the Terraform state."""
 
     def __init__(
         self, scope: Construct, id_: str, config: RepositoryCredentialConfig, *, namespace: str, url: str

@@ -1,4 +1,4 @@
-"""RootApplication: the one Application that Terraform makes; through it the rest of the cluster comes from Git."""
+"""RootApplication: the only Application that Terraform creates. It deploys everything else from Git."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -22,15 +22,15 @@ Revision = Annotated[
     str,
     matching(r"(?!HEAD$)[A-Za-z0-9][A-Za-z0-9._/-]{0,199}", "not a branch or tag; write main, or a tag such as v1.2.0"),
 ]
-"""A branch or a tag of the GitOps repository. `HEAD` would follow whatever its default branch is today."""
+"""A branch or tag of the GitOps repository. `HEAD` is rejected, because the default branch can change."""
 
 
 class RootApplication(Construct):
-    """The AppProject `platform` and, in a release of its own, the root Application.
+    """The AppProject `platform` and, in a separate Helm release, the root Application.
 
-    In one release the project would be uninstalled first, and the Application, which needs it to delete what it made,
-    would hang. An uninstallation that timed out is forgotten by Helm: the guard between the two keeps a second destroy
-    from removing Argo CD under Applications that still exist.
+    In a single release, the AppProject would be uninstalled first, and the Application, which needs it to delete its
+    resources, would hang. Helm no longer tracks a release whose uninstallation timed out. The guard between the two
+    releases therefore prevents a second destroy from uninstalling Argo CD while Applications still exist.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class RootApplication(Construct):
         )
 
     def _guard(self, connection: ClusterConnection, depends_on: Sequence[ITerraformDependable]) -> TerraformResource:
-        """Fails while it is destroyed as long as Applications exist. CDKTF 0.21 has no class for terraform_data."""
+        """A terraform_data resource (CDKTF 0.21 has no class for it) that fails on destroy while Applications exist."""
         guard = TerraformResource(self, "guard", terraform_resource_type="terraform_data", depends_on=list(depends_on))
         guard.add_override("input", connection.shell_input)
         script = f"""set -eu
@@ -87,7 +87,7 @@ fi
 
 
 def _project(repository_url: str, namespace: str) -> dict[str, object]:
-    """What the root Application may make: projects, sets and applications, in Argo CD's own namespace."""
+    """The AppProject of the root Application: it permits Argo CD's own kinds in Argo CD's namespace only."""
     kinds = ("AppProject", "Application", "ApplicationSet")
     return {
         "namespace": namespace,
@@ -109,7 +109,7 @@ def _application(repository_url: str, revision: str, namespace: str) -> dict[str
             "repoURL": repository_url,
             "targetRevision": revision,
             "path": PATH,
-            # Every AppProject in Git may read this repository; what it is called, only its owner knows.
+            # Every AppProject in Git permits this repository as a source, and needs its URL, which each owner sets.
             "helm": {"parameters": [{"name": "repositoryURL", "value": repository_url}]},
         },
         "destination": {"server": _SERVER, "namespace": namespace},

@@ -1,4 +1,4 @@
-"""StorageClasses: encrypted gp3 volumes by default, and directories of the environment's file system."""
+"""StorageClasses: encrypted gp3 volumes (the default), and directories of the environment's EFS file system."""
 
 from cdktf_cdktf_provider_kubernetes.storage_class_v1 import StorageClassV1, StorageClassV1Metadata
 from constructs import Construct
@@ -7,9 +7,9 @@ _EFS_GID_RANGE = ("1000", "2000")
 
 
 class StorageClasses(Construct):
-    """`gp3`, the default, and `efs-ap` where the environment has a file system. Every parameter is a string here.
+    """`gp3`, the default, and `efs-ap` if the environment has a file system. All parameters must be strings.
 
-    A volume of `gp3` is made where its pod is scheduled, because it cannot leave its zone.
+    A `gp3` volume is created only when its Pod is scheduled, because it can be attached only in its own zone.
     """
 
     def __init__(self, scope: Construct, id_: str, *, key_arn: str, file_system_id: str | None) -> None:
@@ -47,7 +47,7 @@ class StorageClasses(Construct):
                     "gidRangeStart": first,
                     "gidRangeEnd": last,
                     "basePath": "/volumes",
-                    # The driver's own variables; the second dollar keeps Terraform from reading them.
+                    # Variables of the CSI driver; the second dollar sign escapes them for Terraform.
                     "subPathPattern": "$${.PVC.namespace}/$${.PVC.name}",
                     "ensureUniqueDirectory": "true",
                 },

@@ -29,7 +29,7 @@ def test_every_broken_rule_is_told_at_once() -> None:
     assert error["msg"] == (
         "Value error, desired_size: 1: below min_size; choose 3 or more; "
         "min_size: 3: above max_size; choose 1 or less; "
-        "instance_types: '()': no instance type; name at least one, such as t3.medium"
+        "instance_types: '()': no instance type; add at least one, such as t3.medium"
     )
 
 

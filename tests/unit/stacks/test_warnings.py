@@ -11,7 +11,7 @@ NINETY_DAYS = timedelta(days=90)
 END = EKS_VERSIONS["1.36"].end_of_standard_support
 LONG_BEFORE = END - timedelta(days=400)
 PLACEHOLDERS = """\
-placeholders are left in the settings; make them yours before you deploy to a real account:
+placeholders remain in the settings; replace them before you deploy to a real account:
   stacks/owner.py: organisation: 'your-org'
   stacks/owner.py: account_id: '123456789012'
   stacks/owner.py: domain: 'your-domain.com'
@@ -36,7 +36,9 @@ def test_end_of_support_is_silent_until_ninety_days_before(committed: tuple[Owne
 def test_end_of_support_is_told_from_ninety_days_before(
     committed: tuple[Owner, list[Region]], days: int, verb: str
 ) -> None:
-    message = f"standard support {verb} on 2027-08-02, and EKS then upgrades the cluster by itself; upgrade it before"
+    message = (
+        f"standard support {verb} on 2027-08-02, and EKS then upgrades the cluster automatically; upgrade it before"
+    )
     assert _of_versions(committed, END + timedelta(days=days)) == [
         (f"ap-northeast-2-{name}", f"stacks/ap_northeast_2/{name}.py: cluster.version: '1.36': {message}")
         for name in ("dev", "staging", "prod")
@@ -74,7 +76,7 @@ def test_settings_of_an_owner_are_silent(owned: EditedSettings) -> None:
 
 def test_lifted_protection_is_told(owned: EditedSettings) -> None:
     owned.replace("ap_northeast_2/prod.py", "production=True", "production=True, teardown=True")
-    message = "teardown: True: nothing protects this environment; set it to False unless you destroy it now"
+    message = "teardown: True: environment is not protected; set it to False unless you destroy it now"
     assert list(warnings.found(*owned.load(), LONG_BEFORE)) == [
         ("ap-northeast-2-prod", f"stacks/ap_northeast_2/prod.py: {message}")
     ]
