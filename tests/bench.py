@@ -114,7 +114,7 @@ def _drift() -> Table:
         def seconds(*arguments: str) -> float:
             started = time.perf_counter()
             done = tiny.operations("drift", *arguments)
-            assert done.status == 0, done.said
+            assert done.status == 0, done.output
             return time.perf_counter() - started
 
         rounds = [(seconds(), seconds("--jobs", "1"), seconds(_SLOWEST)) for _ in range(_ROUNDS)]

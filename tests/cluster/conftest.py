@@ -1,4 +1,4 @@
-"""Kubernetes and Argo CD, each started once for every test of a session."""
+"""Fixtures: Kubernetes and Argo CD, each started once per session."""
 
 import os
 import shutil
@@ -14,19 +14,19 @@ from tests.cluster.manifests import restricted_namespace
 
 @pytest.fixture(scope="session")
 def go_programs() -> None:
-    """Every program that is built from Go; where Go is missing, the reason is told.
+    """Build all programs that are written in Go. Without Go, tests are skipped with the reason.
 
-    With INSIST_ON_CLUSTER=1 that is a failure and no skip.
+    With INSIST_ON_CLUSTER=1 they fail instead.
     """
     if shutil.which("go") is None:
         give_up = pytest.fail if os.environ.get("INSIST_ON_CLUSTER") == "1" else pytest.skip
-        give_up("Go is not installed, which builds Kubernetes and Argo CD")
+        give_up("Go is not installed; it is needed to build Kubernetes and Argo CD")
     programs.build_all()
 
 
 @pytest.fixture(scope="session")
 def control_plane(
-    go_programs: None,  # noqa: ARG001  (they must be there first)
+    go_programs: None,  # noqa: ARG001  (must be built first)
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ControlPlane]:
     with ControlPlane(tmp_path_factory.mktemp("control-plane")) as running:
@@ -41,7 +41,7 @@ def argo_cd(control_plane: ControlPlane) -> Iterator[ArgoCd]:
 
 @pytest.fixture
 def namespace(control_plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A namespace of the test's own, with the Pod Security level of production."""
+    """A namespace for one test, with the Pod Security level of production."""
     name = request.node.name.removeprefix("test_").replace("_", "-")[:63].rstrip("-")
     control_plane.apply(restricted_namespace(name))
     yield name

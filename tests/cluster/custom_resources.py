@@ -1,17 +1,17 @@
-"""The kinds that come with charts from outside, so that what is written in them can be stored here."""
+"""Custom resource definitions of third-party charts, so that the test cluster can store their objects."""
 
 from operations.local.cluster.control_plane import ControlPlane
 from tests.chart_values import SHARED
 from tests.cluster.manifests import Manifest
 
-# What the tree holds of them; where the published definitions are not beside the checkout, any field is taken.
+# The kinds in the Git tree. Without the published definitions beside the checkout, any field is accepted.
 _KINDS = {
     "external-secrets": {"external-secrets.io/v1": ["ClusterSecretStore", "ExternalSecret"]},
     "karpenter": {"karpenter.k8s.aws/v1": ["EC2NodeClass"], "karpenter.sh/v1": ["NodePool"]},
     "kyverno": {"policies.kyverno.io/v1": ["ImageValidatingPolicy", "ValidatingPolicy"]},
     "prometheus-operator": {"monitoring.coreos.com/v1": ["PodMonitor", "PrometheusRule", "ServiceMonitor"]},
 }
-_OF_NO_NAMESPACE = {
+_CLUSTER_SCOPED = {
     "ClusterSecretStore",
     "EC2NodeClass",
     "ImageValidatingPolicy",
@@ -21,7 +21,7 @@ _OF_NO_NAMESPACE = {
 
 
 def define(control_plane: ControlPlane) -> None:
-    """Make the kinds known to the API server, with their published schemas where these are there."""
+    """Create the definitions in the API server, with their published schemas if available."""
     for folder, kinds in _KINDS.items():
         if (SHARED / "schemas" / folder).is_dir():
             control_plane.kubectl("apply", "--server-side", f"--filename={SHARED / 'schemas' / folder}")
@@ -41,7 +41,7 @@ def _definition(api: str, kind: str) -> Manifest:
         "spec": {
             "group": group,
             "names": {"kind": kind, "plural": plural},
-            "scope": "Cluster" if kind in _OF_NO_NAMESPACE else "Namespaced",
+            "scope": "Cluster" if kind in _CLUSTER_SCOPED else "Namespaced",
             "versions": [
                 {
                     "name": version,
@@ -56,7 +56,7 @@ def _definition(api: str, kind: str) -> Manifest:
 
 
 def play_the_controllers(control_plane: ControlPlane) -> None:
-    """What External Secrets and the load balancer controller would answer: a Secret, and an address."""
+    """Do what External Secrets and the load balancer controller would do: create Secrets, and set addresses."""
     for secret in control_plane.get("externalsecrets", "--all-namespaces")["items"]:
         name, namespace = secret["metadata"]["name"], secret["metadata"]["namespace"]
         target = secret["spec"].get("target", {}).get("name", name)

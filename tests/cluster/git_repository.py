@@ -1,4 +1,4 @@
-"""GitRepository: a repository that a test writes and Argo CD reads."""
+"""A Git repository that a test writes and Argo CD reads."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from tests.cluster.manifests import Manifest
 
 
 class GitRepository:
-    """A repository in a folder; what is written or removed counts once it is committed."""
+    """A repository in a folder. Changes take effect when they are committed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

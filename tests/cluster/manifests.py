@@ -42,7 +42,7 @@ def _template(name: str, image: str) -> Manifest:
 
 
 def _pod_spec(image: str, security: Mapping[str, object]) -> Manifest:
-    """A pod that the level `restricted` admits, unless `security` says otherwise."""
+    """A Pod spec that the level `restricted` admits; `security` overrides its security context."""
     restricted = {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},

@@ -1,4 +1,4 @@
-"""Argo CD and Argo Rollouts of the tests do what theirs in a cluster do."""
+"""Argo CD and Argo Rollouts in the test cluster work as in a real cluster."""
 
 from collections.abc import Iterator
 
@@ -32,7 +32,7 @@ def application(
     argo_cd: ArgoCd,  # noqa: ARG001  (it syncs)
     repository: GitRepository,
 ) -> Iterator[None]:
-    """An Application that follows the repository, Synced and Healthy."""
+    """An Application that tracks the repository, Synced and Healthy."""
     control_plane.apply(_application(repository.url))
     _wait(control_plane, f"{ARGO_CD_NAMESPACE}/application/followed", "jsonpath={.status.sync.status}=Synced")
     _wait(control_plane, f"{ARGO_CD_NAMESPACE}/application/followed", "jsonpath={.status.health.status}=Healthy")
@@ -42,12 +42,12 @@ def application(
 
 
 @pytest.mark.usefixtures("application")
-def test_what_git_holds_runs(control_plane: ControlPlane) -> None:
+def test_resources_in_git_run(control_plane: ControlPlane) -> None:
     assert control_plane.get("deployment", f"--namespace={_NAMESPACE}", "web")["status"]["readyReplicas"] == 2
 
 
 @pytest.mark.usefixtures("application")
-def test_a_manual_change_is_healed(control_plane: ControlPlane) -> None:
+def test_a_manual_change_is_reverted(control_plane: ControlPlane) -> None:
     control_plane.kubectl("scale", f"--namespace={_NAMESPACE}", "deployment/web", "--replicas=5")
 
     _wait(control_plane, f"{_NAMESPACE}/deployment/web", "jsonpath={.spec.replicas}=2")
@@ -62,7 +62,7 @@ def test_a_removed_file_is_pruned(control_plane: ControlPlane, repository: GitRe
 
 
 @pytest.mark.usefixtures("argo_cd")
-def test_a_canary_takes_every_step(control_plane: ControlPlane, namespace: str) -> None:
+def test_a_canary_runs_every_step(control_plane: ControlPlane, namespace: str) -> None:
     control_plane.apply(canary(namespace, "web", image="web:1"))
     _wait(control_plane, f"{namespace}/rollout/web", "jsonpath={.status.phase}=Healthy")
     control_plane.apply(canary(namespace, "web", image="web:2"))
@@ -74,7 +74,7 @@ def test_a_canary_takes_every_step(control_plane: ControlPlane, namespace: str) 
     assert {pod["spec"]["containers"][0]["image"] for pod in running} == {"web:2"}
 
 
-def test_the_password_opens_the_api(argo_cd: ArgoCd) -> None:
+def test_the_admin_password_is_accepted(argo_cd: ArgoCd) -> None:
     server = f"127.0.0.1:{argo_cd.port}"
     argo_cd.argocd("login", server, "--plaintext", "--username=admin", f"--password={argo_cd.password}")
 
@@ -98,6 +98,6 @@ def _application(url: str) -> Manifest:
 
 
 def _wait(control_plane: ControlPlane, what: str, condition: str) -> None:
-    """Wait until `<namespace>/<kind>/<name>` is so."""
+    """Wait until `<namespace>/<kind>/<name>` meets the condition."""
     namespace, _, name = what.partition("/")
     control_plane.kubectl("wait", f"--namespace={namespace}", name, f"--for={condition}", _TIMEOUT)

@@ -1,4 +1,4 @@
-"""A rehearsed restore: what Argo CD knows goes to S3 and comes back, with its own `argocd admin`."""
+"""A backup of a real Argo CD to emulated S3 and its restore, with the real `argocd admin`."""
 
 import base64
 import os
@@ -30,7 +30,7 @@ _API = "argoproj.io/v1alpha1"
 
 @pytest.fixture(scope="module")
 def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackupLocation]:
-    """The place of the backups, in the emulated AWS."""
+    """The backup location, in the emulated AWS."""
     with Emulator(tmp_path_factory.mktemp("emulator") / "log") as emulator, pytest.MonkeyPatch.context() as patch:
         for name, value in emulator.environment.items():
             patch.setenv(name, value)
@@ -44,14 +44,14 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackupLocation]:
 
 @pytest.fixture(scope="module")
 def admin(control_plane: ControlPlane, argo_cd: ArgoCd, tmp_path_factory: pytest.TempPathFactory) -> ArgoCdAdmin:
-    """`argocd admin` of this machine, speaking with the control plane; what it leaves lies where it is looked for."""
+    """The local `argocd admin`, connected to the control plane, with temporary files in a folder that tests search."""
     environment = [f"KUBECONFIG={control_plane.kubeconfig}", f"TMPDIR={tmp_path_factory.mktemp('argocd')}"]
     return ArgoCdAdmin(["env", *environment, str(argo_cd.tools / "argocd")])
 
 
 @pytest.fixture(scope="module")
 def known(control_plane: ControlPlane, argo_cd: ArgoCd) -> Iterator[list[str]]:  # noqa: ARG001 (its kinds)
-    """One object of each kind that Argo CD knows; they are deleted afterwards."""
+    """One object of each kind of Argo CD; they are deleted afterwards."""
     control_plane.apply(_cluster("example.com"))
     objects = [
         _object("v1", "ConfigMap", "argocd-rbac-cm", {"data": {"policy.default": "role:readonly"}}),
@@ -79,7 +79,7 @@ def known(control_plane: ControlPlane, argo_cd: ArgoCd) -> Iterator[list[str]]: 
     control_plane.kubectl("delete", "--ignore-not-found", f"--namespace={ARGO_CD_NAMESPACE}", *names, *others)
 
 
-def test_what_is_wiped_comes_back_equal(
+def test_deleted_and_changed_objects_are_restored(
     control_plane: ControlPlane, at: BackupLocation, admin: ArgoCdAdmin, known: list[str], tmp_path: Path
 ) -> None:
     before = parse_export(admin.export())
@@ -91,7 +91,7 @@ def test_what_is_wiped_comes_back_equal(
     in_argo_cd = f"--namespace={ARGO_CD_NAMESPACE}"
     control_plane.kubectl("delete", in_argo_cd, *known)
     control_plane.kubectl("patch", in_argo_cd, "configmap/argocd-cm", '--patch={"data": {"url": "https://elsewhere"}}')
-    extra = _object(_API, "AppProject", "of-somebody-else", {"spec": {}})
+    extra = _object(_API, "AppProject", "unrelated", {"spec": {}})
     control_plane.apply(extra)
 
     with _opened_to_write() as written:
@@ -104,27 +104,27 @@ def test_what_is_wiped_comes_back_equal(
         "Secret/argocd/repository",
     ]
     assert restored.data["different"] == ["ConfigMap/argocd/argocd-cm"]
-    assert restored.data["extra"] == ["AppProject/argocd/of-somebody-else"]
-    control_plane.kubectl("delete", in_argo_cd, "appproject/of-somebody-else")
+    assert restored.data["extra"] == ["AppProject/argocd/unrelated"]
+    control_plane.kubectl("delete", in_argo_cd, "appproject/unrelated")
 
     assert dict(parse_export(admin.export()).contents) == dict(before.contents)
     password = control_plane.get("secret", in_argo_cd, "repository")["data"]["password"]
     assert base64.b64decode(password).decode() == _PASSWORD
-    _nothing_in_clear_below(at, tmp_path.parent)
+    _assert_no_plaintext(at, tmp_path.parent)
 
 
-def test_what_terraform_says_of_its_cluster_stays(
+def test_the_cluster_secret_of_terraform_is_kept(
     control_plane: ControlPlane, at: BackupLocation, admin: ArgoCdAdmin, known: list[str]
 ) -> None:
     assert known
     backup.backup(at, admin)
-    control_plane.apply(_cluster("anew.example.com"))
+    control_plane.apply(_cluster("recreated.example.com"))
     report = backup.restore(at, admin, None, lambda _: True)
     assert report.data["kept"] == ["Secret/argocd/another-cluster"]
     annotations = control_plane.get("secret", f"--namespace={ARGO_CD_NAMESPACE}", "another-cluster")["metadata"][
         "annotations"
     ]
-    assert annotations["platform/domain"] == "anew.example.com"
+    assert annotations["platform/domain"] == "recreated.example.com"
 
 
 def test_settings_and_credentials_are_in_an_export(admin: ArgoCdAdmin, known: list[str]) -> None:
@@ -140,7 +140,7 @@ def test_settings_and_credentials_are_in_an_export(admin: ArgoCdAdmin, known: li
 
 @contextmanager
 def _opened_to_write() -> Iterator[list[str]]:
-    """The files that this process opens to write, those that it deletes at once among them."""
+    """The files that this process opens for writing, including those that it deletes immediately."""
     found: list[str] = []
     is_watched = True
 
@@ -150,27 +150,27 @@ def _opened_to_write() -> Iterator[list[str]]:
             if is_to_write and "__pycache__" not in str(arguments[0]):
                 found.append(str(arguments[0]))
 
-    sys.addaudithook(on_event)  # for good
+    sys.addaudithook(on_event)  # cannot be removed
     try:
         yield found
     finally:
         is_watched = False
 
 
-def test_a_file_that_was_written_and_deleted_is_seen() -> None:
+def test_detects_a_file_that_was_written_and_deleted() -> None:
     with _opened_to_write() as written, tempfile.NamedTemporaryFile() as file:
         pass
     assert file.name in written
 
 
-def _nothing_in_clear_below(at: BackupLocation, folder: Path) -> None:
-    """No file of the session holds the password, but for the database of the API server; neither does the bucket."""
-    clear, encoded = _PASSWORD.encode(), base64.b64encode(_PASSWORD.encode())
-    sealed = at.session.client("s3").get_object(Bucket=at.bucket, Key=backup.OBJECT)["Body"].read()
-    assert clear not in sealed
-    assert encoded not in sealed
+def _assert_no_plaintext(at: BackupLocation, folder: Path) -> None:
+    """Check that neither the bucket nor a file of the session has the password, except the API server's database."""
+    plaintext, encoded = _PASSWORD.encode(), base64.b64encode(_PASSWORD.encode())
+    encrypted = at.session.client("s3").get_object(Bucket=at.bucket, Key=backup.OBJECT)["Body"].read()
+    assert plaintext not in encrypted
+    assert encoded not in encrypted
     files = [file for file in folder.rglob("*") if file.is_file() and "etcd" not in file.parts]
-    assert [file for file in files if clear in file.read_bytes() or encoded in file.read_bytes()] == []
+    assert [file for file in files if plaintext in file.read_bytes() or encoded in file.read_bytes()] == []
 
 
 def _object(api_version: str, kind: str, name: str, content: Manifest) -> Manifest:

@@ -1,4 +1,4 @@
-"""A cluster is cleared before it is destroyed: real Kubernetes, an Argo CD that heals what it owns, real finalizers."""
+"""Clearing a real Kubernetes cluster, with a real Argo CD that self-heals, and real finalizers."""
 
 import contextlib
 import json
@@ -18,12 +18,12 @@ pytestmark = pytest.mark.cluster
 
 _CASCADE = "resources-finalizer.argocd.argoproj.io"
 _OF_A_LOAD_BALANCER = "ingress.k8s.aws/resources"
-_SHOP, _BESIDE = "shop", "beside"
+_SHOP, _UNMANAGED = "shop", "unmanaged"
 
 
 @pytest.fixture(scope="module")
 def cluster(go_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:  # noqa: ARG001
-    """A cluster of its own, which is empty afterwards: a root Application that made another, and what people made."""
+    """A separate cluster with a root Application, a child Application, and objects that Argo CD does not own."""
     folder = tmp_path_factory.mktemp("clearing")
     repository = GitRepository(folder / "repository")
     repository.write("bootstrap/shop.json", _application("shop", "shop", repository.url))
@@ -36,13 +36,13 @@ def cluster(go_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
         wait = ("wait", "--for=create", "--timeout=90s")
         running.kubectl(*wait, f"namespace/{_SHOP}")
         running.kubectl(*wait, f"--namespace={_SHOP}", "ingress/web", "configmap/config")
-        running.apply(restricted_namespace(_BESIDE), _claim(), _mounting(), _ingress(_BESIDE))
+        running.apply(restricted_namespace(_UNMANAGED), _claim(), _mounting(), _ingress(_UNMANAGED))
         yield running
 
 
 @pytest.fixture(scope="module")
 def load_balancer_controller(cluster: ControlPlane) -> Iterator[None]:
-    """What the controller does at last: once an Ingress is to go, its finalizer is taken away."""
+    """Removes the finalizer of deleted Ingresses, as the controller does."""
     done = threading.Event()
 
     def work() -> None:
@@ -51,7 +51,7 @@ def load_balancer_controller(cluster: ControlPlane) -> Iterator[None]:
                 if "deletionTimestamp" in one["metadata"]:
                     name, space = one["metadata"]["name"], one["metadata"]["namespace"]
                     patch = '--patch={"metadata":{"finalizers":null}}'
-                    with contextlib.suppress(OperationError):  # somebody was faster
+                    with contextlib.suppress(OperationError):  # it was deleted already
                         cluster.kubectl("patch", "ingress", name, f"--namespace={space}", "--type=merge", patch)
 
     thread = threading.Thread(target=work)
@@ -62,28 +62,29 @@ def load_balancer_controller(cluster: ControlPlane) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("load_balancer_controller")
-def test_a_cluster_is_cleared_and_says_what_it_hangs_on(cluster: ControlPlane) -> None:
-    said: list[str] = []
+def test_a_cluster_is_cleared_and_a_timeout_reports_the_finalizer(cluster: ControlPlane) -> None:
+    messages: list[str] = []
 
     def say(text: str) -> None:
-        said.append(text)
+        messages.append(text)
         clearing.timeout_seconds = 3 if "hold volumes" in text else 60
 
     clearing = Clearing(cluster.kubectl, say, 60, _soon)
-    with pytest.raises(OperationError) as hung:
+    with pytest.raises(OperationError) as raised:
         clearing.clear()
-    assert "volumes: still there" in str(hung.value)
-    assert "persistentvolumeclaims beside/data: waits for kubernetes.io/pvc-protection (a pod still" in str(hung.value)
-    deleting = [text for text in said if text.startswith("deleting")]
+    assert "volumes: still not deleted" in str(raised.value)
+    waits = "persistentvolumeclaims unmanaged/data: waits for kubernetes.io/pvc-protection (a Pod still mounts it"
+    assert waits in str(raised.value)
+    deleting = [text for text in messages if text.startswith("deleting")]
     assert deleting[:2] == [
         "deleting 1 objects that hold records",  # the Ingress that Argo CD does not own
-        "deleting the root Application, and with it all that Argo CD made",
+        "deleting the root Application and all resources of Argo CD",
     ]
     assert _names(cluster, "applications.argoproj.io") == set()
     assert _names(cluster, "ingresses") == set()
     assert "config" not in _names(cluster, "configmaps")
 
-    cluster.kubectl("delete", "pod", f"--namespace={_BESIDE}", "web", "--now")
+    cluster.kubectl("delete", "pod", f"--namespace={_UNMANAGED}", "web", "--now")
     clearing.clear()
     assert _names(cluster, "persistentvolumeclaims") == set()
 
@@ -124,14 +125,14 @@ def _claim() -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "data", "namespace": _BESIDE},
+        "metadata": {"name": "data", "namespace": _UNMANAGED},
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
     }
 
 
 def _mounting() -> Manifest:
-    """A pod that mounts the claim, on a node already."""
-    manifest: Manifest = json.loads(json.dumps(pod(_BESIDE, "web")))
+    """A Pod that mounts the PersistentVolumeClaim and is already scheduled."""
+    manifest: Manifest = json.loads(json.dumps(pod(_UNMANAGED, "web")))
     volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
     manifest["spec"] |= {"nodeName": "node-a", "volumes": [volume]}
     return manifest

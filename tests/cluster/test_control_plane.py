@@ -1,4 +1,4 @@
-"""The control plane of the tests is a real one, and goes with whoever started it."""
+"""The control plane of the tests is a real one, and stops with the process that started it."""
 
 import json
 import os
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.cluster
 _SECONDS = 30
 
 
-def test_the_api_server_tells_the_version_that_is_pinned(control_plane: ControlPlane) -> None:
+def test_the_api_server_has_the_pinned_version(control_plane: ControlPlane) -> None:
     assert json.loads(control_plane.kubectl("get", "--raw=/version"))["gitVersion"] == "v1.36.3"
 
 
@@ -43,7 +43,7 @@ def test_a_privileged_pod_is_refused(control_plane: ControlPlane, namespace: str
         control_plane.apply(pod(namespace, "privileged", privileged=True, allowPrivilegeEscalation=True))
 
 
-def test_a_service_account_may_nothing_by_itself(control_plane: ControlPlane, namespace: str) -> None:
+def test_a_service_account_has_no_permissions_by_default(control_plane: ControlPlane, namespace: str) -> None:
     account = f"--as=system:serviceaccount:{namespace}:default"
 
     with pytest.raises(
@@ -61,7 +61,7 @@ def test_an_unknown_field_is_refused(control_plane: ControlPlane, namespace: str
 
 
 @pytest.mark.usefixtures("go_programs")
-def test_everything_ends_with_the_block(tmp_path: Path) -> None:
+def test_all_processes_end_with_the_block(tmp_path: Path) -> None:
     before = _groups_started_by(os.getpid())
     with ControlPlane(tmp_path):
         groups = _groups_started_by(os.getpid()) - before
@@ -72,7 +72,7 @@ def test_everything_ends_with_the_block(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `cdktf synth` would write."""
+    """The synthesized stacks."""
     folder = tmp_path_factory.mktemp("synthesized")
     environment = {**os.environ, "CDKTF_OUTDIR": str(folder)}
     subprocess.run([sys.executable, "main.py"], cwd=ROOT, env=environment, check=True, capture_output=True)
@@ -81,8 +81,8 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("ending", ["SIGINT", "SIGTERM", "SIGKILL"])
 @pytest.mark.usefixtures("go_programs")
-def test_nothing_outlives_the_cluster_for_people(ending: str, output: Path, tmp_path: Path) -> None:
-    # A job in the background ignores interrupts, and so would all that it starts.
+def test_no_process_outlives_the_cluster_command(ending: str, output: Path, tmp_path: Path) -> None:
+    # A background job ignores SIGINT, and so would its child processes.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [sys.executable, "-m", "operations", "cluster", "--output", str(output)],
@@ -97,10 +97,10 @@ def test_nothing_outlives_the_cluster_for_people(ending: str, output: Path, tmp_
         assert "kube-apiserver" in _programs(groups)
         assert "argocd" in _programs(groups)
         cluster.send_signal(signal.Signals[ending])
-        said = cluster.stdout.read()
+        output_after = cluster.stdout.read()
 
     _wait_until_gone(groups)
-    assert "Traceback" not in said
+    assert "Traceback" not in output_after
     if ending == "SIGKILL":
         assert cluster.returncode == -signal.SIGKILL
     else:
@@ -109,7 +109,7 @@ def test_nothing_outlives_the_cluster_for_people(ending: str, output: Path, tmp_
 
 
 def _groups_started_by(parent: int) -> set[int]:
-    """The process groups of a process's children that are not its own."""
+    """The process groups of a process's children, except its own."""
     return {group for _, of, group, _ in _processes() if of == parent and group != os.getpgid(parent)}
 
 
@@ -126,7 +126,7 @@ def _wait_until_gone(groups: set[int]) -> None:
 
 
 def _processes() -> list[tuple[int, int, int, str]]:
-    """Process, its parent, its group and its program, of whatever still runs."""
+    """The id, parent, group and program of each running process."""
     listed = ["ps", "-A", "-o", "pid=,ppid=,pgid=,state=,comm="]
     rows = [
         line.split(None, 4)

@@ -1,4 +1,4 @@
-"""This repository, as it lies here, synced by a real Argo CD into a real Kubernetes API. In the order of its tests."""
+"""The working tree, synced by a real Argo CD into a real Kubernetes API. The tests depend on their order."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ _SERVICE = "bubblepool"
 
 
 class Tree:
-    """A repository with the working tree of this one, and what Terraform says of a cluster."""
+    """A repository with the working tree, and the objects that Terraform creates in a cluster."""
 
     def __init__(self, folder: Path, stacks: dict[str, Template]) -> None:
         copy_into(folder)
@@ -43,7 +43,7 @@ class Tree:
         return handover(stack.raw, self.repository.folder, "main")
 
     def edit(self, file: str, old: str, new: str) -> None:
-        """Replace a text that a file holds, and commit."""
+        """Replace text in a file, and commit."""
         path = self.repository.folder / file
         text = path.read_text()
         assert old in text
@@ -58,7 +58,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory, platform: dict[str, Template]
 
 @pytest.fixture(scope="module")
 def dev(control_plane: ControlPlane, argo_cd: ArgoCd, tree: Tree) -> Iterator[ControlPlane]:  # noqa: ARG001  (it syncs)
-    """The cluster of dev, once Argo CD was given what Terraform gives it."""
+    """The cluster of dev, with the objects that Terraform creates for Argo CD."""
     custom_resources.define(control_plane)
     control_plane.apply(*tree.handover("dev"))
     yield control_plane
@@ -67,7 +67,7 @@ def dev(control_plane: ControlPlane, argo_cd: ArgoCd, tree: Tree) -> Iterator[Co
 
 
 def _expected(environment: str) -> set[str]:
-    """The Applications that need no chart from outside: what one brings runs in no cluster of this machine."""
+    """The Applications without a third-party chart, which the test cluster could not run."""
     of_components = {
         f"{component.name}-{environment}"
         for component in components(ROOT)
@@ -89,7 +89,7 @@ def _until(what: Callable[[], bool], *, seconds: int = _SECONDS) -> bool:
 
 
 def _applications(control_plane: ControlPlane) -> dict[str, tuple[str, str]]:
-    """How each Application is: its sync and its health."""
+    """The sync and health status of each Application."""
     found = control_plane.get("applications", f"--namespace={ARGO_CD_NAMESPACE}")["items"]
     return {
         application["metadata"]["name"]: (
@@ -101,7 +101,7 @@ def _applications(control_plane: ControlPlane) -> dict[str, tuple[str, str]]:
 
 
 def _wrong(control_plane: ControlPlane, names: set[str]) -> dict[str, tuple[str, str]]:
-    """Those of `names` that are not synced and healthy, after the controllers that do not run here were played."""
+    """Those of `names` that are not Synced and Healthy, after simulating the controllers that do not run here."""
     custom_resources.play_the_controllers(control_plane)
     found = _applications(control_plane)
     return {name: found.get(name, ("", "")) for name in names if found.get(name, ("", "")) != ("Synced", "Healthy")}
@@ -111,13 +111,13 @@ def _exists(control_plane: ControlPlane, *arguments: str) -> bool:
     return bool(control_plane.kubectl("get", *arguments, "--ignore-not-found", "--output=name").strip())
 
 
-def test_all_that_needs_no_chart_from_outside_is_synced_and_healthy(dev: ControlPlane) -> None:
+def test_applications_without_third_party_charts_are_synced_and_healthy(dev: ControlPlane) -> None:
     names = {"root", *_expected("dev")}
     _until(lambda: not _wrong(dev, names))
     assert _wrong(dev, names) == {}
 
 
-def test_nothing_but_the_tree_of_this_environment_is_there(dev: ControlPlane) -> None:
+def test_only_applications_of_this_environment_exist(dev: ControlPlane) -> None:
     charts = {
         f"{component.name}-dev"
         for component in components(ROOT)
@@ -126,7 +126,7 @@ def test_nothing_but_the_tree_of_this_environment_is_there(dev: ControlPlane) ->
     assert set(_applications(dev)) == {"root", *_expected("dev"), *charts}
 
 
-def test_what_only_terraform_knows_was_put_in_its_place(dev: ControlPlane) -> None:
+def test_the_values_of_terraform_are_filled_in(dev: ControlPlane) -> None:
     namespace = f"--namespace={_SERVICE}-dev"
     (container,) = dev.get("rollout", namespace, _SERVICE)["spec"]["template"]["spec"]["containers"]
     registry = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com"
@@ -140,7 +140,7 @@ def test_what_only_terraform_knows_was_put_in_its_place(dev: ControlPlane) -> No
     assert store is None or store["spec"]["provider"]["aws"]["region"] == "ap-northeast-2"
 
 
-def test_the_user_of_the_database_is_made_before_the_service(dev: ControlPlane) -> None:
+def test_the_database_user_is_created_before_the_service(dev: ControlPlane) -> None:
     job = dev.get("job", "--namespace=database-users", f"{_SERVICE}-dev")
     assert job["status"]["succeeded"] == 1
     (prepare,) = job["spec"]["template"]["spec"]["initContainers"]
@@ -155,7 +155,7 @@ def test_a_privileged_pod_is_refused_in_the_namespace_of_a_service(dev: ControlP
         dev.apply(pod(f"{_SERVICE}-dev", "intruder", privileged=True, allowPrivilegeEscalation=True))
 
 
-# Who may do what: role, action, what, on which, and whether.
+# Role, action, resource, object, and whether it is allowed.
 _RIGHTS = [
     ("bubble-developers", "get", "applications", "bubble/bubblepool-prod", True),
     ("bubble-developers", "sync", "applications", "bubble/bubblepool-dev", True),
@@ -183,14 +183,16 @@ _RIGHTS = [
 
 
 @pytest.mark.parametrize("right", _RIGHTS, ids=lambda right: " ".join(right[:4]))
-def test_groups_may_what_git_says(dev: ControlPlane, argo_cd: ArgoCd, right: tuple[str, str, str, str, bool]) -> None:
-    *request, may = right
+def test_groups_have_the_rights_in_git(
+    dev: ControlPlane, argo_cd: ArgoCd, right: tuple[str, str, str, str, bool]
+) -> None:
+    *request, is_allowed = right
     arguments = ("admin", "settings", "rbac", "can", *map(str, request))
     options = (f"--namespace={ARGO_CD_NAMESPACE}", "--strict=false")
     environment = {**os.environ, "KUBECONFIG": str(dev.kubeconfig)}
     command = [str(argo_cd.tools / "argocd"), *arguments, *options]
-    said = subprocess.run(command, env=environment, check=False, capture_output=True, text=True).stdout
-    assert said.strip() == ("Yes" if may else "No")
+    output = subprocess.run(command, env=environment, check=False, capture_output=True, text=True).stdout
+    assert output.strip() == ("Yes" if is_allowed else "No")
 
 
 @pytest.mark.parametrize(
@@ -204,15 +206,15 @@ def test_groups_may_what_git_says(dev: ControlPlane, argo_cd: ArgoCd, right: tup
     ],
 )
 @pytest.mark.usefixtures("dev")
-def test_notifications_can_be_written(argo_cd: ArgoCd, template: str, holds: str) -> None:
+def test_notification_templates_can_be_rendered(argo_cd: ArgoCd, template: str, holds: str) -> None:
     arguments = ("admin", "notifications", "template", "notify", template, f"{_SERVICE}-dev", "--secret=:empty")
-    said = argo_cd.argocd(*arguments, f"--namespace={ARGO_CD_NAMESPACE}")
-    assert holds in said
-    assert "https://argocd-dev.your-domain.com" in said
-    assert "<no value>" not in said
+    message = argo_cd.argocd(*arguments, f"--namespace={ARGO_CD_NAMESPACE}")
+    assert holds in message
+    assert "https://argocd-dev.your-domain.com" in message
+    assert "<no value>" not in message
 
 
-def test_a_manual_change_is_healed(dev: ControlPlane) -> None:
+def test_a_manual_change_is_reverted(dev: ControlPlane) -> None:
     namespace = f"--namespace={_SERVICE}-dev"
     dev.kubectl("delete", "networkpolicy", namespace, "default-deny")
     assert _until(lambda: _exists(dev, "networkpolicy", namespace, "default-deny"))
@@ -222,33 +224,33 @@ def test_a_manual_change_is_healed(dev: ControlPlane) -> None:
     )
 
 
-def test_what_is_removed_in_git_is_pruned(dev: ControlPlane, tree: Tree) -> None:
+def test_a_resource_that_is_removed_in_git_is_pruned(dev: ControlPlane, tree: Tree) -> None:
     arguments = ("poddisruptionbudget", f"--namespace={_SERVICE}-dev", _SERVICE)
     assert _exists(dev, *arguments)
     tree.edit(f"service/{_SERVICE}/base/kustomization.yaml", "- disruption-budget.yaml\n", "")
     assert _until(lambda: not _exists(dev, *arguments))
 
 
-def test_a_broken_commit_leaves_the_last_good_state_running_and_is_told(dev: ControlPlane, tree: Tree) -> None:
+def test_a_broken_commit_is_reported_and_the_last_good_state_keeps_running(dev: ControlPlane, tree: Tree) -> None:
     file = f"service/{_SERVICE}/overlays/dev/kustomization.yaml"
     tree.edit(file, "kind: Kustomization\n", "kind: Kustomization\nresource: []\n")
     name = f"{_SERVICE}-dev"
 
-    def told() -> str:
+    def error() -> str:
         application = dev.get("application", f"--namespace={ARGO_CD_NAMESPACE}", name)
         conditions = application["status"].get("conditions", [])
         return next((entry["message"] for entry in conditions if entry["type"] == "ComparisonError"), "")
 
     try:
-        assert _until(lambda: bool(told()))
-        assert 'unknown field "resource"' in told()
+        assert _until(lambda: bool(error()))
+        assert 'unknown field "resource"' in error()
         assert dev.get("rollout", f"--namespace={name}", _SERVICE)["status"]["availableReplicas"] >= 1
     finally:
         tree.edit(file, "resource: []\n", "")
     assert _until(lambda: not _wrong(dev, {name}))
 
 
-def test_a_new_service_shows_up_without_another_edit(dev: ControlPlane, tree: Tree) -> None:
+def test_a_new_service_is_deployed_without_further_edits(dev: ControlPlane, tree: Tree) -> None:
     command = [sys.executable, "-m", "operations", "service", "orders", "--team", "sales"]
     subprocess.run(command, cwd=tree.repository.folder, check=True, capture_output=True)
     tree.repository.commit()
@@ -257,7 +259,7 @@ def test_a_new_service_shows_up_without_another_edit(dev: ControlPlane, tree: Tr
     assert _wrong(dev, names) == {}
 
 
-def test_deleting_the_root_takes_everything_with_it(dev: ControlPlane) -> None:
+def test_deleting_the_root_application_deletes_everything(dev: ControlPlane) -> None:
     _delete_root(dev)
     left = {item["metadata"]["name"] for item in dev.get("appprojects", f"--namespace={ARGO_CD_NAMESPACE}")["items"]}
     assert left == {"default", "platform"}
@@ -273,11 +275,11 @@ def _delete_root(control_plane: ControlPlane) -> None:
 
 
 @pytest.mark.parametrize("environment", ["staging", "prod"])
-def test_a_cluster_takes_what_is_for_it(dev: ControlPlane, tree: Tree, environment: str) -> None:
-    """The same Argo CD, given what Terraform gives that of another environment."""
+def test_another_environment_is_synced(dev: ControlPlane, tree: Tree, environment: str) -> None:
+    """The same Argo CD, with the objects that Terraform creates in the cluster of another environment."""
     dev.apply(*tree.handover(environment))
     names = {"root", *_expected(environment)}
-    if environment == "prod":  # services wait there for a window of their project
+    if environment == "prod":  # services wait for a sync window of their project
         names = {name for name in names if not name.endswith("-prod") or name.partition("-prod")[0] in _components()}
     _until(lambda: not _wrong(dev, names))
     assert _wrong(dev, names) == {}

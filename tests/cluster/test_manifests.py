@@ -1,4 +1,4 @@
-"""Every manifest of the tree, judged by a real API server: each field, defaults and validations. Nothing is stored."""
+"""A real API server validates every manifest of the tree in a dry run: fields, defaults and validations."""
 
 from collections.abc import Iterator
 
@@ -23,32 +23,34 @@ ENTRIES = sorted(
 
 
 @pytest.fixture(scope="module")
-def rendered(go_programs: None) -> dict[str, list[Json]]:  # noqa: ARG001  (they render)
+def rendered(go_programs: None) -> dict[str, list[Json]]:  # noqa: ARG001  (programs that render)
     return Renderer(programs.program("kustomize"), programs.program("helm")).everything()
 
 
 @pytest.fixture(scope="module")
 def ready(
     control_plane: ControlPlane,
-    argo_cd: ArgoCd,  # noqa: ARG001  (it brings its kinds)
+    argo_cd: ArgoCd,  # noqa: ARG001  (installs its CRDs)
     rendered: dict[str, list[Json]],
 ) -> Iterator[ControlPlane]:
-    """The API server with every kind and every namespace; an object of a namespace that is not there is not judged."""
+    """The API server with every kind and every namespace, because objects in missing namespaces are not validated."""
     custom_resources.define(control_plane)
     needed = {manifest["metadata"].get("namespace") for manifests in rendered.values() for manifest in manifests}
-    there = {item["metadata"]["name"] for item in control_plane.get("namespaces")["items"]}
-    missing = sorted(needed - there - {None})
+    existing = {item["metadata"]["name"] for item in control_plane.get("namespaces")["items"]}
+    missing = sorted(needed - existing - {None})
     control_plane.apply(*[restricted_namespace(name) for name in missing])
     yield control_plane
-    control_plane.kubectl("delete", "namespace", *missing, "--timeout=120s")  # gone, before others make theirs
+    control_plane.kubectl("delete", "namespace", *missing, "--timeout=120s")  # before other tests create them
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-def test_the_api_server_takes_every_manifest(ready: ControlPlane, rendered: dict[str, list[Json]], entry: str) -> None:
-    if rendered[entry]:  # a component may be its chart alone
+def test_the_api_server_accepts_every_manifest(
+    ready: ControlPlane, rendered: dict[str, list[Json]], entry: str
+) -> None:
+    if rendered[entry]:  # a component may consist of its chart only
         ready.apply(*rendered[entry], dry_run=True)
 
 
-def test_the_api_server_refuses_a_field_that_it_does_not_know(ready: ControlPlane) -> None:
+def test_the_api_server_rejects_an_unknown_field(ready: ControlPlane) -> None:
     with pytest.raises(OperationError, match=r"unknown field|field not declared"):
         ready.apply({**config_map("default", "wrong"), "dta": {}}, dry_run=True)

@@ -1,8 +1,8 @@
-"""The services of this repository under Argo CD and Argo Rollouts: a bad version does not get to people.
+"""The services of this repository under Argo CD and Argo Rollouts: a bad version gets no traffic.
 
-Argo CD applies a Service whole, and Argo Rollouts narrows its selector to one version. Were Argo CD to widen it again,
-Argo Rollouts would take the next version for the first one ever, and ask no analysis. So what is tried here is how the
-ApplicationSet `services` syncs.
+Argo CD applies a complete Service, and Argo Rollouts narrows its selector to one version. If Argo CD reset the
+selector, Argo Rollouts would treat the next version as the first one and skip its analysis. This tests the sync options
+of the ApplicationSet `services`.
 """
 
 import json
@@ -31,7 +31,7 @@ yaml = pytest.importorskip("yaml", reason="PyYAML, which reads the ApplicationSe
 
 SERVICES = ("bubblepool", "guestbook")
 
-# What a test has no time for, and what stands in the place of Prometheus and of the preview.
+# Shorter durations, and a fake of Prometheus and of the preview.
 _QUICKER = {
     "analysis.yaml": [
         (r"initialDelay: .*", "initialDelay: 1s"),
@@ -39,13 +39,13 @@ _QUICKER = {
         (r"(address|url): http.*", r"\1: {url}"),
     ],
     "rollout.yaml": [(r"duration: .*", "duration: 6s")],
-    # Kinds that External Secrets and the Prometheus operator bring, which do not run here.
+    # Kinds of External Secrets and the Prometheus operator, which do not run here.
     "kustomization.yaml": [(r"components:\n- database\n", ""), (r"- monitor.yaml\n", "")],
 }
 
 
 class Measured(ThreadingHTTPServer):
-    """Says how well the new version does, by itself and by its success rate."""
+    """Reports whether the new version is healthy, as its preview and as its success rate."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
@@ -71,11 +71,11 @@ class _Answer(BaseHTTPRequestHandler):
         self.wfile.write(json.dumps(value).encode())
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Delivery:
-    """The services in dev, from a repository that Argo CD follows."""
+    """The services in dev, from a repository that Argo CD tracks."""
 
     def __init__(self, cluster: ControlPlane, folder: Path) -> None:
         self._cluster = cluster
@@ -95,7 +95,7 @@ class Delivery:
             self._cluster.apply(restricted_namespace(f"{service}-dev"), _application(service, self._repository.url))
 
     def bring(self, version: int) -> None:
-        """What a pipeline does for a new version of each service."""
+        """Set a new version of each service, as a pipeline does."""
         for service in SERVICES:
             subprocess.run(
                 [
@@ -108,15 +108,15 @@ class Delivery:
         self._repository.commit()
 
     def wait(self, service: str, *conditions: str) -> dict[str, Any]:
-        """Wait until the Rollout is so; the Rollout."""
+        """Wait until the Rollout meets the conditions, and return it."""
         for condition in conditions:
             for step in ("create", f"jsonpath={condition}"):
                 where = (f"--namespace={service}-dev", f"rollout/{service}")
                 self._cluster.kubectl("wait", *where, f"--for={step}", "--timeout=120s")
         return self._cluster.get("rollout", f"--namespace={service}-dev", service)
 
-    def people_get(self, service: str) -> str:
-        """The version, by its hash, that the Service for everybody selects."""
+    def stable_version(self, service: str) -> str:
+        """The version, as its pod template hash, that the stable Service selects."""
         name = "bubblepool-stable" if service == "bubblepool" else service
         found = self._cluster.get("service", f"--namespace={service}-dev", name)
         return str(found["spec"]["selector"]["rollouts-pod-template-hash"])
@@ -127,7 +127,7 @@ class Delivery:
 
 
 def _application(service: str, url: str) -> dict[str, Any]:
-    """What the ApplicationSet makes of a service, but for the project and the host."""
+    """The Application that the ApplicationSet generates for a service, except the project and the host."""
     applied = yaml.safe_load((ROOT / "management" / "bootstrap" / "sets" / "services.yaml").read_text())
     template = applied["spec"]["template"]
     annotations = template["metadata"]["annotations"]
@@ -160,11 +160,11 @@ def measured() -> Iterator[Measured]:
 @pytest.fixture(scope="module")
 def delivery(
     control_plane: ControlPlane,
-    argo_cd: ArgoCd,  # noqa: ARG001  (it delivers)
+    argo_cd: ArgoCd,  # noqa: ARG001  (syncs the services)
     measured: Measured,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Delivery:
-    """The first version of each service runs, and then a second one, after an analysis was content with it."""
+    """The first version of each service runs, then a second one after a successful analysis."""
     delivery = Delivery(control_plane, tmp_path_factory.mktemp("delivered") / "repository")
     delivery.start(measured)
     for service in SERVICES:
@@ -182,25 +182,25 @@ def delivery(
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_good_version_gets_to_people_after_its_analysis(delivery: Delivery, service: str) -> None:
+def test_a_good_version_becomes_stable_after_its_analysis(delivery: Delivery, service: str) -> None:
     analyses = delivery.analyses(service)
     assert analyses
     assert set(analyses.values()) == {"Successful"}
     rollout = delivery.wait(service, "{.status.phase}=Healthy")
-    assert delivery.people_get(service) == rollout["status"]["currentPodHash"] == rollout["status"]["stableRS"]
+    assert delivery.stable_version(service) == rollout["status"]["currentPodHash"] == rollout["status"]["stableRS"]
 
 
-def test_a_bad_version_is_given_up_and_people_keep_theirs(
+def test_a_bad_version_is_aborted_and_the_stable_one_is_kept(
     delivery: Delivery, measured: Measured, control_plane: ControlPlane
 ) -> None:
-    before = {service: delivery.people_get(service) for service in SERVICES}
+    before = {service: delivery.stable_version(service) for service in SERVICES}
     measured.well = False
     delivery.bring(2)
     for service in SERVICES:
         rollout = delivery.wait(service, "{.status.abort}=true", "{.status.phase}=Degraded")
         assert ":2.0.0@" in rollout["spec"]["template"]["spec"]["containers"][0]["image"]
         assert "Failed" in delivery.analyses(service).values()
-        assert delivery.people_get(service) == before[service]
+        assert delivery.stable_version(service) == before[service]
     ingress = control_plane.get("ingress", "--namespace=bubblepool-dev", "bubblepool")
     action = json.loads(ingress["metadata"]["annotations"]["alb.ingress.kubernetes.io/actions.bubblepool"])
     assert {group["ServiceName"]: group["Weight"] for group in action["ForwardConfig"]["TargetGroups"]} == {

@@ -1,4 +1,4 @@
-"""A clone of the working tree: its settings may be changed, and what it writes stays in it."""
+"""A copy of the working tree, in which tests can change settings and write files."""
 
 import shutil
 import subprocess
@@ -8,7 +8,7 @@ from tests import ROOT
 
 
 def copy_into(folder: Path) -> None:
-    """Copy every file that belongs to the repository."""
+    """Copy every file of the repository."""
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     for file in subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines():
         if (ROOT / file).is_file():
@@ -17,7 +17,7 @@ def copy_into(folder: Path) -> None:
 
 
 def clone_into(folder: Path) -> Path:
-    """Copy every file that belongs to the repository, and share what is installed."""
+    """Copy every file of the repository, and link the installed packages."""
     copy_into(folder)
     for installed in (".venv", "node_modules"):
         (folder / installed).symlink_to(ROOT / installed)

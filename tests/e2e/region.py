@@ -1,4 +1,4 @@
-"""The whole region on the emulated AWS, deployed once for all the tests that look at it."""
+"""The region on the emulated AWS, deployed once for all tests."""
 
 import json
 import subprocess
@@ -12,31 +12,31 @@ STATE_BUCKET = "your-org-terraform-state-ap-northeast-2"
 
 
 class Calls:
-    """What AWS was asked for, as IAM names it."""
+    """The calls to AWS, as IAM actions."""
 
     def __init__(self, record: Path) -> None:
         self._record = record
         self._read = 0
 
     def new(self) -> set[str]:
-        """The actions since this was asked last."""
+        """The actions since the last call of this method."""
         lines = self._record.read_text(encoding="utf-8").splitlines()
         new, self._read = lines[self._read :], len(lines)
         return {json.loads(line)["action"] for line in new}
 
 
 class Region(NamedTuple):
-    """The deployed stacks, and what deploying them asked of AWS."""
+    """The deployed stacks, and the IAM actions of their deploys by environment."""
 
     stacks: list[Stack]
-    asked: dict[str, set[str]]
+    actions: dict[str, set[str]]
 
     def stack(self, environment: str) -> Stack:
         return next(stack for stack in self.stacks if stack.name == f"ap-northeast-2-{environment}")
 
 
 def operations(*arguments: str) -> str:
-    """Run a command that must succeed, and return what it printed."""
+    """Run a command that must succeed, and return its output."""
     finished = subprocess.run(
         [sys.executable, "-m", "operations", *arguments], check=False, capture_output=True, text=True
     )

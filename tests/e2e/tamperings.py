@@ -1,4 +1,4 @@
-"""What somebody may do to the region behind Terraform's back, and what `drift` calls it."""
+"""Changes to the region outside of Terraform, and the findings that `drift` reports for them."""
 
 import json
 import re
@@ -25,15 +25,15 @@ _HASH = re.compile(r"_[0-9A-F]{8}(?![0-9A-F])")
 
 
 def without_hash(text: str) -> str:
-    """An address as one would write it."""
+    """An address without the hash that CDKTF appends."""
     return _HASH.sub("", text)
 
 
 @dataclass(frozen=True)
 class Tampering:
-    """Something done to AWS. `kind` and `name` are what is found, without CDKTF's hashes; empty where nothing is.
+    """A change in AWS. `kind` and `name` are the expected finding, without CDKTF's hashes; empty if there is none.
 
-    `undo` takes away what no state knows; the rest a deploy puts back.
+    `undo` deletes what is in no Terraform state; a deploy reverts the others.
     """
 
     act: Callable[[], Any]
@@ -45,7 +45,7 @@ class Tampering:
 
 
 class Known:
-    """The resources of the region's states by environment and address."""
+    """The resources in the states of the region, by environment and address."""
 
     def __init__(self, session: boto3.Session, stacks: list[Stack]) -> None:
         self._resources = {
@@ -310,7 +310,7 @@ def of_data(aws: boto3.Session, known: Known) -> Iterator[Tampering]:
     yield Tampering(
         lambda: keep(1),
         "dev", "changed", "aws_db_instance.database-bubblepool_instance", ("backup_retention_period",),
-        undo=lambda _: keep(days),  # by Terraform it takes more than a minute
+        undo=lambda _: keep(days),  # Terraform would take more than a minute
     )  # fmt: skip
     secret = known("dev", "aws_secretsmanager_secret.database-bubblepool_user-secret", "arn")
     yield Tampering(
@@ -318,7 +318,7 @@ def of_data(aws: boto3.Session, known: Known) -> Iterator[Tampering]:
         "dev", "changed", "aws_secretsmanager_secret.database-bubblepool_user-secret", ("policy",),
         undo=lambda _: secrets.delete_resource_policy(SecretId=secret),
     )  # fmt: skip
-    yield Tampering(lambda: secrets.put_secret_value(SecretId=secret, SecretString="not seen"))
+    yield Tampering(lambda: secrets.put_secret_value(SecretId=secret, SecretString="not checked"))
     yield Tampering(
         lambda: efs.put_file_system_policy(
             FileSystemId=known("dev", "aws_efs_file_system.file-system"), Policy=_POLICY_OF_ANYONE
@@ -334,7 +334,7 @@ def of_data(aws: boto3.Session, known: Known) -> Iterator[Tampering]:
 
 
 def of_controllers(aws: boto3.Session, known: Known) -> Iterator[Tampering]:
-    """What controllers and AWS itself make, and nobody is told of."""
+    """Resources that controllers and AWS create, which must not be reported."""
     ec2: Any = aws.client("ec2")
     eks, dns = aws.client("eks"), aws.client("route53")
     owned: Any = [

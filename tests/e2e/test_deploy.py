@@ -1,4 +1,4 @@
-"""`plan` and `deploy` with real Terraform, on stacks that take seconds."""
+"""`plan` and `deploy` with real Terraform, on small stacks."""
 
 import contextlib
 import json
@@ -32,7 +32,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 def tiny(tmp_path: Path, emulator: Emulator) -> Iterator[Tiny]:
     made = Tiny(tmp_path, emulator.environment)
     yield made
-    assert not list((tmp_path / "tmp").iterdir())  # plans hold the prior state in clear
+    assert not list((tmp_path / "tmp").iterdir())  # plan files hold the prior state in plaintext
     for entry in made.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", []):
         made.client("s3").delete_object(Bucket=BUCKET, Key=entry["Key"])
 
@@ -42,12 +42,12 @@ def _data(value: str, **arguments: Any) -> dict[str, Any]:
 
 
 def _running(command: str) -> list[dict[str, Any]]:
-    """A provisioner: what runs it is made only if the command succeeds."""
+    """A provisioner: its resource is created only if the command succeeds."""
     return [{"local-exec": {"command": command}}]
 
 
 def _region(tiny: Tiny, *, shared: str = "first", dev: str = "true", staging: str = "true") -> None:
-    """Four stacks as the region's; `dev` and `staging` are commands."""
+    """Four stacks like those of the region; `dev` and `staging` are commands that their provisioners run."""
     from_shared = "${data.terraform_remote_state.shared.outputs.value}"
     tiny.stack("shared", outputs={"value": "terraform_data.one.output"}, terraform_data=_data(shared))
     tiny.stack("dev", reads=("shared",), terraform_data=_data(from_shared, provisioner=_running(dev)))
@@ -59,7 +59,7 @@ def _value(tiny: Tiny, stack: str) -> str:
     return str(tiny.state(stack)["terraform_data.one"]["output"]["value"])
 
 
-def test_each_stack_is_planned_after_those_that_it_reads_from(tiny: Tiny) -> None:
+def test_each_stack_is_planned_after_its_producers(tiny: Tiny) -> None:
     _region(tiny)
     assert tiny.operations("deploy", "--yes").status == 0
     _region(tiny, shared="second")
@@ -74,7 +74,7 @@ def test_each_stack_is_planned_after_those_that_it_reads_from(tiny: Tiny) -> Non
     assert set(tiny.operations("deploy").outcomes.values()) == {"unchanged"}
 
 
-def test_after_a_failure_siblings_finish_and_the_command_to_go_on_is_told(tiny: Tiny) -> None:
+def test_after_a_failure_independent_stacks_finish_and_the_command_to_continue_is_reported(tiny: Tiny) -> None:
     flag = tiny.folder / "flag"
     _region(tiny, dev=f"test -e {flag}", staging="sleep 3")
     deployed = tiny.operations("deploy", "--yes")
@@ -86,12 +86,12 @@ def test_after_a_failure_siblings_finish_and_the_command_to_go_on_is_told(tiny: 
         "dev-gitops": "not reached",
     }
     assert f"Error running command 'test -e {flag}'" in deployed.report["stacks"]["dev"]["what"]
-    assert "staging: terraform_data.one created after" in deployed.said
+    assert "staging: terraform_data.one created after" in deployed.output
 
     flag.touch()
-    gone_on = tiny.run([*shlex.split(deployed.report["again"]), "--json"])
-    assert gone_on.status == 0
-    assert gone_on.outcomes == {"dev": "applied", "dev-gitops": "applied"}
+    continued = tiny.run([*shlex.split(deployed.report["again"]), "--json"])
+    assert continued.status == 0
+    assert continued.outcomes == {"dev": "applied", "dev-gitops": "applied"}
 
 
 def test_an_interrupt_saves_the_state_and_releases_the_lock(tiny: Tiny) -> None:
@@ -107,30 +107,30 @@ def test_an_interrupt_saves_the_state_and_releases_the_lock(tiny: Tiny) -> None:
         _wait_for(tiny.folder / "begun")
         os.kill(deploy.pid, signal.SIGTERM)
         os.kill(deploy.pid, signal.SIGINT)
-        printed, said = deploy.communicate(timeout=60)
-    assert "Traceback" not in said
+        stdout, stderr = deploy.communicate(timeout=60)
+    assert "Traceback" not in stderr
     assert deploy.returncode == 1
-    stacks = json.loads(printed)["stacks"]
+    stacks = json.loads(stdout)["stacks"]
     assert [entry["outcome"] for entry in stacks.values()] == ["failed", "not reached", "applied"]  # by name
-    assert list(tiny.state("dev")) == ["terraform_data.one"]  # half made, and known
+    assert list(tiny.state("dev")) == ["terraform_data.one"]  # partly applied, and in the state
     held = tiny.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
     assert sorted(entry["Key"] for entry in held) == ["dev.tfstate", "shared.tfstate"]
 
 
-def test_a_terminal_that_goes_costs_no_state(tiny: Tiny) -> None:
-    """A connection that drops, or a window that is closed, in the middle of an apply."""
+def test_a_closed_terminal_does_not_lose_the_state(tiny: Tiny) -> None:
+    """Such as a dropped connection or a closed window during an apply."""
     two = {"input": "second", "depends_on": ["terraform_data.one"]}
     begun = _running(f"touch {tiny.folder}/begun; sleep 3")
     tiny.stack("dev", terraform_data=_data("first", provisioner=begun) | {"two": two})
     child, terminal = pty.fork()
     if child == 0:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run below `nohup`
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under `nohup`
         os.chdir(tiny.folder)
         os.execve(sys.executable, tiny.command("deploy", "--yes", "dev"), tiny.environment)  # noqa: S606
     reading = threading.Thread(target=_read_all, args=(terminal,), daemon=True)
     reading.start()
     _wait_for(tiny.folder / "begun")
-    os.kill(os.tcgetpgrp(terminal), signal.SIGHUP)  # what the kernel does as the terminal goes
+    os.kill(os.tcgetpgrp(terminal), signal.SIGHUP)  # as the kernel does when a terminal is closed
     os.close(terminal)
     os.waitpid(child, 0)
     assert list(tiny.state("dev")) == ["terraform_data.one"]
@@ -144,8 +144,8 @@ def _read_all(terminal: int) -> None:
             pass
 
 
-def test_what_is_moved_is_applied(tiny: Tiny) -> None:
-    """Terraform calls it no-op: without the apply the next plan destroys it and makes it anew."""
+def test_a_moved_resource_is_applied(tiny: Tiny) -> None:
+    """Terraform reports a no-op, but without the apply the next plan would destroy and recreate the resource."""
     tiny.stack("dev", terraform_data=_data("first"))
     assert tiny.operations("deploy", "dev", "--yes").status == 0
     directory = tiny.stack("dev", terraform_data={"moved": {"input": "first"}})
@@ -169,7 +169,7 @@ def _wait_for(file: Path) -> None:
 
 @pytest.fixture
 def held(tiny: Tiny) -> Iterator[str]:
-    """A stack whose lock somebody holds."""
+    """A stack whose state is locked by another user."""
     tiny.stack("shared", terraform_data=_data("first"))
     lock = {
         "ID": "6f1c2d3e-0000-4000-8000-000000000000",
@@ -182,18 +182,18 @@ def held(tiny: Tiny) -> Iterator[str]:
     tiny.client("s3").delete_object(Bucket=BUCKET, Key="shared.tfstate.tflock")
 
 
-def test_a_held_lock_says_who_since_when_and_how_to_break_it(tiny: Tiny, held: str) -> None:
+def test_a_held_lock_is_reported_with_its_owner_and_the_command_to_break_it(tiny: Tiny, held: str) -> None:
     deployed = tiny.operations("deploy", held, "--yes")
     assert deployed.status == 1
     what = deployed.report["stacks"][held]["what"]
     assert what.startswith("minji@laptop holds the lock for apply, since 2026-01-01 00:00:00")
-    _, _, breaking = what.rpartition(": ")
-    *command, lock = shlex.split(breaking)
+    _, _, unlock = what.rpartition(": ")
+    *command, lock = shlex.split(unlock)
     subprocess.run([*command, "-force", lock], cwd=tiny.folder, env=tiny.environment, check=True)
     assert tiny.operations("deploy", held, "--yes").outcomes == {held: "applied"}
 
 
-def test_a_held_lock_is_waited_for(tiny: Tiny, held: str) -> None:
+def test_waits_for_a_held_lock(tiny: Tiny, held: str) -> None:
     released = threading.Timer(
         4, tiny.client("s3").delete_object, kwargs={"Bucket": BUCKET, "Key": "shared.tfstate.tflock"}
     )
@@ -203,7 +203,7 @@ def test_a_held_lock_is_waited_for(tiny: Tiny, held: str) -> None:
     assert deployed.outcomes == {held: "applied"}
 
 
-def test_a_reviewed_plan_is_applied_and_another_is_refused(tiny: Tiny) -> None:
+def test_a_reviewed_plan_is_applied_and_a_different_one_is_refused(tiny: Tiny) -> None:
     _region(tiny)
     planned = tiny.operations("plan", "--all")
     assert planned.status == 2
@@ -229,41 +229,41 @@ def test_a_reviewed_plan_is_applied_and_another_is_refused(tiny: Tiny) -> None:
     deployed = tiny.operations("deploy", "dev", "staging", "--reviewed", str(reviewed))
     assert deployed.status == 2
     assert deployed.outcomes == {"dev": "refused", "staging": "applied"}
-    assert "it is not the plan that was reviewed" in deployed.report["stacks"]["dev"]["what"]
+    assert "the plan differs from the reviewed plan" in deployed.report["stacks"]["dev"]["what"]
 
 
-def test_at_a_terminal_a_plan_is_shown_and_asked_for(tiny: Tiny) -> None:
+def test_at_a_terminal_a_plan_is_shown_and_must_be_confirmed(tiny: Tiny) -> None:
     tiny.stack("shared", terraform_data=_data("first"))
     assert "declined" in _at_a_terminal(tiny, answer="n")
-    said = _at_a_terminal(tiny, answer="y")
-    assert "will be created" in said
-    assert "not the plan" not in said
-    assert "1 applied" in said
+    output = _at_a_terminal(tiny, answer="y")
+    assert "will be created" in output
+    assert "differs from" not in output
+    assert "1 applied" in output
     assert _value(tiny, "shared") == "first"
 
 
 def _at_a_terminal(tiny: Tiny, *, answer: str) -> str:
-    ours, theirs = pty.openpty()
+    terminal, other_end = pty.openpty()
     with subprocess.Popen(
         tiny.command("deploy", "shared"), cwd=tiny.folder, env=tiny.environment | {"TERM": "dumb", "COLUMNS": "200"},
-        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        stdin=other_end, stdout=other_end, stderr=other_end, start_new_session=True,
     ) as deploy:  # fmt: skip
-        os.close(theirs)
-        said, answered = "", False
+        os.close(other_end)
+        output, answered = "", False
         while True:
             try:
-                said += os.read(ours, 4096).decode(errors="replace")
+                output += os.read(terminal, 4096).decode(errors="replace")
             except OSError:  # the other end is closed
                 break
-            if "Apply it?" in said and not answered:
-                os.write(ours, f"{answer}\n".encode())
+            if "Apply it?" in output and not answered:
+                os.write(terminal, f"{answer}\n".encode())
                 answered = True
         deploy.wait()
-    os.close(ours)
-    return said
+    os.close(terminal)
+    return output
 
 
-def test_the_guard_refuses_whoever_says_yes_until_it_is_overridden(tiny: Tiny) -> None:
+def test_the_guard_refuses_a_plan_despite_yes_until_it_is_overridden(tiny: Tiny) -> None:
     tiny.stack("shared", aws_ecr_repository={"app": {"name": "app"}})
     assert tiny.operations("deploy", "--yes").status == 0
     tiny.stack("shared", outputs={"nothing": "null"}, terraform_data=_data("first"))

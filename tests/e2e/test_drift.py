@@ -1,4 +1,4 @@
-"""`drift` on the deployed region: nothing on a fresh one; then everything that somebody did to it, and nothing else."""
+"""`drift` on the deployed region: first without findings, then with all changes of `tamperings.py` and no others."""
 
 import json
 import re
@@ -21,7 +21,7 @@ _IDS = re.compile(r"\b(?:acl|sg|sgr|subnet|vpce)-[0-9a-f]+\b", re.IGNORECASE)
 
 
 def _drift(*names: str) -> tuple[int, dict[str, Any]]:
-    """The status, and what was found by stack."""
+    """The exit status and the report."""
     finished = subprocess.run(
         [sys.executable, "-m", "operations", "drift", "--json", *[f"ap-northeast-2-{name}" for name in names]],
         check=False, capture_output=True, text=True,
@@ -43,8 +43,8 @@ def _found(report: dict[str, Any]) -> set[tuple[str, str, str, tuple[str, ...]]]
     }
 
 
-def test_every_tampering_is_found_and_nothing_else(region: Region, aws: boto3.Session) -> None:
-    """In one region and three runs: a fresh one is clean, a tampered one is not, and a deploy puts it right."""
+def test_exactly_the_changes_outside_of_terraform_are_found(region: Region, aws: boto3.Session) -> None:
+    """Three runs: a new region is clean, a changed one has drift, and a deploy reverts it."""
     status, report = _drift("backend", "shared", "dev", "staging", "prod")
     assert (status, _found(report)) == (0, set()), report
     assert {entry["status"] for entry in report["stacks"].values()} == {"clean"}

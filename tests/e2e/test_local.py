@@ -1,4 +1,4 @@
-"""`make local` as people use it: interrupted, begun again, with other settings, and taken away."""
+"""`make local`: interrupted, continued, run with changed settings, and destroyed."""
 
 import json
 import os
@@ -24,7 +24,7 @@ _BUCKET = "new-org-ap-northeast-2-dev-backups"
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory, aws_provider: None) -> Iterator[Path]:  # noqa: ARG001
-    """A platform of one environment without a database, which takes minutes to make."""
+    """A platform of one environment without a database, which would take minutes to create."""
     clone = clone_into(tmp_path_factory.mktemp("local"))
     _edit(clone / "stacks/ap_northeast_2/__init__.py", r'\("dev", "staging", "prod"\)', '("dev",)')
     _edit(clone / "stacks/ap_northeast_2/dev.py", r"databases=\(\n.*?\n    \)", "databases=()")
@@ -40,63 +40,63 @@ def _edit(file: Path, old: str, new: str) -> None:
 
 
 def _processes(*words: str) -> list[str]:
-    """The command lines of all processes that hold one of these words."""
+    """The command lines of all processes that contain one of these words."""
     table = subprocess.run(["ps", "-A", "-ww", "-o", "args="], check=True, capture_output=True, text=True).stdout
     return [line for line in table.splitlines() if any(word in line for word in words)]
 
 
 def test_an_interrupt_leaves_nothing_running(clone: Path) -> None:
-    # A job in the background ignores interrupts, and so would all that it starts.
+    # A background job ignores SIGINT, and so would its child processes.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [sys.executable, "-m", "operations", "local"],
         cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     ) as run:  # fmt: skip
         assert run.stdout is not None
-        said = ""
-        while "created after" not in said:  # in the middle of an apply
+        output = ""
+        while "created after" not in output:  # during an apply
             line = run.stdout.readline()
-            assert line, said
-            said += line
-        port = said.partition("127.0.0.1:")[2].partition(";")[0].strip()
+            assert line, output
+            output += line
+        port = output.partition("127.0.0.1:")[2].partition(";")[0].strip()
         assert _processes(f"--port {port}")
         os.killpg(run.pid, signal.SIGINT)
-        said += run.stdout.read()
+        output += run.stdout.read()
         run.wait(timeout=_SECONDS)
 
     assert run.returncode == 1
-    assert "Traceback" not in said
-    assert "go on with: make local" in said
+    assert "Traceback" not in output
+    assert "continue with: make local" in output
     assert not _processes(f"--port {port}", str(clone))
     assert not (clone / ".local/emulator.json").exists()
 
 
-def test_settings_change_and_everything_goes_with_what_it_holds(clone: Path) -> None:
+def test_changed_settings_are_applied_and_everything_is_destroyed_with_its_contents(clone: Path) -> None:
     _edit(
         clone / "stacks/owner.py", 'organisation="your-org"', 'organisation="new-org"'
-    )  # and with it the state bucket
-    said = _operations(clone, "local")
-    assert "ap-northeast-2-dev: applied" in said
-    assert f"  backup_bucket  {_BUCKET}\n" in said
+    )  # this also renames the state bucket
+    output = _operations(clone, "local")
+    assert "ap-northeast-2-dev: applied" in output
+    assert f"  backup_bucket  {_BUCKET}\n" in output
     port = json.loads((clone / ".local/emulator.json").read_text())["port"]
 
     _edit(clone / "stacks/ap_northeast_2/dev.py", r"file_system=FileSystemConfig\(\)", "file_system=None")
-    said = _operations(clone, "local")  # the guard would refuse to lose what is in the file system
-    assert "ap-northeast-2-shared: unchanged" in said
-    assert re.search(r"ap-northeast-2-dev: applied: .* to destroy", said)
+    output = _operations(clone, "local")  # the guard would refuse to destroy the file system
+    assert "ap-northeast-2-shared: unchanged" in output
+    assert re.search(r"ap-northeast-2-dev: applied: .* to destroy", output)
 
     s3 = client("s3", emulator_process.environment(port, account_id="123456789012", region="ap-northeast-2"))
     for backup in (b"first", b"second"):
         s3.put_object(Bucket=_BUCKET, Key="argo-cd", Body=backup)
     assert len(s3.list_object_versions(Bucket=_BUCKET)["Versions"]) == 2
-    said = _operations(clone, "local-down")
-    assert said.endswith("stopped\n")
+    output = _operations(clone, "local-down")
+    assert output.endswith("stopped\n")
     assert not _processes(f"--port {port}", str(clone))
     assert not (clone / ".local").exists()
 
 
 def _operations(clone: Path, command: str) -> str:
-    """Run a command that must succeed, and return what it said."""
+    """Run a command that must succeed, and return its output."""
     run = subprocess.run(
         [sys.executable, "-m", "operations", command],
         cwd=clone, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

@@ -1,4 +1,4 @@
-"""The whole region, really applied: Terraform, the AWS provider, state in S3, on the emulated AWS."""
+"""The region, applied with real Terraform and the AWS provider, with its states in S3, on the emulated AWS."""
 
 import json
 import re
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 
 
 def _plan(stack: Stack, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """A plan of `stack`: status 0 is no change, 2 a change, 1 an error."""
+    """A plan of `stack`, with status 0 for no changes, 2 for changes and 1 for an error."""
     subprocess.run(["terraform", "init", "-input=false"], cwd=stack.directory, check=True, capture_output=True)
     return subprocess.run(
         ["terraform", "plan", "-input=false", "-no-color", "-detailed-exitcode", *arguments],
@@ -34,7 +34,7 @@ def _terraform(stack: Stack, *arguments: str) -> str:
 
 
 @pytest.mark.usefixtures("region")
-def test_every_state_lies_in_the_bucket_under_its_own_key(aws: boto3.Session) -> None:
+def test_every_state_is_stored_in_the_bucket_under_its_own_key(aws: boto3.Session) -> None:
     objects = aws.client("s3").list_objects_v2(Bucket=STATE_BUCKET)["Contents"]
     assert {entry["Key"] for entry in objects} == {
         f"ap-northeast-2/{environment}/terraform.tfstate"
@@ -57,7 +57,7 @@ _REMOTE_OUTPUT = re.compile(r"data\.terraform_remote_state\.cross-stack-referenc
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
-def test_what_an_in_cluster_stack_reads_was_published(region: Region, clone: Path, environment: str) -> None:
+def test_the_outputs_that_an_in_cluster_stack_reads_exist(region: Region, clone: Path, environment: str) -> None:
     name = f"ap-northeast-2-{environment}-gitops"
     text = (clone / "cdktf.out/stacks" / name / "cdk.tf.json").read_text()
     read = set(_REMOTE_OUTPUT.findall(text))
@@ -68,53 +68,55 @@ def test_what_an_in_cluster_stack_reads_was_published(region: Region, clone: Pat
     }
     assert {producer for producer, _ in read} == {"ap-northeast-2-shared", f"ap-northeast-2-{environment}"}
     empty = {output for producer, output in read if not published[producer, output]}
-    # No Kubernetes answers behind the emulated cluster, so it has no certificate either.
+    # The emulated cluster has no Kubernetes API, so it has no certificate.
     assert {re.sub("_[0-9A-F]{8}", "_", output) for output in empty} == {
         "cross-stack-output-aws_eks_clustercluster_certificate_authority0data"
     }
 
 
-# Asked by the provider and the backend of whoever calls, and allowed to everybody.
+# Called by the provider and the backend, and always allowed.
 _NEEDS_NO_PERMISSION = {"sts:GetCallerIdentity"}
 
 
-# The first deploy of `shared` makes what decides about delivery, which only a person may.
-_A_PERSONS = {"iam:CreateOpenIDConnectProvider", "iam:CreatePolicy"}
+# The first deploy of `shared` creates the resources of delivery itself, which only an administrator may create.
+_BY_ADMINISTRATORS = {"iam:CreateOpenIDConnectProvider", "iam:CreatePolicy"}
 
 
-@pytest.mark.parametrize(("environment", "a_persons"), [("shared", _A_PERSONS), ("dev", set())])
-def test_an_apply_role_may_do_what_terraform_asked_for(region: Region, environment: str, a_persons: set[str]) -> None:
+@pytest.mark.parametrize(("environment", "by_administrators"), [("shared", _BY_ADMINISTRATORS), ("dev", set())])
+def test_an_apply_role_allows_the_actions_of_terraform(
+    region: Region, environment: str, by_administrators: set[str]
+) -> None:
     role = _role(region, f"apply-{environment}_role")
-    assert {action for action in region.asked[environment] if not _may(role, action)} == a_persons
+    assert {action for action in region.actions[environment] if not _allows(role, action)} == by_administrators
 
 
-def test_the_plan_role_may_do_all_that_drift_asks_for(region: Region, calls: Calls) -> None:
-    """Plans of every stack, and what is in no state."""
+def test_the_plan_role_allows_the_actions_of_drift(region: Region, calls: Calls) -> None:
+    """The plans of every stack, and the search for untracked resources."""
     calls.new()
     operations("drift", *[stack.name for stack in region.stacks])
     role = _role(region, "plan_role")
-    assert not {action for action in calls.new() if not _may(role, action)}
+    assert not {action for action in calls.new() if not _allows(role, action)}
 
 
 def _role(region: Region, name: str) -> Role:
     return Role(Template(json.dumps(region.stack("shared").configuration)), name)
 
 
-def _may(role: Role, action: str) -> bool:
-    """Whether a statement allows the action at all; tests of the roles say which resources."""
+def _allows(role: Role, action: str) -> bool:
+    """Whether a statement allows the action for any resource; the tests of the roles check the resources."""
     allowed = [
         pattern for statement in role.statements if statement["Effect"] == "Allow" for pattern in statement["Action"]
     ]
     return action in _NEEDS_NO_PERMISSION or any(fnmatchcase(action, pattern) for pattern in allowed)
 
 
-def test_no_password_lies_in_a_state(region: Region, aws: boto3.Session) -> None:
-    """RDS keeps the master password in Secrets Manager; Terraform never learns it."""
+def test_no_state_contains_a_password(region: Region, aws: boto3.Session) -> None:
+    """RDS stores the master password in Secrets Manager, and Terraform never reads it."""
     secrets = aws.client("secretsmanager")
     values = [
         json.loads(secrets.get_secret_value(SecretId=secret["ARN"])["SecretString"])["password"]
         for secret in secrets.list_secrets()["SecretList"]
-        if secret["Name"].startswith("rds!")  # the users' are empty until a job in the cluster fills them
+        if secret["Name"].startswith("rds!")  # the secrets of users are empty until a Job in the cluster fills them
     ]
     assert len(values) == 4
     for stack in region.stacks:
@@ -122,7 +124,7 @@ def test_no_password_lies_in_a_state(region: Region, aws: boto3.Session) -> None
         assert not [value for value in values if value in state]
 
 
-def test_a_lock_held_by_somebody_else_stops_a_plan_and_names_them(region: Region, aws: boto3.Session) -> None:
+def test_a_plan_fails_with_the_owner_of_a_held_lock(region: Region, aws: boto3.Session) -> None:
     stack = region.stack("shared")
     lock = {"ID": "6f1c", "Operation": "OperationTypeApply", "Who": "minji@laptop", "Created": "2026-01-01T00:00:00Z"}
     key = f"{stack.state.key}.tflock"
@@ -136,7 +138,7 @@ def test_a_lock_held_by_somebody_else_stops_a_plan_and_names_them(region: Region
     assert "minji@laptop" in plan.stderr
 
 
-def test_what_is_changed_behind_terraforms_back_is_drift(region: Region, aws: boto3.Session) -> None:
+def test_a_change_outside_of_terraform_is_planned_again(region: Region, aws: boto3.Session) -> None:
     eks = aws.client("eks")
     entries = eks.list_access_entries(clusterName="gitops-cluster-dev")["accessEntries"]
     (plan_role,) = [entry for entry in entries if entry.endswith("/ap-northeast-2-shared-plan")]
@@ -147,7 +149,7 @@ def test_what_is_changed_behind_terraforms_back_is_drift(region: Region, aws: bo
 
 
 @pytest.mark.usefixtures("region")
-def test_the_state_bucket_stays_while_another_stack_has_resources() -> None:
+def test_the_state_bucket_is_kept_while_another_stack_has_resources() -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "operations", "unbootstrap"], check=False, capture_output=True, text=True
     )

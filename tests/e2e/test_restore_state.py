@@ -1,4 +1,4 @@
-"""`restore-state` on the versions that real Terraform wrote."""
+"""`restore-state` with state versions of real Terraform."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 @pytest.fixture
 def tiny(tmp_path: Path, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tiny]:
-    """A stack whose state has two versions: with one resource, and with two."""
+    """A stack whose state has two versions: with one resource and with two."""
     for name, value in emulator.environment.items():
         monkeypatch.setenv(name, value)
     made = Tiny(tmp_path, emulator.environment)
@@ -72,13 +72,13 @@ def _nothing_is_locked(tiny: Tiny) -> bool:
     return keys == [_KEY]
 
 
-def test_the_command_lists_what_is_in_each_version(tiny: Tiny) -> None:
+def test_the_command_lists_the_contents_of_each_version(tiny: Tiny) -> None:
     newest, oldest = tiny.operations("restore-state", "shared").report["versions"]
     assert (newest["in_use"], newest["resources"], oldest["in_use"], oldest["resources"]) == (True, 2, False, 1)
     assert newest["serial"] > oldest["serial"]
 
 
-def test_an_older_version_is_restored_as_a_new_one_and_compared_with_what_exists(tiny: Tiny) -> None:
+def test_an_older_version_is_restored_as_a_new_version_and_planned(tiny: Tiny) -> None:
     before = _versions(tiny)
     restored = _restore(tiny, resources=1)
     assert restored.status == 2
@@ -104,8 +104,8 @@ def test_a_deleted_state_is_restored(tiny: Tiny) -> None:
     assert _restore(tiny, resources=2).status == 0
 
 
-def test_a_lock_table_is_kept_in_step(tiny: Tiny) -> None:
-    """Terraform refuses a state whose digest in the table is another's."""
+def test_the_digest_in_the_lock_table_is_updated(tiny: Tiny) -> None:
+    """Terraform rejects a state that differs from its digest in the table."""
     dynamodb = tiny.client("dynamodb")
     attribute = {"AttributeName": "LockID", "AttributeType": "S"}
     key = {"AttributeName": "LockID", "KeyType": "HASH"}
@@ -113,7 +113,7 @@ def test_a_lock_table_is_kept_in_step(tiny: Tiny) -> None:
         TableName=_TABLE, AttributeDefinitions=[attribute], KeySchema=[key], BillingMode="PAY_PER_REQUEST"
     )
     tiny.client("s3").delete_object(Bucket=BUCKET, Key=_KEY)
-    shutil.rmtree(_stack(tiny).directory / ".terraform")  # it knows the backend as it was
+    shutil.rmtree(_stack(tiny).directory / ".terraform")  # it has the previous backend configuration
     _deploy(tiny, dynamodb_table=_TABLE)
     assert _restore(tiny, resources=2).status == 0
     rows = dynamodb.scan(TableName=_TABLE)["Items"]
@@ -126,7 +126,7 @@ def test_a_lock_table_is_kept_in_step(tiny: Tiny) -> None:
     assert _nothing_is_locked(tiny)
 
 
-def test_rejects_to_restore_while_somebody_holds_the_lock(tiny: Tiny) -> None:
+def test_rejects_to_restore_while_the_state_is_locked(tiny: Tiny) -> None:
     lock = {"ID": "6f1c", "Who": "minji@laptop", "Operation": "OperationTypeApply", "Created": "2026-01-01T00:00:00Z"}
     tiny.client("s3").put_object(Bucket=BUCKET, Key=f"{_KEY}.tflock", Body=json.dumps(lock))
     before = _versions(tiny)
@@ -146,7 +146,7 @@ def test_rejects_a_version_of_another_lineage(tiny: Tiny) -> None:
     assert _nothing_is_locked(tiny)
 
 
-def test_a_state_that_another_was_written_over_is_restored_by_its_lineage(tiny: Tiny) -> None:
+def test_an_overwritten_state_is_restored_by_its_lineage(tiny: Tiny) -> None:
     s3, version = tiny.client("s3"), _versions(tiny)[0]
     own = version["lineage"]
     foreign = {**json.loads(s3.get_object(Bucket=BUCKET, Key=_KEY)["Body"].read()), "lineage": "another", "serial": 90}
@@ -160,10 +160,13 @@ def test_a_state_that_another_was_written_over_is_restored_by_its_lineage(tiny: 
     assert (newest["lineage"], newest["serial"], newest["resources"]) == (own, 91, 2)
 
 
-def test_the_newest_are_listed_and_the_rest_on_demand(tiny: Tiny) -> None:
+def test_lists_the_newest_versions_and_all_on_request(tiny: Tiny) -> None:
     report = restore_state.show_versions(boto3.Session(), _stack(tiny), 1)
     assert [entry["in_use"] for entry in report.data["versions"]] == [True]
-    assert (report.title, report.notes[0]) == ("shared: 2 versions of its state", "1 older versions are not listed: add --all")
+    assert (report.title, report.notes[0]) == (
+        "shared: 2 versions of its state",
+        "1 older versions are not listed: add --all",
+    )
 
 
 def test_rejects_a_version_that_does_not_exist(tiny: Tiny) -> None:

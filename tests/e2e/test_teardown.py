@@ -1,4 +1,4 @@
-"""The way back, last of all: the region is gone afterwards."""
+"""Teardown, which runs last because it destroys the region."""
 
 import json
 import subprocess
@@ -15,10 +15,12 @@ from tests.e2e.region import Region, operations
 pytestmark = pytest.mark.e2e
 
 
-def test_destroying_in_reverse_order_leaves_what_aws_keeps(region: Region, aws: boto3.Session, clone: Path) -> None:
-    """Last: protection is lifted in the settings, deployed, and everything destroyed, the state bucket at the end.
+def test_destroying_in_reverse_order_leaves_only_what_aws_retains(
+    region: Region, aws: boto3.Session, clone: Path
+) -> None:
+    """Protection is removed in the settings and deployed, then all stacks are destroyed, the state bucket last.
 
-    What a controller forgot is found, until somebody removes it.
+    Resources that a controller left are reported until they are deleted.
     """
     for environment in ("dev", "staging", "prod"):
         settings = clone / f"stacks/ap_northeast_2/{environment}.py"
@@ -68,7 +70,7 @@ def _destroy(*names: str) -> tuple[int, dict[str, Any]]:
 
 
 def _volume_of_a_pod(aws: boto3.Session) -> str:
-    """A volume as the EBS CSI driver makes it, whose claim nobody deleted."""
+    """A volume as the EBS CSI driver creates it, whose PersistentVolumeClaim was not deleted."""
     tags: Any = [{"Key": "kubernetes.io/cluster/gitops-cluster-dev", "Value": "owned"}]
     made = aws.client("ec2").create_volume(
         AvailabilityZone="ap-northeast-2a", Size=8, TagSpecifications=[{"ResourceType": "volume", "Tags": tags}]
@@ -80,15 +82,15 @@ _RECORD = "cname-shop.example.com."
 
 
 def _record_of_external_dns(aws: boto3.Session, zone: str, action: Any) -> None:
-    """What External DNS writes beside a record of the cluster of dev."""
-    said = '"heritage=external-dns,external-dns/owner=gitops-cluster-dev,external-dns/resource=ingress/shop/web"'
-    record: Any = {"Name": _RECORD, "Type": "TXT", "TTL": 300, "ResourceRecords": [{"Value": said}]}
+    """Create or delete the ownership record of External DNS for a record of the cluster of dev."""
+    text = '"heritage=external-dns,external-dns/owner=gitops-cluster-dev,external-dns/resource=ingress/shop/web"'
+    record: Any = {"Name": _RECORD, "Type": "TXT", "TTL": 300, "ResourceRecords": [{"Value": text}]}
     change: Any = {"Changes": [{"Action": action, "ResourceRecordSet": record}]}
     aws.client("route53").change_resource_record_sets(HostedZoneId=zone, ChangeBatch=change)
 
 
 def _left(aws: boto3.Session) -> dict[str, object]:
-    """What exists in the account, but for what AWS makes in every account by itself."""
+    """The resources in the account, except those that AWS creates in every account."""
     ec2, iam, kms = aws.client("ec2"), aws.client("iam"), aws.client("kms")
     keys = [kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in kms.list_keys()["Keys"]]
     snapshots = aws.client("rds").describe_db_snapshots()["DBSnapshots"]

@@ -1,6 +1,6 @@
-"""Synthesized stacks of a few resources each, written by hand: what is proved about Terraform's runs takes seconds.
+"""Small hand-written stacks, so that tests with real Terraform take seconds.
 
-Their state lies in S3 on the emulated AWS. Most of their resources are Terraform's own and need no provider.
+Their state is stored in S3 on the emulated AWS. Most of their resources are built into Terraform and need no provider.
 """
 
 import json
@@ -24,11 +24,11 @@ _REGION = "ap-northeast-2"
 
 
 class Done(NamedTuple):
-    """What a command printed, and ended with."""
+    """The exit status and the output of a command."""
 
     status: int
     report: dict[str, Any]
-    said: str
+    output: str
 
     @property
     def outcomes(self) -> dict[str, str]:
@@ -36,7 +36,7 @@ class Done(NamedTuple):
 
 
 class Tiny:
-    """A folder as `cdktf synth` leaves it, and the commands that work on it."""
+    """A folder like the output of `cdktf synth`, and the commands that use it."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
@@ -54,7 +54,7 @@ class Tiny:
         lock_table: str | None = None,
         **resource: Any,
     ) -> Path:
-        """Write a stack, or write it again; `outputs` are expressions."""
+        """Write or overwrite a stack; `outputs` are expressions."""
         directory = self.output / "stacks" / name
         directory.mkdir(parents=True, exist_ok=True)
         provider = {"region": _REGION, "allowed_account_ids": [ACCOUNT]}
@@ -96,7 +96,7 @@ class Tiny:
         return Done(finished.returncode, report, finished.stdout + finished.stderr)
 
     def state(self, name: str) -> dict[str, Any]:
-        """The resources in a stack's state, by address, with their attributes."""
+        """The attributes of the resources in a stack's state, by address."""
         body = self.client("s3").get_object(Bucket=BUCKET, Key=f"{name}.tfstate")["Body"].read()
         return {
             f"{resource['type']}.{resource['name']}": resource["instances"][0]["attributes"]
@@ -109,7 +109,7 @@ class Tiny:
 
 
 def client(service: str, environment: Mapping[str, str]) -> Any:
-    """A client that speaks with the emulated AWS, whatever this process is pointed at."""
+    """A client for the emulated AWS, regardless of the environment of this process."""
     return boto3.client(
         service,  # type: ignore[call-overload]
         endpoint_url=environment["AWS_ENDPOINT_URL"],
