@@ -1,4 +1,4 @@
-"""What pipelines check, on this machine: stacks, style, manifests and workflows, without an account."""
+"""The checks of the pipelines that need no AWS account: stacks, style, manifests and workflows."""
 
 import os
 import shutil
@@ -16,14 +16,14 @@ from operations.output.report import Report, Status, Table
 from operations.terraform.stacks import Stack
 
 _LAST_LINES = 25
-_NO_TESTS = 5  # what pytest ends with where it finds none
+_NO_TESTS = 5  # the exit status of pytest if it collects no test
 
-# Terraform says one of these where it cannot get a provider, and nothing about the stack.
+# Terraform prints one of these if it cannot install a provider; it then says nothing about the stack.
 _WITHOUT_PROVIDERS = ("Failed to query available provider packages", "Failed to install provider", "Invalid provider")
 
 
 class Step(NamedTuple):
-    """One thing that was checked."""
+    """The result of one check."""
 
     name: str
     outcome: Literal["passed", "skipped", "failed"]
@@ -32,7 +32,7 @@ class Step(NamedTuple):
 
 
 def validate(stacks: Sequence[Stack], say: Callable[[str], None]) -> Report:
-    """Check the stacks that were synthesized, one after the other, then all else that needs no account."""
+    """Check the stacks and everything else that needs no AWS account."""
     steps = []
     for step in _steps(stacks):
         steps.append(step)
@@ -44,7 +44,7 @@ def validate(stacks: Sequence[Stack], say: Callable[[str], None]) -> Report:
         title=f"{len(failed)} failed, {len(skipped)} skipped, {len(steps) - len(failed) - len(skipped)} passed",
         status=status,
         data={"steps": [step._asdict() for step in steps]},
-        tables=[Table("Validated", ["", "what", "time", "said"], rows)],
+        tables=[Table("Checks", ["", "check", "time", "output"], rows)],
     )
 
 
@@ -57,8 +57,8 @@ def _steps(stacks: Sequence[Stack]) -> Iterator[Step]:
 
 
 def stack_is_valid(stack: Stack) -> Step:
-    """Whether Terraform and the schemas of its providers accept a stack; its own `.terraform` is left alone."""
-    began = time.monotonic()
+    """Check a stack with `terraform validate`, in a data directory other than its own `.terraform`."""
+    started = time.monotonic()
     if shutil.which("terraform") is None:
         return Step(stack.name, "skipped", 0, "terraform: not installed")
     with tempfile.TemporaryDirectory() as data:
@@ -66,31 +66,31 @@ def stack_is_valid(stack: Stack) -> Step:
         for arguments in (("init", "-backend=false", "-input=false"), ("validate",)):
             done = process.run("terraform", *arguments, "-no-color", directory=stack.directory, environment=environment)
             if done.returncode:
-                cannot = any(reason in done.stdout + done.stderr for reason in _WITHOUT_PROVIDERS)
-                said = "its providers cannot be had from here" if cannot else _end(done)
-                return Step(stack.name, "skipped" if cannot else "failed", time.monotonic() - began, said)
-    return Step(stack.name, "passed", time.monotonic() - began)
+                lacks_provider = any(reason in done.stdout + done.stderr for reason in _WITHOUT_PROVIDERS)
+                output = "terraform init: providers not available" if lacks_provider else _last_lines(done)
+                return Step(stack.name, "skipped" if lacks_provider else "failed", time.monotonic() - started, output)
+    return Step(stack.name, "passed", time.monotonic() - started)
 
 
 def pytest(name: str, folder: Path) -> Step:
-    """The tests of a folder, but for those that start a cluster or deploy."""
+    """Run the tests of a folder, except those that start a cluster or deploy stacks."""
     if not folder.is_dir():
-        return Step(name, "skipped", 0, f"{folder} is not there")
+        return Step(name, "skipped", 0, f"{folder}: not found")
     step = command(
         name, sys.executable, "-m", "pytest", "-q", str(folder), "-m", "not cluster and not e2e", none=_NO_TESTS
     )
-    return step if step.outcome != "skipped" else step._replace(said=f"{folder} holds no test of this kind")
+    return step if step.outcome != "skipped" else step._replace(said=f"{folder}: no tests to run")
 
 
 def command(name: str, *arguments: str, none: int | None = None) -> Step:
-    """A command that ends with 0 if all is well, and with `none` if there is nothing to check."""
-    began = time.monotonic()
+    """Run a command that exits with status 0 on success, and with status `none` if there is nothing to check."""
+    started = time.monotonic()
     done = process.run(*arguments, stdin="")
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - started
     if done.returncode == none:
         return Step(name, "skipped", seconds)
-    return Step(name, "failed", seconds, _end(done)) if done.returncode else Step(name, "passed", seconds)
+    return Step(name, "failed", seconds, _last_lines(done)) if done.returncode else Step(name, "passed", seconds)
 
 
-def _end(done: Result[str]) -> str:
+def _last_lines(done: Result[str]) -> str:
     return "\n".join(f"{done.stdout}\n{done.stderr}".strip().splitlines()[-_LAST_LINES:])

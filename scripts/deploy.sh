@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Deploys stacks: synthesizes them, plans each after those that it reads from, and asks before it applies.
+# Deploys stacks: synthesizes them, plans each after the stacks that it depends on, and asks before it applies.
 set -euo pipefail
 
 usage() {
   cat <<'USAGE'
 Usage: scripts/deploy.sh [STACK...] [OPTION...]
 
-Deploys the stacks of these names or globs; all of them if none is named.
-Options are those of: python -m operations deploy --help
+Deploys the stacks that match these names or glob patterns; all stacks if omitted.
+For the options see: python -m operations deploy --help
 Example: scripts/deploy.sh ap-northeast-2-shared 'ap-northeast-2-dev*'
 USAGE
 }

@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Destroys stacks in reverse order, what runs in their clusters first, and then looks for anything that is left.
+# Destroys stacks in reverse order, clears their clusters first, and finds remaining resources.
 set -euo pipefail
 
 usage() {
   cat <<'USAGE'
 Usage: scripts/destroy.sh STACK... [OPTION...]
 
-Destroys the stacks of these names or globs, after you typed the environment's name.
-Options are those of: python -m operations destroy --help
+Destroys the stacks that match these names or glob patterns, after confirmation.
+For the options see: python -m operations destroy --help
 Example: scripts/destroy.sh 'ap-northeast-2-dev*'
 USAGE
 }
 
 case "${1:-}" in
   -h | --help) usage && exit ;;
-  '') usage >&2 && exit 1 ;; # never everything because nothing was named
+  '') usage >&2 && exit 1 ;; # without arguments, nothing must be destroyed
 esac
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 make synth

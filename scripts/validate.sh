@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Checks what a pipeline checks, on this machine: stacks, manifests and workflows.
+# Runs the checks of the pipelines on this machine: stacks, style, manifests and workflows.
 set -euo pipefail
 
 usage() {
   cat <<'USAGE'
-Usage: scripts/validate.sh [OPTION...]
+Usage: scripts/validate.sh [STACK...] [OPTION...]
 
-Options are those of: python -m operations validate --help
+Checks stacks, style, manifests and workflows.
+For the options see: python -m operations validate --help
 Example: scripts/validate.sh
 USAGE
 }

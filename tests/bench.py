@@ -1,16 +1,16 @@
-"""`make bench`: the start-up, side by side with the way that CDKTF documents, and what more stacks cost.
+"""`make bench`: measures the start-up time, compared with the setup that CDKTF documents, and the cost of more stacks.
 
-`python main.py` synthesizes every stack, in AWS and in the clusters, with all three provider packages; the rows below
-it load one class of each package alone.
+`python main.py` synthesizes all stacks with all three provider packages. The rows below it import one class of each
+package.
 
-Documented is an app command of `pipenv run python main.py` and provider packages that load whole. `cdktf synth` is the
-command line's own start-up on both sides, about two seconds, and the program's.
+The documented setup has the app command `pipenv run python main.py` and provider packages that load completely. The
+time of `cdktf synth` includes about two seconds for the start of the command line itself.
 
-`drift` is measured on four stacks against the emulated AWS: all at once, one after the other, and the slowest alone,
-which no number of cores makes faster.
+`drift` is measured with four stacks on the emulated AWS: all at once, one after the other, and the slowest stack only,
+which more CPU cores do not make faster.
 
-Every row is measured in this one run, the two ways in turn, and given as the median with the range; ratios are medians
-of pairs. Seconds are of this machine only.
+Every row is measured in the same run, alternating between both setups, and printed as median and range. Ratios are
+medians of pairs. The times are only comparable on the same machine.
 """
 
 import json
@@ -50,7 +50,7 @@ _IMPORTS = {
     "helm": "from cdktf_cdktf_provider_helm.release import Release",
 }
 
-# Synthesizes the region with so many copies of its first environment.
+# Synthesizes the region with a number of copies of its first environment.
 _GROWN = """
 import sys
 import main
@@ -66,11 +66,11 @@ app.synth()
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure everything and print the tables."""
     python = [sys.executable, "main.py"]
     cdktf = ["node_modules/.bin/cdktf", "synth"]
     documented = [*cdktf, "--app", f"{ROOT}/.pipenv/bin/pipenv run python main.py"]
-    _run(python, _EAGER)  # fills the jsii cache and the file cache for both ways
+    _run(python, _EAGER)  # fills the jsii cache and the file cache for both setups
     table = Table("command", "here, s", "as documented, s", "ratio", "here, MiB", "as documented, MiB")
     commands = [("python main.py", python, python)]
     for package, statement in _IMPORTS.items():
@@ -84,7 +84,7 @@ def main() -> None:
         table.add_row(name, _seconds(here), _seconds(there), f"{ratio:.1f}x", _memory(here), _memory(there))
     Console(width=100).print(table)
 
-    growth = Table("environments, two stacks each", "seconds", "MiB", "seconds for each further one")
+    growth = Table("environments, two stacks each", "seconds", "MiB", "seconds per further environment")
     before: tuple[int, float] | None = None
     for number in _ENVIRONMENTS:
         runs = [_run([sys.executable, "-c", _GROWN, str(number)], {}) for _ in range(_ROUNDS)]
@@ -97,7 +97,7 @@ def main() -> None:
 
 
 def _drift() -> Table:
-    """Drift of several stacks, in three ways in turn. Each has roles, which AWS is asked about, and parameters."""
+    """Measure drift of several stacks in three ways. Each stack has parameters, and roles that are read from AWS."""
     with tempfile.TemporaryDirectory() as folder, emulated(Path(folder)) as emulator:
         tiny = Tiny(Path(folder), emulator.environment)
         trust = json.dumps({"Version": "2012-10-17", "Statement": []})
@@ -119,15 +119,15 @@ def _drift() -> Table:
 
         rounds = [(seconds(), seconds("--jobs", "1"), seconds(_SLOWEST)) for _ in range(_ROUNDS)]
     at_once, in_turn, alone = ([(one,) for one in ways] for ways in zip(*rounds, strict=True))
-    table = Table(f"drift of {len(_DRIFTING)} stacks, {drift.jobs()} plans at once", "seconds", "against all at once")
-    for name, ways in (("all at once", at_once), ("one after the other", in_turn), ("the slowest alone", alone)):
+    table = Table(f"drift of {len(_DRIFTING)} stacks, {drift.jobs()} plans at once", "seconds", "ratio to all at once")
+    for name, ways in (("all at once", at_once), ("one after the other", in_turn), ("the slowest only", alone)):
         ratio = statistics.median(way[0] / once[0] for way, once in zip(ways, at_once, strict=True))
         table.add_row(name, _seconds(ways), f"{ratio:.2f}x")
     return table
 
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> tuple[float, float]:
-    """Wall seconds of one run, and the peak memory in MiB of its largest process."""
+    """The wall-clock seconds of a run, and the peak memory of its largest process in MiB."""
     with tempfile.TemporaryDirectory() as output:
         started = time.perf_counter()
         process = subprocess.Popen(

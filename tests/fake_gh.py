@@ -1,4 +1,4 @@
-"""A GitHub on this machine: `gh` as a program on the PATH, whose state is one JSON file, safe for two at a time."""
+"""A fake `gh` program for PATH. Its state is one JSON file, which is locked for concurrent calls."""
 
 import json
 import os
@@ -91,23 +91,23 @@ with STATE.open("r+") as file:
     state = json.load(file)
     state["calls"].append(arguments)
     failure = state["failures"].pop(0) if state["failures"] else None
-    said = ""
+    output = ""
     try:
         if failure is None:
             command = {{"api": api, "pr": pull_request, "issue": issue, "run": download, "label": lambda _: ""}}
-            said = command[arguments[0]](state)
+            output = command[arguments[0]](state)
     finally:
         file.seek(0)
         file.truncate()
         json.dump(state, file)
 if failure is not None:
     sys.exit(failure)
-print(said)
+print(output)
 """
 
 
 class FakeGh:
-    """What GitHub holds, read and written by a test."""
+    """The state of the fake GitHub, which tests read and change."""
 
     def __init__(self, state: Path) -> None:
         self._file = state
@@ -125,7 +125,7 @@ class FakeGh:
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGh:
-    """Put `gh` on the PATH, before any real one."""
+    """Put the fake `gh` on PATH, before the real one."""
     program = folder / "bin" / "gh"
     program.parent.mkdir(parents=True)
     program.write_text(PROGRAM.format(python=sys.executable, state=str(folder / "gh.json")))

@@ -1,4 +1,4 @@
-"""Stacks as `operations` reads them, made by hand."""
+"""Stacks as `operations` reads them, for tests."""
 
 import json
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ REGION = "ap-northeast-2"
 ACCOUNT = "123456789012"
 
 
-def make_stack(  # noqa: PLR0913 (each is what one test speaks of)
+def make_stack(  # noqa: PLR0913 (each argument is varied by a test)
     environment: str = "dev",
     directory: Path = Path(),
     *,
@@ -24,7 +24,7 @@ def make_stack(  # noqa: PLR0913 (each is what one test speaks of)
     account_id: str = ACCOUNT,
     **more: Any,
 ) -> Stack:
-    """A stack of an environment: by default its AWS resources, whose state is in the bucket `state`."""
+    """A stack of an environment: by default with its AWS resources, and its state in the bucket `state`."""
     name = name or f"{region}-{environment}{'-gitops' if kind == 'in-cluster' else ''}"
     cluster = f"gitops-cluster-{environment}"
     tags = {"Environment": environment, "Project": "gitops-platform", "Region": region}
@@ -53,7 +53,7 @@ def make_stack(  # noqa: PLR0913 (each is what one test speaks of)
 
 
 def write_output(output: Path, stacks: Iterable[Stack], regions: Iterable[Region] = ()) -> None:
-    """Write `manifest.json` and `platform.json` of these stacks, whose folders are below `output`."""
+    """Write `manifest.json` and `platform.json` for these stacks, whose folders are in `output`."""
     manifest, described = {}, {}
     for stack in stacks:
         directory = str(stack.directory.relative_to(output))

@@ -1,6 +1,6 @@
-"""bubblepool: a pool of bubbles that people blow and pop. A page, its probes and its metrics, without a dependency.
+"""bubblepool: an example web service with a page, probes and metrics, without dependencies.
 
-Requests come on port 8080, probes and metrics on the management port 8081, which no load balancer reaches.
+Port 8080 serves requests. The management port 8081 serves probes and metrics and is not exposed to load balancers.
 """
 
 import json
@@ -24,7 +24,7 @@ Answer = tuple[HTTPStatus, str, str]
 
 
 class Pool:
-    """The bubbles, and what was asked of them."""
+    """The number of bubbles, and the counts of requests."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -33,22 +33,22 @@ class Pool:
         self.is_ready = True
 
     def page(self) -> Answer:
-        """The page."""
+        """The HTML page."""
         return HTTPStatus.OK, "text/html; charset=utf-8", _PAGE.format(bubbles=self._bubbles)
 
     def change(self, by: int) -> Answer:
-        """Blow or pop; a pool never holds less than nothing."""
+        """Add or remove bubbles; the number is never negative."""
         with self._lock:
             self._bubbles = max(0, self._bubbles + by)
         return HTTPStatus.SEE_OTHER, "text/plain", ""
 
     def count(self, method: str, status: int) -> None:
-        """Remember a request, for the metrics by which a canary is judged."""
+        """Count a request, for the metrics that the canary analysis uses."""
         with self._lock:
             self._requests[method, status] += 1
 
     def metrics(self) -> Answer:
-        """How many requests had which status, as Prometheus reads it."""
+        """The number of requests by status, in the text format of Prometheus."""
         name = "http_server_requests_seconds_count"
         with self._lock:
             counts = sorted(self._requests.items())
@@ -57,11 +57,11 @@ class Pool:
         return HTTPStatus.OK, "text/plain; version=0.0.4", "\n".join(lines) + "\n"
 
     def liveness(self) -> Answer:
-        """Alive as long as it answers."""
+        """The liveness probe: always UP while the server runs."""
         return HTTPStatus.OK, "application/json", json.dumps({"status": "UP"})
 
     def readiness(self) -> Answer:
-        """Ready until it was told to end: what is sent then, another pod gets."""
+        """The readiness probe: fails during shutdown, so that new requests are sent to other Pods."""
         status = HTTPStatus.OK if self.is_ready else HTTPStatus.SERVICE_UNAVAILABLE
         return status, "application/json", json.dumps({"status": "UP" if self.is_ready else "OUT_OF_SERVICE"})
 
@@ -69,7 +69,7 @@ class Pool:
 def _handler(routes: dict[tuple[str, str], Callable[[], Answer]], count: Callable[[str, int], None]) -> type:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        timeout = 30  # a connection that says nothing must not hold a thread for ever
+        timeout = 30  # an idle connection must not block a thread forever
 
         def _answer(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
@@ -90,13 +90,13 @@ def _handler(routes: dict[tuple[str, str], Callable[[], Answer]], count: Callabl
         do_GET = do_POST = _answer  # noqa: N815  (named by http.server)
 
         def log_message(self, *_: object) -> None:
-            """Metrics count requests; probes would fill the log."""
+            """Log nothing: the metrics count requests, and probes would fill the log."""
 
     return Handler
 
 
 def servers(pool: Pool, port: int, management_port: int) -> tuple[ThreadingHTTPServer, ThreadingHTTPServer]:
-    """The server of requests, and the one of probes and metrics."""
+    """The server for requests, and the server for probes and metrics."""
     health = {
         ("GET", "/actuator/health"): pool.readiness,
         ("GET", "/actuator/health/liveness"): pool.liveness,
@@ -110,7 +110,7 @@ def servers(pool: Pool, port: int, management_port: int) -> tuple[ThreadingHTTPS
         ("POST", "/bubbles/pop"): lambda: pool.change(-1),
     }
     management = {**health, ("GET", "/actuator/prometheus"): pool.metrics}
-    address = "0.0.0.0"  # noqa: S104  (the NetworkPolicy says who reaches a pod)
+    address = "0.0.0.0"  # noqa: S104  (a NetworkPolicy restricts access to the Pod)
     return (
         ThreadingHTTPServer((address, port), _handler({**health, **requests}, pool.count)),
         ThreadingHTTPServer((address, management_port), _handler(management, lambda *_: None)),
@@ -118,18 +118,18 @@ def servers(pool: Pool, port: int, management_port: int) -> tuple[ThreadingHTTPS
 
 
 def main() -> None:
-    """Serve until SIGTERM, then finish what was begun."""
+    """Serve until SIGTERM, then finish the current requests."""
     pool = Pool()
     requests, management = servers(
         pool, int(os.environ.get("SERVER_PORT", "8080")), int(os.environ.get("MANAGEMENT_SERVER_PORT", "8081"))
     )
-    requests.daemon_threads = False  # closing waits for the answers that are under way
+    requests.daemon_threads = False  # closing waits for the current requests
 
-    def end(*_: object) -> None:
+    def stop(*_: object) -> None:
         pool.is_ready = False
         threading.Thread(target=requests.shutdown).start()
 
-    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGTERM, stop)
     threading.Thread(target=management.serve_forever, daemon=True).start()
     requests.serve_forever()
     requests.server_close()

@@ -1,4 +1,4 @@
-"""bubblepool, asked as browsers, load balancers, the kubelet and Prometheus ask. Run: python3 -m unittest."""
+"""Tests of bubblepool over HTTP. Run: python3 -m unittest."""
 
 import threading
 import unittest
@@ -27,22 +27,22 @@ class BubblepoolTest(unittest.TestCase):
             with error:
                 return error.code, error.read().decode()
 
-    def test_people_blow_and_pop_bubbles(self) -> None:
+    def test_bubbles_can_be_added_and_removed(self) -> None:
         self._ask(self.requests, "/bubbles", b"")
         self._ask(self.requests, "/bubbles", b"")
         self._ask(self.requests, "/bubbles/pop", b"")
         self.assertIn("<h1>1 bubbles</h1>", self._ask(self.requests, "/")[1])
 
-    def test_a_pool_never_holds_less_than_nothing(self) -> None:
+    def test_number_of_bubbles_is_never_negative(self) -> None:
         self.assertIn("<h1>0 bubbles</h1>", self._ask(self.requests, "/bubbles/pop", b"")[1])
 
-    def test_it_is_alive_and_ready(self) -> None:
+    def test_is_live_and_ready_after_start(self) -> None:
         for path in ("/actuator/health/liveness", "/actuator/health/readiness"):
             for server in (self.requests, self.management):
                 self.assertEqual(self._ask(server, path), (200, '{"status": "UP"}'))
         self.assertEqual(self._ask(self.requests, "/readyz")[0], 200)
 
-    def test_told_to_end_it_is_alive_and_not_ready(self) -> None:
+    def test_is_live_but_not_ready_during_shutdown(self) -> None:
         self.pool.is_ready = False
         self.assertEqual(self._ask(self.management, "/actuator/health/readiness")[0], 503)
         self.assertEqual(self._ask(self.management, "/actuator/health/liveness")[0], 200)
@@ -54,7 +54,7 @@ class BubblepoolTest(unittest.TestCase):
         self.assertIn('http_server_requests_seconds_count{method="GET",status="200"} 1', said)
         self.assertIn('http_server_requests_seconds_count{method="GET",status="404"} 1', said)
 
-    def test_the_load_balancer_reaches_no_metrics(self) -> None:
+    def test_metrics_are_only_served_on_the_management_port(self) -> None:
         self.assertEqual(self._ask(self.requests, "/actuator/prometheus")[0], 404)
 
 

@@ -1,6 +1,6 @@
-"""The command line: every command says what it does by `--help`.
+"""The command line application. `--help` describes every command.
 
-It ends with 0 (fine), 1 (an error) or 2 (there is something to look at).
+Commands exit with status 0 (success), 1 (error) or 2 (there are changes or findings to look at).
 """
 
 import typer

@@ -16,21 +16,25 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 ArgoCdCommand = Annotated[
-    str | None, typer.Option(help="An argocd of this machine, in place of the one in the cluster.")
+    str | None, typer.Option(help="A local argocd program to use instead of the one in the cluster.")
 ]
 
 
 @app.command("backup")
 def backup_(
-    environment: Annotated[str | None, typer.Argument(help="Its name; if none, that of the current cluster.")] = None,
+    environment: Annotated[
+        str | None, typer.Argument(help="The environment; the one of the current cluster if omitted.")
+    ] = None,
     *,
     output: Output = Path("cdktf.out"),
     argocd: ArgoCdCommand = None,
     as_json: AsJson = False,
 ) -> None:
-    """Back up what Argo CD knows, encrypted before it leaves this process, into the environment's bucket.
+    """Back up the Argo CD configuration, encrypted on this machine, to the environment's backup bucket.
 
-    Kubectl must speak with the environment's cluster. Example: python -m operations backup prod
+    The current context of kubectl must be the environment's cluster.
+
+    Example: python -m operations backup prod
     """
     from operations.backup import argo_cd_export, backup  # noqa: PLC0415
 
@@ -41,30 +45,35 @@ def backup_(
 
 @app.command("restore")
 def restore_(
-    environment: Annotated[str, typer.Argument(help="Its name.")],
+    environment: Annotated[str, typer.Argument(help="The environment.")],
     *,
-    version: Annotated[str | None, typer.Option(help="A version of --list; if none, the newest.")] = None,
-    list_: Annotated[bool, typer.Option("--list", help="List the backups there are, and restore nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Restore without asking.")] = False,
+    version: Annotated[
+        str | None, typer.Option(help="The version to restore, from --list; the newest if omitted.")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the backups and restore nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Restore without confirmation.")] = False,
     output: Output = Path("cdktf.out"),
     argocd: ArgoCdCommand = None,
     as_json: AsJson = False,
 ) -> None:
-    """Restore what Argo CD knew: verify the backup, show the difference to the cluster, import once that is agreed to.
+    """Restore a backup of Argo CD: verify it, show its differences to the cluster, and import them after confirmation.
 
-    What the cluster has besides stays. Ends with 2 where nothing was restored. Example: python -m operations restore
-    prod --version 3sL4kqtJlcpXroDTDmJ
+    Objects that are not in the backup are kept. Exits with status 2 if nothing was restored.
+
+    Example: python -m operations restore prod --version 3sL4kqtJlcpXroDTDmJ
     """
     from operations.backup import argo_cd_export, backup  # noqa: PLC0415
     from operations.output import report  # noqa: PLC0415
 
-    def agreed(asked: "Report") -> bool:
+    def confirm(differences: "Report") -> bool:
         if yes:
             return True
         if as_json or not sys.stdin.isatty():
-            raise OperationError("restore: asks before it changes a cluster, and nobody is there; add --yes")
-        report.show(asked, as_json=False)
-        return typer.confirm("Import the missing and the different ones?")
+            raise OperationError(
+                "restore: needs confirmation before it changes a cluster, and there is no terminal; add --yes"
+            )
+        report.show(differences, as_json=False)
+        return typer.confirm("Import the objects that are missing or different?")
 
     with reported(as_json=as_json) as shown:
         at = backup.find_location(read_stacks(output), environment)
@@ -72,4 +81,4 @@ def restore_(
             shown(backup.versions(at))
         else:
             argo_cd = argo_cd_export.ArgoCdAdmin([argocd] if argocd else argo_cd_export.IN_THE_CLUSTER)
-            shown(backup.restore(at, argo_cd, version, agreed))
+            shown(backup.restore(at, argo_cd, version, confirm))

@@ -1,21 +1,17 @@
-"""The commands for clusters: the one on this machine, and what Terraform leaves in others."""
+"""The commands for clusters: the local cluster, and cleaning up others."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from operations.cli.console import Output, errors_for_people, say
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def tools() -> None:
-    """Build what `cluster` and the tests run, Kubernetes and Argo CD among it. Needs Go, and minutes the first time.
+    """Build the programs of the local cluster, such as Kubernetes and Argo CD. Needs Go; takes minutes the first time.
 
     Example: make tools
     """
@@ -27,9 +23,11 @@ def tools() -> None:
 
 @app.command()
 def cluster(output: Output = Path("cdktf.out")) -> None:
-    """Run Kubernetes and Argo CD on this machine until Ctrl-C, without Docker and without an account. Needs Go.
+    """Run Kubernetes and Argo CD on this machine until Ctrl-C, without Docker or an AWS account. Needs Go.
 
-    Argo CD follows what is committed here, as that of dev does. Example: make cluster
+    Argo CD deploys the committed state of this repository, like the Argo CD of the dev environment.
+
+    Example: make cluster
     """
     from operations.local.cluster import interactive  # noqa: PLC0415
 
@@ -39,9 +37,11 @@ def cluster(output: Output = Path("cdktf.out")) -> None:
 
 @app.command()
 def remove_crds() -> None:
-    """Remove the custom resource definitions that a destroyed in-cluster stack leaves in the current cluster.
+    """Delete the custom resource definitions that a destroyed in-cluster stack left in the current cluster.
 
-    Refuses while any instance exists. Example: KUBECONFIG=FILE make remove-crds
+    Fails if any custom resource still exists.
+
+    Example: KUBECONFIG=FILE make remove-crds
     """
     from operations.destroy import crds  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""What every command shares: options, errors for people, and a report that decides how the command ends."""
+"""Shared by all commands: options, error messages, and reports that determine the exit status."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,18 +12,20 @@ from operations.errors import OperationError
 if TYPE_CHECKING:
     from operations.output.report import Report
 
-Output = Annotated[Path, typer.Option(help="The folder that cdktf synth wrote.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
-Stacks = Annotated[list[str] | None, typer.Argument(metavar="[STACK]...", help="Names or globs; all if none.")]
+Output = Annotated[Path, typer.Option(help="The output folder of cdktf synth.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+Stacks = Annotated[
+    list[str] | None, typer.Argument(metavar="[STACK]...", help="Names or glob patterns; all stacks if omitted.")
+]
 
 
 @contextmanager
 def errors_for_people() -> Iterator[None]:
-    """Turn what a person can mend into a message, without a traceback."""
+    """Print errors that the user can fix as messages without a traceback, and exit with status 1."""
     try:
         yield
     except Exception as error:
-        # By name: importing botocore to ask it takes longer than all else here.
+        # Compared by name, because importing botocore is slow.
         if not isinstance(error, OperationError) and not type(error).__module__.startswith("botocore."):
             raise
         for line in str(error).splitlines():
@@ -33,17 +35,17 @@ def errors_for_people() -> Iterator[None]:
 
 @contextmanager
 def reported(*, as_json: bool) -> "Iterator[Callable[[Report], None]]":
-    """Show the report that the block makes, and end with its status."""
+    """Show the report that the block passes on, and exit with its status."""
     from operations.output import report  # noqa: PLC0415
 
-    made: list[Report] = []
+    reports: list[Report] = []
     with errors_for_people():
-        yield made.append
-    for one in made:
+        yield reports.append
+    for one in reports:
         report.show(one, as_json=as_json)
         raise typer.Exit(one.status)
 
 
 def say(text: str) -> None:
-    """A line that stands out."""
+    """Print a line in bold."""
     typer.secho(text, bold=True)

@@ -14,28 +14,30 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-Service = Annotated[str, typer.Argument(help="A folder of service/.")]
-Root = Annotated[Path, typer.Option(help="The clone of this repository.")]
-Propose = Annotated[bool, typer.Option("--propose", help="By a pull request from newest main, not in the work tree.")]
-Merge = Annotated[bool, typer.Option("--auto-merge", help="With --propose: merge as soon as every check passed.")]
+Service = Annotated[str, typer.Argument(help="The service: the name of its folder in service/.")]
+Root = Annotated[Path, typer.Option(help="The root of a clone of this repository.")]
+Propose = Annotated[
+    bool, typer.Option("--propose", help="Open a pull request from the newest main instead of editing the work tree.")
+]
+Merge = Annotated[bool, typer.Option("--auto-merge", help="With --propose: merge when all checks have passed.")]
 
 
 @app.command("set-image")
 def set_image_(
     service: Service,
-    environment: Annotated[str, typer.Argument(help="An overlay of the service.")],
+    environment: Annotated[str, typer.Argument(help="The environment: an overlay of the service.")],
     *,
     tag: Annotated[str, typer.Option(help="The full SHA of the commit that was built.")],
-    digest: Annotated[str, typer.Option(help="sha256:... of what was pushed.")],
+    digest: Annotated[str, typer.Option(help="The digest of the pushed image: sha256:...")],
     application: Annotated[
-        Path | None, typer.Option(help="A clone of the application: a newer commit is never replaced by an older.")
+        Path | None, typer.Option(help="A clone of the application, to never replace the image of a newer commit.")
     ] = None,
     root: Root = Path(),
     propose: Propose = False,
     auto_merge: Merge = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write which image a service runs in an environment.
+    """Set the image that a service runs in an environment.
 
     Example: python -m operations set-image bubblepool dev --tag SHA --digest sha256:... --propose
     """
@@ -44,27 +46,27 @@ def set_image_(
 
     overlay, image = Overlay(root, service, environment), Image(tag, digest)
 
-    def make() -> "Report":
+    def run() -> "Report":
         if not propose:
             return promotion.set_image(overlay, image)
         return _proposed(root, promotion.image_proposal(overlay, image, application), merge=auto_merge)
 
     with reported(as_json=as_json) as report:
-        report(make())
+        report(run())
 
 
 @app.command("promote")
 def promote_(
     service: Service,
-    source: Annotated[str, typer.Argument(metavar="FROM", help="The environment in which the image runs.")],
-    target: Annotated[str, typer.Argument(metavar="TO", help="The environment that gets it.")],
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The environment whose image is promoted.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="The environment that gets the image.")],
     *,
     root: Root = Path(),
     propose: Propose = False,
     auto_merge: Merge = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let an environment run the image of another, the same tag and digest.
+    """Set the image of an environment to that of another environment: the same tag and digest.
 
     Example: python -m operations promote bubblepool dev staging --propose
     """
@@ -73,37 +75,40 @@ def promote_(
 
     overlay = Overlay(root, service, target)
 
-    def make() -> "Report":
+    def run() -> "Report":
         if not propose:
             return promotion.promote(overlay, source)
         return _proposed(root, promotion.promotion_proposal(overlay, source), merge=auto_merge)
 
     with reported(as_json=as_json) as report:
-        report(make())
+        report(run())
 
 
 @app.command("publish-image")
 def publish_image_(
-    archive: Annotated[Path, typer.Argument(metavar="IMAGE.tar", help="What was built and scanned, as OCI archive.")],
-    repository: Annotated[str, typer.Argument(help="<registry>/<service>")],
+    archive: Annotated[
+        Path, typer.Argument(metavar="IMAGE.tar", help="The built and scanned image, as an OCI archive.")
+    ],
+    repository: Annotated[str, typer.Argument(help="The image repository: REGISTRY/SERVICE.")],
     *,
     tag: Annotated[str, typer.Option(help="The full SHA of the commit that was built.")],
     as_json: AsJson = False,
 ) -> None:
-    """Push an image that was built and scanned, sign it, and attest how it was made. Safe to run again.
+    """Push an image that was built and scanned, sign it, and attach its attestations. Safe to run again.
 
-    In a workflow the output `digest` is set. Needs skopeo and cosign.
+    Sets the output `digest` of a workflow step. Needs skopeo and cosign.
+
     Example: python -m operations publish-image image.tar REGISTRY/bubblepool --tag SHA
     """
     from operations.delivery import publish  # noqa: PLC0415
 
-    def make() -> "Report":
+    def run() -> "Report":
         report = publish.publish(archive, repository, tag)
         set_output("digest", report.data["digest"])
         return report
 
     with reported(as_json=as_json) as report:
-        report(make())
+        report(run())
 
 
 def _proposed(root: Path, proposal: "Proposal", *, merge: bool) -> "Report":

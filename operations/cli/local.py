@@ -2,24 +2,21 @@
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import typer
 
 from operations.cli.console import errors_for_people, say
 from operations.terraform.stacks import read_stacks
 
-if TYPE_CHECKING:
-    pass
-
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def local() -> None:
-    """Deploy every AWS stack to an emulated AWS on this machine. No account is needed, and none is touched.
+    """Deploy every AWS stack to an emulated AWS on this machine. Neither needs nor uses an AWS account.
 
-    With KUBECONFIG set, goes on to the in-cluster stack of dev, in the cluster of that file's current context.
+    If KUBECONFIG is set, the in-cluster stack of dev is also deployed, to the cluster of its current context.
+
     Example: make local
     """
     from operations.local import platform  # noqa: PLC0415
@@ -29,7 +26,9 @@ def local() -> None:
         example = next(stack.name for stack in read_stacks(platform.OUTPUT) if stack.kind == "environment")
     _show(outputs)
     say("\nNext:")
-    typer.echo(f"  source {platform.ENVIRONMENT_FILE}    # points the AWS command line and Terraform at it")
+    typer.echo(
+        f"  source {platform.ENVIRONMENT_FILE}    # points the AWS command line and Terraform at the emulated AWS"
+    )
     typer.echo("  aws eks list-clusters")
     typer.echo(f"  .venv/bin/python -m operations plan --all {example} --output {platform.OUTPUT}")
     if "KUBECONFIG" in os.environ:
@@ -38,14 +37,14 @@ def local() -> None:
             "  kubectl --namespace argocd port-forward service/argocd-server 8080:80    # then http://localhost:8080"
         )
     else:
-        typer.echo("  KUBECONFIG=FILE make local    # goes on into a cluster of yours, such as one of kind or k3d")
-    typer.echo("  make local         # again, after a change of settings")
+        typer.echo("  KUBECONFIG=FILE make local    # also deploys to your own cluster, such as one of kind or k3d")
+    typer.echo("  make local         # deploys again, after a change of settings")
     typer.echo("  make local-down    # destroys everything and stops the emulated AWS")
 
 
 @app.command()
 def local_down() -> None:
-    """Destroy what `local` deployed, and stop the emulated AWS.
+    """Destroy the stacks that `local` deployed, and stop the emulated AWS.
 
     Example: make local-down
     """
@@ -56,7 +55,7 @@ def local_down() -> None:
 
 
 def _show(outputs: Mapping[str, Mapping[str, object]]) -> None:
-    """What was made: the outputs of every stack, a value a line."""
+    """Print the outputs of every stack, one value per line."""
     for stack, values in sorted(outputs.items()):
         say(f"\n{stack}")
         for name, value in sorted(values.items()):

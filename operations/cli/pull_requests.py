@@ -19,12 +19,16 @@ app = typer.Typer(add_completion=False)
 @app.command("comment")
 def comment_(
     pull_request: Annotated[int, typer.Argument(metavar="NUMBER", help="The number of the pull request.")],
-    files: Annotated[list[Path], typer.Argument(metavar="FILE.md...", help="What it says, one after the other.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE.md...", help="The files that make up the comment, in this order.")
+    ],
     *,
-    name: Annotated[str, typer.Option(help="Which comment: the one of this name is updated.")] = "plan",
+    name: Annotated[
+        str, typer.Option(help="The name of the comment; an existing comment of this name is updated.")
+    ] = "plan",
     as_json: AsJson = False,
 ) -> None:
-    """Write the one comment of a pull request, or update it.
+    """Write a comment on a pull request, or update the existing one.
 
     Example: python -m operations comment 12 plan.md
     """
@@ -36,11 +40,11 @@ def comment_(
 
 @app.command("issues-from-drift")
 def issues_from_drift_(
-    file: Annotated[Path, typer.Argument(metavar="DRIFT.json", help="What `drift --json` printed.")],
+    file: Annotated[Path, typer.Argument(metavar="DRIFT.json", help="The output of `drift --json`.")],
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Open, update and close one issue a stack.
+    """Open, update or close one issue per stack, from a drift report.
 
     Example: python -m operations issues-from-drift drift.json
     """
@@ -54,16 +58,18 @@ def issues_from_drift_(
 def diff_manifests_(
     base: Annotated[str, typer.Argument(help="The revision to compare with.")] = "origin/main",
     *,
-    markdown: Annotated[Path | None, typer.Option(help="Write the diffs into this file, as Markdown.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the diffs to this file as Markdown.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a change does to the objects that Argo CD applies, in each environment. Ends with 2 where there is any.
+    """Show how the objects that Argo CD applies change in each environment. Exits with status 2 if any changes.
 
-    Needs kustomize and, for charts, helm. Example: python -m operations diff-manifests origin/main
+    Needs kustomize and, for charts, helm.
+
+    Example: python -m operations diff-manifests origin/main
     """
     from operations.delivery import manifests  # noqa: PLC0415
 
-    def make() -> "Report":
+    def run() -> "Report":
         report = manifests.diff(base)
         if markdown is not None:
             markdown.write_text(manifests.markdown(report), encoding="utf-8")
@@ -72,7 +78,7 @@ def diff_manifests_(
         return report
 
     with reported(as_json=as_json) as report:
-        report(make())
+        report(run())
 
 
 @app.command("reviewed")
@@ -80,21 +86,26 @@ def reviewed_(
     commit: Annotated[str, typer.Argument(help="The commit of main to deploy.")] = "HEAD",
     *,
     accept: Annotated[
-        str, typer.Option(help="Instead: stacks, each with the hash of its accepted plan, STACK=HASH, by spaces.")
+        str,
+        typer.Option(
+            help="Deploy these stacks instead, separated by spaces: STACK, STACK=HASH to accept a plan, or everything."
+        ),
     ] = "",
-    file: Annotated[Path, typer.Option(help="Where `deploy --reviewed` reads them.")] = Path("reviewed.json"),
+    file: Annotated[Path, typer.Option(help="The file to write, for `deploy --reviewed`.")] = Path("reviewed.json"),
     output: Output = Path("cdktf.out"),
     as_json: AsJson = False,
 ) -> None:
-    """Collect the plans that reviewers saw of what was merged and not deployed yet.
+    """Collect the reviewed plans of all pull requests that were merged and not deployed yet.
 
-    In a workflow the outputs `deploy` and `reviewed` are set. Example: python -m operations reviewed HEAD
+    Sets the outputs `deploy` and `reviewed` of a workflow step.
+
+    Example: python -m operations reviewed HEAD
     """
     from operations.deploy import reviewed  # noqa: PLC0415
 
-    def make() -> "Report":
-        known = read_stacks(output)
-        report = reviewed.accept(accept.split(), known) if accept.strip() else reviewed.collect(commit, known)
+    def run() -> "Report":
+        stacks = read_stacks(output)
+        report = reviewed.accept(accept.split(), stacks) if accept.strip() else reviewed.collect(commit, stacks)
         text = json.dumps({"stacks": report.data["stacks"]}, sort_keys=True)
         file.write_text(text + "\n", encoding="utf-8")
         set_output("reviewed", text)
@@ -102,16 +113,16 @@ def reviewed_(
         return report
 
     with reported(as_json=as_json) as report:
-        report(make())
+        report(run())
 
 
 @app.command("check-plan")
 def check_plan_(
-    file: Annotated[Path, typer.Argument(metavar="PLAN.json", help="What `plan --json` printed.")],
+    file: Annotated[Path, typer.Argument(metavar="PLAN.json", help="The output of `plan --json`.")],
     *,
     as_json: AsJson = False,
 ) -> None:
-    """End with 1 if the guard refuses something of a plan, so that nobody merges it.
+    """Exit with status 1 if the guard refuses a change of a plan, to block the pull request.
 
     Example: python -m operations check-plan plan.json
     """

@@ -1,4 +1,4 @@
-"""The commands for stacks: list, plan, judge, deploy, find drift, destroy, preflight and validate."""
+"""The commands for stacks: list, plan, guard, deploy, drift, destroy, preflight and validate."""
 
 import select
 import shlex
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-Overrides = Annotated[Path, typer.Option(help="The reviewed file of what the guard lets pass.")]
-Parallelism = Annotated[int, typer.Option(min=1, help="How many stacks at once.")]
+Overrides = Annotated[Path, typer.Option(help="The reviewed file of changes that the guard accepts.")]
+Parallelism = Annotated[int, typer.Option(min=1, help="The number of stacks to process at once.")]
 _PARALLELISM = 4
 _NO_WAIT = "0s"
 _OVERRIDES = Path("guard-overrides.toml")
 _TIMEOUT_MINUTES = 15
-_LOOKS_EVERY_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 
 
 @app.command()
 def stacks(output: Output = Path("cdktf.out")) -> None:
-    """List what was synthesized: one stack a row, each after the stacks that it reads from.
+    """List the synthesized stacks, one per row, each after the stacks that it depends on.
 
     Example: python -m operations stacks
     """
@@ -48,15 +48,17 @@ def plan_(
     stacks: Stacks = None,
     *,
     output: Output = Path("cdktf.out"),
-    base: Annotated[str | None, typer.Option(help="Plan what differs from this revision.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Plan what does not differ, too.")] = False,
+    base: Annotated[str | None, typer.Option(help="Plan the stacks that differ from this revision.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Plan all stacks, whether they differ or not.")] = False,
     overrides: Overrides = _OVERRIDES,
     parallelism: Parallelism = _PARALLELISM,
     as_json: AsJson = False,
 ) -> None:
-    """Plan the stacks that differ from where this branch left origin/main, and let the guard judge.
+    """Plan the stacks that differ from the merge base with origin/main, and check the plans with the guard.
 
-    Ends with 2 where there are changes. Example: python -m operations plan 'ap-northeast-2-*' --json > reviewed.json
+    Exits with status 2 if there are changes.
+
+    Example: python -m operations plan 'ap-northeast-2-*' --json > reviewed.json
     """
     from operations.deploy import plan  # noqa: PLC0415
     from operations.output.progress import Progress  # noqa: PLC0415
@@ -71,14 +73,16 @@ def plan_(
 
 @app.command("guard")
 def guard_(
-    plans: Annotated[list[Path], typer.Argument(metavar="PLAN.json...", help="Named after their stacks.")],
+    plans: Annotated[list[Path], typer.Argument(metavar="PLAN.json...", help="The plans, each named after its stack.")],
     *,
     overrides: Overrides = _OVERRIDES,
     as_json: AsJson = False,
 ) -> None:
-    """Judge plans, as `terraform show -json` writes them: what loses data, widens access or lowers protection.
+    """Check plans from `terraform show -json` for changes that lose data, widen access or lower protection.
 
-    Ends with 2 where something is refused or for review. Example: python -m operations guard ap-northeast-2-dev.json
+    Exits with status 2 if a change is refused or needs review.
+
+    Example: python -m operations guard ap-northeast-2-dev.json
     """
     from operations.guard import guard  # noqa: PLC0415
 
@@ -91,16 +95,21 @@ def deploy_(
     stacks: Stacks = None,
     *,
     output: Output = Path("cdktf.out"),
-    reviewed: Annotated[Path | None, typer.Option(help="What `plan --json` printed: apply that unasked.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Apply unasked what nobody reviewed; the guard stays.")] = False,
-    wait_for_lock: Annotated[str, typer.Option(help="How long to wait for a held lock, such as 10m.")] = _NO_WAIT,
+    reviewed: Annotated[
+        Path | None, typer.Option(help="The output of `plan --json`: apply these plans without confirmation.")
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Apply unreviewed plans without confirmation; the guard still applies.")
+    ] = False,
+    wait_for_lock: Annotated[str, typer.Option(help="How long to wait for a locked state, such as 10m.")] = _NO_WAIT,
     overrides: Overrides = _OVERRIDES,
     parallelism: Parallelism = _PARALLELISM,
     as_json: AsJson = False,
 ) -> None:
-    """Deploy stacks in the order of their dependencies, each planned after those that it reads from.
+    """Deploy stacks in the order of their dependencies. Each is planned after the stacks that it depends on.
 
-    A plan that nobody reviewed is shown and asked for at a terminal, and refused (2) elsewhere.
+    A plan that was not reviewed needs confirmation; without a terminal it is refused, with exit status 2.
+
     Example: python -m operations deploy ap-northeast-2-shared 'ap-northeast-2-dev*' --reviewed reviewed.json
     """
     from operations.deploy import deploy  # noqa: PLC0415
@@ -138,17 +147,19 @@ def drift_(
     stacks: Stacks = None,
     *,
     output: Output = Path("cdktf.out"),
-    ignored: Annotated[Path, typer.Option(help="The reviewed list of what is left alone.")] = Path(
-        "drift-ignored.toml"
-    ),
+    ignored: Annotated[Path, typer.Option(help="The reviewed list of ignored drift.")] = Path("drift-ignored.toml"),
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="How many plans at once; as many as cores and memory carry, if not given.")
+        int | None,
+        typer.Option(
+            min=1, help="The number of plans to run at once; by default as many as CPU cores and memory allow."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find what differs between AWS and what was applied last, what is in no state included. Takes no lock.
+    """Find changes made outside of Terraform since the last apply, also resources in no Terraform state. Takes no lock.
 
-    Ends with 2 where there is drift; what was changed in Git and waits to be applied is told, and is none.
+    Exits with status 2 if there is drift. Changes in Git that are not yet applied are reported, but are not drift.
+
     Example: python -m operations drift 'ap-northeast-2-prod*'
     """
     from operations.drift import drift  # noqa: PLC0415
@@ -164,19 +175,22 @@ def drift_(
 
 @app.command("destroy")
 def destroy_(
-    stacks: Annotated[list[str], typer.Argument(metavar="STACK...", help="Names or globs.")],
+    stacks: Annotated[list[str], typer.Argument(metavar="STACK...", help="Names or glob patterns.")],
     *,
     output: Output = Path("cdktf.out"),
-    confirm: Annotated[str | None, typer.Option(help="The environments, as they are asked for.")] = None,
+    confirm: Annotated[
+        str | None, typer.Option(help="The environments to destroy, separated by commas, instead of typing them.")
+    ] = None,
     timeout_minutes: Annotated[
         int, typer.Option("--patience", min=1, help="Minutes to wait for each step in a cluster.")
     ] = _TIMEOUT_MINUTES,
     parallelism: Parallelism = _PARALLELISM,
     as_json: AsJson = False,
 ) -> None:
-    """Destroy stacks, consumers before producers; clear their clusters before, and look for what is left after.
+    """Destroy stacks in reverse order of their dependencies, clear their clusters first, and find remaining resources.
 
-    Asks for the names of the environments to be typed. Ends with 2 where something is left. Safe to run again.
+    Asks for the names of the environments as confirmation. Exits with status 2 if resources remain. Safe to run again.
+
     Example: python -m operations destroy 'ap-northeast-2-dev*' --confirm dev
     """
     from operations.destroy import destroy  # noqa: PLC0415
@@ -206,9 +220,10 @@ def preflight_(
     output: Output = Path("cdktf.out"),
     as_json: AsJson = False,
 ) -> None:
-    """Find in a minute what would fail an hour later: tools, credentials, settings, state, names, quotas, offers.
+    """Check before a deploy what would fail it: tools, credentials, settings, state, names, quotas and offerings.
 
-    Nothing is changed. Ends with 1 where something would fail, and with 2 where something may.
+    Changes nothing. Exits with status 1 if the deploy would fail, and with status 2 if it may fail.
+
     Example: python -m operations preflight 'ap-northeast-2-*'
     """
     from operations.preflight import preflight  # noqa: PLC0415
@@ -226,9 +241,11 @@ def validate_(
     output: Output = Path("cdktf.out"),
     as_json: AsJson = False,
 ) -> None:
-    """Check what pipelines check, without an account: stacks, style, manifests, workflows.
+    """Run the checks of the pipelines that need no AWS account: stacks, style, manifests and workflows.
 
-    Ends with 2 where something could not be checked here. Example: python -m operations validate --json
+    Exits with status 2 if a check had to be skipped.
+
+    Example: python -m operations validate --json
     """
     from operations import validate  # noqa: PLC0415
 
@@ -247,29 +264,29 @@ def _allowed(file: Path) -> "list[Override]":
 
 
 def _command(*arguments: str) -> str:
-    """A command of ours, for whoever repeats it from this folder."""
+    """An `operations` command line that the user can run from the current folder."""
     python = Path(sys.executable)
     known = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
     return shlex.join([str(known), "-m", "operations", *arguments])
 
 
-def _confirm(wanted: str, told: str, given: str | None) -> None:
-    """Let a person type what will be gone, or a pipeline name it."""
+def _confirm(expected: str, summary: str, given: str | None) -> None:
+    """Require confirmation: `--confirm`, or the names of the environments typed at a terminal."""
     if given is None:
         if not sys.stdin.isatty():
-            raise OperationError(f"nobody is there to be asked; name what will be gone: --confirm {wanted}")
-        typer.echo(told, err=True)
-        given = typer.prompt(f"All of it will be gone. Type {wanted} to go on", err=True)
-    if given != wanted:
-        raise OperationError(f"confirmed was {given!r}, and not {wanted!r}; nothing was touched")
+            raise OperationError(f"destroy: needs confirmation, and there is no terminal; add --confirm {expected}")
+        typer.echo(summary, err=True)
+        given = typer.prompt(f"All resources will be destroyed. Type {expected} to continue", err=True)
+    if given != expected:
+        raise OperationError(f"confirmation: got {given!r}, expected {expected!r}; nothing was changed")
 
 
 def _ask(question: str, plan: str) -> bool:
-    """Ask in whatever thread this is: an interrupt, which another thread hears, ends the waiting."""
+    """Ask for confirmation in any thread. An interrupt, which the main thread handles, counts as a no."""
     from operations.terraform import runner as terraform  # noqa: PLC0415
 
     typer.echo(f"{plan}\n{question}. Apply it? [y/N]: ", nl=False, err=True)
     while not terraform.is_interrupted():
-        if select.select([sys.stdin], [], [], _LOOKS_EVERY_SECONDS)[0]:
+        if select.select([sys.stdin], [], [], _POLL_SECONDS)[0]:
             return sys.stdin.readline().strip().lower() in {"y", "yes"}
     return False

@@ -18,7 +18,7 @@ _VERSIONS = 20
 
 @app.command("bootstrap")
 def bootstrap_(output: Output = Path("cdktf.out")) -> None:
-    """Make the state bucket of every region, and move its own state into it. Safe to run again.
+    """Create the state bucket of every region, and move its own state into it. Safe to run again.
 
     Example: make bootstrap
     """
@@ -29,7 +29,7 @@ def bootstrap_(output: Output = Path("cdktf.out")) -> None:
 
 @app.command("unbootstrap")
 def unbootstrap_(output: Output = Path("cdktf.out")) -> None:
-    """Destroy the state bucket of every region, after every other stack is destroyed. Safe to run again.
+    """Destroy the state bucket of every region, after all other stacks are destroyed. Safe to run again.
 
     Example: make unbootstrap
     """
@@ -42,13 +42,17 @@ def unbootstrap_(output: Output = Path("cdktf.out")) -> None:
 def restore_state_(
     stack: Annotated[str, typer.Argument(help="The name of the stack.")],
     *,
-    version: Annotated[str | None, typer.Option(help="Which version to restore; without, they are listed.")] = None,
-    lineage: Annotated[str | None, typer.Option(help="Its lineage, where that is not the newest version's.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="List all, and not the newest 20 alone.")] = False,
+    version: Annotated[
+        str | None, typer.Option(help="The version to restore; the versions are listed if omitted.")
+    ] = None,
+    lineage: Annotated[
+        str | None, typer.Option(help="The lineage of the version, if it differs from the newest version's.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="List all versions, not only the newest 20.")] = False,
     output: Output = Path("cdktf.out"),
     as_json: AsJson = False,
 ) -> None:
-    """List the older versions of a stack's state, or make one the newest again; what is in use now is kept.
+    """List the versions of a stack's state, or restore one as the newest version. The current one is kept.
 
     Example: python -m operations restore-state ap-northeast-2-dev --version 3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY
     """
@@ -58,7 +62,7 @@ def restore_state_(
     with reported(as_json=as_json) as report:
         (chosen, *others) = select_stacks(read_stacks(output), [stack])
         if others:
-            raise OperationError(f"{stack}: names {len(others) + 1} stacks; name one")
+            raise OperationError(f"{stack}: matches {len(others) + 1} stacks; name one")
         session = chosen.aws_session()
         if version is None:
             report(restore_state.show_versions(session, chosen, None if everything else _VERSIONS))

@@ -1,1 +1,1 @@
-"""Delivering services: images, promotions, pull requests and manifests."""
+"""The delivery of services: images, promotions, pull requests and manifests."""

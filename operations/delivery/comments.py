@@ -1,4 +1,4 @@
-"""The one comment of a pull request that is updated, not repeated."""
+"""A comment on a pull request that is updated instead of repeated."""
 
 import os
 import re
@@ -9,33 +9,36 @@ from operations.clients.github import api, every, run_url
 from operations.output.report import Report, Status
 
 _LIMIT = 60_000
-"""GitHub takes 65,536 characters; what is longer stands in the run's summary."""
+"""GitHub allows 65,536 characters; the full text is in the summary of the run."""
 _FENCE = re.compile(r"^(`{3,}|~{3,})", re.MULTILINE)
 
 
 def comment(pull_request: int, files: Sequence[Path], *, name: str) -> Report:
-    """Write the comment of this name: the one that is there, or a new one.
+    """Write the contents of the files to the comment of this name, which is created if it does not exist.
 
     Raises:
-        OperationError: GitHub refused.
+        OperationError: if a call of the GitHub API fails.
     """
     marker = f"<!-- {name} -->"
     body = _shortened("\n\n".join([marker, *(_text(file) for file in files), *_run_line()]))
     address = f"repos/{{owner}}/{{repo}}/issues/{pull_request}/comments"
-    # Anybody may write the marker; only what a workflow wrote is overwritten.
-    ours = [entry for entry in every(address) if entry["body"].startswith(marker) and entry["user"]["type"] == "Bot"]
-    if ours:
-        url = api(f"repos/{{owner}}/{{repo}}/issues/comments/{ours[0]['id']}", "--method", "PATCH", body={"body": body})
+    # Any user can write the marker; only comments of workflows are overwritten.
+    existing = [
+        entry for entry in every(address) if entry["body"].startswith(marker) and entry["user"]["type"] == "Bot"
+    ]
+    if existing:
+        comment_address = f"repos/{{owner}}/{{repo}}/issues/comments/{existing[0]['id']}"
+        written = api(comment_address, "--method", "PATCH", body={"body": body})
     else:
-        url = api(address, "--method", "POST", body={"body": body})
-    data = {"pull_request": pull_request, "updated": bool(ours), "url": url["html_url"]}
-    return Report(f"comment {'updated' if ours else 'written'}", Status.FINE, data, notes=[url["html_url"]])
+        written = api(address, "--method", "POST", body={"body": body})
+    data = {"pull_request": pull_request, "updated": bool(existing), "url": written["html_url"]}
+    return Report(f"comment {'updated' if existing else 'written'}", Status.FINE, data, notes=[written["html_url"]])
 
 
 def _text(file: Path) -> str:
-    """A file that was not made is told, so that the comment never speaks of an older commit."""
+    """The contents of a file; a missing file is reported, so that the comment never shows an older commit's."""
     if not file.is_file():
-        return f"`{file.name}` was not made; the run says why."
+        return f"`{file.name}` was not created; see the log of the run."
     return file.read_text(encoding="utf-8").strip()
 
 
@@ -45,7 +48,7 @@ def _run_line() -> list[str]:
 
 
 def _shortened(text: str) -> str:
-    """Cut at a line, with what was open closed."""
+    """The text, cut at a line break if it is too long, with open code fences and details closed."""
     if len(text) <= _LIMIT:
         return text
     kept = text[:_LIMIT].rsplit("\n", 1)[0]
@@ -56,4 +59,4 @@ def _shortened(text: str) -> str:
     closed = [kept, *([fence] if fence else []), *(["</details>"] * details)]
     url = run_url()
     where = f"[the summary of the run]({url})" if url else "the summary of the run"
-    return "\n".join([*closed, "", f"The rest stands in {where}.", ""])
+    return "\n".join([*closed, "", f"The rest is in {where}.", ""])

@@ -1,7 +1,7 @@
-"""Which image a service runs in an environment: the tag, for people, and the digest, which is what runs.
+"""The image that a service runs in an environment: a tag, for reference, and a digest, which determines what runs.
 
-Both stand in the service's overlay: below `images` of its `kustomization.yaml` or, for a service that comes by the
-chart, below `image` of its `values.yaml`. Only these two values are written; every other character stays.
+Both are in the overlay of the service: in `images` of its `kustomization.yaml` or, for a service of the Helm chart, in
+`image` of its `values.yaml`. Only these two values are edited; the rest of the file does not change.
 """
 
 import difflib
@@ -26,7 +26,7 @@ _LIKE_A_NUMBER = re.compile(r"\d+(e\d+)?")
 
 @dataclass(frozen=True)
 class Image:
-    """A tag, which is the full SHA of the commit that was built, and the digest of what was pushed."""
+    """An image: its tag, which is the full SHA of the commit that was built, and its digest."""
 
     tag: str
     digest: str
@@ -34,7 +34,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Overlay:
-    """What one service is in one environment, in a clone of this repository."""
+    """The overlay of a service for an environment, in a clone of this repository."""
 
     root: Path
     service: str
@@ -42,10 +42,10 @@ class Overlay:
 
     @property
     def file(self) -> Path:
-        """The file that names the image, from the root of the repository.
+        """The file that contains the image, relative to the root of the repository.
 
         Raises:
-            OperationError: there is no such service, or it is not in this environment.
+            OperationError: if the service does not exist, or has no overlay for this environment.
         """
         folder = _member(self.root, SERVICES, self.service) / "overlays"
         folder = _member(self.root, folder, self.environment)
@@ -53,36 +53,37 @@ class Overlay:
         for name in names:
             if (self.root / folder / name).is_file():
                 return folder / name
-        raise OperationError(f"{folder}: neither {' nor '.join(names)} is there; add one")
+        raise OperationError(f"{folder}: contains neither {' nor '.join(names)}; add one")
 
     def image(self) -> Image:
-        """The image that Git says is to run.
+        """The image in the overlay.
 
         Raises:
-            OperationError: the file does not name a tag and a digest.
+            OperationError: if the file does not contain a tag and a digest.
         """
-        tag, digest = self._places(self._text())
+        tag, digest = self._nodes(self._text())
         return Image(tag.value, digest.value)
 
     def set_image(self, image: Image) -> bool:
-        """Write the image; whether that changed anything.
+        """Write the image, and return whether the file changed.
 
         Raises:
-            OperationError: it is no image that was delivered, or the file has no place for it.
+            OperationError: if the tag or the digest is invalid, or the file does not contain a tag and a digest.
         """
         problems = []
         if not _TAG.fullmatch(image.tag):
-            problems.append(f"tag: {image.tag!r}: not the full SHA of a commit; give its 40 characters")
+            problems.append(f"tag: {image.tag!r}: not the full SHA of a commit; use all 40 characters")
         if not _DIGEST.fullmatch(image.digest):
-            problems.append(f"digest: {image.digest!r}: not a digest; give sha256: and 64 characters")
+            problems.append(f"digest: {image.digest!r}: not a digest; use sha256: and 64 characters")
         elif set(image.digest.removeprefix("sha256:")) == {"0"}:
-            problems.append(f"digest: {image.digest!r}: an example; deliver the service first")
+            problems.append(f"digest: {image.digest!r}: an example digest; deliver the service first")
         if problems:
             raise OperationError("\n".join(problems))
         before = text = self._text()
         tag = f'"{image.tag}"' if _LIKE_A_NUMBER.fullmatch(image.tag) else image.tag
-        places = zip(self._places(text), (tag, image.digest), strict=True)
-        for node, value in sorted(places, key=lambda place: -place[0].start_mark.index):  # the last first: places stay
+        values = zip(self._nodes(text), (tag, image.digest), strict=True)
+        # The last first, so that the position of the other does not change.
+        for node, value in sorted(values, key=lambda pair: -pair[0].start_mark.index):
             text = text[: node.start_mark.index] + value + text[node.end_mark.index :]
         (self.root / self.file).write_text(text, encoding="utf-8")
         return text != before
@@ -90,8 +91,8 @@ class Overlay:
     def _text(self) -> str:
         return (self.root / self.file).read_text(encoding="utf-8")
 
-    def _places(self, text: str) -> "tuple[yaml.ScalarNode, yaml.ScalarNode]":
-        """Where tag and digest stand."""
+    def _nodes(self, text: str) -> "tuple[yaml.ScalarNode, yaml.ScalarNode]":
+        """The YAML nodes of the tag and the digest, with their positions."""
         document = yaml.compose(text, Loader=yaml.SafeLoader)
         if self.file.name == "values.yaml":
             image, tag, digest = _value(document, "image"), "tag", "digest"
@@ -103,17 +104,17 @@ class Overlay:
         found = _value(image, tag), _value(image, digest)
         if not (isinstance(found[0], yaml.ScalarNode) and isinstance(found[1], yaml.ScalarNode)):
             where = "image:" if tag == "tag" else f"an entry of images: with name: {self.service},"
-            raise OperationError(f"{self.file}: names no image; write {where} {tag}: and {digest}:")
+            raise OperationError(f"{self.file}: contains no image; add {where} {tag}: and {digest}:")
         return found[0], found[1]
 
 
 def _member(root: Path, folder: Path, name: str) -> Path:
-    """A folder of this name; names that lead elsewhere are none."""
+    """The subfolder of this name. Names that would lead to another folder are not found."""
     names = sorted(path.name for path in (root / folder).glob("*") if path.is_dir())
     if name in names and _NAME.fullmatch(name):
         return folder / name
     close = difflib.get_close_matches(name, names, n=3) or names
-    raise OperationError(f"{folder}: {name!r}: not there; choose one of {', '.join(close) or '(none)'}")
+    raise OperationError(f"{folder}: {name!r}: not found; choose one of {', '.join(close) or '(none)'}")
 
 
 def _value(node: "yaml.Node | None", key: str) -> "yaml.Node | None":

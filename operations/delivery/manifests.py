@@ -1,7 +1,8 @@
-"""What a change does to the objects that Argo CD applies: both revisions rendered, and compared by environment.
+"""The diff of the objects that Argo CD applies: two revisions are rendered and compared for each environment.
 
-Rendered are the overlays of services and the manifests of the platform's components by kustomize, and charts by Helm.
-What only the cluster knows (registry, domain, account) is injected later by the ApplicationSets and is no part of it.
+Kustomize renders the overlays of services and the manifests of platform components; Helm renders charts. The
+ApplicationSets later add the values that only the cluster knows (registry, domain, account); the diff does not show
+them.
 """
 
 import difflib
@@ -31,20 +32,20 @@ _CHART = Path("helm/my-app")
 
 @dataclass(frozen=True)
 class Source:
-    """What one Application renders; `environment` is empty where it is the same for all."""
+    """The source of an Application; `environment` is empty if the manifests are the same for all environments."""
 
     name: str
     environment: str
     render: Callable[[], str]
     inputs: tuple[Path, ...]
-    """The folders that decide about it."""
+    """The folders that the rendered manifests depend on."""
 
 
 def diff(base: str, repository: Path = Path()) -> Report:
     """Compare the manifests of the work tree with those of a revision.
 
     Raises:
-        OperationError: there is no such revision. What of the work tree cannot be rendered is told beside the rest.
+        OperationError: if the revision does not exist. A source that cannot be rendered is reported with the others.
     """
     with revision.exported(base, repository) as old:
         before, after = sources(old), sources(repository.absolute())
@@ -65,8 +66,8 @@ def diff(base: str, repository: Path = Path()) -> Report:
                 continue
             try:
                 was = _objects(before.get(key))
-            except OperationError as error:  # what is broken there may be mended here
-                notes.append(f"{name}: all of it is shown as new, because {base} cannot be rendered: {error}")
+            except OperationError as error:  # the work tree may fix the error
+                notes.append(f"{name}: all objects are shown as new, because {base} cannot be rendered: {error}")
             text = _compared(was, now)
             if text:
                 changed.setdefault(environment or "every environment", {})[name] = text
@@ -74,7 +75,7 @@ def diff(base: str, repository: Path = Path()) -> Report:
 
 
 def sources(root: Path) -> dict[tuple[str, str], Source]:
-    """Everything that Argo CD renders of a tree, by name and environment."""
+    """All sources that Argo CD renders from a work tree, by name and environment."""
     found = [*_services(root), *_components(root)]
     return {(source.name, source.environment): source for source in found}
 
@@ -135,7 +136,7 @@ def _run(program: str, *arguments: str) -> str:
 
 
 def _same_inputs(before: Source | None, after: Source | None) -> bool:
-    """Whether every file that decides is the same, so that nothing needs to be rendered."""
+    """Whether all input files are the same, so that nothing needs to be rendered."""
     if before is None or after is None or len(before.inputs) != len(after.inputs):
         return False
     return all(_files(old) == _files(new) for old, new in zip(before.inputs, after.inputs, strict=True))
@@ -146,7 +147,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 def _objects(source: Source | None) -> dict[str, str]:
-    """Each object as YAML, by what identifies it. Values of Secrets are no part of it."""
+    """Each object as YAML, by API version, kind and name. The values of Secrets are hidden."""
     if source is None:
         return {}
     found = {}
@@ -162,7 +163,7 @@ def _objects(source: Source | None) -> dict[str, str]:
 
 @cache
 def _dumper() -> "type[yaml.SafeDumper]":
-    """Writes a text of several lines as such, so that a change in it is seen line by line."""
+    """A dumper that writes multi-line strings as blocks, so that the diff shows them line by line."""
 
     class Dumper(yaml.SafeDumper):
         pass
@@ -196,23 +197,27 @@ def _compared(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     return "\n".join(texts)
 
 
-def _manifests_report(changed: Mapping[str, Mapping[str, str]], problems: list[str], told: list[str]) -> Report:
+def _manifests_report(changed: Mapping[str, Mapping[str, str]], problems: list[str], notes: list[str]) -> Report:
     count = sum(len(names) for names in changed.values())
     title = f"{count} applications change in {', '.join(changed)}" if count else "no manifest changes"
     title += f"; {len(problems)} could not be rendered" if problems else ""
     status = Status.ERROR if problems else Status.ATTENTION if count else Status.FINE
-    notes = [*(f"error: {problem}" for problem in problems), *told]
-    notes += ["values of Secrets are hidden, and a change of one is not seen"] if count else []
+    notes = [*(f"error: {problem}" for problem in problems), *notes]
+    notes += ["the values of Secrets are hidden; changes to them are not shown"] if count else []
     return Report(title, status, {"environments": changed, "errors": problems}, notes=notes)
 
 
 def markdown(report: Report) -> str:
-    """The report with every diff, folded by application."""
+    """The report as Markdown, with the diff of each application folded."""
     parts = [plain(report)]
     for environment, names in report.data["environments"].items():
         parts.append(f"#### {environment}\n")
         for name, text in names.items():
-            shown = text if len(text) <= _LIMIT else text[:_LIMIT].rsplit("\n", 1)[0] + "\n(more by `diff-manifests`)"
+            shown = (
+                text
+                if len(text) <= _LIMIT
+                else text[:_LIMIT].rsplit("\n", 1)[0] + "\n(shortened; run `diff-manifests` for the rest)"
+            )
             fence = "`" * max(3, *(len(run) + 1 for run in re.findall(r"`+", shown)), 3)
             parts.append(f"<details><summary>{name}</summary>\n\n{fence}diff\n{shown}\n{fence}\n</details>\n")
     return "\n".join(parts)

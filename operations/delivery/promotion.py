@@ -1,4 +1,4 @@
-"""Delivery of images: what was built goes into an environment, and what runs in one goes on to the next."""
+"""The delivery of images: setting the image of an environment, and promoting it to the next environment."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -13,10 +13,10 @@ from operations.repository import settings_files
 
 
 def set_image(overlay: Overlay, image: Image) -> Report:
-    """Write the image into the work tree."""
+    """Write the image to the work tree."""
     before = overlay.image()
     changed = overlay.set_image(image)
-    said = f"{overlay.service} in {overlay.environment}: {image.tag}"
+    title = f"{overlay.service} in {overlay.environment}: {image.tag}"
     data = {
         "service": overlay.service,
         "environment": overlay.environment,
@@ -26,30 +26,29 @@ def set_image(overlay: Overlay, image: Image) -> Report:
         "digest": image.digest,
         "before": {"tag": before.tag, "digest": before.digest},
     }
-    return Report(said if changed else f"{said} already", Status.FINE, data)
+    return Report(title if changed else f"{title} (unchanged)", Status.FINE, data)
 
 
 def promote(overlay: Overlay, source: str) -> Report:
-    """Write the image that runs in another environment into the work tree."""
+    """Write the image of another environment to the work tree."""
     return set_image(overlay, _source(overlay, source).image())
 
 
 def image_proposal(overlay: Overlay, image: Image, application: Path | None) -> Proposal:
-    """Proposes an image that was built.
+    """A proposal of an image that was built.
 
-    With a clone of the application's repository, an older commit never takes the place of a newer one: a slow build
-    may end after the build of the commit that follows.
+    With a clone of the application's repository, the image of an older commit never replaces that of a newer one: a
+    slow build may finish after the build of the next commit.
     """
 
     def change(tree: Path) -> str:
-        there = Overlay(tree, overlay.service, overlay.environment)
-        there.set_image(image)
+        Overlay(tree, overlay.service, overlay.environment).set_image(image)
         return _description(image)
 
     def overtaken(tree: Path) -> str | None:
-        there = Overlay(tree, overlay.service, overlay.environment).image()
-        is_newer = application is not None and _is_ancestor(application, image.tag, there.tag)
-        return f"{there.tag} is newer than {image.tag}" if is_newer else None
+        current = Overlay(tree, overlay.service, overlay.environment).image()
+        is_newer = application is not None and _is_ancestor(application, image.tag, current.tag)
+        return f"{current.tag} is newer than {image.tag}" if is_newer else None
 
     return Proposal(
         branch=_branch(overlay),
@@ -60,23 +59,23 @@ def image_proposal(overlay: Overlay, image: Image, application: Path | None) -> 
 
 
 def promotion_proposal(overlay: Overlay, source: str) -> Proposal:
-    """Proposes what runs in another environment, as main says at the time of the change."""
+    """A proposal of the image of another environment, as it is on main when the change is made."""
 
     def change(tree: Path) -> str:
-        there = Overlay(tree, overlay.service, overlay.environment)
-        image = _source(there, source).image()
-        there.set_image(image)
+        target = Overlay(tree, overlay.service, overlay.environment)
+        image = _source(target, source).image()
+        target.set_image(image)
         return _description(image)
 
-    change_of = f"run in {overlay.environment} what runs in {source}"
-    return Proposal(branch=_branch(overlay), title=f"chore({overlay.service}): {change_of}", change=change)
+    title = f"chore({overlay.service}): promote the image of {source} to {overlay.environment}"
+    return Proposal(branch=_branch(overlay), title=title, change=change)
 
 
 def _source(overlay: Overlay, environment: str) -> Overlay:
-    """What stands for a service one step before, in the order of promotion.
+    """The overlay of the environment to promote from.
 
     Raises:
-        OperationError: it is another step, or none.
+        OperationError: if it is not the one before the target in the order of promotion.
     """
     source = Overlay(overlay.root, overlay.service, environment)
     order = [
@@ -85,7 +84,7 @@ def _source(overlay: Overlay, environment: str) -> Overlay:
         if (overlay.root / overlay.file.parents[1] / name).is_dir()
     ]
     if (environment, overlay.environment) not in pairwise(order):
-        steps = f"{overlay.service} goes {' -> '.join(order)}"
+        steps = f"the order for {overlay.service} is {' -> '.join(order)}"
         raise OperationError(f"{environment} to {overlay.environment}: not the next step; {steps}")
     return source
 
@@ -101,5 +100,5 @@ def _description(image: Image) -> str:
 
 
 def _is_ancestor(repository: Path, older: str, newer: str) -> bool:
-    """Whether a commit comes before another; what the repository does not know comes before nothing."""
+    """Whether a commit is an ancestor of another; False if the repository lacks one of them."""
     return older != newer and git.run(repository, "merge-base", "--is-ancestor", older, newer).returncode == 0

@@ -1,7 +1,7 @@
-"""Publishing an image that was built and scanned: exactly those bytes, once, signed, with how they were made.
+"""Publishing an image that was built and scanned: the same bytes are pushed once, signed, and attested.
 
-What is pushed is the image that was scanned, under the full SHA of its commit; tags are immutable, so a second run
-finds it there and goes on. Signature and attestations hang on its digest, as referrers of OCI 1.1, and need no tag.
+The tag is the full SHA of the commit. Tags are immutable: a second run finds the image and continues. The signature and
+the attestations are OCI 1.1 referrers of the digest and need no tag.
 """
 
 import json
@@ -18,40 +18,40 @@ from operations.output.report import Report, Status
 _REFERENCE_TYPE = "vnd.docker.reference.type"
 _PREDICATE_TYPE = "in-toto.io/predicate-type"
 _SIGNATURE = "cosign/sign/"
-"""In what `cosign tree` calls a signature."""
+"""Part of the output of `cosign tree` for a signature."""
 
 
 def publish(archive: Path, repository: str, tag: str) -> Report:
     """Push the archive to `repository`, which is `<registry>/<service>`, and sign it.
 
     Raises:
-        OperationError: the archive holds no image, or the registry or the signing refused.
+        OperationError: if the archive contains no image, or pushing or signing fails.
     """
     digest = _digest(archive)
-    there = _pushed(repository, tag)
-    is_new = there is None
+    pushed = _pushed_digest(repository, tag)
+    is_new = pushed is None
     if is_new:
-        # Without the index around it, which would leave images without a tag in the repository.
+        # Without the image index, which would leave untagged images in the repository.
         _run("skopeo", "copy", "--preserve-digests", f"oci-archive:{archive}", f"docker://{repository}:{tag}")
-        there = _pushed(repository, tag)
-        if there != digest:
-            raise OperationError(f"{repository}:{tag}: {there} is there, and not {digest}; see who else pushes it")
-    assert there is not None
-    image = f"{repository}@{there}"
-    known = _run("cosign", "tree", image)
-    if _SIGNATURE not in known:
+        pushed = _pushed_digest(repository, tag)
+        if pushed != digest:
+            raise OperationError(f"{repository}:{tag}: digest is {pushed}, expected {digest}; find out who else pushes")
+    assert pushed is not None
+    image = f"{repository}@{pushed}"
+    referrers = _run("cosign", "tree", image)
+    if _SIGNATURE not in referrers:
         _run("cosign", "sign", "--yes", image)
-    if there == digest:  # built again, a commit may give other bytes: what is there counts, it may run already
-        _attest(archive, image, known)
-    title = f"published {repository}:{tag}" if is_new else f"{repository}:{tag} is there already"
-    return Report(title, Status.FINE, {"repository": repository, "digest": there, "pushed": is_new}, notes=[there])
+    if pushed == digest:  # a second build of a commit may differ; the first one stays, because it may already run
+        _attest(archive, image, referrers)
+    title = f"published {repository}:{tag}" if is_new else f"{repository}:{tag} exists already"
+    return Report(title, Status.FINE, {"repository": repository, "digest": pushed, "pushed": is_new}, notes=[pushed])
 
 
-def _attest(archive: Path, image: str, known: str) -> None:
-    """Sign what BuildKit says of the image, except for what hangs on it already."""
+def _attest(archive: Path, image: str, referrers: str) -> None:
+    """Sign the attestations of BuildKit that the image does not have yet."""
     with tempfile.TemporaryDirectory(prefix="attestations-") as folder:
         for number, (kind, predicate) in enumerate(attestations(archive)):
-            if kind in known:
+            if kind in referrers:
                 continue
             file = Path(folder) / f"{number}.json"
             file.write_text(json.dumps(predicate), encoding="utf-8")
@@ -59,7 +59,7 @@ def _attest(archive: Path, image: str, known: str) -> None:
 
 
 def attestations(archive: Path) -> Iterator[tuple[str, Any]]:
-    """What BuildKit attests in an archive: each predicate with its type, the bill of materials and the provenance."""
+    """The attestations of BuildKit in an archive, SBOM and provenance, each as predicate type and predicate."""
     with tarfile.open(archive, "r:") as file:
         for entry in _manifests(file):
             if _is_attestation(entry):
@@ -68,20 +68,21 @@ def attestations(archive: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _digest(archive: Path) -> str:
-    """The digest of the one image that an archive holds."""
+    """The digest of the only image in an archive."""
     try:
         with tarfile.open(archive, "r:") as file:
             (image,) = [str(entry["digest"]) for entry in _manifests(file) if not _is_attestation(entry)]
     except (OSError, tarfile.TarError, KeyError, ValueError) as error:
-        raise OperationError(f"{archive}: {error}; give it what BuildKit wrote as type=oci for one platform") from error
+        message = f"{archive}: {error}; use an archive that BuildKit wrote with type=oci for one platform"
+        raise OperationError(message) from error
     return image
 
 
 def _manifests(file: tarfile.TarFile) -> list[Mapping[str, Any]]:
-    """What an archive holds: an image or, with what it attests, the index around both."""
-    listed: list[Mapping[str, Any]] = json.loads(_read(file, "index.json"))["manifests"]
-    within = [_json(file, entry["digest"]).get("manifests", [entry]) for entry in listed]
-    return [entry for some in within for entry in some]
+    """The manifests in an archive: the image and, in an image index, its attestations."""
+    top_level: list[Mapping[str, Any]] = json.loads(_read(file, "index.json"))["manifests"]
+    nested = [_json(file, entry["digest"]).get("manifests", [entry]) for entry in top_level]
+    return [entry for entries in nested for entry in entries]
 
 
 def _is_attestation(entry: Mapping[str, Any]) -> bool:
@@ -99,14 +100,14 @@ def _read(file: tarfile.TarFile, name: str) -> bytes:
     return member.read()
 
 
-def _pushed(repository: str, tag: str) -> str | None:
-    """The digest of a tag; None where there is none."""
+def _pushed_digest(repository: str, tag: str) -> str | None:
+    """The digest of a tag in the registry; None if the tag does not exist."""
     run = process.run("skopeo", "inspect", "--raw", f"docker://{repository}:{tag}")
     if run.returncode:
-        said = run.stderr.strip()
-        if "manifest unknown" in said or "not found" in said:
+        errors = run.stderr.strip()
+        if "manifest unknown" in errors or "not found" in errors:
             return None
-        raise OperationError(f"{repository}:{tag}: {said}; see whether the role may read the repository")
+        raise OperationError(f"{repository}:{tag}: {errors}; check that the role can read the repository")
     with tempfile.NamedTemporaryFile(mode="w", encoding="utf-8", prefix="manifest-") as file:
         file.write(run.stdout)
         file.flush()

@@ -1,7 +1,7 @@
-"""Proposing a change of this repository: a branch, a commit and a pull request, made so that none is lost.
+"""Proposing a change to this repository with a branch, a commit and a pull request, safe for concurrent runs.
 
-Each subject has a branch of its own, such as `image/bubblepool/dev`. The change is made anew on the newest main and
-pushed only if the branch is still what was seen: of two at a time the slower one looks again and starts over.
+Each subject has its own branch, such as `image/bubblepool/dev`. The change is made again on the newest main and pushed
+with a lease: if another process updated the branch in the meantime, the push fails and is retried from the start.
 """
 
 import json
@@ -25,50 +25,50 @@ _LOST = ("stale info", "[rejected]", "[remote rejected]", "cannot lock ref", "fe
 
 @dataclass(frozen=True)
 class Proposal:
-    """A change of one subject."""
+    """A change to one subject."""
 
     branch: str
     title: str
     change: Callable[[Path], str]
-    """Makes the change in a work tree, and tells it for the commit and the pull request."""
+    """Makes the change in a work tree, and returns its description for the commit and the pull request."""
     overtaken: Callable[[Path], str | None] = lambda _: None
-    """Why a work tree is ahead of the change; None if it is not."""
+    """Why a work tree is newer than the change; None if it is not."""
 
 
 def propose(repository: Path, proposal: Proposal, *, base: str = "main", merge: bool = False) -> Report:
-    """Make the change on a branch and open its pull request, or update the one that is open.
+    """Push the change to its branch and open a pull request, or update the open one.
 
-    The work tree of `repository` is not touched. With `merge`, GitHub merges as soon as every check has passed.
+    The work tree of `repository` does not change. With `merge`, GitHub merges when all checks have passed.
 
     Raises:
-        OperationError: Git or GitHub refused, again and again.
+        OperationError: if a Git command or a GitHub call fails, or other processes keep updating the branch.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         newest, lease = _fetch(repository, base, proposal.branch)
         with _work_tree(repository, newest) as tree:
             why = _overtaken(tree, proposal, lease)
             if why:
-                return _nothing(proposal, why)
+                return _unchanged(proposal, why)
             body = proposal.change(tree)
             changed = _git(tree, "diff", "--name-only").split()
             if not changed:
-                return _nothing(proposal, f"{base} has it")
+                return _unchanged(proposal, f"{base} has this change already")
             _git(tree, "commit", "--quiet", "--all", f"--message={proposal.title}\n\n{body}")
-            if _is_there(tree, newest, lease, changed) or _push(tree, proposal.branch, lease):
+            if _is_pushed(tree, newest, lease, changed) or _push(tree, proposal.branch, lease):
                 url = _open(tree, proposal, body, base, merge=merge)
                 data = {"branch": proposal.branch, "changed": True, "pull_request": url}
                 return Report(f"proposed: {proposal.title}", Status.FINE, data, notes=[url])
-        time.sleep(random.uniform(0.1, 0.5) * attempt)  # noqa: S311  (no secret: it parts two that meet)
-    raise OperationError(f"{proposal.branch}: {_ATTEMPTS} times somebody else was faster; run it again")
+        time.sleep(random.uniform(0.1, 0.5) * attempt)  # noqa: S311  (jitter, not a secret)
+    raise OperationError(f"{proposal.branch}: updated by another process in all {_ATTEMPTS} attempts; run it again")
 
 
-def _nothing(proposal: Proposal, why: str) -> Report:
+def _unchanged(proposal: Proposal, why: str) -> Report:
     data = {"branch": proposal.branch, "changed": False, "pull_request": "", "why": why}
     return Report(f"nothing to propose: {why}", Status.FINE, data)
 
 
 def _overtaken(tree: Path, proposal: Proposal, lease: str) -> str | None:
-    """Why the base, or what is proposed already, is ahead of the change."""
+    """Why the base branch, or the branch of the proposal, is newer than the change; None if neither is."""
     why = proposal.overtaken(tree)
     if why is None and lease:
         main = _git(tree, "rev-parse", "HEAD").strip()
@@ -78,23 +78,23 @@ def _overtaken(tree: Path, proposal: Proposal, lease: str) -> str | None:
     return why
 
 
-def _is_there(tree: Path, newest: str, lease: str, changed: Sequence[str]) -> bool:
-    """Whether the branch holds the change already, on the newest base: one that was merged once is behind it."""
+def _is_pushed(tree: Path, newest: str, lease: str, changed: Sequence[str]) -> bool:
+    """Whether the branch already contains the change on top of the newest base, unlike a branch merged before."""
     if not lease or _git(tree, "diff", "--name-only", lease, "HEAD", "--", *changed):
         return False
     return _git(tree, "merge-base", newest, lease).strip() == newest
 
 
 def _fetch(repository: Path, base: str, branch: str) -> tuple[str, str]:
-    """The commits of the base and of the branch as they are now; that of the branch is empty where there is none.
+    """The current commits of the base and of the branch; that of the branch is empty if it does not exist.
 
-    No reference of the clone is written, which two at a time would fight over.
+    Writes no reference in the clone, because concurrent runs would conflict.
     """
     names = [f"refs/heads/{name}" for name in (base, branch)]
     listed = _git(repository, "ls-remote", "origin", *names).split()
     commits = dict(zip(listed[1::2], listed[::2], strict=True))
     if names[0] not in commits:
-        raise OperationError(f"{base}: origin has no such branch; see `git remote get-url origin`")
+        raise OperationError(f"{base}: branch not found on origin; check `git remote get-url origin`")
     present = [name for name in names if name in commits]
     _git(repository, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "origin", *present)
     return commits[names[0]], commits.get(names[1], "")
@@ -112,7 +112,7 @@ def _work_tree(repository: Path, revision: str) -> Iterator[Path]:
 
 
 def _push(tree: Path, branch: str, lease: str) -> bool:
-    """Push if the branch is still what was seen; whether it was."""
+    """Push if the branch has not changed since `lease`, and return whether it was pushed."""
     reference = f"refs/heads/{branch}"
     try:
         _git(tree, "push", "--quiet", f"--force-with-lease={reference}:{lease}", "origin", f"HEAD:{reference}")
@@ -124,8 +124,8 @@ def _push(tree: Path, branch: str, lease: str) -> bool:
 
 
 def _open(tree: Path, proposal: Proposal, body: str, base: str, *, merge: bool) -> str:
-    """The address of the pull request: the open one, brought up to date, or a new one."""
-    url = _opened(tree, proposal.branch, base)
+    """Update the open pull request or create one, and return its URL."""
+    url = _find_open(tree, proposal.branch, base)
     if url:
         gh("pr", "edit", url, "--title", proposal.title, "--body-file", "-", stdin=body, directory=tree)
     else:
@@ -134,7 +134,7 @@ def _open(tree: Path, proposal: Proposal, body: str, base: str, *, merge: bool) 
         try:
             url = gh("pr", "create", *where, *text, stdin=body, directory=tree).strip()
         except OperationError as error:
-            url = _opened(tree, proposal.branch, base) if "already exists" in str(error) else ""
+            url = _find_open(tree, proposal.branch, base) if "already exists" in str(error) else ""
             if not url:
                 raise
     if merge:
@@ -142,7 +142,7 @@ def _open(tree: Path, proposal: Proposal, body: str, base: str, *, merge: bool) 
     return url
 
 
-def _opened(tree: Path, branch: str, base: str) -> str:
+def _find_open(tree: Path, branch: str, base: str) -> str:
     fields = ("--json", "url,isCrossRepository")  # a fork may have a branch of the same name
     listed = gh("pr", "list", "--state", "open", "--base", base, "--head", branch, *fields, directory=tree)
     urls = [str(entry["url"]) for entry in json.loads(listed) if not entry["isCrossRepository"]]

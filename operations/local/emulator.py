@@ -1,8 +1,8 @@
-"""The emulated AWS of `make local` and the end-to-end tests: MiniStack, completed where Terraform needs it.
+"""The emulated AWS of `make local` and the end-to-end tests: MiniStack, with the behavior that Terraform needs added.
 
-It listens on 127.0.0.1 only and keeps everything in memory. What MiniStack 1.5.33 leaves out is completed in front of
-its services, one function for each gap; each gap was found by applying a configuration and planning it again. A
-completion answers what AWS answers, and none accepts what AWS refuses.
+It listens on 127.0.0.1 only and stores everything in memory. Gaps of MiniStack 1.5.33 are filled by functions in front
+of its services, one for each gap. The gaps were found by applying a configuration and planning it again. Each function
+returns what AWS returns, and rejects what AWS rejects.
 """
 
 import argparse
@@ -40,7 +40,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True)
 class Call:
-    """A request to the AWS service that MiniStack calls `service`."""
+    """A request to an AWS service; `service` is its name in MiniStack."""
 
     service: str
     method: str
@@ -51,17 +51,17 @@ class Call:
 
     @property
     def json(self) -> Any:
-        """The body in a JSON protocol."""
+        """The body of a request in a JSON protocol."""
         return json.loads(self.body or b"{}")
 
     @property
     def form(self) -> dict[str, str]:
-        """The parameters in the query protocol."""
+        """The parameters of a request in the query protocol."""
         return {name: values[0] for name, values in self._parameters.items()}
 
     @property
     def action(self) -> str:
-        """The IAM action, such as `eks:CreateCluster`; empty where MiniStack knows none."""
+        """The IAM action, such as `eks:CreateCluster`; empty if MiniStack does not know it."""
         request = (self.service, self.method, self.path, self.headers, self.body, self._parameters)
         return _module("core.iam_actions").extract_iam_action(*request) or ""
 
@@ -73,7 +73,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """What an AWS service answers."""
+    """The response of an AWS service."""
 
     status: int
     headers: dict[str, str]
@@ -81,16 +81,16 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """The body in a JSON protocol."""
+        """The body of a response in a JSON protocol."""
         return json.loads(self.body)
 
     def texts(self, element: str) -> list[str]:
-        """The texts of all XML elements of this name."""
+        """The text of each XML element of this name."""
         return re.findall(f"<{element}>([^<]+)</{element}>", self.body.decode())
 
 
 class RefusalError(Exception):
-    """A service refuses a call, and what was about to follow does not happen."""
+    """An error response of a service, which ends the current completion."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.body)
@@ -100,16 +100,16 @@ class RefusalError(Exception):
 Completion = Callable[[Call], Awaitable[Answer]]
 
 _COMPLETIONS: dict[str, Completion] = {}
-"""By IAM action: what answers in place of MiniStack."""
+"""The function that handles an IAM action instead of MiniStack."""
 
 _REMEMBERED: dict[str, dict[str, Any]] = {}
-"""By ARN or unique id: the members of a resource that MiniStack's answers leave out or get wrong."""
+"""The members of a resource, by its ARN or unique id, that are missing or wrong in MiniStack's responses."""
 
 _IDENTIFIERS = (
     "DbiResourceId", "accessEntryArn", "addonArn", "arn", "associationArn", "flowLogId",
     "nodegroupArn", "vpcEndpointId",
 )  # fmt: skip
-"""The members of answers that hold such an ARN or id."""
+"""The members of responses that contain such an ARN or id."""
 
 
 def _completes(*actions: str) -> Callable[[Completion], Completion]:
@@ -129,10 +129,10 @@ def _remember_parameters(call: Call, identifier: str, **parameters: str) -> None
 
 
 def _listed(call: Call, present: list[str], *, added: str, removed: str) -> list[str]:
-    """What a list is after a call; `added` and `removed` match the names of the parameters that change it."""
-    more = {value for name, value in call.form.items() if re.fullmatch(added, name)}
-    less = {value for name, value in call.form.items() if re.fullmatch(removed, name)}
-    return sorted(({*present} | more) - less)
+    """A list after a call; `added` and `removed` match the names of the parameters that change it."""
+    to_add = {value for name, value in call.form.items() if re.fullmatch(added, name)}
+    to_remove = {value for name, value in call.form.items() if re.fullmatch(removed, name)}
+    return sorted(({*present} | to_add) - to_remove)
 
 
 def _answer(document: Mapping[str, Any]) -> Answer:
@@ -146,10 +146,10 @@ def _refusal(code: str, message: str) -> RefusalError:
 
 
 async def _forward(call: Call) -> Answer:
-    """Ask MiniStack's own handler.
+    """Call MiniStack's own handler.
 
     Raises:
-        RefusalError: it refuses.
+        RefusalError: if it returns an error.
     """
     answer = Answer(*await _handlers()[call.service](call.method, call.path, call.headers, call.body, call.query))
     if answer.status >= HTTPStatus.BAD_REQUEST:
@@ -158,12 +158,12 @@ async def _forward(call: Call) -> Answer:
 
 
 async def _get(call: Call, path: str) -> Any:
-    """What the service of a call describes at a path."""
+    """Send a GET request for a path to the service of a call."""
     return _in_json((await _forward(replace(call, method="GET", path=path, body=b"", query={}))).json)
 
 
 async def _ask(service: str, action: str, parameters: Mapping[str, Any]) -> Answer:
-    """Ask a service in the name of AWS, in the account and region of the call that is being answered."""
+    """Call another service, as AWS does internally, in the account and region of the current call."""
     headers, body = {"x-amz-target": f"{service}.{action}"}, json.dumps(parameters)
     if service == "ec2":
         headers, body = {"content-type": _FORM}, urlencode({"Action": action, **parameters})
@@ -175,10 +175,11 @@ async def _ask(service: str, action: str, parameters: Mapping[str, Any]) -> Answ
 
 @_completes("eks:CreateCluster")
 async def _create_cluster(call: Call) -> Answer:
-    """Give a cluster the VPC of its subnets, a security group, an issuer, and all settings that it is made with.
+    """Create a cluster with the VPC of its subnets, a security group, an OIDC issuer, and all requested settings.
 
-    MiniStack invents VPC and group and forgets `upgradePolicy` and others; its issuer is an http URL, which IAM
-    refuses. Removable when a cluster's issuer is an https URL and DescribeSecurityGroups knows the cluster's group.
+    MiniStack returns an unrelated VPC and security group, ignores `upgradePolicy` and other settings, and its issuer is
+    an http URL, which IAM rejects. Remove this when the issuer is an https URL and DescribeSecurityGroups returns the
+    cluster's security group.
     """
     subnets = call.json["resourcesVpcConfig"]["subnetIds"]
     try:
@@ -217,7 +218,7 @@ def _left_out(call: Call, resource: Mapping[str, Any]) -> dict[str, Any]:
 
 @_completes("eks:DeleteCluster")
 async def _delete_cluster(call: Call) -> Answer:
-    """Take the cluster's security group away with it, as EKS does. Removable with `_create_cluster`."""
+    """Also delete the cluster's security group, as EKS does. Remove this with `_create_cluster`."""
     answer = await _forward(call)
     network = _REMEMBERED.pop(answer.json["cluster"]["arn"])["resourcesVpcConfig"]
     await _ask("ec2", "DeleteSecurityGroup", {"GroupId": network["clusterSecurityGroupId"]})
@@ -226,10 +227,10 @@ async def _delete_cluster(call: Call) -> Answer:
 
 @_completes("eks:CreateNodegroup")
 async def _create_node_group(call: Call) -> Answer:
-    """Describe a node group with the settings that it is made with.
+    """Keep all settings of a node group.
 
-    MiniStack forgets `launchTemplate`, without which Terraform replaces the group, `updateConfig` and
-    `nodeRepairConfig`. Removable when DescribeNodegroup returns them.
+    MiniStack ignores `updateConfig`, `nodeRepairConfig` and `launchTemplate`, without which Terraform replaces the
+    group. Remove this when DescribeNodegroup returns them.
     """
     answer = await _forward(call)
     group = answer.json["nodegroup"]
@@ -240,7 +241,7 @@ async def _create_node_group(call: Call) -> Answer:
 @_completes("eks:UpdateClusterConfig", "eks:UpdateClusterVersion")
 @_completes("eks:UpdateNodegroupConfig", "eks:UpdateNodegroupVersion")
 async def _update(call: Call) -> Answer:
-    """Change the settings of a cluster or a node group, at once. MiniStack has no such calls; removable when it has."""
+    """Update a cluster or a node group immediately. MiniStack lacks these calls; remove this when it has them."""
     ((kind, resource),) = (await _get(call, call.path.rpartition("/")[0])).items()
     request = {name: value for name, value in call.json.items() if name not in {"clientRequestToken", "force"}}
     if kind == "cluster" and "version" in request:
@@ -270,7 +271,7 @@ def _updated(update: dict[str, Any]) -> Answer:
 
 @_completes("eks:DescribeUpdate")
 async def _describe_update(call: Call) -> Answer:
-    """Describe an update of `_update` or of an add-on. MiniStack has no such call; removable when it has."""
+    """Describe an update of `_update` or of an add-on. MiniStack lacks this call; remove this when it has it."""
     id_ = call.path.rpartition("/")[2]
     if id_ not in _REMEMBERED:
         raise _refusal("ResourceNotFoundException", f"No update found for ID: {id_}")
@@ -279,19 +280,19 @@ async def _describe_update(call: Call) -> Answer:
 
 @_completes("eks:CreateAddon", "eks:UpdateAddon")
 async def _associate_addon(call: Call) -> Answer:
-    """Make the Pod Identity associations of an add-on, which owns them, and name them in it by ARN.
+    """Create the Pod Identity associations of an add-on, which owns them, and return their ARNs with the add-on.
 
-    MiniStack makes none and returns the request's objects, which SDKs cannot read. Removable when an add-on's
-    `podIdentityAssociations` are ARNs that DescribePodIdentityAssociation knows.
+    MiniStack creates none and returns the objects of the request, which SDKs cannot parse. Remove this when
+    DescribePodIdentityAssociation finds the ARNs in an add-on's `podIdentityAssociations`.
     """
     request = call.json
-    wanted = request.pop("podIdentityAssociations", None)
+    roles = request.pop("podIdentityAssociations", None)
     answer = await _forward(replace(call, body=json.dumps(request).encode()))
-    if wanted is not None:
+    if roles is not None:
         cluster, _, name = call.path.removesuffix("/update").partition("/addons")
         addon = (await _get(call, f"{cluster}/addons{name or '/' + request['addonName']}"))["addon"]
         await _dissociate(call, addon["addonArn"])
-        arns = [await _associate(call, cluster, addon["addonArn"], role) for role in wanted]
+        arns = [await _associate(call, cluster, addon["addonArn"], role) for role in roles]
         _remember(addon["addonArn"], podIdentityAssociations=arns)
     return _updated(answer.json["update"]) if "update" in answer.json else answer
 
@@ -315,7 +316,7 @@ def _association_path(arn: str) -> str:
 
 @_completes("eks:DeleteAddon")
 async def _delete_addon(call: Call) -> Answer:
-    """Take an add-on's associations away with it, as EKS does. Removable with `_associate_addon`."""
+    """Also delete the associations of an add-on, as EKS does. Remove this with `_associate_addon`."""
     answer = await _forward(call)
     await _dissociate(call, answer.json["addon"]["addonArn"])
     return answer
@@ -323,23 +324,23 @@ async def _delete_addon(call: Call) -> Answer:
 
 @_completes("eks:ListFargateProfiles")
 async def _list_fargate_profiles(_: Call) -> Answer:
-    """List no Fargate profile: none can be made. MiniStack has no such call; removable when it has."""
+    """List no Fargate profiles, as none can be created. MiniStack lacks this call; remove this when it has it."""
     return _answer({"fargateProfileNames": []})
 
 
 @_completes("eks:TagResource", "eks:UntagResource")
 async def _tag(call: Call) -> Answer:
-    """Describe a resource with its present tags.
+    """Keep the current tags of a resource.
 
-    MiniStack describes it with the tags that it was made with, takes away the first of several keys only, and does not
-    tag Pod Identity associations. Removable when DescribePodIdentityAssociation returns what TagResource set.
+    MiniStack returns the tags at creation, removes only the first of several keys, and does not tag Pod Identity
+    associations. Remove this when DescribePodIdentityAssociation returns the tags of TagResource.
     """
-    arn, gone = call.path.removeprefix("/tags/"), call.query.get("tagKeys", [])
+    arn, removed = call.path.removeprefix("/tags/"), call.query.get("tagKeys", [])
     if ":podidentityassociation/" in arn:
         tags = (await _get(call, _association_path(arn)))["association"]["tags"] | call.json.get("tags", {})
-        _remember(arn, tags={key: value for key, value in tags.items() if key not in gone})
+        _remember(arn, tags={key: value for key, value in tags.items() if key not in removed})
     else:
-        for key in gone or [""]:
+        for key in removed or [""]:
             await _forward(replace(call, query={"tagKeys": [key]}))
         _remember(arn, **await _get(call, call.path))
     return _answer({})
@@ -350,10 +351,10 @@ async def _tag(call: Call) -> Answer:
 
 @_completes("ec2:CreateFlowLogs")
 async def _create_flow_logs(call: Call) -> Answer:
-    """Describe flow logs with their role, interval, format and tags.
+    """Keep the role, interval, format and tags of flow logs.
 
-    MiniStack forgets the first three, for which Terraform replaces the flow log, and looks for tags of `flow-log`
-    where AWS says `vpc-flow-log`. Removable when DescribeFlowLogs returns `deliverLogsPermissionArn` and tags.
+    MiniStack ignores the first three, so that Terraform replaces the flow log, and expects tags of `flow-log` instead
+    of `vpc-flow-log`. Remove this when DescribeFlowLogs returns `deliverLogsPermissionArn` and tags.
     """
     answer = await _forward(replace(call, body=call.body.replace(b"vpc-flow-log", b"flow-log")))
     for id_ in answer.texts("item"):
@@ -365,9 +366,9 @@ async def _create_flow_logs(call: Call) -> Answer:
 
 @_completes("ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint")
 async def _set_vpc_endpoint(call: Call) -> Answer:
-    """Describe a VPC endpoint with its private DNS, policy and security groups.
+    """Keep the private DNS setting, policy and security groups of a VPC endpoint.
 
-    MiniStack forgets them. Removable when DescribeVpcEndpoints returns `privateDnsEnabled`.
+    MiniStack ignores them. Remove this when DescribeVpcEndpoints returns `privateDnsEnabled`.
     """
     answer = await _forward(call)
     (id_,) = answer.texts("vpcEndpointId") or [call.form["VpcEndpointId"]]
@@ -383,8 +384,8 @@ async def _set_vpc_endpoint(call: Call) -> Answer:
 async def _ignore_ports_of_all_protocols(call: Call) -> Answer:
     """Ignore the ports of a rule for all protocols.
 
-    MiniStack compares them, so Terraform, which gives ports, does not get rid of a new group's default rule.
-    Removable when RevokeSecurityGroupEgress of protocol -1 and ports 0 to 0 revokes the default rule.
+    MiniStack compares them, so that Terraform, which sets ports, cannot revoke the default rule of a new group.
+    Remove this when RevokeSecurityGroupEgress of protocol -1 and ports 0 to 0 revokes the default rule.
     """
     rules = [name.removesuffix("IpProtocol") for name, protocol in call.form.items() if protocol == "-1"]
     ports = {f"{rule}{port}" for rule in rules for port in ("FromPort", "ToPort")}
@@ -394,9 +395,9 @@ async def _ignore_ports_of_all_protocols(call: Call) -> Answer:
 
 @_completes("ec2:CreateLaunchTemplate", "ec2:CreateLaunchTemplateVersion", "ec2:DescribeLaunchTemplateVersions")
 async def _keep_disk_key(call: Call) -> Answer:
-    """Describe the disks of a launch template with their KMS key.
+    """Keep the KMS key of the disks of a launch template.
 
-    MiniStack forgets it, so the key travels as the disk's snapshot, which MiniStack keeps. Removable when
+    MiniStack ignores it, so it is stored as the snapshot of the disk, which MiniStack keeps. Remove this when
     DescribeLaunchTemplateVersions returns `kmsKeyId`.
     """
     answer = await _forward(replace(call, body=call.body.replace(b".Ebs.KmsKeyId=", b".Ebs.SnapshotId=")))
@@ -409,9 +410,9 @@ async def _keep_disk_key(call: Call) -> Answer:
 
 @_completes("rds:CreateDBInstance")
 async def _create_database(call: Call) -> Answer:
-    """Keep the password of a database in Secrets Manager, if asked.
+    """Store the password of a database in Secrets Manager if requested.
 
-    MiniStack makes no secret. Removable when DescribeDBInstances returns `MasterUserSecret`.
+    MiniStack creates no secret. Remove this when DescribeDBInstances returns `MasterUserSecret`.
     """
     form, password, key = call.form, secrets.token_urlsafe(), {}
     if form.get("ManageMasterUserPassword") != "true":
@@ -429,7 +430,7 @@ async def _create_database(call: Call) -> Answer:
 
 @_completes("rds:DeleteDBInstance")
 async def _delete_database(call: Call) -> Answer:
-    """Take the secret of a database's password away with it, as RDS does. Removable with `_create_database`."""
+    """Also delete the password's secret, as RDS does. Remove this with `_create_database`."""
     answer = await _forward(call)
     (id_,) = answer.texts("DbiResourceId")
     if secret := _REMEMBERED[id_].get("MasterUserSecret"):
@@ -440,9 +441,9 @@ async def _delete_database(call: Call) -> Answer:
 
 @_completes("rds:ModifyDBInstance")
 async def _set_database(call: Call) -> Answer:
-    """Describe a database with its log exports, backups and Performance Insights.
+    """Keep the log exports, backup settings and Performance Insights settings of a database.
 
-    MiniStack forgets them, or puts them off until the maintenance window. Removable when DescribeDBInstances returns
+    MiniStack ignores them or defers them to the maintenance window. Remove this when DescribeDBInstances returns
     `EnabledCloudwatchLogsExports` and a changed `BackupRetentionPeriod`.
     """
     answer = await _forward(call)
@@ -462,7 +463,7 @@ async def _set_database(call: Call) -> Answer:
 
 @_completes("elasticfilesystem:PutFileSystemPolicy", "elasticfilesystem:DescribeFileSystemPolicy")
 async def _keep_file_system_policy(call: Call) -> Answer:
-    """Return a file system's policy as it was put. MiniStack adds an `Id`; removable when it does not."""
+    """Return the policy of a file system unchanged. MiniStack adds an `Id`; remove this when it does not."""
     document = (await _forward(call)).json
     policy = f"policy of {document['FileSystemId']}"
     _remember(policy, **{name: value for name, value in call.json.items() if name == "Policy"})
@@ -473,7 +474,7 @@ async def _keep_file_system_policy(call: Call) -> Answer:
 async def _replicate(call: Call) -> Answer:
     """Keep the replication configuration of a region's registry.
 
-    MiniStack does not know PutReplicationConfiguration; removable when it does.
+    MiniStack lacks PutReplicationConfiguration; remove this when it has it.
     """
     described = await _forward(replace(call, headers=call.headers | {"x-amz-target": "ecr.DescribeRegistry"}))
     here = {"region": _module("core.responses").get_region(), "registryId": described.json["registryId"]}
@@ -492,7 +493,7 @@ async def _replicate(call: Call) -> Answer:
 @_completes("backup:DeleteBackupVault", "backup:DeleteBackupVaultLockConfiguration")
 @_completes("backup:DescribeBackupVault", "backup:PutBackupVaultLockConfiguration")
 async def _lock_vault(call: Call) -> Answer:
-    """Lock a vault, and describe it with its lock. MiniStack has no locks; removable when it has."""
+    """Keep the lock of a vault. MiniStack has no vault locks; remove this when it has."""
     vault = (await _forward(replace(call, method="GET", path=call.path.removesuffix("/vault-lock"), body=b""))).json
     lock = f"lock of {vault['BackupVaultArn']}"
     if call.method == "GET":
@@ -513,13 +514,13 @@ async def _lock_vault(call: Call) -> Answer:
 
 @functools.cache
 def _module(name: str) -> ModuleType:
-    """A module of MiniStack, which reads its settings when it is imported, so not before they are set."""
+    """A module of MiniStack. It reads its settings on import, so it is imported after they are set."""
     return importlib.import_module(f"ministack.{name}")
 
 
 @functools.cache
 def _handlers() -> dict[str, Callable[..., Awaitable[Any]]]:
-    """MiniStack's own handlers, by service; MiniStack is given completed ones in their place."""
+    """MiniStack's own handlers, by service, after `_complete` has replaced them in MiniStack."""
     handlers = _module("app").SERVICE_HANDLERS
     own = dict(handlers)
     handlers.update({service: functools.partial(_complete, service) for service in own})
@@ -548,7 +549,7 @@ def _record(call: Call) -> None:
 
 
 def _in_json(document: dict[str, Any]) -> dict[str, Any]:
-    """Put what was remembered into the resources of a JSON answer."""
+    """Add the remembered members to the resources of a JSON response."""
     return {name: _completed(value) if isinstance(value, dict) else value for name, value in document.items()}
 
 
@@ -558,8 +559,8 @@ def _completed(resource: dict[str, Any]) -> dict[str, Any]:
 
 
 def _in_xml(body: bytes) -> bytes:
-    """Put what was remembered into the resources of an XML answer."""
-    root = ET.fromstring(re.sub(rb' xmlns="[^"]*"', b"", body))  # noqa: S314  MiniStack wrote it
+    """Add the remembered members to the resources of an XML response."""
+    root = ET.fromstring(re.sub(rb' xmlns="[^"]*"', b"", body))  # noqa: S314  (written by MiniStack)
     for resource in list(root.iter()):
         for identifier in [element for element in resource if element.tag in _IDENTIFIERS]:
             for name, value in _REMEMBERED.get(identifier.text or "", {}).items():
@@ -576,13 +577,13 @@ def _add_element(parent: ET.Element, name: str, value: Any) -> None:
             _add_element(element, *member)
     elif isinstance(value, list):
         for item in value:
-            _add_element(element, "item" if name[0].islower() else "member", item)  # EC2 writes small first letters
+            _add_element(element, "item" if name[0].islower() else "member", item)  # EC2 uses lower camel case
     else:
         element.text = value
 
 
 async def completed_app(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    """The ASGI application. The variable EMULATOR_RECORD names a file that gets a JSON line for each call."""
+    """The ASGI application. A JSON line for each call is appended to the file in the variable EMULATOR_RECORD."""
     _handlers()
     await _module("app").app(scope, receive, send)
 
@@ -611,7 +612,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m operations.local.emulator", description=main.__doc__)
     parser.add_argument("--port", type=int, required=True, help=f"port on {HOST}")
     parser.add_argument("--record", metavar="FILE", help="append a JSON line for each AWS call")
-    parser.add_argument("--while-stdin-is-open", action="store_true", help="stop at the end of standard input, too")
+    parser.add_argument("--while-stdin-is-open", action="store_true", help="also stop at the end of standard input")
     arguments = parser.parse_args()
     os.environ |= {"GATEWAY_PORT": str(arguments.port), "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0"}
     if arguments.record:

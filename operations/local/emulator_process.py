@@ -1,4 +1,4 @@
-"""Starting the emulated AWS (`operations.local.emulator`) in a process of its own, and pointing Terraform at it."""
+"""Starts the emulated AWS (`operations.local.emulator`) in a separate process, and points Terraform at it."""
 
 import os
 import subprocess
@@ -20,10 +20,10 @@ def environment(port: int, *, account_id: str, region: str) -> dict[str, str]:
     """The variables that point Terraform, the AWS command line and the SDKs at the emulator on `port`."""
     return {
         "AWS_ENDPOINT_URL": f"http://{HOST}:{port}",
-        "AWS_ACCESS_KEY_ID": account_id,  # the emulator answers for the account that the key names
+        "AWS_ACCESS_KEY_ID": account_id,  # the emulator uses the access key as the account id
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,  # what boto3 and older command lines read
+        "AWS_DEFAULT_REGION": region,  # read by boto3 and older versions of the AWS command line
         "AWS_EC2_METADATA_DISABLED": "true",
     }
 
@@ -31,15 +31,15 @@ def environment(port: int, *, account_id: str, region: str) -> dict[str, str]:
 def start(
     port: int, log: Path, *, record: Path | None = None, stdin: int = subprocess.DEVNULL, detached: bool = False
 ) -> "subprocess.Popen[bytes]":
-    """Start the emulator and wait until it answers. With `stdin` a pipe it ends when that pipe is closed.
+    """Start the emulator and wait until it listens. If `stdin` is a pipe, it stops when that pipe is closed.
 
     Raises:
-        OperationError: it did not start, with the end of its log.
+        OperationError: if it does not start, with the end of its log.
     """
     command = [sys.executable, "-m", "operations.local.emulator", "--port", str(port)]
     command += ["--while-stdin-is-open"] if stdin == subprocess.PIPE else []
     command += ["--record", str(record.absolute())] if record else []
-    # MiniStack reads some variables of these names too; whose account it is, every request says.
+    # MiniStack also reads some of these variables, but each request must determine the account.
     clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -47,7 +47,7 @@ def start(
         )
     try:
         _wait_for(process, port, log)
-    except BaseException:  # an interrupt, too
+    except BaseException:  # also after an interrupt
         process.kill()
         process.wait()
         raise
@@ -64,7 +64,7 @@ def _wait_for(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
 
 
 class Emulator:
-    """The emulator for the length of a block; it also ends with whoever started it, however that ends."""
+    """A context manager that runs the emulator. It also stops when the parent process ends, even if killed."""
 
     def __init__(
         self, log: Path, *, account_id: str = "123456789012", region: str = "ap-northeast-2", record: Path | None = None

@@ -1,9 +1,9 @@
-"""The local platform: an AWS on this machine, and every AWS stack deployed to it, without an account.
+"""The local platform: an emulated AWS on this machine to which all AWS stacks are deployed, without an AWS account.
 
-With KUBECONFIG the in-cluster stack of dev follows, in the cluster that it names.
+If KUBECONFIG is set, the in-cluster stack of dev is also deployed, to the cluster of its current context.
 
-It lives in `.local/`, apart from what is synthesized for real accounts. Environment variables alone point Terraform at
-it: the stacks know nothing of it.
+All files are in `.local/`, separate from the stacks that are synthesized for real accounts. Only environment variables
+point Terraform at the emulated AWS; the stacks do not refer to it.
 """
 
 import json
@@ -36,8 +36,8 @@ _LOGS = HOME / "logs"
 _STOP_SECONDS = 10
 _PARALLELISM = 4
 
-# Whoever works on a real account in the same shell must not have it touched, nor its identity sent along.
-_OF_A_REAL_ACCOUNT = (
+# Unset, so that a real account that is configured in the same shell is neither changed nor its credentials sent.
+_REAL_ACCOUNT_VARIABLES = (
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_DEFAULT_PROFILE",
@@ -49,13 +49,13 @@ _OF_A_REAL_ACCOUNT = (
 
 
 def up(say: Callable[[str], None]) -> dict[str, dict[str, object]]:
-    """Start the emulator, make the state bucket and deploy every stack; what was started ends if anything fails.
+    """Start the emulator, create the state bucket and deploy every stack. The emulator is stopped after an error.
 
     Returns:
         The outputs of each stack.
 
     Raises:
-        OperationError: a stack failed, and nothing is left running.
+        OperationError: if a stack cannot be deployed.
     """
     if "KUBECONFIG" in os.environ:
         os.environ["LOCAL_KUBECONFIG"] = str(_kubeconfig(os.environ["KUBECONFIG"], say))
@@ -64,7 +64,7 @@ def up(say: Callable[[str], None]) -> dict[str, dict[str, object]]:
     stacks = _synthesize()
     with _stopped_on_failure():
         _start(stacks[0])
-        say(f"the emulated AWS answers at {os.environ['AWS_ENDPOINT_URL']}; Terraform's words go to {_LOGS}")
+        say(f"the emulated AWS listens at {os.environ['AWS_ENDPOINT_URL']}; Terraform logs: {_LOGS}")
         for stack in backend_stacks(stacks):
             bootstrap.bootstrap(stack, HOME / "bootstrap", say, new_log(_LOGS, stack.name))
         deployed = _local(stacks)
@@ -73,16 +73,16 @@ def up(say: Callable[[str], None]) -> dict[str, dict[str, object]]:
         done = deploy.deploy(deployed, all_producers(stacks), options, Progress(), lambda _: "make local")
         if done.status is not Status.FINE:
             report.show(done, as_json=False)
-            raise OperationError("not every stack was deployed; nothing is left running")
+            raise OperationError("not all stacks were deployed; the emulated AWS was stopped")
         return {stack.name: _outputs(stack) for stack in deployed}
 
 
 def _synthesize() -> list[Stack]:
-    """Every stack, as what can be destroyed with all that it holds: nothing here is worth protecting."""
+    """Synthesize every stack, without the protection from deletion, because the local platform holds no real data."""
     for stack in synthesize(OUTPUT):
         configuration = bootstrap.without_protection(stack.configuration)
         (stack.directory / "cdk.tf.json").write_text(json.dumps(configuration), encoding="utf-8")
-        # Where Terraform found the state: a change of settings may have moved it, and `init` refuses to follow.
+        # The cached location of the state. `terraform init` fails if a change of settings has moved it.
         (stack.directory / ".terraform/terraform.tfstate").unlink(missing_ok=True)
     return read_stacks(OUTPUT)
 
@@ -93,26 +93,26 @@ def _outputs(stack: Stack) -> dict[str, object]:
 
 
 def _kubeconfig(value: str, say: Callable[[str], None]) -> Path:
-    """The one file that KUBECONFIG names, whole, once it is certain that it leads to a cluster for trials.
+    """The absolute path of the file in KUBECONFIG.
 
     Raises:
-        OperationError: there is no such file, kubectl cannot read it, or the cluster is one of Amazon EKS.
+        OperationError: if the file does not exist, kubectl cannot read it, or its cluster is an EKS cluster.
     """
     path = Path(value).absolute()
     if not path.is_file():
-        message = f"KUBECONFIG: {value!r}: no such file; name one file, or unset it to deploy the AWS stacks alone"
+        message = f"KUBECONFIG: {value!r}: no such file; use one file, or unset it to deploy only the AWS stacks"
         raise OperationError(message)
     url = server(path)
     host = urlsplit(url).hostname or ""
     if host.endswith((".eks.amazonaws.com", ".eks.amazonaws.com.cn")):
-        message = f"KUBECONFIG: {value!r}: leads to {host}, a cluster of Amazon EKS; name one that is for trials"
+        message = f"KUBECONFIG: {value!r}: refers to {host}, an EKS cluster; use a cluster for testing"
         raise OperationError(message)
-    say(f"the in-cluster stack goes to {url}")
+    say(f"the in-cluster stack will be deployed to {url}")
     return path
 
 
 def _local(stacks: Sequence[Stack]) -> list[Stack]:
-    """The stacks that can be deployed here: those of AWS, and the in-cluster ones that were given a kubeconfig."""
+    """The stacks that can be deployed locally: the AWS stacks, and in-cluster stacks with a kubeconfig."""
     return [stack for stack in stacks if not stack.is_in_cluster or stack.kubeconfig is not None]
 
 
@@ -120,7 +120,7 @@ def down(say: Callable[[str], None]) -> None:
     """Destroy every stack in reverse order, the state bucket last, and stop the emulator.
 
     Raises:
-        OperationError: something could not be destroyed; the emulator still runs then.
+        OperationError: if a stack cannot be destroyed; the emulator then keeps running.
     """
     if _running() is None:
         say("the local platform is not running")
@@ -136,27 +136,27 @@ def down(say: Callable[[str], None]) -> None:
 
 def _destroy(stacks: Sequence[Stack], say: Callable[[str], None]) -> None:
     others = [stack for stack in stacks if stack.kind != "backend"]
-    say(f"destroying {len(others)} stacks; Terraform's words go to {_LOGS}")
-    held = {stack.name: states.read_resources(stack.aws_session(), stack) for stack in others}
-    failed, skipped = destroy.in_reverse(others, held, Progress(), parallelism=_PARALLELISM, logs=_LOGS)
+    say(f"destroying {len(others)} stacks; Terraform logs: {_LOGS}")
+    resources = {stack.name: states.read_resources(stack.aws_session(), stack) for stack in others}
+    failed, skipped = destroy.in_reverse(others, resources, Progress(), parallelism=_PARALLELISM, logs=_LOGS)
     if failed or skipped:
-        raise OperationError("\n".join([*failed.values(), "the emulated AWS still runs; go on with: make local-down"]))
+        raise OperationError("\n".join([*failed.values(), "the emulated AWS still runs; retry with: make local-down"]))
     for stack in backend_stacks(stacks):
         bootstrap.unbootstrap(stack, HOME / "bootstrap", say, new_log(_LOGS, stack.name))
 
 
 def _start(stack: Stack) -> None:
-    """Start the emulator in a session of its own, unless it runs already, and point this process at it."""
+    """Start the emulator in a separate session if it is not running, and point this process at it."""
     if _running() is None:
         port = ports.free_port()
         process = emulator_process.start(port, HOME / "emulator.log", detached=True)
         _RUNNING.write_text(json.dumps({"pid": process.pid, "port": port}), encoding="utf-8")
-    for variable in _OF_A_REAL_ACCOUNT:
+    for variable in _REAL_ACCOUNT_VARIABLES:
         os.environ.pop(variable, None)
     environment = emulator_process.environment(_port(), account_id=stack.account_id, region=stack.region)
     os.environ.update(environment)
     lines = [
-        f"unset {' '.join(_OF_A_REAL_ACCOUNT)}",
+        f"unset {' '.join(_REAL_ACCOUNT_VARIABLES)}",
         *[f"export {name}={value}" for name, value in environment.items()],
     ]
     ENVIRONMENT_FILE.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -167,7 +167,7 @@ def _port() -> int:
 
 
 def _running() -> int | None:
-    """The process id of the emulator; None where it was not started, or is gone."""
+    """The process id of the emulator; None if it is not running."""
     if not _RUNNING.is_file() or not ports.answers(_port()):
         return None
     return int(json.loads(_RUNNING.read_text(encoding="utf-8"))["pid"])
@@ -187,7 +187,7 @@ def _stop() -> None:
 
 
 def _is_alive(pid: int) -> bool:
-    with suppress(ChildProcessError):  # started by an earlier `make local`, and so no child of this process
+    with suppress(ChildProcessError):  # not a child of this process if an earlier `make local` started it
         os.waitpid(pid, os.WNOHANG)
     try:
         os.kill(pid, 0)

@@ -1,4 +1,4 @@
-"""Ports of 127.0.0.1, on which everything that is started here listens."""
+"""Ports of 127.0.0.1, the only address that local servers listen on."""
 
 import socket
 from contextlib import ExitStack
@@ -7,7 +7,7 @@ HOST = "127.0.0.1"
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, all different."""
+    """Different ports that are not in use."""
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
@@ -16,11 +16,11 @@ def free_ports(count: int) -> list[int]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port that is not in use."""
     return free_ports(1)[0]
 
 
 def answers(port: int) -> bool:
-    """Whether somebody listens on a port."""
+    """Whether a server listens on a port."""
     with socket.socket() as probe:
         return probe.connect_ex((HOST, port)) == 0

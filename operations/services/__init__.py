@@ -1,1 +1,1 @@
-"""Writing services into the Git tree."""
+"""The creation of services, and the documentation of the Helm chart."""

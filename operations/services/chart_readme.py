@@ -1,4 +1,4 @@
-"""The table of values in the README of the Helm chart, made from the comments in its values.yaml."""
+"""The table of values in the README of the Helm chart, generated from the comments in its values.yaml."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _KEY = re.compile(r"( *)([\w-]+):(?: (.*))?")
 
 
 def rows(values: str) -> Iterator[tuple[str, str, str]]:
-    """Path, default and comment of every value that has a comment above it. The default of a block is empty."""
+    """The path, default and comment of every value that has a comment above it. The default of a block is empty."""
     path: list[str] = []
     comment: list[str] = []
     for line in values.splitlines():
@@ -27,7 +27,7 @@ def rows(values: str) -> Iterator[tuple[str, str, str]]:
 
 
 def render(readme: str, values: str) -> str:
-    """The README with a table of these values in place of what stands below its heading."""
+    """The README with the text below its "Values" heading replaced by a table of these values."""
     table = ["| value | default | what it is |", "| --- | --- | --- |"]
     for path, default, comment in rows(values):
         shown = f"`{default}`" if default else "in `values.yaml`"
@@ -37,7 +37,7 @@ def render(readme: str, values: str) -> str:
 
 
 def write_readme(chart: Path = CHART) -> None:
-    """Write the table of `chart` anew."""
+    """Update the table in the README of `chart`."""
     readme = chart / "README.md"
     values = (chart / "values.yaml").read_text(encoding="utf-8")
     readme.write_text(render(readme.read_text(encoding="utf-8"), values), encoding="utf-8")

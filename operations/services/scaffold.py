@@ -1,7 +1,7 @@
-"""A new service in the Git tree, in the shape of one that is there: what is mended in that one is right in the next.
+"""Creates a new service by copying an existing one, so that a fix in that one also reaches new services.
 
-Nothing of the shape stands here. The service's folder, and what a new team gets below `management/`, are those of the
-model under other names. Its database stays behind: the settings have none for the new service.
+This module contains no templates. The service's folder, and a new team's files in `management/`, are copies of the
+model's files under other names. The database is not copied: the settings have none for the new service.
 """
 
 import re
@@ -16,13 +16,13 @@ from operations.terraform.stacks import Region
 EXAMPLE_TAG = "0.0.0-example"
 EXAMPLE_DIGEST = f"sha256:{'0' * 64}"
 PLACEHOLDER_ID = 9
-"""GitHub's number of no repository of ours: `make synth` warns of it."""
+"""A placeholder for the GitHub id of a repository; `make synth` warns about it."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _NAME_REMEDY = "use lower-case letters and digits, a letter first, with single hyphens between"
-_YAML_WORDS = {"false", "n", "no", "null", "off", "on", "true", "y", "yes"}
-_OTHERS_NAMES = {"argocd": "Argo CD has its host"}
-_OTHERS_TEAMS = {"default": "Argo CD has a project of this name", "management": "the platform has this project"}
+_YAML_KEYWORDS = {"false", "n", "no", "null", "off", "on", "true", "y", "yes"}
+_RESERVED_NAMES = {"argocd": "its host name is used by Argo CD"}
+_RESERVED_TEAMS = {"default": "is a project of Argo CD", "management": "is a project of the platform"}
 _LONGEST_LABEL = 63
 _LONGEST_IAM_NAME = 64
 _DATABASE = Path("base/database")
@@ -31,7 +31,7 @@ _PROJECTS = Path("management/bootstrap/projects")
 
 @dataclass(frozen=True, kw_only=True)
 class NewService:
-    """What is asked for. Without a `repository_id` of GitHub a placeholder is trusted to push the images."""
+    """The service to create. `repository_id` is the GitHub id of the repository that pushes its images."""
 
     name: str
     team: str
@@ -40,15 +40,15 @@ class NewService:
 
 
 def write_service(root: Path, new: NewService, regions: Sequence[Region], say: Callable[[str], None]) -> None:
-    """Write a service, its team's project and rights, and its image repository below `root`: all of it or nothing.
+    """Write a service, its team's project and permissions, and its image repository to `root`: either all or nothing.
 
-    Every one of `regions` gets the image repository.
+    The image repository is added to each of `regions`.
 
     Raises:
-        OperationError: with everything that is in the way.
+        OperationError: if any value is invalid or conflicts with an existing one; the message lists all problems.
     """
     tree = _Tree(root, regions)
-    problems = [*_wrong_name(tree, new.name), *_wrong_team(tree, new.team), *_wrong_rest(tree, new)]
+    problems = [*_name_problems(tree, new.name), *_team_problems(tree, new.team), *_other_problems(tree, new)]
     if problems:
         raise OperationError("\n".join(problems))
     files = _files(tree, new)
@@ -58,7 +58,7 @@ def write_service(root: Path, new: NewService, regions: Sequence[Region], say: C
 
 
 class _Tree:
-    """What stands below the root of the repository. Paths are seen from there."""
+    """The files of the repository. All paths are relative to its root."""
 
     def __init__(self, root: Path, regions: Sequence[Region]) -> None:
         self.root = root
@@ -77,58 +77,59 @@ class _Tree:
         return sorted(path.relative_to(self.root) for path in (self.root / folder).rglob("*") if path.is_file())
 
     def of_team(self, team: str) -> list[Path]:
-        """The files below `management/` whose names have the team's in them, such as `policy.<team>.csv`."""
+        """The files in `management/` with the team in their names, such as `policy.<team>.csv`."""
         return [path for path in self.files(Path("management")) if team in path.name.split(".")]
 
 
-# What is in the way
+# Validation
 
 
-def _wrong_name(tree: _Tree, name: str) -> Iterator[str]:
+def _name_problems(tree: _Tree, name: str) -> Iterator[str]:
     if _NAME.fullmatch(name) is None:
         yield f"name: {name!r}: {_NAME_REMEDY}"
         return
-    if name in _YAML_WORDS:
-        yield f"name: {name!r}: YAML takes it for another value; choose another"
-    if name in _OTHERS_NAMES:
-        yield f"name: {name!r}: {_OTHERS_NAMES[name]}; choose another"
+    if name in _YAML_KEYWORDS:
+        yield f"name: {name!r}: is a keyword in YAML; choose another"
+    if name in _RESERVED_NAMES:
+        yield f"name: {name!r}: {_RESERVED_NAMES[name]}; choose another"
     lengths = [(f"{name}-{environment}", "namespace", _LONGEST_LABEL) for environment in tree.environments]
     lengths += [(f"{region.push_role_prefix}{name}", "IAM role", _LONGEST_IAM_NAME) for region in tree.regions]
     longest, what, limit = max(lengths, key=lambda length: len(length[0]) - length[2])
     if len(longest) > limit:
-        yield f"name: {name!r}: the {what} {longest} has {len(longest)} characters, not {limit}; choose a shorter one"
+        problem = f"the {what} {longest} has {len(longest)} characters, more than {limit}"
+        yield f"name: {name!r}: {problem}; choose a shorter one"
     if tree.has(Path("service") / name):
-        yield f"name: {name!r}: service/{name} exists; choose another"
+        yield f"name: {name!r}: service/{name} exists already; choose another"
     for path in tree.settings:
         repositories = settings_files.read_image_repositories(tree.root / path)
         if repositories is not None and name in repositories.names:
             yield f"name: {name!r}: {path} has an image repository of this name; choose another"
 
 
-def _wrong_team(tree: _Tree, team: str) -> Iterator[str]:
+def _team_problems(tree: _Tree, team: str) -> Iterator[str]:
     if not team:
-        yield f"team: {team!r}: every service has an owner; name the team"
+        yield f"team: {team!r}: every service needs an owner; name the team"
     elif _NAME.fullmatch(team) is None or len(team) > _LONGEST_LABEL:
-        yield f"team: {team!r}: {_NAME_REMEDY}, {_LONGEST_LABEL} at most"
-    elif team in _YAML_WORDS:
-        yield f"team: {team!r}: YAML takes it for another value; choose another"
-    elif team in _OTHERS_TEAMS:
-        yield f"team: {team!r}: {_OTHERS_TEAMS[team]}; choose another"
+        yield f"team: {team!r}: {_NAME_REMEDY}, at most {_LONGEST_LABEL} characters"
+    elif team in _YAML_KEYWORDS:
+        yield f"team: {team!r}: is a keyword in YAML; choose another"
+    elif team in _RESERVED_TEAMS:
+        yield f"team: {team!r}: {_RESERVED_TEAMS[team]}; choose another"
     elif not tree.has(_project(team)) and (others := tree.of_team(team)):
-        yield f"team: {team!r}: {others[0]} is named so, and of no team; choose another"
+        yield f"team: {team!r}: {others[0]} has this name, but belongs to no team; choose another"
 
 
-def _wrong_rest(tree: _Tree, new: NewService) -> Iterator[str]:
+def _other_problems(tree: _Tree, new: NewService) -> Iterator[str]:
     if new.like not in tree.models:
-        yield f"like: {new.like!r}: no service with a base; use one of {', '.join(tree.models)}"
+        yield f"like: {new.like!r}: not a service with a base; use one of {', '.join(tree.models)}"
     if new.repository_id is not None and new.repository_id <= 0:
-        yield f"repository id: {new.repository_id}: GitHub counts from 1; `gh api repos/OWNER/NAME --jq .id` prints it"
+        yield f"repository id: {new.repository_id}: must be positive; `gh api repos/OWNER/NAME --jq .id` prints it"
     for path in tree.settings:
         if settings_files.read_image_repositories(tree.root / path) is None:
-            yield f"{path}: image_repositories: not one entry below the other; write them so"
+            yield f"{path}: image_repositories: must have one entry per line; reformat them"
 
 
-# What is written
+# Generation
 
 
 def _files(tree: _Tree, new: NewService) -> dict[Path, str]:
@@ -140,12 +141,12 @@ def _files(tree: _Tree, new: NewService) -> dict[Path, str]:
         files[project] = text.replace(_destinations(text), _destinations(text) + model.renamed(model.destinations()))
     else:
         for path in tree.of_team(model.team):
-            ours = path.with_name(".".join(new.team if part == model.team else part for part in path.name.split(".")))
+            copy = path.with_name(".".join(new.team if part == model.team else part for part in path.name.split(".")))
             text = tree.read(path)
             if path == _project(model.team):
                 text = text.replace(_destinations(text), model.destinations())
-            files[ours] = model.renamed(text)
-            files |= _listed(tree, files, path, ours)
+            files[copy] = model.renamed(text)
+            files |= _kustomizations(tree, files, path, copy)
     for path in tree.settings:
         repositories = settings_files.read_image_repositories(tree.root / path)
         if repositories is not None:
@@ -156,7 +157,7 @@ def _files(tree: _Tree, new: NewService) -> dict[Path, str]:
 
 
 class _Model:
-    """The service that the new one is shaped after."""
+    """The service that is copied."""
 
     def __init__(self, tree: _Tree, new: NewService) -> None:
         self._tree = tree
@@ -166,25 +167,25 @@ class _Model:
         self.team = re.findall(r"^team: (\S+)$", tree.read(overlay), re.MULTILINE)[0]
 
     def renamed(self, text: str) -> str:
-        """The text with the new service's name and team: whole words, both at once."""
-        others = {self._new.like: self._new.name, self.team: self._new.team}
-        return re.sub(rf"(?<!\w)({'|'.join(map(re.escape, others))})(?!\w)", lambda found: others[found[1]], text)
+        """The text with the model's name and team replaced by the new ones. Only whole words are replaced."""
+        names = {self._new.like: self._new.name, self.team: self._new.team}
+        return re.sub(rf"(?<!\w)({'|'.join(map(re.escape, names))})(?!\w)", lambda found: names[found[1]], text)
 
     def service(self) -> Iterator[tuple[Path, str]]:
-        """Its files, with an example for the image, of which none was delivered yet."""
+        """The files of the new service, with an example image, because none was delivered yet."""
         for path in self._tree.files(self._folder):
-            below = path.relative_to(self._folder)
-            if _DATABASE in below.parents:
+            relative = path.relative_to(self._folder)
+            if _DATABASE in relative.parents:
                 continue
             text = re.sub(r"^database: .*$", 'database: ""', self._tree.read(path), flags=re.MULTILINE)
             if path.name == "kustomization.yaml":
                 text = re.sub(r"^components:\n((?:- .*\n)+)", _without_database, text, flags=re.MULTILINE)
                 text = re.sub(r"^- digest: .*$", f"- digest: {EXAMPLE_DIGEST}", text, flags=re.MULTILINE)
                 text = re.sub(r"^  newTag: .*$", f"  newTag: {EXAMPLE_TAG}", text, flags=re.MULTILINE)
-            yield Path("service") / self._new.name / below, self.renamed(text)
+            yield Path("service") / self._new.name / relative, self.renamed(text)
 
     def destinations(self) -> str:
-        """Its own, of those of its team's project."""
+        """The model's own destinations in the project of its team."""
         entries = re.findall(r"    - .*\n(?:      .*\n)*", _destinations(self._tree.read(_project(self.team))))
         return "".join(entry for entry in entries if f"namespace: {self._new.like}-" in entry)
 
@@ -202,8 +203,8 @@ def _destinations(project: str) -> str:
     return str(re.findall(r"^  destinations:\n((?:    .*\n)+)", project, re.MULTILINE)[0])
 
 
-def _listed(tree: _Tree, files: Mapping[Path, str], path: Path, ours: Path) -> Iterator[tuple[Path, str]]:
-    """The kustomizations that list `path`, with `ours` in its place among the others."""
+def _kustomizations(tree: _Tree, files: Mapping[Path, str], path: Path, copy: Path) -> Iterator[tuple[Path, str]]:
+    """The kustomizations that list `path`, with `copy` added in sorted order."""
     for folder in path.parents:
         kustomization = folder / "kustomization.yaml"
         if tree.has(kustomization):
@@ -212,5 +213,5 @@ def _listed(tree: _Tree, files: Mapping[Path, str], path: Path, ours: Path) -> I
             if found is not None:
                 entries = re.compile(rf"(?:^{found[1]}.*\n)+", re.MULTILINE)
                 listed = next(run[0] for run in entries.finditer(text) if found[0] in run[0])
-                ordered = sorted([*listed.splitlines(keepends=True), f"{found[1]}{ours.relative_to(folder)}\n"])
+                ordered = sorted([*listed.splitlines(keepends=True), f"{found[1]}{copy.relative_to(folder)}\n"])
                 yield kustomization, text.replace(listed, "".join(ordered))

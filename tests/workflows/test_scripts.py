@@ -1,4 +1,4 @@
-"""The shell doors: from any folder, with their usage, onto the same commands."""
+"""The shell scripts: they run from any folder and call the commands with the same names."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ def _run(script: Path, *arguments: str, cwd: Path, path: str | None = None) -> "
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository in a folder with a space, whose make and Python only say how they were called."""
+    """A repository in a folder with a space, with a fake make and a fake Python that print their arguments."""
     root = tmp_path / "a repository"
     shutil.copytree(SCRIPTS, root / "scripts")
     for name, text in {
@@ -37,7 +37,7 @@ def repository(tmp_path: Path) -> Path:
 
 @every_script
 @pytest.mark.parametrize("option", ["-h", "--help"])
-def test_usage_says_how_with_an_example(tmp_path: Path, name: str, option: str) -> None:
+def test_help_prints_the_usage_with_an_example(tmp_path: Path, name: str, option: str) -> None:
     run = _run(SCRIPTS / name, option, cwd=tmp_path)
     assert run.returncode == 0
     assert run.stdout.startswith(f"Usage: scripts/{name} ")
@@ -45,9 +45,7 @@ def test_usage_says_how_with_an_example(tmp_path: Path, name: str, option: str) 
 
 
 @every_script
-def test_from_any_folder_the_command_gets_its_arguments_and_gives_its_status(
-    repository: Path, tmp_path: Path, name: str
-) -> None:
+def test_arguments_and_exit_status_are_passed_on_from_any_folder(repository: Path, tmp_path: Path, name: str) -> None:
     path = f"{repository / 'bin'}{os.pathsep}{os.environ['PATH']}"
     run = _run(repository / "scripts" / name, "ap-*-dev", "--json", cwd=tmp_path, path=path)
     command = name.removesuffix(".sh")
@@ -55,7 +53,7 @@ def test_from_any_folder_the_command_gets_its_arguments_and_gives_its_status(
     assert run.returncode == 2
 
 
-def test_nothing_is_destroyed_because_nothing_was_named(repository: Path, tmp_path: Path) -> None:
+def test_destroy_without_arguments_prints_the_usage(repository: Path, tmp_path: Path) -> None:
     run = _run(repository / "scripts" / "destroy.sh", cwd=tmp_path)
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr.startswith("Usage: scripts/destroy.sh STACK...")

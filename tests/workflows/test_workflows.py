@@ -1,4 +1,4 @@
-"""Rules that workflows keep: who may do what, how long, and that what they call exists."""
+"""Rules for workflows: permissions, time limits, pinned actions, and existing commands and options."""
 
 import os
 import re
@@ -45,12 +45,12 @@ def _steps(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _events(path: Path) -> dict[str, Any]:
-    on = _load(path)[True]  # YAML 1.1 takes `on` for a truth
+    on = _load(path)[True]  # YAML 1.1 parses `on` as true
     return on if isinstance(on, dict) else {on: None}
 
 
 @every_workflow
-def test_nothing_is_permitted_unless_a_job_asks_for_it(path: Path) -> None:
+def test_permissions_are_only_granted_to_jobs(path: Path) -> None:
     assert _load(path)["permissions"] == {}
     for name, job in _jobs(path).items():
         assert isinstance(job.get("permissions"), dict), name
@@ -60,37 +60,37 @@ def test_nothing_is_permitted_unless_a_job_asks_for_it(path: Path) -> None:
 @every_workflow
 def test_every_job_has_a_time_limit(path: Path) -> None:
     for name, job in _jobs(path).items():
-        assert "uses" in job or 0 < job["timeout-minutes"] <= 90, name  # a called workflow brings its own
+        assert "uses" in job or 0 < job["timeout-minutes"] <= 90, name  # a called workflow has its own limits
 
 
 @every_workflow
-def test_no_two_runs_get_into_each_others_way(path: Path) -> None:
+def test_every_workflow_has_a_concurrency_group(path: Path) -> None:
     if "workflow_call" in _events(path):
-        return  # the caller's group holds
+        return  # the caller has the group
     assert set(_load(path)["concurrency"]) == {"group", "cancel-in-progress"}
 
 
 @every_workflow
-def test_no_strangers_code_runs_with_our_secrets(path: Path) -> None:
+def test_no_trigger_runs_untrusted_code_with_secrets(path: Path) -> None:
     assert not {"pull_request_target", "workflow_run", "issue_comment"} & set(_events(path))
 
 
 @every_file
-def test_no_script_holds_an_expression(path: Path) -> None:
-    """What somebody else writes, such as a branch's name, would be run."""
+def test_no_script_contains_an_expression(path: Path) -> None:
+    """The text of other users, such as the name of a branch, would be executed."""
     for step in _steps(path):
         assert "${{" not in step.get("run", ""), step
 
 
 @every_file
-def test_actions_are_pinned_by_commit_with_their_version_beside_it(path: Path) -> None:
+def test_actions_are_pinned_by_commit_with_a_version_comment(path: Path) -> None:
     for line in path.read_text().splitlines():
         uses = re.search(r"\buses: *(\S.*)", line)
         if uses and not uses[1].startswith("./"):
             assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", uses[1]), line
 
 
-def test_one_action_has_one_version() -> None:
+def test_each_action_has_one_version() -> None:
     pins: dict[str, set[str]] = {}
     for path in [*WORKFLOWS, *ACTIONS]:
         for name, pin in re.findall(r"uses: ([\w.-]+/[\w./-]+)@(.+)", path.read_text()):
@@ -98,8 +98,8 @@ def test_one_action_has_one_version() -> None:
     assert {name: found for name, found in pins.items() if len(found) > 1} == {}
 
 
-def test_clusters_admit_what_the_example_calls() -> None:
-    """A signature names the workflow and its ref, as the policy of the clusters asks for it."""
+def test_clusters_admit_images_of_the_workflow_that_the_example_calls() -> None:
+    """A signature contains the workflow and its ref, which the policy of the clusters checks."""
     component = _load(ROOT / "management" / "policies" / "component.yaml")
     (identity,) = [patch["format"] for patch in component["patches"] if patch["path"].endswith("/subjectRegExp")]
     admitted = identity.replace("%s", "your-org/platform")
@@ -107,14 +107,14 @@ def test_clusters_admit_what_the_example_calls() -> None:
 
 
 @every_file
-def test_the_token_of_a_checkout_is_never_kept(path: Path) -> None:
+def test_checkouts_do_not_persist_credentials(path: Path) -> None:
     for step in _steps(path):
         if step.get("uses", "").startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] is False
 
 
 @every_workflow
-def test_pull_requests_reach_no_role_but_the_one_that_plans(path: Path) -> None:
+def test_pull_requests_only_assume_the_plan_role(path: Path) -> None:
     for name, job in _jobs(path).items():
         roles = [
             step["with"]["role-to-assume"] for step in job.get("steps", []) if "role-to-assume" in step.get("with", {})
@@ -129,17 +129,17 @@ def test_pull_requests_reach_no_role_but_the_one_that_plans(path: Path) -> None:
 
 
 @every_workflow
-def test_forks_reach_no_runner_of_ours_and_no_token_that_writes(path: Path) -> None:
+def test_forks_get_no_private_runner_and_no_write_permission(path: Path) -> None:
     if "pull_request" not in _events(path) or path == EXAMPLE:
         return
     for name, job in _jobs(path).items():
-        is_ours = "PRIVATE_RUNNER" in str(job["runs-on"]) or "write" in job["permissions"].values()
-        if is_ours:
+        is_private = "PRIVATE_RUNNER" in str(job["runs-on"]) or "write" in job["permissions"].values()
+        if is_private:
             assert "github.event.pull_request.head.repo.full_name == github.repository" in job["if"], name
 
 
 @every_workflow
-def test_keys_are_read_where_the_app_is_asked_and_nowhere_else(path: Path) -> None:
+def test_secrets_are_only_used_to_create_app_tokens(path: Path) -> None:
     for step in _steps(path):
         if "secrets." in str(step):
             assert step["uses"].startswith("actions/create-github-app-token@")
@@ -176,7 +176,7 @@ def _scripts() -> Iterator[tuple[str, str]]:
                     yield path.name, step["run"]
 
 
-def test_every_command_that_is_called_exists() -> None:
+def test_every_command_in_scripts_exists() -> None:
     known = set(get_command(app).commands)  # type: ignore[attr-defined]
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     called = {name for _, text in _scripts() for name in re.findall(r"-m operations ([a-z-]+)", text)}
@@ -186,7 +186,7 @@ def test_every_command_that_is_called_exists() -> None:
     assert made - targets == set()
 
 
-def test_every_option_that_is_given_exists() -> None:
+def test_every_option_in_scripts_exists() -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]
     for where, text in _scripts():
         for name, rest in re.findall(r"-m operations ([a-z-]+)((?:[^\n]|\\\n)*)", text):

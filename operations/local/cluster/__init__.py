@@ -1,1 +1,1 @@
-"""A real Kubernetes and a real Argo CD on loopback, without Docker: for the tests, and for people."""
+"""A local cluster with real Kubernetes and Argo CD processes, without Docker, for tests and for interactive use."""

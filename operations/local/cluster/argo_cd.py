@@ -1,4 +1,4 @@
-"""ArgoCd: Argo CD's own processes and Argo Rollouts, on a control plane of this machine."""
+"""ArgoCd: the processes of Argo CD and Argo Rollouts, on a local control plane."""
 
 import base64
 import os
@@ -18,21 +18,21 @@ from operations.local.ports import HOST, answers, free_ports
 SERVER = "https://kubernetes.default.svc"
 
 _PART_OF = {"app.kubernetes.io/part-of": "argocd"}
-_LOOKS_EVERY = "10s"
+_RECONCILIATION_INTERVAL = "10s"
 # The ConfigMaps for RBAC and notifications come from Git, as in production.
 _CONFIG_MAPS = ("argocd-cmd-params-cm", "argocd-gpg-keys-cm", "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm")
 _TOOLS = ("argocd", "helm", "kubectl", "kustomize")
 
 
 class ArgoCd:
-    """Argo CD and Argo Rollouts for the length of a block; they also end with whoever started them.
+    """A context manager that runs Argo CD and Argo Rollouts. They also stop when the parent process ends.
 
-    `settings` are added to the ConfigMap `argocd-cm`. Destinations are as in production: `https://kubernetes.default.svc`
-    is the control plane. It looks at Git every ten seconds; a repository on this machine is `file:///...`. Charts from
-    outside are not fetched: their controllers would not run here, and their webhooks would refuse what others bring.
+    `settings` are added to the ConfigMap `argocd-cm`. As in production, the destination `https://kubernetes.default.svc`
+    is the control plane. Argo CD polls Git every ten seconds; a local repository has the URL `file:///...`. External
+    charts are not fetched, because their controllers would not run and their webhooks would reject other objects.
 
-    Everything listens on 127.0.0.1 but the metrics of the application, notifications and rollouts controllers, which
-    know no address to bind to.
+    All ports listen on 127.0.0.1, except the metrics ports of the application, notifications and rollouts controllers,
+    which cannot be bound to an address.
     """
 
     def __init__(
@@ -57,20 +57,20 @@ class ArgoCd:
 
     @property
     def password(self) -> str:
-        """The password of the user `admin`, which the server made."""
+        """The password of the user `admin`, which the API server of Argo CD generated."""
         found = self._cluster.get("secret", f"--namespace={ARGO_CD_NAMESPACE}", "argocd-initial-admin-secret")
         return base64.b64decode(found["data"]["password"]).decode()
 
     def argocd(self, *arguments: str | Path, stdin: str = "") -> str:
-        """What Argo CD's command line prints, such as `argocd admin settings rbac can`.
+        """Run the `argocd` command line, such as `argocd admin settings rbac can`, and return its output.
 
         Raises:
-            OperationError: it failed, with what it says about it.
+            OperationError: if the command fails, with its error output.
         """
         return process.output(self.tools / "argocd", *arguments, environment=self._environment(), stdin=stdin)
 
     def _install(self) -> None:
-        """What the Helm chart installs, without the pods."""
+        """Create the objects that the Helm chart creates, except the Pods."""
         for module in ("argo-cd", "argo-rollouts"):
             self._cluster.kubectl("apply", "--server-side", f"--filename={programs.files(module)}")
         self._cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
@@ -132,31 +132,31 @@ class ArgoCd:
         self.processes.start(
             "rollouts-controller",
             programs.program("rollouts-controller"),
-            "--namespace=",  # of Rollouts: every
+            "--namespace=",  # all namespaces
             "--leader-elect=false",
             f"--metricsPort={next(port)}",
             f"--healthzPort={next(port)}",
             environment=self._environment(),
         )
-        for what, listens in (("Argo CD's repository server", repo_server), ("Argo CD's API server", self.port)):
-            self.processes.wait_for(what, partial(answers, listens))
+        for name, listening_port in (("Argo CD's repository server", repo_server), ("Argo CD's API server", self.port)):
+            self.processes.wait_for(name, partial(answers, listening_port))
 
     def _component(self, name: str, *arguments: str) -> None:
-        """One of Argo CD's components: all are one program."""
+        """Start a component of Argo CD. All components are the same program."""
         environment = {**self._environment(), "ARGOCD_BINARY_NAME": name}
         self.processes.start(name, self.tools / "argocd", *arguments, environment=environment)
 
     def _environment(self) -> dict[str, str]:
-        """Neither settings nor home of the person around us, else Git, Helm and Argo CD would take theirs."""
+        """The environment of the processes, without the caller's home and settings for Argo CD, Git and Helm."""
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith(("ARGOCD_", "GIT_", "HELM_"))},
-            "ARGOCD_APPLICATIONSET_CONTROLLER_REQUEUE_AFTER": _LOOKS_EVERY,
+            "ARGOCD_APPLICATIONSET_CONTROLLER_REQUEUE_AFTER": _RECONCILIATION_INTERVAL,
             "ARGOCD_FAKE_IN_CLUSTER": "true",
             "ARGOCD_GPG_ENABLED": "false",
             "ARGOCD_RECONCILIATION_JITTER": "0s",
-            "ARGOCD_RECONCILIATION_TIMEOUT": _LOOKS_EVERY,
-            "ARGOCD_REPO_ERROR_GRACE_PERIOD_SECONDS": "1s",  # else what does not render is told after three minutes
-            "HTTPS_PROXY": f"http://{HOST}:9",  # nobody listens: what a chart from outside brings would not run here
+            "ARGOCD_RECONCILIATION_TIMEOUT": _RECONCILIATION_INTERVAL,
+            "ARGOCD_REPO_ERROR_GRACE_PERIOD_SECONDS": "1s",  # by default, rendering errors show after three minutes
+            "HTTPS_PROXY": f"http://{HOST}:9",  # an unused port, so that no external chart can be fetched
             "HOME": str(self._home),
             "KUBECONFIG": str(self._cluster.kubeconfig),
             "PATH": f"{self.tools}{os.pathsep}{os.environ['PATH']}",

@@ -1,6 +1,6 @@
-"""What an in-cluster stack gives Argo CD to start with: the registered cluster, the project and the root Application.
+"""The objects that an in-cluster stack creates for Argo CD: the cluster Secret, the project and the root Application.
 
-All three are read from the synthesized stack, so that what is tried here is what Terraform makes.
+They are read from the synthesized stack, so that the local cluster gets the same objects as Terraform creates.
 """
 
 import json
@@ -16,9 +16,9 @@ _KNOWN_AFTER_APPLY = re.compile(r"\$\{[^}]+\}")
 
 
 def handover(configuration: Mapping[str, Any], repository: Path, revision: str) -> list[dict[str, Any]]:
-    """The manifests of the in-cluster stack `configuration`, for a repository on this machine.
+    """The manifests of an in-cluster stack, with the URL and revision replaced by those of a local repository.
 
-    The owner's URL and revision become these. What only an apply would tell, such as the VPC's id, is `unknown`.
+    `configuration` is the stack's Terraform JSON. Values known only after apply, such as the VPC id, are `unknown`.
     """
     secret = next(
         secret
@@ -48,7 +48,7 @@ def handover(configuration: Mapping[str, Any], repository: Path, revision: str) 
 
 
 def _custom(kind: str, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """An item of the chart argocd-apps as the chart makes it."""
+    """The object that the chart argocd-apps renders for an item of its values."""
     metadata = {"name": name, "namespace": values["namespace"], "finalizers": values["finalizers"]}
     spec = {key: value for key, value in values.items() if key not in {"namespace", "finalizers"}}
     return {"apiVersion": "argoproj.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}

@@ -1,4 +1,4 @@
-"""The cluster for people: it runs until Ctrl-C, and leaves nothing behind."""
+"""The local cluster for interactive use: it runs until Ctrl-C and is then deleted."""
 
 import signal
 import tempfile
@@ -17,17 +17,17 @@ _ROOT = Path(__file__).parents[3]
 
 
 def run_cluster(output: Path, say: Callable[[str], None], show: Callable[[str], None]) -> None:
-    """Build what is missing, start everything, tell how to reach it, and wait for Ctrl-C.
+    """Build missing programs, start the cluster, print how to connect to it, and wait for Ctrl-C.
 
-    Argo CD is given what the first in-cluster stack below `output` says.
+    Argo CD gets the objects of the first in-cluster stack in `output`.
 
     Raises:
-        OperationError: nothing was synthesized, or a program could not be built, did not start, or ended by itself.
+        OperationError: if nothing was synthesized, or a program cannot be built, does not start, or exits.
     """
     stack = next(stack for stack in read_stacks(output) if stack.is_in_cluster)
     programs.build_all(say)
-    for ending in (signal.SIGHUP, signal.SIGTERM):
-        signal.signal(ending, signal.default_int_handler)  # as Ctrl-C
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)  # handled like Ctrl-C
     with tempfile.TemporaryDirectory(prefix="cluster-") as home:
         try:
             _run_until_interrupted(Path(home), stack, say, show)
@@ -41,15 +41,15 @@ def _run_until_interrupted(home: Path, stack: Stack, say: Callable[[str], None],
         say("starting Argo CD and Argo Rollouts")
         with ArgoCd(cluster, notifications=True) as argo_cd:
             cluster.apply(*handover(stack.configuration, _ROOT, "HEAD"))
-            say(f"\nIt runs until Ctrl-C, and follows what is committed here, as {stack.name} does.")
+            say(f"\nThe cluster runs until Ctrl-C. Like {stack.name}, it deploys what is committed in this repository.")
             say("In another terminal:")
             show(f"  export KUBECONFIG={cluster.kubeconfig}")
             show(f"  export PATH={argo_cd.tools}:$PATH    # kubectl, argocd, helm and kustomize of these versions")
             show("  kubectl get applications --watch")
             show(f"  argocd login {HOST}:{argo_cd.port} --plaintext --username admin --password {argo_cd.password}")
             show(f"The logs are in {cluster.logs}.")
-            # The Go module has no web pages: they are made by Node.
-            show(f"Argo CD answers at http://{HOST}:{argo_cd.port}, to its command line and API.")
+            # The web UI is not part of the Go module, because it is built with Node.
+            show(f"The API of Argo CD is at http://{HOST}:{argo_cd.port}. The web UI is not available.")
             while True:
                 cluster.processes.check()
                 argo_cd.processes.check()

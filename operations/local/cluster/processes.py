@@ -1,4 +1,4 @@
-"""Processes that end together: with the block that started them, and with this process, however that ends."""
+"""A group of processes that is stopped at the end of a block, or when this process ends, even if it is killed."""
 
 import os
 import subprocess
@@ -13,9 +13,9 @@ _LOG_TAIL = 2000
 
 
 class Processes:
-    """One process group, and a log in the folder `logs` for each process.
+    """A process group, with a log in the folder `logs` for each process.
 
-    They are ended at once: whatever they hold is thrown away.
+    The processes are stopped with SIGKILL; their data is lost.
     """
 
     def __init__(self, logs: Path) -> None:
@@ -24,8 +24,8 @@ class Processes:
 
     def __enter__(self) -> Self:
         self._logs.mkdir(parents=True, exist_ok=True)
-        # Its input ends when we end, by a SIGKILL too; then it ends the group, itself included. A group of its own
-        # also keeps Ctrl-C from reaching the processes before us.
+        # The input of this shell is closed when our process ends, even by SIGKILL. The shell then kills the whole
+        # group, itself included. A separate group also keeps Ctrl-C from reaching the processes before us.
         self._guard = subprocess.Popen(["sh", "-c", "read -r _; kill -KILL 0"], stdin=subprocess.PIPE, process_group=0)
         return self
 
@@ -46,30 +46,30 @@ class Processes:
                 process_group=self._guard.pid,
             )
 
-    def wait_for(self, what: str, is_there: Callable[[], bool], seconds: float = 60) -> None:
-        """Wait until something is there.
+    def wait_for(self, what: str, is_ready: Callable[[], bool], seconds: float = 60) -> None:
+        """Wait until `is_ready` returns True.
 
         Raises:
-            OperationError: it was not in time, or a process ended meanwhile.
+            OperationError: if that takes longer than `seconds`, or a process exits meanwhile.
         """
         deadline = time.monotonic() + seconds
-        while not is_there():
+        while not is_ready():
             self.check()
             if time.monotonic() > deadline:
-                raise OperationError(f"{what}: not there after {seconds:.0f} s; the logs in {self._logs} say why")
+                raise OperationError(f"{what}: not ready after {seconds:.0f} s; see the logs in {self._logs}")
             time.sleep(0.1)
 
     def check(self) -> None:
-        """Nothing, as long as every process runs.
+        """Check that all processes are running.
 
         Raises:
-            OperationError: one has ended, with the end of its log.
+            OperationError: if one has exited, with the end of its log.
         """
         for name, process in self._started.items():
             if process.poll() is not None:
                 tail = self._log(name).read_text(errors="replace")[-_LOG_TAIL:]
                 raise OperationError(
-                    f"{name} ended by itself (status {process.returncode}); its log ends with:\n{tail}"
+                    f"{name} exited unexpectedly (status {process.returncode}); its log ends with:\n{tail}"
                 )
 
     def _log(self, name: str) -> Path:

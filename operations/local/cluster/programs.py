@@ -1,7 +1,7 @@
-"""The programs of the cluster, built from the Go modules in `modules/`, once, into the user's cache folder.
+"""The programs of the local cluster, built from the Go modules in `modules/` into the user's cache folder.
 
-What is pinned there (`go.mod`, and `go.sum` for what it brings along), how it is built, and by which Go decides where a
-program lies: after a change it is built anew, beside the old one.
+The path of a program depends on the pinned versions (`go.mod` and `go.sum`), the build flags and the version of Go:
+after a change, the program is built again in another folder.
 """
 
 import fcntl
@@ -30,15 +30,15 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "kyverno": ("kyverno",),
     "redis": ("redis",),
 }
-"""Each folder of `modules/`, and the programs that it builds."""
+"""The folders in `modules/`, and the programs that each builds."""
 
 _ROOT = Path(__file__).parent / "modules"
 _LOG_TAIL = 2000
 
-# Go names a program by its package.
+# Go names a program after its package.
 _RENAMED = {"cmd": "argocd", "kubectl-kyverno": "kyverno", "server": "etcd"}
 
-# What is needed of a module besides its programs.
+# Files of modules that are needed in addition to the programs.
 _FILES: Mapping[str, tuple[str, ...]] = {
     "argo-cd": ("github.com/argoproj/argo-cd/v3", "manifests/crds/*-crd.yaml"),
     "argo-rollouts": ("github.com/argoproj/argo-rollouts", "manifests/crds/*-crd.yaml"),
@@ -55,27 +55,27 @@ def build_all(say: Callable[[str], None] = print) -> None:
     """Build every program that is not built yet.
 
     Raises:
-        OperationError: Go is missing, or could not build one.
+        OperationError: if Go is not installed, or a build fails.
     """
     for module in MODULES:
         _folder(module, say)
 
 
 def program(name: str, say: Callable[[str], None] = print) -> Path:
-    """A program by its name, such as `kube-apiserver`, built first where it is not yet.
+    """The path of a program, such as `kube-apiserver`. It is built if necessary.
 
     Raises:
-        OperationError: Go is missing, or could not build it.
+        OperationError: if Go is not installed, or the build fails.
     """
     module = next(module for module, names in MODULES.items() if name in names)
     return _folder(module, say) / name
 
 
 def files(module: str, say: Callable[[str], None] = print) -> Path:
-    """The folder with a module's own manifests: CRDs of `argo-cd` and `argo-rollouts`, stages of `kwok`.
+    """The folder with the manifests of a module: CRDs of `argo-cd` and `argo-rollouts`, stages of `kwok`.
 
     Raises:
-        OperationError: Go is missing, or could not build the module.
+        OperationError: if Go is not installed, or the build fails.
     """
     return _folder(module, say) / "files"
 
@@ -85,7 +85,7 @@ def _folder(module: str, say: Callable[[str], None]) -> Path:
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with (folder.parent / f".{module}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would build the same
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be building the same module
             if not folder.is_dir():
                 _build(module, folder, say)
     return folder
@@ -106,18 +106,18 @@ def _checksum(module: str) -> str:
 
 @cache
 def _go_version() -> str:
-    remedy = "install Go 1.26 or newer, with which Kubernetes and Argo CD are built on this machine"
+    remedy = "install Go 1.26 or newer; it builds Kubernetes and Argo CD on this machine"
     return process.output("go", "version", remedy=remedy)
 
 
 def _flags(module: str) -> tuple[str, ...]:
-    """How a module is built: without paths of this machine, and without symbols for debuggers."""
+    """The build flags of a module: no local paths, and no debug symbols."""
     variables = [f"-X {name}={value}" for name, value in _variables(module).items()]
     return ("-buildvcs=false", "-trimpath", f"-ldflags={' '.join(['-s', '-w', *variables])}")
 
 
 def _variables(module: str) -> dict[str, str]:
-    """The version that Kubernetes tells, and that Helm takes it for: both are only set while linking."""
+    """The linker variables with the version that Kubernetes reports, and that Helm assumes for its cluster."""
     found = re.search(r"k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)", (_ROOT / "kubernetes" / "go.mod").read_text())
     assert found
     version, major, minor = found.groups()
@@ -132,7 +132,7 @@ def _variables(module: str) -> dict[str, str]:
 
 
 def _build(module: str, folder: Path, say: Callable[[str], None]) -> None:
-    say(f"building {', '.join(MODULES[module])}: minutes, and only once")
+    say(f"building {', '.join(MODULES[module])}: takes minutes, only once")
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{module}-") as unfinished:
         work = Path(unfinished, module)
         work.mkdir()
@@ -156,13 +156,14 @@ def _copy_files(module: str, target: Path) -> None:
 
 
 def _go(module: str, *arguments: str) -> str:
-    # Without C a program needs no compiler but Go's; a workspace of the person around us must not change versions.
+    # Without cgo no C compiler is needed. A Go workspace of the user must not change the versions.
     environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"}
     done = process.run("go", *arguments, directory=_ROOT / module, environment=environment)
     if done.returncode:
         folder = (_ROOT / module).relative_to(Path(__file__).parents[3])
         raise OperationError(
             f"go {arguments[0]} failed in {folder} (status {done.returncode}); if a module could not be"
-            f" fetched, look at `go env GOPROXY` and run `make tools` again. Go ends with:\n{done.stderr[-_LOG_TAIL:]}"
+            f" fetched, check `go env GOPROXY` and run `make tools` again. The output of Go ends with:\n"
+            f"{done.stderr[-_LOG_TAIL:]}"
         )
     return done.stdout

@@ -1,4 +1,4 @@
-"""Validating on this machine: what passed, what failed and what could not be checked are told apart."""
+"""The command `validate`: checks pass, fail or are skipped."""
 
 import sys
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.stacks import make_stack
 
 @pytest.fixture
 def terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A terraform that runs the script written to this file."""
+    """The path of a fake terraform, first on PATH."""
     program = tmp_path / "terraform"
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     return program
@@ -24,7 +24,9 @@ def _script(program: Path, script: str) -> None:
     program.chmod(0o755)
 
 
-def test_a_stack_is_validated_without_its_backend_and_beside_its_own_data(terraform: Path, tmp_path: Path) -> None:
+def test_a_stack_is_validated_without_its_backend_and_in_a_temporary_data_directory(
+    terraform: Path, tmp_path: Path
+) -> None:
     _script(terraform, 'echo "$TF_DATA_DIR $*" >> calls')
     step = validate.stack_is_valid(make_stack(directory=tmp_path, name="dev"))
     assert step.outcome == "passed"
@@ -36,28 +38,28 @@ def test_a_stack_is_validated_without_its_backend_and_beside_its_own_data(terraf
     assert not Path(calls[0][0]).exists()
 
 
-def test_what_terraform_refuses_failed_and_says_why(terraform: Path, tmp_path: Path) -> None:
+def test_a_stack_that_terraform_rejects_fails_with_its_error(terraform: Path, tmp_path: Path) -> None:
     _script(terraform, '[ "$1" = init ] || { echo "Error: Unsupported argument" >&2; exit 1; }')
     step = validate.stack_is_valid(make_stack(directory=tmp_path, name="dev"))
     assert (step.outcome, step.said) == ("failed", "Error: Unsupported argument")
 
 
-def test_a_stack_whose_providers_cannot_be_had_is_skipped(terraform: Path, tmp_path: Path) -> None:
+def test_a_stack_without_available_providers_is_skipped(terraform: Path, tmp_path: Path) -> None:
     _script(terraform, 'echo "Error: Failed to query available provider packages"; exit 1')
     step = validate.stack_is_valid(make_stack(directory=tmp_path, name="dev-gitops"))
-    assert (step.outcome, step.said) == ("skipped", "its providers cannot be had from here")
+    assert (step.outcome, step.said) == ("skipped", "terraform init: providers not available")
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(0, "passed"), (1, "failed"), (5, "skipped")])
-def test_a_command_is_told_by_what_it_ends_with(status: int, outcome: str) -> None:
+def test_the_exit_status_of_a_command_determines_its_outcome(status: int, outcome: str) -> None:
     step = validate.command("any", sys.executable, "-c", f"import sys; print('why'); sys.exit({status})", none=5)
     assert step.outcome == outcome
     assert step.said == ("why" if outcome == "failed" else "")
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_a_folder_without_tests_is_skipped(tmp_path: Path, *, there: bool) -> None:
-    folder = tmp_path if there else tmp_path / "none"
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_folder_without_tests_is_skipped(tmp_path: Path, *, exists: bool) -> None:
+    folder = tmp_path if exists else tmp_path / "none"
     step = validate.pytest("manifests", folder)
     assert (step.name, step.outcome) == ("manifests", "skipped")
     assert str(folder) in step.said
@@ -71,7 +73,9 @@ def test_a_folder_without_tests_is_skipped(tmp_path: Path, *, there: bool) -> No
         (["failed", "skipped"], Status.ERROR),
     ],
 )
-def test_worst_step_decides_the_status(monkeypatch: pytest.MonkeyPatch, outcomes: list[str], status: Status) -> None:
+def test_the_worst_outcome_determines_the_status(
+    monkeypatch: pytest.MonkeyPatch, outcomes: list[str], status: Status
+) -> None:
     steps = [Step("any", outcome, 0.4) for outcome in outcomes]  # type: ignore[arg-type]
     monkeypatch.setattr(validate, "_steps", lambda _: iter(steps))
     said: list[str] = []

@@ -1,4 +1,4 @@
-"""The command line for people: errors that they can mend are a line each, and every command says how by an example."""
+"""The command line: errors are printed as messages, and the help of every command has an example."""
 
 import subprocess
 import sys
@@ -12,32 +12,34 @@ from operations.cli.app import app
 from operations.cli.console import errors_for_people
 from operations.errors import OperationError
 
-_DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "GetObject")
+_DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "not allowed"}}, "GetObject")
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (OperationError("one\ntwo"), "error: one\nerror: two\n"),
-        (_DENIED, "error: An error occurred (AccessDenied) when calling the GetObject operation: not you\n"),
+        (_DENIED, "error: An error occurred (AccessDenied) when calling the GetObject operation: not allowed\n"),
         (NoCredentialsError(), "error: Unable to locate credentials\n"),
     ],
 )
-def test_what_a_person_can_mend_is_a_message(error: Exception, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as ended, errors_for_people():
+def test_errors_that_the_user_can_fix_are_printed_as_messages(
+    error: Exception, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as exited, errors_for_people():
         raise error
-    assert ended.value.exit_code == 1
-    assert capsys.readouterr().err == said
+    assert exited.value.exit_code == 1
+    assert capsys.readouterr().err == message
 
 
-def test_a_fault_of_the_program_is_not_hidden() -> None:
+def test_programming_errors_are_not_hidden() -> None:
     with pytest.raises(KeyError), errors_for_people():
         raise KeyError("name")
 
 
 @pytest.mark.parametrize("arguments", [["drift", "-x"], ["plan", "--parallelism", "0"], ["destroy"], ["nothing"]])
-def test_what_is_typed_wrong_is_an_error_and_nothing_to_look_at(arguments: list[str]) -> None:
-    """Pipelines take 2 for a plan with changes, or drift."""
+def test_usage_errors_exit_with_status_1(arguments: list[str]) -> None:
+    """Status 2 means that there are changes or findings."""
     done = subprocess.run([sys.executable, "-m", "operations", *arguments], check=False, capture_output=True, text=True)
     assert done.returncode == 1
     assert "Usage: operations" in done.stderr

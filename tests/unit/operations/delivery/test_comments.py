@@ -1,4 +1,4 @@
-"""The one comment of a pull request."""
+"""The comment on a pull request."""
 
 from pathlib import Path
 
@@ -28,21 +28,23 @@ def test_the_comment_is_written_once_and_then_updated(tmp_path: Path, gh: FakeGh
     assert [entry["body"] for entry in gh["comments"]] == ["<!-- plan -->\n\nsecond"]
 
 
-def test_what_a_person_wrote_is_never_overwritten(tmp_path: Path, gh: FakeGh) -> None:
-    person = {"id": 7, "user": {"type": "User"}, "body": "<!-- plan --> mine", "html_url": ""}
+def test_comments_of_users_are_never_overwritten(tmp_path: Path, gh: FakeGh) -> None:
+    user_comment = {"id": 7, "user": {"type": "User"}, "body": "<!-- plan --> mine", "html_url": ""}
     with gh.changed() as state:
-        state["comments"] = [person]
+        state["comments"] = [user_comment]
     comment(12, [_file(tmp_path, "plan")], name="plan")
-    assert gh["comments"][0] == person
+    assert gh["comments"][0] == user_comment
     assert len(gh["comments"]) == 2
 
 
-def test_a_file_that_was_not_made_is_told(tmp_path: Path, gh: FakeGh) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path, gh: FakeGh) -> None:
     comment(12, [_file(tmp_path, "plan"), tmp_path / "manifests.md"], name="plan")
-    assert "`manifests.md` was not made" in gh["comments"][0]["body"]
+    assert "`manifests.md` was not created" in gh["comments"][0]["body"]
 
 
-def test_a_long_comment_is_cut_and_closed(tmp_path: Path, gh: FakeGh, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_comment_is_cut_with_its_markup_closed(
+    tmp_path: Path, gh: FakeGh, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in (("SERVER_URL", "https://host"), ("REPOSITORY", "our/platform"), ("RUN_ID", "5")):
         monkeypatch.setenv(f"GITHUB_{name}", value)
     lines = "+ line\n" * 20_000
@@ -53,7 +55,7 @@ def test_a_long_comment_is_cut_and_closed(tmp_path: Path, gh: FakeGh, monkeypatc
     assert body.rstrip().endswith("[the summary of the run](https://host/our/platform/actions/runs/5).")
 
 
-def test_an_error_that_passes_is_tried_again(tmp_path: Path, gh: FakeGh, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_temporary_error_is_retried(tmp_path: Path, gh: FakeGh, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
     with gh.changed() as state:
         state["failures"] = ["HTTP 502: Bad Gateway", "HTTP 503: Unavailable"]
@@ -61,7 +63,7 @@ def test_an_error_that_passes_is_tried_again(tmp_path: Path, gh: FakeGh, monkeyp
     assert len(gh["comments"]) == 1
 
 
-def test_a_refusal_is_not_tried_again(tmp_path: Path, gh: FakeGh) -> None:
+def test_a_permission_error_is_not_retried(tmp_path: Path, gh: FakeGh) -> None:
     with gh.changed() as state:
         state["failures"] = ["HTTP 403: Resource not accessible by integration"]
     with pytest.raises(OperationError, match=r"gh api repos/.*: HTTP 403: Resource not accessible"):
@@ -69,7 +71,7 @@ def test_a_refusal_is_not_tried_again(tmp_path: Path, gh: FakeGh) -> None:
     assert len(gh["calls"]) == 1
 
 
-def test_without_gh_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejects_a_machine_without_gh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(OperationError, match="gh: not installed"):
         comment(12, [], name="plan")

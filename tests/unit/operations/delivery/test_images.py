@@ -1,4 +1,4 @@
-"""Which image a service runs: what is written, what stays, and what is refused."""
+"""Reading and writing the image of a service in its overlay."""
 
 from pathlib import Path
 
@@ -34,68 +34,70 @@ def overlay(request: pytest.FixtureRequest, tmp_path: Path) -> Overlay:
     return Overlay(tmp_path, "shop", "dev")
 
 
-def test_only_tag_and_digest_are_written(overlay: Overlay) -> None:
+def test_only_the_tag_and_the_digest_are_changed(overlay: Overlay) -> None:
     file = overlay.root / overlay.file
     before = file.read_text()
     assert overlay.set_image(IMAGE)
     after = file.read_text()
     assert overlay.image() == IMAGE
-    undone = after.replace(IMAGE.digest, f"sha256:{'0' * 64}").replace(IMAGE.tag, "0.0.0-example")
-    assert undone == before.replace('"0.0.0-example"', "0.0.0-example")
+    restored = after.replace(IMAGE.digest, f"sha256:{'0' * 64}").replace(IMAGE.tag, "0.0.0-example")
+    assert restored == before.replace('"0.0.0-example"', "0.0.0-example")
 
 
-def test_writing_the_same_again_changes_nothing(overlay: Overlay) -> None:
+def test_writing_the_same_image_again_changes_nothing(overlay: Overlay) -> None:
     overlay.set_image(IMAGE)
     assert not overlay.set_image(IMAGE)
 
 
 @pytest.mark.parametrize("tag", ["1" * 40, f"1e{'1' * 38}"])
-def test_a_commit_that_looks_like_a_number_stays_a_text(overlay: Overlay, tag: str) -> None:
+def test_a_commit_that_looks_like_a_number_stays_a_string(overlay: Overlay, tag: str) -> None:
     overlay.set_image(Image(tag, IMAGE.digest))
     assert f'ag: "{tag}"' in (overlay.root / overlay.file).read_text()
     assert overlay.image().tag == tag
 
 
 @pytest.mark.parametrize(
-    ("tag", "digest", "said"),
+    ("tag", "digest", "message"),
     [
         ("latest", IMAGE.digest, "tag: 'latest': not the full SHA of a commit"),
         (IMAGE.tag[:12], IMAGE.digest, "not the full SHA"),
         (IMAGE.tag, "sha256:abc", "digest: 'sha256:abc': not a digest"),
         (IMAGE.tag, f"{IMAGE.digest}\n", "not a digest"),
-        (IMAGE.tag, f"sha256:{'0' * 64}", "an example; deliver the service first"),
+        (IMAGE.tag, f"sha256:{'0' * 64}", "an example digest; deliver the service first"),
     ],
 )
-def test_rejects_what_no_pipeline_made(overlay: Overlay, tag: str, digest: str, said: str) -> None:
+def test_rejects_an_image_that_was_not_delivered(overlay: Overlay, tag: str, digest: str, message: str) -> None:
     before = (overlay.root / overlay.file).read_text()
-    with pytest.raises(OperationError, match=said):
+    with pytest.raises(OperationError, match=message):
         overlay.set_image(Image(tag, digest))
     assert (overlay.root / overlay.file).read_text() == before
 
 
 @pytest.mark.parametrize(
-    ("service", "environment", "said"),
+    ("service", "environment", "message"),
     [
-        ("shpo", "dev", "service: 'shpo': not there; choose one of shop"),
-        ("shop", "devv", "overlays: 'devv': not there; choose one of dev"),
-        ("../shop", "dev", "not there"),
+        ("shpo", "dev", "service: 'shpo': not found; choose one of shop"),
+        ("shop", "devv", "overlays: 'devv': not found; choose one of dev"),
+        ("../shop", "dev", "not found"),
     ],
 )
-def test_rejects_what_is_not_there(overlay: Overlay, service: str, environment: str, said: str) -> None:
-    with pytest.raises(OperationError, match=said):
+def test_rejects_an_unknown_service_or_environment(
+    overlay: Overlay, service: str, environment: str, message: str
+) -> None:
+    with pytest.raises(OperationError, match=message):
         Overlay(overlay.root, service, environment).image()
 
 
-def test_rejects_a_file_that_names_no_image(overlay: Overlay) -> None:
+def test_rejects_a_file_without_an_image(overlay: Overlay) -> None:
     (overlay.root / overlay.file).write_text("resources: []\n")
-    with pytest.raises(OperationError, match="names no image; write"):
+    with pytest.raises(OperationError, match="contains no image; add"):
         overlay.image()
 
 
 @pytest.mark.parametrize(
     "folder", sorted(ROOT.glob("service/*/overlays/*")), ids=lambda path: f"{path.parents[1].name}-{path.name}"
 )
-def test_every_overlay_of_this_repository_has_a_place_for_an_image(folder: Path) -> None:
+def test_every_overlay_of_this_repository_contains_an_image(folder: Path) -> None:
     image = Overlay(ROOT, folder.parents[1].name, folder.name).image()
     assert image.tag
     assert image.digest.startswith("sha256:")

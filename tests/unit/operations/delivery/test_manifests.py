@@ -1,4 +1,4 @@
-"""What a change does to the rendered manifests of each environment."""
+"""The diff of rendered manifests, by environment."""
 
 import os
 import shutil
@@ -67,12 +67,12 @@ def _write(tree: Path, name: str, text: str) -> None:
     (tree / name).write_text(text)
 
 
-def test_nothing_changes_where_nothing_was_edited(tree: Path) -> None:
+def test_reports_no_changes_if_nothing_was_edited(tree: Path) -> None:
     report = manifests.diff("HEAD", tree)
     assert (report.title, int(report.status)) == ("no manifest changes", 0)
 
 
-def test_a_change_of_the_base_shows_in_every_environment(tree: Path) -> None:
+def test_a_change_to_the_base_is_shown_in_every_environment(tree: Path) -> None:
     _write(tree, "service/shop/base/config.yaml", SHOP["service/shop/base/config.yaml"].replace("hello", "hi"))
     report = manifests.diff("HEAD", tree)
     assert {name: list(found) for name, found in report.data["environments"].items()} == {
@@ -85,13 +85,13 @@ def test_a_change_of_the_base_shows_in_every_environment(tree: Path) -> None:
     assert int(report.status) == 2
 
 
-def test_a_change_of_an_overlay_shows_there_alone(tree: Path) -> None:
+def test_a_change_to_an_overlay_is_only_shown_in_its_environment(tree: Path) -> None:
     name = "service/shop/overlays/prod/kustomization.yaml"
     _write(tree, name, f"{SHOP[name]}commonAnnotations: {{a: b}}\n")
     assert list(manifests.diff("HEAD", tree).data["environments"]) == ["prod"]
 
 
-def test_a_new_object_and_one_that_is_gone_are_shown_whole(tree: Path) -> None:
+def test_created_and_deleted_objects_are_shown_completely(tree: Path) -> None:
     (tree / "management/things/manifests/namespace.yaml").unlink()
     _write(tree, "management/things/manifests/other.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n")
     _write(tree, "management/things/manifests/kustomization.yaml", "resources: [other.yaml]\n")
@@ -100,23 +100,23 @@ def test_a_new_object_and_one_that_is_gone_are_shown_whole(tree: Path) -> None:
     assert "--- v1 Namespace things (before)\n+++ none" in text
 
 
-def test_services_of_the_chart_are_rendered_by_helm(tree: Path) -> None:
+def test_services_of_the_chart_are_rendered_with_helm(tree: Path) -> None:
     _write(tree, "service/tea/overlays/dev/values.yaml", "size: large\n")
     text = manifests.diff("HEAD", tree).data["environments"]["dev"]["tea-dev"]
     assert "-  size: small\n+  size: large" in text
 
 
-def test_values_of_secrets_never_show(tree: Path) -> None:
+def test_values_of_secrets_are_hidden(tree: Path) -> None:
     secret = SHOP["service/shop/base/secret.yaml"].replace("hunter2", "hunter3") + "type: Opaque\n"
     _write(tree, "service/shop/base/secret.yaml", secret)
     report = manifests.diff("HEAD", tree)
-    said = manifests.markdown(report)
-    assert "hunter" not in said
-    assert "aHVudGVy" not in said  # as kustomize writes it: in base64
-    assert "values of Secrets are hidden" in said
+    text = manifests.markdown(report)
+    assert "hunter" not in text
+    assert "aHVudGVy" not in text  # in base64, as kustomize writes it
+    assert "values of Secrets are hidden" in text
 
 
-def test_what_cannot_be_rendered_is_told_beside_the_rest(tree: Path) -> None:
+def test_a_source_that_cannot_be_rendered_is_reported_with_the_others(tree: Path) -> None:
     _write(tree, "service/shop/overlays/dev/kustomization.yaml", "resources: [missing.yaml]\n")
     _write(tree, "service/tea/overlays/dev/values.yaml", "size: large\n")
     report = manifests.diff("HEAD", tree)
@@ -125,7 +125,7 @@ def test_what_cannot_be_rendered_is_told_beside_the_rest(tree: Path) -> None:
     assert int(report.status) == 1
 
 
-def test_what_was_broken_before_can_be_mended(tree: Path) -> None:
+def test_the_work_tree_can_fix_a_broken_base(tree: Path) -> None:
     overlay = "service/shop/overlays/dev/kustomization.yaml"
     _write(tree, overlay, "resources: [missing.yaml]\n")
     identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
@@ -134,15 +134,15 @@ def test_what_was_broken_before_can_be_mended(tree: Path) -> None:
     report = manifests.diff("HEAD", tree)
     assert (report.data["errors"], int(report.status)) == ([], 2)
     assert "v1 ConfigMap shop-dev/shop (after)" in report.data["environments"]["dev"]["shop-dev"]
-    assert report.notes[0].startswith("shop-dev: all of it is shown as new, because HEAD cannot be rendered")
+    assert report.notes[0].startswith("shop-dev: all objects are shown as new, because HEAD cannot be rendered")
 
 
-def test_no_text_of_a_manifest_breaks_out_of_its_fence(tree: Path) -> None:
+def test_manifest_text_cannot_close_its_code_fence(tree: Path) -> None:
     _write(tree, "service/tea/overlays/dev/values.yaml", 'size: "````"\n')
-    said = manifests.markdown(manifests.diff("HEAD", tree))
-    assert "`````diff\n" in said
+    text = manifests.markdown(manifests.diff("HEAD", tree))
+    assert "`````diff\n" in text
 
 
-def test_rejects_a_revision_that_is_not_there(tree: Path) -> None:
+def test_rejects_an_unknown_revision(tree: Path) -> None:
     with pytest.raises(OperationError, match=r"nowhere: .*; fetch it"):
         manifests.diff("nowhere", tree)

@@ -1,4 +1,4 @@
-"""Images on their way by pull request: real Git, a repository of its own, and two at a time."""
+"""Setting and promoting images with pull requests, with real Git repositories and concurrent runs."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ def _image(number: int) -> Image:
 
 
 class Remote:
-    """The platform's repository on a server, and clones of it."""
+    """The remote repository of the platform, and clones of it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -63,14 +63,14 @@ class Remote:
         _git(work, "push", "--quiet", "origin", "HEAD:main")
 
     def merge(self, branch: str) -> None:
-        """What a merge on the server does; it fails where there is a conflict."""
+        """Merge a branch to main, as the server does; a conflict fails."""
         name = f"merge-{len(list(self.folder.iterdir()))}"
         work = self.clone(name)
         _git(work, "merge", "--quiet", "--no-edit", f"origin/{branch}")
         _git(work, "push", "--quiet", "origin", "HEAD:main")
 
     def image(self, revision: str, service: str, environment: str) -> Image:
-        name = f"look-{len(list(self.folder.iterdir()))}"
+        name = f"read-{len(list(self.folder.iterdir()))}"
         work = self.clone(name)
         _git(work, "checkout", "--quiet", f"origin/{revision}")
         return Overlay(work, service, environment).image()
@@ -100,16 +100,16 @@ def _propose_image(clone: Path, service: str, image: Image, application: Path | 
     return propose(clone, promotion.image_proposal(Overlay(clone, service, "dev"), image, application))
 
 
-def _at_once(*acts: Callable[[], object]) -> None:
+def _run_concurrently(*functions: Callable[[], object]) -> None:
     errors: list[BaseException] = []
 
-    def run(act: Callable[[], object]) -> None:
+    def run(function: Callable[[], object]) -> None:
         try:
-            act()
-        except BaseException as error:  # noqa: BLE001  (told below, in the test's own thread)
+            function()
+        except BaseException as error:  # noqa: BLE001  (asserted below, in the thread of the test)
             errors.append(error)
 
-    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
+    threads = [threading.Thread(target=run, args=(function,)) for function in functions]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -117,7 +117,7 @@ def _at_once(*acts: Callable[[], object]) -> None:
     assert errors == []
 
 
-def test_an_image_is_proposed_and_nothing_else_moves(remote: Remote, github: FakeGh) -> None:
+def test_an_image_is_proposed_and_nothing_else_changes(remote: Remote, github: FakeGh) -> None:
     clone = remote.clone("clone")
     report = _propose_image(clone, "shop", _image(1))
     assert report.data["pull_request"] == "https://pull/1"
@@ -139,7 +139,7 @@ def test_proposing_again_opens_no_second_pull_request(remote: Remote, github: Fa
     assert _git(remote.bare, "rev-parse", "image/shop/dev") == commit
 
 
-def test_a_run_that_died_before_its_pull_request_is_made_good(remote: Remote, github: FakeGh) -> None:
+def test_a_run_that_failed_before_its_pull_request_is_completed_by_the_next(remote: Remote, github: FakeGh) -> None:
     clone = remote.clone("clone")
     with github.changed() as state:
         state["failures"] = ["refused"]
@@ -149,13 +149,13 @@ def test_a_run_that_died_before_its_pull_request_is_made_good(remote: Remote, gi
     assert [entry["open"] for entry in github["pull_requests"]] == [True]
 
 
-def test_what_main_has_is_not_proposed(remote: Remote, github: FakeGh) -> None:
+def test_an_image_that_main_has_is_not_proposed(remote: Remote, github: FakeGh) -> None:
     report = _propose_image(remote.clone("clone"), "shop", OLD)
-    assert report.title == "nothing to propose: main has it"
+    assert report.title == "nothing to propose: main has this change already"
     assert github["pull_requests"] == []
 
 
-def test_a_pull_request_of_a_fork_is_not_taken_for_ours(remote: Remote, github: FakeGh) -> None:
+def test_a_pull_request_of_a_fork_is_not_reused(remote: Remote, github: FakeGh) -> None:
     theirs = {"url": "https://fork", "head": "image/shop/dev", "open": True, "isCrossRepository": True, "title": ""}
     with github.changed() as state:
         state["pull_requests"] = [theirs]
@@ -163,9 +163,9 @@ def test_a_pull_request_of_a_fork_is_not_taken_for_ours(remote: Remote, github: 
     assert github["pull_requests"][0] == theirs
 
 
-def test_two_services_at_a_time_lose_no_update(remote: Remote) -> None:
+def test_concurrent_updates_of_two_services_are_both_kept(remote: Remote) -> None:
     clones = [remote.clone("one"), remote.clone("two")]
-    _at_once(
+    _run_concurrently(
         lambda: _propose_image(clones[0], "shop", _image(1)),
         lambda: _propose_image(clones[1], "cart", _image(2)),
     )
@@ -174,9 +174,9 @@ def test_two_services_at_a_time_lose_no_update(remote: Remote) -> None:
     assert [remote.image("main", service, "dev") for service in SERVICES] == [_image(1), _image(2)]
 
 
-def test_two_services_at_a_time_from_one_clone_lose_no_update(remote: Remote) -> None:
+def test_concurrent_updates_of_two_services_from_one_clone_are_both_kept(remote: Remote) -> None:
     clone = remote.clone("clone")
-    _at_once(
+    _run_concurrently(
         lambda: _propose_image(clone, "shop", _image(1)),
         lambda: _propose_image(clone, "cart", _image(2)),
     )
@@ -184,7 +184,7 @@ def test_two_services_at_a_time_from_one_clone_lose_no_update(remote: Remote) ->
 
 
 def _application(folder: Path) -> tuple[Path, list[Image]]:
-    """An application's repository, and the images of its commits, oldest first."""
+    """The repository of an application, and the images of its commits, oldest first."""
     folder.mkdir()
     _git(folder, "init", "--quiet", "--initial-branch=main")
     images = []
@@ -194,10 +194,10 @@ def _application(folder: Path) -> tuple[Path, list[Image]]:
     return folder, images
 
 
-def test_of_two_builds_of_one_service_at_a_time_the_newer_commit_wins(remote: Remote, tmp_path: Path) -> None:
+def test_the_newest_commit_wins_among_concurrent_builds_of_a_service(remote: Remote, tmp_path: Path) -> None:
     application, images = _application(tmp_path / "application")
     clones = [remote.clone(f"clone-{number}") for number in range(3)]
-    _at_once(
+    _run_concurrently(
         *(
             lambda clone=clone, image=image: _propose_image(clone, "shop", image, application)
             for clone, image in zip(clones, reversed(images), strict=True)
@@ -207,7 +207,9 @@ def test_of_two_builds_of_one_service_at_a_time_the_newer_commit_wins(remote: Re
 
 
 @pytest.mark.parametrize("is_merged", [False, True])
-def test_a_slow_build_never_replaces_a_newer_one(remote: Remote, tmp_path: Path, *, is_merged: bool) -> None:
+def test_a_slow_build_never_replaces_the_image_of_a_newer_commit(
+    remote: Remote, tmp_path: Path, *, is_merged: bool
+) -> None:
     application, images = _application(tmp_path / "application")
     clone = remote.clone("clone")
     _propose_image(clone, "shop", images[2], application)
@@ -218,39 +220,39 @@ def test_a_slow_build_never_replaces_a_newer_one(remote: Remote, tmp_path: Path,
     assert remote.image("image/shop/dev", "shop", "dev") == images[2]
 
 
-def test_a_push_that_lost_the_race_is_made_anew(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_push_that_lost_a_race_is_retried(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
     clone, other = remote.clone("clone"), remote.clone("other")
     proposal = promotion.image_proposal(Overlay(clone, "shop", "dev"), _image(2), None)
-    tries: list[Path] = []
+    attempts: list[Path] = []
 
     def change(tree: Path) -> str:
-        if not tries:  # between looking and pushing somebody else pushes
+        if not attempts:  # another process pushes between fetch and push
             _propose_image(other, "shop", _image(1))
-        tries.append(tree)
+        attempts.append(tree)
         return proposal.change(tree)
 
     monkeypatch.setattr("time.sleep", lambda _: None)
     propose(clone, Proposal(proposal.branch, proposal.title, change))
-    assert len(tries) == 2
+    assert len(attempts) == 2
     assert remote.image("image/shop/dev", "shop", "dev") == _image(2)
 
 
-def test_whoever_always_loses_is_told(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gives_up_after_losing_every_race(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
     clone, other = remote.clone("clone"), remote.clone("other")
     proposal = promotion.image_proposal(Overlay(clone, "shop", "dev"), _image(99), None)
-    tries: list[Path] = []
+    attempts: list[Path] = []
 
     def change(tree: Path) -> str:
-        tries.append(tree)
-        _propose_image(other, "shop", _image(len(tries)))
+        attempts.append(tree)
+        _propose_image(other, "shop", _image(len(attempts)))
         return proposal.change(tree)
 
     monkeypatch.setattr("time.sleep", lambda _: None)
-    with pytest.raises(OperationError, match="8 times somebody else was faster; run it again"):
+    with pytest.raises(OperationError, match="updated by another process in all 8 attempts; run it again"):
         propose(clone, Proposal(proposal.branch, proposal.title, change))
 
 
-def test_what_a_merged_branch_left_behind_does_not_conflict(remote: Remote) -> None:
+def test_the_branch_of_a_merged_pull_request_can_be_reused(remote: Remote) -> None:
     clone = remote.clone("clone")
     for number in (1, 2):
         _propose_image(clone, "shop", _image(number))
@@ -258,7 +260,7 @@ def test_what_a_merged_branch_left_behind_does_not_conflict(remote: Remote) -> N
     assert remote.image("main", "shop", "dev") == _image(2)
 
 
-def test_what_was_merged_and_reverted_can_be_proposed_again(remote: Remote) -> None:
+def test_an_image_that_was_merged_and_reverted_can_be_proposed_again(remote: Remote) -> None:
     clone = remote.clone("clone")
     _propose_image(clone, "shop", _image(1))
     remote.merge("image/shop/dev")
@@ -275,7 +277,7 @@ def _promote(clone: Path) -> Report:
     return propose(clone, promotion.promotion_proposal(Overlay(clone, "shop", "staging"), "dev"))
 
 
-def test_a_promotion_takes_what_runs_and_not_what_the_clone_says(remote: Remote) -> None:
+def test_a_promotion_uses_the_image_on_main_and_not_that_of_the_clone(remote: Remote) -> None:
     clone = remote.clone("old")
     _propose_image(remote.clone("new"), "shop", _image(1))
     remote.merge("image/shop/dev")
@@ -283,28 +285,28 @@ def test_a_promotion_takes_what_runs_and_not_what_the_clone_says(remote: Remote)
     assert remote.image("image/shop/staging", "shop", "staging") == _image(1)
 
 
-def test_a_later_promotion_replaces_the_one_that_waits(remote: Remote, github: FakeGh) -> None:
+def test_a_later_promotion_updates_the_open_pull_request(remote: Remote, github: FakeGh) -> None:
     clone = remote.clone("clone")
     for number in (1, 2):
         _propose_image(clone, "shop", _image(number))
         remote.merge("image/shop/dev")
         _promote(clone)
     assert remote.image("image/shop/staging", "shop", "staging") == _image(2)
-    waiting = [entry for entry in github["pull_requests"] if entry["head"] == "image/shop/staging"]
-    assert len(waiting) == 1
-    assert _image(2).digest in waiting[0]["body"]
+    opened = [entry for entry in github["pull_requests"] if entry["head"] == "image/shop/staging"]
+    assert len(opened) == 1
+    assert _image(2).digest in opened[0]["body"]
 
 
 @pytest.mark.parametrize(("source", "target"), [("dev", "dev"), ("dev", "prod"), ("prod", "staging")])
-def test_rejects_a_promotion_that_leaves_out_a_step(remote: Remote, source: str, target: str) -> None:
+def test_rejects_a_promotion_that_skips_an_environment(remote: Remote, source: str, target: str) -> None:
     clone = remote.clone("clone")
     with pytest.raises(
-        OperationError, match=f"{source} to {target}: not the next step; shop goes dev -> staging -> prod"
+        OperationError, match=f"{source} to {target}: not the next step; the order for shop is dev -> staging -> prod"
     ):
         promotion.promote(Overlay(clone, "shop", target), source)
 
 
-def test_a_service_that_leaves_out_an_environment_is_promoted_past_it(remote: Remote) -> None:
+def test_an_environment_without_an_overlay_is_skipped(remote: Remote) -> None:
     clone = remote.clone("clone")
     shutil.rmtree(clone / "service" / "shop" / "overlays" / "staging")
     promotion.set_image(Overlay(clone, "shop", "dev"), _image(1))
@@ -312,7 +314,7 @@ def test_a_service_that_leaves_out_an_environment_is_promoted_past_it(remote: Re
     assert Overlay(clone, "shop", "prod").image() == _image(1)
 
 
-def test_without_a_proposal_the_work_tree_is_written(remote: Remote) -> None:
+def test_without_a_proposal_the_work_tree_is_edited(remote: Remote) -> None:
     clone = remote.clone("clone")
     promotion.set_image(Overlay(clone, "shop", "dev"), _image(1))
     promotion.promote(Overlay(clone, "shop", "staging"), "dev")
@@ -320,7 +322,7 @@ def test_without_a_proposal_the_work_tree_is_written(remote: Remote) -> None:
     assert remote.branches() == ["main"]
 
 
-def test_the_commands_propose_and_merge_by_themselves(remote: Remote, github: FakeGh) -> None:
+def test_the_commands_open_pull_requests_and_enable_auto_merge(remote: Remote, github: FakeGh) -> None:
     clone = remote.clone("clone")
     arguments = ["set-image", "shop", "dev", "--tag", _image(1).tag, "--digest", _image(1).digest]
     result = CliRunner().invoke(app, [*arguments, "--root", str(clone), "--propose", "--auto-merge"])
@@ -333,14 +335,14 @@ def test_the_commands_propose_and_merge_by_themselves(remote: Remote, github: Fa
 
 
 def _script(workflow: str, job: str) -> str:
-    """What a job runs that calls the commands."""
+    """The script of a job that opens a pull request."""
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / workflow).read_text())["jobs"]
     (script,) = [step["run"] for step in jobs[job]["steps"] if "--propose" in step.get("run", "")]
     return str(script)
 
 
 def _run(clone: Path, script: str, **environment: str) -> None:
-    """As a runner does it: in the root of a clone, whose Python knows this project."""
+    """Run a script as a runner does: in the root of a clone, with a Python that can import this project."""
     python = clone / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True, exist_ok=True)
     python.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} "$@"\n')
@@ -352,7 +354,7 @@ def _run(clone: Path, script: str, **environment: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_scripts_of_the_workflows_lose_no_update_of_two_services_at_a_time(
+def test_concurrent_workflow_runs_for_two_services_are_both_kept(
     remote: Remote, github: FakeGh, tmp_path: Path
 ) -> None:
     application, images = _application(tmp_path / "application")
@@ -364,13 +366,15 @@ def test_the_scripts_of_the_workflows_lose_no_update_of_two_services_at_a_time(
         about = {"SERVICE": service, "ENVIRONMENT": "dev", "COMMIT": image.tag, "DIGEST": image.digest}
         _run(clone, build, AUTO_MERGE=merge, **about)
 
-    _at_once(lambda: built("shop", images[0], "true"), lambda: built("cart", images[1], "false"))
+    _run_concurrently(lambda: built("shop", images[0], "true"), lambda: built("cart", images[1], "false"))
     merging = {entry["head"]: bool(entry.get("auto_merge")) for entry in github["pull_requests"]}
     assert merging == {"image/shop/dev": True, "image/cart/dev": False}
     for service in SERVICES:
         remote.merge(f"image/{service}/dev")
     clones = {service: remote.clone(f"promoting-{service}") for service in SERVICES}
-    _at_once(*(lambda s=service: _run(clones[s], promote, SERVICE=s, FROM="dev", TO="staging") for service in SERVICES))
+    _run_concurrently(
+        *(lambda s=service: _run(clones[s], promote, SERVICE=s, FROM="dev", TO="staging") for service in SERVICES)
+    )
     for service in SERVICES:
         remote.merge(f"image/{service}/staging")
     assert [remote.image("main", service, "staging") for service in SERVICES] == images[:2]

@@ -1,4 +1,4 @@
-"""An image is pushed once, as it was scanned, and signed; a run that died is made good by the next."""
+"""Publishing: an image is pushed once and signed, and a failed run can be repeated."""
 
 import hashlib
 import io
@@ -18,7 +18,7 @@ from operations.errors import OperationError
 REPOSITORY, TAG = "registry.example.com/shop", "a" * 40
 SBOM, PROVENANCE = "https://spdx.dev/Document", "https://slsa.dev/provenance/v1"
 
-# skopeo and cosign, with a registry of files: tags, and what hangs on digests.
+# Fake skopeo and cosign, with a registry of files: tags, and the referrers of digests.
 PROGRAM = """#!{python}
 import hashlib, json, pathlib, sys, tarfile
 
@@ -28,7 +28,7 @@ with (FOLDER / "calls").open("a") as calls:
     print(program, verb, file=calls)
 if (FOLDER / "fails").exists() and (FOLDER / "fails").read_text() == f"{{program}} {{verb}}":
     sys.exit("refused")
-hanging = FOLDER / "hanging"
+referrers = FOLDER / "referrers"
 if (program, verb) == ("skopeo", "inspect"):
     tag = FOLDER / arguments[-1].rsplit(":", 1)[1]
     sys.stdout.write(tag.read_text()) if tag.exists() else sys.exit("reading manifest: manifest unknown")
@@ -41,10 +41,10 @@ if (program, verb) == ("skopeo", "copy"):
 if (program, verb) == ("skopeo", "manifest-digest"):
     print("sha256:" + hashlib.sha256(pathlib.Path(arguments[0]).read_bytes()).hexdigest())
 if (program, verb) == ("cosign", "tree"):
-    print(hanging.read_text() if hanging.exists() else "No artifacts found")
+    print(referrers.read_text() if referrers.exists() else "No artifacts found")
 if program == "cosign" and verb in ("sign", "attest"):
     kind = "https://sigstore.dev/cosign/sign/v1" if verb == "sign" else arguments[2]
-    with hanging.open("a") as file:
+    with referrers.open("a") as file:
         print(kind, arguments[-1], file=file)
 """
 
@@ -58,8 +58,8 @@ class Registry:
         return (self.folder / "calls").read_text().splitlines()
 
     @property
-    def hanging(self) -> list[str]:
-        return [line.split()[0] for line in (self.folder / "hanging").read_text().splitlines()]
+    def referrers(self) -> list[str]:
+        return [line.split()[0] for line in (self.folder / "referrers").read_text().splitlines()]
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
 
 
 def _archive(file: Path, content: str = "layer") -> Path:
-    """What BuildKit writes: an index of the image and of what it attests."""
+    """An archive as BuildKit writes it: an index with the image and its attestations."""
     blobs: dict[str, bytes] = {}
 
     def blob(document: Any) -> str:
@@ -107,60 +107,60 @@ def _archive(file: Path, content: str = "layer") -> Path:
 _PREDICATE = "in-toto.io/predicate-type"
 
 
-def test_an_image_is_pushed_and_signed_with_what_is_known_of_it(tmp_path: Path, registry: Registry) -> None:
+def test_an_image_is_pushed_signed_and_attested(tmp_path: Path, registry: Registry) -> None:
     report = publish(_archive(tmp_path / "image.tar"), REPOSITORY, TAG)
     assert report.data["pushed"]
     assert report.data["digest"] == f"sha256:{hashlib.sha256((registry.folder / TAG).read_bytes()).hexdigest()}"
-    assert registry.hanging == ["https://sigstore.dev/cosign/sign/v1", SBOM, PROVENANCE]
+    assert registry.referrers == ["https://sigstore.dev/cosign/sign/v1", SBOM, PROVENANCE]
 
 
-def test_a_second_run_finds_everything_there(tmp_path: Path, registry: Registry) -> None:
+def test_a_second_run_changes_nothing(tmp_path: Path, registry: Registry) -> None:
     archive = _archive(tmp_path / "image.tar")
     first = publish(archive, REPOSITORY, TAG)
     second = publish(archive, REPOSITORY, TAG)
     assert (second.data["digest"], second.data["pushed"]) == (first.data["digest"], False)
     assert registry.calls.count("skopeo copy") == 1
-    assert len(registry.hanging) == 3
+    assert len(registry.referrers) == 3
 
 
-@pytest.mark.parametrize("died", ["cosign sign", "cosign attest"])
-def test_a_run_that_died_is_made_good(tmp_path: Path, registry: Registry, died: str) -> None:
+@pytest.mark.parametrize("failing", ["cosign sign", "cosign attest"])
+def test_a_failed_run_can_be_repeated(tmp_path: Path, registry: Registry, failing: str) -> None:
     archive = _archive(tmp_path / "image.tar")
-    (registry.folder / "fails").write_text(died)
-    with pytest.raises(OperationError, match=f"{died}: refused; run it again"):
+    (registry.folder / "fails").write_text(failing)
+    with pytest.raises(OperationError, match=f"{failing}: refused; run it again"):
         publish(archive, REPOSITORY, TAG)
     (registry.folder / "fails").unlink()
     publish(archive, REPOSITORY, TAG)
     assert registry.calls.count("skopeo copy") == 1
-    assert registry.hanging == ["https://sigstore.dev/cosign/sign/v1", SBOM, PROVENANCE]
+    assert registry.referrers == ["https://sigstore.dev/cosign/sign/v1", SBOM, PROVENANCE]
 
 
-def test_what_is_there_counts_and_not_what_was_built_again(tmp_path: Path, registry: Registry) -> None:
+def test_a_second_build_of_a_commit_keeps_the_pushed_image(tmp_path: Path, registry: Registry) -> None:
     first = publish(_archive(tmp_path / "image.tar"), REPOSITORY, TAG)
     second = publish(_archive(tmp_path / "again.tar", "other bytes"), REPOSITORY, TAG)
     assert second.data["digest"] == first.data["digest"]
-    assert len(registry.hanging) == 3
+    assert len(registry.referrers) == 3
 
 
-def test_a_registry_that_refuses_is_not_taken_for_an_empty_one(tmp_path: Path, registry: Registry) -> None:
+def test_an_error_of_the_registry_is_not_treated_as_a_missing_tag(tmp_path: Path, registry: Registry) -> None:
     (registry.folder / "fails").write_text("skopeo inspect")
-    with pytest.raises(OperationError, match="refused; see whether the role may read"):
+    with pytest.raises(OperationError, match="refused; check that the role can read"):
         publish(_archive(tmp_path / "image.tar"), REPOSITORY, TAG)
     assert registry.calls == ["skopeo inspect"]
 
 
-def test_what_is_attested_is_what_buildkit_said(tmp_path: Path) -> None:
+def test_the_attestations_are_those_of_buildkit(tmp_path: Path) -> None:
     found = dict(attestations(_archive(tmp_path / "image.tar")))
     assert found == {kind: {"of": kind} for kind in (SBOM, PROVENANCE)}
 
 
-def test_what_is_tagged_is_the_image_itself(tmp_path: Path, registry: Registry) -> None:
-    """An index around it would leave manifests without a tag behind once the image expires."""
+def test_the_tag_refers_to_the_image_and_not_to_its_index(tmp_path: Path, registry: Registry) -> None:
+    """An index would leave untagged manifests behind when the image expires."""
     publish(_archive(tmp_path / "image.tar"), REPOSITORY, TAG)
     assert json.loads((registry.folder / TAG).read_text()) == {"layers": ["layer"]}
 
 
-def test_rejects_what_is_no_archive(tmp_path: Path) -> None:
+def test_rejects_a_file_that_is_not_an_archive(tmp_path: Path) -> None:
     (tmp_path / "image.tar").write_text("text")
-    with pytest.raises(OperationError, match=r"image\.tar: .*; give it what BuildKit wrote"):
+    with pytest.raises(OperationError, match=r"image\.tar: .*; use an archive that BuildKit wrote"):
         publish(tmp_path / "image.tar", REPOSITORY, TAG)

@@ -1,4 +1,4 @@
-"""What the emulated AWS answers, where MiniStack alone answers otherwise: each test is a statement about AWS."""
+"""The responses of the emulated AWS where MiniStack alone differs from AWS."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def aws(record: Path) -> Iterator[Client]:
-    """Makes clients of one emulator, by the name of the service."""
+    """Creates clients for an emulator, by the name of the service."""
     with Emulator(record.with_name("log"), record=record) as emulator:
         session: Any = boto3.Session(
             aws_access_key_id=emulator.environment["AWS_ACCESS_KEY_ID"],
@@ -61,7 +61,7 @@ def subnet_id(aws: Client, vpc_id: str) -> str:
 
 @pytest.fixture
 def cluster(aws: Client, subnet_id: str) -> Iterator[str]:
-    """The name of a cluster of Kubernetes 1.35."""
+    """The name of a cluster with Kubernetes 1.35."""
     aws("eks").create_cluster(
         name="dev",
         roleArn=ROLE,
@@ -77,7 +77,7 @@ def cluster(aws: Client, subnet_id: str) -> Iterator[str]:
 
 @pytest.fixture
 def node_group(aws: Client, cluster: str, subnet_id: str) -> dict[str, str]:
-    """What names a node group: the arguments of calls about it."""
+    """The arguments that identify a node group in calls."""
     aws("eks").create_nodegroup(
         clusterName=cluster,
         nodegroupName="system",
@@ -94,7 +94,7 @@ def node_group(aws: Client, cluster: str, subnet_id: str) -> dict[str, str]:
 
 @pytest.fixture
 def database(aws: Client) -> Iterator[Callable[..., dict[str, Any]]]:
-    """Makes a database, and describes it again without arguments."""
+    """Creates a database if called with arguments, and describes it."""
     rds = aws("rds")
 
     def describe(**settings: Any) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def database(aws: Client) -> Iterator[Callable[..., dict[str, Any]]]:
 
 
 def code(error: pytest.ExceptionInfo[ClientError]) -> str:
-    """The error's code, as AWS names it."""
+    """The AWS error code of an exception."""
     return error.value.response["Error"]["Code"]
 
 
@@ -126,7 +126,9 @@ def test_a_cluster_is_in_the_vpc_of_its_subnets(aws: Client, cluster: str, vpc_i
     assert aws("eks").describe_cluster(name=cluster)["cluster"]["resourcesVpcConfig"]["vpcId"] == vpc_id
 
 
-def test_a_cluster_has_a_security_group_whose_members_reach_each_other(aws: Client, cluster: str, vpc_id: str) -> None:
+def test_a_cluster_has_a_security_group_whose_members_can_connect_to_each_other(
+    aws: Client, cluster: str, vpc_id: str
+) -> None:
     group_id = aws("eks").describe_cluster(name=cluster)["cluster"]["resourcesVpcConfig"]["clusterSecurityGroupId"]
     (group,) = aws("ec2").describe_security_groups(GroupIds=[group_id])["SecurityGroups"]
     assert group["VpcId"] == vpc_id
@@ -135,23 +137,23 @@ def test_a_cluster_has_a_security_group_whose_members_reach_each_other(aws: Clie
     assert [pair["GroupId"] for pair in rule["UserIdGroupPairs"]] == [group_id]
 
 
-def test_the_security_group_of_a_cluster_goes_with_it(aws: Client, subnet_id: str) -> None:
+def test_the_security_group_of_a_cluster_is_deleted_with_it(aws: Client, subnet_id: str) -> None:
     network = {"subnetIds": [subnet_id]}
-    made = aws("eks").create_cluster(name="short-lived", roleArn=ROLE, resourcesVpcConfig=network)["cluster"]
+    created = aws("eks").create_cluster(name="short-lived", roleArn=ROLE, resourcesVpcConfig=network)["cluster"]
     aws("eks").delete_cluster(name="short-lived")
     with pytest.raises(ClientError) as error:
-        aws("ec2").describe_security_groups(GroupIds=[made["resourcesVpcConfig"]["clusterSecurityGroupId"]])
+        aws("ec2").describe_security_groups(GroupIds=[created["resourcesVpcConfig"]["clusterSecurityGroupId"]])
     assert code(error) == "InvalidGroup.NotFound"
 
 
-def test_a_cluster_keeps_an_issuer_that_iam_accepts(aws: Client, cluster: str) -> None:
+def test_a_cluster_has_a_stable_issuer_that_iam_accepts(aws: Client, cluster: str) -> None:
     issuers = {aws("eks").describe_cluster(name=cluster)["cluster"]["identity"]["oidc"]["issuer"] for _ in range(2)}
     (issuer,) = issuers
     assert re.fullmatch(rf"https://oidc\.eks\.{REGION}\.amazonaws\.com/id/[0-9A-F]{{32}}", issuer)
     aws("iam").create_open_id_connect_provider(Url=issuer, ClientIDList=["sts.amazonaws.com"])
 
 
-def test_a_cluster_is_described_as_it_was_made(aws: Client, cluster: str) -> None:
+def test_a_cluster_is_described_with_its_settings(aws: Client, cluster: str) -> None:
     described = aws("eks").describe_cluster(name=cluster)["cluster"]
     assert described["upgradePolicy"] == {"supportType": "STANDARD"}
     assert described["zonalShiftConfig"] == {"enabled": True}
@@ -160,9 +162,9 @@ def test_a_cluster_is_described_as_it_was_made(aws: Client, cluster: str) -> Non
 
 def test_a_cluster_gets_extended_support_by_default(aws: Client, subnet_id: str) -> None:
     network = {"subnetIds": [subnet_id]}
-    made = aws("eks").create_cluster(name="default", roleArn=ROLE, resourcesVpcConfig=network)["cluster"]
+    created = aws("eks").create_cluster(name="default", roleArn=ROLE, resourcesVpcConfig=network)["cluster"]
     aws("eks").delete_cluster(name="default")
-    assert made["upgradePolicy"] == {"supportType": "EXTENDED"}
+    assert created["upgradePolicy"] == {"supportType": "EXTENDED"}
 
 
 def test_rejects_a_cluster_in_a_subnet_that_does_not_exist(aws: Client) -> None:
@@ -172,7 +174,7 @@ def test_rejects_a_cluster_in_a_subnet_that_does_not_exist(aws: Client) -> None:
     assert "nowhere" not in aws("eks").list_clusters()["clusters"]
 
 
-def test_a_clusters_update_leaves_alone_what_it_does_not_name(aws: Client, cluster: str) -> None:
+def test_an_update_of_a_cluster_keeps_other_settings(aws: Client, cluster: str) -> None:
     eks = aws("eks")
     update = eks.update_cluster_config(name=cluster, resourcesVpcConfig={"endpointPrivateAccess": True})["update"]
     assert eks.describe_update(name=cluster, updateId=update["id"])["update"]["status"] == "Successful"
@@ -181,19 +183,19 @@ def test_a_clusters_update_leaves_alone_what_it_does_not_name(aws: Client, clust
     assert network["publicAccessCidrs"] == ["203.0.113.0/24"]
 
 
-def test_rejects_the_update_of_no_cluster(aws: Client) -> None:
+def test_rejects_an_update_of_an_unknown_cluster(aws: Client) -> None:
     with pytest.raises(ClientError) as error:
-        aws("eks").update_cluster_config(name="nobody", upgradePolicy={"supportType": "STANDARD"})
+        aws("eks").update_cluster_config(name="unknown", upgradePolicy={"supportType": "STANDARD"})
     assert code(error) == "ResourceNotFoundException"
 
 
-def test_rejects_to_describe_no_update(aws: Client, cluster: str) -> None:
+def test_rejects_describing_an_unknown_update(aws: Client, cluster: str) -> None:
     with pytest.raises(ClientError) as error:
         aws("eks").describe_update(name=cluster, updateId="none")
     assert code(error) == "ResourceNotFoundException"
 
 
-def test_a_cluster_goes_up_one_minor_version_at_a_time(aws: Client, cluster: str) -> None:
+def test_a_cluster_is_upgraded_by_one_minor_version_at_a_time(aws: Client, cluster: str) -> None:
     with pytest.raises(ClientError) as error:
         aws("eks").update_cluster_version(name=cluster, version="1.37")
     assert code(error) == "InvalidParameterException"
@@ -201,14 +203,14 @@ def test_a_cluster_goes_up_one_minor_version_at_a_time(aws: Client, cluster: str
     assert aws("eks").describe_cluster(name=cluster)["cluster"]["version"] == "1.36"
 
 
-def test_a_node_group_is_described_as_it_was_made(aws: Client, node_group: dict[str, str]) -> None:
+def test_a_node_group_is_described_with_its_settings(aws: Client, node_group: dict[str, str]) -> None:
     described = aws("eks").describe_nodegroup(**node_group)["nodegroup"]
     assert described["launchTemplate"] == {"id": "lt-0123456789abcdef0", "version": "1"}
     assert described["nodeRepairConfig"] == {"enabled": True}
     assert described["updateConfig"] == {"maxUnavailable": 1}
 
 
-def test_a_node_groups_settings_change(aws: Client, node_group: dict[str, str]) -> None:
+def test_the_settings_of_a_node_group_can_be_updated(aws: Client, node_group: dict[str, str]) -> None:
     aws("eks").update_nodegroup_config(
         **node_group,
         labels={"addOrUpdateLabels": {"new": "yes"}, "removeLabels": ["old"]},
@@ -224,7 +226,7 @@ def test_a_node_groups_settings_change(aws: Client, node_group: dict[str, str]) 
     assert described["scalingConfig"] == {"minSize": 1, "maxSize": 5, "desiredSize": 2}
 
 
-def test_a_node_group_takes_a_new_version_of_its_launch_template(aws: Client, node_group: dict[str, str]) -> None:
+def test_a_node_group_can_be_updated_to_a_new_launch_template_version(aws: Client, node_group: dict[str, str]) -> None:
     template = {"id": "lt-0123456789abcdef0", "version": "2"}
     aws("eks").update_nodegroup_version(**node_group, launchTemplate=template)
     assert aws("eks").describe_nodegroup(**node_group)["nodegroup"]["launchTemplate"] == template
@@ -239,8 +241,8 @@ def test_an_add_on_owns_its_pod_identity_associations(aws: Client, cluster: str)
         return dict(eks.describe_pod_identity_association(clusterName=cluster, associationId=id_)["association"])
 
     eks.create_addon(**addon, podIdentityAssociations=[{"serviceAccount": "aws-node", "roleArn": ROLE}])
-    made = association()
-    assert (made["namespace"], made["serviceAccount"], made["roleArn"]) == ("kube-system", "aws-node", ROLE)
+    created = association()
+    assert (created["namespace"], created["serviceAccount"], created["roleArn"]) == ("kube-system", "aws-node", ROLE)
     role = {"serviceAccount": "aws-node", "roleArn": OTHER_ROLE}
     update = eks.update_addon(**addon, podIdentityAssociations=[role])["update"]
     assert eks.describe_update(name=cluster, updateId=update["id"], addonName="vpc-cni")["update"] is not None
@@ -249,7 +251,7 @@ def test_an_add_on_owns_its_pod_identity_associations(aws: Client, cluster: str)
     assert eks.list_pod_identity_associations(clusterName=cluster)["associations"] == []
 
 
-def test_a_cluster_is_described_with_its_present_tags(aws: Client, cluster: str) -> None:
+def test_a_cluster_is_described_with_its_current_tags(aws: Client, cluster: str) -> None:
     arn = aws("eks").describe_cluster(name=cluster)["cluster"]["arn"]
     aws("eks").tag_resource(resourceArn=arn, tags={"Name": "development"})
     aws("eks").untag_resource(resourceArn=arn, tagKeys=["Owner", "Team"])
@@ -257,13 +259,15 @@ def test_a_cluster_is_described_with_its_present_tags(aws: Client, cluster: str)
     assert aws("eks").list_tags_for_resource(resourceArn=arn)["tags"] == {"Name": "development"}
 
 
-def test_a_pod_identity_association_takes_tags(aws: Client, cluster: str) -> None:
+def test_a_pod_identity_association_can_be_tagged(aws: Client, cluster: str) -> None:
     eks = aws("eks")
     account = {"namespace": "app", "serviceAccount": "app"}
-    made = eks.create_pod_identity_association(clusterName=cluster, roleArn=ROLE, tags={"a": "1", "b": "2"}, **account)
-    name = {"clusterName": cluster, "associationId": made["association"]["associationId"]}
-    eks.tag_resource(resourceArn=made["association"]["associationArn"], tags={"c": "3"})
-    eks.untag_resource(resourceArn=made["association"]["associationArn"], tagKeys=["a"])
+    created = eks.create_pod_identity_association(
+        clusterName=cluster, roleArn=ROLE, tags={"a": "1", "b": "2"}, **account
+    )
+    name = {"clusterName": cluster, "associationId": created["association"]["associationId"]}
+    eks.tag_resource(resourceArn=created["association"]["associationArn"], tags={"c": "3"})
+    eks.untag_resource(resourceArn=created["association"]["associationArn"], tagKeys=["a"])
     assert eks.describe_pod_identity_association(**name)["association"]["tags"] == {"b": "2", "c": "3"}
     eks.delete_pod_identity_association(**name)
 
@@ -271,8 +275,8 @@ def test_a_pod_identity_association_takes_tags(aws: Client, cluster: str) -> Non
 # --- EC2 --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_flow_log_is_described_as_it_was_made(aws: Client, vpc_id: str) -> None:
-    made = aws("ec2").create_flow_logs(
+def test_a_flow_log_is_described_with_its_settings(aws: Client, vpc_id: str) -> None:
+    created = aws("ec2").create_flow_logs(
         ResourceIds=[vpc_id],
         ResourceType="VPC",
         TrafficType="ALL",
@@ -282,16 +286,18 @@ def test_a_flow_log_is_described_as_it_was_made(aws: Client, vpc_id: str) -> Non
         LogFormat="${version} <${srcaddr}>",
         TagSpecifications=[{"ResourceType": "vpc-flow-log", "Tags": [{"Key": "Name", "Value": "flow"}]}],
     )
-    (flow_log,) = aws("ec2").describe_flow_logs(FlowLogIds=made["FlowLogIds"])["FlowLogs"]
+    (flow_log,) = aws("ec2").describe_flow_logs(FlowLogIds=created["FlowLogIds"])["FlowLogs"]
     assert flow_log["DeliverLogsPermissionArn"] == ROLE
     assert flow_log["MaxAggregationInterval"] == 60
     assert flow_log["LogFormat"] == "${version} <${srcaddr}>"
     assert flow_log["Tags"] == [{"Key": "Name", "Value": "flow"}]
 
 
-def test_a_flow_log_aggregates_ten_minutes_by_default(aws: Client, vpc_id: str) -> None:
-    made = aws("ec2").create_flow_logs(ResourceIds=[vpc_id], ResourceType="VPC", TrafficType="ALL", LogGroupName="flow")
-    (flow_log,) = aws("ec2").describe_flow_logs(FlowLogIds=made["FlowLogIds"])["FlowLogs"]
+def test_a_flow_log_has_an_aggregation_interval_of_ten_minutes_by_default(aws: Client, vpc_id: str) -> None:
+    created = aws("ec2").create_flow_logs(
+        ResourceIds=[vpc_id], ResourceType="VPC", TrafficType="ALL", LogGroupName="flow"
+    )
+    (flow_log,) = aws("ec2").describe_flow_logs(FlowLogIds=created["FlowLogIds"])["FlowLogs"]
     assert flow_log["MaxAggregationInterval"] == 600
 
 
@@ -322,7 +328,7 @@ def test_a_vpc_endpoint_keeps_its_private_dns_policy_and_security_groups(aws: Cl
     assert [group["GroupId"] for group in endpoint()["Groups"]] == [second]
 
 
-def test_ports_mean_nothing_in_a_rule_for_all_protocols(aws: Client, vpc_id: str) -> None:
+def test_ports_are_ignored_in_a_rule_for_all_protocols(aws: Client, vpc_id: str) -> None:
     ec2 = aws("ec2")
     id_ = ec2.create_security_group(GroupName="ports", Description="ports", VpcId=vpc_id)["GroupId"]
     everything = {"IpProtocol": "-1", "FromPort": 0, "ToPort": 0, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
@@ -331,7 +337,7 @@ def test_ports_mean_nothing_in_a_rule_for_all_protocols(aws: Client, vpc_id: str
     assert group["IpPermissionsEgress"] == []
 
 
-def test_a_launch_template_keeps_the_key_of_its_disks(aws: Client) -> None:
+def test_a_launch_template_keeps_the_kms_key_of_its_disks(aws: Client) -> None:
     key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
     disks = [
         {"DeviceName": "/dev/xvda", "Ebs": {"Encrypted": True, "KmsKeyId": key}},
@@ -346,9 +352,9 @@ def test_a_launch_template_keeps_the_key_of_its_disks(aws: Client) -> None:
 # --- RDS, EFS, ECR ----------------------------------------------------------------------------------------------------
 
 
-def test_a_database_exports_the_logs_that_it_is_told_to(aws: Client, database: Callable[..., dict[str, Any]]) -> None:
-    made = database(MasterUserPassword="a-password", EnableCloudwatchLogsExports=["postgresql", "upgrade"])
-    assert made["EnabledCloudwatchLogsExports"] == ["postgresql", "upgrade"]
+def test_the_log_exports_of_a_database_can_be_updated(aws: Client, database: Callable[..., dict[str, Any]]) -> None:
+    created = database(MasterUserPassword="a-password", EnableCloudwatchLogsExports=["postgresql", "upgrade"])
+    assert created["EnabledCloudwatchLogsExports"] == ["postgresql", "upgrade"]
     exports = {"EnableLogTypes": ["iam-db-auth-error"], "DisableLogTypes": ["upgrade"]}
     aws("rds").modify_db_instance(DBInstanceIdentifier="app", CloudwatchLogsExportConfiguration=exports)
     assert database()["EnabledCloudwatchLogsExports"] == ["iam-db-auth-error", "postgresql"]
@@ -357,24 +363,24 @@ def test_a_database_exports_the_logs_that_it_is_told_to(aws: Client, database: C
 def test_a_database_keeps_its_backup_window_and_insights_key(database: Callable[..., dict[str, Any]]) -> None:
     key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
     insights = {"EnablePerformanceInsights": True, "PerformanceInsightsKMSKeyId": key}
-    made = database(MasterUserPassword="a-password", PreferredBackupWindow="17:00-18:00", **insights)
-    assert made["PreferredBackupWindow"] == "17:00-18:00"
-    assert made["PerformanceInsightsEnabled"] is True
-    assert made["PerformanceInsightsKMSKeyId"] == key
+    created = database(MasterUserPassword="a-password", PreferredBackupWindow="17:00-18:00", **insights)
+    assert created["PreferredBackupWindow"] == "17:00-18:00"
+    assert created["PerformanceInsightsEnabled"] is True
+    assert created["PerformanceInsightsKMSKeyId"] == key
 
 
-def test_more_days_of_backups_need_no_maintenance(aws: Client, database: Callable[..., dict[str, Any]]) -> None:
+def test_a_new_backup_retention_is_applied_immediately(aws: Client, database: Callable[..., dict[str, Any]]) -> None:
     database(MasterUserPassword="a-password", BackupRetentionPeriod=7)
     aws("rds").modify_db_instance(DBInstanceIdentifier="app", BackupRetentionPeriod=14, ApplyImmediately=False)
     assert database()["BackupRetentionPeriod"] == 14
 
 
-def test_a_managed_password_is_in_secrets_manager_under_the_key(
+def test_a_managed_password_is_stored_in_secrets_manager_with_the_kms_key(
     aws: Client, database: Callable[..., dict[str, Any]]
 ) -> None:
     key = aws("kms").create_key()["KeyMetadata"]
-    made = database(ManageMasterUserPassword=True, MasterUserSecretKmsKeyId=key["KeyId"])
-    secret = made["MasterUserSecret"]
+    created = database(ManageMasterUserPassword=True, MasterUserSecretKmsKeyId=key["KeyId"])
+    secret = created["MasterUserSecret"]
     assert (secret["SecretStatus"], secret["KmsKeyId"]) == ("active", key["Arn"])
     described = aws("secretsmanager").describe_secret(SecretId=secret["SecretArn"])
     assert described["Name"].startswith("rds!db-")
@@ -383,9 +389,9 @@ def test_a_managed_password_is_in_secrets_manager_under_the_key(
     assert value["username"] == "someone"
 
 
-def test_the_secret_of_a_managed_password_goes_with_the_database(aws: Client) -> None:
+def test_the_secret_of_a_managed_password_is_deleted_with_the_database(aws: Client) -> None:
     name = {"DBInstanceIdentifier": "short-lived"}
-    made = aws("rds").create_db_instance(
+    created = aws("rds").create_db_instance(
         **name,
         DBInstanceClass="db.t4g.medium",
         Engine="postgres",
@@ -394,15 +400,15 @@ def test_the_secret_of_a_managed_password_goes_with_the_database(aws: Client) ->
     )["DBInstance"]
     aws("rds").delete_db_instance(**name, SkipFinalSnapshot=True)
     with pytest.raises(ClientError) as error:
-        aws("secretsmanager").describe_secret(SecretId=made["MasterUserSecret"]["SecretArn"])
+        aws("secretsmanager").describe_secret(SecretId=created["MasterUserSecret"]["SecretArn"])
     assert code(error) == "ResourceNotFoundException"
 
 
-def test_a_database_with_a_password_of_its_own_has_no_secret(database: Callable[..., dict[str, Any]]) -> None:
+def test_a_database_with_its_own_password_has_no_secret(database: Callable[..., dict[str, Any]]) -> None:
     assert "MasterUserSecret" not in database(MasterUserPassword="a-password")
 
 
-def test_a_file_system_policy_stays_as_it_was_put(aws: Client) -> None:
+def test_a_file_system_policy_is_returned_unchanged(aws: Client) -> None:
     id_ = aws("efs").create_file_system(CreationToken="some")["FileSystemId"]
     statement = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "elasticfilesystem:ClientMount"}
     policy = {"Version": "2012-10-17", "Statement": [statement]}
@@ -410,7 +416,7 @@ def test_a_file_system_policy_stays_as_it_was_put(aws: Client) -> None:
     assert json.loads(aws("efs").describe_file_system_policy(FileSystemId=id_)["Policy"]) == policy
 
 
-def test_a_registry_replicates_from_its_own_region_alone(aws: Client) -> None:
+def test_a_replication_configuration_belongs_to_one_region(aws: Client) -> None:
     rules = [{"destinations": [{"region": "us-west-2", "registryId": ACCOUNT}]}]
     aws("ecr").put_replication_configuration(replicationConfiguration={"rules": rules})
     assert aws("ecr").describe_registry()["replicationConfiguration"]["rules"] == rules
@@ -418,14 +424,14 @@ def test_a_registry_replicates_from_its_own_region_alone(aws: Client) -> None:
     assert elsewhere.describe_registry()["replicationConfiguration"]["rules"] == []
 
 
-def test_rejects_a_registry_that_replicates_to_itself(aws: Client) -> None:
+def test_rejects_replication_to_the_same_registry(aws: Client) -> None:
     rules = [{"destinations": [{"region": REGION, "registryId": ACCOUNT}]}]
     with pytest.raises(ClientError) as error:
         aws("ecr").put_replication_configuration(replicationConfiguration={"rules": rules})
     assert code(error) == "InvalidParameterException"
 
 
-# --- the server -------------------------------------------------------------------------------------------------------
+# --- Backup -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -453,19 +459,22 @@ def test_a_vault_is_locked_until_the_lock_or_the_vault_is_deleted(aws: Client, v
     assert _lock(backup.describe_backup_vault(BackupVaultName=vault)) == (False, None, None)
 
 
-def test_rejects_a_lock_that_no_backup_could_keep(aws: Client, vault: str) -> None:
+def test_rejects_a_vault_lock_with_a_minimum_above_its_maximum(aws: Client, vault: str) -> None:
     with pytest.raises(ClientError, match="InvalidParameterValueException"):
         aws("backup").put_backup_vault_lock_configuration(
             BackupVaultName=vault, MinRetentionDays=31, MaxRetentionDays=7
         )
 
 
-def test_rejects_the_lock_of_no_vault(aws: Client) -> None:
+def test_rejects_a_lock_of_an_unknown_vault(aws: Client) -> None:
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         aws("backup").put_backup_vault_lock_configuration(BackupVaultName="none", MinRetentionDays=7)
 
 
-def test_the_record_names_what_was_called_and_not_what_followed_from_it(
+# --- the server -------------------------------------------------------------------------------------------------------
+
+
+def test_the_record_contains_the_calls_of_clients_but_no_internal_calls(
     aws: Client, record: Path, cluster: str
 ) -> None:
     aws("s3").list_buckets()
@@ -476,14 +485,14 @@ def test_the_record_names_what_was_called_and_not_what_followed_from_it(
     assert cluster == "dev"
 
 
-def test_whoever_starts_it_learns_why_it_does_not_start(tmp_path: Path) -> None:
+def test_the_reason_is_reported_if_the_emulator_does_not_start(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(OperationError, match=r"did not start; (?s:.*)[Aa]ddress already in use"):
             emulator_process.start(taken.getsockname()[1], tmp_path / "log")
 
 
-def test_the_emulator_ends_with_its_parent_even_if_that_is_killed(tmp_path: Path) -> None:
+def test_the_emulator_stops_when_its_parent_is_killed(tmp_path: Path) -> None:
     program = """
 import sys, time
 from pathlib import Path

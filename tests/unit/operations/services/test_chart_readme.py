@@ -26,7 +26,7 @@ config: {}
 """
 
 
-def test_table_says_what_the_comments_say() -> None:
+def test_rows_contain_path_default_and_comment() -> None:
     assert list(chart_readme.rows(VALUES)) == [
         ("team", "sales", "Who owns it, by name."),
         ("probes.liveness.path", "/live", "Asked often."),
@@ -35,7 +35,7 @@ def test_table_says_what_the_comments_say() -> None:
     ]
 
 
-def test_table_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+def test_table_replaces_the_previous_one(tmp_path: Path) -> None:
     (tmp_path / "values.yaml").write_text("# A name.\nname: app\n# Two.\nlist:\n  - 1\n")
     (tmp_path / "README.md").write_text("# app\n\nWhat it is.\n\n## Values\n\nold\n")
     for _ in range(2):

@@ -22,12 +22,12 @@ SHARED = "stacks/ap_northeast_2/shared.py"
 MODELS = sorted(path.parent.name for path in ROOT.glob("service/*/base"))
 
 
-# What is written here is named as hardly a service of ours, so that one which `make service` wrote is in nobody's way.
+# The names in these tests are unlikely, so that they do not conflict with services that `make service` created.
 
 
 @pytest.fixture
 def tree(tmp_path: Path, edited: EditedSettings) -> Path:
-    """A copy of what the scaffold reads and writes; `edited` are its settings."""
+    """A copy of the files that the scaffold reads and writes; `edited` provides the settings."""
     del edited
     for folder in ("management", "service"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
@@ -44,7 +44,7 @@ def _write(tree: Path, name: str, team: str, like: str = "bubblepool", repositor
 
 
 def _regions(tree: Path) -> list[Region]:
-    """The regions of the copy."""
+    """The regions in the copy."""
     return [
         Region(
             name=name,
@@ -58,13 +58,13 @@ def _regions(tree: Path) -> list[Region]:
 
 
 def _write_platform(tree: Path) -> None:
-    """What `make synth` would have written into the copy."""
+    """Write the output of `make synth` for the copy."""
     (tree / "cdktf.out").mkdir()
     write_output(tree / "cdktf.out", [], _regions(tree))
 
 
 def _added(tree: Path, file: str) -> list[str]:
-    """The lines that a file has more than the committed one; none is gone."""
+    """The lines that a file has in addition to those of the committed file."""
     before = (ROOT / file).read_text().splitlines()
     after = (tree / file).read_text().splitlines()
     added = list(after)
@@ -73,25 +73,25 @@ def _added(tree: Path, file: str) -> list[str]:
     return added
 
 
-# What is written
+# The files
 
 
 @pytest.mark.parametrize(("like", "team"), [("bubblepool", "bubble"), ("guestbook", "guest")])
-def test_shape_is_the_models_under_other_names_and_without_its_database(tree: Path, like: str, team: str) -> None:
+def test_files_are_those_of_the_model_with_new_names_and_without_the_database(tree: Path, like: str, team: str) -> None:
     _write(tree, "xylophone", "percussion", like)
-    model, ours = (tree / "service" / name for name in (like, "xylophone"))
+    model, copy = (tree / "service" / name for name in (like, "xylophone"))
     files = {path.relative_to(model) for path in model.rglob("*") if path.is_file()}
-    assert {path.relative_to(ours) for path in ours.rglob("*") if path.is_file()} == {
+    assert {path.relative_to(copy) for path in copy.rglob("*") if path.is_file()} == {
         file for file in files if "database" not in file.parts
     }
-    for file in ours.rglob("*"):
+    for file in copy.rglob("*"):
         if file.is_file():
             text = file.read_text()
             assert not re.search(rf"\b({like}|{team})\b", text)
             assert "components:" not in text
-            theirs = (model / file.relative_to(ours)).read_text()
-            back = re.sub(r"\bpercussion\b", team, re.sub(r"\bxylophone\b", like, text))
-            changed = set(back.splitlines()) ^ set(theirs.splitlines())
+            original = (model / file.relative_to(copy)).read_text()
+            renamed_back = re.sub(r"\bpercussion\b", team, re.sub(r"\bxylophone\b", like, text))
+            changed = set(renamed_back.splitlines()) ^ set(original.splitlines())
             assert {line.lstrip("- ").partition(":")[0] for line in changed} <= {
                 "components",
                 "database",
@@ -100,13 +100,13 @@ def test_shape_is_the_models_under_other_names_and_without_its_database(tree: Pa
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
-def test_application_names_the_team_and_the_host_and_no_database(tree: Path, environment: str) -> None:
+def test_application_has_team_and_host_but_no_database(tree: Path, environment: str) -> None:
     _write(tree, "xylophone", "percussion")
     marker = tree / "service" / "xylophone" / "overlays" / environment / "application.yaml"
     assert marker.read_text() == f'team: percussion\nhost: xylophone-{environment}\ndatabase: ""\n'
 
 
-def test_image_is_an_example_whatever_the_model_runs(tree: Path) -> None:
+def test_image_is_an_example_even_if_the_model_was_delivered(tree: Path) -> None:
     overlay = Path("overlays", "prod", "kustomization.yaml")
     model = tree / "service" / "bubblepool" / overlay
     delivered = model.read_text().replace("0" * 64, "1" * 64).replace("0.0.0-example", "1.2.3")
@@ -117,7 +117,7 @@ def test_image_is_an_example_whatever_the_model_runs(tree: Path) -> None:
     assert f"- digest: sha256:{'0' * 64}\n  name: xylophone\n  newName: xylophone\n  newTag: 0.0.0-example\n" in text
 
 
-def test_a_new_team_gets_a_project_for_this_service_alone(tree: Path) -> None:
+def test_a_new_team_gets_a_project_for_only_this_service(tree: Path) -> None:
     _write(tree, "xylophone", "percussion")
     project = (tree / PROJECTS / "percussion.yaml").read_text()
     assert "  name: percussion\n" in project
@@ -131,22 +131,22 @@ def test_a_new_team_gets_a_project_for_this_service_alone(tree: Path) -> None:
     assert project.partition("clusterResourceWhitelist")[2] == model.partition("clusterResourceWhitelist")[2]
 
 
-def test_a_new_team_gets_the_rights_of_a_team(tree: Path) -> None:
+def test_a_new_team_gets_the_permissions_of_a_team(tree: Path) -> None:
     _write(tree, "xylophone", "percussion")
-    rights = (tree / RBAC / "policy.percussion.csv").read_text()
-    assert "p, role:percussion-developer, applications, sync, percussion/*-dev, allow\n" in rights
-    assert rights == re.sub(r"\bbubble\b", "percussion", (ROOT / RBAC / "policy.bubble.csv").read_text())
+    policy = (tree / RBAC / "policy.percussion.csv").read_text()
+    assert "p, role:percussion-developer, applications, sync, percussion/*-dev, allow\n" in policy
+    assert policy == re.sub(r"\bbubble\b", "percussion", (ROOT / RBAC / "policy.bubble.csv").read_text())
     assert _added(tree, f"{RBAC}/kustomization.yaml") == ["      - policy.percussion.csv"]
 
 
-def test_lists_stay_in_order(tree: Path) -> None:
+def test_lists_stay_sorted(tree: Path) -> None:
     _write(tree, "xylophone", "brass")
     listed = re.findall(r"- (policy\.\w+\.csv)", (tree / RBAC / "kustomization.yaml").read_text())
     assert "policy.brass.csv" in listed
     assert listed == sorted(listed)
 
 
-def test_a_team_that_exists_gets_three_destinations_more(tree: Path) -> None:
+def test_an_existing_team_gets_three_more_destinations(tree: Path) -> None:
     _write(tree, "xylophone", "guest")
     assert _added(tree, f"{PROJECTS}/guest.yaml") == [
         line
@@ -160,7 +160,7 @@ def test_a_team_that_exists_gets_three_destinations_more(tree: Path) -> None:
 
 @pytest.mark.parametrize("name", ["xylophone", "a-service-with-as-long-a-name-as-fits"])
 @pytest.mark.parametrize("repository_id", [None, 1234567890])
-def test_settings_with_the_image_repository_load_and_are_formatted(
+def test_settings_with_the_new_image_repository_are_valid_and_formatted(
     tree: Path, edited: EditedSettings, name: str, repository_id: int | None
 ) -> None:
     _write(tree, name, "percussion", repository_id=repository_id)
@@ -184,7 +184,7 @@ def test_every_region_gets_the_image_repository(tree: Path, edited: EditedSettin
     assert [region.shared.image_repositories[-1].name for region in regions] == ["xylophone", "xylophone"]
 
 
-def test_one_service_after_the_other_can_be_written(tree: Path) -> None:
+def test_several_services_can_be_created_in_turn(tree: Path) -> None:
     _write(tree, "xylophone", "percussion")
     _write(tree, "marimba", "percussion", "guestbook")
     _write(tree, "celesta", "keyboards", "xylophone")
@@ -193,7 +193,7 @@ def test_one_service_after_the_other_can_be_written(tree: Path) -> None:
     assert re.findall(r"namespace: (\S+)-dev", (tree / PROJECTS / "keyboards.yaml").read_text()) == ["celesta"]
 
 
-# What is refused
+# Validation
 
 LONG = "a-service-with-a-name-that-says-too-much"
 LONG_ROLE = f"ap-northeast-2-shared-push-{LONG}"
@@ -201,15 +201,15 @@ FORM = "use lower-case letters and digits, a letter first, with single hyphens b
 
 
 @pytest.mark.parametrize(
-    ("new", "told"),
+    ("new", "messages"),
     [
         (
             NewService(name="", team="", like="hello", repository_id=-1),
             [
                 f"name: '': {FORM}",
-                "team: '': every service has an owner; name the team",
-                f"like: 'hello': no service with a base; use one of {', '.join(MODELS)}",
-                "repository id: -1: GitHub counts from 1; `gh api repos/OWNER/NAME --jq .id` prints it",
+                "team: '': every service needs an owner; name the team",
+                f"like: 'hello': not a service with a base; use one of {', '.join(MODELS)}",
+                "repository id: -1: must be positive; `gh api repos/OWNER/NAME --jq .id` prints it",
             ],
         ),
         *[
@@ -227,61 +227,62 @@ FORM = "use lower-case letters and digits, a letter first, with single hyphens b
                 "xylophone\n",
             )
         ],
-        (NewService(name="true", team="percussion"), ["name: 'true': YAML takes it for another value; choose another"]),
-        (NewService(name="argocd", team="percussion"), ["name: 'argocd': Argo CD has its host; choose another"]),
+        (NewService(name="true", team="percussion"), ["name: 'true': is a keyword in YAML; choose another"]),
+        (
+            NewService(name="argocd", team="percussion"),
+            ["name: 'argocd': its host name is used by Argo CD; choose another"],
+        ),
         (
             NewService(name=LONG, team="percussion"),
-            [f"name: {LONG!r}: the IAM role {LONG_ROLE} has 67 characters, not 64; choose a shorter one"],
+            [f"name: {LONG!r}: the IAM role {LONG_ROLE} has 67 characters, more than 64; choose a shorter one"],
         ),
         (
             NewService(name="bubblepool", team="bubble"),
             [
-                "name: 'bubblepool': service/bubblepool exists; choose another",
+                "name: 'bubblepool': service/bubblepool exists already; choose another",
                 f"name: 'bubblepool': {SHARED} has an image repository of this name; choose another",
             ],
         ),
         (
             NewService(name="xylophone", team="Percussion"),
-            [f"team: 'Percussion': {FORM}, 63 at most"],
+            [f"team: 'Percussion': {FORM}, at most 63 characters"],
         ),
-        (NewService(name="xylophone", team="on"), ["team: 'on': YAML takes it for another value; choose another"]),
+        (NewService(name="xylophone", team="on"), ["team: 'on': is a keyword in YAML; choose another"]),
         (
             NewService(name="xylophone", team="default"),
-            ["team: 'default': Argo CD has a project of this name; choose another"],
+            ["team: 'default': is a project of Argo CD; choose another"],
         ),
         (
             NewService(name="xylophone", team="management"),
-            ["team: 'management': the platform has this project; choose another"],
+            ["team: 'management': is a project of the platform; choose another"],
         ),
         (
             NewService(name="xylophone", team="platform"),
-            [f"team: 'platform': {RBAC}/policy.platform.csv is named so, and of no team; choose another"],
+            [f"team: 'platform': {RBAC}/policy.platform.csv has this name, but belongs to no team; choose another"],
         ),
     ],
     ids=lambda value: value.name if isinstance(value, NewService) else "",
 )
-def test_everything_that_is_in_the_way_is_told_and_nothing_written(
-    tree: Path, new: NewService, told: list[str]
-) -> None:
+def test_all_problems_are_reported_and_nothing_is_written(tree: Path, new: NewService, messages: list[str]) -> None:
     before = _files(tree)
-    with pytest.raises(OperationError) as refused:
+    with pytest.raises(OperationError) as error:
         scaffold.write_service(tree, new, _regions(tree), print)
-    assert str(refused.value).splitlines() == told
+    assert str(error.value).splitlines() == messages
     assert _files(tree) == before
 
 
-def test_settings_that_it_cannot_add_to_are_refused(tree: Path) -> None:
+def test_rejects_settings_in_an_unsupported_format(tree: Path) -> None:
     settings = tree / SHARED
     settings.write_text(
         re.sub(r"image_repositories=\(\n.*?\n    \)", "image_repositories=()", settings.read_text(), flags=re.DOTALL)
     )
-    with pytest.raises(OperationError) as refused:
+    with pytest.raises(OperationError) as error:
         _write(tree, "xylophone", "percussion")
-    assert str(refused.value) == f"{SHARED}: image_repositories: not one entry below the other; write them so"
+    assert str(error.value) == f"{SHARED}: image_repositories: must have one entry per line; reformat them"
 
 
 @pytest.mark.parametrize("writable", [0, 1, 5, 20])
-def test_whatever_stops_it_leaves_nothing_behind(tree: Path, writable: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_leaves_no_files_behind(tree: Path, writable: int, monkeypatch: pytest.MonkeyPatch) -> None:
     before, folders = _files(tree), set(tree.rglob("*"))
     written = 0
     write_text = Path.write_text
@@ -290,7 +291,7 @@ def test_whatever_stops_it_leaves_nothing_behind(tree: Path, writable: int, monk
         nonlocal written
         written += 1
         if written > writable:
-            write_text(self, "half of it")
+            write_text(self, "incomplete")
             raise KeyboardInterrupt
         return write_text(self, *arguments, **keywords)
 
@@ -305,7 +306,7 @@ def test_whatever_stops_it_leaves_nothing_behind(tree: Path, writable: int, monk
 # The command
 
 
-def test_command_says_what_it_wrote_and_what_comes_next(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_prints_the_files_and_the_next_steps(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree)
     _write_platform(tree)
     before = set(_files(tree))
@@ -313,14 +314,14 @@ def test_command_says_what_it_wrote_and_what_comes_next(tree: Path, monkeypatch:
     assert done.exit_code == 0
     lines = done.stdout.splitlines()
     assert set(_files(tree)) - before <= set(lines)
-    assert "  make snapshots    # the image repository is new in the stacks" in lines
+    assert "  make snapshots    # accepts the new image repository in the stacks" in lines
     assert lines[-1].startswith("  gh api repos/OWNER/xylophone --jq .id ")
 
 
-def test_command_ends_with_an_error_that_people_can_read(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_reports_all_errors_and_exits_with_status_1(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree)
     _write_platform(tree)
     done = CliRunner().invoke(app, ["service", "guestbook", "--team", ""])
     assert done.exit_code == 1
-    assert done.stderr.splitlines()[0] == "error: name: 'guestbook': service/guestbook exists; choose another"
-    assert done.stderr.splitlines()[-1] == "error: team: '': every service has an owner; name the team"
+    assert done.stderr.splitlines()[0] == "error: name: 'guestbook': service/guestbook exists already; choose another"
+    assert done.stderr.splitlines()[-1] == "error: team: '': every service needs an owner; name the team"
