@@ -1,4 +1,4 @@
-"""Values of a Helm chart against what the chart publishes; a chart takes a misspelt key without a word."""
+"""Compares Helm values with the published values of a chart, because Helm ignores unknown keys silently."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,10 +12,10 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 
 def published(file: Path) -> Json:
-    """A YAML file of what charts and CRDs publish; the test is skipped, with the reason, where it is not there."""
+    """The content of a published YAML file of a chart or CRD. Skips the test if the file does not exist."""
     if not file.is_file():
-        pytest.skip(f"what is published is not there: {file.name} below {file.parent.name}/")
-    yaml = pytest.importorskip("yaml", reason="PyYAML, which reads what is published, is not installed")
+        pytest.skip(f"published file not found: {file.name} in {file.parent.name}/")
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
     content: Json = yaml.safe_load(file.read_text())
     return content
 
@@ -23,9 +23,9 @@ def published(file: Path) -> Json:
 def unlike(
     ours: Json, theirs: Json, free: Mapping[str, str], numbers: frozenset[str] = frozenset(), above: str = ""
 ) -> Iterator[str]:
-    """What the chart does not have, and what it has as another type.
+    """The keys of `ours` that the chart does not have, or has with another type.
 
-    Below a path of `free` every key is right; a path of `numbers` may be one where the chart's default is a text.
+    Below a path in `free`, any key is valid. A path in `numbers` can be a number although the default is a string.
     """
     for key, value in ours.items():
         path = f"{above}{key}"
@@ -43,7 +43,7 @@ def unlike(
 
 
 def open_maps(values: Json, above: str = "") -> dict[str, str]:
-    """The paths of a chart's empty maps: which keys they take, the chart does not say."""
+    """The paths of empty maps in a chart's values, whose valid keys are not known."""
     found: dict[str, str] = {}
     for key, value in values.items():
         if isinstance(value, dict):

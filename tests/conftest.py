@@ -1,4 +1,4 @@
-"""The fixtures that every kind of test uses."""
+"""Fixtures for all tests."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import eks_gitops  # noqa: F401  (before cdktf: the provider packages then load lazily)
+import eks_gitops  # noqa: F401  (before cdktf, to install lazy loading of the provider packages)
 
 # isort: split
 import pytest
@@ -23,9 +23,9 @@ AWS_PROVIDER_VERSION = "5.100.0"
 
 @pytest.fixture(scope="session")
 def aws_provider(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Terraform with the AWS provider of the stacks; where it cannot be had, the reason is told.
+    """Require Terraform and the AWS provider of the stacks; skip the test if they are not available.
 
-    With INSIST_ON_TERRAFORM=1 that is a failure and no skip.
+    With INSIST_ON_TERRAFORM=1, the test fails instead.
     """
     give_up = pytest.fail if os.environ.get("INSIST_ON_TERRAFORM") == "1" else pytest.skip
     if shutil.which("terraform") is None:
@@ -37,7 +37,7 @@ def aws_provider(tmp_path_factory: pytest.TempPathFactory) -> None:
         ["terraform", "init", "-input=false", "-no-color"], cwd=folder, check=False, capture_output=True, text=True
     )
     if initialized.returncode:
-        give_up(f"the AWS provider {AWS_PROVIDER_VERSION} cannot be had:\n{initialized.stderr}")
+        give_up(f"AWS provider {AWS_PROVIDER_VERSION}: cannot be installed:\n{initialized.stderr}")
 
 
 @pytest.fixture(scope="session")
@@ -48,13 +48,13 @@ def committed() -> tuple[Owner, list[Region]]:
 
 @pytest.fixture(scope="session")
 def platform_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the committed settings are synthesized to; `platform` does it."""
+    """The output folder of the fixture `platform`."""
     return tmp_path_factory.mktemp("platform")
 
 
 @pytest.fixture(scope="session")
 def platform(committed: tuple[Owner, list[Region]], platform_folder: Path) -> dict[str, Template]:
-    """Every stack of the committed settings, by name, synthesized once."""
+    """All stacks of the committed settings by name, synthesized once."""
     return every_stack(committed, platform_folder)
 
 
@@ -79,19 +79,19 @@ def prod(platform: dict[str, Template]) -> Template:
 
 
 @pytest.fixture(scope="session")
-def otherwise(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
-    """Every stack of a team that chose otherwise wherever it could, and lives in another partition."""
-    folder = tmp_path_factory.mktemp("otherwise")
+def alternative(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
+    """All stacks of alternative settings, which differ from the committed ones in most choices and in the partition."""
+    folder = tmp_path_factory.mktemp("alternative")
     settings = EditedSettings(folder)
     settings.move("us-gov-west-1")
     settings.replace("ap_northeast_2/__init__.py", '("dev", "staging", "prod")', '("dev",)')
-    for file, old, new in _OTHER_CHOICES:
+    for file, old, new in _ALTERNATIVE_SETTINGS:
         settings.replace(f"ap_northeast_2/{file}", old, new)
     (folder / "out").mkdir()
     return every_stack(settings.load(), folder / "out")
 
 
-_OTHER_CHOICES = (
+_ALTERNATIVE_SETTINGS = (
     ("shared.py", 'lock="lockfile"', 'lock="both"'),
     ("shared.py", "hosted_zone_id=None", 'hosted_zone_id="Z0123456789ABC"'),
     ("shared.py", "owns_github_provider=True,", 'owns_github_provider=True, image_replica_regions=("us-gov-east-1",),'),

@@ -1,4 +1,4 @@
-"""A copy of the owner's settings that a test edits and loads in place of the committed ones."""
+"""A copy of the committed settings that a test can edit and load."""
 
 import shutil
 import sys
@@ -15,7 +15,7 @@ _SEOUL = "ap_northeast_2"
 
 
 class EditedSettings:
-    """The files of the owner and of every region below `root`, loaded as if `root` were the repository."""
+    """A copy of the settings files below `root`, which are loaded as if `root` were the repository root."""
 
     def __init__(self, root: Path) -> None:
         self._stacks = root / "stacks"
@@ -24,22 +24,22 @@ class EditedSettings:
         shutil.copy(_COMMITTED / "owner.py", self._stacks)
 
     def replace(self, file: str, old: str, new: str) -> None:
-        """Replace a text in a file of settings, wherever it stands; without an old text the new one is added."""
+        """Replace all occurrences of `old` in a settings file. If `old` is empty, append `new`."""
         path = self._stacks / file
         text = path.read_text()
-        assert old in text, f"{file} does not hold {old!r}"
+        assert old in text, f"{file} does not contain {old!r}"
         path.write_text(text.replace(old, new) if old else text + new)
 
     def rename(self, old: str, new: str) -> None:
-        """Give a file another name."""
+        """Rename a settings file."""
         (self._stacks / old).rename(self._stacks / new)
 
     def move(self, region: str) -> None:
-        """The region's folder as that of another AWS region; its folder keeps its name."""
+        """Change the AWS region of the settings. The folder keeps its name."""
         self._rename(_SEOUL, "ap-northeast-2", region)
 
     def add_region(self, folder: str, *, network: int) -> None:
-        """A further region as a team would make it; `network` is the second number of its addresses."""
+        """Add another region. `network` is the second number of its addresses."""
         shutil.copytree(self._stacks / _SEOUL, self._stacks / folder)
         self.regions.append(folder)
         region = folder.replace("_", "-")
@@ -54,7 +54,7 @@ class EditedSettings:
             path.write_text(path.read_text().replace(old, new))
 
     def load(self) -> tuple[Owner, list[Region]]:
-        """What `stacks.loading.load` makes of them."""
+        """Load the files with `stacks.loading.load`."""
         with self._in_place():
             return loading.load([f"stacks.{region}" for region in self.regions])
 
@@ -65,7 +65,7 @@ class EditedSettings:
         for name in committed:
             del sys.modules[name]
         stacks.__path__.insert(0, str(self._stacks))
-        loading.__file__ = str(self._stacks / "loading.py")  # messages name files below the repository's root
+        loading.__file__ = str(self._stacks / "loading.py")  # error messages contain paths relative to it
         try:
             yield
         finally:

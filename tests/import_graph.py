@@ -1,7 +1,7 @@
-"""The import graph of the product: `python -m tests.import_graph` prints its counts and every wrong import.
+"""The import graph of the product. `python -m tests.import_graph` prints its size and all wrong imports.
 
-A module is a file; an import is an edge between two modules of ours, wherever in the file it is written. An import is
-upward if it goes to a higher layer, or to another package of the same layer.
+A module is a file. An import is an edge between two modules of this repository, also if it is inside a function. An
+import is upward if its target is in a higher layer, or in another package of the same layer.
 """
 
 import ast
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests import ROOT
 
-# The folders of modules, and the name that the modules of each begin with.
+# The folders of modules, and the prefix of their module names.
 _SOURCES = {"constructs/eks_gitops": "eks_gitops", "operations": "operations", "stacks": "stacks"}
 
 LAYERS: tuple[tuple[str, ...], ...] = (
@@ -42,28 +42,28 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("operations",),
 )
 
-"""From the lowest to the highest. A module belongs to the longest of these names that it begins with."""
+"""The layers from the lowest to the highest. A module belongs to the longest of these prefixes of its name."""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Each module with the modules that it imports."""
+    """The imported modules of each module."""
 
     imports: Mapping[str, frozenset[str]]
 
     @property
     def edges(self) -> list[tuple[str, str]]:
-        """Every import, from the importing module to the imported one."""
+        """All imports, as pairs of the importing and the imported module."""
         return sorted((module, other) for module, others in self.imports.items() for other in others)
 
     @property
     def upward(self) -> list[tuple[str, str]]:
-        """The imports that go to a higher layer, or to another package of the same one."""
+        """The imports of a higher layer, or of another package of the same layer."""
         return [(module, other) for module, other in self.edges if _is_upward(module, other)]
 
     @property
     def cycles(self) -> list[list[str]]:
-        """The groups of modules that import each other, directly or through others."""
+        """The groups of modules that import each other, directly or indirectly."""
         reached = {module: self._reached(module) for module in self.imports}
         groups = {
             tuple(sorted(other for other in reached[module] if module in reached[other]))
@@ -84,7 +84,7 @@ class Graph:
 
 
 def packages(root: Path = ROOT) -> list[str]:
-    """The packages of the product: its folders that hold modules."""
+    """The packages of the product."""
     return sorted(name for name, path in _modules(root) if path.name == "__init__.py")
 
 
@@ -119,7 +119,7 @@ def _is_upward(module: str, other: str) -> bool:
 
 
 def _place(module: str) -> tuple[int, str]:
-    """The number of a module's layer, and the package of it."""
+    """The layer number and the package of a module."""
     found = [
         (len(package), number, package)
         for number, layer in enumerate(LAYERS)
@@ -131,7 +131,7 @@ def _place(module: str) -> tuple[int, str]:
 
 
 def main() -> None:
-    """Print the counts, then every upward import and every cycle."""
+    """Print the size of the graph, then all upward imports and cycles."""
     found = graph()
     counts = {"modules": len(found.imports), "packages": len(packages()), "imports": len(found.edges)}
     counts |= {"upward imports": len(found.upward), "cycles": len(found.cycles)}

@@ -1,4 +1,4 @@
-"""The policies of a stack, and what IAM decides by them."""
+"""The IAM policies of a stack, and their evaluation."""
 
 import json
 import re
@@ -25,7 +25,7 @@ _RESOURCE = {
 
 
 class Policy(NamedTuple):
-    """A policy, where it stands and its text."""
+    """The address of the resource with a policy, and the text of the policy."""
 
     address: str
     text: str
@@ -37,22 +37,22 @@ class Policy(NamedTuple):
 
 
 def identity_policies(template: Template) -> list[Policy]:
-    """The policies that say what a role may do, its boundary included."""
+    """The permissions policies of roles, including boundaries."""
     return list(_policies(template, _IDENTITY))
 
 
 def trust_policies(template: Template) -> list[Policy]:
-    """The policies that say who may assume a role."""
+    """The trust policies of roles."""
     return list(_policies(template, _TRUST))
 
 
 def resource_policies(template: Template) -> list[Policy]:
-    """The policies of keys, buckets, queues and file systems."""
+    """The resource policies of keys, buckets, queues and file systems."""
     return list(_policies(template, _RESOURCE))
 
 
 def all_policies(template: Template) -> list[Policy]:
-    """Every policy of a stack; one of a type that is unknown here fails."""
+    """All policies of a stack. Fails if a resource of another type has a policy."""
     known = {**_IDENTITY, **_TRUST, **_RESOURCE}
     for kind, name, arguments in template.all_resources():
         for attribute, value in arguments.items():
@@ -68,16 +68,16 @@ def _policies(template: Template, kinds: Mapping[str, str]) -> Iterator[Policy]:
 
 
 def statement(policy: Json, sid: str) -> Json:
-    """The statement of this name."""
+    """The statement with this `Sid`."""
     found: Json
     (found,) = [statement for statement in policy["Statement"] if statement.get("Sid") == sid]
     return found
 
 
 class Role:
-    """A role of a stack, and what its policies and its boundary let it do. Policies of AWS's own are left out.
+    """A role of a stack, and the permissions by its policies and its boundary, without AWS managed policies.
 
-    A boundary can be asked only in the stack that makes it; set `boundary` to None to ask the policies alone.
+    A boundary can be evaluated only in the stack that creates it. Set `boundary` to None to evaluate only the policies.
     """
 
     def __init__(self, template: Template, name: str) -> None:
@@ -99,7 +99,7 @@ class Role:
         self.boundary = self.arguments.get("permissions_boundary")
 
     def may(self, action: str, resource: str, **context: str) -> bool:
-        """Whether `action` on `resource` is allowed in a request with these condition keys."""
+        """Whether `action` on `resource` is allowed for a request with these condition keys."""
         request = EvalContext(
             principal_arn="arn:aws:iam::123456789012:role/test",
             principal_type="AssumedRole",
@@ -115,7 +115,7 @@ class Role:
 
     @property
     def statements(self) -> list[Json]:
-        """Every statement of every policy of the role."""
+        """All statements of all policies of the role."""
         return [statement for text in (*self.inline, *self.managed) for statement in json.loads(text)["Statement"]]
 
 

@@ -1,4 +1,4 @@
-"""Reads what CDKTF wrote: each stack as plain dicts, its names without CDKTF's hashes."""
+"""Synthesized stacks as plain dicts, with resource names without the hashes of CDKTF."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from stacks.settings import Owner, Region
 
 Json = dict[str, Any]
 
-# `vpc_private-a_1B2C3D4E`: the hash keeps names apart that differ only in characters that Terraform does not take.
+# `vpc_private-a_1B2C3D4E`: the hash distinguishes names that differ only in characters that Terraform does not allow.
 _HASH = re.compile(r"_[0-9A-F]{8}(?![0-9A-F])")
 _OTHER_STACK = re.compile(
     r"\$\{data\.terraform_remote_state\.cross-stack-reference-input-(?P<stack>.+?)\.outputs\.(?P<output>.+?)\}"
@@ -23,7 +23,7 @@ _OTHER_STACK = re.compile(
 
 
 class Template:
-    """One stack's Terraform JSON. References read as they would in a Terraform file: `${aws_kms_key.key.arn}`."""
+    """The Terraform JSON of one stack. References have the form of a Terraform file: `${aws_kms_key.key.arn}`."""
 
     def __init__(self, text: str) -> None:
         self.raw: Json = json.loads(text)
@@ -35,12 +35,12 @@ class Template:
         return resources
 
     def only(self, kind: str) -> Json:
-        """The resource of a type that a stack has exactly once."""
+        """The only resource of a type."""
         (resource,) = self.resources(kind).values()
         return resource
 
     def all_resources(self) -> Iterator[tuple[str, str, Json]]:
-        """Each resource as type, name and arguments."""
+        """All resources as type, name and arguments."""
         for kind, resources in self.json.get("resource", {}).items():
             for name, arguments in resources.items():
                 yield kind, name, arguments
@@ -54,20 +54,20 @@ class Template:
 
 def _unique(pairs: list[tuple[str, Any]]) -> Json:
     names = [name for name, _ in pairs]
-    assert len(names) == len(set(names)), f"names that differ by their hash alone: {sorted(names)}"
+    assert len(names) == len(set(names)), f"names that differ only by their hash: {sorted(names)}"
     return dict(pairs)
 
 
 def resolved(value: str, stacks: Mapping[str, Template]) -> str:
-    """What a reference to another stack's output stands for there."""
+    """The value of the output of another stack that `value` references."""
     reference = _OTHER_STACK.fullmatch(value)
-    assert reference is not None, f"no reference to another stack: {value}"
+    assert reference is not None, f"not a reference to another stack: {value}"
     output: str = stacks[reference["stack"]].json["output"][reference["output"]]["value"]
     return output
 
 
 def synthesize(build: Callable[[cdktf.App], None], folder: Path) -> dict[str, Template]:
-    """Every stack that `build` adds to an app, written to `folder` as `cdktf synth` would."""
+    """All stacks that `build` adds to an app, synthesized to `folder` as by `cdktf synth`."""
     app = _app(folder)
     build(app)
     app.synth()
@@ -84,13 +84,13 @@ def _templates(folder: Path) -> dict[str, Template]:
 
 
 def every_stack(settings: tuple[Owner, Sequence[Region]], folder: Path) -> dict[str, Template]:
-    """Every stack of these settings, synthesized to `folder` as `main.py` does it."""
+    """All stacks of `settings`, synthesized to `folder` as by `main.py`."""
     main.synthesize(_app(folder), *settings)
     return _templates(folder)
 
 
 def one_stack(build: Callable[[cdktf.TerraformStack], object]) -> Template:
-    """A stack of its own with what `build` puts there."""
+    """A separate stack with the resources that `build` adds."""
 
     def add(app: cdktf.App) -> None:
         stack = cdktf.TerraformStack(app, "test")

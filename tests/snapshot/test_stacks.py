@@ -1,4 +1,4 @@
-"""Every stack as it was reviewed. `make snapshots` writes the files anew; their changes are what a review reads."""
+"""Snapshots of all stacks. `make snapshots` updates the files, whose changes are then reviewed."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def test_stack_is_as_reviewed(platform: dict[str, Template], snapshot: SnapshotA
         assert stack.raw == files(name=name)
 
 
-def test_a_second_synth_elsewhere_writes_the_same_bytes(committed: tuple[Owner, list[Region]], tmp_path: Path) -> None:
+def test_synth_is_deterministic(committed: tuple[Owner, list[Region]], tmp_path: Path) -> None:
     once, again = tmp_path / "once", tmp_path / "again"
     for folder in (once, again):
         folder.mkdir()

@@ -1,6 +1,6 @@
-"""Terraform and the schema of the AWS provider accept every stack of AWS, and in-cluster rules say what they should.
+"""`terraform validate` accepts all AWS stacks, and the preconditions of the in-cluster stacks work.
 
-All stacks are modules of one configuration, so that the provider is started once.
+All stacks are modules of one configuration, so that the provider is started only once.
 """
 
 import json
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.terraform
 
 _EXPECTED = {
     "Backend configuration ignored",  # every stack is a module here
-    "Deprecated Parameter",  # the lock table, which is chosen while a team moves to lock files
+    "Deprecated Parameter",  # the lock table, which is used during the migration to lock files
 }
 
 
@@ -35,15 +35,15 @@ def _terraform(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[st
 
 @pytest.fixture(scope="module")
 def diagnostics(
-    aws_provider: None,  # noqa: ARG001 (skips where there is none)
+    aws_provider: None,  # noqa: ARG001 (skips the test if the provider is not available)
     platform: dict[str, Template],
-    otherwise: dict[str, Template],
+    alternative: dict[str, Template],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> list[dict[str, Any]]:
-    """What `terraform validate` says to all stacks."""
+    """The diagnostics of `terraform validate` for all AWS stacks."""
     folder = tmp_path_factory.mktemp("terraform")
-    # Without the in-cluster stacks: their providers helm and kubernetes are not in the mirror that tests install from.
-    stacks = {name: stack for name, stack in {**platform, **otherwise}.items() if not name.endswith("-gitops")}
+    # Without the in-cluster stacks, because the provider mirror of the tests has no helm and kubernetes providers.
+    stacks = {name: stack for name, stack in {**platform, **alternative}.items() if not name.endswith("-gitops")}
     for name, stack in stacks.items():
         (folder / name).mkdir()
         (folder / name / "cdk.tf.json").write_text(json.dumps(stack.raw))
@@ -51,11 +51,11 @@ def diagnostics(
     (folder / "main.tf.json").write_text(json.dumps(modules))
     initialized = _terraform(folder, "init", "-backend=false", "-no-color")
     assert initialized.returncode == 0, initialized.stderr
-    said: list[dict[str, Any]] = json.loads(_terraform(folder, "validate", "-json").stdout)["diagnostics"]
-    return said
+    found: list[dict[str, Any]] = json.loads(_terraform(folder, "validate", "-json").stdout)["diagnostics"]
+    return found
 
 
-def _told(diagnostics: list[dict[str, Any]], severity: str) -> list[str]:
+def _messages(diagnostics: list[dict[str, Any]], severity: str) -> list[str]:
     return [
         f"{diagnostic['range']['filename']}: {diagnostic['summary']}: {diagnostic['detail']}"
         for diagnostic in diagnostics
@@ -63,22 +63,22 @@ def _told(diagnostics: list[dict[str, Any]], severity: str) -> list[str]:
     ]
 
 
-def test_every_stack_of_aws_is_valid(diagnostics: list[dict[str, Any]]) -> None:
-    assert _told(diagnostics, "error") == []
+def test_all_aws_stacks_are_valid(diagnostics: list[dict[str, Any]]) -> None:
+    assert _messages(diagnostics, "error") == []
 
 
 def test_nothing_is_deprecated(diagnostics: list[dict[str, Any]]) -> None:
-    assert _told(diagnostics, "warning") == []
+    assert _messages(diagnostics, "warning") == []
 
 
 _REFERENCE = re.compile(r"data\.terraform_remote_state\.[\w.-]+")
 
 
 @pytest.mark.parametrize("empty", [False, True], ids=["known", "empty"])
-def test_cluster_secret_is_refused_while_what_it_reads_is_empty(
+def test_preconditions_of_the_cluster_secret_fail_for_empty_values(
     platform: dict[str, Template], tmp_path: Path, *, empty: bool
 ) -> None:
-    """Its preconditions on a resource that Terraform has built in; another stack's outputs are a local there."""
+    """The preconditions are moved to a `terraform_data` resource, with a local value instead of remote state."""
     (secret,) = (
         secret
         for secret in platform["ap-northeast-2-prod-gitops"].resources("kubernetes_secret_v1").values()
@@ -94,7 +94,7 @@ def test_cluster_secret_is_refused_while_what_it_reads_is_empty(
     initialized = _terraform(tmp_path, "init", "-no-color")
     assert initialized.returncode == 0, initialized.stderr
     planned = _terraform(tmp_path, "plan", "-no-color", "-input=false")
-    refused = sorted(set(re.findall(r"(platform/[a-z-]+) of the\s+cluster\s+secret\s+is\s+empty", planned.stderr)))
-    read = [name for name, value in secret["metadata"]["annotations"].items() if "${" in value]
+    failed = sorted(set(re.findall(r"(platform/[a-z-]+) of the\s+cluster\s+secret\s+is\s+empty", planned.stderr)))
+    referencing = [name for name, value in secret["metadata"]["annotations"].items() if "${" in value]
     assert planned.returncode == (1 if empty else 0), planned.stderr
-    assert refused == (sorted(read) if empty else [])
+    assert failed == (sorted(referencing) if empty else [])

@@ -1,4 +1,4 @@
-"""`python main.py`, as `cdktf synth` calls it."""
+"""`python main.py`, which `cdktf synth` runs."""
 
 import os
 import shutil
@@ -9,12 +9,12 @@ from pathlib import Path
 from tests import ROOT
 
 
-def test_wrong_settings_are_told_and_nothing_is_written(tmp_path: Path) -> None:
+def test_invalid_settings_are_reported_and_nothing_is_written(tmp_path: Path) -> None:
     shutil.copy(ROOT / "main.py", tmp_path)
     shutil.copytree(ROOT / "stacks", tmp_path / "stacks", ignore=shutil.ignore_patterns("__pycache__"))
     kept = tmp_path / "cdktf.out" / "kept"
     kept.parent.mkdir()
-    kept.write_text("of an earlier synth")
+    kept.write_text("from an earlier synth")
     for file, old, new in (
         ("dev.py", 'version="1.36"', 'version="1.28"'),
         ("prod.py", "production=True", "production=False"),
@@ -38,4 +38,4 @@ def test_wrong_settings_are_told_and_nothing_is_written(tmp_path: Path) -> None:
         "stacks/ap_northeast_2/prod.py: production: False: prod must meet production requirements; set it to True",
     ]
     assert [path.name for path in kept.parent.iterdir()] == ["kept"]
-    assert kept.read_text() == "of an earlier synth"
+    assert kept.read_text() == "from an earlier synth"

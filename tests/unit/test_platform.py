@@ -1,4 +1,4 @@
-"""`platform.json`: what is written of the stacks, and that nothing depends on how they and their parts are called."""
+"""`platform.json`: its content, and that no command depends on the names of stacks and their parts."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from tests import ROOT
 
 
 def _synthesize(folder: Path) -> Path:
-    """Synthesize the copy of this repository in a folder, with the copy's own code."""
+    """Synthesize the copy of this repository in `folder`, with the code of the copy."""
     output = folder / "cdktf.out"
     paths = f"{folder / 'constructs'}{os.pathsep}{folder}"
     subprocess.run(
@@ -42,7 +42,7 @@ def _replace(file: Path, old: str, new: str) -> None:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy whose in-cluster part and region's folder have other names, synthesized."""
+    """A synthesized copy with another name for the in-cluster part and another folder for the region."""
     folder = tmp_path_factory.mktemp("renamed")
     for name in ("constructs", "management", "service", "stacks", ".github"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -59,7 +59,7 @@ def renamed(copy: Path) -> Platform:
     return read_platform(copy / "cdktf.out")
 
 
-def test_each_stack_is_what_it_was(renamed: Platform) -> None:
+def test_kinds_of_stacks_do_not_depend_on_names(renamed: Platform) -> None:
     assert {stack.name: stack.kind for stack in renamed.stacks} == {
         "ap-northeast-2-backend": "backend",
         "ap-northeast-2-shared": "shared",
@@ -69,7 +69,7 @@ def test_each_stack_is_what_it_was(renamed: Platform) -> None:
     assert [stack.name for stack in backend_stacks(renamed.stacks)] == ["ap-northeast-2-backend"]
 
 
-def test_the_state_is_where_terraform_keeps_it(renamed: Platform) -> None:
+def test_state_location_is_that_of_the_backend_configuration(renamed: Platform) -> None:
     for stack in renamed.stacks:
         backend = stack.configuration["terraform"]["backend"]["s3"]
         assert (stack.state.bucket, stack.state.key) == (backend["bucket"], backend["key"])
@@ -77,7 +77,7 @@ def test_the_state_is_where_terraform_keeps_it(renamed: Platform) -> None:
         assert stack.tags == stack.configuration["provider"]["aws"][0]["default_tags"][0]["tags"]
 
 
-def test_backups_find_their_environment(renamed: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backup_location_is_found(renamed: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aws, "session", lambda *_, **_of: None)
     monkeypatch.setattr(backup, "server", lambda: "https://prod")
     monkeypatch.setattr(backup, "_endpoint", lambda _: "https://prod")
@@ -89,13 +89,13 @@ def test_backups_find_their_environment(renamed: Platform, monkeypatch: pytest.M
     assert ("aws_s3_bucket", at.bucket) in [(kind, arguments.get("bucket")) for kind, arguments in resources]
 
 
-def test_every_stack_has_a_job_that_deploys_it(renamed: Platform, copy: Path) -> None:
+def test_every_stack_is_deployed_by_a_job(renamed: Platform, copy: Path) -> None:
     deploy = reviewed.accept(["everything"], renamed.stacks, copy).data["deploy"]
     assert deploy["dev"] == {"aws": "ap-northeast-2-dev", "cluster": "ap-northeast-2-dev-workloads"}
     assert deploy["shared"] == {"aws": "ap-northeast-2-shared"}
 
 
-def test_protection_names_the_file_of_the_settings(renamed: Platform, copy: Path) -> None:
+def test_error_about_protection_names_the_settings_file(renamed: Platform, copy: Path) -> None:
     for stack in renamed.stacks:
         assert (copy / stack.settings_file).is_file()
     prod = next(stack for stack in renamed.stacks if stack.name == "ap-northeast-2-prod")
@@ -103,19 +103,19 @@ def test_protection_names_the_file_of_the_settings(renamed: Platform, copy: Path
     assert any("in stacks/seoul/prod.py, set" in problem for problem in destroy.protected(prod, held))
 
 
-def test_what_controllers_made_is_known_by_the_clusters_tags(renamed: Platform) -> None:
+def test_resources_of_controllers_are_identified_by_the_clusters_tags(renamed: Platform) -> None:
     dev = next(stack for stack in renamed.stacks if stack.name == "ap-northeast-2-dev")
     assert leftovers.environment(dev).owns({"kubernetes.io/cluster/gitops-cluster-dev": "owned"})
     assert leftovers.environment(dev).iam_path == "/ap-northeast-2/dev/"
 
 
-def test_a_new_service_gets_its_image_repository(renamed: Platform, copy: Path) -> None:
+def test_a_new_service_gets_an_image_repository(renamed: Platform, copy: Path) -> None:
     scaffold.write_service(copy, NewService(name="xylophone", team="percussion"), renamed.regions, lambda _: None)
     assert 'name="xylophone"' in (copy / "stacks/seoul/shared.py").read_text()
 
 
 @pytest.mark.usefixtures("platform")
-def test_the_file_is_the_same_for_the_same_settings_and_names_no_folder(platform_folder: Path, tmp_path: Path) -> None:
+def test_file_is_deterministic_and_contains_no_local_path(platform_folder: Path, tmp_path: Path) -> None:
     file = platform_folder / "platform.json"
     subprocess.run(
         [sys.executable, "main.py"],
@@ -131,8 +131,8 @@ def test_the_file_is_the_same_for_the_same_settings_and_names_no_folder(platform
 
 
 @pytest.mark.usefixtures("platform")
-def test_the_command_line_of_cdktf_keeps_the_file(platform_folder: Path, tmp_path: Path) -> None:
-    """It removes what it does not know of a stack that is gone."""
+def test_cdktf_cli_keeps_the_file(platform_folder: Path, tmp_path: Path) -> None:
+    """It deletes only the output of stacks that no longer exist."""
     (tmp_path / "stacks/gone").mkdir(parents=True)
     subprocess.run(
         [ROOT / "node_modules/.bin/cdktf", "synth", "--output", str(tmp_path)],

@@ -1,4 +1,4 @@
-"""Rules that files of this repository keep, which no linter knows."""
+"""Rules for the files of this repository that no linter checks."""
 
 import ast
 import re
@@ -19,23 +19,23 @@ def _python(*folders: str) -> list[Path]:
 
 
 def _tracked() -> list[Path]:
-    """The files of the repository: those that Git knows, and those that it would."""
+    """The files of the repository: tracked files and untracked files that are not ignored."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return [path for line in listed.splitlines() if (path := ROOT / line).is_file()]
 
 
-def test_constructs_is_no_package() -> None:
-    """PyPI's library has this name: an `__init__.py` here would hide it, and `import cdktf` would fail."""
+def test_constructs_folder_is_not_a_package() -> None:
+    """A library has the same name: an `__init__.py` here would shadow it, and `import cdktf` would fail."""
     assert not (ROOT / "constructs" / "__init__.py").exists()
 
 
-def test_no_folder_of_tests_hides_the_library_constructs() -> None:
+def test_no_test_folder_shadows_the_constructs_library() -> None:
     assert [path for path in (ROOT / "tests").rglob("constructs") if path.is_dir()] == []
 
 
 def _lossy_dicts(source: str) -> Iterator[int]:
-    """The lines of dict literals with a `_` in a key inside a list argument: jsii drops those keys without a word."""
+    """The lines of dict literals with a `_` in a key inside a list argument, whose keys jsii drops silently."""
     for call in ast.walk(ast.parse(source)):
         if isinstance(call, ast.Call):
             for argument in (*call.args, *[keyword.value for keyword in call.keywords]):
@@ -59,7 +59,7 @@ def _lossy_in_list(argument: ast.expr) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("path", _python(*PRODUCT), ids=lambda path: str(path.relative_to(ROOT)))
-def test_structs_in_lists_are_written_as_their_classes(path: Path) -> None:
+def test_structs_in_lists_are_class_instances(path: Path) -> None:
     assert list(_lossy_dicts(path.read_text())) == []
 
 
@@ -73,7 +73,7 @@ def test_structs_in_lists_are_written_as_their_classes(path: Path) -> None:
         'SecurityGroup(ingress=({"from_port": 443},))',
     ],
 )
-def test_a_dict_that_would_lose_its_keys_is_found(source: str) -> None:
+def test_finds_dicts_that_would_lose_keys(source: str) -> None:
     assert list(_lossy_dicts(source)) == [1]
 
 
@@ -86,24 +86,24 @@ def test_a_dict_that_would_lose_its_keys_is_found(source: str) -> None:
         'Statement(actions=["a"], conditions={"Bool": {"a_b": "true"}})',
     ],
 )
-def test_what_loses_nothing_is_not_found(source: str) -> None:
+def test_accepts_dicts_that_lose_no_keys(source: str) -> None:
     assert list(_lossy_dicts(source)) == []
 
 
-def test_no_file_names_a_place_on_somebodys_machine() -> None:
-    places = re.compile(
+def test_no_file_contains_a_local_path() -> None:
+    local_path = re.compile(
         rb"/(?:home|Users)/(?!runner\b)[a-z0-9._-]+/|[A-Z]:\\Users\\|" + re.escape(bytes(ROOT)) + rb"\b"
     )
     found = [
         f"{path.relative_to(ROOT)}: {match[0].decode()}"
         for path in _tracked()
-        for match in places.finditer(path.read_bytes())
+        for match in local_path.finditer(path.read_bytes())
     ]
     assert found == []
 
 
 def _imports(path: Path) -> set[str]:
-    """The top-level packages that a file imports, wherever in it."""
+    """The top-level packages that a file imports, also inside functions."""
     modules: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -121,7 +121,7 @@ def _imports(path: Path) -> set[str]:
         ("operations", {"cdktf", "constructs", "eks_gitops", "jsii", "main", "stacks", "tests"}),
     ],
 )
-def test_imports_point_one_way(folder: str, never: set[str]) -> None:
+def test_packages_import_only_lower_layers(folder: str, never: set[str]) -> None:
     files = _python(folder)
     assert files
     assert {str(path.relative_to(ROOT)): wrong for path in files if (wrong := _imports(path) & never)} == {}
@@ -131,15 +131,15 @@ def test_no_module_imports_a_higher_layer() -> None:
     assert import_graph.graph().upward == []
 
 
-def test_no_modules_import_each_other() -> None:
+def test_no_import_cycles() -> None:
     assert import_graph.graph().cycles == []
 
 
-def test_packages_stay_few() -> None:
+def test_number_of_packages_is_limited() -> None:
     assert len(import_graph.packages()) <= _MOST_PACKAGES
 
 
-def test_an_upward_import_and_a_cycle_are_found() -> None:
+def test_finds_upward_imports_and_cycles() -> None:
     imports = {
         "operations.clients.aws": frozenset({"operations.terraform.stacks"}),
         "operations.terraform.stacks": frozenset({"operations.clients.aws"}),
@@ -155,8 +155,8 @@ def test_an_upward_import_and_a_cycle_are_found() -> None:
     assert graph.cycles == [["operations.clients.aws", "operations.terraform.stacks"]]
 
 
-def test_no_product_code_names_a_path_of_the_tests() -> None:
-    """A clone without `tests/` works; `validate` alone runs them, where they are."""
+def test_product_code_does_not_reference_the_tests_folder() -> None:
+    """The product works without `tests/`. Only `validate` runs them, if they exist."""
     files = [
         path for path in _python(*PRODUCT, "operations") if path.relative_to(ROOT) != Path("operations/validate.py")
     ]
@@ -165,8 +165,8 @@ def test_no_product_code_names_a_path_of_the_tests() -> None:
     assert [str(path.relative_to(ROOT)) for path in files if paths.search(path.read_text())] == []
 
 
-def test_only_the_command_line_and_slow_libraries_are_imported_late() -> None:
-    """A command imports its package when it is called; boto3 and the tables of rich would slow down `--help`."""
+def test_only_commands_and_slow_libraries_are_imported_lazily() -> None:
+    """Commands import their packages when they run. Importing boto3 and rich tables would slow down `--help`."""
     late = {"operations/clients/aws.py", "operations/output/report.py"}
     for path in _python("operations"):
         inside = [
@@ -180,9 +180,9 @@ def test_only_the_command_line_and_slow_libraries_are_imported_late() -> None:
         assert not inside or name.startswith("operations/cli/") or name in late, f"{name}: lines {inside}"
 
 
-def test_one_module_runs_programs() -> None:
-    """Another starts what goes on beside this process: Terraform, the emulated AWS, the servers of a local cluster."""
-    ours = {
+def test_subprocesses_are_started_only_by_these_modules() -> None:
+    """`clients/process` runs programs; the others start long-running ones: Terraform, the emulator, local clusters."""
+    expected = {
         "clients/process",
         "terraform/runner",
         "terraform/stacks",
@@ -194,4 +194,4 @@ def test_one_module_runs_programs() -> None:
         for path in _python("operations")
         if "subprocess" in _imports(path)
     }
-    assert using == ours
+    assert using == expected

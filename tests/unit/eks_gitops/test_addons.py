@@ -1,4 +1,4 @@
-"""The order in which add-ons and nodes come, read from `depends_on`, and the add-ons' settings."""
+"""The order of add-ons and nodes, which is read from `depends_on`, and the settings of the add-ons."""
 
 import json
 
@@ -13,7 +13,7 @@ NODES = "aws_eks_node_group.node-group-main_node-group"
 
 
 def _before(template: Template, address: str) -> set[str]:
-    """Everything that is made before this resource because `depends_on` says so, directly or not."""
+    """The direct and indirect dependencies of a resource in `depends_on`."""
     kind, _, name = address.partition(".")
     found: set[str] = set()
     for dependency in template.resources(kind)[name].get("depends_on", []):
@@ -22,16 +22,16 @@ def _before(template: Template, address: str) -> set[str]:
 
 
 @pytest.mark.parametrize("addon", NODE_ADDONS)
-def test_nodes_wait_for_what_they_need_to_become_ready(prod: Template, addon: str) -> None:
+def test_node_group_depends_on_node_addons(prod: Template, addon: str) -> None:
     assert f"aws_eks_addon.node-addons_{addon}" in _before(prod, NODES)
 
 
 @pytest.mark.parametrize("addon", WORKLOAD_ADDONS)
-def test_addons_that_run_on_nodes_wait_for_them(prod: Template, addon: str) -> None:
+def test_workload_addons_depend_on_the_node_group(prod: Template, addon: str) -> None:
     assert NODES in _before(prod, f"aws_eks_addon.workload-addons_{addon}")
 
 
-def test_network_addon_waits_for_the_agent_that_gives_it_its_role(prod: Template) -> None:
+def test_vpc_cni_depends_on_the_pod_identity_agent(prod: Template) -> None:
     assert "aws_eks_addon.node-addons_eks-pod-identity-agent" in _before(prod, "aws_eks_addon.node-addons_vpc-cni")
 
 
@@ -43,18 +43,18 @@ def test_network_addon_waits_for_the_agent_that_gives_it_its_role(prod: Template
         ("workload-addons_aws-efs-csi-driver", "workload-addons_efs-csi-role_AmazonEFSCSIDriverPolicy"),
     ],
 )
-def test_an_addon_waits_for_its_permissions(prod: Template, addon: str, permission: str) -> None:
+def test_addon_depends_on_the_permissions_of_its_role(prod: Template, addon: str, permission: str) -> None:
     assert f"aws_iam_role_policy_attachment.{permission}" in _before(prod, f"aws_eks_addon.{addon}")
 
 
-def test_every_addon_is_put_back_to_its_settings(prod: Template) -> None:
+def test_addons_overwrite_changed_settings(prod: Template) -> None:
     addons = prod.resources("aws_eks_addon").values()
     assert {addon["addon_name"] for addon in addons} == {*NODE_ADDONS, *WORKLOAD_ADDONS}
     for addon in addons:
         assert addon["resolve_conflicts_on_create"] == addon["resolve_conflicts_on_update"] == "OVERWRITE"
 
 
-def test_network_policies_are_enforced_and_nodes_take_addresses_by_the_prefix(prod: Template) -> None:
+def test_vpc_cni_enables_network_policies_and_prefix_delegation(prod: Template) -> None:
     settings = json.loads(prod.resources("aws_eks_addon")["node-addons_vpc-cni"]["configuration_values"])
     assert settings == {
         "enableNetworkPolicy": "true",
@@ -70,7 +70,7 @@ ROLES = [
 
 
 @pytest.mark.parametrize(("addon", "role", "account"), ROLES)
-def test_an_addon_gets_its_role_by_pod_identity(prod: Template, addon: str, role: str, account: str) -> None:
+def test_addon_gets_its_role_by_pod_identity(prod: Template, addon: str, role: str, account: str) -> None:
     arguments = prod.resources("aws_eks_addon")[addon]
     assert arguments["pod_identity_association"] == [
         {"role_arn": f"${{aws_iam_role.{role}.arn}}", "service_account": account}
@@ -79,23 +79,23 @@ def test_an_addon_gets_its_role_by_pod_identity(prod: Template, addon: str, role
 
 
 @pytest.mark.parametrize(("addon", "role", "account"), ROLES)
-def test_an_addon_gets_its_role_by_the_issuer_where_that_is_chosen(
-    otherwise: dict[str, Template], addon: str, role: str, account: str
+def test_addon_gets_its_role_by_irsa_if_chosen(
+    alternative: dict[str, Template], addon: str, role: str, account: str
 ) -> None:
-    arguments = otherwise["us-gov-west-1-dev"].resources("aws_eks_addon")[addon]
+    arguments = alternative["us-gov-west-1-dev"].resources("aws_eks_addon")[addon]
     assert arguments["service_account_role_arn"] == f"${{aws_iam_role.{role}.arn}}"
     assert "pod_identity_association" not in arguments
-    (trust,) = Role(otherwise["us-gov-west-1-dev"], role).trust["Statement"]
+    (trust,) = Role(alternative["us-gov-west-1-dev"], role).trust["Statement"]
     assert f"system:serviceaccount:kube-system:{account}" in trust["Condition"]["StringEquals"].values()
 
 
-def test_a_version_is_pinned_where_it_is_named(otherwise: dict[str, Template]) -> None:
-    addons = otherwise["us-gov-west-1-dev"].resources("aws_eks_addon")
+def test_addon_version_is_pinned_only_if_set(alternative: dict[str, Template]) -> None:
+    addons = alternative["us-gov-west-1-dev"].resources("aws_eks_addon")
     versions = {addon["addon_name"]: addon["addon_version"] for addon in addons.values() if "addon_version" in addon}
     assert versions == {"coredns": "v1.12.0-eksbuild.1"}
 
 
-def test_volumes_are_encrypted_with_the_environments_key_alone(prod: Template) -> None:
+def test_ebs_csi_driver_can_use_only_the_environments_key(prod: Template) -> None:
     statements = Role(prod, "workload-addons_ebs-csi-role").statements
     assert [statement["Resource"] for statement in statements] == [["${aws_kms_key.key.arn}"]] * 2
     grants = [statement for statement in statements if "kms:CreateGrant" in statement["Action"]]

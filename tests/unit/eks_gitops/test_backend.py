@@ -8,7 +8,7 @@ from tests.template import Json, Template, every_stack
 BUCKET = "${aws_s3_bucket.state_bucket.bucket}"
 
 
-def test_versions_are_kept(backend: Template) -> None:
+def test_bucket_is_versioned(backend: Template) -> None:
     versioning = backend.only("aws_s3_bucket_versioning")
     assert versioning["versioning_configuration"] == {"status": "Enabled"}
     assert versioning["bucket"] == "${aws_s3_bucket.state_bucket.id}"
@@ -21,7 +21,7 @@ def test_only_noncurrent_versions_expire(backend: Template) -> None:
     assert "expiration" not in rule
 
 
-def test_objects_are_encrypted_with_the_own_key_and_a_bucket_key(backend: Template) -> None:
+def test_objects_are_encrypted_with_the_backends_key_and_a_bucket_key(backend: Template) -> None:
     assert backend.only("aws_s3_bucket_server_side_encryption_configuration")["rule"] == [
         {
             "apply_server_side_encryption_by_default": {
@@ -40,7 +40,7 @@ def test_public_access_is_blocked(backend: Template, block: str) -> None:
     assert backend.only("aws_s3_bucket_public_access_block")[block] is True
 
 
-def test_access_lists_are_off(backend: Template) -> None:
+def test_acls_are_disabled(backend: Template) -> None:
     controls = backend.only("aws_s3_bucket_ownership_controls")
     assert controls["rule"] == {"object_ownership": "BucketOwnerEnforced"}
 
@@ -64,7 +64,7 @@ def test_only_tls_is_served(backend: Template, sid: str, condition: Json) -> Non
     }
 
 
-def test_another_encryption_is_refused_and_the_buckets_default_is_not(backend: Template) -> None:
+def test_bucket_policy_denies_other_encryption_but_allows_the_default(backend: Template) -> None:
     denied = statement(backend.document("aws_s3_bucket_policy.state_policy"), "DenyOtherEncryption")
     assert (denied["Effect"], denied["Action"]) == ("Deny", ["s3:PutObject"])
     assert denied["Condition"] == {
@@ -74,11 +74,11 @@ def test_another_encryption_is_refused_and_the_buckets_default_is_not(backend: T
 
 
 @pytest.mark.parametrize("kind", ["aws_s3_bucket", "aws_kms_key"])
-def test_neither_bucket_nor_key_can_be_destroyed(backend: Template, kind: str) -> None:
+def test_bucket_and_key_have_prevent_destroy(backend: Template, kind: str) -> None:
     assert backend.only(kind)["lifecycle"] == {"prevent_destroy": True}
 
 
-def test_bucket_is_removed_before_its_key(backend: Template) -> None:
+def test_bucket_is_destroyed_before_its_key(backend: Template) -> None:
     assert backend.only("aws_s3_bucket")["depends_on"] == ["aws_kms_key.state_key"]
 
 
@@ -86,7 +86,7 @@ def test_bucket_is_removed_before_its_key(backend: Template) -> None:
 def locked(
     request: pytest.FixtureRequest, committed: tuple[Owner, list[Region]], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, dict[str, Template]]:
-    """A choice of lock, and the stacks with it."""
+    """A value of `lock`, and the stacks with this value."""
     owner, (region,) = committed
     state = StateBackendConfig(bucket="states", lock=request.param)
     shared = region.shared.model_copy(update={"state": state})
@@ -98,7 +98,7 @@ def _backends(stacks: dict[str, Template]) -> list[Json]:
     return [stack.json["terraform"]["backend"]["s3"] for stack in stacks.values()]
 
 
-def test_lock_file_is_taken_by_every_stack_unless_dynamodb_alone_is_chosen(
+def test_every_stack_uses_a_lock_file_unless_only_dynamodb_is_chosen(
     locked: tuple[str, dict[str, Template]],
 ) -> None:
     lock, stacks = locked
@@ -106,20 +106,20 @@ def test_lock_file_is_taken_by_every_stack_unless_dynamodb_alone_is_chosen(
     assert [backend.get("use_lockfile") for backend in _backends(stacks)] == [expected] * 4
 
 
-def test_lock_table_is_used_by_every_stack_where_it_is_chosen(locked: tuple[str, dict[str, Template]]) -> None:
+def test_every_stack_uses_the_lock_table_if_chosen(locked: tuple[str, dict[str, Template]]) -> None:
     lock, stacks = locked
     expected = {"lockfile": None, "both": "states-lock", "dynamodb": "states-lock"}[lock]
     assert [backend.get("dynamodb_table") for backend in _backends(stacks)] == [expected] * 4
 
 
-def test_lock_table_is_made_where_it_is_chosen(locked: tuple[str, dict[str, Template]]) -> None:
+def test_lock_table_is_created_if_chosen(locked: tuple[str, dict[str, Template]]) -> None:
     lock, stacks = locked
     tables = stacks["ap-northeast-2-backend"].resources("aws_dynamodb_table").values()
     assert [table["name"] for table in tables] == ([] if lock == "lockfile" else ["states-lock"])
 
 
-def test_lock_table_is_encrypted_protected_and_can_be_restored(otherwise: dict[str, Template]) -> None:
-    table = otherwise["us-gov-west-1-backend"].only("aws_dynamodb_table")
+def test_lock_table_is_encrypted_protected_and_has_point_in_time_recovery(alternative: dict[str, Template]) -> None:
+    table = alternative["us-gov-west-1-backend"].only("aws_dynamodb_table")
     assert table["hash_key"] == "LockID"
     assert table["server_side_encryption"] == {"enabled": True, "kms_key_arn": "${aws_kms_key.state_key.arn}"}
     assert table["deletion_protection_enabled"] is True

@@ -1,4 +1,4 @@
-"""Backups: the vault, the plan and the role of AWS Backup, and the bucket of Argo CD's."""
+"""Backups: the vault, plan and role of AWS Backup, and the bucket for backups of Argo CD."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def environment(request: pytest.FixtureRequest, platform: dict[str, Template]) -
     return request.param, platform[f"ap-northeast-2-{request.param}"]
 
 
-def test_every_file_system_and_database_is_backed_up_by_its_arn(environment: tuple[str, Template]) -> None:
+def test_every_file_system_and_database_is_selected_by_arn(environment: tuple[str, Template]) -> None:
     _, stack = environment
     selected = [selection["resources"] for selection in stack.resources("aws_backup_selection").values()]
     assert sorted(selected) == sorted(
@@ -25,7 +25,7 @@ def test_every_file_system_and_database_is_backed_up_by_its_arn(environment: tup
 
 
 @pytest.mark.parametrize(("name", "daily", "monthly"), [("dev", 7, 31), ("staging", 7, 31), ("prod", 35, 365)])
-def test_backups_are_made_daily_and_monthly(platform: dict[str, Template], name: str, daily: int, monthly: int) -> None:
+def test_backups_run_daily_and_monthly(platform: dict[str, Template], name: str, daily: int, monthly: int) -> None:
     rules = platform[f"ap-northeast-2-{name}"].only("aws_backup_plan")["rule"]
     assert [(rule["rule_name"], rule["schedule"], rule["lifecycle"]) for rule in rules] == [
         ("daily", "cron(0 20 * * ? *)", {"delete_after": daily}),
@@ -33,13 +33,13 @@ def test_backups_are_made_daily_and_monthly(platform: dict[str, Template], name:
     ]
 
 
-def test_backups_begin_two_hours_after_those_of_rds_and_outside_its_maintenance(prod: Template) -> None:
+def test_backups_do_not_overlap_the_backup_and_maintenance_windows_of_rds(prod: Template) -> None:
     for database in prod.resources("aws_db_instance").values():
         assert database["backup_window"] == "17:00-18:00"
         assert database["maintenance_window"] == "sun:18:30-sun:19:30"
 
 
-def test_vault_has_the_environments_key_and_a_lock_that_can_be_lifted(environment: tuple[str, Template]) -> None:
+def test_vault_has_the_environments_key_and_a_lock_in_governance_mode(environment: tuple[str, Template]) -> None:
     name, stack = environment
     vault = stack.only("aws_backup_vault")
     assert (vault["name"], vault["kms_key_arn"]) == (f"ap-northeast-2-{name}-data", KEY)
@@ -51,7 +51,7 @@ def test_vault_has_the_environments_key_and_a_lock_that_can_be_lifted(environmen
     assert "changeable_for_days" not in lock
 
 
-def test_role_may_back_up_and_restore_and_is_limited_like_every_role(environment: tuple[str, Template]) -> None:
+def test_role_can_back_up_and_restore_and_has_the_boundary(environment: tuple[str, Template]) -> None:
     _, stack = environment
     role = stack.resources("aws_iam_role")["backup-plan_role"]
     assert "boundary" in role["permissions_boundary"]
@@ -68,11 +68,9 @@ def test_role_may_back_up_and_restore_and_is_limited_like_every_role(environment
         assert len(selection["depends_on"]) == len(attached)
 
 
-def test_copies_go_to_a_vault_of_another_region_where_one_is_named(
-    prod: Template, otherwise: dict[str, Template]
-) -> None:
+def test_backups_are_copied_to_another_vault_only_if_set(prod: Template, alternative: dict[str, Template]) -> None:
     assert not [rule for rule in prod.only("aws_backup_plan")["rule"] if rule.get("copy_action")]
-    for rule in otherwise["us-gov-west-1-dev"].only("aws_backup_plan")["rule"]:
+    for rule in alternative["us-gov-west-1-dev"].only("aws_backup_plan")["rule"]:
         assert rule["copy_action"] == [
             {
                 "destination_vault_arn": "arn:aws-us-gov:backup:us-gov-east-1:123456789012:backup-vault:copies",
@@ -81,7 +79,7 @@ def test_copies_go_to_a_vault_of_another_region_where_one_is_named(
         ]
 
 
-def test_backups_of_argo_cd_have_a_bucket_of_their_own(environment: tuple[str, Template]) -> None:
+def test_argo_cd_backups_have_a_private_versioned_bucket(environment: tuple[str, Template]) -> None:
     name, stack = environment
     bucket = stack.only("aws_s3_bucket")
     assert bucket["bucket"] == f"your-org-ap-northeast-2-{name}-backups"
@@ -93,13 +91,13 @@ def test_backups_of_argo_cd_have_a_bucket_of_their_own(environment: tuple[str, T
     assert [value for value in public.values() if isinstance(value, bool)] == [True] * 4
 
 
-def test_last_backup_of_argo_cd_is_kept_and_older_ones_go(prod: Template) -> None:
+def test_only_replaced_backups_of_argo_cd_expire(prod: Template) -> None:
     (rule,) = prod.only("aws_s3_bucket_lifecycle_configuration")["rule"]
     assert rule["noncurrent_version_expiration"] == [{"noncurrent_days": 90}]
     assert "expiration" not in rule
 
 
-def test_backups_go_with_an_environment_that_is_torn_down(
+def test_teardown_deletes_backups_with_their_vault_and_bucket(
     edited: EditedSettings, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     edited.replace("ap_northeast_2/dev.py", "production=False,", "production=False, teardown=True,")
@@ -110,6 +108,6 @@ def test_backups_go_with_an_environment_that_is_torn_down(
     assert dev.only("aws_s3_bucket")["force_destroy"] is True
 
 
-def test_outputs_say_where_backups_lie(prod: Template) -> None:
+def test_outputs_name_the_backup_bucket_and_vault(prod: Template) -> None:
     assert prod.json["output"]["backup_bucket"]["value"] == "${aws_s3_bucket.backup-bucket.bucket}"
     assert prod.json["output"]["backup_vault"]["value"] == "${aws_backup_vault.backup-plan_vault.name}"

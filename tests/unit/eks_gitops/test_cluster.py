@@ -23,7 +23,7 @@ def test_secrets_are_encrypted_with_the_environments_key(dev: Template) -> None:
     }
 
 
-def test_every_log_type_is_written(dev: Template) -> None:
+def test_all_log_types_are_enabled(dev: Template) -> None:
     assert dev.only("aws_eks_cluster")["enabled_cluster_log_types"] == [
         "api",
         "audit",
@@ -34,7 +34,7 @@ def test_every_log_type_is_written(dev: Template) -> None:
 
 
 @pytest.mark.parametrize(("environment", "days"), [("dev", 14), ("staging", 30), ("prod", 365)])
-def test_log_group_is_made_before_the_cluster_with_key_and_retention(
+def test_log_group_is_created_before_the_cluster_with_key_and_retention(
     platform: dict[str, Template], environment: str, days: int
 ) -> None:
     stack = platform[f"ap-northeast-2-{environment}"]
@@ -46,35 +46,35 @@ def test_log_group_is_made_before_the_cluster_with_key_and_retention(
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
-def test_api_answers_inside_the_vpc_alone(platform: dict[str, Template], environment: str) -> None:
+def test_api_endpoint_is_private_by_default(platform: dict[str, Template], environment: str) -> None:
     endpoint = platform[f"ap-northeast-2-{environment}"].only("aws_eks_cluster")["vpc_config"]
     assert endpoint["endpoint_private_access"] is True
     assert endpoint["endpoint_public_access"] is False
     assert "public_access_cidrs" not in endpoint
 
 
-def test_api_answers_outside_to_named_networks_alone(otherwise: dict[str, Template]) -> None:
-    endpoint = otherwise["us-gov-west-1-dev"].only("aws_eks_cluster")["vpc_config"]
+def test_public_api_endpoint_is_limited_to_the_configured_networks(alternative: dict[str, Template]) -> None:
+    endpoint = alternative["us-gov-west-1-dev"].only("aws_eks_cluster")["vpc_config"]
     assert endpoint["endpoint_private_access"] is True
     assert endpoint["endpoint_public_access"] is True
     assert endpoint["public_access_cidrs"] == ["203.0.113.0/24"]
 
 
-def test_control_plane_lies_in_the_private_subnets(dev: Template, platform: dict[str, Template]) -> None:
+def test_control_plane_uses_the_private_subnets(dev: Template, platform: dict[str, Template]) -> None:
     subnets = dev.only("aws_eks_cluster")["vpc_config"]["subnet_ids"]
     assert [resolved(subnet, platform) for subnet in subnets] == [
         f"${{aws_subnet.vpc_private-ap-northeast-2{zone}.id}}" for zone in "abc"
     ]
 
 
-def test_access_is_by_entries_alone_and_whoever_makes_the_cluster_has_no_hidden_right(dev: Template) -> None:
+def test_access_is_by_access_entries_only_and_the_creator_is_no_administrator(dev: Template) -> None:
     assert dev.only("aws_eks_cluster")["access_config"] == {
         "authentication_mode": "API",
         "bootstrap_cluster_creator_admin_permissions": False,
     }
 
 
-def test_networking_comes_as_managed_addons(dev: Template) -> None:
+def test_no_self_managed_networking_addons_are_installed(dev: Template) -> None:
     assert dev.only("aws_eks_cluster")["bootstrap_self_managed_addons"] is False
 
 
@@ -82,11 +82,11 @@ def test_cluster_is_upgraded_at_the_end_of_standard_support(dev: Template) -> No
     assert dev.only("aws_eks_cluster")["upgrade_policy"] == {"support_type": "STANDARD"}
 
 
-def test_traffic_can_be_shifted_away_from_a_zone(dev: Template) -> None:
+def test_zonal_shift_is_enabled(dev: Template) -> None:
     assert dev.only("aws_eks_cluster")["zonal_shift_config"] == {"enabled": True}
 
 
-def test_cluster_is_made_after_its_roles_permissions(dev: Template) -> None:
+def test_cluster_depends_on_the_permissions_of_its_role(dev: Template) -> None:
     assert {
         "aws_iam_role_policy.cluster_role_encrypt-secrets",
         "aws_iam_role_policy_attachment.cluster_role_AmazonEKSClusterPolicy",
@@ -94,7 +94,7 @@ def test_cluster_is_made_after_its_roles_permissions(dev: Template) -> None:
 
 
 def _access(template: Template) -> dict[str, tuple[str, Json]]:
-    """The access policy of every principal that has one, and where."""
+    """The access policy and access scope of every principal that has one."""
     entries = template.resources("aws_eks_access_entry")
     associations = template.resources("aws_eks_access_policy_association").values()
     return {
@@ -106,7 +106,7 @@ def _access(template: Template) -> dict[str, tuple[str, Json]]:
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
-def test_access_entries_are_these(platform: dict[str, Template], environment: str) -> None:
+def test_access_entries_of_each_environment(platform: dict[str, Template], environment: str) -> None:
     access = _access(platform[f"ap-northeast-2-{environment}"])
     assert access.pop(ADMINISTRATOR) == ADMIN
     assert {resolved(principal, platform): policy for principal, policy in access.items()} == {
@@ -117,13 +117,13 @@ def test_access_entries_are_these(platform: dict[str, Template], environment: st
     }
 
 
-def test_no_administrator_takes_the_place_of_another_of_the_same_name() -> None:
+def test_administrators_with_the_same_role_name_get_separate_entries() -> None:
     location = Location(account_id="123456789012", region="ap-northeast-2", environment="dev")
     administrators = (
         "arn:aws:iam::123456789012:role/plan",
-        "arn:aws:iam::123456789012:role/people/admin",
+        "arn:aws:iam::123456789012:role/users/admin",
         "arn:aws:iam::123456789012:role/machines/admin",
-        "arn:aws:iam::210987654321:role/people/admin",
+        "arn:aws:iam::210987654321:role/users/admin",
     )
 
     def build(stack: cdktf.TerraformStack) -> None:
@@ -139,13 +139,13 @@ def test_no_administrator_takes_the_place_of_another_of_the_same_name() -> None:
     assert _access(one_stack(build)) == {**dict.fromkeys(administrators, ADMIN), "plan-role": VIEW}
 
 
-def test_issuer_is_trusted_for_roles_of_service_accounts(dev: Template) -> None:
+def test_oidc_provider_is_created_for_irsa(dev: Template) -> None:
     provider = dev.only("aws_iam_openid_connect_provider")
     assert provider["url"] == "${aws_eks_cluster.cluster.identity[0].oidc[0].issuer}"
     assert provider["client_id_list"] == ["sts.amazonaws.com"]
 
 
-def test_only_networks_that_are_named_reach_the_api_inside_the_vpc(
+def test_private_api_endpoint_allows_only_the_configured_networks(
     edited: EditedSettings, tmp_path: Path, dev: Template
 ) -> None:
     assert "aws_vpc_security_group_ingress_rule" not in {

@@ -1,4 +1,4 @@
-"""What every config does where settings are not loaded file by file, as in a test or a program of one's own."""
+"""Validation of configs that are created directly, without the loader of the settings."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-import stacks.settings  # noqa: F401  (every config there is)
+import stacks.settings  # noqa: F401  (imports all config classes)
 from eks_gitops.config import Config, MissingFieldError, shape_errors, without_validation
 from eks_gitops.file_system import FileSystemConfig
 from eks_gitops.node_group import NodeGroupConfig
@@ -22,10 +22,10 @@ VALUES: dict[str, Any] = {
 }
 
 
-def test_every_broken_rule_is_told_at_once() -> None:
-    with pytest.raises(ValidationError) as refused:
+def test_all_violated_rules_are_reported_at_once() -> None:
+    with pytest.raises(ValidationError) as raised:
         NodeGroupConfig(**{**VALUES, "min_size": 3, "instance_types": ()})
-    (error,) = refused.value.errors()
+    (error,) = raised.value.errors()
     assert error["msg"] == (
         "Value error, desired_size: 1: below min_size; choose 3 or more; "
         "min_size: 3: above max_size; choose 1 or less; "
@@ -38,23 +38,23 @@ def test_rejects_an_unknown_field() -> None:
         NodeGroupConfig(**{**VALUES, "spot": True})
 
 
-def test_a_value_cannot_be_changed_afterwards() -> None:
+def test_a_config_is_immutable() -> None:
     config = NodeGroupConfig(**VALUES)
     with pytest.raises(ValidationError, match="Instance is frozen"):
-        setattr(config, "max_size", 2)  # noqa: B010 (mypy refuses the assignment)
+        setattr(config, "max_size", 2)  # noqa: B010 (mypy rejects the assignment)
 
 
-def test_a_right_config_has_no_errors_of_shape() -> None:
+def test_a_valid_config_has_no_shape_errors() -> None:
     assert shape_errors(NodeGroupConfig(**VALUES)) == []
 
 
-def test_a_field_that_is_not_known_is_told_apart_from_one_that_is_not_there() -> None:
+def test_a_missing_field_and_an_unknown_attribute_raise_different_errors() -> None:
     config = without_validation(FileSystemConfig, {})
     assert config.access_points == ()
     with pytest.raises(MissingFieldError, match=r"^max_size$"):
         _ = without_validation(NodeGroupConfig, {}).max_size
     with pytest.raises(AttributeError, match="has no attribute 'maximum'") as error:
-        getattr(without_validation(NodeGroupConfig, {}), "maximum")  # noqa: B009 (mypy refuses the attribute)
+        getattr(without_validation(NodeGroupConfig, {}), "maximum")  # noqa: B009 (mypy rejects the attribute)
     assert not isinstance(error.value, MissingFieldError)
 
 
@@ -65,8 +65,8 @@ def _configs(kind: type[Config]) -> Iterator[type[Config]]:
 
 
 @pytest.mark.parametrize("kind", sorted(_configs(Config), key=str), ids=str)
-def test_text_that_reads_like_a_boolean_or_a_number_is_refused(kind: type[Config]) -> None:
-    """Helm takes the string "false" for true; nothing here turns one into the other in silence."""
+def test_rejects_strings_for_booleans_and_numbers(kind: type[Config]) -> None:
+    """The string "false" is true in Helm templates, so strings must not be coerced silently."""
     for field in kind.model_fields.values():
         if field.annotation not in (bool, int):
             continue

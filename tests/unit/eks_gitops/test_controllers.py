@@ -14,13 +14,13 @@ READ_IMAGES = {
 
 
 def _on_resources(template: Template, controller: str) -> list[Json]:
-    """The statements of a controller that name resources."""
+    """The statements of a controller's role for specific resources."""
     statements = Role(template, f"controllers_{controller}_role").statements
     return [statement for statement in statements if statement["Resource"] != ["*"]]
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
-def test_external_secrets_reads_the_secrets_of_its_environment_alone(
+def test_external_secrets_can_read_only_the_secrets_of_its_environment(
     platform: dict[str, Template], environment: str
 ) -> None:
     role = Role(platform[f"ap-northeast-2-{environment}"], "controllers_external-secrets_role")
@@ -31,7 +31,7 @@ def test_external_secrets_reads_the_secrets_of_its_environment_alone(
     assert (key["Action"], key["Resource"]) == (["kms:Decrypt"], ["${aws_kms_key.key.arn}"])
 
 
-def test_master_passwords_are_read_by_the_job_that_makes_database_users_and_by_nobody_else(prod: Template) -> None:
+def test_only_the_database_users_job_can_read_master_passwords(prod: Template) -> None:
     names = [name for name in prod.resources("aws_iam_role") if name.startswith("controllers_")]
     masters = {
         f"${{aws_db_instance.database-{name}_instance.master_user_secret[0].secret_arn}}"
@@ -46,7 +46,7 @@ def test_master_passwords_are_read_by_the_job_that_makes_database_users_and_by_n
     assert readers == {"controllers_database-users_role"}
 
 
-def test_users_of_databases_are_written_by_that_job_alone(prod: Template) -> None:
+def test_only_the_database_users_job_can_write_user_secrets(prod: Template) -> None:
     users = {f"${{aws_secretsmanager_secret.database-{name}_user-secret.arn}}" for name in ("bubblepool", "guestbook")}
     writers = {
         name: set(statement["Resource"])
@@ -57,23 +57,23 @@ def test_users_of_databases_are_written_by_that_job_alone(prod: Template) -> Non
     assert writers == {"controllers_database-users_role": users}
 
 
-def test_external_dns_writes_into_the_platforms_zone_alone(prod: Template, platform: dict[str, Template]) -> None:
+def test_external_dns_can_write_only_to_the_platforms_zone(prod: Template, platform: dict[str, Template]) -> None:
     (records,) = _on_resources(prod, "external-dns")
     assert [resolved(zone, platform) for zone in records["Resource"]] == ["${aws_route53_zone.dns_zone.arn}"]
 
 
-def test_external_dns_writes_into_the_zone_that_is_named(otherwise: dict[str, Template]) -> None:
-    (records,) = _on_resources(otherwise["us-gov-west-1-dev"], "external-dns")
-    assert [resolved(zone, otherwise) for zone in records["Resource"]] == ["${data.aws_route53_zone.dns_zone.arn}"]
+def test_external_dns_can_write_to_an_existing_zone(alternative: dict[str, Template]) -> None:
+    (records,) = _on_resources(alternative["us-gov-west-1-dev"], "external-dns")
+    assert [resolved(zone, alternative) for zone in records["Resource"]] == ["${data.aws_route53_zone.dns_zone.arn}"]
 
 
-def test_kyverno_only_reads_images(prod: Template) -> None:
+def test_kyverno_can_only_read_images(prod: Template) -> None:
     statements = Role(prod, "controllers_kyverno_role").statements
     actions = {action for statement in statements for action in statement["Action"]}
     assert actions == {*READ_IMAGES, "ecr:GetAuthorizationToken"}
 
 
-def test_kyverno_reads_the_platforms_images_alone(
+def test_kyverno_can_read_only_the_platforms_images(
     prod: Template, platform: dict[str, Template], committed: tuple[Owner, list[Region]]
 ) -> None:
     (images,) = _on_resources(prod, "kyverno")
@@ -84,7 +84,7 @@ def test_kyverno_reads_the_platforms_images_alone(
     )
 
 
-def test_no_controller_carries_a_policy_of_aws(prod: Template) -> None:
+def test_no_controller_has_an_aws_managed_policy(prod: Template) -> None:
     for name in prod.resources("aws_iam_role"):
         if name.startswith("controllers_"):
             assert Role(prod, name).aws_managed == []

@@ -16,7 +16,7 @@ def database(request: pytest.FixtureRequest, platform: dict[str, Template]) -> J
     return platform[f"ap-northeast-2-{environment}"].resources("aws_db_instance")[f"database-{name}_instance"]
 
 
-def test_storage_secret_and_insights_are_encrypted_with_the_environments_key(database: Json) -> None:
+def test_storage_secret_and_performance_insights_are_encrypted_with_the_environments_key(database: Json) -> None:
     key = "${aws_kms_key.key.arn}"
     assert database["storage_encrypted"] is True
     assert database["kms_key_id"] == key
@@ -24,33 +24,33 @@ def test_storage_secret_and_insights_are_encrypted_with_the_environments_key(dat
     assert database["performance_insights_kms_key_id"] == key
 
 
-def test_master_password_is_known_to_secrets_manager_alone(database: Json) -> None:
+def test_master_password_is_managed_by_rds(database: Json) -> None:
     assert database["manage_master_user_password"] is True
     assert not {"password", "password_wo"} & database.keys()
 
 
-def test_nobody_reaches_it_from_the_internet(database: Json) -> None:
+def test_database_is_not_publicly_accessible(database: Json) -> None:
     assert database["publicly_accessible"] is False
 
 
-def test_a_snapshot_is_left_behind(database: Json) -> None:
+def test_a_final_snapshot_is_taken(database: Json) -> None:
     assert database["skip_final_snapshot"] is False
     assert database["final_snapshot_identifier"] == f"{database['identifier']}-final"
 
 
-def test_roles_may_log_in(database: Json) -> None:
+def test_iam_authentication_is_enabled(database: Json) -> None:
     assert database["iam_database_authentication_enabled"] is True
 
 
 @pytest.mark.parametrize("name", ["bubblepool", "guestbook"])
-def test_production_survives_a_zone_and_a_mistake(prod: Template, name: str) -> None:
+def test_production_databases_are_multi_az_and_protected(prod: Template, name: str) -> None:
     database = prod.resources("aws_db_instance")[f"database-{name}_instance"]
     assert database["multi_az"] is True
     assert database["deletion_protection"] is True
     assert database["backup_retention_period"] == 35
 
 
-def test_logs_have_key_and_retention_before_rds_writes_them(prod: Template) -> None:
+def test_log_groups_are_created_before_the_database_with_key_and_retention(prod: Template) -> None:
     database = prod.resources("aws_db_instance")["database-bubblepool_instance"]
     for export in database["enabled_cloudwatch_logs_exports"]:
         name = f"database-bubblepool_{export}-log-group"
@@ -67,7 +67,7 @@ def test_only_tls_is_served(prod: Template) -> None:
     assert parameters["parameter"] == [{"name": "rds.force_ssl", "value": "1"}]
 
 
-def test_nodes_of_the_cluster_alone_reach_it(prod: Template) -> None:
+def test_only_the_nodes_of_the_cluster_have_access(prod: Template) -> None:
     database = prod.resources("aws_db_instance")["database-bubblepool_instance"]
     assert database["vpc_security_group_ids"] == ["${aws_security_group.database-bubblepool_security-group.id}"]
     rule = prod.resources("aws_vpc_security_group_ingress_rule")["database-bubblepool_postgresql-from-nodes"]
@@ -77,10 +77,10 @@ def test_nodes_of_the_cluster_alone_reach_it(prod: Template) -> None:
 
 
 @pytest.mark.parametrize(("stack", "kind"), [("ap-northeast-2-prod", "database"), ("us-gov-west-1-dev", "private")])
-def test_it_lies_in_the_database_subnets_or_else_in_the_private_ones(
-    platform: dict[str, Template], otherwise: dict[str, Template], stack: str, kind: str
+def test_database_uses_the_database_subnets_or_the_private_ones(
+    platform: dict[str, Template], alternative: dict[str, Template], stack: str, kind: str
 ) -> None:
-    stacks = {**platform, **otherwise}
+    stacks = {**platform, **alternative}
     group = stacks[stack].resources("aws_db_subnet_group")["database-bubblepool_subnet-group"]
     region = stack.rpartition("-")[0]
     assert [resolved(subnet, stacks) for subnet in group["subnet_ids"]] == [
@@ -88,7 +88,7 @@ def test_it_lies_in_the_database_subnets_or_else_in_the_private_ones(
     ]
 
 
-def test_user_of_the_service_has_an_empty_secret_below_the_environments_prefix(prod: Template) -> None:
+def test_service_user_has_an_empty_secret_with_the_environments_prefix(prod: Template) -> None:
     secrets = prod.resources("aws_secretsmanager_secret")
     assert {secret["name"] for secret in secrets.values()} == {
         "ap-northeast-2/prod/bubblepool/database",
@@ -96,12 +96,12 @@ def test_user_of_the_service_has_an_empty_secret_below_the_environments_prefix(p
     }
     for secret in secrets.values():
         assert secret["kms_key_id"] == "${aws_kms_key.key.arn}"
-        # Made again after a teardown, the name is free at once; nothing is lost, the job makes another password.
+        # The name must be available again after a teardown. The Job can create a new password.
         assert secret["recovery_window_in_days"] == 0
     assert not prod.resources("aws_secretsmanager_secret_version")
 
 
-def test_secret_is_told_without_being_read(prod: Template) -> None:
+def test_output_has_the_arn_of_the_master_secret(prod: Template) -> None:
     assert prod.json["output"]["database_secret_arns"]["value"] == {
         name: f"${{aws_db_instance.database-{name}_instance.master_user_secret[0].secret_arn}}"
         for name in ("bubblepool", "guestbook")

@@ -14,46 +14,46 @@ REPOSITORIES = ("bubblepool", "guestbook", "hello")
 
 
 @pytest.mark.parametrize("repository", REPOSITORIES)
-def test_an_image_stays_what_it_was(shared: Template, repository: str) -> None:
+def test_image_tags_are_immutable(shared: Template, repository: str) -> None:
     assert shared.resources("aws_ecr_repository")[f"ecr_repository-{repository}"]["image_tag_mutability"] == "IMMUTABLE"
 
 
 @pytest.mark.parametrize("repository", REPOSITORIES)
-def test_images_are_scanned_when_pushed(shared: Template, repository: str) -> None:
+def test_images_are_scanned_on_push(shared: Template, repository: str) -> None:
     scanning = shared.resources("aws_ecr_repository")[f"ecr_repository-{repository}"]["image_scanning_configuration"]
     assert scanning == {"scan_on_push": True}
 
 
 @pytest.mark.parametrize("repository", REPOSITORIES)
-def test_images_are_encrypted_with_the_own_key(shared: Template, repository: str) -> None:
+def test_images_are_encrypted_with_the_shared_key(shared: Template, repository: str) -> None:
     encryption = shared.resources("aws_ecr_repository")[f"ecr_repository-{repository}"]["encryption_configuration"]
     assert encryption == [{"encryption_type": "KMS", "kms_key": "${aws_kms_key.key.arn}"}]
 
 
 @pytest.mark.parametrize("repository", REPOSITORIES)
-def test_old_images_are_pruned(shared: Template, repository: str) -> None:
+def test_only_old_tagged_images_expire(shared: Template, repository: str) -> None:
     policy = shared.resources("aws_ecr_lifecycle_policy")[f"ecr_lifecycle-{repository}"]
     assert policy["repository"] == f"${{aws_ecr_repository.ecr_repository-{repository}.name}}"
     rules = [rule["selection"] for rule in json.loads(policy["policy"])["rules"]]
-    # Not those without a tag: these are the signatures of images that may run.
+    # Untagged images must be kept: they are signatures of images that may be in use.
     assert rules == [
         {"tagStatus": "tagged", "tagPatternList": ["*"], "countType": "imageCountMoreThan", "countNumber": 200}
     ]
 
 
-def test_images_stay_in_their_region_unless_asked(shared: Template) -> None:
+def test_images_are_not_replicated_by_default(shared: Template) -> None:
     assert not shared.resources("aws_ecr_replication_configuration")
 
 
-def test_images_are_replicated_to_the_regions_that_are_named(otherwise: dict[str, Template]) -> None:
-    replication = otherwise["us-gov-west-1-shared"].only("aws_ecr_replication_configuration")
+def test_images_are_replicated_to_the_configured_regions(alternative: dict[str, Template]) -> None:
+    replication = alternative["us-gov-west-1-shared"].only("aws_ecr_replication_configuration")
     assert replication["replication_configuration"] == {
         "rule": [{"destination": [{"region": "us-gov-east-1", "registry_id": "123456789012"}]}]
     }
 
 
-def test_a_repository_may_have_any_name() -> None:
-    """Names of repositories become ids of constructs, beside which others stand."""
+def test_repository_names_do_not_collide_with_other_construct_ids() -> None:
+    """Construct IDs contain the names of repositories, and must not equal other IDs of the same scope."""
     location = Location(account_id="123456789012", region="ap-northeast-2", environment="shared")
     source = GithubRepository(owner="org", owner_id=10, name="app", id=11)
     names = ["app", "app-lifecycle", "replication"]

@@ -7,7 +7,7 @@ from tests.template import Template, every_stack, resolved
 POLICY = "aws_efs_file_system_policy.file-system_policy"
 
 
-def test_files_are_encrypted_with_the_environments_key(prod: Template) -> None:
+def test_file_system_is_encrypted_with_the_environments_key(prod: Template) -> None:
     file_system = prod.only("aws_efs_file_system")
     assert file_system["encrypted"] is True
     assert file_system["kms_key_id"] == "${aws_kms_key.key.arn}"
@@ -21,7 +21,7 @@ def test_every_private_subnet_has_a_mount_target(prod: Template, platform: dict[
     }
 
 
-def test_nodes_of_the_cluster_alone_reach_it(prod: Template) -> None:
+def test_only_the_nodes_of_the_cluster_have_access(prod: Template) -> None:
     rules = prod.resources("aws_vpc_security_group_ingress_rule").values()
     group = "${aws_security_group.file-system_security-group.id}"
     (rule,) = [rule for rule in rules if rule["security_group_id"] == group]
@@ -36,13 +36,13 @@ def test_only_tls_is_served(prod: Template) -> None:
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_clients_come_through_a_mount_target_alone(prod: Template) -> None:
+def test_only_clients_of_mount_targets_are_allowed(prod: Template) -> None:
     allowed = statement(prod.document(POLICY), "ClientsOfMountTargets")
     assert allowed["Condition"] == {"Bool": {"elasticfilesystem:AccessedViaMountTarget": "true"}}
 
 
-def test_an_access_point_is_a_directory_of_its_user(otherwise: dict[str, Template]) -> None:
-    point = otherwise["us-gov-west-1-dev"].only("aws_efs_access_point")
+def test_access_point_has_its_directory_and_owner(alternative: dict[str, Template]) -> None:
+    point = alternative["us-gov-west-1-dev"].only("aws_efs_access_point")
     assert point["posix_user"] == {"uid": 1000, "gid": 2000}
     assert point["root_directory"] == {
         "path": "/media",
@@ -50,7 +50,7 @@ def test_an_access_point_is_a_directory_of_its_user(otherwise: dict[str, Templat
     }
 
 
-def test_an_environment_may_have_none(edited: EditedSettings, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_file_system_is_optional(edited: EditedSettings, tmp_path_factory: pytest.TempPathFactory) -> None:
     edited.replace("ap_northeast_2/dev.py", "file_system=FileSystemConfig(),", "")
     stacks = every_stack(edited.load(), tmp_path_factory.mktemp("without"))
     assert not stacks["ap-northeast-2-dev"].resources("aws_efs_file_system")

@@ -16,7 +16,7 @@ def _subjects(template: Template, role: str) -> list[str]:
 
 
 def _federated(template: Template) -> list[str]:
-    """The roles that GitHub's tokens may assume."""
+    """The roles that can be assumed with tokens of GitHub."""
     return [
         name
         for name in template.resources("aws_iam_role")
@@ -24,7 +24,7 @@ def _federated(template: Template) -> list[str]:
     ]
 
 
-def test_a_subject_has_the_form_with_names_and_the_form_with_ids() -> None:
+def test_subjects_have_a_form_with_names_and_a_form_with_ids() -> None:
     repository = GithubRepository(owner="org", owner_id=10, name="platform", id=20)
     assert repository.subjects("environment:dev") == [
         "repo:org/platform:environment:dev",
@@ -32,7 +32,7 @@ def test_a_subject_has_the_form_with_names_and_the_form_with_ids() -> None:
     ]
 
 
-def test_provider_takes_tokens_for_sts_alone(shared: Template) -> None:
+def test_provider_accepts_only_tokens_for_sts(shared: Template) -> None:
     provider = shared.only("aws_iam_openid_connect_provider")
     assert provider["url"] == f"https://{ISSUER}"
     assert provider["client_id_list"] == ["sts.amazonaws.com"]
@@ -49,7 +49,9 @@ def test_provider_takes_tokens_for_sts_alone(shared: Template) -> None:
         ("apply-prod_role", ["environment:prod"]),
     ],
 )
-def test_delivery_trusts_this_repository_in_these_contexts(shared: Template, role: str, contexts: list[str]) -> None:
+def test_delivery_roles_trust_only_their_contexts_of_this_repository(
+    shared: Template, role: str, contexts: list[str]
+) -> None:
     repositories = ("repo:your-org/platform", "repo:your-org@1/platform@2")
     assert _subjects(shared, role) == [f"{name}:{context}" for name in repositories for context in contexts]
 
@@ -62,13 +64,13 @@ def test_delivery_trusts_this_repository_in_these_contexts(shared: Template, rol
         ("push-hello_role", ["repo:your-org/hello", "repo:your-org@1/hello@5"]),
     ],
 )
-def test_images_are_pushed_from_the_environment_delivery_of_their_own_repository(
+def test_push_roles_trust_only_the_environment_delivery_of_their_repository(
     shared: Template, role: str, subjects: list[str]
 ) -> None:
     assert _subjects(shared, role) == [f"{subject}:environment:delivery" for subject in subjects]
 
 
-def test_tokens_are_matched_whole(shared: Template, committed: tuple[Owner, list[Region]]) -> None:
+def test_trust_policies_match_complete_subjects(shared: Template, committed: tuple[Owner, list[Region]]) -> None:
     roles = _federated(shared)
     _, (region,) = committed
     of_this_repository = ["plan", "apply-shared", *(f"{n}-{e}" for n in ("apply", "backup") for e in _ENVIRONMENTS)]

@@ -1,4 +1,4 @@
-"""What holds for every role and every policy, of the committed settings and of those that choose otherwise."""
+"""Rules for all roles and policies, with the committed settings and with alternative settings."""
 
 import json
 import re
@@ -21,8 +21,8 @@ _TOKEN = re.compile(r"\$\{[^}]*\}")
 
 
 @pytest.fixture(scope="module")
-def stacks(platform: dict[str, Template], otherwise: dict[str, Template]) -> dict[str, Template]:
-    return {**platform, **otherwise}
+def stacks(platform: dict[str, Template], alternative: dict[str, Template]) -> dict[str, Template]:
+    return {**platform, **alternative}
 
 
 def _roles(stacks: dict[str, Template]) -> Iterator[tuple[str, Role]]:
@@ -32,7 +32,7 @@ def _roles(stacks: dict[str, Template]) -> Iterator[tuple[str, Role]]:
 
 
 def _length(policy: str) -> int:
-    """The characters that IAM counts, a reference counted as a long ARN."""
+    """The size of a policy as counted by IAM. Each reference is counted as a long ARN."""
     return len(re.sub(r"\s", "", _TOKEN.sub("r" * 100, policy)))
 
 
@@ -43,7 +43,7 @@ def _statements(stacks: dict[str, Template]) -> Iterator[tuple[str, Json]]:
                 yield policy.address, statement
 
 
-def test_a_statement_is_rendered_sorted_and_without_what_it_does_not_say() -> None:
+def test_statement_is_rendered_sorted_and_without_empty_elements() -> None:
     statement = Statement(actions=["b:B", "a:A"], resources=["2", "1"])
     assert statement.render() == {"Effect": "Allow", "Action": ["a:A", "b:B"], "Resource": ["1", "2"]}
 
@@ -53,37 +53,37 @@ def test_no_statement_allows_every_action(stacks: dict[str, Template]) -> None:
         assert "*" not in statement["Action"], address
 
 
-def test_every_resource_is_allowed_only_to_actions_that_know_no_resource(stacks: dict[str, Template]) -> None:
+def test_wildcard_resource_is_allowed_only_for_actions_without_resource_types(stacks: dict[str, Template]) -> None:
     for stack in stacks.values():
         for policy in identity_policies(stack):
             if policy.address == f"aws_iam_role_policy.{PUBLISHED}":
-                continue  # published by the controller's project; test_load_balancer_controller_policy.py compares it
+                continue  # published upstream; test_load_balancer_controller_policy.py compares it
             for statement in policy.statements:
                 if statement["Effect"] == "Allow" and "*" in statement["Resource"]:
                     for action in statement["Action"]:
                         assert any(fnmatchcase(action, known) for known in WITHOUT_RESOURCE), (policy.address, action)
 
 
-def test_no_policy_turns_a_list_around(stacks: dict[str, Template]) -> None:
+def test_no_policy_uses_negated_elements(stacks: dict[str, Template]) -> None:
     for address, statement in _statements(stacks):
         assert not {"NotAction", "NotResource", "NotPrincipal"} & statement.keys(), address
 
 
-def test_every_arn_is_of_the_regions_partition(stacks: dict[str, Template]) -> None:
+def test_every_arn_has_the_regions_partition(stacks: dict[str, Template]) -> None:
     for name, stack in stacks.items():
         partition = "aws-us-gov" if name.startswith("us-gov-") else "aws"
-        # The administrator's role is a setting, which names its partition itself.
+        # The ARN of the administrator role is a setting that contains its own partition.
         text = json.dumps(stack.json).replace("arn:aws:iam::123456789012:role/your-admin-role", "")
         assert set(re.findall(r"arn:([a-z-]+):", text)) <= {partition}, name
 
 
-def test_no_role_carries_administrator_rights(stacks: dict[str, Template]) -> None:
+def test_no_role_has_an_administrator_policy(stacks: dict[str, Template]) -> None:
     for _, role in _roles(stacks):
         assert not [name for name in role.aws_managed if "Administrator" in name or name.endswith("FullAccess")]
 
 
-def test_names_hold_region_and_environment(stacks: dict[str, Template]) -> None:
-    """Of roles, policies and instance profiles: IAM knows a name once an account, in all regions together."""
+def test_names_contain_region_and_environment(stacks: dict[str, Template]) -> None:
+    """Names of roles, policies and instance profiles must be unique in an account, across all regions."""
     for stack, template in stacks.items():
         environments = [name for name in ("shared", "dev", "staging", "prod") if stack.endswith(("shared", name))]
         region = stack.rpartition("-")[0]
@@ -93,22 +93,22 @@ def test_names_hold_region_and_environment(stacks: dict[str, Template]) -> None:
                 assert len(resource["name"]) <= 64
 
 
-def test_roles_outside_delivery_stand_on_their_environments_path(stacks: dict[str, Template]) -> None:
+def test_roles_are_on_the_path_of_their_environment_or_of_delivery(stacks: dict[str, Template]) -> None:
     for stack, role in _roles(stacks):
         region, _, environment = stack.rpartition("-")
         path = role.arguments["path"]
         assert path in (f"/{region}/{environment}/", f"/{region}/delivery/")
-        decides = re.search(r"-(plan|apply|cluster-admin|argo-cd-backup)$", role.arguments["name"])
-        assert path.endswith("/delivery/") is bool(decides), role.arguments["name"]
+        is_delivery = re.search(r"-(plan|apply|cluster-admin|argo-cd-backup)$", role.arguments["name"])
+        assert path.endswith("/delivery/") is bool(is_delivery), role.arguments["name"]
 
 
-def test_every_role_but_the_one_that_changes_nothing_has_a_boundary(stacks: dict[str, Template]) -> None:
+def test_every_role_except_the_read_only_one_has_a_boundary(stacks: dict[str, Template]) -> None:
     without = {role.arguments["name"] for _, role in _roles(stacks) if "permissions_boundary" not in role.arguments}
     assert without == {"ap-northeast-2-shared-plan", "us-gov-west-1-shared-plan"}
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
-def test_boundary_of_an_environments_roles_is_its_own(platform: dict[str, Template], environment: str) -> None:
+def test_roles_of_an_environment_have_its_boundary(platform: dict[str, Template], environment: str) -> None:
     shared = platform["ap-northeast-2-shared"]
     boundary = f"${{aws_iam_policy.boundary-{environment}_policy.arn}}"
     (output,) = [
@@ -120,31 +120,31 @@ def test_boundary_of_an_environments_roles_is_its_own(platform: dict[str, Templa
         assert role["permissions_boundary"].endswith(f".outputs.{output}}}")
 
 
-def test_managed_policies_are_shorter_than_iam_allows(stacks: dict[str, Template]) -> None:
+def test_managed_policies_are_within_the_size_limit(stacks: dict[str, Template]) -> None:
     for name, stack in stacks.items():
         for policy in stack.resources("aws_iam_policy").values():
             assert _length(policy["policy"]) <= MANAGED_LIMIT, (name, policy["name"])
 
 
-def test_inline_policies_of_a_role_are_together_shorter_than_iam_allows(stacks: dict[str, Template]) -> None:
+def test_inline_policies_of_a_role_are_within_the_total_size_limit(stacks: dict[str, Template]) -> None:
     for _, role in _roles(stacks):
         assert sum(_length(policy) for policy in role.inline) <= INLINE_LIMIT, role.arguments["name"]
 
 
-def test_trust_policies_are_shorter_than_iam_allows(stacks: dict[str, Template]) -> None:
+def test_trust_policies_are_within_the_size_limit(stacks: dict[str, Template]) -> None:
     for stack in stacks.values():
         for policy in trust_policies(stack):
             assert _length(policy.text) <= TRUST_LIMIT, policy.address
 
 
-def test_no_role_is_trusted_to_everybody(stacks: dict[str, Template]) -> None:
+def test_no_trust_policy_allows_all_principals(stacks: dict[str, Template]) -> None:
     for stack in stacks.values():
         for policy in trust_policies(stack):
             for statement in policy.statements:
                 assert "*" not in json.dumps(statement["Principal"]), policy.address
 
 
-def test_resources_are_open_to_everybody_only_under_a_condition(stacks: dict[str, Template]) -> None:
+def test_resource_policies_allow_all_principals_only_with_a_condition(stacks: dict[str, Template]) -> None:
     for stack in stacks.values():
         for policy in resource_policies(stack):
             for statement in policy.statements:

@@ -10,8 +10,8 @@ EC2 = "arn:aws-us-gov:ec2:us-gov-west-1:123456789012"
 
 
 @pytest.fixture(scope="module")
-def karpenter(otherwise: dict[str, Template]) -> Template:
-    return otherwise["us-gov-west-1-dev"]
+def karpenter(alternative: dict[str, Template]) -> Template:
+    return alternative["us-gov-west-1-dev"]
 
 
 @pytest.fixture(scope="module")
@@ -23,19 +23,17 @@ def _nodes_policy(karpenter: Template) -> Json:
     return karpenter.document("aws_iam_role_policy.karpenter_role_nodes")
 
 
-def test_without_the_setting_nothing_of_it_is_made(prod: Template) -> None:
+def test_karpenter_is_optional(prod: Template) -> None:
     assert not [name for kind, name, _ in prod.all_resources() if name.startswith("karpenter")]
 
 
-def test_nodes_join_by_an_access_entry_of_their_own(karpenter: Template) -> None:
+def test_nodes_have_an_access_entry(karpenter: Template) -> None:
     entry = karpenter.resources("aws_eks_access_entry")["karpenter_node-access"]
     assert entry["principal_arn"] == "${aws_iam_role.karpenter_node-role.arn}"
     assert entry["type"] == "EC2_LINUX"
 
 
-def test_nodes_run_under_a_profile_made_here_so_that_the_controller_makes_no_iam_resource(
-    karpenter: Template, controller: Role
-) -> None:
+def test_controller_can_only_use_an_existing_instance_profile(karpenter: Template, controller: Role) -> None:
     profile = karpenter.only("aws_iam_instance_profile")
     assert profile["role"] == "${aws_iam_role.karpenter_node-role.name}"
     assert profile["path"] == "/us-gov-west-1/dev/"
@@ -47,7 +45,7 @@ def test_nodes_run_under_a_profile_made_here_so_that_the_controller_makes_no_iam
     }
 
 
-def test_the_nodes_role_alone_is_passed_and_to_ec2_alone(controller: Role) -> None:
+def test_controller_can_pass_only_the_node_role_and_only_to_ec2(controller: Role) -> None:
     (passing,) = [entry for entry in controller.statements if "iam:PassRole" in entry["Action"]]
     assert passing["Resource"] == ["${aws_iam_role.karpenter_node-role.arn}"]
     assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
@@ -62,7 +60,7 @@ def test_the_nodes_role_alone_is_passed_and_to_ec2_alone(controller: Role) -> No
         ("instance/i-1", {}, False),
     ],
 )
-def test_machines_of_this_cluster_alone_are_ended(
+def test_controller_can_terminate_only_instances_of_its_cluster(
     karpenter: Template, resource: str, tags: dict[str, str], *, allowed: bool
 ) -> None:
     role = Role(karpenter, "karpenter_role")
@@ -70,7 +68,7 @@ def test_machines_of_this_cluster_alone_are_ended(
     assert role.may("ec2:TerminateInstances", f"{EC2}:{resource}", **tags) is allowed
 
 
-def test_machines_are_started_with_the_clusters_tag_alone(karpenter: Template) -> None:
+def test_controller_can_launch_instances_only_with_the_clusters_tag(karpenter: Template) -> None:
     launch = statement(_nodes_policy(karpenter), "LaunchTagged")
     assert launch["Condition"] == {
         "StringEquals": {f"aws:RequestTag/{CLUSTER}": "owned"},
@@ -93,7 +91,7 @@ def test_interruptions_are_sent_to_the_queue(karpenter: Template) -> None:
     assert [target["arn"] for target in targets] == ["${aws_sqs_queue.karpenter_queue.arn}"] * 4
 
 
-def test_queue_takes_messages_of_these_rules_alone(karpenter: Template) -> None:
+def test_queue_accepts_only_messages_of_these_rules(karpenter: Template) -> None:
     (entry,) = karpenter.document("aws_sqs_queue_policy.karpenter_queue-policy")["Statement"]
     assert entry["Principal"] == {"Service": ["events.amazonaws.com"]}
     assert set(entry["Condition"]["ArnEquals"]["aws:SourceArn"]) == {

@@ -23,18 +23,18 @@ def test_key_rotates(platform: dict[str, Template], stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_key_can_be_rescued_for_thirty_days(platform: dict[str, Template], stack: str) -> None:
+def test_key_has_a_deletion_window_of_thirty_days(platform: dict[str, Template], stack: str) -> None:
     assert platform[stack].only("aws_kms_key")["deletion_window_in_days"] == 30
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_alias_names_region_and_environment(platform: dict[str, Template], stack: str) -> None:
+def test_alias_contains_region_and_environment(platform: dict[str, Template], stack: str) -> None:
     region, _, environment = stack.rpartition("-")
     assert platform[stack].only("aws_kms_alias")["name"] == f"alias/{region}/{environment}"
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_account_keeps_hold_of_its_key(platform: dict[str, Template], stack: str) -> None:
+def test_account_can_manage_its_key(platform: dict[str, Template], stack: str) -> None:
     root = statement(_policy(platform[stack]), "AccountDecidesByIam")
     assert root["Principal"] == {"AWS": ["arn:aws:iam::123456789012:root"]}
     assert root["Action"] == ["kms:*"]
@@ -42,7 +42,7 @@ def test_account_keeps_hold_of_its_key(platform: dict[str, Template], stack: str
 
 @pytest.mark.parametrize("stack", ENVIRONMENTS)
 @pytest.mark.parametrize("sid", ["ServicesOfThisAccount", "GrantsOfServices"])
-def test_services_use_the_key_for_this_account_alone(platform: dict[str, Template], stack: str, sid: str) -> None:
+def test_services_can_use_the_key_only_for_this_account(platform: dict[str, Template], stack: str, sid: str) -> None:
     condition = statement(_policy(platform[stack]), sid)["Condition"]["StringEquals"]
     assert condition == {
         "kms:CallerAccount": "123456789012",
@@ -54,19 +54,17 @@ def test_services_use_the_key_for_this_account_alone(platform: dict[str, Templat
 
 
 @pytest.mark.parametrize("stack", ENVIRONMENTS)
-def test_grants_are_made_by_services_alone(platform: dict[str, Template], stack: str) -> None:
+def test_only_services_can_create_grants(platform: dict[str, Template], stack: str) -> None:
     grants = statement(_policy(platform[stack]), "GrantsOfServices")
     assert grants["Action"] == ["kms:CreateGrant"]
     assert grants["Condition"]["Bool"] == {"kms:GrantIsForAWSResource": "true"}
 
 
 @pytest.mark.parametrize("stack", STACKS[1:])
-def test_cloudwatch_logs_use_the_key_for_exactly_the_log_groups_that_name_it(
-    platform: dict[str, Template], stack: str
-) -> None:
-    admitted = statement(_policy(platform[stack]), "CloudWatchLogs")
-    assert admitted["Principal"] == {"Service": ["logs.ap-northeast-2.amazonaws.com"]}
-    patterns = admitted["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
+def test_cloudwatch_logs_can_use_the_key_for_exactly_its_log_groups(platform: dict[str, Template], stack: str) -> None:
+    allowed = statement(_policy(platform[stack]), "CloudWatchLogs")
+    assert allowed["Principal"] == {"Service": ["logs.ap-northeast-2.amazonaws.com"]}
+    patterns = allowed["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
     arns = [
         f"arn:aws:logs:ap-northeast-2:123456789012:log-group:{group['name']}"
         for group in platform[stack].resources("aws_cloudwatch_log_group").values()
@@ -83,7 +81,7 @@ def test_every_log_group_is_encrypted_with_the_stacks_key(platform: dict[str, Te
         assert group["kms_key_id"] == "${aws_kms_key.key.arn}"
 
 
-def test_key_of_the_backend_serves_no_log_group(backend: Template) -> None:
+def test_backend_key_does_not_allow_cloudwatch_logs(backend: Template) -> None:
     assert [entry["Sid"] for entry in _policy(backend)["Statement"]] == [
         "AccountDecidesByIam",
         "ServicesOfThisAccount",
@@ -91,7 +89,7 @@ def test_key_of_the_backend_serves_no_log_group(backend: Template) -> None:
     ]
 
 
-def test_services_in_china_are_named_as_they_are_there() -> None:
+def test_service_names_have_the_dns_suffix_of_china() -> None:
     location = Location(account_id="123456789012", region="cn-north-1", environment="dev")
 
     def build(stack: cdktf.TerraformStack) -> None:

@@ -1,4 +1,4 @@
-"""The lazy loading of the provider packages changes how fast a synth is, and nothing else."""
+"""Lazy loading of the provider packages makes a synth faster and does not change its output."""
 
 import importlib
 import os
@@ -11,7 +11,7 @@ import pytest
 from eks_gitops import _lazy_providers
 from tests import ROOT
 
-_FULL = 2_000  # submodules of the package for AWS
+_FULL = 2_000  # submodules of the AWS provider package
 
 
 def _python(*arguments: str, **environment: str) -> str:
@@ -27,7 +27,7 @@ def _python(*arguments: str, **environment: str) -> str:
 
 
 def _synthesized(folder: Path, **environment: str) -> tuple[dict[str, bytes], int]:
-    """The files of `python main.py`, and how many modules of provider packages it loaded."""
+    """The files written by `python main.py`, and the number of loaded modules of the AWS provider package."""
     folder.mkdir()
     program = (
         "import runpy, sys; runpy.run_path('main.py', run_name='__main__');"
@@ -38,7 +38,7 @@ def _synthesized(folder: Path, **environment: str) -> tuple[dict[str, bytes], in
     return files, int(loaded.splitlines()[-1])
 
 
-def test_files_are_the_same_and_few_modules_are_loaded(tmp_path: Path) -> None:
+def test_lazy_loading_writes_the_same_files_with_fewer_modules(tmp_path: Path) -> None:
     lazily, few = _synthesized(tmp_path / "lazily")
     eagerly, all_ = _synthesized(tmp_path / "eagerly", CDKTF_EAGER_PROVIDERS="1")
     assert "manifest.json" in lazily
@@ -48,20 +48,20 @@ def test_files_are_the_same_and_few_modules_are_loaded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("given", "kept"), [("--max-old-space-size=512", "--max-old-space-size=512 "), ("", "")])
-def test_options_of_the_caller_stay(given: str, kept: str) -> None:
+def test_node_options_of_the_caller_are_kept(given: str, kept: str) -> None:
     program = "import os, eks_gitops; print(os.environ['NODE_OPTIONS'])"
     hook = Path(_lazy_providers.__file__).with_suffix(".cjs")
     assert _python("-c", program, NODE_OPTIONS=given).strip() == f'{kept}--require="{hook}"'
 
 
-def test_documented_way_leaves_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_eager_loading_does_not_change_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CDKTF_EAGER_PROVIDERS", "1")
     monkeypatch.setenv("NODE_OPTIONS", "untouched")
     _lazy_providers.install()
     assert os.environ["NODE_OPTIONS"] == "untouched"
 
 
-def test_a_package_that_is_loaded_or_missing_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loaded_and_missing_packages_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NODE_OPTIONS", "")
     monkeypatch.setattr(_lazy_providers, "_PACKAGES", ("cdktf_cdktf_provider_aws", "cdktf_cdktf_provider_none"))
     loaded = sys.modules["cdktf_cdktf_provider_aws"]
@@ -70,12 +70,12 @@ def test_a_package_that_is_loaded_or_missing_is_left_alone(monkeypatch: pytest.M
     assert "cdktf_cdktf_provider_none" not in sys.modules
 
 
-def test_a_submodule_is_loaded_when_it_is_asked_for() -> None:
+def test_a_submodule_is_loaded_on_access() -> None:
     provider = importlib.import_module("cdktf_cdktf_provider_aws")
     sys.modules.pop("cdktf_cdktf_provider_aws.sns_topic", None)
     assert provider.sns_topic is sys.modules["cdktf_cdktf_provider_aws.sns_topic"]
 
 
-def test_the_package_has_no_other_attribute() -> None:
+def test_dunder_attributes_are_not_loaded_as_submodules() -> None:
     provider = importlib.import_module("cdktf_cdktf_provider_aws")
     assert not hasattr(provider, "__wrapped__")

@@ -14,8 +14,8 @@ def _listed(value: str | list[str]) -> tuple[str, ...]:
     return tuple(sorted([value] if isinstance(value, str) else value))
 
 
-def _said(statements: list[Json]) -> Counter[str]:
-    """What statements say, whatever their order and that of their lists."""
+def _normalized(statements: list[Json]) -> Counter[str]:
+    """The statements in a form that does not depend on their order or on the order of their lists."""
     return Counter(
         json.dumps(
             [
@@ -38,15 +38,15 @@ def _ours(template: Template) -> list[Json]:
 
 
 @pytest.mark.parametrize(("stack", "partition"), [("ap-northeast-2-prod", "aws"), ("us-gov-west-1-dev", "aws-us-gov")])
-def test_policy_says_what_its_project_publishes(
-    platform: dict[str, Template], otherwise: dict[str, Template], stack: str, partition: str
+def test_policy_equals_the_published_one(
+    platform: dict[str, Template], alternative: dict[str, Template], stack: str, partition: str
 ) -> None:
     if not PUBLISHED.is_file():
-        pytest.skip(f"the published policy is not there: {PUBLISHED.name} below {PUBLISHED.parent.name}/")
+        pytest.skip(f"published policy not found: {PUBLISHED.name} in {PUBLISHED.parent.name}/")
     published = json.loads(PUBLISHED.read_text().replace("arn:aws:", f"arn:{partition}:"))["Statement"]
-    assert _said(_ours({**platform, **otherwise}[stack])) == _said(published)
+    assert _normalized(_ours({**platform, **alternative}[stack])) == _normalized(published)
 
 
-def test_load_balancers_are_deleted_and_changed_only_by_the_tag_of_a_cluster(prod: Template) -> None:
+def test_only_load_balancers_with_a_cluster_tag_can_be_changed_or_deleted(prod: Template) -> None:
     changes = [entry for entry in _ours(prod) if "elasticloadbalancing:DeleteLoadBalancer" in entry["Action"]]
     assert [entry["Condition"] for entry in changes] == [{"Null": {"aws:ResourceTag/elbv2.k8s.aws/cluster": "false"}}]

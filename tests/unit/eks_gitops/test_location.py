@@ -11,7 +11,7 @@ def _location(region: str) -> Location:
     ("region", "partition"),
     [("ap-northeast-2", "aws"), ("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn")],
 )
-def test_partition_follows_from_the_region(region: str, partition: str) -> None:
+def test_partition_is_derived_from_the_region(region: str, partition: str) -> None:
     assert _location(region).partition == partition
     assert _location(region).managed_policy_arn("Any") == f"arn:{partition}:iam::aws:policy/Any"
 
@@ -25,15 +25,15 @@ def test_partition_follows_from_the_region(region: str, partition: str) -> None:
         ("s3", "arn:aws:s3:::any"),
     ],
 )
-def test_an_arn_has_region_and_account_where_its_service_has_them(service: str, arn: str) -> None:
+def test_arn_has_region_and_account_only_if_the_service_uses_them(service: str, arn: str) -> None:
     assert _location("ap-northeast-2").arn(service, "any") == arn
 
 
-def test_an_arn_of_another_account_and_region() -> None:
+def test_arn_can_have_another_account_and_region() -> None:
     assert _location("ap-northeast-2").arn("ec2", "image/*", account_id="", region="*") == "arn:aws:ec2:*::image/*"
 
 
-def test_a_name_is_as_long_as_iam_allows() -> None:
+def test_accepts_a_name_of_the_maximum_length() -> None:
     longest = "x" * (64 - len("ap-northeast-2-dev-"))
     assert len(_location("ap-northeast-2").name(longest)) == 64
 

@@ -48,17 +48,17 @@ def three_zones() -> Template:
     return _built(_vpc(_zone(1), _zone(2), _zone(3)))
 
 
-def test_a_zone_appended_changes_nothing_of_the_others(two_zones: Template, three_zones: Template) -> None:
+def test_appending_a_zone_does_not_change_other_zones(two_zones: Template, three_zones: Template) -> None:
     after = {(kind, name): arguments for kind, name, arguments in three_zones.all_resources()}
     for kind, name, before in two_zones.all_resources():
         expected = dict(before)
-        if kind == "aws_vpc_endpoint":  # it serves the new zone's route table too
+        if kind == "aws_vpc_endpoint":  # the new zone's route table is added to it
             new = "${aws_route_table.vpc_private-ap-northeast-2c-routes.id}"
             expected["route_table_ids"] = [*before["route_table_ids"], new]
         assert after[kind, name] == expected
 
 
-def test_a_zone_appended_adds_resources_of_that_zone_alone(two_zones: Template, three_zones: Template) -> None:
+def test_appending_a_zone_adds_only_resources_of_that_zone(two_zones: Template, three_zones: Template) -> None:
     before = {(kind, name) for kind, name, _ in two_zones.all_resources()}
     added = {name for kind, name, _ in three_zones.all_resources() if (kind, name) not in before}
     assert added
@@ -73,19 +73,19 @@ def test_every_zone_has_a_subnet_of_each_kind(shared: Template, kind: str, zone:
     assert subnet["tags"]["Name"] == f"gitops-vpc-{kind}-{zone}"
 
 
-def test_no_subnet_gives_its_machines_public_addresses(shared: Template) -> None:
+def test_no_subnet_assigns_public_addresses(shared: Template) -> None:
     for subnet in shared.resources("aws_subnet").values():
         assert "map_public_ip_on_launch" not in subnet
 
 
-def test_public_subnets_are_for_internet_load_balancers(shared: Template) -> None:
+def test_public_subnets_are_tagged_for_internet_facing_load_balancers(shared: Template) -> None:
     assert shared.resources("aws_subnet")["vpc_public-ap-northeast-2a"]["tags"] == {
         "Name": "gitops-vpc-public-ap-northeast-2a",
         "kubernetes.io/role/elb": "1",
     }
 
 
-def test_private_subnets_are_for_internal_load_balancers_and_karpenters_nodes(shared: Template) -> None:
+def test_private_subnets_are_tagged_for_internal_load_balancers_and_karpenter(shared: Template) -> None:
     assert shared.resources("aws_subnet")["vpc_private-ap-northeast-2a"]["tags"] == {
         "Name": "gitops-vpc-private-ap-northeast-2a",
         "kubernetes.io/role/internal-elb": "1",
@@ -93,13 +93,13 @@ def test_private_subnets_are_for_internal_load_balancers_and_karpenters_nodes(sh
     }
 
 
-def test_no_subnet_belongs_to_a_single_cluster(shared: Template) -> None:
+def test_no_subnet_has_a_cluster_tag(shared: Template) -> None:
     for subnet in shared.resources("aws_subnet").values():
         assert not [tag for tag in subnet["tags"] if tag.startswith("kubernetes.io/cluster")]
 
 
 @pytest.mark.parametrize(("nat_gateways", "zones"), [("none", ()), ("one", ZONES[:1]), ("one-per-zone", ZONES[:2])])
-def test_nat_gateways_are_as_many_as_chosen(nat_gateways: str, zones: tuple[str, ...]) -> None:
+def test_number_of_nat_gateways(nat_gateways: str, zones: tuple[str, ...]) -> None:
     template = _built(_vpc(_zone(1), _zone(2), nat_gateways=nat_gateways))
     gateways = template.resources("aws_nat_gateway")
     assert [gateway["subnet_id"] for gateway in gateways.values()] == [
@@ -109,7 +109,7 @@ def test_nat_gateways_are_as_many_as_chosen(nat_gateways: str, zones: tuple[str,
 
 
 @pytest.mark.parametrize(("nat_gateways", "through"), [("none", []), ("one", ["a", "a"]), ("one-per-zone", ["a", "b"])])
-def test_private_subnets_reach_the_internet_through_the_chosen_gateways(nat_gateways: str, through: list[str]) -> None:
+def test_private_subnets_route_to_the_configured_nat_gateways(nat_gateways: str, through: list[str]) -> None:
     template = _built(_vpc(_zone(1), _zone(2), nat_gateways=nat_gateways))
     assert [route["nat_gateway_id"] for route in _private_routes(template)] == [
         f"${{aws_nat_gateway.vpc_nat-gateway-ap-northeast-2{zone}.id}}" for zone in through
@@ -121,20 +121,20 @@ def test_only_public_subnets_route_to_the_internet_gateway(shared: Template) -> 
     assert [route["route_table_id"] for route in routes] == ["${aws_route_table.vpc_public-routes.id}"]
 
 
-def test_databases_have_no_way_to_the_internet(shared: Template) -> None:
+def test_database_subnets_have_no_route_to_the_internet(shared: Template) -> None:
     database = "${aws_route_table.vpc_database-routes.id}"
     associations = shared.resources("aws_route_table_association")
     assert {associations[f"vpc_database-routes-{zone}"]["route_table_id"] for zone in ZONES} == {database}
     assert database not in [route["route_table_id"] for route in shared.resources("aws_route").values()]
 
 
-def test_without_database_subnets_there_is_no_route_table_for_them(otherwise: dict[str, Template]) -> None:
-    template = otherwise["us-gov-west-1-shared"]
+def test_without_database_subnets_there_is_no_route_table_for_them(alternative: dict[str, Template]) -> None:
+    template = alternative["us-gov-west-1-shared"]
     assert not [name for name in template.resources("aws_subnet") if "database" in name]
     assert "vpc_database-routes" not in template.resources("aws_route_table")
 
 
-def test_s3_is_reached_directly_from_every_subnet(shared: Template) -> None:
+def test_all_subnets_use_the_gateway_endpoint_of_s3(shared: Template) -> None:
     endpoint = shared.resources("aws_vpc_endpoint")["vpc_s3"]
     assert endpoint["vpc_endpoint_type"] == "Gateway"
     assert endpoint["service_name"] == "com.amazonaws.ap-northeast-2.s3"
@@ -143,7 +143,7 @@ def test_s3_is_reached_directly_from_every_subnet(shared: Template) -> None:
 
 
 @pytest.mark.parametrize(("service", "id_"), [("ecr.api", "ecr-api"), ("ecr.dkr", "ecr-dkr")])
-def test_interface_endpoints_answer_in_every_private_subnet(shared: Template, service: str, id_: str) -> None:
+def test_interface_endpoints_are_in_every_private_subnet(shared: Template, service: str, id_: str) -> None:
     endpoint = shared.resources("aws_vpc_endpoint")[f"vpc_endpoint-{id_}"]
     assert endpoint["service_name"] == f"com.amazonaws.ap-northeast-2.{service}"
     assert endpoint["private_dns_enabled"] is True
@@ -151,7 +151,7 @@ def test_interface_endpoints_answer_in_every_private_subnet(shared: Template, se
     assert endpoint["security_group_ids"] == ["${aws_security_group.vpc_endpoints.id}"]
 
 
-def test_interface_endpoints_take_https_from_inside_the_vpc_alone(shared: Template) -> None:
+def test_interface_endpoints_accept_only_https_from_the_vpc(shared: Template) -> None:
     rule = shared.only("aws_vpc_security_group_ingress_rule")
     assert (rule["cidr_ipv4"], rule["from_port"], rule["to_port"]) == ("10.0.0.0/16", 443, 443)
 
@@ -166,7 +166,7 @@ def test_default_security_group_has_no_rules(shared: Template) -> None:
     assert not {"ingress", "egress"} & group.keys()
 
 
-def test_all_traffic_is_logged_by_the_minute(shared: Template) -> None:
+def test_all_traffic_is_logged_per_minute(shared: Template) -> None:
     log = shared.only("aws_flow_log")
     assert log["vpc_id"] == "${aws_vpc.vpc.id}"
     assert (log["traffic_type"], log["max_aggregation_interval"]) == ("ALL", 60)
@@ -180,7 +180,7 @@ def test_flow_logs_are_encrypted_and_expire(shared: Template) -> None:
     assert group["retention_in_days"] == 90
 
 
-def test_flow_logs_are_written_for_this_account_alone(shared: Template) -> None:
+def test_flow_log_role_is_trusted_only_for_this_account(shared: Template) -> None:
     (trust,) = shared.document("aws_iam_role.vpc_flow-log_role", "assume_role_policy")["Statement"]
     assert trust["Principal"] == {"Service": ["vpc-flow-logs.amazonaws.com"]}
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}

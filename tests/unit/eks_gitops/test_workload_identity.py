@@ -12,7 +12,7 @@ CONTROLLERS = [
 
 
 @pytest.mark.parametrize(("controller", "namespace", "account"), CONTROLLERS)
-def test_pod_identity_trusts_one_service_account_of_one_cluster(
+def test_pod_identity_role_trusts_one_service_account_of_one_cluster(
     prod: Template, controller: str, namespace: str, account: str
 ) -> None:
     (trust,) = Role(prod, f"controllers_{controller}_role").trust["Statement"]
@@ -37,10 +37,10 @@ def test_pod_identity_associates_the_service_account(
 
 
 @pytest.mark.parametrize(("controller", "namespace", "account"), CONTROLLERS)
-def test_the_issuer_is_trusted_for_one_service_account(
-    otherwise: dict[str, Template], controller: str, namespace: str, account: str
+def test_irsa_role_trusts_one_service_account(
+    alternative: dict[str, Template], controller: str, namespace: str, account: str
 ) -> None:
-    (trust,) = Role(otherwise["us-gov-west-1-dev"], f"controllers_{controller}_role").trust["Statement"]
+    (trust,) = Role(alternative["us-gov-west-1-dev"], f"controllers_{controller}_role").trust["Statement"]
     issuer = "${local.cluster_oidc-issuer}"
     assert trust["Principal"] == {"Federated": ["${aws_iam_openid_connect_provider.cluster_oidc-provider.arn}"]}
     assert trust["Action"] == ["sts:AssumeRoleWithWebIdentity"]
@@ -52,11 +52,11 @@ def test_the_issuer_is_trusted_for_one_service_account(
     }
 
 
-def test_issuer_is_named_without_its_scheme(otherwise: dict[str, Template]) -> None:
-    assert otherwise["us-gov-west-1-dev"].json["locals"] == {
+def test_oidc_issuer_has_no_scheme(alternative: dict[str, Template]) -> None:
+    assert alternative["us-gov-west-1-dev"].json["locals"] == {
         "cluster_oidc-issuer": '${trimprefix(aws_eks_cluster.cluster.identity[0].oidc[0].issuer, "https://")}'
     }
 
 
-def test_the_issuer_needs_no_association(otherwise: dict[str, Template]) -> None:
-    assert not otherwise["us-gov-west-1-dev"].resources("aws_eks_pod_identity_association")
+def test_irsa_needs_no_association(alternative: dict[str, Template]) -> None:
+    assert not alternative["us-gov-west-1-dev"].resources("aws_eks_pod_identity_association")

@@ -1,4 +1,4 @@
-"""What holds for every stack, of the committed settings and of those that choose otherwise."""
+"""Rules for all stacks, with the committed settings and with alternative settings."""
 
 import json
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ ACCOUNT = "123456789012"
 
 
 @pytest.fixture(scope="module")
-def stacks(platform: dict[str, Template], otherwise: dict[str, Template]) -> dict[str, Template]:
-    return {**platform, **otherwise}
+def stacks(platform: dict[str, Template], alternative: dict[str, Template]) -> dict[str, Template]:
+    return {**platform, **alternative}
 
 
 def _place(name: str) -> tuple[str, str]:
@@ -42,7 +42,7 @@ def test_stacks_are_named_by_region_and_environment(platform: dict[str, Template
     ]
 
 
-def test_state_lies_in_s3_under_the_stacks_own_key(stacks: dict[str, Template]) -> None:
+def test_state_is_stored_in_s3_with_the_stacks_own_key(stacks: dict[str, Template]) -> None:
     for name, stack in stacks.items():
         (backend,) = stack.json["terraform"]["backend"].items()
         region, environment = _place(name)
@@ -52,18 +52,18 @@ def test_state_lies_in_s3_under_the_stacks_own_key(stacks: dict[str, Template]) 
         assert backend[1]["region"] == region
 
 
-def test_every_backend_refuses_other_accounts(stacks: dict[str, Template]) -> None:
+def test_every_backend_rejects_other_accounts(stacks: dict[str, Template]) -> None:
     for stack in stacks.values():
         assert stack.json["terraform"]["backend"]["s3"]["allowed_account_ids"] == [ACCOUNT]
 
 
-def test_every_provider_refuses_other_accounts(stacks: dict[str, Template]) -> None:
+def test_every_provider_rejects_other_accounts(stacks: dict[str, Template]) -> None:
     for stack in stacks.values():
         (provider,) = stack.json["provider"]["aws"]
         assert provider["allowed_account_ids"] == [ACCOUNT]
 
 
-def test_every_environment_reads_what_is_before_it_and_refuses_other_accounts(stacks: dict[str, Template]) -> None:
+def test_remote_states_are_those_of_the_preceding_stacks_and_reject_other_accounts(stacks: dict[str, Template]) -> None:
     read: dict[str, set[object]] = {}
     for name, config in _remote_states(stacks):
         assert config["allowed_account_ids"] == [ACCOUNT]
@@ -82,12 +82,12 @@ def test_every_environment_reads_what_is_before_it_and_refuses_other_accounts(st
     assert read == expected
 
 
-def test_no_backend_asks_for_another_encryption_than_the_buckets(stacks: dict[str, Template]) -> None:
+def test_every_backend_uses_the_default_encryption_of_the_bucket(stacks: dict[str, Template]) -> None:
     for stack in stacks.values():
         assert "encrypt" not in stack.json["terraform"]["backend"]["s3"]
 
 
-def test_every_provider_works_in_the_stacks_region_and_tags_what_it_makes(stacks: dict[str, Template]) -> None:
+def test_every_provider_has_the_stacks_region_and_default_tags(stacks: dict[str, Template]) -> None:
     for name, stack in stacks.items():
         region, environment = _place(name)
         (provider,) = stack.json["provider"]["aws"]
@@ -106,7 +106,7 @@ def test_every_provider_works_in_the_stacks_region_and_tags_what_it_makes(stacks
         ]
 
 
-def test_terraform_is_new_enough_for_write_only_arguments(stacks: dict[str, Template]) -> None:
+def test_required_terraform_version_supports_write_only_arguments(stacks: dict[str, Template]) -> None:
     assert TERRAFORM_CONSTRAINT == ">= 1.11, < 2"
     for stack in stacks.values():
         assert stack.json["terraform"]["required_version"] == TERRAFORM_CONSTRAINT
@@ -125,6 +125,6 @@ def test_providers_are_pinned_to_the_version_of_their_bindings(stacks: dict[str,
         assert stack.json["terraform"]["required_providers"] == required
 
 
-def test_no_secret_of_a_database_is_an_argument(stacks: dict[str, Template]) -> None:
+def test_no_stack_contains_a_database_password(stacks: dict[str, Template]) -> None:
     for stack in stacks.values():
         assert '"password"' not in json.dumps(stack.json)

@@ -1,4 +1,4 @@
-"""The in-cluster stacks: connection, order, what no state may hold, and the guard's script, which is run."""
+"""The in-cluster stacks: connection, order of resources, secrets that must not be stored, and the guard's script."""
 
 import json
 import re
@@ -33,14 +33,14 @@ REPOSITORY = GithubRepository(owner="some-org", owner_id=1, name="platform", id=
 
 @pytest.fixture(scope="module")
 def gitops(platform: dict[str, Template]) -> Template:
-    """Of an environment that EKS is asked for, with a public repository."""
+    """The in-cluster stack of an environment on EKS with a public repository."""
     return platform["ap-northeast-2-dev-gitops"]
 
 
 @pytest.fixture(scope="module")
-def trial(otherwise: dict[str, Template]) -> Template:
-    """Of an environment with a kubeconfig and a private repository."""
-    return otherwise["us-gov-west-1-dev-gitops"]
+def trial(alternative: dict[str, Template]) -> Template:
+    """The in-cluster stack of an environment with a kubeconfig and a private repository."""
+    return alternative["us-gov-west-1-dev-gitops"]
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +54,8 @@ def without_file_system(tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 
 @pytest.fixture(scope="module")
-def every(platform: dict[str, Template], otherwise: dict[str, Template]) -> dict[str, Template]:
-    stacks = {name: stack for name, stack in {**platform, **otherwise}.items() if name.endswith("-gitops")}
+def every(platform: dict[str, Template], alternative: dict[str, Template]) -> dict[str, Template]:
+    stacks = {name: stack for name, stack in {**platform, **alternative}.items() if name.endswith("-gitops")}
     assert len(stacks) == 4
     return stacks
 
@@ -76,7 +76,7 @@ def _body(stack: Template, address: str) -> Json:
 
 
 def _before(stack: Template, address: str) -> set[str]:
-    """What is made before a resource and destroyed after it: what it depends on or refers to, and what these do."""
+    """The direct and indirect dependencies of a resource, by `depends_on` or references."""
     bodies = {f"{kind}.{name}": json.dumps(body) for kind, name, body in stack.all_resources()}
     found: set[str] = set()
     waiting = [address]
@@ -96,7 +96,7 @@ def _annotations(stack: Template) -> dict[str, str]:
 # The connection
 
 
-def test_providers_ask_the_callers_own_identity_for_a_token(gitops: Template, platform: dict[str, Template]) -> None:
+def test_providers_get_tokens_with_the_callers_identity(gitops: Template, platform: dict[str, Template]) -> None:
     (kubernetes,), (helm,) = gitops.json["provider"]["kubernetes"], gitops.json["provider"]["helm"]
     call = {
         "api_version": "client.authentication.k8s.io/v1",
@@ -117,20 +117,20 @@ def test_providers_ask_the_callers_own_identity_for_a_token(gitops: Template, pl
         assert authority == "${aws_eks_cluster.cluster.certificate_authority[0].data}"
 
 
-def test_a_kubeconfig_takes_the_place_of_all_else(trial: Template) -> None:
+def test_a_kubeconfig_replaces_the_connection_to_eks(trial: Template) -> None:
     only = {"config_path": "/srv/trial/kubeconfig"}
     assert trial.json["provider"]["kubernetes"] == [only]
     assert trial.json["provider"]["helm"] == [{"kubernetes": only}]
     assert _body(trial, GUARD)["input"] == {"kubeconfig": "/srv/trial/kubeconfig"}
 
 
-def test_no_provider_is_given_a_secret(every: dict[str, Template]) -> None:
+def test_no_provider_has_credentials(every: dict[str, Template]) -> None:
     secrets = {"token", "password", "username", "client_key", "client_certificate", "access_key", "secret_key"}
     for stack in every.values():
         assert not secrets & set(_keys(stack.json))
 
 
-def test_nothing_is_used_that_breaks_plans_or_shows_secrets(every: dict[str, Template]) -> None:
+def test_unsafe_resource_types_and_arguments_are_not_used(every: dict[str, Template]) -> None:
     for stack in every.values():
         kinds = {kind for kind, _, _ in stack.all_resources()}
         assert not {"kubernetes_manifest", "kubernetes_annotations", "kubernetes_labels"} & kinds
@@ -140,7 +140,7 @@ def test_nothing_is_used_that_breaks_plans_or_shows_secrets(every: dict[str, Tem
 # The order
 
 
-def test_every_release_comes_after_the_load_balancer_controller(every: dict[str, Template]) -> None:
+def test_every_release_depends_on_the_load_balancer_controller(every: dict[str, Template]) -> None:
     for stack in every.values():
         releases = {f"helm_release.{name}" for name in stack.resources("helm_release")}
         assert releases == {CONTROLLER, ARGO_CD, PROJECT, ROOT_RELEASE}
@@ -148,43 +148,43 @@ def test_every_release_comes_after_the_load_balancer_controller(every: dict[str,
             assert CONTROLLER in _before(stack, release)
 
 
-def test_argo_cd_comes_after_its_namespace_and_the_redis_password(every: dict[str, Template]) -> None:
+def test_argo_cd_depends_on_its_namespace_and_the_redis_password(every: dict[str, Template]) -> None:
     for stack in every.values():
         assert {NAMESPACE, REDIS} <= _before(stack, ARGO_CD)
         assert NAMESPACE in _before(stack, REDIS)
 
 
-def test_cluster_secret_comes_after_argo_cd_and_goes_before_it(every: dict[str, Template]) -> None:
+def test_cluster_secret_depends_on_argo_cd(every: dict[str, Template]) -> None:
     for stack in every.values():
         assert {NAMESPACE, ARGO_CD} <= _before(stack, CLUSTER_SECRET)
 
 
-def test_repository_secret_comes_after_the_namespace(trial: Template) -> None:
+def test_repository_secret_depends_on_the_namespace(trial: Template) -> None:
     assert NAMESPACE in _before(trial, REPOSITORY_SECRET)
 
 
-def test_project_comes_before_the_guard_and_the_guard_before_root(every: dict[str, Template]) -> None:
+def test_guard_depends_on_the_project_and_root_on_the_guard(every: dict[str, Template]) -> None:
     for stack in every.values():
         assert PROJECT in _before(stack, GUARD)
         assert GUARD in _before(stack, ROOT_RELEASE)
         assert GUARD not in _before(stack, PROJECT)
 
 
-def test_root_and_its_guard_go_before_all_that_deleting_applications_needs(every: dict[str, Template]) -> None:
+def test_root_and_guard_depend_on_everything_that_deletes_applications(every: dict[str, Template]) -> None:
     for stack in every.values():
         needed = {CONTROLLER, ARGO_CD, CLUSTER_SECRET, PROJECT}
         if "repository_secret" in stack.resources("kubernetes_secret_v1"):
             needed.add(REPOSITORY_SECRET)
         assert needed <= _before(stack, GUARD)
         assert needed <= _before(stack, ROOT_RELEASE)
-        # Directly: an order that another resource happens to make is gone when that resource is.
+        # Directly, because an indirect dependency disappears together with the resource in between.
         assert needed <= set(_body(stack, GUARD)["depends_on"])
 
 
 # The releases
 
 
-def test_releases_wait_and_are_removed_when_their_first_installation_fails(every: dict[str, Template]) -> None:
+def test_releases_are_atomic_and_wait(every: dict[str, Template]) -> None:
     for stack in every.values():
         for release in stack.resources("helm_release").values():
             assert (release["atomic"], release["wait"], release["wait_for_jobs"]) == (True, True, True)
@@ -192,7 +192,7 @@ def test_releases_wait_and_are_removed_when_their_first_installation_fails(every
             assert re.fullmatch(r"\d+\.\d+\.\d+", release["version"])
 
 
-def test_project_and_root_are_releases_of_their_own(gitops: Template) -> None:
+def test_project_and_root_are_separate_releases(gitops: Template) -> None:
     project, root = _body(gitops, PROJECT), _body(gitops, ROOT_RELEASE)
     assert (project["name"], root["name"]) == ("project", "root")
     assert project["chart"] == root["chart"] == "argocd-apps"
@@ -200,18 +200,18 @@ def test_project_and_root_are_releases_of_their_own(gitops: Template) -> None:
     assert list(json.loads(root["values"][0])) == ["applications"]
 
 
-def test_argo_cds_objects_are_named_as_its_documentation_names_them(every: dict[str, Template]) -> None:
-    """The chart puts the release's name before `argocd`, unless it is that."""
+def test_argo_cd_objects_have_the_names_of_its_documentation(every: dict[str, Template]) -> None:
+    """The chart prefixes names with the release name, unless it is `argocd`."""
     for stack in every.values():
         assert _body(stack, ARGO_CD)["name"] == "argocd"
 
 
-def test_uninstalling_root_has_fifteen_minutes(every: dict[str, Template]) -> None:
+def test_root_release_has_a_timeout_of_fifteen_minutes(every: dict[str, Template]) -> None:
     for stack in every.values():
         assert _body(stack, ROOT_RELEASE)["timeout"] == 900
 
 
-def test_root_deletes_what_it_made_and_follows_the_settings(gitops: Template, trial: Template) -> None:
+def test_root_tracks_the_configured_revision_and_deletes_its_resources(gitops: Template, trial: Template) -> None:
     for stack, url, revision in (
         (gitops, "https://github.com/your-org/platform.git", "main"),
         (trial, "https://github.com/your-org/platform.git", "v1.2.0"),
@@ -229,7 +229,7 @@ def test_root_deletes_what_it_made_and_follows_the_settings(gitops: Template, tr
         assert root["destination"] in project["destinations"]
 
 
-def test_project_admits_nothing_but_argo_cds_own_kinds(gitops: Template) -> None:
+def test_project_permits_only_the_kinds_of_argo_cd(gitops: Template) -> None:
     (project,) = json.loads(_body(gitops, PROJECT)["values"][0])["projects"].values()
     assert project["clusterResourceWhitelist"] == []
     assert project["namespaceResourceWhitelist"] == [
@@ -264,7 +264,7 @@ def _guard(stack: Template) -> Json:
 
 
 class _Cluster:
-    """A cluster as far as the guard asks it. What is None cannot be read: the fake program then fails."""
+    """Fake `kubectl` and `aws` programs for the guard. A call whose answer is None fails."""
 
     def __init__(
         self,
@@ -282,11 +282,11 @@ class _Cluster:
             if answer is not None:
                 (folder / name).write_text(answer)
 
-    def told(self, name: str) -> str:
+    def recorded(self, name: str) -> str:
         return (self._folder / name).read_text().strip()
 
     def destroy(self, stack: Template) -> "subprocess.CompletedProcess[str]":
-        """Run the guard as Terraform does, which fills in `self.input` and starts /bin/sh."""
+        """Run the guard as Terraform does: with `self.input` interpolated, in /bin/sh."""
         script = _guard(stack)["command"]
         for key, value in _body(stack, GUARD)["input"].items():
             script = script.replace(f"${{self.input.{key}}}", value)
@@ -304,7 +304,7 @@ def guarded(request: pytest.FixtureRequest, gitops: Template, trial: Template) -
     return gitops if request.param == "eks" else trial
 
 
-def test_guard_runs_when_it_is_destroyed_and_refers_to_nothing_but_its_input(guarded: Template) -> None:
+def test_guard_runs_on_destroy_and_references_only_its_input(guarded: Template) -> None:
     guard = _guard(guarded)
     assert guard["when"] == "destroy"
     referred = re.findall(r"\$\{([^}]*)\}", guard["command"])
@@ -312,16 +312,16 @@ def test_guard_runs_when_it_is_destroyed_and_refers_to_nothing_but_its_input(gua
     assert "%{" not in guard["command"]
 
 
-def test_guard_lets_argo_cd_go_when_its_kinds_are_gone(guarded: Template, tmp_path: Path) -> None:
+def test_guard_passes_without_the_crd_of_applications(guarded: Template, tmp_path: Path) -> None:
     assert _Cluster(tmp_path, crd="", applications=None).destroy(guarded).returncode == 0
 
 
-def test_guard_lets_argo_cd_go_when_no_application_is_left(guarded: Template, tmp_path: Path) -> None:
+def test_guard_passes_without_applications(guarded: Template, tmp_path: Path) -> None:
     finished = _Cluster(tmp_path).destroy(guarded)
     assert (finished.returncode, finished.stderr) == (0, "")
 
 
-def test_guard_keeps_argo_cd_while_an_application_is_left(guarded: Template, tmp_path: Path) -> None:
+def test_guard_fails_while_an_application_exists(guarded: Template, tmp_path: Path) -> None:
     finished = _Cluster(tmp_path, applications="application.argoproj.io/guestbook\n").destroy(guarded)
     assert finished.returncode == 1
     assert "Applications still exist" in finished.stderr
@@ -329,19 +329,19 @@ def test_guard_keeps_argo_cd_while_an_application_is_left(guarded: Template, tmp
 
 
 @pytest.mark.parametrize("unknown", ["crd", "applications"])
-def test_guard_keeps_argo_cd_when_the_cluster_cannot_be_asked(guarded: Template, tmp_path: Path, unknown: str) -> None:
+def test_guard_fails_if_the_cluster_cannot_be_read(guarded: Template, tmp_path: Path, unknown: str) -> None:
     assert _Cluster(tmp_path, **{unknown: None}).destroy(guarded).returncode != 0
 
 
-def test_guard_keeps_argo_cd_when_eks_refuses(gitops: Template, tmp_path: Path) -> None:
+def test_guard_fails_if_eks_denies_access(gitops: Template, tmp_path: Path) -> None:
     assert _Cluster(tmp_path, crd="", eks=None).destroy(gitops).returncode != 0
 
 
-def test_guard_asks_eks_for_a_kubeconfig_that_it_takes_away_again(gitops: Template, tmp_path: Path) -> None:
+def test_guard_gets_a_kubeconfig_from_eks_and_deletes_it(gitops: Template, tmp_path: Path) -> None:
     cluster = _Cluster(tmp_path)
     cluster.destroy(gitops)
-    assert cluster.told("asked-of-aws") == "eks update-kubeconfig --name gitops-cluster-dev --region ap-northeast-2"
-    kubeconfig = Path(cluster.told("kubeconfig"))
+    assert cluster.recorded("asked-of-aws") == "eks update-kubeconfig --name gitops-cluster-dev --region ap-northeast-2"
+    kubeconfig = Path(cluster.recorded("kubeconfig"))
     assert kubeconfig.parent == tmp_path
     assert not kubeconfig.exists()
 
@@ -349,14 +349,14 @@ def test_guard_asks_eks_for_a_kubeconfig_that_it_takes_away_again(gitops: Templa
 def test_guard_uses_the_kubeconfig_of_the_settings(trial: Template, tmp_path: Path) -> None:
     cluster = _Cluster(tmp_path)
     cluster.destroy(trial)
-    assert cluster.told("kubeconfig") == "/srv/trial/kubeconfig"
+    assert cluster.recorded("kubeconfig") == "/srv/trial/kubeconfig"
     assert not (tmp_path / "asked-of-aws").exists()
 
 
 # Secrets
 
 
-def test_password_of_redis_is_in_no_state(every: dict[str, Template]) -> None:
+def test_redis_password_is_not_stored_in_the_state(every: dict[str, Template]) -> None:
     for stack in every.values():
         secret = _body(stack, REDIS)
         assert stack.json["ephemeral"]["aws_secretsmanager_random_password"] == {
@@ -370,7 +370,7 @@ def test_password_of_redis_is_in_no_state(every: dict[str, Template]) -> None:
         assert not {"data", "binary_data"} & set(secret)
 
 
-def test_nothing_ephemeral_stands_outside_a_write_only_argument(every: dict[str, Template]) -> None:
+def test_ephemeral_values_are_used_only_in_write_only_arguments(every: dict[str, Template]) -> None:
     for stack in every.values():
         for _, _, body in stack.all_resources():
             seen = {name: argument for name, argument in body.items() if name != "data_wo"}
@@ -401,7 +401,7 @@ def _credential(kind: str) -> Template:
         ("deploy-key", "git@github.com:some-org/platform.git", ["sshPrivateKey"]),
     ],
 )
-def test_credential_of_the_repository_is_in_no_state(kind: str, url: str, keys: list[str]) -> None:
+def test_repository_credential_is_not_stored_in_the_state(kind: str, url: str, keys: list[str]) -> None:
     stack = _credential(kind)
     assert stack.json["ephemeral"]["aws_secretsmanager_secret_version"] == {
         "gitops_repository": {"secret_id": "gitops/repository"}
@@ -427,13 +427,15 @@ def test_a_public_repository_needs_no_secret(gitops: Template) -> None:
 # Storage classes and the namespace
 
 
-def test_storage_classes_take_strings_alone(every: dict[str, Template]) -> None:
+def test_storage_class_parameters_are_strings(every: dict[str, Template]) -> None:
     for stack in every.values():
         for storage in stack.resources("kubernetes_storage_class_v1").values():
             assert {type(value) for value in storage["parameters"].values()} == {str}
 
 
-def test_volumes_are_encrypted_and_made_where_their_pod_is(gitops: Template, platform: dict[str, Template]) -> None:
+def test_volumes_are_encrypted_and_created_when_their_pod_is_scheduled(
+    gitops: Template, platform: dict[str, Template]
+) -> None:
     gp3 = gitops.resources("kubernetes_storage_class_v1")["storage-classes_gp3"]
     assert gp3["metadata"]["annotations"] == {"storageclass.kubernetes.io/is-default-class": "true"}
     assert gp3["volume_binding_mode"] == "WaitForFirstConsumer"
@@ -441,26 +443,28 @@ def test_volumes_are_encrypted_and_made_where_their_pod_is(gitops: Template, pla
     assert resolved(gp3["parameters"]["kmsKeyId"], platform) == "${aws_kms_key.key.arn}"
 
 
-def test_one_class_is_the_default(every: dict[str, Template]) -> None:
+def test_only_gp3_is_the_default_class(every: dict[str, Template]) -> None:
     for stack in every.values():
         classes = stack.resources("kubernetes_storage_class_v1").values()
         assert [storage["metadata"]["name"] for storage in classes if storage["metadata"].get("annotations")] == ["gp3"]
 
 
-def test_directories_are_named_by_the_drivers_own_variables(gitops: Template, platform: dict[str, Template]) -> None:
+def test_efs_directories_are_named_with_variables_of_the_driver(
+    gitops: Template, platform: dict[str, Template]
+) -> None:
     efs = gitops.resources("kubernetes_storage_class_v1")["storage-classes_efs-ap"]["parameters"]
     assert efs["provisioningMode"] == "efs-ap"
     assert resolved(efs["fileSystemId"], platform) == "${aws_efs_file_system.file-system.id}"
-    # Two dollars are one for Terraform, which then reads no reference of its own.
+    # `$$` is an escaped dollar sign in Terraform.
     assert efs["subPathPattern"] == "$${.PVC.namespace}/$${.PVC.name}"
 
 
-def test_an_environment_without_a_file_system_has_no_class_for_it(without_file_system: Template) -> None:
+def test_no_efs_class_without_a_file_system(without_file_system: Template) -> None:
     assert list(without_file_system.resources("kubernetes_storage_class_v1")) == ["storage-classes_gp3"]
     assert _annotations(without_file_system)["platform/file-system-id"] == "none"
 
 
-def test_argo_cds_namespace_admits_only_restricted_pods(every: dict[str, Template]) -> None:
+def test_argo_cd_namespace_enforces_the_restricted_level(every: dict[str, Template]) -> None:
     for stack in every.values():
         assert stack.only("kubernetes_namespace_v1")["metadata"] == {
             "name": "argocd",
@@ -478,7 +482,7 @@ def _names(kind: type[ClusterLabels | ClusterAnnotations]) -> set[str]:
     return {f"platform/{field.name.replace('_', '-')}" for field in fields(kind)}
 
 
-def test_cluster_secret_names_are_the_contract(every: dict[str, Template]) -> None:
+def test_cluster_secret_has_exactly_the_declared_keys(every: dict[str, Template]) -> None:
     for stack in every.values():
         secret = _body(stack, CLUSTER_SECRET)
         labels = secret["metadata"]["labels"]
@@ -489,28 +493,29 @@ def test_cluster_secret_names_are_the_contract(every: dict[str, Template]) -> No
         assert json.loads(secret["data"]["config"]) == {"tlsClientConfig": {"insecure": False}}
 
 
-def test_contract_is_documented_name_by_name() -> None:
+def test_every_key_of_the_cluster_secret_is_documented() -> None:
     text = (ROOT / "docs/in-cluster.md").read_text(encoding="utf-8")
     table = text.partition("## The contract of the cluster secret")[2]
     assert set(re.findall(r"`(platform/[a-z-]+)`", table)) == _names(ClusterLabels) | _names(ClusterAnnotations)
 
 
-def test_every_label_is_a_value_that_kubernetes_takes(every: dict[str, Template]) -> None:
+def test_label_values_are_valid(every: dict[str, Template]) -> None:
     for stack in every.values():
         for value in _body(stack, CLUSTER_SECRET)["metadata"]["labels"].values():
             assert re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", value)
 
 
 def _rules(stack: Template) -> dict[str, str]:
-    """The condition by the annotation that it is about."""
+    """The preconditions by the key of their annotation."""
     rules = _body(stack, CLUSTER_SECRET)["lifecycle"]["precondition"]
     return {rule["error_message"].partition(" of the cluster secret is empty")[0]: rule["condition"] for rule in rules}
 
 
-def test_every_annotation_that_is_read_elsewhere_is_refused_while_it_is_empty(every: dict[str, Template]) -> None:
-    """tests/terraform lets Terraform refuse them. It takes no condition without a reference, so the others have none.
+def test_every_annotation_with_a_reference_has_a_precondition(every: dict[str, Template]) -> None:
+    """Terraform rejects conditions without a reference, so annotations without one have no precondition.
 
-    Every reference is compared by itself and not within quotes, where Terraform would compare its name.
+    Each reference is compared outside of quotes, where Terraform would compare its name. `tests/terraform` runs the
+    preconditions.
     """
     for stack in every.values():
         references = {name: re.findall(r"\$\{(.+?)\}", value) for name, value in _annotations(stack).items()}
@@ -523,7 +528,7 @@ def test_every_annotation_that_is_read_elsewhere_is_refused_while_it_is_empty(ev
 
 
 @pytest.mark.parametrize("empty", [field.name for field in fields(ClusterAnnotations)])
-def test_an_annotation_that_is_written_empty_is_refused_at_once(empty: str) -> None:
+def test_rejects_an_empty_annotation(empty: str) -> None:
     labels = ClusterLabels(environment="dev", region="ap-northeast-2", karpenter="false")
     values = {field.name: "some" for field in fields(ClusterAnnotations)} | {empty: ""}
 
@@ -535,7 +540,7 @@ def test_an_annotation_that_is_written_empty_is_refused_at_once(empty: str) -> N
         one_stack(build)
 
 
-def test_annotations_of_lists_are_json(trial: Template) -> None:
+def test_annotations_with_lists_are_json(trial: Template) -> None:
     annotations = _annotations(trial)
     (database,) = json.loads(annotations["platform/databases"]).items()
     assert (database[0], sorted(database[1])) == ("bubblepool", ["host", "master_secret", "user_secret"])
@@ -552,13 +557,13 @@ def test_annotations_of_lists_are_json(trial: Template) -> None:
     assert sorted(json.loads(annotations["platform/irsa-roles"])) == every
 
 
-def test_with_pod_identity_no_service_account_names_its_role(gitops: Template) -> None:
+def test_no_irsa_roles_with_pod_identity(gitops: Template) -> None:
     annotations = _annotations(gitops)
     assert json.loads(annotations["platform/irsa-roles"]) == {}
     assert "external-secrets" in json.loads(annotations["platform/controller-roles"])
 
 
-def test_karpenter_is_told_where_it_is(gitops: Template, trial: Template) -> None:
+def test_cluster_secret_has_the_values_of_karpenter(gitops: Template, trial: Template) -> None:
     names = ("platform/karpenter-queue", "platform/karpenter-instance-profile")
     assert [_annotations(gitops)[name] for name in names] == ["none", "none"]
     assert "none" not in [_annotations(trial)[name] for name in names]

@@ -1,4 +1,4 @@
-"""What the loader says to settings: a corpus of edits to the committed files, in `tests/settings`."""
+"""Errors of the loader for edited copies of the committed settings. `tests/settings` contains the cases."""
 
 import tomllib
 from pathlib import Path
@@ -10,7 +10,7 @@ from stacks.loading import SettingsError
 from tests import ROOT
 from tests.edited_settings import EditedSettings
 
-_CORPUS = ROOT / "tests" / "settings"
+_FOLDER = ROOT / "tests" / "settings"
 
 
 def _cases(*files: Path) -> list[Any]:
@@ -30,15 +30,15 @@ def _edit(settings: EditedSettings, case: dict[str, Any]) -> None:
         settings.replace(file, old, new)
 
 
-@pytest.mark.parametrize("case", _cases(*sorted(_CORPUS.glob("rejected/*.toml"))))
+@pytest.mark.parametrize("case", _cases(*sorted(_FOLDER.glob("rejected/*.toml"))))
 def test_rejects(edited: EditedSettings, case: dict[str, Any]) -> None:
     _edit(edited, case)
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(SettingsError) as raised:
         edited.load()
-    assert str(refused.value).splitlines() == case["told"]
+    assert str(raised.value).splitlines() == case["told"]
 
 
-@pytest.mark.parametrize("case", _cases(_CORPUS / "accepted.toml"))
+@pytest.mark.parametrize("case", _cases(_FOLDER / "accepted.toml"))
 def test_accepts(edited: EditedSettings, case: dict[str, Any]) -> None:
     _edit(edited, case)
     edited.load()

@@ -1,4 +1,4 @@
-"""Three regions in one app: what AWS knows once an account, or once a region, is made once."""
+"""Three regions in one app: resources that must be unique per account or per region are created once."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ import pytest
 from tests.edited_settings import EditedSettings
 from tests.template import Template, every_stack
 
-ONCE_AN_ACCOUNT = {
+UNIQUE_PER_ACCOUNT = {
     "aws_iam_instance_profile": "name",
     "aws_iam_policy": "name",
     "aws_iam_role": "name",
     "aws_route53_zone": "name",
     "aws_s3_bucket": "bucket",
 }
-ONCE_A_REGION = {
+UNIQUE_PER_REGION = {
     "aws_cloudwatch_event_rule": "name",
     "aws_cloudwatch_log_group": "name",
     "aws_db_instance": "identifier",
@@ -35,7 +35,7 @@ REGIONS = ("ap-northeast-2", "eu-west-1", "us-west-2")
 
 @pytest.fixture(scope="module")
 def regions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
-    """Every stack of three regions, made as a team would: the folder copied, and what is its own changed."""
+    """All stacks of three regions. The regions are copies of the first one, with changed names and networks."""
     folder = tmp_path_factory.mktemp("regions")
     settings = EditedSettings(folder)
     settings.replace("ap_northeast_2/prod.py", "databases=(", 'karpenter={"max_nodes": 20}, databases=(')
@@ -47,14 +47,14 @@ def regions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
 
 
 def _named(stacks: dict[str, Template], kinds: dict[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Region, type and name of each resource of these types."""
+    """The region, type and name of each resource of these types."""
     for stack, template in stacks.items():
         for kind, attribute in kinds.items():
             for resource in template.resources(kind).values():
                 yield stack.rpartition("-")[0], kind, resource[attribute]
 
 
-def _twice(names: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+def _duplicates(names: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return [name for name, times in Counter(names).items() if times > 1]
 
 
@@ -69,25 +69,25 @@ def test_every_region_has_every_stack(regions: dict[str, Template]) -> None:
     )
 
 
-def test_every_stack_has_a_state_of_its_own(regions: dict[str, Template]) -> None:
+def test_every_stack_has_its_own_state(regions: dict[str, Template]) -> None:
     backends = [stack.json["terraform"]["backend"]["s3"] for stack in regions.values()]
-    assert _twice([(backend["bucket"], backend["key"]) for backend in backends]) == []
-    assert _twice([(backend["key"],) for backend in backends]) == []
+    assert _duplicates([(backend["bucket"], backend["key"]) for backend in backends]) == []
+    assert _duplicates([(backend["key"],) for backend in backends]) == []
 
 
-def test_names_that_an_account_knows_once_are_used_once(regions: dict[str, Template]) -> None:
-    names = list(_named(regions, ONCE_AN_ACCOUNT))
-    assert {kind for _, kind, _ in names} == set(ONCE_AN_ACCOUNT)
-    assert _twice([(kind, name) for _, kind, name in names]) == []
+def test_names_that_are_global_in_an_account_are_unique(regions: dict[str, Template]) -> None:
+    names = list(_named(regions, UNIQUE_PER_ACCOUNT))
+    assert {kind for _, kind, _ in names} == set(UNIQUE_PER_ACCOUNT)
+    assert _duplicates([(kind, name) for _, kind, name in names]) == []
 
 
-def test_names_that_a_region_knows_once_are_used_once(regions: dict[str, Template]) -> None:
-    names = list(_named(regions, ONCE_A_REGION))
-    assert {kind for _, kind, _ in names} == set(ONCE_A_REGION)
-    assert _twice([(region, kind, name) for region, kind, name in names]) == []
+def test_names_that_are_unique_per_region_are_unique(regions: dict[str, Template]) -> None:
+    names = list(_named(regions, UNIQUE_PER_REGION))
+    assert {kind for _, kind, _ in names} == set(UNIQUE_PER_REGION)
+    assert _duplicates([(region, kind, name) for region, kind, name in names]) == []
 
 
-def test_networks_can_be_joined(regions: dict[str, Template]) -> None:
+def test_networks_do_not_overlap(regions: dict[str, Template]) -> None:
     networks = [(stack.only("aws_vpc")["cidr_block"],) for name, stack in regions.items() if name.endswith("-shared")]
     assert sorted(networks) == [("10.0.0.0/16",), ("10.1.0.0/16",), ("10.2.0.0/16",)]
 
@@ -102,7 +102,7 @@ def test_the_account_has_one_identity_provider_for_github(regions: dict[str, Tem
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_every_region_trusts_it_by_its_arn(regions: dict[str, Template], region: str) -> None:
+def test_every_region_trusts_the_identity_provider(regions: dict[str, Template], region: str) -> None:
     trust = regions[f"{region}-shared"].document("aws_iam_role.plan_role", "assume_role_policy")["Statement"][0]
     assert trust["Principal"] == {
         "Federated": ["arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"]
@@ -110,7 +110,7 @@ def test_every_region_trusts_it_by_its_arn(regions: dict[str, Template], region:
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_stacks_depend_on_their_own_region_alone(regions: dict[str, Template], region: str) -> None:
+def test_stacks_depend_only_on_stacks_of_their_region(regions: dict[str, Template], region: str) -> None:
     for name, stack in regions.items():
         if name.startswith(region):
             states = stack.json.get("data", {}).get("terraform_remote_state", {}).values()

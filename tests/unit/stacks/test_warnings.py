@@ -28,12 +28,12 @@ def _of_versions(committed: tuple[Owner, list[Region]], today: date) -> list[tup
     return [(stack, text) for stack, text in warnings.found(*committed, today) if "cluster.version" in text]
 
 
-def test_end_of_support_is_silent_until_ninety_days_before(committed: tuple[Owner, list[Region]]) -> None:
+def test_no_warning_earlier_than_ninety_days_before_the_end_of_support(committed: tuple[Owner, list[Region]]) -> None:
     assert _of_versions(committed, END - NINETY_DAYS - timedelta(days=1)) == []
 
 
 @pytest.mark.parametrize(("days", "verb"), [(-90, "ends"), (-1, "ends"), (0, "ends"), (1, "ended"), (400, "ended")])
-def test_end_of_support_is_told_from_ninety_days_before(
+def test_warns_from_ninety_days_before_the_end_of_support(
     committed: tuple[Owner, list[Region]], days: int, verb: str
 ) -> None:
     message = (
@@ -45,15 +45,15 @@ def test_end_of_support_is_told_from_ninety_days_before(
     ]
 
 
-def test_placeholders_are_told_together(committed: tuple[Owner, list[Region]]) -> None:
+def test_placeholders_are_reported_in_one_warning(committed: tuple[Owner, list[Region]]) -> None:
     ((stack, text),) = warnings.found(*committed, LONG_BEFORE)
     assert stack == "ap-northeast-2-backend"
-    assert text.startswith(PLACEHOLDERS)  # a service that `make service` wrote adds its own
+    assert text.startswith(PLACEHOLDERS)  # a service that `make service` created has its own
 
 
 @pytest.fixture
 def owned(edited: EditedSettings, committed: tuple[Owner, list[Region]]) -> EditedSettings:
-    """Settings without a placeholder."""
+    """Settings without placeholders."""
     for old, new in (
         ("your-org", "acme"),
         ("123456789012", "111122223333"),
@@ -70,11 +70,11 @@ def owned(edited: EditedSettings, committed: tuple[Owner, list[Region]]) -> Edit
     return edited
 
 
-def test_settings_of_an_owner_are_silent(owned: EditedSettings) -> None:
+def test_no_warning_without_placeholders(owned: EditedSettings) -> None:
     assert list(warnings.found(*owned.load(), LONG_BEFORE)) == []
 
 
-def test_lifted_protection_is_told(owned: EditedSettings) -> None:
+def test_warns_about_teardown(owned: EditedSettings) -> None:
     owned.replace("ap_northeast_2/prod.py", "production=True", "production=True, teardown=True")
     message = "teardown: True: environment is not protected; set it to False unless you destroy it now"
     assert list(warnings.found(*owned.load(), LONG_BEFORE)) == [
@@ -82,10 +82,10 @@ def test_lifted_protection_is_told(owned: EditedSettings) -> None:
     ]
 
 
-def test_newest_version_of_eks_can_be_chosen() -> None:
+def test_newest_version_of_eks_is_supported() -> None:
     assert list(EKS_VERSIONS)[-1] == EKS_NEWEST_VERSION
 
 
-def test_versions_stand_in_their_order_without_a_gap() -> None:
+def test_versions_are_in_order_without_gaps() -> None:
     minors = [int(version.removeprefix("1.")) for version in EKS_VERSIONS]
     assert minors == list(range(minors[0], minors[0] + len(minors)))

@@ -1,4 +1,4 @@
-"""What a role can do at the most that was made under a permissions boundary, whatever its policies say."""
+"""The maximum permissions of a role with a permissions boundary, for any policies of the role."""
 
 import json
 from fnmatch import fnmatchcase
@@ -17,7 +17,7 @@ EVERYTHING = json.dumps({"Statement": [{"Effect": "Allow", "Action": ["*"], "Res
 
 
 def _under_boundary_of_dev(shared: Template) -> Role:
-    """A role with every permission, under the boundary of dev."""
+    """A role whose policies allow everything, with the boundary of dev."""
     role = Role(shared, "apply-dev_role")
     role.inline, role.managed = [EVERYTHING], []
     return role
@@ -35,7 +35,7 @@ def unlimited(shared: Template) -> Role:
         ("iam:PutRolePermissionsBoundary", f"{IAM}:role/ap-northeast-2/dev/any"),
     ],
 )
-def test_roles_are_made_with_the_same_boundary_alone(unlimited: Role, action: str, resource: str) -> None:
+def test_roles_can_be_created_only_with_the_same_boundary(unlimited: Role, action: str, resource: str) -> None:
     assert unlimited.may(action, resource, **{"iam:PermissionsBoundary": BOUNDARY})
     assert not unlimited.may(action, resource, **{"iam:PermissionsBoundary": BOUNDARY.replace("dev", "prod")})
     assert not unlimited.may(action, resource)
@@ -48,8 +48,8 @@ def test_roles_are_made_with_the_same_boundary_alone(unlimited: Role, action: st
         ("iam:PutRolePolicy", f"{IAM}:role/ap-northeast-2/delivery/ap-northeast-2-prod-apply"),
         ("iam:PutRolePolicy", f"{IAM}:role/ap-northeast-2/prod/ap-northeast-2-prod-node"),
         ("iam:CreatePolicyVersion", BOUNDARY),
-        ("iam:CreateUser", f"{IAM}:user/somebody"),
-        ("iam:CreateLoginProfile", f"{IAM}:user/somebody"),
+        ("iam:CreateUser", f"{IAM}:user/alice"),
+        ("iam:CreateLoginProfile", f"{IAM}:user/alice"),
         ("iam:DeleteOpenIDConnectProvider", f"{IAM}:oidc-provider/token.actions.githubusercontent.com"),
         ("sts:AssumeRole", f"{IAM}:role/ap-northeast-2/delivery/ap-northeast-2-prod-apply"),
         ("organizations:LeaveOrganization", "*"),
@@ -68,7 +68,7 @@ def test_roles_are_made_with_the_same_boundary_alone(unlimited: Role, action: st
         ),
     ],
 )
-def test_no_policy_opens_this(unlimited: Role, action: str, resource: str) -> None:
+def test_boundary_denies(unlimited: Role, action: str, resource: str) -> None:
     assert not unlimited.may(action, resource, **{"iam:PermissionsBoundary": BOUNDARY})
 
 
@@ -86,7 +86,7 @@ def test_no_policy_opens_this(unlimited: Role, action: str, resource: str) -> No
 @pytest.mark.parametrize(
     ("environment", "allowed"), [("dev", True), ("shared", True), ("prod", False), ("staging", False)]
 )
-def test_what_another_environment_tagged_is_out_of_reach(
+def test_resources_with_the_tag_of_another_environment_are_denied(
     unlimited: Role, action: str, resource: str, environment: str, *, allowed: bool
 ) -> None:
     tag = {"aws:ResourceTag/Environment": environment}
@@ -101,13 +101,13 @@ def test_what_another_environment_tagged_is_out_of_reach(
         ("kms:CreateGrant", "kms:us-west-2:123456789012:key/1"),
     ],
 )
-def test_a_backup_may_be_copied_into_another_region(unlimited: Role, action: str, resource: str) -> None:
+def test_backups_can_be_copied_to_another_region(unlimited: Role, action: str, resource: str) -> None:
     assert unlimited.may(action, f"arn:aws:{resource}")
     assert not unlimited.may(action, f"arn:aws:{resource.replace(ACCOUNT, '210987654321')}")
 
 
 def _request(action: str, resource: str, region: str) -> str:
-    """A resource that `action` is asked for where a statement names `resource`."""
+    """A resource to request for `action`, for a statement that contains `resource`."""
     service = action.partition(":")[0]
     if resource == "*" and any(fnmatchcase(action, known) for known in WITHOUT_RESOURCE):
         return "*"
@@ -121,10 +121,10 @@ def _request(action: str, resource: str, region: str) -> str:
 
 
 @pytest.mark.parametrize("region", ["ap-northeast-2", "us-gov-west-1"])
-def test_roles_of_an_environment_may_all_that_their_policies_say(
-    platform: dict[str, Template], otherwise: dict[str, Template], region: str
+def test_boundary_allows_everything_that_the_policies_of_roles_allow(
+    platform: dict[str, Template], alternative: dict[str, Template], region: str
 ) -> None:
-    stacks = {**platform, **otherwise}
+    stacks = {**platform, **alternative}
     bound = _under_boundary_of_dev(stacks[f"{region}-shared"])
     template = stacks[f"{region}-dev"]
     asked = {

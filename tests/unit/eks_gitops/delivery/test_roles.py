@@ -1,4 +1,4 @@
-"""What the roles of delivery may do, decided by an evaluator of IAM from the synthesized policies."""
+"""The permissions of the delivery roles. An IAM evaluator decides them from the synthesized policies."""
 
 import re
 
@@ -46,7 +46,7 @@ def _arn(service: str, resource: str) -> str:
 
 
 APPLY_DEV_MAY: list[Request] = [
-    # its roles
+    # its own roles
     ("iam:CreateRole", OWN_ROLE, BOUND),
     ("iam:AttachRolePolicy", OWN_ROLE, BOUND),
     ("iam:PutRolePolicy", OWN_ROLE, BOUND),
@@ -67,7 +67,7 @@ APPLY_DEV_MAY: list[Request] = [
     ),
     ("iam:CreateOpenIDConnectProvider", ISSUER, TAGGED_DEV),
     ("iam:DeleteOpenIDConnectProvider", ISSUER, DEVS),
-    # its cluster and nodes
+    # its own cluster and nodes
     ("eks:CreateCluster", _arn("eks", "cluster/gitops-cluster-dev"), {}),
     ("eks:CreateNodegroup", _arn("eks", "cluster/gitops-cluster-dev"), {}),
     ("eks:UpdateAddon", _arn("eks", "addon/gitops-cluster-dev/coredns/1"), {}),
@@ -87,7 +87,7 @@ APPLY_DEV_MAY: list[Request] = [
     ),
     ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), DEVS),
     ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), OF_DEVS_CLUSTER),
-    # its data
+    # its own data
     ("elasticfilesystem:CreateFileSystem", _arn("elasticfilesystem", "file-system/fs-1"), TAGGED_DEV),
     ("elasticfilesystem:CreateMountTarget", _arn("elasticfilesystem", "file-system/fs-1"), DEVS),
     ("rds:CreateDBInstance", _arn("rds", "db:ap-northeast-2-dev-bubblepool"), {}),
@@ -104,7 +104,7 @@ APPLY_DEV_MAY: list[Request] = [
     ("kms:CreateKey", "*", TAGGED_DEV),
     ("kms:PutKeyPolicy", _arn("kms", "key/1"), DEVS),
     ("kms:CreateAlias", _arn("kms", "alias/ap-northeast-2/dev"), {}),
-    # its backups
+    # its own backups
     ("s3:CreateBucket", BACKUPS, {}),
     ("s3:ListBucket", BACKUPS, {"aws:ResourceAccount": ACCOUNT}),
     ("s3:PutLifecycleConfiguration", BACKUPS, {}),
@@ -118,20 +118,20 @@ APPLY_DEV_MAY: list[Request] = [
     ("backup:CreateBackupPlan", _arn("backup", "backup-plan:*"), TAGGED_DEV),
     ("backup:CreateBackupSelection", _arn("backup", "backup-plan:1"), DEVS),
     ("iam:PassRole", OWN_ROLE, {"iam:PassedToService": "backup.amazonaws.com"}),
-    # its state
+    # its own state
     ("s3:GetObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
     ("s3:PutObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
     ("s3:PutObject", f"{STATES}/ap-northeast-2/dev/gitops/terraform.tfstate.tflock", {}),
     ("s3:DeleteObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate.tflock", {}),
     ("s3:GetObject", f"{STATES}/ap-northeast-2/shared/terraform.tfstate", {}),
     ("kms:GenerateDataKey", _arn("kms", "key/1"), BACKEND_KEY),
-    # look for what a destroy left
+    # search for resources that remain after a destroy
     ("iam:ListRoles", "*", {}),
     ("tag:GetResources", "*", {}),
 ]
 
 APPLY_DEV_MAY_NOT: list[Request] = [
-    # become more than it is
+    # privilege escalation
     ("iam:CreateRole", OWN_ROLE, {}),
     ("iam:CreateRole", OWN_ROLE, BOUND_LIKE_PROD),
     ("iam:CreateRole", DELIVERY_ROLE, BOUND),
@@ -150,13 +150,13 @@ APPLY_DEV_MAY_NOT: list[Request] = [
     ("iam:DeletePolicy", BOUNDARY, {}),
     ("iam:CreatePolicyVersion", DELIVERY_POLICY, {}),
     ("iam:CreatePolicy", f"{IAM}:policy/ap-northeast-2/dev/any", {}),
-    ("iam:CreateUser", f"{IAM}:user/somebody", {}),
-    ("iam:CreateAccessKey", f"{IAM}:user/somebody", {}),
+    ("iam:CreateUser", f"{IAM}:user/alice", {}),
+    ("iam:CreateAccessKey", f"{IAM}:user/alice", {}),
     ("iam:CreateOpenIDConnectProvider", f"{IAM}:oidc-provider/token.example.com", {}),
     ("iam:DeleteOpenIDConnectProvider", f"{IAM}:oidc-provider/token.actions.githubusercontent.com", {}),
     ("sts:AssumeRole", DELIVERY_ROLE.replace("dev-apply", "prod-apply"), {}),
     ("sts:AssumeRole", CLUSTER_ADMINISTRATOR, {}),
-    # reach another environment
+    # access to another environment
     ("iam:DeleteRole", OWN_ROLE.replace("dev", "prod"), BOUND),
     ("eks:DeleteCluster", _arn("eks", "cluster/gitops-cluster-prod"), {}),
     ("eks:CreateAccessEntry", _arn("eks", "cluster/gitops-cluster-prod"), {}),
@@ -181,12 +181,12 @@ APPLY_DEV_MAY_NOT: list[Request] = [
     ("s3:PutObject", f"{BACKUPS.replace('dev', 'prod')}/argo-cd/export", {}),
     ("backup:UpdateBackupPlan", _arn("backup", "backup-plan:1"), PRODS),
     ("backup:DeleteBackupVault", _arn("backup", "backup-vault:ap-northeast-2-prod-data"), PRODS),
-    # lose a backup
+    # deletion of backups
     ("backup:DeleteRecoveryPoint", _arn("backup", "recovery-point:1"), DEVS),
     ("backup:DeleteBackupVaultLockConfiguration", _arn("backup", "backup-vault:ap-northeast-2-dev-data"), DEVS),
     ("s3:DeleteObject", f"{BACKUPS}/argo-cd/export", {}),
     ("s3:DeleteObjectVersion", f"{BACKUPS}/argo-cd/export", {}),
-    # lose state, or read secrets
+    # deletion of state, or reading secrets
     ("s3:DeleteObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
     ("s3:DeleteObjectVersion", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
     ("s3:PutBucketPolicy", STATES, {}),
@@ -237,8 +237,8 @@ PLAN_MAY: list[Request] = [
     ("rds:DescribeDBInstances", _arn("rds", "db:ap-northeast-2-prod-bubblepool"), {}),
     ("backup:GetBackupPlan", _arn("backup", "backup-plan:1"), {}),
     ("s3:GetLifecycleConfiguration", BACKUPS, {"aws:ResourceAccount": ACCOUNT}),
-    ("s3:ListBucket", BACKUPS, {"aws:ResourceAccount": ACCOUNT}),  # which HeadBucket asks for
-    # what a preflight asks
+    ("s3:ListBucket", BACKUPS, {"aws:ResourceAccount": ACCOUNT}),  # required by HeadBucket
+    # used by the preflight
     ("rds:DescribeOrderableDBInstanceOptions", "*", {}),
     ("servicequotas:GetAWSDefaultServiceQuota", "*", {}),
     ("servicequotas:GetServiceQuota", "*", {}),
@@ -282,7 +282,7 @@ def _requests(role: str, *tables: tuple[bool, list[Request]]) -> list[tuple[str,
     return [(role, request, allowed) for allowed, requests in tables for request in requests]
 
 
-def _told(value: Request | str | bool) -> str:  # noqa: FBT001 (pytest calls it)
+def _id(value: Request | str | bool) -> str:  # noqa: FBT001 (pytest calls it)
     return " ".join((*value[:2], *value[2].values())) if isinstance(value, tuple) else str(value)
 
 
@@ -294,9 +294,9 @@ def _told(value: Request | str | bool) -> str:  # noqa: FBT001 (pytest calls it)
         *_requests("backup-dev_role", (True, BACKUP_DEV_MAY), (False, BACKUP_DEV_MAY_NOT)),
         *_requests("plan_role", (True, PLAN_MAY), (False, PLAN_MAY_NOT)),
     ],
-    ids=_told,
+    ids=_id,
 )
-def test_role_may(shared: Template, role: str, request_: Request, *, allowed: bool) -> None:
+def test_role_permissions(shared: Template, role: str, request_: Request, *, allowed: bool) -> None:
     action, resource, context = request_
     assert Role(shared, role).may(action, resource, **context) is allowed
 
@@ -307,9 +307,9 @@ def test_role_may(shared: Template, role: str, request_: Request, *, allowed: bo
         *_requests("apply-dev_role", (False, APPLY_DEV_MAY_NOT)),
         *_requests("apply-shared_role", (False, APPLY_SHARED_MAY_NOT)),
     ],
-    ids=_told,
+    ids=_id,
 )
-def test_role_may_not_even_without_its_boundary(
+def test_policies_deny_even_without_the_boundary(
     shared: Template, role: str, request_: Request, *, allowed: bool
 ) -> None:
     unlimited = Role(shared, role)
@@ -319,35 +319,37 @@ def test_role_may_not_even_without_its_boundary(
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
-def test_apply_role_takes_only_its_own_locks_of_the_table(otherwise: dict[str, Template], environment: str) -> None:
-    role = Role(otherwise["us-gov-west-1-shared"], "apply-dev_role")
+def test_apply_role_can_take_only_its_own_locks_in_the_table(
+    alternative: dict[str, Template], environment: str
+) -> None:
+    role = Role(alternative["us-gov-west-1-shared"], "apply-dev_role")
     table = f"arn:aws-us-gov:dynamodb:us-gov-west-1:{ACCOUNT}:table/your-org-terraform-state-us-gov-west-1-lock"
     key = f"your-org-terraform-state-us-gov-west-1/us-gov-west-1/{environment}/terraform.tfstate"
     assert role.may("dynamodb:PutItem", table, **{"dynamodb:LeadingKeys": key}) is (environment == "dev")
 
 
-def test_without_a_lock_table_no_role_reaches_dynamodb_to_write(shared: Template) -> None:
+def test_without_a_lock_table_no_role_can_write_to_dynamodb(shared: Template) -> None:
     table = f"arn:aws:dynamodb:ap-northeast-2:{ACCOUNT}:table/your-org-terraform-state-ap-northeast-2-lock"
     assert not Role(shared, "apply-dev_role").may("dynamodb:PutItem", table)
 
 
-def test_plan_has_no_action_that_writes(shared: Template) -> None:
+def test_plan_role_is_read_only(shared: Template) -> None:
     reads = re.compile(r"[a-z0-9-]+:(Get|List|Describe)[A-Za-z*]*|kms:Decrypt")
     actions = {action for statement in Role(shared, "plan_role").statements for action in statement["Action"]}
     assert [action for action in sorted(actions) if reads.fullmatch(action) is None] == []
 
 
-def test_plan_knows_of_secrets_that_they_exist_and_not_what_they_hold(shared: Template) -> None:
+def test_plan_role_can_read_metadata_of_secrets_but_not_their_values(shared: Template) -> None:
     actions = {action for statement in Role(shared, "plan_role").statements for action in statement["Action"]}
     assert {action for action in actions if action.startswith(("secretsmanager:", "ssm:"))} == {
         "secretsmanager:DescribeSecret",
-        "secretsmanager:GetRandomPassword",  # one of its own each time
+        "secretsmanager:GetRandomPassword",  # generates a new password, reads none
         "secretsmanager:GetResourcePolicy",
     }
 
 
-def test_plan_reads_the_credential_of_a_private_repository_and_no_other_secret(otherwise: dict[str, Template]) -> None:
-    role = Role(otherwise["us-gov-west-1-shared"], "plan_role")
+def test_plan_role_can_read_only_the_credential_of_a_private_repository(alternative: dict[str, Template]) -> None:
+    role = Role(alternative["us-gov-west-1-shared"], "plan_role")
     secret = f"arn:aws-us-gov:secretsmanager:us-gov-west-1:{ACCOUNT}:secret"
     assert role.may("secretsmanager:GetSecretValue", f"{secret}:gitops/repository-a1B2c3")
     assert not role.may("secretsmanager:GetSecretValue", f"{secret}:gitops/repository-of-others-a1B2c3")
@@ -357,17 +359,17 @@ def test_plan_reads_the_credential_of_a_private_repository_and_no_other_secret(o
 @pytest.mark.parametrize(
     "name", ["plan_role", "apply-shared_role", "apply-dev_role", "apply-prod_role", "cluster-administrator_role"]
 )
-def test_roles_of_delivery_stand_on_a_path_of_their_own(shared: Template, name: str) -> None:
+def test_delivery_roles_are_on_their_own_path(shared: Template, name: str) -> None:
     assert Role(shared, name).arguments["path"] == "/ap-northeast-2/delivery/"
 
 
 @pytest.mark.parametrize("environment", ["shared", "dev", "staging", "prod"])
-def test_apply_role_is_limited_by_its_environments_boundary(shared: Template, environment: str) -> None:
+def test_apply_role_has_the_boundary_of_its_environment(shared: Template, environment: str) -> None:
     boundary = Role(shared, f"apply-{environment}_role").arguments["permissions_boundary"]
     assert boundary == f"${{aws_iam_policy.boundary-{environment}_policy.arn}}"
 
 
-def test_images_are_pushed_into_their_own_repository_alone(shared: Template) -> None:
+def test_push_role_can_push_only_to_its_own_repository(shared: Template) -> None:
     pushes = [
         statement for statement in Role(shared, "push-bubblepool_role").statements if statement["Resource"] != ["*"]
     ]
@@ -375,12 +377,12 @@ def test_images_are_pushed_into_their_own_repository_alone(shared: Template) -> 
     assert not [action for action in pushes[0]["Action"] if "Delete" in action]
 
 
-def test_cluster_administrator_is_trusted_to_the_roles_that_are_named(shared: Template) -> None:
+def test_cluster_administrator_trusts_the_configured_roles(shared: Template) -> None:
     (trust,) = Role(shared, "cluster-administrator_role").trust["Statement"]
     assert trust["Principal"] == {"AWS": ["arn:aws:iam::123456789012:role/your-admin-role"]}
 
 
-def test_cluster_administrator_may_only_find_clusters_in_aws(shared: Template) -> None:
+def test_cluster_administrator_can_only_find_clusters_in_aws(shared: Template) -> None:
     role = Role(shared, "cluster-administrator_role")
     actions = {action for statement in role.statements for action in statement["Action"]}
     assert actions == {"eks:DescribeCluster", "eks:ListClusters"}

@@ -1,4 +1,4 @@
-"""The values of each release against what its chart and its CRD know; a chart takes a misspelt key without a word."""
+"""Checks the Helm values of each release against its chart and CRD, because Helm ignores unknown keys silently."""
 
 import json
 from collections.abc import Iterator
@@ -11,19 +11,19 @@ from tests.template import Json, Template
 CRD = SHARED / "schemas" / "aws-load-balancer-controller" / "elbv2.k8s.aws_ingressclassparams.yaml"
 STACKS = ("ap-northeast-2-dev-gitops", "ap-northeast-2-prod-gitops", "us-gov-west-1-dev-gitops")
 
-# What the charts publish their values as, and below which of them every key is free.
+# The published values file of each chart, and the paths below which any key is valid, with the reason.
 CHARTS = {
     "argo-cd_release": (
         "argo-cd-10.1.1.yaml",
         {
-            "configs.cm": "becomes the ConfigMap argocd-cm as it is",
-            "configs.params": "becomes the ConfigMap argocd-cmd-params-cm as it is",
-            "extraObjects": "whole objects of Kubernetes",
-            "global.topologySpreadConstraints": "goes to the pods' own field as it is",
-            "server.ingress.annotations": "annotations have any name",
-            "server.ingress.aws.serviceAnnotations": "annotations have any name",
+            "configs.cm": "copied to the ConfigMap argocd-cm",
+            "configs.params": "copied to the ConfigMap argocd-cmd-params-cm",
+            "extraObjects": "complete Kubernetes objects",
+            "global.topologySpreadConstraints": "copied to the field of the Pods",
+            "server.ingress.annotations": "annotations can have any name",
+            "server.ingress.aws.serviceAnnotations": "annotations can have any name",
             **{
-                f"redis-ha.{name}": "a value of the chart's own dependency redis-ha, which its file does not repeat"
+                f"redis-ha.{name}": "a value of the chart's dependency redis-ha, which is not in the values file"
                 for name in (
                     "haproxy.init",
                     "haproxy.resources",
@@ -34,7 +34,7 @@ CHARTS = {
                 )
             },
             **{
-                f"{component}.resources": "goes to the containers' own field as it is"
+                f"{component}.resources": "copied to the field of the containers"
                 for component in ("applicationSet", "controller", "notifications", "redis", "repoServer", "server")
             },
         },
@@ -42,27 +42,27 @@ CHARTS = {
     "aws-load-balancer-controller_release": (
         "aws-load-balancer-controller-3.5.0.yaml",
         {
-            "defaultTags": "tags have any name",
-            "ingressClassParams.spec": "becomes the spec of IngressClassParams as it is; its CRD is asked below",
-            "podDisruptionBudget": "becomes the spec of the PodDisruptionBudget as it is",
-            "resources": "goes to the container's own field as it is",
-            "serviceAccount.annotations": "annotations have any name",
-            "topologySpreadConstraints": "goes to the pods' own field as it is",
+            "defaultTags": "tags can have any name",
+            "ingressClassParams.spec": "copied to the spec of IngressClassParams, which is checked with its CRD below",
+            "podDisruptionBudget": "copied to the spec of the PodDisruptionBudget",
+            "resources": "copied to the field of the container",
+            "serviceAccount.annotations": "annotations can have any name",
+            "topologySpreadConstraints": "copied to the field of the Pods",
         },
     ),
     "root-application_project_release": ("argocd-apps-2.0.5.yaml", {"projects": "projects by name"}),
     "root-application_root_release": ("argocd-apps-2.0.5.yaml", {"applications": "applications by name"}),
 }
 
-# The chart's default is an empty string, and it documents a number or a percentage.
+# The default in the chart is an empty string, but a number or a percentage is documented.
 NUMBERS_BY_THEIR_DOCUMENTATION = frozenset(
     f"{name}.pdb.minAvailable" for name in ("applicationSet", "repoServer", "server")
 )
 
 
 @pytest.fixture(scope="module")
-def stacks(platform: dict[str, Template], otherwise: dict[str, Template]) -> dict[str, Template]:
-    return {**platform, **otherwise}
+def stacks(platform: dict[str, Template], alternative: dict[str, Template]) -> dict[str, Template]:
+    return {**platform, **alternative}
 
 
 def _values(stack: Template, release: str = "argo-cd_release") -> Json:
@@ -73,19 +73,19 @@ def _values(stack: Template, release: str = "argo-cd_release") -> Json:
 
 @pytest.mark.parametrize("release", CHARTS)
 @pytest.mark.parametrize("stack", STACKS)
-def test_chart_has_every_key_and_of_the_same_type(stacks: dict[str, Template], stack: str, release: str) -> None:
+def test_chart_has_every_key_with_the_same_type(stacks: dict[str, Template], stack: str, release: str) -> None:
     file, free = CHARTS[release]
     theirs = published(SHARED / "data" / "chart-values" / file)
     assert list(unlike(_values(stacks[stack], release), theirs, free, NUMBERS_BY_THEIR_DOCUMENTATION)) == []
 
 
-def test_every_release_is_asked_about(stacks: dict[str, Template]) -> None:
+def test_every_release_is_checked(stacks: dict[str, Template]) -> None:
     for stack in STACKS:
         assert set(stacks[stack].resources("helm_release")) == set(CHARTS)
 
 
 @pytest.mark.parametrize(
-    ("ours", "told"),
+    ("ours", "errors"),
     [
         ({"a": {"b": True, "c": 1}, "free": {"any": "thing"}, "unset": "text"}, []),
         ({"a": {"x": True}}, ["a.x: no such key"]),
@@ -95,13 +95,13 @@ def test_every_release_is_asked_about(stacks: dict[str, Template]) -> None:
         ({"free": "text"}, ["free: str, not dict"]),
     ],
 )
-def test_comparison_finds_what_is_wrong(ours: Json, told: list[str]) -> None:
+def test_comparison_finds_unknown_keys_and_wrong_types(ours: Json, errors: list[str]) -> None:
     theirs: Json = {"a": {"b": False, "c": 2}, "free": {}, "unset": None}
-    assert list(unlike(ours, theirs, {"free": "for this test"})) == told
+    assert list(unlike(ours, theirs, {"free": "for this test"})) == errors
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_settings_of_argo_cd_have_the_types_of_the_charts_own(stacks: dict[str, Template], stack: str) -> None:
+def test_argo_cd_settings_have_the_types_of_the_chart(stacks: dict[str, Template], stack: str) -> None:
     theirs = published(SHARED / "data" / "chart-values" / "argo-cd-10.1.1.yaml")["configs"]["cm"]
     ours = _values(stacks[stack])["configs"]["cm"]
     known = set(ours) & set(theirs)
@@ -120,11 +120,11 @@ _TYPES = {"object": dict, "array": list, "string": str, "integer": int, "boolean
 
 
 def _unknown(value: object, schema: Json, path: str = "spec") -> Iterator[str]:
-    """What a CRD has no field for, has as another type, or does not list."""
+    """The errors of `value` against the schema of a CRD: unknown or missing fields, wrong types or enum values."""
     if type(value) is not _TYPES[schema["type"]]:
         yield f"{path}: not of the type {schema['type']}"
     if "enum" in schema and value not in schema["enum"]:
-        yield f"{path}: {value!r} is none of {schema['enum']}"
+        yield f"{path}: {value!r} is not one of {schema['enum']}"
     if isinstance(value, dict):
         yield from (f"{path}.{field}: not set" for field in schema.get("required", []) if field not in value)
         yield from (f"{path}.{field}: no such field" for field in value if field not in schema["properties"])
@@ -136,7 +136,7 @@ def _unknown(value: object, schema: Json, path: str = "spec") -> Iterator[str]:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_ingress_class_params_are_what_their_crd_knows(stacks: dict[str, Template], stack: str) -> None:
+def test_ingress_class_params_match_their_crd(stacks: dict[str, Template], stack: str) -> None:
     definition = published(CRD)["spec"]
     (version,) = definition["versions"]
     schema = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
@@ -147,7 +147,7 @@ def test_ingress_class_params_are_what_their_crd_knows(stacks: dict[str, Templat
     assert list(_unknown(of_services, schema)) == []
 
 
-def test_ingress_class_of_argo_cd_leads_to_its_params(stacks: dict[str, Template]) -> None:
+def test_ingress_class_of_argo_cd_references_its_params(stacks: dict[str, Template]) -> None:
     for name in STACKS:
         (params,), (ingress_class,) = (_objects(stacks[name], kind) for kind in ("IngressClassParams", "IngressClass"))
         assert ingress_class["spec"]["controller"] == "ingress.k8s.aws/alb"
@@ -160,58 +160,60 @@ def test_ingress_class_of_argo_cd_leads_to_its_params(stacks: dict[str, Template
         assert ingress["ingressClassName"] == ingress_class["metadata"]["name"]
 
 
-def test_argo_cd_is_reached_from_other_networks_than_the_services(stacks: dict[str, Template]) -> None:
+def test_argo_cd_has_a_separate_load_balancer_and_networks(stacks: dict[str, Template]) -> None:
     prod = stacks["ap-northeast-2-prod-gitops"]
     (params,) = _objects(prod, "IngressClassParams")
     services = _values(prod, "aws-load-balancer-controller_release")["ingressClassParams"]
     assert params["metadata"]["name"] != services["name"]
     assert (params["spec"]["scheme"], params["spec"]["inboundCIDRs"]) == ("internal", ["10.0.0.0/16"])
     assert (services["spec"]["scheme"], services["spec"]["inboundCIDRs"]) == ("internet-facing", ["0.0.0.0/0"])
-    # One load balancer for all services, and one that nobody joins for Argo CD.
+    # One load balancer for all services, and a separate one for Argo CD that no other Ingress can join.
     assert services["spec"]["group"] == {"name": "ap-northeast-2-prod"}
     assert "group" not in params["spec"]
 
 
-def test_webhook_of_the_controller_is_not_asked_about_the_class_of_argo_cd(stacks: dict[str, Template]) -> None:
-    """Its selector leaves out objects of this name; asked, it would have to answer before Argo CD can be installed."""
+def test_webhook_of_the_controller_ignores_the_params_of_argo_cd(stacks: dict[str, Template]) -> None:
+    """Its selector excludes objects with this label. Otherwise Argo CD could not be installed before it is ready."""
     for stack in STACKS:
         (params,) = _objects(stacks[stack], "IngressClassParams")
         assert params["metadata"]["labels"] == {"app.kubernetes.io/name": "aws-load-balancer-controller"}
 
 
-def test_web_acl_stands_before_argo_cd_where_one_is_chosen(stacks: dict[str, Template]) -> None:
+def test_web_acl_is_set_only_if_chosen(stacks: dict[str, Template]) -> None:
     (without,) = _objects(stacks["ap-northeast-2-dev-gitops"], "IngressClassParams")
     (chosen,) = _objects(stacks["us-gov-west-1-dev-gitops"], "IngressClassParams")
     assert "wafv2AclArn" not in without["spec"]
     assert chosen["spec"]["wafv2AclArn"].startswith("arn:aws-us-gov:wafv2:")
 
 
-# What the settings choose
+# Values that depend on the settings
 
 
 @pytest.mark.parametrize(
-    ("stack", "chosen"),
+    ("stack", "enabled"),
     [
         ("ap-northeast-2-dev-gitops", False),
         ("ap-northeast-2-prod-gitops", True),
         ("us-gov-west-1-dev-gitops", True),
     ],
 )
-def test_high_availability_is_chosen_as_a_whole(stacks: dict[str, Template], stack: str, *, chosen: bool) -> None:
+def test_availability_sets_replicas_redis_budgets_and_spread(
+    stacks: dict[str, Template], stack: str, *, enabled: bool
+) -> None:
     values = _values(stacks[stack])
-    assert values["redis-ha"]["enabled"] is chosen
-    assert values["repoServer"]["autoscaling"]["enabled"] is chosen
+    assert values["redis-ha"]["enabled"] is enabled
+    assert values["repoServer"]["autoscaling"]["enabled"] is enabled
     assert values["repoServer"]["autoscaling"]["minReplicas"] == 2
-    assert [values[name]["replicas"] for name in ("applicationSet", "server")] == [2 if chosen else 1] * 2
+    assert [values[name]["replicas"] for name in ("applicationSet", "server")] == [2 if enabled else 1] * 2
     assert values["controller"]["replicas"] == 1
     for name in ("applicationSet", "repoServer", "server"):
-        assert values[name]["pdb"] == {"enabled": chosen, "minAvailable": 1 if chosen else ""}
+        assert values[name]["pdb"] == {"enabled": enabled, "minAvailable": 1 if enabled else ""}
     zones = [spread["topologyKey"] for spread in values["global"]["topologySpreadConstraints"]]
-    assert zones == (["topology.kubernetes.io/zone"] if chosen else [])
-    assert values["redis-ha"].get("topologySpreadConstraints", {"enabled": False}) == {"enabled": chosen}
+    assert zones == (["topology.kubernetes.io/zone"] if enabled else [])
+    assert values["redis-ha"].get("topologySpreadConstraints", {"enabled": False}) == {"enabled": enabled}
 
 
-def test_every_component_asks_for_what_it_needs_and_is_ended_beyond(stacks: dict[str, Template]) -> None:
+def test_every_component_has_requests_and_a_memory_limit(stacks: dict[str, Template]) -> None:
     values = _values(stacks["ap-northeast-2-prod-gitops"])
     components = ["applicationSet", "controller", "notifications", "redis", "repoServer", "server"]
     of_redis = ["haproxy", "init", "redis", "sentinel", "splitBrainDetection"]
@@ -223,19 +225,19 @@ def test_every_component_asks_for_what_it_needs_and_is_ended_beyond(stacks: dict
         assert list(resources["limits"]) == ["memory"]
 
 
-def test_two_controllers_answer_in_aws_and_none_outside_of_it(stacks: dict[str, Template]) -> None:
-    answers = {}
+def test_load_balancer_controller_runs_only_in_aws(stacks: dict[str, Template]) -> None:
+    found = {}
     for stack in STACKS:
         values = _values(stacks[stack], "aws-load-balancer-controller_release")
-        answers[stack] = (values["replicaCount"], values["webhookConfig"]["ingressValdationFailurePolicy"])
-    assert answers == {
+        found[stack] = (values["replicaCount"], values["webhookConfig"]["ingressValdationFailurePolicy"])
+    assert found == {
         "ap-northeast-2-dev-gitops": (2, "Fail"),
         "ap-northeast-2-prod-gitops": (2, "Fail"),
         "us-gov-west-1-dev-gitops": (0, "Ignore"),  # it has a kubeconfig
     }
 
 
-def test_load_balancer_controller_stays_up_while_nodes_go(stacks: dict[str, Template]) -> None:
+def test_load_balancer_controller_has_a_disruption_budget_and_is_spread_over_zones(stacks: dict[str, Template]) -> None:
     for stack in STACKS:
         values = _values(stacks[stack], "aws-load-balancer-controller_release")
         assert values["podDisruptionBudget"] == {"maxUnavailable": 1}
@@ -244,7 +246,7 @@ def test_load_balancer_controller_stays_up_while_nodes_go(stacks: dict[str, Temp
         assert spread["labelSelector"]["matchLabels"] == {"app.kubernetes.io/name": "aws-load-balancer-controller"}
 
 
-def test_browsers_and_the_command_line_reach_argo_cd_at_one_host(stacks: dict[str, Template]) -> None:
+def test_ui_and_cli_of_argo_cd_share_one_host(stacks: dict[str, Template]) -> None:
     for stack in STACKS:
         values = _values(stacks[stack])
         ingress = values["server"]["ingress"]
@@ -261,7 +263,7 @@ def test_browsers_and_the_command_line_reach_argo_cd_at_one_host(stacks: dict[st
         }
 
 
-def test_sso_takes_the_place_of_the_local_administrator(stacks: dict[str, Template]) -> None:
+def test_sso_replaces_the_local_administrator(stacks: dict[str, Template]) -> None:
     settings = _values(stacks["us-gov-west-1-dev-gitops"])["configs"]["cm"]
     assert settings["admin.enabled"] is False
     assert json.loads(settings["oidc.config"]) == {
@@ -273,25 +275,25 @@ def test_sso_takes_the_place_of_the_local_administrator(stacks: dict[str, Templa
     }
 
 
-def test_without_sso_there_is_the_local_administrator(stacks: dict[str, Template]) -> None:
+def test_local_administrator_is_enabled_without_sso(stacks: dict[str, Template]) -> None:
     settings = _values(stacks["ap-northeast-2-prod-gitops"])["configs"]["cm"]
     assert settings["admin.enabled"] is True
     assert "oidc.config" not in settings
 
 
-def test_git_owns_rbac_and_notifications(stacks: dict[str, Template]) -> None:
+def test_chart_does_not_create_rbac_and_notifications(stacks: dict[str, Template]) -> None:
     for stack in STACKS:
         values = _values(stacks[stack])
         assert values["configs"]["rbac"] == {"create": False}
         assert values["notifications"]["cm"] == values["notifications"]["secret"] == {"create": False}
 
 
-def test_what_applications_are_made_of_outlives_argo_cd(stacks: dict[str, Template]) -> None:
+def test_crds_are_kept_when_argo_cd_is_uninstalled(stacks: dict[str, Template]) -> None:
     for stack in STACKS:
         assert _values(stacks[stack])["crds"] == {"install": True, "keep": True}
 
 
-def test_chart_makes_no_password_of_redis(stacks: dict[str, Template]) -> None:
+def test_chart_does_not_create_the_redis_password(stacks: dict[str, Template]) -> None:
     for stack in STACKS:
         assert _values(stacks[stack])["redisSecretInit"] == {"enabled": False}
 
@@ -303,7 +305,7 @@ def test_load_balancer_controller_is_upgraded_without_breaking_webhooks(stacks: 
         assert values["enableServiceMutatorWebhook"] is False
 
 
-def test_load_balancer_controller_names_its_role_for_irsa_alone(stacks: dict[str, Template]) -> None:
+def test_load_balancer_controller_is_annotated_with_its_role_only_for_irsa(stacks: dict[str, Template]) -> None:
     annotations = {
         stack: _values(stacks[stack], "aws-load-balancer-controller_release")["serviceAccount"]["annotations"]
         for stack in STACKS
@@ -314,7 +316,7 @@ def test_load_balancer_controller_names_its_role_for_irsa_alone(stacks: dict[str
     assert "aws_iam_rolecontrollers_aws-load-balancer-controller_rolearn" in role[1]
 
 
-def test_values_are_written_in_one_order(stacks: dict[str, Template]) -> None:
+def test_values_are_sorted(stacks: dict[str, Template]) -> None:
     for stack in STACKS:
         for release in stacks[stack].resources("helm_release").values():
             (text,) = release["values"]
