@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import boto3
 
 _STATE = "terraform.tfstate"
-_SETTINGS_OF_A_BUCKET = "aws_s3_bucket_"
+_BUCKET_SETTINGS = "aws_s3_bucket_"
+_NOT_FOUND = {"404", "NoSuchBucket", "NotFoundException", "ResourceNotFoundException"}
 
 
 def bootstrap(stack: Stack, home: Path, say: Callable[[str], None], log: Path | None = None) -> None:
@@ -32,6 +33,7 @@ def bootstrap(stack: Stack, home: Path, say: Callable[[str], None], log: Path | 
         OperationError: if the credentials or the bucket belong to another account, or Terraform failed.
     """
     session = stack.aws_session()
+    _check_owner(session, stack)
     work = home / stack.name
     if object_of(session.client("s3"), stack.state.bucket, stack.state.key) is None:
         say(f"{stack.name}: creating s3://{stack.state.bucket}, with local state in {work}")
@@ -69,7 +71,7 @@ def unbootstrap(stack: Stack, home: Path, say: Callable[[str], None], log: Path 
     say(f"{stack.name}: emptying and destroying s3://{stack.state.bucket}, then its key")
     # Versioning, encryption and access block must last until the bucket is deleted, so Terraform forgets them.
     for address in local.output("state", "list").split():
-        if address.startswith(_SETTINGS_OF_A_BUCKET):
+        if address.startswith(_BUCKET_SETTINGS):
             local.run("state", "rm", address)
     local.run("destroy", "-auto-approve")
     shutil.rmtree(work)
@@ -98,6 +100,18 @@ def _prepare(work: Path, configuration: Mapping[str, Any], log: Path | None) -> 
     return terraform
 
 
+def _check_owner(session: "boto3.Session", stack: Stack) -> None:
+    bucket = stack.state.bucket
+    try:
+        session.client("s3").head_bucket(Bucket=bucket, ExpectedBucketOwner=stack.account_id)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "403":
+            message = f"{stack.name}: s3://{bucket} is owned by another account; choose another name"
+            raise OperationError(message) from error
+        if error.response["Error"]["Code"] not in _NOT_FOUND:
+            raise
+
+
 def _adopt(session: "boto3.Session", stack: Stack, local: Terraform) -> None:
     """Import existing resources that are not in the local state, such as those of a run that lost its state."""
     known = set(local.output("state", "list").split()) if (local.directory / _STATE).is_file() else set()
@@ -123,15 +137,7 @@ def _existing(session: "boto3.Session", stack: Stack) -> Iterator[tuple[str, str
                 session.client("dynamodb").describe_table(TableName=arguments["name"])
                 yield f"{kind}.{name}", arguments["name"]
         except ClientError as error:
-            if error.response["Error"]["Code"] in {"403", "AccessDenied"}:
-                message = f"{stack.name}: s3://{arguments['bucket']} is owned by another account; choose another name"
-                raise OperationError(message) from error
-            if error.response["Error"]["Code"] not in {
-                "404",
-                "NoSuchBucket",
-                "NotFoundException",
-                "ResourceNotFoundException",
-            }:
+            if error.response["Error"]["Code"] not in _NOT_FOUND:
                 raise
 
 

@@ -1,11 +1,16 @@
 """State locks and who holds them."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import boto3
+import pytest
+
 from operations.state import locks
 from operations.terraform.runner import TerraformError
-from tests.stacks import make_stack
+from operations.terraform.stacks import State
+from tests.stacks import REGION, make_stack
 
 _NOW = datetime(2026, 1, 1, 1, 30, tzinfo=UTC)
 _MESSAGE = """Error acquiring the state lock
@@ -65,3 +70,25 @@ def test_another_failure_has_the_message_of_terraform() -> None:
 def test_a_lock_with_an_unreadable_time_has_no_age() -> None:
     message = locks.Lock("6f1c", "", "", "yesterday").describe(Path("dev"), _NOW)
     assert message.startswith("another process holds the lock for an unknown operation, since yesterday; ")
+
+
+@pytest.mark.parametrize("service", ["s3", "dynamodb"])
+def test_a_held_lock_is_read_from_its_object_or_from_the_lock_table(aws: boto3.Session, service: str) -> None:
+    state = State(f"locks-{service}", "dev.tfstate", REGION, f"locks-{service}", "backend")
+    stack = make_stack(state=state)
+    s3, dynamodb = aws.client("s3"), aws.client("dynamodb")
+    s3.create_bucket(Bucket=state.bucket, CreateBucketConfiguration={"LocationConstraint": REGION})  # type: ignore[typeddict-item]
+    dynamodb.create_table(
+        TableName=f"locks-{service}",
+        AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    assert locks.held(aws.client, stack) is None
+    info = json.dumps({"ID": "6f1c", "Who": "minji@laptop", "Operation": "OperationTypeApply", "Created": "now"})
+    if service == "s3":
+        s3.put_object(Bucket=state.bucket, Key="dev.tfstate.tflock", Body=info)
+    else:
+        item = {"LockID": {"S": f"{state.bucket}/dev.tfstate"}, "Info": {"S": info}}
+        dynamodb.put_item(TableName=f"locks-{service}", Item=item)
+    assert locks.held(aws.client, stack) == locks.Lock("6f1c", "minji@laptop", "OperationTypeApply", "now")
