@@ -1,0 +1,199 @@
+"""The commands for stacks: which stacks and options they pass on, confirmation, and exit statuses."""
+
+import json
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from operations import validate
+from operations.deploy import deploy, plan
+from operations.destroy import destroy
+from operations.destroy.destroy import Destruction
+from operations.drift import drift
+from operations.output.report import Report, Status
+from operations.preflight import preflight
+from operations.repository import revision
+from operations.terraform import runner
+from operations.terraform.stacks import Stack, read_stacks
+from tests.stacks import REGION
+from tests.unit.operations.cli.conftest import Terminal, run
+
+DEV, PROD, SHARED = (f"{REGION}-{name}" for name in ("dev", "prod", "shared"))
+
+
+def _mocked(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, status: Status = Status.FINE) -> Mock:
+    """A function replaced by one that returns a report with this status."""
+    mock = Mock(return_value=Report("the title", status, {}))
+    monkeypatch.setattr(module, name, mock)
+    return mock
+
+
+def _names(stacks: list[Stack]) -> list[str]:
+    return [stack.name for stack in stacks]
+
+
+def test_stacks_lists_every_stack_after_its_dependencies(output: Path) -> None:
+    lines = [line.split(maxsplit=1) for line in run("stacks", "--output", output).stdout.splitlines()]
+    assert [DEV, f"1 resources  reads {SHARED}"] in lines
+    assert [SHARED, "1 resources"] in lines
+    names = [name for name, _ in lines]
+    assert names.index(SHARED) < names.index(DEV) < names.index(f"{DEV}-gitops")
+
+
+def test_an_output_folder_without_stacks_is_an_error(tmp_path: Path) -> None:
+    assert "make synth" in run("stacks", "--output", tmp_path, status=1).stderr
+
+
+@pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """The selection of `plan`, whose base revision is the second positional argument after the patterns."""
+    selection = Mock()
+    monkeypatch.setattr(plan, "selection", selection)
+    monkeypatch.setattr(revision, "default_base", lambda: "the merge base")
+    _mocked(monkeypatch, plan, "plan", Status.ATTENTION)
+    return selection
+
+
+@pytest.mark.parametrize(
+    ("options", "base"), [([], "the merge base"), (["--base", "HEAD~1"], "HEAD~1"), (["--all"], None)]
+)
+def test_plan_compares_with_the_merge_base_unless_told_otherwise(
+    planned: Mock, output: Path, options: list[str], base: str | None
+) -> None:
+    run("plan", DEV, "--output", output, *options, status=2)
+    planned.assert_called_once_with(output, [DEV], base)
+
+
+def test_guard_checks_plans(tmp_path: Path) -> None:
+    file = tmp_path / f"{DEV}.json"
+    change = {"actions": ["delete"], "before": {"bucket": "data"}, "after": None}
+    resource = {"address": "aws_s3_bucket.data", "type": "aws_s3_bucket", "mode": "managed", "name": "data"}
+    file.write_text(json.dumps({"resource_changes": [{**resource, "change": change}]}))
+    result = run("guard", file, "--overrides", tmp_path / "none.toml", "--json", status=2)
+    (finding,) = json.loads(result.stdout)["findings"]
+    assert (finding["stack"], finding["address"], finding["verdict"]) == (DEV, "aws_s3_bucket.data", "refused")
+
+
+def test_deploy_without_a_terminal_cannot_ask(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed = _mocked(monkeypatch, deploy, "deploy", Status.ATTENTION)
+    run("deploy", f"{REGION}-[sd]*", "--output", output, status=2)
+    stacks, producers, options, *_ = deployed.call_args.args
+    assert _names(stacks) == [SHARED, DEV, f"{DEV}-gitops"]
+    assert producers[f"{DEV}-gitops"] == {SHARED, DEV}
+    assert (options.ask, options.applies_unreviewed) == (None, False)
+
+
+def test_deploy_prints_a_command_that_resumes_with_the_same_options(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed = _mocked(monkeypatch, deploy, "deploy")
+    run("deploy", "--output", output, "--yes", "--wait-for-lock", "10m")
+    resume_command = deployed.call_args.args[4]
+    assert resume_command([DEV]).endswith(f"-m operations deploy {DEV} --output {output} --wait-for-lock 10m --yes")
+
+
+def test_deploy_applies_the_reviewed_plans(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed = _mocked(monkeypatch, deploy, "deploy")
+    reviewed = output.parent / "reviewed.json"
+    reviewed.write_text(json.dumps({"stacks": {DEV: {"hash": "a" * 64, "plan": "changes"}}}))
+    run("deploy", DEV, "--output", output, "--reviewed", reviewed)
+    assert deployed.call_args.args[2].reviewed == {DEV: "a" * 64}
+
+
+@pytest.mark.parametrize(("answer", "is_confirmed"), [("y\n", True), ("yes\n", True), ("\n", False), ("no\n", False)])
+def test_deploy_asks_at_a_terminal(
+    output: Path,
+    terminal: Terminal,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    answer: str,
+    is_confirmed: bool,
+) -> None:
+    deployed = _mocked(monkeypatch, deploy, "deploy")
+    assert terminal.run("deploy", DEV, "--output", output) == 0
+    terminal.type(answer)
+    assert deployed.call_args.args[2].ask(f"{DEV} was not reviewed", "1 to add") is is_confirmed
+    assert f"1 to add\n{DEV} was not reviewed. Apply it?" in terminal.printed()
+
+
+def test_an_interrupt_while_deploy_asks_counts_as_a_no(
+    output: Path, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed = _mocked(monkeypatch, deploy, "deploy")
+    terminal.run("deploy", DEV, "--output", output)
+    monkeypatch.setattr(runner, "is_interrupted", Mock(side_effect=[False, True]))
+    assert deployed.call_args.args[2].ask("Not reviewed", "1 to add") is False
+
+
+@pytest.mark.parametrize(("options", "jobs"), [([], 7), (["--jobs", "2"], 2)])
+def test_drift_runs_as_many_plans_as_fit_or_as_given(
+    output: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], jobs: int
+) -> None:
+    found = _mocked(monkeypatch, drift, "drift", Status.ATTENTION)
+    monkeypatch.setattr(drift, "jobs", lambda: 7)
+    run("drift", DEV, "--output", output, "--ignored", output / "none.toml", *options, status=2)
+    chosen, every, ignored, _ = found.call_args.args
+    assert (_names(chosen), len(every), ignored) == ([DEV], 5, [])
+    assert found.call_args.kwargs["parallelism"] == jobs
+
+
+@pytest.fixture
+def destroyed(output: Path, monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """`destroy.destroy`, after a preparation that finds no problem."""
+    held = {stack.name: [Mock(), Mock()] for stack in read_stacks(output)}
+    monkeypatch.setattr(destroy, "prepare", lambda chosen, _: Destruction(chosen, held, {}))
+    return _mocked(monkeypatch, destroy, "destroy")
+
+
+def test_destroy_without_a_terminal_needs_confirm(output: Path, destroyed: Mock) -> None:
+    errors = run("destroy", DEV, PROD, "--output", output, status=1).stderr
+    assert errors == "error: destroy: needs confirmation, and there is no terminal; add --confirm dev,prod\n"
+    destroyed.assert_not_called()
+
+
+def test_destroy_rejects_the_confirmation_of_another_environment(output: Path, destroyed: Mock) -> None:
+    errors = run("destroy", PROD, "--output", output, "--confirm", "dev", status=1).stderr
+    assert errors == "error: confirmation: got 'dev', expected 'prod'; nothing was changed\n"
+    destroyed.assert_not_called()
+
+
+def test_destroy_prints_a_command_that_resumes_with_the_remaining_stacks(output: Path, destroyed: Mock) -> None:
+    run("destroy", DEV, PROD, "--output", output, "--confirm", "dev,prod", "--patience", "30")
+    destruction, options, _ = destroyed.call_args.args
+    assert options.timeout_seconds == 30 * 60
+    command = options.resume_command(destruction.stacks[:1])
+    assert command.endswith(f"-m operations destroy {DEV} --output {output} --patience 30 --confirm dev")
+
+
+def test_destroy_asks_for_the_environment_at_a_terminal(output: Path, destroyed: Mock, terminal: Terminal) -> None:
+    terminal.type("dev\n")
+    assert terminal.run("destroy", DEV, "--output", output) == 0
+    destroyed.assert_called_once()
+    assert f"{DEV}: 2 resources\nAll resources will be destroyed. Type dev to continue:" in terminal.printed()
+
+
+def test_destroy_is_aborted_by_ctrl_d(output: Path, destroyed: Mock, terminal: Terminal) -> None:
+    terminal.type("\x04")
+    assert terminal.run("destroy", DEV, "--output", output) == 1
+    assert terminal.printed().endswith("aborted\n")
+    destroyed.assert_not_called()
+
+
+def test_preflight_checks_the_chosen_stacks_and_the_placeholders(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked = _mocked(monkeypatch, preflight, "preflight", Status.ATTENTION)
+    file = output / "platform.json"
+    platform = json.loads(file.read_text())
+    file.write_text(json.dumps({**platform, "placeholders": ["stacks/owner.py: domain"]}))
+    run("preflight", "*-prod", "--output", output, status=2)
+    stacks, placeholders, _ = checked.call_args.args
+    assert (_names(stacks), placeholders) == ([PROD], ["stacks/owner.py: domain"])
+
+
+def test_validate_prints_progress_apart_from_its_json(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = [validate.Step("manifests", "passed", 1.2), validate.Step("workflows", "skipped", 0, "no tests")]
+    monkeypatch.setattr(validate, "_steps", lambda _: iter(steps))
+    result = run("validate", "--output", output, "--json", status=2)
+    assert result.stderr.splitlines() == ["manifests: passed in 1 s", "workflows: skipped in 0 s"]
+    assert [step["outcome"] for step in json.loads(result.stdout)["steps"]] == ["passed", "skipped"]
