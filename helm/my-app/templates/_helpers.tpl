@@ -1,4 +1,4 @@
-{{/* What every object is labelled with. Selectors take the name alone, so that a change of team moves no pod. */}}
+{{/* The labels of every object. Selectors use only the name, so that a change of team replaces no pod. */}}
 {{- define "my-app.labels" -}}
 app.kubernetes.io/name: {{ .Values.name }}
 app.kubernetes.io/part-of: {{ .Values.team }}
@@ -8,7 +8,7 @@ app.kubernetes.io/part-of: {{ .Values.team }}
 app.kubernetes.io/name: {{ .Values.name }}
 {{- end }}
 
-{{/* On what a CRD of another Application defines, which may come later. */}}
+{{/* For kinds whose CRD belongs to another Application, which may be synced later. */}}
 {{- define "my-app.later" -}}
 argocd.argoproj.io/sync-options: SkipDryRunOnMissingResource=true
 {{- end }}
@@ -17,7 +17,7 @@ argocd.argoproj.io/sync-options: SkipDryRunOnMissingResource=true
 {{ with .Values.image.registry }}{{ . }}/{{ end }}{{ .Values.name }}:{{ .Values.image.tag }}@{{ .Values.image.digest }}
 {{- end }}
 
-{{/* Another name for other values, so that pods of two versions each keep their own. */}}
+{{/* The name depends on the values, so that pods of two versions each keep their own ConfigMap. */}}
 {{- define "my-app.config" -}}
 {{ .Values.name }}-{{ toJson .Values.config | sha256sum | trunc 10 }}
 {{- end }}
@@ -26,7 +26,7 @@ argocd.argoproj.io/sync-options: SkipDryRunOnMissingResource=true
 {{ if eq .Values.workload.kind "Rollout" }}true{{ end }}
 {{- end }}
 
-{{/* The pods, whichever kind makes them. */}}
+{{/* The pod template of a Rollout or a Deployment. */}}
 {{- define "my-app.pod" -}}
 metadata:
   labels:
@@ -99,7 +99,7 @@ spec:
         timeoutSeconds: 2
         failureThreshold: 3
       lifecycle:
-        # The load balancer takes a while to stop sending requests to a pod that goes.
+        # The load balancer keeps sending requests to a terminating pod for a while.
         preStop:
           sleep:
             seconds: 25
