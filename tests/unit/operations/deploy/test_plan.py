@@ -1,7 +1,9 @@
 """`plan` with a fake Terraform: which stacks are planned, which wait, and the report."""
 
 import io
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,10 @@ from operations.errors import OperationError
 from operations.guard.guard import Override
 from operations.output.progress import Progress
 from operations.output.report import Report, Status
+from operations.repository import revision
 from operations.terraform.runner import Terraform
-from tests.stacks import make_stack
+from operations.terraform.stacks import Stack
+from tests.stacks import make_stack, write_output
 
 _PRODUCERS = {"shared": set[str](), "dev": {"shared"}, "dev-gitops": {"shared", "dev"}}
 
@@ -78,6 +82,38 @@ def test_only_stacks_that_differ_are_planned(tmp_path: Path, monkeypatch: pytest
     report = _planned(tmp_path, monkeypatch, documents, differing={"dev": "changed"})
     assert _plans(report) == {"dev": "1 to create", "dev-gitops": "planned after dev"}
     assert report.notes == ["compared with abc123; stacks without differences are not planned"]
+
+
+def _synthesized(output: Path, **instance_types: str) -> list[Stack]:
+    """Write stacks with an instance of this type each."""
+    stacks = []
+    for name, instance_type in instance_types.items():
+        folder = output / "stacks" / name
+        folder.mkdir(parents=True)
+        resource = {"aws_instance": {"one": {"instance_type": instance_type}}}
+        (folder / "cdk.tf.json").write_text(json.dumps({"resource": resource}))
+        stacks.append(make_stack(directory=folder, name=name))
+    write_output(output, stacks)
+    return stacks
+
+
+def test_stacks_are_compared_with_the_base_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = tmp_path / "out"
+    _synthesized(output, same="t3.small", changed="t3.large", new="t3.small")
+    _synthesized(tmp_path / "base/cdktf.out", same="t3.small", changed="t3.small", removed="t3.small")
+
+    @contextmanager
+    def synthesized_at(base: str) -> Iterator[Path]:
+        assert base == "main"
+        yield tmp_path / "base"
+
+    monkeypatch.setattr(revision, "synthesized_at", synthesized_at)
+    compared = plan.selection(output, [], "main")
+    assert compared.differing == {"removed": "removed", "changed": "changed", "new": "new"}
+    assert {stack.name: compared.reason(stack.name) for stack in compared.stacks} == {
+        "same": None, "changed": "changed", "new": "new"
+    }  # fmt: skip
+    assert {plan.selection(output, [], None).reason(stack.name) for stack in compared.stacks} == {"asked for"}
 
 
 def test_no_differences_are_reported_as_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,6 +156,17 @@ def test_rejects_a_history_that_was_not_fetched(gh: FakeGh, history: tuple[Path,
         reviewed.collect(commits[2], KNOWN, folder)
 
 
+def test_rejects_to_collect_too_many_commits(
+    gh: FakeGh, history: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, commits = history
+    monkeypatch.setattr(reviewed, "_MOST", 1)
+    with gh.changed() as state:
+        _deployed(state, commits[0])
+    with pytest.raises(OperationError, match=r"^2 commits since the last deploy; .*by hand with `everything`"):
+        reviewed.collect(commits[2], KNOWN, folder)
+
+
 def test_accepts_named_stacks_with_and_without_a_hash() -> None:
     report = reviewed.accept([f"ap-northeast-2-prod={HASHES[0]}", "us-gov-east-1-dev-gitops"], KNOWN)
     assert report.data["deploy"] == {
@@ -240,7 +251,10 @@ def test_a_plan_that_the_guard_refuses_exits_with_status_1(tmp_path: Path) -> No
     assert "error: s: aws_vpc.vpc: destroy is refused (it holds data); keep it" in result.output
 
 
-@pytest.mark.parametrize("content", ['{"stacks": {}}', '{"stacks": {}, "findings": null}', "[]", "{"])
+_INVALID_HASH = '{"stacks": {"dev": {"plan": "1 to update", "hash": "abc"}}, "findings": []}'
+
+
+@pytest.mark.parametrize("content", ['{"stacks": {}}', '{"stacks": {}, "findings": null}', "[]", "{", _INVALID_HASH])
 def test_rejects_a_file_without_findings_that_is_not_a_report_of_plan(tmp_path: Path, content: str) -> None:
     (tmp_path / "plan.json").write_text(content)
     with pytest.raises(OperationError, match=r"plan\.json: .*; pass the output of `plan --json`$"):

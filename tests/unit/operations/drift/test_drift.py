@@ -1,22 +1,32 @@
-"""Separating drift from pending changes, in plans as `terraform show -json` prints them."""
+"""Separating drift from pending changes, in plans as `terraform show -json` prints them; the report of `drift`."""
 
+import io
+import json
+import os
 import threading
 import time
+import uuid
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
+from rich.console import Console
 
-from operations.clients import aws
-from operations.drift import drift
+from operations.clients import aws as aws_client
+from operations.drift import drift, untracked
 from operations.drift.drift import Finding, Seen
 from operations.drift.ignored import Ignored
 from operations.errors import OperationError
 from operations.output.progress import Progress
 from operations.output.report import Report, Status
 from operations.terraform.plans import Plan
+from operations.terraform.runner import Terraform
+from operations.terraform.stacks import Stack, State
 from tests.stacks import make_stack
+from tests.unit.operations.deploy.fake_terraform import FakeTerraform
 
 _STACK = "ap-northeast-2-dev"
 
@@ -45,6 +55,11 @@ def test_a_deleted_resource_is_drift() -> None:
     gone = _change("aws_route.out", "delete", before={"id": "r"}, after=None)
     ((finding,), pending) = _separate([gone], [_change("aws_route.out", "create", before=None)])
     assert (finding.kind, finding.name, pending) == ("deleted", "aws_route.out", [])
+
+
+def test_a_deleted_resource_that_was_also_removed_in_git_is_not_drift() -> None:
+    deleted = _change("aws_route.out", "delete", before={"id": "r"}, after=None)
+    assert _separate([deleted], []) == ([], [])
 
 
 def test_a_change_in_git_is_pending_and_not_drift() -> None:
@@ -218,9 +233,148 @@ def test_no_stack_is_clean_if_aws_cannot_be_called(tmp_path: Path, monkeypatch: 
     def session(_: str, **_of: object) -> None:
         raise OperationError("no credentials")
 
-    monkeypatch.setattr(aws, "session", session)
+    monkeypatch.setattr(aws_client, "session", session)
     report = _drift(tmp_path, monkeypatch, "ab")
     assert [one["errors"] for one in report.data["stacks"].values()] == [
         ["resources in no Terraform state: no credentials"]
     ] * 2
     assert report.status == Status.ERROR
+
+
+def test_aws_is_not_called_for_in_cluster_stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drift, "Terraform", _Terraform)
+    monkeypatch.setattr(aws_client, "session", lambda *_, **__: pytest.fail("AWS was called"))
+    stacks = [make_stack(directory=tmp_path, kind="in-cluster")]
+    assert drift.drift(stacks, stacks, [], Progress(), parallelism=1, logs=tmp_path).status is Status.FINE
+
+
+@pytest.mark.parametrize(
+    ("cores", "gibibytes", "jobs"), [(8, 3, 3), (2, 16, 2), (2, 0.5, 1)], ids=["memory", "cores", "at least one"]
+)
+def test_plans_that_run_in_parallel_depend_on_cores_and_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int, gibibytes: float, jobs: int
+) -> None:
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text(f"MemTotal: 99999999 kB\nMemAvailable: {gibibytes * 1024 * 1024:.0f} kB\n")
+    monkeypatch.setattr(drift, "Path", lambda _: meminfo)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    assert drift.jobs() == jobs
+
+
+def test_without_proc_half_of_the_memory_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drift, "Path", lambda _: tmp_path / "missing")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 2 * 1024 * 1024, "SC_PAGE_SIZE": 4096}.__getitem__)
+    assert drift.jobs() == 4
+
+
+# --- with a fake `terraform` and an emulated AWS ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeTerraform:
+    return FakeTerraform(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def bucket(aws: boto3.Session) -> str:
+    """A state bucket for one test."""
+    name = f"{uuid.uuid4()}-state"
+    aws.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"})
+    return name
+
+
+@pytest.fixture
+def role(aws: boto3.Session, bucket: str) -> str:
+    """The role of the stack `dev`, which is in its state."""
+    iam = aws.client("iam")
+    iam.create_role(RoleName=bucket, AssumeRolePolicyDocument="{}")
+    instances = [{"attributes": {"name": bucket}}]
+    resources = [{"mode": "managed", "type": "aws_iam_role", "name": "role", "instances": instances}]
+    aws.client("s3").put_object(Bucket=bucket, Key="dev.tfstate", Body=json.dumps({"resources": resources}))
+    return bucket
+
+
+_ALLOW = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+_POLICY = json.dumps({"Version": "2012-10-17", "Statement": [_ALLOW]})
+
+
+def _in_bucket(bucket: str, name: str = "dev") -> State:
+    return State(bucket, f"{name}.tfstate", "ap-northeast-2", None, "backend")
+
+
+def _check(tmp_path: Path, stacks: list[Stack], every: list[Stack] | None = None) -> Report:
+    progress = Progress(Console(file=io.StringIO()))
+    return drift.drift(stacks, every or stacks, [], progress, parallelism=1, logs=tmp_path / "logs")
+
+
+def _apply(stack: Stack) -> None:
+    """Apply the stack with the fake."""
+    runner = Terraform(stack.directory)
+    runner.output("plan", f"-out={stack.directory}/plan")
+    runner.output("apply", f"{stack.directory}/plan")
+
+
+def _findings(report: Report) -> dict[str, list[str]]:
+    return {name: [finding["name"] for finding in one["drift"]] for name, one in report.data["stacks"].items()}
+
+
+def test_one_report_has_the_drift_of_plans_untracked_additions_and_pending_changes(
+    tmp_path: Path, terraform: FakeTerraform, aws: boto3.Session, role: str
+) -> None:
+    state = _in_bucket(role)
+    _apply(terraform.stack("dev", {"aws_kms_key.key": {"rotation": True}}, state=state))
+    terraform.change("dev", "aws_kms_key.key", rotation=False)
+    aws.client("iam").put_role_policy(RoleName=role, PolicyName="extra", PolicyDocument=_POLICY)
+    dev = terraform.stack("dev", {"aws_kms_key.key": {"rotation": True}, "aws_eip.new": {}}, state=state)
+    report = _check(tmp_path, [dev])
+    assert report.status is Status.ATTENTION
+    assert sorted(_findings(report)["dev"]) == ["aws_iam_role.role: inline policy extra", "aws_kms_key.key"]
+    assert report.data["stacks"]["dev"]["pending"] == ["create aws_eip.new"]
+    (plan,) = [call for call in terraform.calls if call.startswith("dev: plan -json")]
+    assert "-lock=false" in plan
+
+
+def test_resources_of_stacks_that_were_not_chosen_are_known_but_not_checked(
+    tmp_path: Path, terraform: FakeTerraform, aws: boto3.Session, role: str
+) -> None:
+    aws.client("iam").put_role_policy(RoleName=role, PolicyName="extra", PolicyDocument=_POLICY)
+    dev = terraform.stack("dev", {}, state=_in_bucket(role))
+    prod = terraform.stack("prod", {}, state=_in_bucket(role, "prod"))
+    assert _findings(_check(tmp_path, [prod], [dev, prod])) == {"prod": []}
+
+
+def test_a_held_lock_is_noted(tmp_path: Path, terraform: FakeTerraform, aws: boto3.Session, bucket: str) -> None:
+    lock = {"ID": "6f1c", "Who": "minji@laptop", "Operation": "OperationTypeApply", "Created": "today"}
+    aws.client("s3").put_object(Bucket=bucket, Key="dev.tfstate.tflock", Body=json.dumps(lock))
+    report = _check(tmp_path, [terraform.stack("dev", {}, state=_in_bucket(bucket))])
+    note = "dev: locked by minji@laptop since today: the findings may come from a running apply"
+    assert (report.status, report.notes[0]) == (Status.FINE, note)
+
+
+def test_a_failed_plan_is_an_error_and_the_other_stacks_are_checked(
+    tmp_path: Path, terraform: FakeTerraform, aws: boto3.Session, bucket: str
+) -> None:
+    assert aws.region_name == "ap-northeast-2"
+    stacks = [
+        terraform.stack("dev", {"aws_vpc.vpc": {"plan_error": "AccessDenied"}}, state=_in_bucket(bucket)),
+        terraform.stack("prod", {}, state=_in_bucket(bucket, "prod")),
+    ]
+    report = _check(tmp_path, stacks)
+    assert report.status is Status.ERROR
+    assert {name: (one["status"], one["errors"]) for name, one in report.data["stacks"].items()} == {
+        "dev": ("error", ["dev: AccessDenied\nwith aws_vpc.vpc"]),
+        "prod": ("clean", []),
+    }
+
+
+def test_a_failed_check_for_additions_is_an_error_of_its_stack(
+    tmp_path: Path, terraform: FakeTerraform, monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    def list_role_policies(*_: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "ListRolePolicies")
+
+    monkeypatch.setitem(untracked._CHECKS, "aws_iam_role", (list_role_policies,))
+    report = _check(tmp_path, [terraform.stack("dev", {}, state=_in_bucket(role))])
+    (error,) = report.data["stacks"]["dev"]["errors"]
+    assert error.startswith("aws_iam_role.role: An error occurred (AccessDenied)")

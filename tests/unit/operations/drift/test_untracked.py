@@ -1,8 +1,10 @@
 """Finding untracked additions, and recognizing those of AWS and of controllers. `tests/e2e` has more cases."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -16,7 +18,10 @@ _STACK = "ap-northeast-2-dev"
 
 
 class Aws:
-    """A session whose operations return the given answers, in one page; all other lists are empty."""
+    """A session whose operations return the given answers, in one page; all other lists are empty.
+
+    An answer may be a function of the arguments, or an error.
+    """
 
     def __init__(self, **answers: Any) -> None:
         self._answers = answers
@@ -25,17 +30,18 @@ class Aws:
         return self
 
     def __getattr__(self, operation: str) -> Any:
-        return lambda **_: self._answers[operation]
+        answer = self._answers[operation]
+        return answer if callable(answer) else lambda **_: answer
 
     def get_paginator(self, operation: str) -> Any:
         answers = self._answers
 
         class Paginator:
-            def paginate(self, **_: object) -> Iterator[Any]:
+            def paginate(self, **arguments: object) -> Iterator[Any]:
                 answer = answers.get(operation, _Empty())
                 if isinstance(answer, Exception):
                     raise answer
-                yield answer
+                yield answer(**arguments) if callable(answer) else answer
 
         return Paginator()
 
@@ -45,10 +51,12 @@ class _Empty(dict[str, list[Any]]):
         return []
 
 
-def _states(**resources: dict[str, Any]) -> States:
+def _states(**resources: dict[str, Any] | list[dict[str, Any]]) -> States:
+    """States with these resources, by type."""
     entries = [
         {"mode": "managed", "type": kind, "name": "main", "instances": [{"attributes": attributes}]}
-        for kind, attributes in resources.items()
+        for kind, some in resources.items()
+        for attributes in (some if isinstance(some, list) else [some])
     ]
     return States(parse_resources(_STACK, {"resources": entries}), [Cluster(_CLUSTER, controller_tags(_CLUSTER))])
 
@@ -150,6 +158,149 @@ def test_access_entries_that_eks_creates_are_not_reported() -> None:
 def test_stacks_that_were_not_chosen_are_not_checked() -> None:
     session: Any = Aws()
     assert untracked.find_untracked(session, _states(aws_iam_role={"name": "r"}), ["ap-northeast-2-prod"]) == ([], [])
+
+
+def test_node_groups_and_add_ons_are_compared_with_the_state() -> None:
+    states = _states(
+        aws_eks_cluster={"name": _CLUSTER, "vpc_config": [_NETWORK]},
+        aws_eks_node_group={"cluster_name": _CLUSTER, "node_group_name": "main"},
+        aws_eks_addon={"cluster_name": "gitops-cluster-prod", "addon_name": "adot"},
+    )
+    found = _found(states, list_nodegroups={"nodegroups": ["main", "miner"]}, list_addons={"addons": ["adot"]})
+    assert found == ["add-on adot", "node group miner"]
+
+
+def test_access_policies_are_compared_with_the_state() -> None:
+    entries = {"cluster_name": _CLUSTER, "principal_arn": "role/plan"}
+    states = _states(
+        aws_eks_cluster={"name": _CLUSTER, "vpc_config": [_NETWORK]},
+        aws_eks_access_entry=[entries, {"cluster_name": _CLUSTER, "principal_arn": "role/apply"}],
+        aws_eks_access_policy_association={**entries, "policy_arn": "policy/View"},
+    )
+    associated = {"associatedAccessPolicies": [{"policyArn": "policy/View"}, {"policyArn": "policy/Admin"}]}
+
+    def policies(principalArn: str, **_: object) -> dict[str, Any]:  # noqa: N803 (the name in AWS)
+        return associated if principalArn == "role/plan" else _Empty()
+
+    found = _found(
+        states,
+        list_access_entries={"accessEntries": ["role/plan", "role/apply"]},
+        list_associated_access_policies=policies,
+    )
+    assert found == ["access policy Admin of role/plan"]
+
+
+def test_pod_identity_associations_of_add_ons_and_of_the_state_are_not_reported() -> None:
+    states = _states(
+        aws_eks_cluster={"name": _CLUSTER, "vpc_config": [_NETWORK]},
+        aws_eks_pod_identity_association={"association_id": "known", "cluster_name": _CLUSTER},
+    )
+    account = {"namespace": "default", "serviceAccount": "web"}
+
+    def describe(associationId: str, **_: object) -> dict[str, Any]:  # noqa: N803 (the name in AWS)
+        owner = {"ownerArn": "arn:addon"} if associationId == "add-on" else {}
+        return {"association": {"roleArn": "role/web", **owner}}
+
+    ids = ("known", "add-on", "extra")
+    found = _found(
+        states,
+        list_pod_identity_associations={"associations": [{"associationId": id_, **account} for id_ in ids]},
+        describe_pod_identity_association=describe,
+    )
+    assert found == ["Pod Identity association of default/web with role/web"]
+
+
+def test_rules_of_a_security_group_are_compared_with_the_state() -> None:
+    states = _states(
+        aws_security_group={"id": "sg-1"},
+        aws_vpc_security_group_ingress_rule={"security_group_rule_id": "sgr-1"},
+    )
+    known, added = _rule(CidrIpv4="10.0.0.0/16"), {**_rule(CidrIpv4="0.0.0.0/0"), "SecurityGroupRuleId": "sgr-2"}
+    found = _found(states, describe_security_group_rules={"SecurityGroupRules": [known, added]})
+    assert found == ["rule sgr-2: ingress all from 0.0.0.0/0"]
+
+
+def test_a_rule_that_eks_would_create_is_reported_in_other_groups() -> None:
+    within = _rule(ReferencedGroupInfo={"GroupId": "sg-1"})
+    found = _found(
+        _states(aws_security_group={"id": "sg-1"}), describe_security_group_rules={"SecurityGroupRules": [within]}
+    )
+    assert found == ["rule sgr-1: ingress all from sg-1"]
+
+
+def test_only_routes_that_a_user_created_and_no_state_has_are_reported() -> None:
+    states = _states(
+        aws_route_table={"id": "rtb-1"},
+        aws_route=[
+            {"route_table_id": "rtb-1", "destination_cidr_block": "0.0.0.0/0"},
+            {"route_table_id": "rtb-2", "destination_cidr_block": "192.0.2.0/24"},
+        ],
+    )
+    routes = [
+        {"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "Origin": "CreateRouteTable"},
+        {"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-1", "Origin": "CreateRoute"},
+        {"DestinationPrefixListId": "pl-1", "GatewayId": "vpce-1", "Origin": "CreateRoute"},
+        {"DestinationCidrBlock": "172.16.0.0/12", "GatewayId": "vgw-1", "Origin": "EnableVgwRoutePropagation"},
+        {"DestinationCidrBlock": "192.0.2.0/24", "GatewayId": "igw-1", "Origin": "CreateRoute"},
+        {"DestinationIpv6CidrBlock": "::/0", "GatewayId": "igw-1", "Origin": "CreateRoute"},
+        {"DestinationPrefixListId": "pl-2", "GatewayId": "tgw-1", "Origin": "CreateRoute"},
+    ]
+    found = _found(states, describe_route_tables={"RouteTables": [{"Routes": routes}]})
+    assert found == ["route to 192.0.2.0/24", "route to ::/0", "route to pl-2"]
+
+
+# --- on an emulated AWS -----------------------------------------------------------------------------------------------
+
+_ALLOW = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+_POLICY = json.dumps({"Version": "2012-10-17", "Statement": [_ALLOW]})
+
+
+def _found_in(aws: boto3.Session, states: States) -> list[str]:
+    added, problems = untracked.find_untracked(aws, states, [_STACK])
+    assert problems == []
+    return [one.what for one in added]
+
+
+def test_policies_of_a_role_are_compared_with_the_state(aws: boto3.Session) -> None:
+    iam, role = aws.client("iam"), "compared"
+    iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")
+    for name in ("known", "extra"):
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=_POLICY)
+    arns = [
+        iam.create_policy(PolicyName=name, PolicyDocument=_POLICY)["Policy"]["Arn"] for name in ("attached", "added")
+    ]
+    for arn in arns:
+        iam.attach_role_policy(RoleName=role, PolicyArn=arn)
+    states = _states(
+        aws_iam_role={"name": role},
+        aws_iam_role_policy={"role": role, "name": "known"},
+        aws_iam_role_policy_attachment={"role": role, "policy_arn": arns[0]},
+    )
+    assert _found_in(aws, states) == [f"attached policy {arns[1]}", "inline policy extra"]
+
+
+def test_a_repository_policy_is_reported_unless_it_is_in_the_state(aws: boto3.Session) -> None:
+    ecr = aws.client("ecr")
+    for name in ("without", "with"):
+        ecr.create_repository(repositoryName=name)
+    ecr.set_repository_policy(repositoryName="with", policyText=_POLICY)
+    repositories = [{"name": "without"}, {"name": "with"}]
+    assert _found_in(aws, _states(aws_ecr_repository=repositories)) == ["repository policy"]
+    known = {"repository": "with", "policy": _POLICY}
+    assert _found_in(aws, _states(aws_ecr_repository=repositories, aws_ecr_repository_policy=known)) == []
+
+
+def test_a_subnet_that_is_in_no_state_is_reported(aws: boto3.Session) -> None:
+    ec2 = aws.client("ec2")
+    vpc = str(ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"])
+    groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["SecurityGroups"]
+    default = {"id": str(groups[0]["GroupId"])}
+    known, added = (
+        str(ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24")["Subnet"]["SubnetId"]) for number in (1, 2)
+    )
+    states = _states(aws_vpc={"id": vpc}, aws_subnet={"id": known}, aws_default_security_group=default)
+    # Terraform would have removed the rules of the default group.
+    assert [one for one in _found_in(aws, states) if not one.startswith("rule ")] == [f"subnet {added}"]
 
 
 def _error(code: str) -> ClientError:
