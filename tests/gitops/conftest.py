@@ -1,4 +1,4 @@
-"""The programs that render and judge the tree, and what they made of it."""
+"""Fixtures for the programs that render and validate the tree, and for the rendered manifests."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.gitops.tree import Json, Renderer
 
 
 def _program(name: str) -> Path:
-    """A program of `tests/cluster`, built from its Go module where it is not yet."""
+    """A program for the tests, which is built from its Go module if necessary."""
     try:
         return programs.program(name)
     except OperationError as missing:
@@ -46,5 +46,5 @@ def renderer(kustomize: Path, helm: Path) -> Renderer:
 
 @pytest.fixture(scope="session")
 def rendered(renderer: Renderer) -> dict[str, list[Json]]:
-    """What every entry of the tree renders to, by its path."""
+    """The rendered manifests of every entry of the tree, by path."""
     return renderer.everything()

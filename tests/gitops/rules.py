@@ -1,6 +1,6 @@
-"""What the repository asks of manifests, beyond what the Kubernetes API refuses.
+"""Rules for manifests, in addition to the validation by the Kubernetes API.
 
-A rule takes what one entry of the tree renders to, and yields what is wrong, a line each.
+A rule takes the rendered manifests of one entry of the tree, and yields one line for each violation.
 """
 
 import re
@@ -13,8 +13,8 @@ _FINALIZER = "resources-finalizer.argocd.argoproj.io"
 _SYNC_OPTIONS = "argocd.argoproj.io/sync-options"
 _SYNC_WAVE = "argocd.argoproj.io/sync-wave"
 
-# The groups of the kinds that a component's own chart brings.
-_BROUGHT = {
+# The API groups of the CRDs in the chart of each component.
+_KINDS_OF_CHARTS = {
     "argo-rollouts": {"argoproj.io"},
     "external-secrets": {"external-secrets.io"},
     "karpenter": {"karpenter.k8s.aws", "karpenter.sh"},
@@ -39,7 +39,7 @@ def _annotations(manifest: Json) -> dict[str, str]:
 
 
 def within(value: object) -> Iterator[Json]:
-    """Every object inside a manifest, itself included."""
+    """All mappings in a manifest, including the manifest."""
     if isinstance(value, dict):
         yield value
         for below in value.values():
@@ -49,21 +49,21 @@ def within(value: object) -> Iterator[Json]:
             yield from within(below)
 
 
-def images_are_named_by_digest(manifests: Sequence[Json]) -> Iterator[str]:
-    """Tags move; `latest` does not even say from where."""
+def images_have_a_tag_and_a_digest(manifests: Sequence[Json]) -> Iterator[str]:
+    """A tag can be moved, so the digest is required. `latest` does not name a version."""
     for manifest in manifests:
         for holder in within(manifest):
             for key in ("containers", "initContainers", "ephemeralContainers"):
                 for container in holder.get(key) or []:
                     image = container.get("image", "") if isinstance(container, dict) else ""
                     if image and not re.search(r":[^/@]+@sha256:[0-9a-f]{64}$", image):
-                        yield f"{name_of(manifest)}: {image} lacks a tag or a digest"
+                        yield f"{name_of(manifest)}: {image} has no tag or no digest"
                     if ":latest" in image:
-                        yield f"{name_of(manifest)}: {image} says latest"
+                        yield f"{name_of(manifest)}: {image} has the tag latest"
 
 
-def selectors_name_no_version(manifests: Sequence[Json]) -> Iterator[str]:
-    """Selectors of workloads cannot change, and a Service that selects a version loses its pods with the next one."""
+def selectors_contain_no_version(manifests: Sequence[Json]) -> Iterator[str]:
+    """Selectors of workloads are immutable, and a Service that selects a version loses its Pods on the next update."""
     versions = {"version", "app.kubernetes.io/version", "helm.sh/chart"}
     for manifest in manifests:
         for holder in within(manifest):
@@ -72,12 +72,12 @@ def selectors_name_no_version(manifests: Sequence[Json]) -> Iterator[str]:
                 if isinstance(selector, dict):
                     labels = selector.get("matchLabels") or selector
                     yield from (
-                        f"{name_of(manifest)}: {key} names {label}" for label in sorted(versions & labels.keys())
+                        f"{name_of(manifest)}: {key} contains {label}" for label in sorted(versions & labels.keys())
                     )
 
 
-def namespaces_say_their_pod_security_level(manifests: Sequence[Json]) -> Iterator[str]:
-    """A namespace without lets any pod in."""
+def namespaces_have_pod_security_labels(manifests: Sequence[Json]) -> Iterator[str]:
+    """A namespace without these labels admits any Pod."""
     for namespace in of_kind(manifests, "Namespace"):
         labels = namespace["metadata"].get("labels") or {}
         for mode in ("enforce", "warn", "audit"):
@@ -86,36 +86,37 @@ def namespaces_say_their_pod_security_level(manifests: Sequence[Json]) -> Iterat
 
 
 def namespaces_deny_by_default(manifests: Sequence[Json]) -> Iterator[str]:
-    """What a pod may reach is opened one by one. Privileged pods use the node's network, which no policy judges."""
-    closed = {"podSelector": {}, "policyTypes": ["Egress", "Ingress"]}
+    """Traffic must be allowed explicitly. Privileged Pods use the node's network, to which no NetworkPolicy applies."""
+    deny_all = {"podSelector": {}, "policyTypes": ["Egress", "Ingress"]}
     denied = {
         policy["metadata"].get("namespace")
         for policy in of_kind(manifests, "NetworkPolicy")
-        if {**policy["spec"], "policyTypes": sorted(policy["spec"]["policyTypes"])} == closed
+        if {**policy["spec"], "policyTypes": sorted(policy["spec"]["policyTypes"])} == deny_all
     }
     for namespace in of_kind(manifests, "Namespace"):
         labels = namespace["metadata"].get("labels") or {}
         privileged = labels.get("pod-security.kubernetes.io/enforce") == "privileged"
         if namespace["metadata"]["name"] not in denied and not privileged:
-            yield f"{name_of(namespace)}: no NetworkPolicy denies what nobody opened"
+            yield f"{name_of(namespace)}: no NetworkPolicy denies all traffic by default"
 
 
-def ingresses_say_their_class_and_nothing_of_certificates(manifests: Sequence[Json]) -> Iterator[str]:
-    """The class brings the load balancer and the certificate; an ARN in Git would be one account's."""
+def ingresses_have_a_class_and_no_settings_of_the_class(manifests: Sequence[Json]) -> Iterator[str]:
+    """The class configures the load balancer and the certificate. An ARN in Git would be valid in one account only."""
     for ingress in of_kind(manifests, "Ingress"):
         if not ingress["spec"].get("ingressClassName"):
             yield f"{name_of(ingress)}: no spec.ingressClassName"
-        taken = {"kubernetes.io/ingress.class"} | {
+        reserved = {"kubernetes.io/ingress.class"} | {
             f"alb.ingress.kubernetes.io/{name}"
             for name in ("certificate-arn", "group.name", "inbound-cidrs", "scheme", "ssl-policy")
         }
-        yield from (f"{name_of(ingress)}: {key} is the class's" for key in sorted(taken & _annotations(ingress).keys()))
+        found = sorted(reserved & _annotations(ingress).keys())
+        yield from (f"{name_of(ingress)}: {key} is set by the class" for key in found)
         if ingress["spec"].get("tls"):
-            yield f"{name_of(ingress)}: spec.tls; the certificate is the load balancer's"
+            yield f"{name_of(ingress)}: spec.tls is set; the load balancer has the certificate"
 
 
-def rollouts_have_their_services(manifests: Sequence[Json]) -> Iterator[str]:
-    """With one Service for both, the canary's traffic cannot be told from the stable version's."""
+def services_of_rollouts_exist(manifests: Sequence[Json]) -> Iterator[str]:
+    """With one Service for both versions, the traffic of the canary cannot be distinguished."""
     services = {service["metadata"]["name"] for service in of_kind(manifests, "Service")}
     for rollout in of_kind(manifests, "Rollout"):
         strategy = rollout["spec"]["strategy"]
@@ -127,69 +128,69 @@ def rollouts_have_their_services(manifests: Sequence[Json]) -> Iterator[str]:
         if way := strategy.get("canary", {}).get("trafficRouting", {}).get("alb", {}).get("rootService"):
             named.append(way)
         if len(set(named)) != len(named):
-            yield f"{name_of(rollout)}: the same Service twice: {', '.join(named)}"
+            yield f"{name_of(rollout)}: duplicate Service: {', '.join(named)}"
         yield from (f"{name_of(rollout)}: no Service {name or '(unnamed)'}" for name in named if name not in services)
 
 
-def autoscalers_alone_rule_replicas(manifests: Sequence[Json]) -> Iterator[str]:
-    """Argo CD would set back what the autoscaler chose, again and again."""
+def only_autoscalers_set_replicas(manifests: Sequence[Json]) -> Iterator[str]:
+    """Otherwise Argo CD would repeatedly reset the number of replicas that the autoscaler sets."""
     for autoscaler in of_kind(manifests, "HorizontalPodAutoscaler"):
         target = autoscaler["spec"]["scaleTargetRef"]
         scaled = [one for one in of_kind(manifests, target["kind"]) if one["metadata"]["name"] == target["name"]]
         if not scaled:
             yield f"{name_of(autoscaler)}: no {target['kind']} {target['name']}"
         yield from (
-            f"{name_of(one)}: spec.replicas beside an autoscaler" for one in scaled if "replicas" in one["spec"]
+            f"{name_of(one)}: spec.replicas is set with an autoscaler" for one in scaled if "replicas" in one["spec"]
         )
 
 
-def secrets_stay_out_of_git(manifests: Sequence[Json]) -> Iterator[str]:
-    """External Secrets makes them; what Git holds, everybody who ever cloned it holds."""
+def secrets_have_no_values(manifests: Sequence[Json]) -> Iterator[str]:
+    """External Secrets creates Secrets. Every clone of a Git repository contains the values in it."""
     for secret in of_kind(manifests, "Secret"):
         if secret.get("data") or secret.get("stringData"):
-            yield f"{name_of(secret)}: holds values"
+            yield f"{name_of(secret)}: contains values"
 
 
-def custom_resources_may_come_before_their_kinds(manifests: Sequence[Json]) -> Iterator[str]:
-    """Otherwise the first sync of a new cluster stops at the first of them."""
+def custom_resources_skip_dry_run_on_missing_kinds(manifests: Sequence[Json]) -> Iterator[str]:
+    """Otherwise the first sync of a new cluster fails at the first custom resource."""
     for manifest in manifests:
         group = group_of(manifest)
-        own = group in _KUBERNETES_GROUPS or group.endswith(".k8s.io")
+        built_in = group in _KUBERNETES_GROUPS or group.endswith(".k8s.io")
         of_argo_cd = manifest["kind"] in {"AppProject", "Application", "ApplicationSet"}
-        if not own and not of_argo_cd:
+        if not built_in and not of_argo_cd:
             options = _annotations(manifest).get(_SYNC_OPTIONS, "").split(",")
             if "SkipDryRunOnMissingResource=true" not in [option.strip() for option in options]:
                 yield f"{name_of(manifest)}: no sync option SkipDryRunOnMissingResource=true"
 
 
-def custom_resources_follow_their_chart(component: str, manifests: Sequence[Json]) -> Iterator[str]:
-    """In the wave of the chart that brings their kind they could come before it, and before its webhooks answer."""
+def custom_resources_are_synced_after_their_chart(component: str, manifests: Sequence[Json]) -> Iterator[str]:
+    """In the sync wave of their chart, they could be applied before the CRDs exist and the webhooks are ready."""
     for manifest in manifests:
         if (
-            group_of(manifest) in _BROUGHT.get(component, set())
+            group_of(manifest) in _KINDS_OF_CHARTS.get(component, set())
             and int(_annotations(manifest).get(_SYNC_WAVE, "0")) < 1
         ):
-            yield f"{name_of(manifest)}: no sync wave after the chart's"
+            yield f"{name_of(manifest)}: no sync wave after that of the chart"
 
 
-def projects_take_their_resources_along(manifests: Sequence[Json]) -> Iterator[str]:
-    """A project that goes before its Applications leaves these undeletable."""
+def projects_have_a_finalizer(manifests: Sequence[Json]) -> Iterator[str]:
+    """Applications cannot be deleted if their AppProject is deleted before them."""
     for project in of_kind(manifests, "AppProject"):
         if _FINALIZER not in (project["metadata"].get("finalizers") or []):
             yield f"{name_of(project)}: no finalizer {_FINALIZER}"
         if project["metadata"]["name"] == "default":
-            yield f"{name_of(project)}: nothing belongs to it"
+            yield f"{name_of(project)}: no Application uses it"
 
 
-OF_MANIFESTS = (
-    autoscalers_alone_rule_replicas,
-    custom_resources_may_come_before_their_kinds,
-    images_are_named_by_digest,
-    ingresses_say_their_class_and_nothing_of_certificates,
+ALL = (
+    only_autoscalers_set_replicas,
+    custom_resources_skip_dry_run_on_missing_kinds,
+    images_have_a_tag_and_a_digest,
+    ingresses_have_a_class_and_no_settings_of_the_class,
     namespaces_deny_by_default,
-    namespaces_say_their_pod_security_level,
-    projects_take_their_resources_along,
-    rollouts_have_their_services,
-    secrets_stay_out_of_git,
-    selectors_name_no_version,
+    namespaces_have_pod_security_labels,
+    projects_have_a_finalizer,
+    services_of_rollouts_exist,
+    secrets_have_no_values,
+    selectors_contain_no_version,
 )

@@ -1,6 +1,6 @@
-"""What the repository asks of a component, of a service's overlay, and of the AppProjects that admit them.
+"""Rules for components, for overlays of services, and for the AppProjects of both.
 
-A rule yields what is wrong, a line each.
+A rule yields one line for each violation.
 """
 
 import re
@@ -15,7 +15,7 @@ from tests.gitops.tree import Component, Json, Overlay, read
 
 
 def cluster_keys() -> set[str]:
-    """What ApplicationSets may read of a cluster's Secret."""
+    """The labels and annotations of the cluster Secret that ApplicationSets can read."""
     return {label_key(field.name) for kind in (ClusterLabels, ClusterAnnotations) for field in fields(kind)}
 
 
@@ -36,18 +36,18 @@ _APPLICATION = {"team": str, "host": str, "database": str}
 
 
 def component_is_complete(component: Component) -> Iterator[str]:
-    """The ApplicationSet renders what it is given, and says nothing of a key that it does not know."""
+    """An ApplicationSet ignores unknown keys silently, so the settings of a component are checked here."""
     settings = component.settings
     wrong = list(_shape("component.yaml", settings, _COMPONENT))
     yield from wrong
     if not wrong:
         yield from (
-            f"clusters: {key} is no label that clusters are selected by"
+            f"clusters: {key} is not a label that selects clusters"
             for key in settings["clusters"]
             if key != "karpenter"
         )
         yield from _chart_is_pinned(component)
-        yield from _values_are_known(settings)
+        yield from _annotations_are_known(settings)
         yield from (
             f"{entry.relative_to(component.folder)}: no kustomization.yaml"
             for entry in component.entries
@@ -57,7 +57,7 @@ def component_is_complete(component: Component) -> Iterator[str]:
 
 def _chart_is_pinned(component: Component) -> Iterator[str]:
     if bool(component.chart) != (component.folder / "values.yaml").is_file():
-        yield "values.yaml: there with a chart, and only then"
+        yield "values.yaml: must exist if there is a chart, and only then"
     if component.chart:
         yield from _shape("chart", component.chart, _CHART)
         version = str(component.chart.get("version"))
@@ -68,21 +68,21 @@ def _chart_is_pinned(component: Component) -> Iterator[str]:
             yield "chart: no renovate marker above the version"
 
 
-def _values_are_known(settings: Json) -> Iterator[str]:
+def _annotations_are_known(settings: Json) -> Iterator[str]:
     for name, known in (("parameters", _PARAMETER), ("patches", _PATCH)):
         for index, entry in enumerate(settings[name]):
             where = f"{name}[{index}]"
             yield from _shape(where, entry, known, _OPTIONAL)
             if "annotation" in entry and entry["annotation"] not in cluster_keys():
-                yield f"{where}: {entry['annotation']} is not in the contract of the cluster secret"
+                yield f"{where}: {entry['annotation']} is not a key of the cluster Secret"
             if not re.fullmatch(r"[^%]*%s[^%]*", str(entry.get("format", "%s"))):
-                yield f"{where}: format needs one %s, for the value"
+                yield f"{where}: format must have one %s, for the value"
             if entry.get("op", "replace") not in {"add", "replace"}:
-                yield f"{where}: op {entry['op']}"
+                yield f"{where}: op {entry['op']} is not add or replace"
 
 
-def patches_meet_what_they_change(component: Component, manifests: Sequence[Json]) -> Iterator[str]:
-    """kustomize takes a patch that matches nothing without a word, and the placeholder stays."""
+def patches_have_targets(component: Component, manifests: Sequence[Json]) -> Iterator[str]:
+    """Kustomize ignores a patch without a target silently, so the placeholder would remain."""
     for patch in component.settings["patches"]:
         targets = [one for one in of_kind(manifests, patch["kind"]) if one["metadata"]["name"] == patch["name"]]
         if not targets:
@@ -95,11 +95,11 @@ def patches_meet_what_they_change(component: Component, manifests: Sequence[Json
                 yield f"{name_of(target)}: no {patch['path']}"
             else:
                 if patch.get("op") != "add" and not isinstance(value, str):
-                    yield f"{name_of(target)}: {patch['path']} is no text"
+                    yield f"{name_of(target)}: {patch['path']} is not a string"
 
 
-def namespaces_say_whose_they_are(component: Component, manifests: Sequence[Json]) -> Iterator[str]:
-    """By this label the policies for services leave a namespace out."""
+def namespaces_have_a_component_label(component: Component, manifests: Sequence[Json]) -> Iterator[str]:
+    """The policies for services exclude namespaces with this label."""
     for namespace in of_kind(manifests, "Namespace"):
         if (namespace["metadata"].get("labels") or {}).get("platform/component") != component.name:
             yield f"{name_of(namespace)}: no label platform/component: {component.name}"
@@ -131,12 +131,12 @@ def _shape(
     yield from (f"{where}: {key} is unknown" for key in given if key not in known)
     for key in given.keys() & known.keys():
         if type(given[key]) is not known[key]:
-            yield f"{where}: {key} is no {known[key].__name__}"
+            yield f"{where}: {key} is not of type {known[key].__name__}"
 
 
 @dataclass(frozen=True)
-class Brought:
-    """What an Application of a project brings: manifests, and the namespace of those that name none."""
+class Deployed:
+    """The manifests of an Application, with its project and the namespace of manifests without one."""
 
     project: str
     application: str
@@ -150,8 +150,8 @@ _CLUSTER_SCOPED = {
 }  # fmt: skip
 
 
-def projects_admit_what_is_brought(known: Sequence[Json], applications: Sequence[Brought]) -> Iterator[str]:
-    """Argo CD refuses the rest, and tells nobody before the sync."""
+def projects_permit_deployed_resources(known: Sequence[Json], applications: Sequence[Deployed]) -> Iterator[str]:
+    """Argo CD rejects other resources, but reports them only during a sync."""
     specs = {project["metadata"]["name"]: project["spec"] for project in known}
     for application in applications:
         spec = specs.get(application.project)
@@ -159,20 +159,22 @@ def projects_admit_what_is_brought(known: Sequence[Json], applications: Sequence
             yield f"{application.application}: no AppProject {application.project}"
             continue
         for repository in application.repositories:
-            if not any(fnmatchcase(repository, admitted) for admitted in spec.get("sourceRepos") or []):
-                yield f"{application.application}: {application.project} admits no {repository}"
-        told = set()
+            if not any(fnmatchcase(repository, permitted) for permitted in spec.get("sourceRepos") or []):
+                yield f"{application.application}: {application.project} does not permit {repository}"
+        violations = set()
         for manifest in application.manifests:
             cluster = manifest["kind"] in _CLUSTER_SCOPED
-            admitted = spec.get("clusterResourceWhitelist" if cluster else "namespaceResourceWhitelist") or []
+            permitted = spec.get("clusterResourceWhitelist" if cluster else "namespaceResourceWhitelist") or []
             if not any(
                 fnmatchcase(group_of(manifest), entry["group"]) and fnmatchcase(manifest["kind"], entry["kind"])
-                for entry in admitted
+                for entry in permitted
             ):
-                told.add(f"{application.application}: {application.project} admits no {manifest['kind']}")
+                violations.add(f"{application.application}: {application.project} does not permit {manifest['kind']}")
             namespace = manifest["metadata"].get("namespace") or application.namespace
             if not cluster and not any(
                 fnmatchcase(namespace, entry["namespace"]) for entry in spec.get("destinations") or []
             ):
-                told.add(f"{application.application}: {application.project} does not reach namespace {namespace}")
-        yield from sorted(told)
+                violations.add(
+                    f"{application.application}: {application.project} does not permit namespace {namespace}"
+                )
+        yield from sorted(violations)

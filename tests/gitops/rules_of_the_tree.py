@@ -1,6 +1,6 @@
-"""What the repository asks of its tree as a whole: files, paths, and who selects what.
+"""Rules for the whole tree: files, paths and selections of ApplicationSets.
 
-A rule takes the root of the repository, and yields what is wrong, a line each.
+A rule takes the root of the repository, and yields one line for each violation.
 """
 
 import re
@@ -14,16 +14,16 @@ from tests.gitops.rules import within
 from tests.gitops.tree import Json, components, documents, files, overlays, read, sets
 
 
-def kustomizations_use_no_deprecated_field(root: Path) -> Iterator[str]:
+def kustomizations_use_no_deprecated_fields(root: Path) -> Iterator[str]:
     deprecated = {"bases", "commonLabels", "imageTags", "patchesJson6902", "patchesStrategicMerge", "vars"}
     for file in _kustomizations(root):
         settings = read(file)
         yield from (f"{file.relative_to(root)}: {key} is deprecated" for key in sorted(deprecated & settings.keys()))
         if any(labels.get("includeSelectors") for labels in settings.get("labels") or []):
-            yield f"{file.relative_to(root)}: labels get into selectors, which cannot change"
+            yield f"{file.relative_to(root)}: labels are added to selectors, which are immutable"
 
 
-def kustomizations_name_what_exists(root: Path) -> Iterator[str]:
+def kustomizations_reference_existing_files(root: Path) -> Iterator[str]:
     for file in _kustomizations(root):
         settings = read(file)
         named = [path for key in ("resources", "components", "configurations") for path in settings.get(key) or []]
@@ -32,7 +32,7 @@ def kustomizations_name_what_exists(root: Path) -> Iterator[str]:
             named += [entry.rpartition("=")[2] for entry in generator.get("files") or []]
         for path in named:
             if "://" in path:
-                yield f"{file.relative_to(root)}: {path} is no file of this repository"
+                yield f"{file.relative_to(root)}: {path} is not a file of this repository"
             elif not (file.parent / path).exists():
                 yield f"{file.relative_to(root)}: {path} does not exist"
 
@@ -41,15 +41,15 @@ def _kustomizations(root: Path) -> list[Path]:
     return [file for file in files(root) if file.name == "kustomization.yaml"]
 
 
-def what_is_delivered_is_selected_once(root: Path) -> Iterator[str]:
-    """By no set nobody delivers it, by two both fight over the Application."""
+def every_component_and_overlay_is_selected_once(root: Path) -> Iterator[str]:
+    """If no ApplicationSet selects it, it is not deployed. If two do, both manage the same Application."""
     markers = [component.folder / "component.yaml" for component in components(root)]
     markers += [overlay.marker for overlay in overlays(root)]
     for folder in {marker.parent for marker in markers}:
         found = [
             applied["metadata"]["name"]
             for applied in sets(root)
-            # A set that delivers the folder itself says so; `service-namespaces` only reads the same files.
+            # An ApplicationSet that deploys the folder contains its path; `service-namespaces` only reads the files.
             if ".path.path" in yaml.safe_dump(applied["spec"], width=10000)
             for marker in markers
             if marker.parent == folder and _selects(applied, marker.relative_to(root))
@@ -71,8 +71,8 @@ def _selects(applied: Json, file: Path) -> bool:
     )
 
 
-def sets_name_what_exists(root: Path) -> Iterator[str]:
-    """The folders that ApplicationSets name themselves, whichever way a template decides."""
+def application_sets_reference_existing_paths(root: Path) -> Iterator[str]:
+    """The paths that ApplicationSets contain must exist, in both branches of a template condition."""
     decision = re.compile(r"\{\{-? *if [^}]*\}\}([\w-]+)\{\{ *else *\}\}([\w-]+)\{\{ *end *\}\}")
     for applied in sets(root):
         for path in sorted(_paths(applied["spec"])):
@@ -93,26 +93,28 @@ def _paths(spec: Json) -> set[str]:
     return found
 
 
-def namespaces_are_files(root: Path) -> Iterator[str]:
-    """One that Argo CD made by a sync option has no Pod Security level, and outlives its Application."""
+def namespaces_are_manifests(root: Path) -> Iterator[str]:
+    """A namespace created by the sync option has no Pod Security level, and is not deleted with its Application."""
     for file in files(root):
         if "CreateNamespace" in file.read_text(errors="replace"):
             yield f"{file.relative_to(root)}: CreateNamespace"
-    made = {"argocd", "kube-system"}  # Terraform's, and the control plane's
+    created = {"argocd", "kube-system"}  # created by Terraform and by Kubernetes
     for file in root.glob("management/**/*.yaml"):
         if "kind: Namespace\n" in file.read_text():
-            made |= {one["metadata"]["name"] for one in documents(file.read_text()) if one.get("kind") == "Namespace"}
+            found = [one for one in documents(file.read_text()) if one.get("kind") == "Namespace"]
+            created |= {one["metadata"]["name"] for one in found}
     for component in components(root):
-        if component.settings["namespace"] not in made:
-            yield f"management/{component.name}: nothing makes the namespace {component.settings['namespace']}"
+        if component.settings["namespace"] not in created:
+            namespace = component.settings["namespace"]
+            yield f"management/{component.name}: no manifest creates the namespace {namespace}"
 
 
 _SECRETS = {
-    "an access key of AWS": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
+    "an AWS access key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
-    "a token of GitHub": r"\bgh[pousr]_[A-Za-z0-9]{36,}\b",
-    "a token of Slack": r"\bxox[abeprs]-[A-Za-z0-9-]{10,}",
-    "a web hook of Slack": r"hooks\.slack\.com/services/T",
+    "a GitHub token": r"\bgh[pousr]_[A-Za-z0-9]{36,}\b",
+    "a Slack token": r"\bxox[abeprs]-[A-Za-z0-9-]{10,}",
+    "a Slack webhook": r"hooks\.slack\.com/services/T",
     "a JSON web token": r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.",
     "a password": (
         r"(?im)^[ \t-]*\"?(?:[\w.-]*passw(?:or)?d|client-?secret|api-?key|(?:auth|access|bearer)-?token)\"?"
@@ -121,28 +123,28 @@ _SECRETS = {
 }
 
 
-def no_file_holds_a_secret_value(root: Path) -> Iterator[str]:
+def no_file_contains_a_secret(root: Path) -> Iterator[str]:
     for file in files(root):
         text = file.read_text(errors="replace")
         yield from (f"{file.relative_to(root)}: {what}" for what, found in _SECRETS.items() if re.search(found, text))
 
 
-def no_file_names_an_account(root: Path) -> Iterator[str]:
-    """The tree is the same in every account; what is one account's comes from the cluster."""
+def no_file_contains_an_account_id(root: Path) -> Iterator[str]:
+    """The tree is the same for all accounts. Account-specific values come from the cluster Secret."""
     for file in files(root):
         text = re.sub(r"sha256:[0-9a-f]{64}", "", file.read_text(errors="replace"))
         for number in sorted(set(re.findall(r"(?<![\w.])\d{12}(?![\w])", text))):
-            yield f"{file.relative_to(root)}: {number} reads like an AWS account"
+            yield f"{file.relative_to(root)}: {number} looks like an AWS account ID"
         for arn in sorted(set(re.findall(r"\barn:aws[\w-]*:[\w-]+:\S*", text))):
             yield f"{file.relative_to(root)}: {arn}"
 
 
 ALL = (
-    kustomizations_name_what_exists,
-    kustomizations_use_no_deprecated_field,
-    namespaces_are_files,
-    no_file_holds_a_secret_value,
-    no_file_names_an_account,
-    sets_name_what_exists,
-    what_is_delivered_is_selected_once,
+    kustomizations_reference_existing_files,
+    kustomizations_use_no_deprecated_fields,
+    namespaces_are_manifests,
+    no_file_contains_a_secret,
+    no_file_contains_an_account_id,
+    application_sets_reference_existing_paths,
+    every_component_and_overlay_is_selected_once,
 )

@@ -1,4 +1,4 @@
-"""JSON schemas that refuse what the Kubernetes API would drop without a word: those of Kubernetes, and of the CRDs."""
+"""Strict JSON schemas of Kubernetes and of CRDs, which reject fields that the API server would drop silently."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tests.gitops.tree import Json, documents
 
 KUBERNETES = "1.36"
 
-# What tools write, and people set; the API knows more, and none of it belongs into Git.
+# The metadata fields that manifests in Git can have. The API has more, which are set by Kubernetes.
 _METADATA: Json = {
     "type": "object",
     "additionalProperties": False,
@@ -27,7 +27,7 @@ _DEFINITIONS = "#/$defs/"
 
 
 class Schemas:
-    """A folder for kubeconform, filled with the schema of each kind that is asked about."""
+    """A folder of schemas for kubeconform, to which the schema of each requested kind is written."""
 
     def __init__(self, definitions: Path, folder: Path) -> None:
         self._definitions = {file: file.read_text() for file in sorted(definitions.glob("*/*.yaml"))}
@@ -35,7 +35,7 @@ class Schemas:
         self.location = f"{folder}/{{{{.ResourceKind}}}}_{{{{.Group}}}}_{{{{.ResourceAPIVersion}}}}.json"
 
     def provide(self, kind: str, api_version: str) -> None:
-        """Write the schema of a kind where there is one; kubeconform refuses a kind without."""
+        """Write the schema of a kind, if there is one. kubeconform rejects kinds without a schema."""
         group, _, version = api_version.rpartition("/")
         target = self._folder / f"{kind.lower()}_{group or version}_{version}.json"
         if not target.exists():
@@ -73,7 +73,7 @@ class Schemas:
 
     def _of_definition(self, kind: str, group: str, version: str) -> Json | None:
         for file, text in self._definitions.items():
-            # Reading YAML takes its time: only of the files that can be meant.
+            # Parsing YAML is slow, so only candidate files are parsed.
             if f"kind: {kind}\n" in text and f"group: {group}\n" in text:
                 spec = _definition(file)["spec"]
                 for known in spec["versions"]:
@@ -103,7 +103,7 @@ def _references(schema: object) -> Iterator[str]:
 
 
 def _inside(schema: Any) -> Any:
-    """With references to the schema's own `$defs`."""
+    """The schema with references to its own `$defs`."""
     if isinstance(schema, dict):
         return {
             key: "".join(value.rpartition(_DEFINITIONS)[1:])
@@ -115,7 +115,7 @@ def _inside(schema: Any) -> Any:
 
 
 def _strict(schema: Json) -> Json:
-    """As JSON Schema what a CRD says in Kubernetes' dialect, closed wherever the CRD names the fields."""
+    """The JSON schema of a CRD schema, without additional properties where the CRD declares the properties."""
     strict: Json = {key: value for key, value in schema.items() if not key.startswith("x-kubernetes-")}
     if schema.get("x-kubernetes-int-or-string"):
         strict.pop("type", None)

@@ -1,4 +1,4 @@
-"""The chart my-app: what it renders, and which values it refuses."""
+"""The chart my-app: snapshots of its output, and validation of its values."""
 
 import subprocess
 from pathlib import Path
@@ -13,14 +13,14 @@ CHART = ROOT / "helm" / "my-app"
 RELEASES = sorted(ROOT.glob("service/*/overlays/*/values.yaml"))
 KNOWN = "image.registry=registry.example,ingress.host=shop-dev.example.com"
 
-EVERYTHING = {
+ALL_VALUES = {
     "Rollout": f"""{KNOWN},name=shop,team=sales,config.GREETING=hello,metrics.port=9090
         workload.analysis.query=sum(up{{pod="{{{{args.canary}}}}"}}),workload.dynamicStableScale=true
         database.secretKey=ap-northeast-2/dev/shop/database""",
     "Deployment": f"""{KNOWN},name=shop,team=sales,config.GREETING=hello,metrics.port=9090
         workload.kind=Deployment,database.secretKey=ap-northeast-2/dev/shop/database""",
 }
-LEAST = {"Rollout": "name=shop", "Deployment": "name=shop,workload.kind=Deployment"}
+MINIMAL_VALUES = {"Rollout": "name=shop", "Deployment": "name=shop,workload.kind=Deployment"}
 
 
 class Yaml(SingleFileSnapshotExtension):
@@ -39,29 +39,29 @@ def _rendered(helm: Path, values: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("kind", EVERYTHING)
-def test_everything_that_it_can_render_is_as_reviewed(kind: str, helm: Path, snapshot: SnapshotAssertion) -> None:
-    assert _rendered(helm, EVERYTHING[kind]) == snapshot(name=kind, extension_class=Yaml)
+@pytest.mark.parametrize("kind", ALL_VALUES)
+def test_all_values_match_the_snapshot(kind: str, helm: Path, snapshot: SnapshotAssertion) -> None:
+    assert _rendered(helm, ALL_VALUES[kind]) == snapshot(name=kind, extension_class=Yaml)
 
 
-@pytest.mark.parametrize("kind", LEAST)
-def test_the_least_that_it_can_render_is_as_reviewed(kind: str, helm: Path, snapshot: SnapshotAssertion) -> None:
-    assert _rendered(helm, LEAST[kind]) == snapshot(name=kind, extension_class=Yaml)
+@pytest.mark.parametrize("kind", MINIMAL_VALUES)
+def test_minimal_values_match_the_snapshot(kind: str, helm: Path, snapshot: SnapshotAssertion) -> None:
+    assert _rendered(helm, MINIMAL_VALUES[kind]) == snapshot(name=kind, extension_class=Yaml)
 
 
-def test_it_has_nothing_to_complain_about(helm: Path) -> None:
+def test_chart_passes_helm_lint(helm: Path) -> None:
     done = _helm(helm, "lint", "--strict", str(CHART))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("values", RELEASES, ids=lambda path: str(path.relative_to(ROOT).parent))
-def test_every_service_that_uses_it_is_taken(values: Path, helm: Path) -> None:
+def test_values_of_every_service_pass_helm_lint(values: Path, helm: Path) -> None:
     done = _helm(helm, "lint", "--strict", str(CHART), "--values", str(values), "--set", KNOWN)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
         ("replcas.minimum=2", "additional properties 'replcas' not allowed"),
         ("image.tga=1.0.0", "at '/image': additional properties 'tga' not allowed"),
@@ -82,12 +82,12 @@ def test_every_service_that_uses_it_is_taken(values: Path, helm: Path) -> None:
         ("replicas.maximum=1", "replicas.maximum: 1: below replicas.minimum (2); raise it"),
     ],
 )
-def test_a_wrong_value_is_refused(value: str, told: str, helm: Path) -> None:
+def test_rejects_an_invalid_value(value: str, message: str, helm: Path) -> None:
     done = _helm(helm, "template", "shop", str(CHART), "--set", value)
     assert done.returncode != 0
-    assert told in done.stderr
+    assert message in done.stderr
 
 
-def test_a_large_number_stays_a_number(helm: Path) -> None:
-    """Helm reads numbers as floating ones, and writes large ones as 1e+06."""
+def test_large_numbers_are_not_rendered_in_scientific_notation(helm: Path) -> None:
+    """Helm parses numbers as floats, and renders large ones as 1e+06."""
     assert "runAsUser: 1000000\n" in _rendered(helm, "runAsUser=1000000")

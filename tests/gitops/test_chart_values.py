@@ -1,4 +1,4 @@
-"""The values of each component against what its chart publishes: every key exists, with the same type."""
+"""Compares the values of each component with the published values of its chart: keys and types."""
 
 import re
 
@@ -9,13 +9,13 @@ from tests.gitops.tree import Component, Json, components, read
 
 PUBLISHED = SHARED / "data" / "chart-values"
 
-# Below these every key is right besides what the chart leaves empty.
+# Paths below which any key is valid, in addition to empty maps in the chart's values, with the reason.
 FREE: dict[str, dict[str, str]] = {
-    "metrics-server": {"resources": "goes to the container's own field as it is"},
-    "monitoring": {"alertmanager.config": "becomes Alertmanager's own configuration as it is"},
+    "metrics-server": {"resources": "copied to the field of the container"},
+    "monitoring": {"alertmanager.config": "copied to the configuration of Alertmanager"},
 }
 
-# Their files do not repeat the values of the charts that they depend on.
+# Dependencies of charts, whose values are not in the values file of the chart.
 DEPENDENCIES = {"monitoring": {"grafana", "kube-state-metrics", "prometheus-node-exporter"}}
 
 WITH_CHART = [component for component in components() if component.chart]
@@ -26,23 +26,23 @@ def _published(component: Component) -> Json:
 
 
 @pytest.mark.parametrize("component", WITH_CHART, ids=lambda component: component.name)
-def test_chart_has_every_key_and_of_the_same_type(component: Component) -> None:
+def test_chart_has_every_key_with_the_same_type(component: Component) -> None:
     theirs = _published(component)
     free = {**open_maps(theirs), **FREE.get(component.name, {})}
     found = {
         file.name: [
-            told
-            for told in unlike(read(file), theirs, free)
-            if told.partition(".")[0] not in DEPENDENCIES.get(component.name, set())
+            error
+            for error in unlike(read(file), theirs, free)
+            if error.partition(".")[0] not in DEPENDENCIES.get(component.name, set())
         ]
         for file in sorted(component.folder.glob("values*.yaml"))
     }
     assert found
-    assert {name: told for name, told in found.items() if told} == {}
+    assert {name: errors for name, errors in found.items() if errors} == {}
 
 
 @pytest.mark.parametrize("component", WITH_CHART, ids=lambda component: component.name)
-def test_chart_has_every_value_that_comes_from_the_cluster(component: Component) -> None:
+def test_chart_has_every_parameter(component: Component) -> None:
     theirs = {"values": _published(component)}
     ours = read(component.folder / "values.yaml")
     missing = [
@@ -54,7 +54,7 @@ def test_chart_has_every_value_that_comes_from_the_cluster(component: Component)
 
 
 def _knows(values: object, parameter: str) -> bool:
-    """Whether values have the place of a parameter as Helm writes it: `a.b\\.c[0].d`."""
+    """Whether values have the path of a parameter in the syntax of Helm, such as `a.b\\.c[0].d`."""
     for part in re.findall(r"(?:\\.|[^.\[\]])+|\[\d+\]", parameter):
         if isinstance(values, list) and part.startswith("["):
             index = int(part[1:-1])
@@ -63,7 +63,7 @@ def _knows(values: object, parameter: str) -> bool:
             values = values[index] if index < len(values) else {}
         elif isinstance(values, dict):
             if values == {}:
-                return True  # an empty map takes any key
+                return True  # any key is valid in an empty map
             key = part.replace("\\", "")
             if key not in values:
                 return False
@@ -85,12 +85,12 @@ def _knows(values: object, parameter: str) -> bool:
         ("a.b[0]", False),
     ],
 )
-def test_places_of_parameters_are_found(parameter: str, *, known: bool) -> None:
+def test_finds_parameters_in_values(parameter: str, *, known: bool) -> None:
     assert _knows({"a": {"b": "", "annotations": {}, "list": ["x"]}}, parameter) is known
 
 
-def test_environments_only_change_what_their_component_sets() -> None:
-    """`values-dev.yaml` and the like are named after an environment, or nobody ever reads them."""
+def test_values_files_are_named_after_environments() -> None:
+    """A file such as `values-dev.yaml` is used only if its name contains an environment."""
     for component in WITH_CHART:
         names = {file.stem.partition("-")[2] for file in component.folder.glob("values-*.yaml")}
         assert names <= {"dev", "staging", "prod"}

@@ -1,4 +1,4 @@
-"""What Terraform makes in AWS and what Git names in the cluster are the same things."""
+"""Names in the manifests in Git match the resources that Terraform creates."""
 
 import main
 from stacks.loading import load
@@ -6,7 +6,7 @@ from tests import ROOT
 from tests.gitops.tree import Json, Renderer, components, documents, read
 from tests.template import Template
 
-# Where a component's values name the service account that AWS gives the role to.
+# The path of the service account in the values of each component with an IAM role.
 SERVICE_ACCOUNTS = {
     "external-dns": ("serviceAccount", "name"),
     "external-secrets": ("serviceAccount", "name"),
@@ -22,24 +22,24 @@ def _account(component: str) -> object:
     return value
 
 
-def test_roles_are_given_to_the_accounts_that_components_run_as(
+def test_pod_identity_associations_match_the_service_accounts(
     platform: dict[str, Template], renderer: Renderer
 ) -> None:
-    given = {
+    associated = {
         (one["namespace"], one["service_account"])
         for stack in platform.values()
         for one in stack.resources("aws_eks_pod_identity_association").values()
-    } | {("kube-system", "karpenter")}  # no environment has chosen Karpenter yet
+    } | {("kube-system", "karpenter")}  # no environment has Karpenter enabled yet
     namespaces = {component.name: component.settings["namespace"] for component in components()}
     for component in SERVICE_ACCOUNTS:
-        assert (namespaces[component], _account(component)) in given, component
-    made = renderer.kustomize(ROOT / "management" / "database-users" / "manifests")
-    (account,) = (one for one in made if one["kind"] == "ServiceAccount")
-    assert (account["metadata"]["namespace"], account["metadata"]["name"]) in given
+        assert (namespaces[component], _account(component)) in associated, component
+    manifests = renderer.kustomize(ROOT / "management" / "database-users" / "manifests")
+    (account,) = (one for one in manifests if one["kind"] == "ServiceAccount")
+    assert (account["metadata"]["namespace"], account["metadata"]["name"]) in associated
 
 
-def test_every_role_by_an_annotation_has_its_parameter() -> None:
-    """With IRSA a service account names its role; the annotation goes to the account that the values name."""
+def test_every_irsa_role_has_its_parameter() -> None:
+    """With IRSA, the service account in the values must be annotated with its role."""
     for component in components():
         if component.name in SERVICE_ACCOUNTS:
             *parts, _ = SERVICE_ACCOUNTS[component.name]
@@ -55,7 +55,7 @@ def _karpenter(kind: str) -> Json:
     return spec
 
 
-def test_karpenter_finds_the_private_subnets_and_no_others(shared: Template) -> None:
+def test_karpenter_discovers_only_the_private_subnets(shared: Template) -> None:
     (term,) = _karpenter("EC2NodeClass")["subnetSelectorTerms"]
     found = {
         name
@@ -66,14 +66,14 @@ def test_karpenter_finds_the_private_subnets_and_no_others(shared: Template) -> 
     assert found == {name for name in shared.resources("aws_subnet") if "private" in name}
 
 
-def test_karpenter_makes_as_many_nodes_as_the_address_plan_holds() -> None:
+def test_node_limit_of_karpenter_equals_max_nodes() -> None:
     limit = int(_karpenter("NodePool")["limits"]["nodes"])
     _, regions = load(main.REGIONS)
     chosen = [one.settings.karpenter for region in regions for one in region.environments]
     assert all(karpenter is None or karpenter.max_nodes == limit for karpenter in chosen)
 
 
-def test_nodes_of_karpenter_keep_their_credentials_and_data_to_themselves() -> None:
+def test_nodes_of_karpenter_have_protected_metadata_and_encrypted_disks() -> None:
     node = _karpenter("EC2NodeClass")
     assert (node["metadataOptions"]["httpTokens"], node["metadataOptions"]["httpPutResponseHopLimit"]) == (
         "required",

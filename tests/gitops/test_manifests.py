@@ -1,4 +1,4 @@
-"""Everything that Argo CD applies, against the schemas of Kubernetes and of the CRDs, unknown fields refused."""
+"""Validates all manifests that Argo CD applies with the schemas of Kubernetes and CRDs. Rejects unknown fields."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from tests.gitops.tree import Json, Overlay, Renderer, components, documents, en
 DEFINITIONS = ROOT.parent / "shared" / "schemas"
 
 
-class Judge:
+class Validator:
     """kubeconform with the schemas of Kubernetes and of the CRDs."""
 
     def __init__(self, kubeconform: Path, schemas: Schemas) -> None:
@@ -35,36 +35,36 @@ class Judge:
 
 
 @pytest.fixture(scope="session")
-def judge(kubeconform: Path, tmp_path_factory: pytest.TempPathFactory) -> Judge:
+def validator(kubeconform: Path, tmp_path_factory: pytest.TempPathFactory) -> Validator:
     if not DEFINITIONS.is_dir():
-        pytest.skip("the CRDs are not there: schemas/ below shared/")
-    return Judge(kubeconform, Schemas(DEFINITIONS, tmp_path_factory.mktemp("schemas")))
+        pytest.skip("CRDs not found: schemas/ in shared/")
+    return Validator(kubeconform, Schemas(DEFINITIONS, tmp_path_factory.mktemp("schemas")))
 
 
-def test_the_tree_is_found() -> None:
+def test_components_and_entries_are_found() -> None:
     assert {"karpenter", "kyverno", "policies"} <= {component.name for component in components()}
     assert len(entries()) > len(components())
 
 
 @pytest.mark.parametrize("entry", entries(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_kustomize_renders_is_what_the_api_knows(entry: Path, renderer: Renderer, judge: Judge) -> None:
-    assert judge.problems(renderer.kustomize(entry)) == []
+def test_output_of_kustomize_matches_the_schemas(entry: Path, renderer: Renderer, validator: Validator) -> None:
+    assert validator.problems(renderer.kustomize(entry)) == []
 
 
 @pytest.mark.parametrize("release", [one for one in overlays() if not one.is_kustomized], ids=lambda one: one.namespace)
-def test_what_the_chart_renders_is_what_the_api_knows(release: Overlay, renderer: Renderer, judge: Judge) -> None:
-    assert judge.problems(renderer.overlay(release)) == []
+def test_output_of_the_chart_matches_the_schemas(release: Overlay, renderer: Renderer, validator: Validator) -> None:
+    assert validator.problems(renderer.overlay(release)) == []
 
 
-def test_what_bootstraps_the_cluster_is_what_the_api_knows(rendered: dict[str, list[Json]], judge: Judge) -> None:
+def test_bootstrap_manifests_match_the_schemas(rendered: dict[str, list[Json]], validator: Validator) -> None:
     if "management/bootstrap" not in rendered:
-        pytest.skip("management/bootstrap is not there")
+        pytest.skip("management/bootstrap not found")
     assert {manifest["kind"] for manifest in rendered["management/bootstrap"]} == {"AppProject", "ApplicationSet"}
-    assert judge.problems(rendered["management/bootstrap"]) == []
+    assert validator.problems(rendered["management/bootstrap"]) == []
 
 
 @pytest.mark.parametrize(
-    ("manifest", "told"),
+    ("manifest", "message"),
     [
         ("{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {selectors: {}}}", "selectors"),
         ("{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {replicas: two}}", "/spec/replicas"),
@@ -74,6 +74,6 @@ def test_what_bootstraps_the_cluster_is_what_the_api_knows(rendered: dict[str, l
         ("{apiVersion: karpenter.sh/v1, kind: NodePool, metadata: {name: a, labels: {on: true}}}", "labels"),
     ],
 )
-def test_what_the_api_would_drop_or_refuse_is_found(manifest: str, told: str, judge: Judge) -> None:
-    (problem, *_) = judge.problems(documents(manifest))
-    assert told in problem
+def test_finds_invalid_and_unknown_fields(manifest: str, message: str, validator: Validator) -> None:
+    (problem, *_) = validator.problems(documents(manifest))
+    assert message in problem

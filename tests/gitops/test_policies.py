@@ -1,8 +1,8 @@
-"""The policies of management/policies, judged by Kyverno itself: `kyverno/<policy>` has what passes and what fails.
+"""Tests the policies of management/policies with Kyverno. `kyverno/<policy>` has resources that pass and that fail.
 
-They are tested as prod has them. Image signatures cannot be verified here, where no registry and no Sigstore is
-reached: of `signed-images` this shows which images are asked about, that each needs its digest, and that nothing passes
-while nobody can be asked.
+The policies are tested as in prod. Image signatures cannot be verified here, because no registry and no Sigstore is
+reachable. For `signed-images`, the tests show which images are verified, that each needs a digest, and that no image
+passes if its signature cannot be verified.
 """
 
 import re
@@ -21,15 +21,15 @@ POLICIES = ROOT / "management" / "policies"
 NAMES = sorted(file.stem for file in (POLICIES / "base").glob("*.yaml") if "kind: any" not in file.read_text())
 NAMES.remove("kustomization")
 
-# Nothing of Git is a pod: these ask about what the cluster makes of it.
-_OF_PODS_ALONE = {"default-deny", "pod-security-level", "signed-images"}
+# Git has no Pods: these policies apply only to Pods that controllers create.
+_ONLY_FOR_PODS = {"default-deny", "pod-security-level", "signed-images"}
 
 
 def _policies(renderer: Renderer, environment: str) -> list[Json]:
     return renderer.kustomize(POLICIES / "overlays" / environment)
 
 
-def test_every_policy_has_its_tests() -> None:
+def test_every_policy_has_tests() -> None:
     assert sorted(path.name for path in TESTS.iterdir()) == NAMES
     for name in NAMES:
         results = read(TESTS / name / "kyverno-test.yaml")["results"]
@@ -37,7 +37,7 @@ def test_every_policy_has_its_tests() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_policy_judges_as_its_tests_say(name: str, kyverno: Path, renderer: Renderer, tmp_path: Path) -> None:
+def test_policy_passes_its_tests(name: str, kyverno: Path, renderer: Renderer, tmp_path: Path) -> None:
     shutil.copytree(TESTS / name, tmp_path / name)
     (tmp_path / "policies").mkdir()
     for policy in _policies(renderer, "prod"):
@@ -52,16 +52,18 @@ def test_policy_judges_as_its_tests_say(name: str, kyverno: Path, renderer: Rend
     expected = sum(len(result["resources"]) for result in read(TESTS / name / "kyverno-test.yaml")["results"])
     found = re.search(r"Test Summary: (\d+) tests? passed and 0 tests? failed", done.stdout)
     assert found, done.stdout
-    assert int(found[1]) >= expected, done.stdout  # the CLI lists a name once for each kind that bears it
+    assert int(found[1]) >= expected, done.stdout  # the CLI lists a name once for each kind with this name
 
 
 @pytest.mark.parametrize("overlay", overlays(), ids=lambda overlay: overlay.namespace)
-def test_services_pass_what_prod_enforces(overlay: Overlay, kyverno: Path, renderer: Renderer, tmp_path: Path) -> None:
-    """As the cluster gets them: with a registry before the image's name, and the secret's key in its place."""
+def test_services_pass_the_policies_of_prod(
+    overlay: Overlay, kyverno: Path, renderer: Renderer, tmp_path: Path
+) -> None:
+    """The manifests are changed as Argo CD does: with a registry in the image and the key of the secret."""
     prefix = f"ap-northeast-2/{overlay.folder.name}/"
     manifests = renderer.overlay(overlay)
     for manifest in manifests:
-        manifest["metadata"].setdefault("namespace", overlay.namespace)  # Argo CD does, where a chart does not
+        manifest["metadata"].setdefault("namespace", overlay.namespace)  # set by Argo CD if the chart does not
     text = yaml.safe_dump_all(manifests, width=10000)
     text = re.sub(rf"image: {overlay.service}:", f"image: registry.example/{overlay.service}:", text)
     text = text.replace("key: placeholder", f"key: {prefix}{overlay.settings['database']}/database")
@@ -75,8 +77,8 @@ def test_services_pass_what_prod_enforces(overlay: Overlay, kyverno: Path, rende
     namespace = {"metadata": {"name": overlay.namespace, "labels": labels, "annotations": annotations}}
     values = {"apiVersion": "cli.kyverno.io/v1alpha1", "kind": "Values", "metadata": {"name": "values"}}
     (tmp_path / "values.yaml").write_text(yaml.safe_dump({**values, "namespaces": [namespace]}))
-    judging = [policy for policy in _policies(renderer, "prod") if policy["metadata"]["name"] not in _OF_PODS_ALONE]
-    (tmp_path / "policies.yaml").write_text(yaml.safe_dump_all(judging))
+    applied = [policy for policy in _policies(renderer, "prod") if policy["metadata"]["name"] not in _ONLY_FOR_PODS]
+    (tmp_path / "policies.yaml").write_text(yaml.safe_dump_all(applied))
     done = subprocess.run(
         [
             *(kyverno, "apply", tmp_path / "policies.yaml", "--remove-color"),
@@ -91,7 +93,7 @@ def test_services_pass_what_prod_enforces(overlay: Overlay, kyverno: Path, rende
     assert int(found[1]) >= len({"image-references", "resources", "ingress-class"}), done.stdout
 
 
-def test_dev_reports_and_the_others_refuse(renderer: Renderer) -> None:
+def test_policies_audit_in_dev_and_deny_in_other_environments(renderer: Renderer) -> None:
     modes = {
         environment: {
             (tuple(policy["spec"]["validationActions"]), policy["spec"]["failurePolicy"])
@@ -99,19 +101,19 @@ def test_dev_reports_and_the_others_refuse(renderer: Renderer) -> None:
         }
         for environment in ("dev", "staging", "prod")
     }
-    refuse = {(("Deny",), "Fail")}
-    assert modes == {"dev": {(("Audit", "Warn"), "Ignore")}, "staging": refuse, "prod": refuse}
+    deny = {(("Deny",), "Fail")}
+    assert modes == {"dev": {(("Audit", "Warn"), "Ignore")}, "staging": deny, "prod": deny}
 
 
-def test_every_policy_leaves_out_the_same_namespaces(renderer: Renderer) -> None:
+def test_every_policy_has_the_same_namespace_selector(renderer: Renderer) -> None:
     """Policies that share a webhook overwrite each other's selector in Kyverno 1.19.0."""
     selectors = [policy["spec"]["matchConstraints"]["namespaceSelector"] for policy in _policies(renderer, "prod")]
     assert len(selectors) == len(NAMES)
     assert all(selector == selectors[0] for selector in selectors)
 
 
-def test_only_the_control_plane_and_argo_cd_are_left_out_by_name(renderer: Renderer) -> None:
-    """Every other namespace of the platform is a component's, and its label says so."""
+def test_only_control_plane_and_argo_cd_namespaces_are_excluded_by_name(renderer: Renderer) -> None:
+    """All other namespaces of the platform belong to components, and have their label."""
     selector = _policies(renderer, "prod")[0]["spec"]["matchConstraints"]["namespaceSelector"]
     component, name = selector["matchExpressions"]
     assert component == {"key": "platform/component", "operator": "DoesNotExist"}
@@ -124,7 +126,7 @@ def test_only_the_control_plane_and_argo_cd_are_left_out_by_name(renderer: Rende
     assert "platform/component" not in namespace["metadata"]["labels"]
 
 
-def test_signer_is_the_workflow_of_this_repository_that_builds_services() -> None:
+def test_signer_is_the_build_workflow_of_this_repository() -> None:
     (patch,) = read(ROOT / "management/policies/component.yaml")["patches"]
     assert patch["annotation"] == "platform/repository-name"
     signer = re.compile(patch["format"] % "your-org/platform")
@@ -141,9 +143,9 @@ def test_signer_is_the_workflow_of_this_repository_that_builds_services() -> Non
         assert not signer.search(other)
 
 
-def test_what_policies_read_stands_on_every_namespace_of_a_service(renderer: Renderer) -> None:
+def test_service_namespaces_have_every_annotation_that_policies_read(renderer: Renderer) -> None:
     (namespace,) = documents((ROOT / "management/service-namespace/base/namespace.yaml").read_text())
     text = yaml.safe_dump_all(_policies(renderer, "prod"), width=10000)
-    read_there = set(re.findall(r"annotations\[\?'+(platform/[\w-]+)'+\]", text))
-    assert len(read_there) == 3
-    assert read_there <= namespace["metadata"]["annotations"].keys()
+    annotations = set(re.findall(r"annotations\[\?'+(platform/[\w-]+)'+\]", text))
+    assert len(annotations) == 3
+    assert annotations <= namespace["metadata"]["annotations"].keys()

@@ -1,4 +1,4 @@
-"""The tree keeps every rule of the repository, and each rule catches what breaks it."""
+"""The tree follows all rules, and each rule finds violations."""
 
 import json
 import re
@@ -10,24 +10,24 @@ import yaml
 
 from tests import ROOT
 from tests.gitops import rules, rules_of_components, rules_of_the_tree
-from tests.gitops.rules_of_components import Brought
+from tests.gitops.rules_of_components import Deployed
 from tests.gitops.tree import Component, Json, Overlay, Renderer, components, documents, files, overlays, projects, read
 
 ManifestRule = Callable[[Sequence[Json]], Iterator[str]]
 TreeRule = Callable[[Path], Iterator[str]]
 
 
-# The tree keeps them
+# The tree follows the rules
 
 
-@pytest.mark.parametrize("rule", rules.OF_MANIFESTS, ids=lambda rule: rule.__name__)
-def test_manifests_keep_the_rule(rule: ManifestRule, rendered: dict[str, list[Json]]) -> None:
+@pytest.mark.parametrize("rule", rules.ALL, ids=lambda rule: rule.__name__)
+def test_manifests_follow_the_rule(rule: ManifestRule, rendered: dict[str, list[Json]]) -> None:
     found = {entry: list(rule(manifests)) for entry, manifests in rendered.items()}
-    assert {entry: told for entry, told in found.items() if told} == {}
+    assert {entry: violations for entry, violations in found.items() if violations} == {}
 
 
 @pytest.mark.parametrize("rule", rules_of_the_tree.ALL, ids=lambda rule: rule.__name__)
-def test_tree_keeps_the_rule(rule: TreeRule) -> None:
+def test_tree_follows_the_rule(rule: TreeRule) -> None:
     assert list(rule(ROOT)) == []
 
 
@@ -37,14 +37,12 @@ def test_component_is_complete(component: Component) -> None:
 
 
 @pytest.mark.parametrize("component", components(), ids=lambda component: component.name)
-def test_component_can_be_patched_follows_its_chart_and_labels_its_namespaces(
-    component: Component, renderer: Renderer
-) -> None:
+def test_manifests_of_component_follow_the_rules(component: Component, renderer: Renderer) -> None:
     for entry in component.entries:
         manifests = renderer.kustomize(entry)
-        assert list(rules_of_components.patches_meet_what_they_change(component, manifests)) == []
-        assert list(rules.custom_resources_follow_their_chart(component.name, manifests)) == []
-        assert list(rules_of_components.namespaces_say_whose_they_are(component, manifests)) == []
+        assert list(rules_of_components.patches_have_targets(component, manifests)) == []
+        assert list(rules.custom_resources_are_synced_after_their_chart(component.name, manifests)) == []
+        assert list(rules_of_components.namespaces_have_a_component_label(component, manifests)) == []
 
 
 @pytest.mark.parametrize("overlay", overlays(), ids=lambda overlay: overlay.namespace)
@@ -53,11 +51,11 @@ def test_overlay_is_complete(overlay: Overlay) -> None:
     assert list(rules_of_components.overlay_is_complete(overlay, teams)) == []
 
 
-def test_projects_admit_what_their_applications_bring(renderer: Renderer) -> None:
+def test_projects_permit_the_resources_of_their_applications(renderer: Renderer) -> None:
     if not projects():
-        pytest.skip("management/bootstrap/projects is not there")
-    brought = [
-        Brought(overlay.settings["team"], overlay.namespace, overlay.namespace, renderer.overlay(overlay))
+        pytest.skip("management/bootstrap/projects not found")
+    deployed = [
+        Deployed(overlay.settings["team"], overlay.namespace, overlay.namespace, renderer.overlay(overlay))
         for overlay in overlays()
     ]
     for component in components():
@@ -65,28 +63,28 @@ def test_projects_admit_what_their_applications_bring(renderer: Renderer) -> Non
         repositories = [chart["repository"]] if chart else []
         for entry in component.entries:
             manifests = renderer.kustomize(entry)
-            brought.append(Brought("management", component.name, namespace, manifests, repositories))
+            deployed.append(Deployed("management", component.name, namespace, manifests, repositories))
     for folder in ("base", "with-database"):
         manifests = renderer.kustomize(ROOT / "management" / "service-namespace" / folder)
         for overlay in overlays():
-            moved = [_moved(manifest, overlay.namespace) for manifest in manifests]
-            brought.append(Brought("management", f"{overlay.namespace}-namespace", overlay.namespace, moved))
-    assert list(rules_of_components.projects_admit_what_is_brought(projects(), brought)) == []
+            moved = [_in_namespace(manifest, overlay.namespace) for manifest in manifests]
+            deployed.append(Deployed("management", f"{overlay.namespace}-namespace", overlay.namespace, moved))
+    assert list(rules_of_components.projects_permit_deployed_resources(projects(), deployed)) == []
 
 
-def _moved(manifest: Json, namespace: str) -> Json:
-    """As the ApplicationSet `service-namespaces` does: its placeholder gives way to the service's own namespace."""
+def _in_namespace(manifest: Json, namespace: str) -> Json:
+    """Replace the placeholder namespace, as the ApplicationSet `service-namespaces` does."""
     metadata = manifest["metadata"]
     if metadata.get("namespace") == "service":
         metadata = {**metadata, "namespace": namespace}
     return {**manifest, "metadata": metadata}
 
 
-def test_service_namespaces_and_what_their_set_patches_agree(renderer: Renderer) -> None:
-    """The set names what it moves by kind: another kind would stay in the namespace `service`."""
+def test_application_set_patches_match_the_service_namespace(renderer: Renderer) -> None:
+    """The ApplicationSet patches the namespace by kind. Other kinds would remain in the namespace `service`."""
     set_of_them = ROOT / "management" / "bootstrap" / "sets" / "service-namespaces.yaml"
     if not set_of_them.is_file():
-        pytest.skip("management/bootstrap/sets/service-namespaces.yaml is not there")
+        pytest.skip("management/bootstrap/sets/service-namespaces.yaml not found")
     patches = read(set_of_them)["spec"]["templatePatch"]
     manifests = renderer.kustomize(ROOT / "management" / "service-namespace" / "with-database")
     moved = {one["kind"] for one in manifests if one["metadata"].get("namespace") == "service"}
@@ -99,13 +97,13 @@ def test_service_namespaces_and_what_their_set_patches_agree(renderer: Renderer)
     (job,) = (one for one in manifests if one["kind"] == "Job")
     (fetch,) = job["spec"]["template"]["spec"]["initContainers"]
     given = [variable["name"] for variable in fetch["env"] if variable.get("value") == "placeholder"]
-    # By their places: the set counts them from 0.
+    # By position, because the ApplicationSet patches them by index.
     assert [variable["name"] for variable in fetch["env"]][: len(given)] == given
     assert given == ["DATABASE", "HOST", "MASTER_SECRET", "USER_SECRET", "AWS_REGION"]
     assert "/spec/template/spec/initContainers/0/env/{{ $index }}/value" in patches
 
 
-# Each rule catches what breaks it
+# Each rule finds violations
 
 _BROKEN = Path(__file__).parent / "broken"
 
@@ -115,7 +113,7 @@ _BROKEN = Path(__file__).parent / "broken"
     documents((_BROKEN / "manifests.yaml").read_text()),
     ids=lambda example: f"{example['rule']}: {example['told']}",
 )
-def test_rule_of_manifests_catches_what_breaks_it(example: Json) -> None:
+def test_rule_for_manifests_finds_the_violation(example: Json) -> None:
     rule: ManifestRule = getattr(rules, example["rule"])
     manifests = [{"apiVersion": "v1", **manifest} for manifest in example["manifests"]]
     assert list(rule(manifests)) == [example["told"]]
@@ -126,7 +124,7 @@ def test_rule_of_manifests_catches_what_breaks_it(example: Json) -> None:
     documents((_BROKEN / "trees.yaml").read_text()),
     ids=lambda example: f"{example['rule']}: {example['told']}",
 )
-def test_rule_of_the_tree_catches_what_breaks_it(example: Json, tmp_path: Path) -> None:
+def test_rule_for_the_tree_finds_the_violation(example: Json, tmp_path: Path) -> None:
     rule: TreeRule = getattr(rules_of_the_tree, example["rule"])
     for name, content in example["files"].items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -134,17 +132,17 @@ def test_rule_of_the_tree_catches_what_breaks_it(example: Json, tmp_path: Path) 
     assert list(rule(tmp_path)) == [example["told"]]
 
 
-def test_every_rule_has_a_broken_example() -> None:
-    for file, known in (("manifests.yaml", rules.OF_MANIFESTS), ("trees.yaml", rules_of_the_tree.ALL)):
+def test_every_rule_has_an_example_of_a_violation() -> None:
+    for file, known in (("manifests.yaml", rules.ALL), ("trees.yaml", rules_of_the_tree.ALL)):
         shown = {example["rule"] for example in documents((_BROKEN / file).read_text())}
         assert shown == {rule.__name__ for rule in known}
 
 
-def test_custom_resources_in_the_wave_of_their_chart_are_caught() -> None:
+def test_finds_custom_resources_in_the_sync_wave_of_their_chart() -> None:
     (broken,) = documents("{apiVersion: karpenter.sh/v1, kind: NodePool, metadata: {name: a}}")
-    told = ["NodePool a: no sync wave after the chart's"]
-    assert list(rules.custom_resources_follow_their_chart("karpenter", [broken])) == told
-    assert list(rules.custom_resources_follow_their_chart("monitoring", [broken])) == []
+    told = ["NodePool a: no sync wave after that of the chart"]
+    assert list(rules.custom_resources_are_synced_after_their_chart("karpenter", [broken])) == told
+    assert list(rules.custom_resources_are_synced_after_their_chart("monitoring", [broken])) == []
 
 
 _COMPLETE = """namespace: a
@@ -167,24 +165,24 @@ patches: []
         ("", "", []),
         ("overlays: false\n", "", ["component.yaml: overlays is missing"]),
         ("patches: []", "patches: []\nwave: 1", ["component.yaml: wave is unknown"]),
-        ("overlays: false", 'overlays: "false"', ["component.yaml: overlays is no bool"]),
-        ("clusters: {}", "clusters: {gpu: 'true'}", ["clusters: gpu is no label that clusters are selected by"]),
+        ("overlays: false", 'overlays: "false"', ["component.yaml: overlays is not of type bool"]),
+        ("clusters: {}", "clusters: {gpu: 'true'}", ["clusters: gpu is not a label that selects clusters"]),
         ("  # renovate", "  # note", ["chart: no renovate marker above the version"]),
         ("version: 1.2.3", "version: 1.2.x", ["chart: version 1.2.x is not one exact version"]),
         (
             "parameters: []",
             "parameters: [{name: b, annotation: platform/regoin}]",
-            ["parameters[0]: platform/regoin is not in the contract of the cluster secret"],
+            ["parameters[0]: platform/regoin is not a key of the cluster Secret"],
         ),
         (
             "patches: []",
             "patches: [{kind: A, name: a, path: /a, annotation: platform/region, format: '%s-%s'}]",
-            ["patches[0]: format needs one %s, for the value"],
+            ["patches[0]: format must have one %s, for the value"],
         ),
         ("patches: []", "patches: [{kind: A, name: a, path: /a}]", ["patches[0]: annotation is missing"]),
     ],
 )
-def test_component_that_is_not_complete_is_caught(old: str, new: str, told: list[str], tmp_path: Path) -> None:
+def test_finds_an_incomplete_component(old: str, new: str, told: list[str], tmp_path: Path) -> None:
     (tmp_path / "component.yaml").write_text(_COMPLETE.replace(old, new))
     (tmp_path / "values.yaml").touch()
     (tmp_path / "manifests").mkdir()
@@ -192,10 +190,10 @@ def test_component_that_is_not_complete_is_caught(old: str, new: str, told: list
     assert list(rules_of_components.component_is_complete(Component(tmp_path))) == told
 
 
-def test_namespace_without_its_component_is_caught(tmp_path: Path) -> None:
+def test_finds_a_namespace_without_its_component_label(tmp_path: Path) -> None:
     manifests = documents("{kind: Namespace, metadata: {name: a, labels: {platform/component: other}}}")
     told = [f"Namespace a: no label platform/component: {tmp_path.name}"]
-    assert list(rules_of_components.namespaces_say_whose_they_are(Component(tmp_path), manifests)) == told
+    assert list(rules_of_components.namespaces_have_a_component_label(Component(tmp_path), manifests)) == told
 
 
 @pytest.mark.parametrize(
@@ -204,15 +202,15 @@ def test_namespace_without_its_component_is_caught(tmp_path: Path) -> None:
         ("{kind: A, name: a, path: /spec/list/0/x~1y}", []),
         ("{kind: A, name: b, path: /spec}", ["no A b"]),
         ("{kind: A, name: a, path: /spec/list/1/x~1y}", ["A a: no /spec/list/1/x~1y"]),
-        ("{kind: A, name: a, path: /spec/list}", ["A a: /spec/list is no text"]),
+        ("{kind: A, name: a, path: /spec/list}", ["A a: /spec/list is not a string"]),
         ("{kind: A, name: a, path: /spec/new, op: add}", []),
         ("{kind: A, name: a, path: /other/new, op: add}", ["A a: no /other/new"]),
     ],
 )
-def test_patch_that_meets_nothing_is_caught(patch: str, told: list[str], tmp_path: Path) -> None:
+def test_finds_a_patch_without_a_target(patch: str, told: list[str], tmp_path: Path) -> None:
     (tmp_path / "component.yaml").write_text(f"patches: [{patch}]")
     manifests = documents("{kind: A, metadata: {name: a}, spec: {list: [{x/y: placeholder}]}}")
-    assert list(rules_of_components.patches_meet_what_they_change(Component(tmp_path), manifests)) == told
+    assert list(rules_of_components.patches_have_targets(Component(tmp_path), manifests)) == told
 
 
 @pytest.mark.parametrize(
@@ -224,7 +222,7 @@ def test_patch_that_meets_nothing_is_caught(patch: str, told: list[str], tmp_pat
         ("{team: a, host: b.example.com, database: ''}", ["host: b.example.com is not one label below the domain"]),
     ],
 )
-def test_overlay_that_is_not_complete_is_caught(settings: str, told: list[str], tmp_path: Path) -> None:
+def test_finds_an_incomplete_overlay(settings: str, told: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "service" / "s" / "overlays" / "dev"
     folder.mkdir(parents=True)
     (folder / "application.yaml").write_text(settings)
@@ -232,7 +230,7 @@ def test_overlay_that_is_not_complete_is_caught(settings: str, told: list[str], 
     assert list(rules_of_components.overlay_is_complete(Overlay(folder / "application.yaml"), {"a"})) == told
 
 
-def test_overlay_in_another_namespace_is_caught(tmp_path: Path) -> None:
+def test_finds_an_overlay_in_another_namespace(tmp_path: Path) -> None:
     folder = tmp_path / "service" / "s" / "overlays" / "dev"
     folder.mkdir(parents=True)
     (folder / "application.yaml").write_text("{team: a, host: b, database: ''}")
@@ -252,26 +250,26 @@ spec:
 
 
 @pytest.mark.parametrize(
-    ("brought", "told"),
+    ("deployed", "told"),
     [
         (("a", "b-dev", "ConfigMap", "https://example.com/charts"), []),
         (("c", "b-dev", "ConfigMap", "https://example.com/charts"), ["app: no AppProject c"]),
-        (("a", "c-dev", "ConfigMap", "https://example.com/charts"), ["app: a does not reach namespace c-dev"]),
-        (("a", "b-dev", "Role", "https://example.com/charts"), ["app: a admits no Role"]),
-        (("a", "b-dev", "Namespace", "https://example.com/charts"), ["app: a admits no Namespace"]),
-        (("a", "b-dev", "ConfigMap", "https://example.net"), ["app: a admits no https://example.net"]),
+        (("a", "c-dev", "ConfigMap", "https://example.com/charts"), ["app: a does not permit namespace c-dev"]),
+        (("a", "b-dev", "Role", "https://example.com/charts"), ["app: a does not permit Role"]),
+        (("a", "b-dev", "Namespace", "https://example.com/charts"), ["app: a does not permit Namespace"]),
+        (("a", "b-dev", "ConfigMap", "https://example.net"), ["app: a does not permit https://example.net"]),
     ],
 )
-def test_what_a_project_does_not_admit_is_caught(brought: tuple[str, str, str, str], told: list[str]) -> None:
-    project, namespace, kind, repository = brought
+def test_finds_resources_that_a_project_does_not_permit(deployed: tuple[str, str, str, str], told: list[str]) -> None:
+    project, namespace, kind, repository = deployed
     manifest = {"apiVersion": "v1", "kind": kind, "metadata": {"name": "m"}}
-    application = Brought(project, "app", namespace, [manifest], [repository])
-    found = rules_of_components.projects_admit_what_is_brought(documents(_PROJECT), [application])
+    application = Deployed(project, "app", namespace, [manifest], [repository])
+    found = rules_of_components.projects_permit_deployed_resources(documents(_PROJECT), [application])
     assert list(found) == told
 
 
-def test_renovate_reads_every_marker() -> None:
-    """A marker that no expression matches looks like an update that never comes."""
+def test_renovate_matches_every_marker() -> None:
+    """Renovate ignores a marker that no expression matches silently."""
     managers = json.loads((ROOT / "renovate.json").read_text())["customManagers"]
     unread = []
     for file in files():
@@ -287,8 +285,8 @@ def test_renovate_reads_every_marker() -> None:
     assert unread == []
 
 
-def test_every_file_is_read_by_somebody() -> None:
-    """A file that nobody names is either forgotten or dead."""
+def test_every_file_is_referenced() -> None:
+    """A file that no other file references is not used."""
     text = {file: file.read_text(errors="replace") for file in files()}
     ends = (".tpl", "values.schema.json", "README.md", ".helmignore")
     own = {"component.yaml", "kustomization.yaml", "application.yaml", "release.yaml", "Chart.yaml", ".helmignore"}

@@ -1,4 +1,4 @@
-"""The services: names in Rollouts, what a pipeline and Argo CD do to images, where Terraform must agree."""
+"""The services: names in Rollouts, changes of images by pipelines and Argo CD, and consistency with Terraform."""
 
 import difflib
 import re
@@ -13,7 +13,7 @@ import pytest
 from stacks.settings import Owner, Region
 from tests import ROOT
 
-yaml = pytest.importorskip("yaml", reason="PyYAML, which reads what is rendered, is not installed")
+yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
 
 SERVICES = sorted(path for path in (ROOT / "service").iterdir() if path.is_dir())
 KUSTOMIZED = [service for service in SERVICES if (service / "base").is_dir()]
@@ -30,7 +30,7 @@ def _name(path: Path) -> str:
 def _build(kustomize: Path, folder: Path) -> list[dict[str, Any]]:
     done = subprocess.run([kustomize, "build", folder], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""  # it warns of deprecated fields
+    assert done.stderr == ""  # no warnings about deprecated fields
     return [document for document in yaml.safe_load_all(done.stdout) if document]
 
 
@@ -41,7 +41,7 @@ def _one(manifests: list[dict[str, Any]], kind: str, name: str | None = None) ->
 
 @pytest.fixture
 def copied(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    """The overlay that the test is about, in a copy of its service."""
+    """The overlay of the test, in a copy of its service."""
     overlay: Path = request.param
     shutil.copytree(overlay.parents[1], tmp_path / "service")
     return tmp_path / "service" / overlay.relative_to(overlay.parents[1])
@@ -51,7 +51,7 @@ on_every_overlay = pytest.mark.parametrize("copied", OVERLAYS, ids=_name, indire
 
 
 def _set_image(kustomize: Path, overlay: Path, image: str) -> list[str]:
-    """The lines that `kustomize edit set image` took away or added."""
+    """The lines that `kustomize edit set image` removes or adds."""
     file = overlay / "kustomization.yaml"
     before = file.read_text().splitlines()
     done = subprocess.run(
@@ -64,9 +64,7 @@ def _set_image(kustomize: Path, overlay: Path, image: str) -> list[str]:
 
 @on_every_overlay
 @pytest.mark.parametrize("form", ["{0}={0}:{1}@{2}", "{0}=*:{1}@{2}"])
-def test_delivery_changes_the_tag_and_the_digest_and_not_a_line_besides(
-    copied: Path, form: str, kustomize: Path
-) -> None:
+def test_set_image_changes_only_the_tag_and_the_digest(copied: Path, form: str, kustomize: Path) -> None:
     service = yaml.safe_load((copied / "kustomization.yaml").read_text())["images"][0]["name"]
     changed = _set_image(kustomize, copied, form.format(service, TAG, DIGEST))
     assert [line[0] + line[1:].split()[-2] for line in changed] == ["-digest:", "+digest:", "-newTag:", "+newTag:"]
@@ -75,7 +73,7 @@ def test_delivery_changes_the_tag_and_the_digest_and_not_a_line_besides(
 
 
 @on_every_overlay
-def test_argo_cd_says_the_registry_and_keeps_the_tag_and_the_digest(copied: Path, kustomize: Path) -> None:
+def test_argo_cd_sets_the_registry_and_keeps_the_tag_and_the_digest(copied: Path, kustomize: Path) -> None:
     (delivered,) = yaml.safe_load((copied / "kustomization.yaml").read_text())["images"]
     _set_image(kustomize, copied, f"{delivered['name']}=registry.example/{delivered['name']}:*@*")
     image = _one(_build(kustomize, copied), "Rollout")["spec"]["template"]["spec"]["containers"][0]["image"]
@@ -86,12 +84,12 @@ def test_argo_cd_says_the_registry_and_keeps_the_tag_and_the_digest(copied: Path
 
 
 @pytest.mark.parametrize("service", KUSTOMIZED, ids=_name)
-def test_fields_of_rollouts_are_the_same_for_every_service(service: Path) -> None:
+def test_rollout_fields_are_the_same_for_every_service(service: Path) -> None:
     assert (service / "base" / FIELDS).read_text() == (KUSTOMIZED[0] / "base" / FIELDS).read_text()
 
 
 def _fields(file: Path) -> set[tuple[str, ...]]:
-    """Every field of a transformer configuration, with what it names."""
+    """All fields of a transformer configuration, with the kinds that they reference."""
     configuration = yaml.safe_load(file.read_text())
     named = configuration.pop("nameReference")
     return {("nameReference", to["kind"], at["kind"], at["path"]) for to in named for at in to["fieldSpecs"]} | {
@@ -99,9 +97,9 @@ def _fields(file: Path) -> set[tuple[str, ...]]:
     }
 
 
-def test_fields_of_rollouts_are_among_those_that_argo_rollouts_publishes() -> None:
+def test_rollout_fields_are_a_subset_of_the_published_ones() -> None:
     if not PUBLISHED.is_file():
-        pytest.skip(f"what is published is not there: {PUBLISHED.name} below {PUBLISHED.parent.name}/")
+        pytest.skip(f"published file not found: {PUBLISHED.name} in {PUBLISHED.parent.name}/")
     assert _fields(KUSTOMIZED[0] / "base" / FIELDS) - _fields(PUBLISHED) == set()
 
 
@@ -123,7 +121,9 @@ labels:
 
 
 @pytest.mark.parametrize("service", KUSTOMIZED, ids=_name)
-def test_every_name_in_a_rollout_follows_its_object(service: Path, tmp_path: Path, kustomize: Path) -> None:
+def test_every_name_in_a_rollout_is_updated_when_its_object_is_renamed(
+    service: Path, tmp_path: Path, kustomize: Path
+) -> None:
     manifests = _renamed(tmp_path, service, kustomize)
     rollout = _one(manifests, "Rollout")
     strategy = rollout["spec"]["strategy"]
@@ -143,7 +143,7 @@ def test_every_name_in_a_rollout_follows_its_object(service: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("service", KUSTOMIZED, ids=_name)
-def test_replicas_and_labels_reach_a_rollout(service: Path, tmp_path: Path, kustomize: Path) -> None:
+def test_replicas_and_labels_are_applied_to_a_rollout(service: Path, tmp_path: Path, kustomize: Path) -> None:
     rollout = _one(_renamed(tmp_path, service, kustomize), "Rollout")
     assert rollout["spec"]["replicas"] == 7
     assert rollout["spec"]["template"]["metadata"]["labels"]["continent"] == "europe"
@@ -155,8 +155,8 @@ def _text(value: object) -> str:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=_name)
-def test_configuration_of_the_version_before_outlives_a_rollout(overlay: Path, kustomize: Path) -> None:
-    """Its name holds a hash. Were it pruned, pods of the stable version that start during a canary would lack it."""
+def test_config_map_of_the_previous_version_is_not_pruned(overlay: Path, kustomize: Path) -> None:
+    """Its name contains a hash. Pods of the stable version that start during a canary still need it."""
     (configuration,) = [one for one in _build(kustomize, overlay) if one["kind"] == "ConfigMap"]
     assert re.fullmatch(r"[a-z0-9-]+-[a-z0-9]{10}", configuration["metadata"]["name"])
     assert configuration["metadata"]["annotations"] == {
@@ -166,7 +166,7 @@ def test_configuration_of_the_version_before_outlives_a_rollout(overlay: Path, k
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=_name)
-def test_database_is_asked_for_where_there_is_one(overlay: Path, kustomize: Path) -> None:
+def test_database_secret_is_used_only_with_a_database(overlay: Path, kustomize: Path) -> None:
     manifests = _build(kustomize, overlay)
     database = yaml.safe_load((overlay / "application.yaml").read_text())["database"]
     secrets = [one["metadata"]["name"] for one in manifests if one["kind"] == "ExternalSecret"]
@@ -176,8 +176,8 @@ def test_database_is_asked_for_where_there_is_one(overlay: Path, kustomize: Path
 
 
 @pytest.mark.parametrize("service", KUSTOMIZED, ids=_name)
-def test_environments_differ_in_values_alone(service: Path, kustomize: Path) -> None:
-    """The same objects everywhere; but for what reaches a database, which not every environment has."""
+def test_environments_have_the_same_objects(service: Path, kustomize: Path) -> None:
+    """Except for the ExternalSecret of a database, which not every environment has."""
     kinds = {
         frozenset(
             (one["kind"], re.sub(r"-[a-z0-9]{10}$", "", one["metadata"]["name"]))
@@ -190,8 +190,8 @@ def test_environments_differ_in_values_alone(service: Path, kustomize: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["releases", "services"])
-def test_argo_cd_leaves_the_selectors_of_services_to_argo_rollouts(name: str) -> None:
-    """Applied whole, a Service would lose its version for a moment, and the next rollout skip its analyses."""
+def test_argo_cd_ignores_the_service_selectors_of_argo_rollouts(name: str) -> None:
+    """Otherwise a sync would reset the selector for a moment, and the next rollout would skip its analyses."""
     applied = yaml.safe_load((ROOT / "management" / "bootstrap" / "sets" / f"{name}.yaml").read_text())
     spec = applied["spec"]["template"]["spec"]
     assert "RespectIgnoreDifferences=true" in spec["syncPolicy"]["syncOptions"]
@@ -199,7 +199,7 @@ def test_argo_cd_leaves_the_selectors_of_services_to_argo_rollouts(name: str) ->
     assert ignored in spec["ignoreDifferences"]
 
 
-# What Terraform must agree to
+# Consistency with Terraform
 
 
 def test_every_service_has_an_image_repository_in_every_region(committed: tuple[Owner, list[Region]]) -> None:
@@ -209,7 +209,7 @@ def test_every_service_has_an_image_repository_in_every_region(committed: tuple[
         assert {service.name for service in SERVICES} - repositories == set(), region.name
 
 
-def test_every_database_exists_in_the_environment_that_asks_for_it(committed: tuple[Owner, list[Region]]) -> None:
+def test_every_database_exists_in_the_environment_that_uses_it(committed: tuple[Owner, list[Region]]) -> None:
     _, regions = committed
     for region in regions:
         for environment in region.environments:
@@ -220,8 +220,10 @@ def test_every_database_exists_in_the_environment_that_asks_for_it(committed: tu
 
 
 @pytest.mark.parametrize("service", KUSTOMIZED, ids=_name)
-def test_services_know_the_addresses_of_the_vpc(service: Path, committed: tuple[Owner, list[Region]]) -> None:
-    """A region with other addresses must add its own."""
+def test_network_policies_of_services_have_the_cidr_of_the_vpc(
+    service: Path, committed: tuple[Owner, list[Region]]
+) -> None:
+    """The NetworkPolicies need the CIDR of each region."""
     _, regions = committed
     policies = (service / "base").rglob("*.yaml")
     opened = {cidr for policy in policies for cidr in re.findall(r"cidr: ([\d./]+)", policy.read_text())}
@@ -232,7 +234,7 @@ def test_services_know_the_addresses_of_the_vpc(service: Path, committed: tuple[
     }
 
 
-def test_chart_knows_the_addresses_of_the_vpc(committed: tuple[Owner, list[Region]]) -> None:
+def test_chart_has_the_cidr_of_the_vpc(committed: tuple[Owner, list[Region]]) -> None:
     _, regions = committed
     values = yaml.safe_load((ROOT / "helm" / "my-app" / "values.yaml").read_text())
     assert {IPv4Network(values["network"]["vpcCidr"])} == {region.shared.vpc.cidr for region in regions}

@@ -1,4 +1,4 @@
-"""The tree that Argo CD reads, as its ApplicationSets see it: components, overlays of services, what is rendered."""
+"""The tree that Argo CD deploys: components, overlays of services, and their rendered manifests."""
 
 import subprocess
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ FOLDERS = ("management", "service", "helm")
 
 
 class _Loader(yaml.CSafeLoader):
-    """PyYAML takes a bare `=` for a kind of value that it has no type for; CRDs list it as an operator."""
+    """A loader that reads a plain `=`, which occurs in CRDs as an operator, as a string; PyYAML has no type for it."""
 
 
 def _text(loader: yaml.CSafeLoader, node: ScalarNode) -> str:
@@ -29,19 +29,19 @@ _Loader.add_constructor("tag:yaml.org,2002:value", _text)
 
 
 def documents(text: str) -> list[Json]:
-    """The documents of a YAML text that hold something."""
+    """The non-empty documents of a YAML text."""
     return [document for document in yaml.load_all(text, Loader=_Loader) if document]
 
 
 def read(path: Path) -> Json:
-    """The one document of a file."""
+    """The only document of a file."""
     (document,) = documents(path.read_text())
     return document
 
 
 @dataclass(frozen=True)
 class Component:
-    """A folder of `management/` that the ApplicationSet `components` makes an Application of."""
+    """A folder of `management/` for which the ApplicationSet `components` creates an Application."""
 
     folder: Path
 
@@ -60,7 +60,7 @@ class Component:
 
     @property
     def entries(self) -> list[Path]:
-        """The folders that kustomize renders; one, or one for each environment."""
+        """The folders that Kustomize renders: one, or one for each environment."""
         if not self.settings["overlays"]:
             return [self.folder / "manifests"]
         return sorted(path for path in (self.folder / "overlays").iterdir() if path.is_dir())
@@ -68,7 +68,7 @@ class Component:
 
 @dataclass(frozen=True)
 class Overlay:
-    """A service in an environment; `marker` is the file that its ApplicationSet looks for."""
+    """A service in an environment. `marker` is the file that its ApplicationSet selects."""
 
     marker: Path
 
@@ -103,7 +103,7 @@ def overlays(root: Path = ROOT) -> list[Overlay]:
 
 
 def sets(root: Path = ROOT) -> list[Json]:
-    """Every ApplicationSet; the one of components is made twice, and shares them out by `foundation`."""
+    """All ApplicationSets. That of the components is rendered twice, for both values of `foundation`."""
     bootstrap = root / "management" / "bootstrap"
     return [read(file) for file in sorted([*bootstrap.glob("sets/*.yaml"), *bootstrap.glob("components.yaml")])]
 
@@ -113,13 +113,13 @@ def projects(root: Path = ROOT) -> list[Json]:
 
 
 def files(root: Path = ROOT) -> Iterator[Path]:
-    """Every file of the tree."""
+    """All files of the tree."""
     for folder in FOLDERS:
         yield from sorted(path for path in (root / folder).rglob("*") if path.is_file())
 
 
 def entries(root: Path = ROOT) -> list[Path]:
-    """Every folder that some Application has kustomize render."""
+    """All folders that Applications render with Kustomize."""
     return [
         *[entry for component in components(root) for entry in component.entries],
         *[
@@ -132,7 +132,7 @@ def entries(root: Path = ROOT) -> list[Path]:
 
 
 class Renderer:
-    """kustomize and helm, each asked once for the same thing."""
+    """Renders manifests with Kustomize and Helm, and caches the results."""
 
     def __init__(self, kustomize: Path, helm: Path) -> None:
         self._kustomize = kustomize
@@ -147,7 +147,7 @@ class Renderer:
         return documents(self._run(*command))
 
     def overlay(self, overlay: Overlay) -> list[Json]:
-        """What Argo CD renders of a service, but for what only the cluster knows."""
+        """The manifests of a service, with placeholders for the values that only the cluster knows."""
         if overlay.is_kustomized:
             return self.kustomize(overlay.folder)
         values = ("--values", str(overlay.folder / "values.yaml"))
@@ -157,7 +157,7 @@ class Renderer:
         return self.helm(chart, overlay.service, overlay.namespace, *values, *known, *secret)
 
     def everything(self, root: Path = ROOT) -> dict[str, list[Json]]:
-        """Every entry by its path, services of the Helm chart included."""
+        """The manifests of all entries by path, including services that use the Helm chart."""
         rendered = {str(entry.relative_to(root)): self.kustomize(entry) for entry in entries(root)}
         for overlay in overlays(root):
             rendered[str(overlay.folder.relative_to(root))] = self.overlay(overlay)
