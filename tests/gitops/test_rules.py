@@ -111,25 +111,25 @@ _BROKEN = Path(__file__).parent / "broken"
 @pytest.mark.parametrize(
     "example",
     documents((_BROKEN / "manifests.yaml").read_text()),
-    ids=lambda example: f"{example['rule']}: {example['told']}",
+    ids=lambda example: f"{example['rule']}: {example['violation']}",
 )
 def test_rule_for_manifests_finds_the_violation(example: Json) -> None:
     rule: ManifestRule = getattr(rules, example["rule"])
     manifests = [{"apiVersion": "v1", **manifest} for manifest in example["manifests"]]
-    assert list(rule(manifests)) == [example["told"]]
+    assert list(rule(manifests)) == [example["violation"]]
 
 
 @pytest.mark.parametrize(
     "example",
     documents((_BROKEN / "trees.yaml").read_text()),
-    ids=lambda example: f"{example['rule']}: {example['told']}",
+    ids=lambda example: f"{example['rule']}: {example['violation']}",
 )
 def test_rule_for_the_tree_finds_the_violation(example: Json, tmp_path: Path) -> None:
     rule: TreeRule = getattr(rules_of_the_tree, example["rule"])
     for name, content in example["files"].items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content if isinstance(content, str) else yaml.safe_dump(content))
-    assert list(rule(tmp_path)) == [example["told"]]
+    assert list(rule(tmp_path)) == [example["violation"]]
 
 
 def test_every_rule_has_an_example_of_a_violation() -> None:
@@ -140,8 +140,8 @@ def test_every_rule_has_an_example_of_a_violation() -> None:
 
 def test_finds_custom_resources_in_the_sync_wave_of_their_chart() -> None:
     (broken,) = documents("{apiVersion: karpenter.sh/v1, kind: NodePool, metadata: {name: a}}")
-    told = ["NodePool a: no sync wave after that of the chart"]
-    assert list(rules.custom_resources_are_synced_after_their_chart("karpenter", [broken])) == told
+    expected = ["NodePool a: no sync wave after that of the chart"]
+    assert list(rules.custom_resources_are_synced_after_their_chart("karpenter", [broken])) == expected
     assert list(rules.custom_resources_are_synced_after_their_chart("monitoring", [broken])) == []
 
 
@@ -160,7 +160,7 @@ patches: []
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "expected"),
     [
         ("", "", []),
         ("overlays: false\n", "", ["component.yaml: overlays is missing"]),
@@ -182,22 +182,22 @@ patches: []
         ("patches: []", "patches: [{kind: A, name: a, path: /a}]", ["patches[0]: annotation is missing"]),
     ],
 )
-def test_finds_an_incomplete_component(old: str, new: str, told: list[str], tmp_path: Path) -> None:
+def test_finds_an_incomplete_component(old: str, new: str, expected: list[str], tmp_path: Path) -> None:
     (tmp_path / "component.yaml").write_text(_COMPLETE.replace(old, new))
     (tmp_path / "values.yaml").touch()
     (tmp_path / "manifests").mkdir()
     (tmp_path / "manifests" / "kustomization.yaml").touch()
-    assert list(rules_of_components.component_is_complete(Component(tmp_path))) == told
+    assert list(rules_of_components.component_is_complete(Component(tmp_path))) == expected
 
 
 def test_finds_a_namespace_without_its_component_label(tmp_path: Path) -> None:
     manifests = documents("{kind: Namespace, metadata: {name: a, labels: {platform/component: other}}}")
-    told = [f"Namespace a: no label platform/component: {tmp_path.name}"]
-    assert list(rules_of_components.namespaces_have_a_component_label(Component(tmp_path), manifests)) == told
+    expected = [f"Namespace a: no label platform/component: {tmp_path.name}"]
+    assert list(rules_of_components.namespaces_have_a_component_label(Component(tmp_path), manifests)) == expected
 
 
 @pytest.mark.parametrize(
-    ("patch", "told"),
+    ("patch", "expected"),
     [
         ("{kind: A, name: a, path: /spec/list/0/x~1y}", []),
         ("{kind: A, name: b, path: /spec}", ["no A b"]),
@@ -207,14 +207,14 @@ def test_finds_a_namespace_without_its_component_label(tmp_path: Path) -> None:
         ("{kind: A, name: a, path: /other/new, op: add}", ["A a: no /other/new"]),
     ],
 )
-def test_finds_a_patch_without_a_target(patch: str, told: list[str], tmp_path: Path) -> None:
+def test_finds_a_patch_without_a_target(patch: str, expected: list[str], tmp_path: Path) -> None:
     (tmp_path / "component.yaml").write_text(f"patches: [{patch}]")
     manifests = documents("{kind: A, metadata: {name: a}, spec: {list: [{x/y: placeholder}]}}")
-    assert list(rules_of_components.patches_have_targets(Component(tmp_path), manifests)) == told
+    assert list(rules_of_components.patches_have_targets(Component(tmp_path), manifests)) == expected
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "expected"),
     [
         ("{team: a, host: b, database: ''}", []),
         ("{team: a, host: b}", ["application.yaml: database is missing"]),
@@ -222,12 +222,12 @@ def test_finds_a_patch_without_a_target(patch: str, told: list[str], tmp_path: P
         ("{team: a, host: b.example.com, database: ''}", ["host: b.example.com is not one label below the domain"]),
     ],
 )
-def test_finds_an_incomplete_overlay(settings: str, told: list[str], tmp_path: Path) -> None:
+def test_finds_an_incomplete_overlay(settings: str, expected: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "service" / "s" / "overlays" / "dev"
     folder.mkdir(parents=True)
     (folder / "application.yaml").write_text(settings)
     (folder / "kustomization.yaml").write_text("namespace: s-dev")
-    assert list(rules_of_components.overlay_is_complete(Overlay(folder / "application.yaml"), {"a"})) == told
+    assert list(rules_of_components.overlay_is_complete(Overlay(folder / "application.yaml"), {"a"})) == expected
 
 
 def test_finds_an_overlay_in_another_namespace(tmp_path: Path) -> None:
@@ -235,8 +235,8 @@ def test_finds_an_overlay_in_another_namespace(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "application.yaml").write_text("{team: a, host: b, database: ''}")
     (folder / "kustomization.yaml").write_text("namespace: s-prod")
-    told = ["kustomization.yaml: namespace s-prod, not s-dev"]
-    assert list(rules_of_components.overlay_is_complete(Overlay(folder / "application.yaml"), {"a"})) == told
+    expected = ["kustomization.yaml: namespace s-prod, not s-dev"]
+    assert list(rules_of_components.overlay_is_complete(Overlay(folder / "application.yaml"), {"a"})) == expected
 
 
 _PROJECT = """
@@ -250,7 +250,7 @@ spec:
 
 
 @pytest.mark.parametrize(
-    ("deployed", "told"),
+    ("deployed", "expected"),
     [
         (("a", "b-dev", "ConfigMap", "https://example.com/charts"), []),
         (("c", "b-dev", "ConfigMap", "https://example.com/charts"), ["app: no AppProject c"]),
@@ -260,12 +260,14 @@ spec:
         (("a", "b-dev", "ConfigMap", "https://example.net"), ["app: a does not permit https://example.net"]),
     ],
 )
-def test_finds_resources_that_a_project_does_not_permit(deployed: tuple[str, str, str, str], told: list[str]) -> None:
+def test_finds_resources_that_a_project_does_not_permit(
+    deployed: tuple[str, str, str, str], expected: list[str]
+) -> None:
     project, namespace, kind, repository = deployed
     manifest = {"apiVersion": "v1", "kind": kind, "metadata": {"name": "m"}}
     application = Deployed(project, "app", namespace, [manifest], [repository])
     found = rules_of_components.projects_permit_deployed_resources(documents(_PROJECT), [application])
-    assert list(found) == told
+    assert list(found) == expected
 
 
 def test_renovate_matches_every_marker() -> None:
