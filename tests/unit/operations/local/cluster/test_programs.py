@@ -1,12 +1,130 @@
-"""Building the programs of the local cluster."""
+"""Building the programs of the local cluster, with a fake Go."""
 
+import json
 import os
-import stat
+import re
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from operations.local.cluster import programs
 from tests import ROOT
+
+# Builds what Go would name the programs of some modules, and knows a source folder with manifests.
+_GO = """#!{python} -ES
+import json, os, pathlib, sys, time
+
+FOLDER = pathlib.Path({folder!r})
+arguments, module = sys.argv[1:], pathlib.Path.cwd().name
+environment = dict((name, os.environ.get(name)) for name in ("CGO_ENABLED", "GOWORK"))
+call = dict(module=module, arguments=arguments, environment=environment)
+with (FOLDER / "calls").open("a") as calls:
+    calls.write(json.dumps(call) + "\\n")
+if arguments[0] == "version":
+    print((FOLDER / "version").read_text())
+if arguments[0] == "build":
+    time.sleep(0.1)
+    if (FOLDER / "fails").exists():
+        sys.exit("no such host")
+    target = pathlib.Path(arguments[arguments.index("-o") + 1])
+    names = dict(etcd="server", kyverno="kubectl-kyverno").get(module, "cmd" if module == "argo-cd" else module)
+    (target / names).write_text("#!/bin/sh\\n")
+if arguments[0] == "list":
+    print(FOLDER / "source")
+"""
+
+
+class Go:
+    """A fake Go, first on PATH."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        program = folder / "go"
+        program.write_text(_GO.format(python=sys.executable, folder=str(folder)))
+        program.chmod(0o755)
+        self.set_version("go1.26.0")
+        for name in ("manifests/crds/application-crd.yaml", "manifests/crds/kustomization.yaml"):
+            (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "source" / name).touch()
+
+    def set_version(self, version: str) -> None:
+        (self.folder / "version").write_text(version)
+        _clear_caches()
+
+    def fail(self) -> None:
+        (self.folder / "fails").touch()
+
+    def builds(self) -> list[dict[str, Any]]:
+        calls = [json.loads(line) for line in (self.folder / "calls").read_text().splitlines()]
+        return [call for call in calls if call["arguments"][0] == "build"]
+
+
+def _clear_caches() -> None:
+    programs._go_version.cache_clear()
+    programs._checksum.cache_clear()
+
+
+@pytest.fixture
+def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Go]:
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    yield Go(tmp_path)
+    _clear_caches()
+
+
+def test_a_program_is_built_once_into_the_cache_of_the_user(go: Go, tmp_path: Path) -> None:
+    said: list[str] = []
+    paths = {programs.program("etcd", said.append) for _ in range(2)}
+    (path,) = paths
+    assert path.name == "etcd"
+    assert path.exists()
+    assert path.is_relative_to(tmp_path / "cache")
+    assert said == ["building etcd: takes minutes, only once"]
+    assert len(go.builds()) == 1
+
+
+def test_another_version_of_go_builds_a_program_again(go: Go) -> None:
+    first = programs.program("redis")
+    go.set_version("go1.27.0")
+    second = programs.program("redis")
+    assert first != second
+    assert first.exists()
+    assert second.exists()
+
+
+def test_concurrent_calls_build_a_program_once(go: Go) -> None:
+    programs._checksum("redis")
+    threads = [threading.Thread(target=programs.program, args=("redis",)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(go.builds()) == 1
+
+
+def test_files_of_a_module_are_copied_next_to_its_programs(go: Go) -> None:
+    assert [file.name for file in programs.files("argo-cd").iterdir()] == ["application-crd.yaml"]
+    assert programs.program("argocd").exists()
+    assert len(go.builds()) == 1
+
+
+def test_all_modules_are_built_without_c_and_without_the_workspace_of_the_user(go: Go) -> None:
+    programs.build_all(lambda _: None)
+    assert {call["module"] for call in go.builds()} == {*programs.MODULES}
+    assert all(call["environment"] == {"CGO_ENABLED": "0", "GOWORK": "off"} for call in go.builds())
+
+
+def test_helm_assumes_the_version_of_the_local_kubernetes(go: Go) -> None:
+    programs.program("helm")
+    modules = Path(programs.__file__).parent / "modules"
+    (minor,) = re.findall(r"k8s\.io/kubernetes v1\.(\d+)\.", (modules / "kubernetes" / "go.mod").read_text())
+    (flags,) = [flag for flag in go.builds()[0]["arguments"] if flag.startswith("-ldflags=")]
+    assert f"-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor={minor}" in flags
 
 
 def _tools(folder: Path) -> str:
@@ -27,12 +145,9 @@ def test_rejects_a_machine_without_go(tmp_path: Path) -> None:
     assert _tools(tmp_path).startswith("error: go: not installed; install Go 1.26 or newer")
 
 
-def test_a_failed_build_reports_the_error_of_go_and_leaves_no_files(tmp_path: Path) -> None:
-    go = tmp_path / "go"
-    go.write_text(f'#!{sys.executable}\nimport sys\nif "build" in sys.argv: sys.exit("no such host")\n')
-    go.chmod(go.stat().st_mode | stat.S_IXUSR)
+def test_a_failed_build_reports_the_error_of_go_and_leaves_no_files(go: Go, tmp_path: Path) -> None:
+    go.fail()
     errors = _tools(tmp_path)
-
     assert "error: go build failed in operations/local/cluster/modules/actionlint (status 1)" in errors
     assert "error: no such host" in errors
     assert [file.name for file in tmp_path.glob("cache/*/bin/*")] == [".actionlint.lock"]
