@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from operations.errors import OperationError
-from operations.terraform.plans import Plan
+from operations.terraform.plans import Plan, changes_table
 
 
 def _plan(*changes: dict[str, Any], **others: Any) -> Plan:
@@ -110,3 +110,55 @@ def test_drift_is_separate_from_changes() -> None:
     plan = _plan(resource_drift=[_change("aws_vpc.vpc", "update")])
     assert plan.is_empty
     assert [change.address for change in plan.drift] == ["aws_vpc.vpc"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "why"),
+    [
+        ("replace_because_tainted", "tainted by a failed apply"),
+        ("replace_by_request", "requested with -replace"),
+        ("delete_because_no_resource_config", "no longer in the configuration"),
+        ("a_reason_of_a_later_version", "a_reason_of_a_later_version"),
+    ],
+)
+def test_reasons_of_terraform_are_explained(reason: str, why: str) -> None:
+    (change,) = _plan(_change("aws_vpc.vpc", "delete", "create") | {"action_reason": reason}).changes
+    assert change.why == why
+
+
+def test_table_and_data_name_the_changes_without_their_values() -> None:
+    replaced = _change("aws_eks_cluster.cluster", "delete", "create", replace_paths=[["name"]])
+    updated = _change(
+        "aws_db_instance.database",
+        "update",
+        before={"password": "hunter2", "size": 1},
+        after={"password": "hunter3", "size": 2},
+        before_sensitive={"password": True},
+    )
+    plan = _plan(replaced, updated)
+    table = changes_table([plan])
+    assert list(table.rows) == [
+        ["ap-northeast-2-dev", "update", "aws_db_instance.database", "password, size"],
+        ["ap-northeast-2-dev", "replace", "aws_eks_cluster.cluster", "forced by name"],
+    ]
+    assert [change.data() for change in plan.changes] == [
+        {"address": "aws_db_instance.database", "action": "update", "why": "password, size"},
+        {"address": "aws_eks_cluster.cluster", "action": "replace", "why": "forced by name"},
+    ]
+    assert plan.changes[0].sensitive == {"password": True}
+
+
+@pytest.mark.parametrize(
+    ("changes", "outputs", "summary"),
+    [
+        ([], {}, "no changes"),
+        ([], {"vpc_id": {"actions": ["update"]}}, "outputs change"),
+        ([], {"vpc_id": {"actions": ["no-op"]}}, "no changes"),
+        ([("create",), ("create",), ("delete",), ("delete", "create")], {}, "2 to create, 1 to replace, 1 to destroy"),
+    ],
+)
+def test_summary_counts_the_changes_by_action(
+    changes: list[tuple[str, ...]], outputs: dict[str, Any], summary: str
+) -> None:
+    entries = [_change(f"aws_vpc.vpc{number}", *actions) for number, actions in enumerate(changes)]
+    assert _plan(*entries, output_changes=outputs).summary == summary

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -102,3 +103,114 @@ def test_interrupt_is_sent_once_and_no_terraform_starts_after_it(program: Path, 
     run()
     assert (tmp_path / "signals").read_text() == "signal\n"
     assert failures[1] == f"{tmp_path.name}: interrupted before it started"
+
+
+def test_run_appends_the_output_to_the_log_without_colors(program: Path, tmp_path: Path) -> None:
+    _write(program, 'echo "$* in $PWD"; echo warning >&2')
+    (tmp_path / "log").write_text("before\n")
+    Terraform(tmp_path, tmp_path / "log").run("init", "-reconfigure")
+    assert (tmp_path / "log").read_text() == f"before\ninit -reconfigure -no-color in {tmp_path}\nwarning\n"
+
+
+def test_run_without_a_log_shows_the_output(program: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    _write(program, 'echo "$*"; echo warning >&2')
+    Terraform(tmp_path).run("apply", "-auto-approve")
+    assert capfd.readouterr() == ("apply -auto-approve\n", "warning\n")
+
+
+def test_output_returns_the_output_and_shows_errors(
+    program: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _write(program, "echo aws_vpc.vpc; echo warning >&2")
+    assert Terraform(tmp_path).output("state", "list") == "aws_vpc.vpc\n"
+    assert capfd.readouterr() == ("", "warning\n")
+
+
+def test_a_failed_run_names_the_place_of_its_output(program: Path, tmp_path: Path) -> None:
+    _write(program, "exit 3")
+    with pytest.raises(OperationError, match=rf"^terraform init failed in {tmp_path} \(status 3\); see above$"):
+        Terraform(tmp_path).run("init")
+    with pytest.raises(
+        OperationError, match=rf"^terraform init failed in {tmp_path} \(status 3\); see {tmp_path}/log$"
+    ):
+        Terraform(tmp_path, tmp_path / "log").run("init")
+
+
+def test_terraform_runs_without_prompts_and_update_checks(program: Path, tmp_path: Path) -> None:
+    _write(program, 'echo "$TF_INPUT $TF_IN_AUTOMATION $CHECKPOINT_DISABLE"')
+    assert Terraform(tmp_path).output("version") == "0 1 1\n"
+
+
+def test_ctrl_c_is_passed_on_to_run_once_and_waits_for_terraform(program: Path, tmp_path: Path) -> None:
+    """On a second signal, Terraform would exit without saving its state."""
+    count = f"trap 'echo signal >> {tmp_path}/signals' INT"
+    _write(program, f"{count}\ntouch {tmp_path}/started\nsleep 1 & wait $!; wait\ntouch {tmp_path}/saved")
+
+    def press_ctrl_c() -> None:
+        while not (tmp_path / "started").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    # Pytest may run in the background, where SIGINT is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Thread(target=press_ctrl_c).start()
+        with pytest.raises(KeyboardInterrupt):
+            Terraform(tmp_path).run("apply")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (tmp_path / "signals").read_text() == "signal\n"
+    assert (tmp_path / "saved").exists()
+
+
+def test_plan_initializes_the_stack_and_returns_the_plan(program: Path, tmp_path: Path) -> None:
+    _write(program, f'echo "$*" >> {tmp_path}/calls; [ $1 != show ] || echo \'{{"resource_changes": []}}\'')
+    terraform_, file = Terraform(tmp_path), tmp_path / "plan"
+    assert terraform_.stream_plan(file, tmp_path / "log", lambda _: None, "-lock=false") == {"resource_changes": []}
+    assert (tmp_path / "calls").read_text().splitlines() == [
+        "init -json -input=false -upgrade",
+        f"plan -json -input=false -out={file} -lock=false",
+        f"show -json {file}",
+    ]
+
+
+def test_only_one_init_runs_at_a_time(program: Path, tmp_path: Path) -> None:
+    """A shared plugin cache does not support concurrent ones."""
+    _write(program, f"mkdir {tmp_path}/running || exit 1\nsleep 0.2\nrmdir {tmp_path}/running")
+
+    def init() -> None:
+        try:
+            Terraform(tmp_path).stream_init(tmp_path / "log", lambda _: None)
+        except TerraformError as error:
+            failures.append(error)
+
+    failures: list[TerraformError] = []
+    threads = [threading.Thread(target=init) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_an_interrupt_is_remembered(program: Path, tmp_path: Path) -> None:
+    _write(program, "exit 0")
+    assert not terraform.is_interrupted()
+    terraform.interrupt()
+    assert terraform.is_interrupted()
+    with pytest.raises(TerraformError, match="interrupted before it started"):
+        Terraform(tmp_path).stream(tmp_path / "log", lambda _: None, "plan")
+
+
+def test_the_folder_of_plans_is_private_and_temporary() -> None:
+    with terraform.plan_folder() as folder:
+        assert folder.stat().st_mode & 0o777 == 0o700
+        (folder / "plan").write_text("secret")
+    assert not folder.exists()
+
+
+def test_a_new_log_is_empty(tmp_path: Path) -> None:
+    log = terraform.new_log(tmp_path / "logs", "dev")
+    log.write_text("old")
+    assert terraform.new_log(tmp_path / "logs", "dev") == log == tmp_path / "logs/dev.log"
+    assert log.read_text() == ""

@@ -1,6 +1,8 @@
 """Reading and selecting synthesized stacks."""
 
 import dataclasses
+import json
+import os
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,9 +21,12 @@ from operations.terraform.stacks import (
     Stack,
     State,
     all_producers,
+    backend_stacks,
+    read_configurations,
     read_platform,
     read_stacks,
     select_stacks,
+    synthesize,
 )
 from stacks import platform
 from tests.stacks import make_stack, write_output
@@ -124,3 +129,79 @@ def test_dependencies_include_indirect_ones() -> None:
 def test_message_about_a_missing_stack_file_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(OperationError, match=r"cdk\.tf\.json: .*; synthesize again: make synth"):
         _ = make_stack(directory=tmp_path).configuration
+
+
+def test_stacks_are_read_dependencies_first_with_their_descriptions(tmp_path: Path) -> None:
+    stacks = [
+        make_stack("dev", tmp_path / "dev", reads=["ap-northeast-2-shared"]),
+        make_stack("shared", tmp_path / "shared", kind="shared"),
+        make_stack("backend", tmp_path / "backend", kind="backend"),
+    ]
+    region = Region("ap-northeast-2", "stacks/ap_northeast_2/shared.py", ["dev"], "push-")
+    write_output(tmp_path, stacks, [region])
+    read = read_platform(tmp_path)
+    assert read.regions == [region]
+    assert {stack.name: stack for stack in read.stacks} == {stack.name: stack for stack in stacks}
+    names = [stack.name for stack in read.stacks]
+    assert names.index("ap-northeast-2-shared") < names.index("ap-northeast-2-dev")
+    assert [stack.name for stack in backend_stacks(read.stacks)] == ["ap-northeast-2-backend"]
+
+
+def test_configurations_are_read_by_name(tmp_path: Path) -> None:
+    write_output(tmp_path, [make_stack("dev", tmp_path / "stacks/dev")])
+    configuration = {"resource": {"aws_vpc": {"vpc": {"cidr_block": "10.0.0.0/16"}}}}
+    (tmp_path / "stacks/dev").mkdir(parents=True)
+    (tmp_path / "stacks/dev/cdk.tf.json").write_text(json.dumps(configuration))
+    assert read_configurations(tmp_path) == {"ap-northeast-2-dev": configuration}
+    (stack,) = read_stacks(tmp_path)
+    assert list(stack.resources()) == [("aws_vpc", "vpc", {"cidr_block": "10.0.0.0/16"})]
+
+
+def test_rejects_an_output_that_was_never_synthesized(tmp_path: Path) -> None:
+    with pytest.raises(OperationError, match=r"manifest\.json: not found; synthesize first: make synth$"):
+        read_configurations(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["~/.kube/config", None])
+def test_an_in_cluster_stack_names_its_kubeconfig(tmp_path: Path, path: str | None) -> None:
+    provider = {"config_path": path} if path else {"host": "https://eks"}
+    (tmp_path / "cdk.tf.json").write_text(json.dumps({"provider": {"kubernetes": [provider]}}))
+    stack = make_stack("dev", tmp_path, kind="in-cluster")
+    assert stack.is_in_cluster
+    assert stack.kubeconfig == path
+
+
+def test_a_cluster_owns_what_has_one_of_its_tags() -> None:
+    cluster = Cluster("dev", {"kubernetes.io/cluster/dev": "owned", "elbv2.k8s.aws/cluster": "dev"})
+    assert cluster.owns({"elbv2.k8s.aws/cluster": "dev", "Name": "lb"})
+    assert not cluster.owns({"elbv2.k8s.aws/cluster": "prod"})
+    assert not cluster.owns({})
+
+
+def _npx(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    program = folder / "bin/npx"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+
+def test_synthesize_runs_cdktf_and_reads_its_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _npx(tmp_path, monkeypatch, f'echo "$CI $*" > {tmp_path}/call; mv {tmp_path}/synthesized {tmp_path}/out')
+    (tmp_path / "synthesized").mkdir()
+    write_output(tmp_path / "synthesized", [make_stack("dev", tmp_path / "synthesized/stacks/dev")])
+    (stack,) = synthesize(tmp_path / "out")
+    assert (stack.name, stack.directory) == ("ap-northeast-2-dev", tmp_path / "out/stacks/dev")
+    assert (tmp_path / "call").read_text() == f"1 --no-install cdktf synth --output {tmp_path}/out\n"
+
+
+def test_a_failed_synthesis_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _npx(tmp_path, monkeypatch, "exit 1")
+    with pytest.raises(OperationError, match=r"^cdktf synth failed; see above$"):
+        synthesize(tmp_path / "out")
+
+
+def test_without_node_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(OperationError, match=r"^npx: not installed; install Node$"):
+        synthesize(tmp_path / "out")

@@ -1,0 +1,86 @@
+"""Settings files as source code."""
+
+from pathlib import Path
+
+import pytest
+
+from operations.repository import settings_files
+from operations.repository.settings_files import ImageRepositories
+
+SETTINGS = """\
+SHARED = SharedSettings(
+    image_repositories=(
+        EcrRepositoryConfig(
+            name="shop",
+            pushed_by=GithubRepository(
+                owner=OWNER.repository.owner, owner_id=OWNER.repository.owner_id, name="shop", id=1
+            ),
+        ),
+        *OTHERS,
+    ),
+)
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    file = tmp_path / "shared.py"
+    file.write_text(SETTINGS)
+    return file
+
+
+def test_image_repositories_are_read_with_the_line_of_their_end(settings: Path) -> None:
+    assert settings_files.read_image_repositories(settings) == ImageRepositories(("shop",), 10)
+
+
+@pytest.mark.parametrize(
+    "text", ["SHARED = SharedSettings(image_repositories=())", "SHARED = SharedSettings(image_repositories=OTHERS)", ""]
+)
+def test_image_repositories_that_cannot_be_extended_are_none(settings: Path, text: str) -> None:
+    settings.write_text(text)
+    assert settings_files.read_image_repositories(settings) is None
+
+
+@pytest.mark.parametrize("name", ["basket", "a-service-with-quite-a-long-name-indeed"])
+def test_an_added_repository_is_formatted_and_read_again(settings: Path, name: str) -> None:
+    settings.write_text(settings_files.with_one_more(settings, 10, name, 1234567890))
+    read = settings_files.read_image_repositories(settings)
+    assert read is not None
+    assert read.names == ("shop", name)
+    assert max(len(line) for line in settings.read_text().splitlines()) <= 120
+    added = settings.read_text().removeprefix(SETTINGS[: SETTINGS.index("    ),\n)\n")])
+    arguments = [
+        "owner=OWNER.repository.owner",
+        "owner_id=OWNER.repository.owner_id",
+        f'name="{name}"',
+        "id=1234567890",
+    ]
+    lines = [", ".join(arguments)] if name == "basket" else [f"{argument}," for argument in arguments]
+    assert added.splitlines() == [
+        "        EcrRepositoryConfig(",
+        f'            name="{name}",',
+        "            pushed_by=GithubRepository(",
+        *(f"                {line}" for line in lines),
+        "            ),",
+        "        ),",
+        "    ),",
+        ")",
+    ]
+
+
+def _region(root: Path, name: str, text: str) -> None:
+    folder = root / "stacks" / name
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text(text)
+
+
+def test_environments_of_all_regions_are_listed_once_in_order(tmp_path: Path) -> None:
+    _region(tmp_path, "ap_northeast_2", 'import os\nOTHER = 1\nENVIRONMENTS = ("dev", "staging", "prod")\n')
+    _region(tmp_path, "us_east_1", 'ENVIRONMENTS = ("dev", "canary")\n')
+    assert settings_files.environments(tmp_path) == ["dev", "staging", "prod", "canary"]
+
+
+def test_rejects_a_region_without_environments(tmp_path: Path) -> None:
+    _region(tmp_path, "us_east_1", "OTHER = 1\n")
+    with pytest.raises(ValueError, match=r"us_east_1/__init__\.py: ENVIRONMENTS is not set$"):
+        settings_files.environments(tmp_path)
