@@ -40,9 +40,7 @@ def _of_environment(settings: EnvironmentSettings, today: date) -> Iterator[Prob
     end = EKS_VERSIONS[version].end_of_standard_support
     if end - today <= _WARNING:
         verb = "ends" if end >= today else "ended"
-        message = (
-            f"standard support {verb} on {end}, and EKS then upgrades the cluster automatically; upgrade it before"
-        )
+        message = f"standard support {verb} on {end}, then EKS upgrades the cluster automatically; upgrade it yourself"
         yield Problem("cluster.version", version, message)
     if settings.teardown:
         yield Problem("teardown", True, "environment is not protected; set it to False unless you destroy it now")

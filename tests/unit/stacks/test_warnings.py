@@ -36,9 +36,7 @@ def test_no_warning_earlier_than_ninety_days_before_the_end_of_support(committed
 def test_warns_from_ninety_days_before_the_end_of_support(
     committed: tuple[Owner, list[Region]], days: int, verb: str
 ) -> None:
-    message = (
-        f"standard support {verb} on 2027-08-02, and EKS then upgrades the cluster automatically; upgrade it before"
-    )
+    message = f"standard support {verb} on 2027-08-02, then EKS upgrades the cluster automatically; upgrade it yourself"
     assert _of_versions(committed, END + timedelta(days=days)) == [
         (f"ap-northeast-2-{name}", f"stacks/ap_northeast_2/{name}.py: cluster.version: '1.36': {message}")
         for name in ("dev", "staging", "prod")
