@@ -3,7 +3,11 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -11,6 +15,7 @@ from operations.delivery import manifests
 from operations.errors import OperationError
 from operations.local.cluster.programs import program
 
+NAMESPACE = "management/things/manifests/namespace.yaml"
 SHOP = {
     "service/shop/base/kustomization.yaml": "resources: [config.yaml, secret.yaml]\n",
     "service/shop/base/config.yaml": (
@@ -27,7 +32,7 @@ SHOP = {
     },
     "management/things/component.yaml": "chart: {}\n",
     "management/things/manifests/kustomization.yaml": "resources: [namespace.yaml]\n",
-    "management/things/manifests/namespace.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: things}\n",
+    NAMESPACE: "apiVersion: v1\nkind: Namespace\nmetadata: {name: things}\n",
     "helm/my-app/Chart.yaml": "apiVersion: v2\nname: my-app\nversion: 1.0.0\n",
     "helm/my-app/templates/config.yaml": (
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}}\n"
@@ -135,6 +140,78 @@ def test_the_work_tree_can_fix_a_broken_base(tree: Path) -> None:
     assert (report.data["errors"], int(report.status)) == ([], 2)
     assert "v1 ConfigMap shop-dev/shop (after)" in report.data["environments"]["dev"]["shop-dev"]
     assert report.notes[0].startswith("shop-dev: all objects are shown as new, because HEAD cannot be rendered")
+
+
+COMPONENT = """namespace: things
+chart: {{repository: {repository}, name: cache, version: 1.0.0}}
+"""
+
+
+@pytest.fixture
+def repository(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iterator[str]:
+    """The URL of a Helm repository with the chart `cache`."""
+    folder = tmp_path_factory.mktemp("charts")
+    _write(folder, "cache/Chart.yaml", "apiVersion: v2\nname: cache\nversion: 1.0.0\n")
+    _write(folder, "cache/templates/config.yaml", SHOP["helm/my-app/templates/config.yaml"])
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        for command in (["package", "cache"], ["repo", "index", "."]):
+            subprocess.run([programs / "helm", *command], cwd=folder, check=True, capture_output=True)
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_the_charts_of_components_are_rendered_for_each_environment(
+    tree: Path, repository: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HELM_CACHE_HOME", "HELM_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "helm"))
+    _write(tree, "management/caches/component.yaml", COMPONENT.format(repository=repository))
+    _write(tree, "management/caches/values.yaml", "size: small\n")
+    for environment, size in (("dev", "tiny"), ("prod", "large")):
+        _write(tree, f"management/caches/values-{environment}.yaml", f"size: {size}\n")
+    environments = manifests.diff("HEAD", tree).data["environments"]
+    assert {name: list(found) for name, found in environments.items()} == {
+        "dev": ["caches (chart)"],
+        "prod": ["caches (chart)"],
+    }
+    assert "+  size: tiny" in environments["dev"]["caches (chart)"]
+    assert "+  size: large" in environments["prod"]["caches (chart)"]
+
+
+def test_a_chart_that_cannot_be_fetched_is_reported(tree: Path) -> None:
+    _write(tree, "management/caches/component.yaml", COMPONENT.format(repository="127.0.0.1:1/charts"))
+    (error,) = manifests.diff("HEAD", tree).data["errors"]
+    assert error.startswith("caches (chart): helm template: ")
+
+
+def test_the_chart_of_the_root_application_is_rendered(tree: Path) -> None:
+    _write(tree, "management/bootstrap/Chart.yaml", "apiVersion: v2\nname: bootstrap\nversion: 1.0.0\n")
+    template = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: root}\ndata: {url: {{ .Values.repositoryURL }}}\n"
+    _write(tree, "management/bootstrap/templates/config.yaml", template)
+    text = manifests.diff("HEAD", tree).data["environments"]["every environment"]["bootstrap"]
+    assert "+  url: https://git.example.com/platform" in text
+
+
+def test_the_applied_configuration_of_secrets_is_hidden(tree: Path) -> None:
+    annotation = 'annotations: {kubectl.kubernetes.io/last-applied-configuration: "hunter2"}'
+    secret = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: things, {annotation}}}\n---\n"
+    _write(tree, "management/things/manifests/namespace.yaml", SHOP[NAMESPACE] + "---\n" + secret)
+    text = manifests.diff("HEAD", tree).data["environments"]["every environment"]["things (manifests)"]
+    assert "last-applied-configuration: (hidden)" in text
+    assert "hunter" not in text
+
+
+def test_a_long_diff_is_shortened(tree: Path) -> None:
+    data = "".join(f"  key{number}: value\n" for number in range(2000))
+    _write(
+        tree,
+        "service/shop/base/config.yaml",
+        f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: shop}}\ndata:\n{data}",
+    )
+    text = manifests.markdown(manifests.diff("HEAD", tree))
+    assert text.count("(shortened; run `diff-manifests` for the rest)\n```\n</details>") == 2
 
 
 def test_manifest_text_cannot_close_its_code_fence(tree: Path) -> None:

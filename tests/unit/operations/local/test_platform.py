@@ -1,12 +1,247 @@
-"""The local platform: which stacks it deploys to, and that it starts and stops the emulator."""
+"""The local platform: which stacks it deploys and where, with a fake emulator; `tests/e2e` uses the real one."""
 
+import json
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from operations.deploy import deploy
+from operations.destroy import destroy
 from operations.errors import OperationError
-from operations.local import platform
+from operations.local import emulator_process, platform, ports
+from operations.output.report import Report, Status
+from operations.state import bootstrap, states
+from operations.terraform.stacks import Kind, Stack, read_stacks
+from tests.stacks import ACCOUNT, REGION, make_stack, write_output
+
+_EMULATOR = """
+import signal, socket, sys, time
+if "--ignore-sigterm" in sys.argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+with socket.socket() as server:
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind(("127.0.0.1", int(sys.argv[1])))
+    server.listen()
+    time.sleep(60)
+"""
+_STACKS: tuple[tuple[str, Kind, str], ...] = (
+    ("backend", "backend", "shared"),
+    ("shared", "shared", "shared"),
+    ("dev", "environment", "dev"),
+    ("dev-gitops", "in-cluster", "dev"),
+)
+
+
+class Emulators:
+    """Starts fake emulators in place of the real one."""
+
+    def __init__(self) -> None:
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.options: list[str] = []
+
+    def start(self, port: int, log: Path, *, detached: bool) -> "subprocess.Popen[bytes]":
+        assert log.parent.is_dir()
+        command = [sys.executable, "-S", "-c", _EMULATOR, str(port), *self.options]
+        self.processes.append(subprocess.Popen(command, start_new_session=detached))
+        while not ports.answers(port):
+            time.sleep(0.02)
+        return self.processes[-1]
+
+    def running(self) -> list[int]:
+        return [process.pid for process in self.processes if platform._is_alive(process.pid)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The current folder of a `make local`, which changes the environment of this process."""
+    before = dict(os.environ)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    yield tmp_path
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture
+def emulators(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulators]:
+    assert folder.is_dir()
+    emulators = Emulators()
+    monkeypatch.setattr(emulator_process, "start", emulators.start)
+    yield emulators
+    for process in emulators.processes:
+        process.kill()
+        process.wait()
+
+
+def _synthesize(output: Path) -> list[Stack]:
+    """Write stacks; the in-cluster one uses the kubeconfig in LOCAL_KUBECONFIG, as the settings of dev do."""
+    stacks = []
+    for name, kind, environment in _STACKS:
+        directory = output / "stacks" / name
+        directory.mkdir(parents=True, exist_ok=True)
+        bucket = {"bucket": name, "lifecycle": {"prevent_destroy": True}}
+        provider = {"kubernetes": [{"config_path": os.environ.get("LOCAL_KUBECONFIG")}]}
+        configuration = {"provider": provider, "resource": {"aws_s3_bucket": {"bucket": bucket}}}
+        (directory / "cdk.tf.json").write_text(json.dumps(configuration))
+        stacks.append(make_stack(environment, directory, kind=kind, name=f"{REGION}-{name}"))
+    write_output(output, stacks)
+    return read_stacks(output)
+
+
+@pytest.fixture
+def deployed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """`deploy.deploy`, with synthesis, bootstrap and Terraform faked."""
+    _program(folder / "terraform", 'echo \'{"vpc": {"value": "vpc-1"}}\'')
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setattr(platform, "synthesize", _synthesize)
+    for name in ("bootstrap", "unbootstrap"):
+        monkeypatch.setattr(bootstrap, name, Mock())
+    deployed = Mock(return_value=Report("deployed", Status.FINE, {}))
+    monkeypatch.setattr(deploy, "deploy", deployed)
+    return deployed
+
+
+def _program(file: Path, script: str) -> None:
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+
+
+def _names(stacks: Sequence[Stack]) -> set[str]:
+    return {stack.name.removeprefix(f"{REGION}-") for stack in stacks}
+
+
+def _bootstrapped(name: str) -> set[str]:
+    calls: Any = getattr(bootstrap, name)
+    return _names([call.args[0] for call in calls.call_args_list])
+
+
+def test_up_deploys_every_aws_stack_without_guard_and_returns_the_outputs(emulators: Emulators, deployed: Mock) -> None:
+    outputs = platform.up(lambda _: None)
+    stacks, _, options, *_ = deployed.call_args.args
+    assert _names(stacks) == {"backend", "shared", "dev"}
+    assert (options.is_guarded, options.applies_unreviewed) == (False, True)
+    assert outputs[f"{REGION}-dev"] == {"vpc": "vpc-1"}
+    assert _bootstrapped("bootstrap") == {"backend"}
+    assert len(emulators.running()) == 1
+
+
+@pytest.mark.usefixtures("emulators", "deployed")
+def test_up_points_terraform_and_the_shell_at_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "a-real-account")
+    platform.up(lambda _: None)
+    assert "AWS_PROFILE" not in os.environ
+    assert os.environ["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{platform._port()}"
+    shell = ["sh", "-c", f". {platform.ENVIRONMENT_FILE}; echo $AWS_PROFILE $AWS_ACCESS_KEY_ID $AWS_REGION"]
+    environment = {**os.environ, "AWS_PROFILE": "a-real-account", "AWS_ACCESS_KEY_ID": ""}
+    printed = subprocess.run(shell, env=environment, check=True, capture_output=True, text=True).stdout
+    assert printed == f"{ACCOUNT} {REGION}\n"
+
+
+@pytest.mark.usefixtures("emulators")
+def test_up_removes_the_protection_and_the_cached_location_of_the_state(deployed: Mock) -> None:
+    cached = platform.OUTPUT / "stacks/dev/.terraform/terraform.tfstate"
+    cached.parent.mkdir(parents=True)
+    cached.touch()
+    platform.up(lambda _: None)
+    assert not cached.exists()
+    for stack in deployed.call_args.args[0]:
+        bucket = stack.configuration["resource"]["aws_s3_bucket"]["bucket"]
+        assert (bucket["lifecycle"], bucket["force_destroy"]) == ({}, True)
+
+
+@pytest.mark.usefixtures("emulators")
+def test_up_with_a_kubeconfig_also_deploys_the_in_cluster_stack(
+    folder: Path, deployed: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _program(folder / "kubectl", "echo https://127.0.0.1:6443")
+    (folder / "kubeconfig").touch()
+    monkeypatch.setenv("KUBECONFIG", "kubeconfig")
+    platform.up(lambda _: None)
+    assert "dev-gitops" in _names(deployed.call_args.args[0])
+    assert os.environ["LOCAL_KUBECONFIG"] == str(folder / "kubeconfig")
+
+
+def test_up_stops_the_emulator_if_a_stack_is_not_deployed(emulators: Emulators, deployed: Mock) -> None:
+    deployed.return_value = Report("1 failed", Status.ERROR, {})
+    with pytest.raises(OperationError, match=r"^not all stacks were deployed; the emulated AWS was stopped$"):
+        platform.up(lambda _: None)
+    assert emulators.running() == []
+
+
+def test_up_again_uses_the_running_emulator(emulators: Emulators, deployed: Mock) -> None:
+    platform.up(lambda _: None)
+    platform.up(lambda _: None)
+    assert deployed.call_count == 2
+    assert len(emulators.processes) == 1
+
+
+@pytest.fixture
+def in_reverse(deployed: Mock, monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """`destroy.in_reverse`, for stacks without resources."""
+    assert deployed.call_count == 0
+    monkeypatch.setattr(states, "read_resources", lambda *_: [])
+    monkeypatch.setattr(Stack, "aws_session", Mock())
+    in_reverse = Mock(return_value=({}, []))
+    monkeypatch.setattr(destroy, "in_reverse", in_reverse)
+    return in_reverse
+
+
+def test_down_destroys_the_state_bucket_last_and_stops_the_emulator(emulators: Emulators, in_reverse: Mock) -> None:
+    platform.up(lambda _: None)
+    said: list[str] = []
+    platform.down(said.append)
+    assert _names(in_reverse.call_args.args[0]) == {"shared", "dev"}
+    assert _bootstrapped("unbootstrap") == {"backend"}
+    assert said == ["destroying 2 stacks; Terraform logs: .local/logs", "stopped"]
+    assert emulators.running() == []
+    assert not platform.HOME.exists()
+
+
+def test_down_keeps_the_emulator_if_a_stack_is_not_destroyed(emulators: Emulators, in_reverse: Mock) -> None:
+    platform.up(lambda _: None)
+    in_reverse.return_value = ({"dev": "dev: in use"}, [])
+    with pytest.raises(
+        OperationError, match=r"^dev: in use\nthe emulated AWS still runs; retry with: make local-down$"
+    ):
+        platform.down(lambda _: None)
+    assert _bootstrapped("unbootstrap") == set()
+    assert len(emulators.running()) == 1
+    assert platform.OUTPUT.exists()
+
+
+def test_down_stops_an_emulator_without_stacks(emulators: Emulators, in_reverse: Mock) -> None:
+    platform.up(lambda _: None)
+    (platform.OUTPUT / "manifest.json").unlink()
+    platform.down(lambda _: None)
+    in_reverse.assert_not_called()
+    assert emulators.running() == []
+
+
+def test_down_kills_an_emulator_that_ignores_sigterm(
+    emulators: Emulators, in_reverse: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "_STOP_SECONDS", 0.3)
+    emulators.options.append("--ignore-sigterm")
+    platform.up(lambda _: None)
+    platform.down(lambda _: None)
+    in_reverse.assert_called_once()
+    emulators.processes[0].wait(timeout=10)
+    assert not platform.HOME.exists()
+
+
+def test_down_without_a_running_platform_removes_its_files(folder: Path) -> None:
+    (folder / ".local").mkdir()
+    said: list[str] = []
+    platform.down(said.append)
+    assert said == ["the local platform is not running"]
+    assert not (folder / ".local").exists()
 
 
 @pytest.fixture
