@@ -7,11 +7,12 @@ from types import SimpleNamespace
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from operations.backup import backup
 from operations.backup.argo_cd_export import ArgoCdAdmin, parse_export
 from operations.backup.backup import OBJECT, BackupLocation
+from operations.clients import aws as aws_client
 from operations.errors import OperationError
 from operations.local.emulator_process import Emulator
 from operations.output.report import Report, Status
@@ -244,3 +245,30 @@ def test_rejects_another_current_cluster(
 def test_rejects_an_unknown_environment(environments: list[Stack]) -> None:
     with pytest.raises(OperationError, match=r"choose one of ap-northeast-2-dev, ap-northeast-2-prod$"):
         backup.find_location(environments, "qa")
+
+
+def test_rejects_an_environment_that_exists_in_several_regions() -> None:
+    stacks = [make_stack("dev"), make_stack("dev", region="us-west-2")]
+    with pytest.raises(
+        OperationError, match=r"^dev: exists in several regions; choose one of .*-2-dev, us-west-2-dev$"
+    ):
+        backup.find_location(stacks, "dev")
+
+
+_ERRORS = [
+    ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "ListObjectVersions"),
+    EndpointConnectionError(endpoint_url="https://s3.example.com"),
+]
+
+
+@pytest.mark.parametrize("error", _ERRORS, ids=["access denied", "no connection"])
+def test_an_error_of_aws_is_reported_with_the_url(
+    at: BackupLocation, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def paginate(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(aws_client, "paginate", paginate)
+    with pytest.raises(OperationError) as raised:
+        backup.versions(at)
+    assert str(raised.value) == f"{at.url}: {error}"

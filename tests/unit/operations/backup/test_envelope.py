@@ -4,12 +4,13 @@ import base64
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.client import BaseClient
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from operations.backup.envelope import decrypt, encrypt
@@ -126,6 +127,17 @@ def test_rejects_content_that_is_not_encrypted(session: boto3.Session, message: 
 def test_reports_a_missing_key(session: boto3.Session) -> None:
     with pytest.raises(OperationError, match=r"^alias/none: .*NotFoundException"):
         encrypt(session, "alias/none", CONTEXT, CONTENT)
+
+
+@pytest.mark.usefixtures("session")
+def test_missing_credentials_raise_an_error_of_botocore(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line reports it."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "missing"))
+    with pytest.raises(NoCredentialsError):
+        encrypt(boto3.Session(), ALIAS, CONTEXT, CONTENT)
 
 
 def test_reports_an_access_denied_error_of_kms(

@@ -172,6 +172,22 @@ def test_a_timeout_reports_the_finalizer_and_the_remedy(cluster: Cluster) -> Non
     assert line.startswith(f"applications n/root: waits for {_CASCADE} (Argo CD deletes its resources")
 
 
+def test_a_timeout_on_a_load_balancer_names_the_logs_of_its_controller(cluster: Cluster) -> None:
+    cluster.controllers.discard("ingress.k8s.aws/resources")
+    with pytest.raises(OperationError) as raised:
+        _clear(cluster, timeout_seconds=0.05)
+    first, line = str(raised.value).splitlines()
+    assert first.startswith("load balancers: still not deleted")
+    assert line.startswith("ingresses n/web: waits for ingress.k8s.aws/resources (the load balancer controller deletes")
+    assert line.endswith("kubectl --namespace kube-system logs deployment/aws-load-balancer-controller)")
+
+
+def test_a_timeout_reports_an_object_that_is_created_again(cluster: Cluster) -> None:
+    cluster.when_gone["services", "lb"] = lambda: cluster.add("services", "lb", spec={"type": "LoadBalancer"})
+    with pytest.raises(OperationError, match="services n/lb: waits for no finalizer; another process recreates it"):
+        _clear(cluster, timeout_seconds=0.05)
+
+
 def test_continues_after_an_interruption(cluster: Cluster) -> None:
     cluster.controllers.discard("kubernetes.io/pvc-protection")
     with pytest.raises(OperationError, match="a Pod still mounts it"):
@@ -199,4 +215,14 @@ def test_a_cluster_without_argo_cd_and_karpenter_is_cleared_too() -> None:
     cluster = Cluster()
     cluster.add("persistentvolumes", "kept")
     _clear(cluster)
+    assert cluster.left == []
+
+
+def test_a_cluster_without_application_sets_is_cleared_too() -> None:
+    cluster = Cluster("applications.argoproj.io")
+    cluster.controllers = {_CASCADE}
+    cluster.add("applications.argoproj.io", "root", _CASCADE)
+    cluster.add("applications.argoproj.io", "child", _CASCADE)
+    _clear(cluster)
+    assert cluster.deleted == ["root", "child"]
     assert cluster.left == []

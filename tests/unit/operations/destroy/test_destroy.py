@@ -82,6 +82,15 @@ def test_rejects_resources_that_the_settings_protect(tmp_path: Path, hold: Hold)
     )
 
 
+def test_rejects_resources_with_prevent_destroy(tmp_path: Path, hold: Hold) -> None:
+    protected: Any = {"aws_kms_key": {"key": {"lifecycle": {"prevent_destroy": True}}}}
+    prod = _stack(tmp_path, "prod", **protected)
+    hold(prod)
+    assert _refused([prod], [prod]) == [
+        "ap-northeast-2-prod: aws_kms_key.key: prevent_destroy: its configuration forbids destroying it"
+    ]
+
+
 def test_rejects_resources_that_are_still_protected_in_aws(tmp_path: Path, hold: Hold) -> None:
     prod = _stack(tmp_path, "prod", aws_db_instance={"main": {"deletion_protection": False}})
     hold(prod, deletion_protection=True)

@@ -244,6 +244,13 @@ def test_state_bucket(aws: Aws, stack: Stacks, answers: list[Answer], outcome: s
     assert _outcomes(preflight_state.bucket([stack()], aws(*answers))) == [outcome]
 
 
+def test_a_state_bucket_that_cannot_be_checked_is_a_warning(aws: Aws, stack: Stacks) -> None:
+    stacks, clients = [stack()], aws(("s3", "head_bucket", "InternalError"))
+    (line,) = preflight._run_check("state", lambda: preflight_state.bucket(stacks, clients))
+    assert (line.subject, line.outcome) == ("state", "warning")
+    assert line.message.startswith("could not be checked: An error occurred (InternalError)")
+
+
 def test_the_backend_stack_needs_no_state_bucket(aws: Aws, stack: Stacks) -> None:
     assert _outcomes(preflight_state.bucket([stack(kind="backend")], aws())) == []
 
@@ -422,6 +429,17 @@ def test_a_quota_that_was_never_increased_has_the_default_value(aws: Aws, stack:
     )
     ((_, check),) = preflight_quotas.checks(stacks, preflight_state.NewResources(stacks, clients), clients)
     assert list(check()) == [Line("quota of VPCs", "passed", "3 in use, 0 added, 3 allowed")]
+
+
+def test_a_quota_that_cannot_be_read_is_a_warning(aws: Aws, stack: Stacks) -> None:
+    stacks = [stack(("aws_vpc", "it", {}))]
+    clients = aws(
+        ("s3", "get_object", "NoSuchKey"),
+        IN_USE["aws_vpc"],
+        ("service-quotas", "get_service_quota", "AccessDeniedException"),
+    )
+    ((subject, check),) = preflight_quotas.checks(stacks, preflight_state.NewResources(stacks, clients), clients)
+    assert _outcomes(preflight._run_check(subject, check)) == ["warning"]
 
 
 @pytest.mark.parametrize(("limit", "outcome"), [(5, "passed"), (2, "failed")])
