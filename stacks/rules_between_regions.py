@@ -40,20 +40,17 @@ def _duplicate_hosted_zones(region: str, left: SharedSettings, right: SharedSett
 def _duplicate_stacks(regions: Sequence[Region]) -> Iterator[Finding]:
     owners: dict[str, str] = {}
     for region in regions:
-        environments = [environment.name for environment in region.environments]
-        for environment, file in [
-            *[(name, region.file) for name in ("backend", "shared")],
-            *[(name, region.file) for name in environments],
-        ]:
-            for part in PARTS:
-                for kind, name in (
-                    ("stack", stack_name(region.name, environment, part)),
-                    ("state key", state_key(region.name, environment, part)),
-                ):
-                    if name in owners:
-                        message = f"already defined by {owners[name]}; rename the region or environment"
-                        yield Finding(file, Problem(f"{environment} {kind}", name, message))
-                    owners.setdefault(name, f"{region.file} {environment}")
+        stacks = [("backend", ""), ("shared", "")]
+        stacks += [(environment.name, part) for environment in region.environments for part in PARTS]
+        for environment, part in stacks:
+            for kind, name in (
+                ("stack", stack_name(region.name, environment, part)),
+                ("state key", state_key(region.name, environment, part)),
+            ):
+                if name in owners:
+                    message = f"already defined by {owners[name]}; rename the region or environment"
+                    yield Finding(region.file, Problem(f"{environment} {kind}", name, message))
+                owners.setdefault(name, f"{region.file} {environment}")
 
 
 def _github_providers(regions: Sequence[Region]) -> Iterator[Finding]:
