@@ -79,3 +79,12 @@ def test_a_removed_denial_is_a_gain() -> None:
 )
 def test_recognizes_administrator_access(policy: dict[str, Any], *, is_administrative: bool) -> None:
     assert bool(list(administrative(policy))) == is_administrative
+
+
+def test_excluded_principals_are_covered_by_themselves_only() -> None:
+    root = {"AWS": "arn:aws:iam::123456789012:root"}
+    new = {"Statement": [{"Effect": "Allow", "NotPrincipal": root, "Action": "s3:*", "Resource": "*"}]}
+    assert list(gained(new, new)) == []
+    assert list(gained(_policy(Principal=root), new)) == [
+        's3:* on * for NotPrincipal {"AWS": "arn:aws:iam::123456789012:root"}'
+    ]

@@ -187,3 +187,10 @@ def test_only_a_larger_public_endpoint_is_for_review(
     old: dict[str, Any], new: dict[str, Any], *, is_public: bool
 ) -> None:
     assert bool(_hits("aws_eks_cluster", "update", old, new)) == is_public
+
+
+def test_only_added_sources_of_an_existing_group_are_for_review() -> None:
+    old = {"ingress": [_ingress(security_groups=["sg-1"])]}
+    new = {"ingress": [_ingress(security_groups=["sg-1", "sg-2"])]}
+    assert _hits("aws_security_group", "update", old, new) == ["allows ingress from sg-2 to tcp 443"]
+    assert _hits("aws_security_group", "update", new, old) == []
