@@ -50,6 +50,22 @@ def test_a_stack_without_available_providers_is_skipped(terraform: Path, tmp_pat
     assert (step.outcome, step.said) == ("skipped", "terraform init: providers not available")
 
 
+def test_checks_whose_programs_or_folders_are_missing_are_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _script(tmp_path / "make", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    report = validate.validate([make_stack(directory=tmp_path, name="dev")], lambda _: None)
+    assert {step["name"]: (step["outcome"], step["said"]) for step in report.data["steps"]} == {
+        "dev": ("skipped", "terraform: not installed"),
+        "style and types": ("passed", ""),
+        "manifests": ("skipped", "tests/gitops: not found"),
+        "workflows": ("skipped", "tests/workflows: not found"),
+    }
+    assert report.status is Status.ATTENTION
+
+
 @pytest.mark.parametrize(("status", "outcome"), [(0, "passed"), (1, "failed"), (5, "skipped")])
 def test_the_exit_status_of_a_command_determines_its_outcome(status: int, outcome: str) -> None:
     step = validate.command("any", sys.executable, "-c", f"import sys; print('why'); sys.exit({status})", none=5)

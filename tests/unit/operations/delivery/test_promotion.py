@@ -7,13 +7,15 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from operations.cli.app import app
-from operations.delivery import promotion
+from operations.clients import github as github_client
+from operations.delivery import promotion, pull_requests
 from operations.delivery.images import Image, Overlay
 from operations.delivery.pull_requests import Proposal, propose
 from operations.errors import OperationError
@@ -250,6 +252,36 @@ def test_gives_up_after_losing_every_race(remote: Remote, monkeypatch: pytest.Mo
     monkeypatch.setattr("time.sleep", lambda _: None)
     with pytest.raises(OperationError, match="updated by another process in all 8 attempts; run it again"):
         propose(clone, Proposal(proposal.branch, proposal.title, change))
+
+
+def test_a_pull_request_that_another_process_created_is_reused(
+    remote: Remote, github: FakeGh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gh, created = github_client.gh, []
+
+    def race(*arguments: str, **options: Any) -> str:
+        if arguments[:2] == ("pr", "create"):
+            created.append(gh(*arguments, **options))
+        return gh(*arguments, **options)
+
+    monkeypatch.setattr(pull_requests, "gh", race)
+    report = _propose_image(remote.clone("clone"), "shop", _image(1))
+    assert [report.data["pull_request"]] == [url.strip() for url in created] == ["https://pull/1"]
+    assert len(github["pull_requests"]) == 1
+
+
+def test_an_error_of_git_is_reported_without_retries(remote: Remote) -> None:
+    clone = remote.clone("clone")
+    _git(clone, "remote", "set-url", "--push", "origin", str(remote.folder / "none.git"))
+    with pytest.raises(OperationError, match=r"^git push: .*does not appear to be a git repository"):
+        _propose_image(clone, "shop", _image(1))
+
+
+def test_rejects_a_base_branch_that_origin_does_not_have(remote: Remote) -> None:
+    clone = remote.clone("clone")
+    proposal = promotion.image_proposal(Overlay(clone, "shop", "dev"), _image(1), None)
+    with pytest.raises(OperationError, match=r"^trunk: branch not found on origin; check `git remote get-url origin`$"):
+        propose(clone, proposal, base="trunk")
 
 
 def test_the_branch_of_a_merged_pull_request_can_be_reused(remote: Remote) -> None:

@@ -37,6 +37,8 @@ if (program, verb) == ("skopeo", "copy"):
         read = lambda digest: archive.extractfile("blobs/" + digest.replace(":", "/")).read()
         top = json.load(archive.extractfile("index.json"))["manifests"][0]["digest"]
         manifest = read(json.loads(read(top))["manifests"][0]["digest"])  # the image of this platform
+    if (FOLDER / "replaced").exists():
+        manifest = (FOLDER / "replaced").read_bytes()
     (FOLDER / arguments[2].rsplit(":", 1)[1]).write_bytes(manifest)
 if (program, verb) == ("skopeo", "manifest-digest"):
     print("sha256:" + hashlib.sha256(pathlib.Path(arguments[0]).read_bytes()).hexdigest())
@@ -147,6 +149,13 @@ def test_an_error_of_the_registry_is_not_treated_as_a_missing_tag(tmp_path: Path
     with pytest.raises(OperationError, match="refused; check that the role can read"):
         publish(_archive(tmp_path / "image.tar"), REPOSITORY, TAG)
     assert registry.calls == ["skopeo inspect"]
+
+
+def test_an_image_that_another_process_pushed_is_not_signed(tmp_path: Path, registry: Registry) -> None:
+    (registry.folder / "replaced").write_text("another image")
+    with pytest.raises(OperationError, match=r"digest is sha256:.*, expected sha256:.*; find out who else pushes"):
+        publish(_archive(tmp_path / "image.tar"), REPOSITORY, TAG)
+    assert not [call for call in registry.calls if call.startswith("cosign")]
 
 
 def test_the_attestations_are_those_of_buildkit(tmp_path: Path) -> None:

@@ -251,6 +251,17 @@ def test_an_add_on_owns_its_pod_identity_associations(aws: Client, cluster: str)
     assert eks.list_pod_identity_associations(clusterName=cluster)["associations"] == []
 
 
+def test_an_add_on_without_roles_has_no_pod_identity_associations(aws: Client, cluster: str) -> None:
+    eks, addon = aws("eks"), {"clusterName": cluster, "addonName": "coredns"}
+    eks.create_addon(**addon)
+    assert not eks.describe_addon(**addon)["addon"].get("podIdentityAssociations")
+    eks.delete_addon(**addon)
+
+
+def test_a_cluster_has_no_fargate_profiles(aws: Client, cluster: str) -> None:
+    assert aws("eks").list_fargate_profiles(clusterName=cluster)["fargateProfileNames"] == []
+
+
 def test_a_cluster_is_described_with_its_current_tags(aws: Client, cluster: str) -> None:
     arn = aws("eks").describe_cluster(name=cluster)["cluster"]["arn"]
     aws("eks").tag_resource(resourceArn=arn, tags={"Name": "development"})
@@ -511,3 +522,16 @@ with Emulator(Path(sys.argv[1])) as emulator:
     while ports.answers(port):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_an_emulator_that_does_not_stop_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
+    command = [sys.executable, "-S", "-c", program]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()  # it ignores SIGTERM now
+    monkeypatch.setattr(emulator_process, "start", lambda *_, **__: process)
+    monkeypatch.setattr(emulator_process, "_STOP_SECONDS", 0.2)
+    with Emulator(tmp_path / "log"):
+        pass
+    assert process.returncode == -signal.SIGKILL
