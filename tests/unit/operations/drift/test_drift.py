@@ -284,14 +284,18 @@ def bucket(aws: boto3.Session) -> str:
     return name
 
 
+def _put_state(aws: boto3.Session, bucket: str, stack: str, kind: str, **attributes: str) -> None:
+    """Write a state with one resource."""
+    resource = {"mode": "managed", "type": kind, "name": "role", "instances": [{"attributes": attributes}]}
+    aws.client("s3").put_object(Bucket=bucket, Key=f"{stack}.tfstate", Body=json.dumps({"resources": [resource]}))
+
+
 @pytest.fixture
 def role(aws: boto3.Session, bucket: str) -> str:
     """The role of the stack `dev`, which is in its state."""
     iam = aws.client("iam")
     iam.create_role(RoleName=bucket, AssumeRolePolicyDocument="{}")
-    instances = [{"attributes": {"name": bucket}}]
-    resources = [{"mode": "managed", "type": "aws_iam_role", "name": "role", "instances": instances}]
-    aws.client("s3").put_object(Bucket=bucket, Key="dev.tfstate", Body=json.dumps({"resources": resources}))
+    _put_state(aws, bucket, "dev", "aws_iam_role", name=bucket)
     return bucket
 
 
@@ -335,13 +339,15 @@ def test_one_report_has_the_drift_of_plans_untracked_additions_and_pending_chang
     assert "-lock=false" in plan
 
 
-def test_resources_of_stacks_that_were_not_chosen_are_known_but_not_checked(
+def test_stacks_that_were_not_chosen_are_not_checked_but_their_resources_are_known(
     tmp_path: Path, terraform: FakeTerraform, aws: boto3.Session, role: str
 ) -> None:
-    aws.client("iam").put_role_policy(RoleName=role, PolicyName="extra", PolicyDocument=_POLICY)
-    dev = terraform.stack("dev", {}, state=_in_bucket(role))
-    prod = terraform.stack("prod", {}, state=_in_bucket(role, "prod"))
+    dev, prod = (terraform.stack(name, {}, state=_in_bucket(role, name)) for name in ("dev", "prod"))
+    aws.client("iam").put_role_policy(RoleName=role, PolicyName="of-prod", PolicyDocument=_POLICY)
     assert _findings(_check(tmp_path, [prod], [dev, prod])) == {"prod": []}
+    assert _findings(_check(tmp_path, [dev], [dev, prod])) == {"dev": ["aws_iam_role.role: inline policy of-prod"]}
+    _put_state(aws, role, "prod", "aws_iam_role_policy", role=role, name="of-prod")
+    assert _findings(_check(tmp_path, [dev], [dev, prod])) == {"dev": []}
 
 
 def test_a_held_lock_is_noted(tmp_path: Path, terraform: FakeTerraform, aws: boto3.Session, bucket: str) -> None:
