@@ -25,7 +25,7 @@ from operations.terraform.stacks import Stack
 Outcome = Literal["unchanged", "applied", "refused", "failed", "not reached"]
 
 _WAIT = "wait for it (--wait-for-lock 10m)"
-_GOES_ON = {"unchanged", "applied"}
+_SUCCESSFUL = {"unchanged", "applied"}
 
 Ask = Callable[[str, str], bool]
 """Shows a question and a plan, and returns whether to apply the plan."""
@@ -96,7 +96,7 @@ def deploy(
             result.outcome, result.what = "failed", describe(error)
         result.seconds = time.monotonic() - started
         progress.end(name, f"{result.outcome}{f': {result.what}' if result.what else ''}")
-        return result.outcome in _GOES_ON
+        return result.outcome in _SUCCESSFUL
 
     with plan_folder() as folder, progress:
         skipped = schedule.run_in_order(
@@ -160,7 +160,7 @@ def _why_unconfirmed(plan: Plan, options: Options, terraform: Terraform, file: P
 
 
 def _deploy_report(results: Mapping[str, _Result], options: Options, resume_command: ResumeCommand) -> Report:
-    left = [name for name, result in results.items() if result.outcome not in _GOES_ON]
+    left = [name for name, result in results.items() if result.outcome not in _SUCCESSFUL]
     outcomes = [result.outcome for result in results.values()]
     counts = [f"{outcomes.count(kind)} {kind}" for kind in dict.fromkeys(outcomes)]
     rows = [

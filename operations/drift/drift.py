@@ -127,40 +127,40 @@ def drift(  # noqa: PLR0913 (the stacks, and options as keywords)
 
     in_aws = [stack for stack in chosen if not stack.is_in_cluster]
     # The calls to AWS need little CPU and memory, so they do not count against `parallelism`.
-    with plan_folder() as folder, progress, ThreadPoolExecutor(1) as beside:
-        around = beside.submit(_look_around, in_aws, every, seen, progress)
+    with plan_folder() as folder, progress, ThreadPoolExecutor(1) as pool:
+        untracked_notes = pool.submit(_add_untracked, in_aws, every, seen, progress)
         schedule.run_in_order(dict.fromkeys(by_name, ()), act, parallelism=parallelism)
-        notes = around.result()
+        notes = untracked_notes.result()
     return report(seen, ignored, notes, datetime.now(UTC).date())
 
 
-def _look_around(
+def _add_untracked(
     chosen: Sequence[Stack], every: Sequence[Stack], seen: Mapping[str, Seen], progress: Progress
 ) -> list[str]:
     """Add untracked resources to `seen`, region by region. Returns notes about locks that are held."""
     notes: list[str] = []
     if not chosen:
         return notes
-    around = "resources in no Terraform state"
-    with progress.stack(around, "calling AWS"):
+    label = "resources in no Terraform state"
+    with progress.stack(label, "calling AWS"):
         for region in sorted({stack.region for stack in chosen}):
             of_region = [stack for stack in every if stack.region == region and not stack.is_in_cluster]
-            looked_at = [stack for stack in chosen if stack.region == region]
+            checked = [stack for stack in chosen if stack.region == region]
             try:
                 session = of_region[0].aws_session()
                 resources = [resource for stack in of_region for resource in states.read_resources(session, stack)]
                 known = States(resources, [stack.cluster for stack in of_region if stack.cluster is not None])
-                added, problems = untracked.find_untracked(session, known, [stack.name for stack in looked_at])
+                added, problems = untracked.find_untracked(session, known, [stack.name for stack in checked])
                 for one in added:
                     seen[one.stack].drift.append(of_added(one))
                 for name, problem in problems:
                     seen[name].errors.append(problem)
-                notes += [note for stack in looked_at for note in _held(session, stack)]
+                notes += [note for stack in checked for note in _held(session, stack)]
             except Exception as error:  # noqa: BLE001 (the findings of the plans must be reported)
                 # None of these stacks may be reported as clean.
-                for stack in looked_at:
-                    seen[stack.name].errors.append(f"{around}: {describe(error)}")
-    progress.end(around, "done")
+                for stack in checked:
+                    seen[stack.name].errors.append(f"{label}: {describe(error)}")
+    progress.end(label, "done")
     return notes
 
 
@@ -189,14 +189,14 @@ def told_apart(plan: Plan) -> tuple[list[Finding], list[str]]:
             if change is not None and change.action == "create":
                 findings[found.address] = Finding(plan.stack, "deleted", found.address)
             continue
-        attributes = sorted(_mattering(plan, found, change))
+        attributes = sorted(_drifted_attributes(plan, found, change))
         if attributes:
             details = [f"{name}: {_shown(found, name)}" for name in attributes]
             findings[found.address] = Finding(plan.stack, "changed", found.address, details, attributes)
     following = _following(plan, changes, set(findings))
     for address, cause in following.items():
         first = findings[cause]
-        details = [*first.details, f"and with it {changes[address].action} {address}"]
+        details = [*first.details, f"also planned: {changes[address].action} {address}"]
         findings[cause] = Finding(first.stack, first.kind, first.name, details, first.attributes)
     pending = [
         f"{change.action} {address}" for address, change in changes.items() if address not in {*findings, *following}
@@ -204,7 +204,7 @@ def told_apart(plan: Plan) -> tuple[list[Finding], list[str]]:
     return list(findings.values()), pending + [f"output {name}" for name in plan.outputs if not findings]
 
 
-def _mattering(plan: Plan, found: Change, change: Change | None) -> set[str]:
+def _drifted_attributes(plan: Plan, found: Change, change: Change | None) -> set[str]:
     """The changed attributes that count as drift.
 
     They are those that an apply would revert, that other planned changes depend on, or that can grant access.
@@ -229,8 +229,8 @@ def _following(plan: Plan, changes: Mapping[str, Change], causes: Collection[str
         for address, change in changes.items():
             if address in following or address in causes or change.action not in {"update", "replace"}:
                 continue
-            asks = expressions.get(address, {})
-            references = {name for attribute in change.changed for name in _references(asks.get(attribute))}
+            arguments = expressions.get(address, {})
+            references = {name for attribute in change.changed for name in _references(arguments.get(attribute))}
             for reference in sorted(references & {*causes, *following}):
                 following[address] = following.get(reference, reference)
                 more = True

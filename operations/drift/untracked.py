@@ -51,7 +51,7 @@ def find_untracked(
     """
     clients = {service: session.client(service) for service in ("ec2", "ecr", "eks", "iam", "route53")}
 
-    def look(resource: Resource, check: Check) -> tuple[list[Added], list[tuple[str, str]]]:
+    def run(resource: Resource, check: Check) -> tuple[list[Added], list[tuple[str, str]]]:
         try:
             found = [Added(resource.stack, resource.address, what) for what in check(clients, states, resource)]
         except (BotoCoreError, ClientError) as error:
@@ -60,9 +60,9 @@ def find_untracked(
             return [], [(resource.stack, f"{resource.address}: {error}")]
         return found, []
 
-    looks = [(one, check) for kind, checks in _CHECKS.items() for one in states.of(kind) for check in checks]
+    runs = [(one, check) for kind, checks in _CHECKS.items() for one in states.of(kind) for check in checks]
     with ThreadPoolExecutor(_PARALLELISM) as pool:
-        results = list(pool.map(lambda pair: look(*pair), [pair for pair in looks if pair[0].stack in of]))
+        results = list(pool.map(lambda pair: run(*pair), [pair for pair in runs if pair[0].stack in of]))
     added = [found for some, _ in results for found in some]
     return sorted(added, key=lambda one: (one.stack, one.address, one.what)), [
         line for _, some in results for line in some

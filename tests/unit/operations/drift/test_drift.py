@@ -93,7 +93,7 @@ def test_a_change_that_follows_from_drift_is_reported_with_it() -> None:
         "aws_eks_node_group.main": {"launch": [{"version": {"references": ["aws_launch_template.main"]}}]},
         "aws_thing.main": {"group": {"references": ["aws_eks_node_group.main.id", "aws_eks_node_group.main"]}},
     }
-    resources = [{"address": address, "expressions": asks} for address, asks in expressions.items()]
+    resources = [{"address": address, "expressions": arguments} for address, arguments in expressions.items()]
     ((finding,), pending) = _separate(
         [found],
         [follows, further],
@@ -101,7 +101,10 @@ def test_a_change_that_follows_from_drift_is_reported_with_it() -> None:
         configuration={"root_module": {"resources": resources}},
     )
     assert finding.name == "aws_launch_template.main"
-    assert finding.details[1:] == ["and with it update aws_eks_node_group.main", "and with it update aws_thing.main"]
+    assert finding.details[1:] == [
+        "also planned: update aws_eks_node_group.main",
+        "also planned: update aws_thing.main",
+    ]
     assert pending == []
 
 
@@ -222,7 +225,7 @@ def _drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: str, parallel
 def test_limits_the_plans_that_run_in_parallel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parallelism: int
 ) -> None:
-    monkeypatch.setattr(drift, "_look_around", lambda *_: [])
+    monkeypatch.setattr(drift, "_add_untracked", lambda *_: [])
     assert _drift(tmp_path, monkeypatch, "abcdef", parallelism).status == Status.FINE
     assert _Terraform.most == parallelism
 
