@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-PROGRAM = """#!{python}
+PROGRAM = """#!{python} -ES
 import fcntl, json, pathlib, sys
 
 STATE = pathlib.Path({state!r})

@@ -50,9 +50,9 @@ class BubblepoolTest(unittest.TestCase):
     def test_metrics_count_requests_by_status(self) -> None:
         self._ask(self.requests, "/")
         self._ask(self.requests, "/nowhere")
-        said = self._ask(self.management, "/actuator/prometheus")[1]
-        self.assertIn('http_server_requests_seconds_count{method="GET",status="200"} 1', said)
-        self.assertIn('http_server_requests_seconds_count{method="GET",status="404"} 1', said)
+        metrics = self._ask(self.management, "/actuator/prometheus")[1]
+        self.assertIn('http_server_requests_seconds_count{method="GET",status="200"} 1', metrics)
+        self.assertIn('http_server_requests_seconds_count{method="GET",status="404"} 1', metrics)
 
     def test_metrics_are_only_served_on_the_management_port(self) -> None:
         self.assertEqual(self._ask(self.requests, "/actuator/prometheus")[0], 404)

@@ -61,9 +61,9 @@ def diff_manifests_(
     markdown: Annotated[Path | None, typer.Option(help="Write the diffs to this file as Markdown.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show how the objects that Argo CD applies change in each environment. Exits with status 2 if any changes.
+    """Show how the objects that Argo CD applies change in each environment.
 
-    Needs kustomize and, for charts, helm.
+    Exits with status 2 if there are changes. Needs kustomize and, for charts, helm.
 
     Example: python -m operations diff-manifests origin/main
     """

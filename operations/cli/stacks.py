@@ -156,7 +156,7 @@ def drift_(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find changes made outside of Terraform since the last apply, also resources in no Terraform state. Takes no lock.
+    """Find changes made outside of Terraform, including resources in no Terraform state. Takes no state lock.
 
     Exits with status 2 if there is drift. Changes in Git that are not yet applied are reported, but are not drift.
 

@@ -28,7 +28,7 @@ def rows(values: str) -> Iterator[tuple[str, str, str]]:
 
 def render(readme: str, values: str) -> str:
     """The README with the text below its "Values" heading replaced by a table of these values."""
-    table = ["| value | default | what it is |", "| --- | --- | --- |"]
+    table = ["| value | default | description |", "| --- | --- | --- |"]
     for path, default, comment in rows(values):
         shown = f"`{default}`" if default else "in `values.yaml`"
         table.append(f"| `{path}` | {shown} | {comment} |")

@@ -180,10 +180,10 @@ def test_every_command_in_scripts_exists() -> None:
     known = set(get_command(app).commands)  # type: ignore[attr-defined]
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     called = {name for _, text in _scripts() for name in re.findall(r"-m operations ([a-z-]+)", text)}
-    made = {name for _, text in _scripts() for name in re.findall(r"\bmake ([a-z-]+)", text)}
+    make_targets = {name for _, text in _scripts() for name in re.findall(r"\bmake ([a-z-]+)", text)}
     assert {"plan", "set-image"} <= called
     assert called - known == set()
-    assert made - targets == set()
+    assert make_targets - targets == set()
 
 
 def test_every_option_in_scripts_exists() -> None:

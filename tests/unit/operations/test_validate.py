@@ -94,7 +94,7 @@ def test_the_worst_outcome_determines_the_status(
 ) -> None:
     steps = [Step("any", outcome, 0.4) for outcome in outcomes]  # type: ignore[arg-type]
     monkeypatch.setattr(validate, "_steps", lambda _: iter(steps))
-    said: list[str] = []
-    report = validate.validate([], said.append)
+    messages: list[str] = []
+    report = validate.validate([], messages.append)
     assert report.status is status
-    assert len(said) == len(report.data["steps"]) == 2
+    assert len(messages) == len(report.data["steps"]) == 2

@@ -157,7 +157,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iter
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         for command in (["package", "cache"], ["repo", "index", "."]):
             subprocess.run([programs / "helm", *command], cwd=folder, check=True, capture_output=True)
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 

@@ -19,7 +19,7 @@ REPOSITORY, TAG = "registry.example.com/shop", "a" * 40
 SBOM, PROVENANCE = "https://spdx.dev/Document", "https://slsa.dev/provenance/v1"
 
 # Fake skopeo and cosign, with a registry of files: tags, and the referrers of digests.
-PROGRAM = """#!{python}
+PROGRAM = """#!{python} -ES
 import hashlib, json, pathlib, sys, tarfile
 
 FOLDER = pathlib.Path({folder!r})

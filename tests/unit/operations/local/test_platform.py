@@ -195,11 +195,11 @@ def in_reverse(deployed: Mock, monkeypatch: pytest.MonkeyPatch) -> Mock:
 
 def test_down_destroys_the_state_bucket_last_and_stops_the_emulator(emulators: Emulators, in_reverse: Mock) -> None:
     platform.up(lambda _: None)
-    said: list[str] = []
-    platform.down(said.append)
+    messages: list[str] = []
+    platform.down(messages.append)
     assert _names(in_reverse.call_args.args[0]) == {"shared", "dev"}
     assert _bootstrapped("unbootstrap") == {"backend"}
-    assert said == ["destroying 2 stacks; Terraform logs: .local/logs", "stopped"]
+    assert messages == ["destroying 2 stacks; Terraform logs: .local/logs", "stopped"]
     assert emulators.running() == []
     assert not platform.HOME.exists()
 
@@ -238,9 +238,9 @@ def test_down_kills_an_emulator_that_ignores_sigterm(
 
 def test_down_without_a_running_platform_removes_its_files(folder: Path) -> None:
     (folder / ".local").mkdir()
-    said: list[str] = []
-    platform.down(said.append)
-    assert said == ["the local platform is not running"]
+    messages: list[str] = []
+    platform.down(messages.append)
+    assert messages == ["the local platform is not running"]
     assert not (folder / ".local").exists()
 
 
@@ -262,9 +262,9 @@ def test_the_cluster_is_printed_before_it_is_changed(
 ) -> None:
     _kubectl(tmp_path, monkeypatch, "echo https://127.0.0.1:6443")
     monkeypatch.chdir(tmp_path)
-    said: list[str] = []
-    assert platform._kubeconfig("kubeconfig", said.append) == kubeconfig
-    assert said == ["the in-cluster stack will be deployed to https://127.0.0.1:6443"]
+    messages: list[str] = []
+    assert platform._kubeconfig("kubeconfig", messages.append) == kubeconfig
+    assert messages == ["the in-cluster stack will be deployed to https://127.0.0.1:6443"]
 
 
 def test_rejects_an_eks_cluster(kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

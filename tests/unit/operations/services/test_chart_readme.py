@@ -15,7 +15,7 @@ probes:
     # Asked often.
     path: /live
 
-# What is not read.
+# Not part of the table.
 
 other: 2
 # A list.
@@ -42,7 +42,7 @@ def test_table_replaces_the_previous_one(tmp_path: Path) -> None:
         chart_readme.write_readme(tmp_path)
         assert (tmp_path / "README.md").read_text() == (
             "# app\n\nWhat it is.\n\n## Values\n\n"
-            "| value | default | what it is |\n| --- | --- | --- |\n"
+            "| value | default | description |\n| --- | --- | --- |\n"
             "| `name` | `app` | A name. |\n| `list` | in `values.yaml` | Two. |\n"
         )
 

@@ -40,10 +40,10 @@ def test_the_cluster_runs_until_a_signal_and_leaves_no_files(
     output: Path, fakes: FakePrograms, monkeypatch: pytest.MonkeyPatch, signal_number: int
 ) -> None:
     _sleep(monkeypatch, signal_number)
-    said: list[str] = []
+    messages: list[str] = []
     shown: list[str] = []
-    interactive.run_cluster(output, said.append, shown.append)
-    assert (said[0], said[-1]) == ("building", "stopped")
+    interactive.run_cluster(output, messages.append, shown.append)
+    assert (messages[0], messages[-1]) == ("building", "stopped")
     (kubeconfig,) = [line.partition("=")[2] for line in shown if "KUBECONFIG" in line]
     assert not Path(kubeconfig).parent.exists()
     assert any("--username admin --password s3cret" in line for line in shown)

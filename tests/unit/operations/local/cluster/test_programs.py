@@ -78,13 +78,13 @@ def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Go]:
 
 
 def test_a_program_is_built_once_into_the_cache_of_the_user(go: Go, tmp_path: Path) -> None:
-    said: list[str] = []
-    paths = {programs.program("etcd", said.append) for _ in range(2)}
+    messages: list[str] = []
+    paths = {programs.program("etcd", messages.append) for _ in range(2)}
     (path,) = paths
     assert path.name == "etcd"
     assert path.exists()
     assert path.is_relative_to(tmp_path / "cache")
-    assert said == ["building etcd: takes minutes, only once"]
+    assert messages == ["building etcd: takes minutes, only once"]
     assert len(go.builds()) == 1
 
 
