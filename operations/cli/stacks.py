@@ -198,6 +198,7 @@ def destroy_(
 
     given_options = ["--output", str(output)] if output != Path("cdktf.out") else []
     given_options += ["--patience", str(timeout_minutes)] if timeout_minutes != _TIMEOUT_MINUTES else []
+    given_options += ["--parallelism", str(parallelism)] if parallelism != _PARALLELISM else []
 
     def resume_command(left: "Sequence[Stack]") -> str:
         confirmed = ["--confirm", ",".join(destroy.environments(left))] if confirm else []

@@ -102,9 +102,10 @@ def _components(root: Path) -> Iterable[Source]:
                 yield Source(f"{folder.name} (manifests)", environment, _kustomized(manifests), (folder,))
         chart = component.get("chart") or {}
         if chart:
-            overrides = sorted(folder.glob("values-*.yaml"))
-            environments = [path.stem.removeprefix("values-") for path in overrides] or [""]
-            for environment in environments:
+            overrides = {path.stem.removeprefix("values-") for path in folder.glob("values-*.yaml")}
+            # Environments without values of their own render the chart with the common values alone.
+            others = {path.name for path in root.glob("service/*/overlays/*")} if overrides else {""}
+            for environment in sorted(overrides | others):
                 yield Source(f"{folder.name} (chart)", environment, _charted(folder, component, environment), (folder,))
     bootstrap = root / "management" / "bootstrap"
     if (bootstrap / "Chart.yaml").is_file():

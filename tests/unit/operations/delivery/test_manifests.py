@@ -180,6 +180,19 @@ def test_the_charts_of_components_are_rendered_for_each_environment(
     assert "+  size: large" in environments["prod"]["caches (chart)"]
 
 
+def test_an_environment_without_values_of_its_own_renders_the_common_ones(
+    tree: Path, repository: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HELM_CACHE_HOME", "HELM_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "helm"))
+    _write(tree, "management/caches/component.yaml", COMPONENT.format(repository=repository))
+    _write(tree, "management/caches/values.yaml", "size: small\n")
+    _write(tree, "management/caches/values-dev.yaml", "size: tiny\n")
+    environments = manifests.diff("HEAD", tree).data["environments"]
+    assert "+  size: tiny" in environments["dev"]["caches (chart)"]
+    assert "+  size: small" in environments["prod"]["caches (chart)"]
+
+
 def test_a_chart_that_cannot_be_fetched_is_reported(tree: Path) -> None:
     _write(tree, "management/caches/component.yaml", COMPONENT.format(repository="127.0.0.1:1/charts"))
     (error,) = manifests.diff("HEAD", tree).data["errors"]
