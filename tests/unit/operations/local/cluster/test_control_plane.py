@@ -4,12 +4,14 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from operations.errors import OperationError
 from operations.local import ports
 from operations.local.cluster.control_plane import ControlPlane
+from operations.local.cluster.processes import Processes
 from tests.unit.operations.local.cluster.fake_programs import FakePrograms
 
 SERVERS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
@@ -22,10 +24,22 @@ def cluster(tmp_path: Path, fakes: FakePrograms) -> Iterator[ControlPlane]:
         yield cluster
 
 
-def test_every_program_is_started_in_order(cluster: ControlPlane, fakes: FakePrograms) -> None:
-    cluster.processes.wait_for("the programs", lambda: {*SERVERS} <= {call.name for call in fakes.calls})
-    names = [call.name for call in fakes.calls]
-    assert names.index("kube-apiserver") < names.index("kube-controller-manager")
+@pytest.mark.usefixtures("fakes")
+def test_every_program_is_started_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    start = Processes.start
+
+    def record(self: Processes, name: str, *command: str | Path, **options: Any) -> None:
+        started.append(name)
+        start(self, name, *command, **options)
+
+    monkeypatch.setattr(Processes, "start", record)
+    with ControlPlane(tmp_path / "home"):
+        assert tuple(started) == SERVERS
+
+
+def test_the_simulated_nodes_get_their_stages(cluster: ControlPlane, fakes: FakePrograms) -> None:
+    cluster.processes.wait_for("kwok", lambda: bool(fakes.calls_of("kwok")))
     (kwok,) = fakes.calls_of("kwok")
     assert any(argument.startswith("--config=") for argument in kwok.arguments)
 
