@@ -91,7 +91,7 @@ def test_no_process_outlives_the_cluster_command(ending: str, output: Path, tmp_
     ) as cluster:  # fmt: skip
         assert cluster.stdout is not None
         for line in cluster.stdout:
-            if "It runs until Ctrl-C" in line:
+            if "runs until Ctrl-C" in line:
                 break
         groups = _groups_started_by(cluster.pid)
         assert "kube-apiserver" in _programs(groups)
