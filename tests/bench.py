@@ -55,7 +55,6 @@ _GROWN = """
 import sys
 import main
 from cdktf import App
-from tests import ROOT
 owner, (region,) = main.load(main.REGIONS)
 first = region.environments[0]
 copies = tuple(first._replace(name=f"e{number}") for number in range(int(sys.argv[1])))
