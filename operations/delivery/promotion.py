@@ -52,7 +52,7 @@ def image_proposal(overlay: Overlay, image: Image, application: Path | None) -> 
 
     return Proposal(
         branch=_branch(overlay),
-        title=f"chore({overlay.service}): run {image.tag[:12]} in {overlay.environment}",
+        title=f"Run {image.tag[:12]} of {overlay.service} in {overlay.environment}",
         change=change,
         overtaken=overtaken,
     )
@@ -67,7 +67,7 @@ def promotion_proposal(overlay: Overlay, source: str) -> Proposal:
         target.set_image(image)
         return _description(image)
 
-    title = f"chore({overlay.service}): promote the image of {source} to {overlay.environment}"
+    title = f"Promote the image of {overlay.service} from {source} to {overlay.environment}"
     return Proposal(branch=_branch(overlay), title=title, change=change)
 
 

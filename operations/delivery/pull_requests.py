@@ -20,6 +20,8 @@ from operations.errors import OperationError
 from operations.output.report import Report, Status
 
 _ATTEMPTS = 8
+_CONCURRENT_FETCH = "bad object worktrees/"
+"""What `git fetch` prints if another process adds or removes a work tree of the same clone."""
 _LOST = ("stale info", "[rejected]", "[remote rejected]", "cannot lock ref", "fetch first", "non-fast-forward")
 
 
@@ -96,7 +98,15 @@ def _fetch(repository: Path, base: str, branch: str) -> tuple[str, str]:
     if names[0] not in commits:
         raise OperationError(f"{base}: branch not found on origin; check `git remote get-url origin`")
     present = [name for name in names if name in commits]
-    _git(repository, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "origin", *present)
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            _git(repository, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "origin", *present)
+        except OperationError as error:
+            if attempt == _ATTEMPTS or _CONCURRENT_FETCH not in str(error):
+                raise
+            time.sleep(0.1 * attempt)
+        else:
+            break
     return commits[names[0]], commits.get(names[1], "")
 
 

@@ -128,7 +128,7 @@ def test_an_image_is_proposed_and_nothing_else_changes(remote: Remote, github: F
     assert _git(clone, "status", "--porcelain") == ""
     assert _git(clone, "worktree", "list").count("\n") == 0
     (pull_request,) = github["pull_requests"]
-    assert pull_request["title"] == "chore(shop): run 000000000000 in dev"
+    assert pull_request["title"] == "Run 000000000000 of shop in dev"
     assert _image(1).digest in pull_request["body"]
 
 
@@ -268,6 +268,28 @@ def test_a_pull_request_that_another_process_created_is_reused(
     report = _propose_image(remote.clone("clone"), "shop", _image(1))
     assert [report.data["pull_request"]] == [url.strip() for url in created] == ["https://pull/1"]
     assert len(github["pull_requests"]) == 1
+
+
+def test_a_fetch_that_meets_a_work_tree_of_another_process_is_repeated(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = remote.clone("clone")
+    other = clone / ".git/worktrees/other"  # as `git worktree add` leaves it for a moment
+    other.mkdir(parents=True)
+    (other / "HEAD").write_text("1" * 40 + "\n")
+    (other / "commondir").write_text("../..\n")
+    (other / "gitdir").write_text(f"{remote.folder}/other/.git\n")
+
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        shutil.rmtree(other)
+
+    monkeypatch.setattr("time.sleep", wait)
+    _propose_image(clone, "shop", _image(1))
+    assert len(waits) == 1
+    assert remote.image("image/shop/dev", "shop", "dev") == _image(1)
 
 
 def test_an_error_of_git_is_reported_without_retries(remote: Remote) -> None:
