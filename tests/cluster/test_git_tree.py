@@ -250,9 +250,9 @@ def test_a_broken_commit_is_reported_and_the_last_good_state_keeps_running(dev: 
     assert _until(lambda: not _wrong(dev, {name}))
 
 
-def test_a_new_service_is_deployed_without_further_edits(dev: ControlPlane, tree: Tree) -> None:
-    command = [sys.executable, "-m", "operations", "service", "orders", "--team", "sales"]
-    subprocess.run(command, cwd=tree.repository.folder, check=True, capture_output=True)
+def test_a_new_service_is_deployed_without_further_edits(dev: ControlPlane, tree: Tree, platform_folder: Path) -> None:
+    command = [sys.executable, "-m", "operations", "service", "orders", "--team", "sales", "--output"]
+    subprocess.run([*command, str(platform_folder)], cwd=tree.repository.folder, check=True, capture_output=True)
     tree.repository.commit()
     names = {"orders-dev", "orders-dev-namespace"}
     _until(lambda: not _wrong(dev, names))
