@@ -1,3 +1,8 @@
-"""The stacks, which compose constructs from the settings in each region's folder."""
+"""The stacks: wiring of constructs, configured by the settings of each region.
 
-import eks_gitops  # noqa: F401  (first, to install lazy loading of the provider packages)
+Importing any module of this package first starts the jsii kernel, which is ready when Python has imported the rest.
+"""
+
+from eks_gitops import _direct_kernel
+
+_direct_kernel.start()

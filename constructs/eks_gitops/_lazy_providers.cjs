@@ -5,11 +5,16 @@
 const Module = require("node:module");
 const fs = require("node:fs");
 
+// Every token records where it was created, with an unlimited stack trace. The errors of CDKTF that show it name lines of
+// its own compiled files.
+const STACK_TRACE = /[\\/]cdktf[\\/]lib[\\/]tokens[\\/]private[\\/]stack-trace\.js$/;
+const NO_STACK_TRACE = require("node:path").join(__dirname, "_no_stack_trace.cjs");
 const PROVIDER_INDEX = /([\\/]@cdktf[\\/]provider-[a-z-]+[\\/]lib[\\/])index\.js$/;
 const resolveFilename = Module._resolveFilename;
 
 Module._resolveFilename = function (...args) {
   const resolved = resolveFilename.apply(this, args);
+  if (STACK_TRACE.test(resolved)) return NO_STACK_TRACE;
   const lazy = resolved.replace(PROVIDER_INDEX, "$1lazy-index.js");
   return lazy !== resolved && fs.existsSync(lazy) ? lazy : resolved;
 };

@@ -185,7 +185,6 @@ def test_subprocesses_are_started_only_by_these_modules() -> None:
     expected = {
         "clients/process",
         "terraform/runner",
-        "terraform/stacks",
         "local/emulator_process",
         "local/cluster/processes",
     }

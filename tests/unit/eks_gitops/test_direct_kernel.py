@@ -1,0 +1,147 @@
+"""Starting the jsii kernel directly makes a synth faster and does not change its output."""
+
+import os
+import shutil
+import subprocess
+import sys
+import typing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from eks_gitops import _direct_kernel
+from tests import ROOT
+
+_RUN = "import runpy; runpy.run_path('main.py', run_name='__main__')"
+_USUAL = f"""
+import importlib.metadata
+version = importlib.metadata.version
+importlib.metadata.version = lambda name: "0.0.0" if name == "jsii" else version(name)
+{_RUN}
+from jsii._kernel.providers.process import _NodeProcess
+assert _NodeProcess.start.__module__ == "jsii._kernel.providers.process"
+"""
+
+
+def _synthesized(folder: Path, program: str) -> dict[str, bytes]:
+    subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "CDKTF_OUTDIR": str(folder)},
+        check=True,
+        capture_output=True,
+    )
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+def test_another_version_of_jsii_starts_its_kernel_as_usual_and_writes_the_same(tmp_path: Path) -> None:
+    directly = _synthesized(tmp_path / "directly", _RUN)
+    assert "manifest.json" in directly
+    assert directly == _synthesized(tmp_path / "usual", _USUAL)
+
+
+@pytest.fixture
+def node_process(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The class of jsii that starts the kernel, as it was before `install`."""
+
+    class NodeProcess:
+        start = stop = "usual"
+
+    monkeypatch.setattr(_direct_kernel, "_NODE_PROCESS", NodeProcess)
+    monkeypatch.setattr(typing, "get_type_hints", typing.get_type_hints)
+    return NodeProcess
+
+
+def test_the_pinned_version_starts_directly(node_process: Any) -> None:
+    _direct_kernel.install()
+    assert node_process.start is _direct_kernel._start
+
+
+@pytest.mark.parametrize("variable", ["CDKTF_EAGER_PROVIDERS", "JSII_NODE", "JSII_RUNTIME"])
+def test_a_custom_program_starts_as_usual(node_process: Any, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "/usr/bin/node")
+    _direct_kernel.install()
+    _direct_kernel.start()
+    assert node_process.start == "usual"
+
+
+def test_without_node_jsii_reports_it(node_process: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    _direct_kernel.install()
+    assert node_process.start == "usual"
+
+
+class _Owner:
+    """As much of jsii's process as a kernel needs: where its program is."""
+
+    def __init__(self, folder: Path, program: str) -> None:
+        (folder / "bin").mkdir()
+        (folder / "lib").mkdir()
+        (folder / "lib/program.js").write_text(program)
+        self._folder = folder
+
+    def _jsii_runtime(self) -> str:
+        return str(self._folder / "bin/jsii-runtime.js")
+
+
+_ECHO = """
+const socket = new (require("node:net").Socket)({ fd: 3 });
+socket.on("data", (data) => String(data).includes("exit") ? process.exit(0) : socket.write(data));
+"""
+
+
+def test_a_kernel_is_reached_on_its_channel_and_stopped(tmp_path: Path) -> None:
+    kernel = _direct_kernel._Kernel(_Owner(tmp_path, _ECHO))
+    kernel.stdin.write(b"hello\n")
+    kernel.stdin.flush()
+    assert kernel.stdout.readline() == b"hello\n"
+    kernel.stop()
+    kernel.stop()  # at exit, jsii may call it twice
+    with pytest.raises(ChildProcessError):
+        os.waitpid(kernel.pid, 0)
+
+
+def test_a_kernel_that_does_not_stop_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_direct_kernel, "_STOP_SECONDS", 0.2)
+    kernel = _direct_kernel._Kernel(_Owner(tmp_path, "setInterval(() => {}, 1000);"))
+    kernel.stop()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(kernel.pid, 0)
+
+
+def test_a_kernel_that_has_exited_is_reaped(tmp_path: Path) -> None:
+    kernel = _direct_kernel._Kernel(_Owner(tmp_path, "process.exit(1);"))
+    assert kernel.stdout.read() == b""
+    kernel.stdin.write(b"lost\n")
+    kernel.stop()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(kernel.pid, 0)
+
+
+def test_hints_are_resolved_once_for_bindings_alone() -> None:
+    calls = []
+
+    def resolve(obj: Any, *_: Any, **_options: Any) -> dict[str, Any]:
+        calls.append(obj)
+        return {"a": int}
+
+    def _typecheckingstub__a() -> None: ...
+
+    def other() -> None: ...
+
+    memoized = _direct_kernel._memoized(resolve)
+    for function in (_typecheckingstub__a, _typecheckingstub__a, other, other):
+        assert memoized(function) == {"a": int}
+    assert memoized(_typecheckingstub__a, {}) == {"a": int}
+    assert calls == [_typecheckingstub__a, other, other, _typecheckingstub__a]
+
+
+def test_a_process_of_jsii_that_never_started_can_be_stopped() -> None:
+    """Python calls it when it deletes the object."""
+    closed = []
+    unused = SimpleNamespace(stop=None, _ctx_stack=SimpleNamespace(close=lambda: closed.append(True)))
+    _direct_kernel._stop(unused)
+    assert closed == [True]
