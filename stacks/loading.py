@@ -18,6 +18,9 @@ from eks_gitops.config import (
 from stacks import rules
 from stacks.settings import Environment, EnvironmentSettings, Finding, Owner, Region, SharedSettings
 
+_ROOT = Path(__file__).parent.parent
+"""The root of the repository, to which the paths in error messages are relative."""
+
 
 class SettingsError(Exception):
     """The settings are invalid; `findings` lists the errors."""
@@ -90,9 +93,8 @@ class _Loader:
 
 
 def _relative(path: str | Path) -> str:
-    root = Path(__file__).parent.parent
     path = Path(path)
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    return str(path.relative_to(_ROOT)) if path.is_relative_to(_ROOT) else str(path)
 
 
 def _file(module: str) -> str:

@@ -61,15 +61,15 @@ class EditedSettings:
     @contextmanager
     def _in_place(self) -> Iterator[None]:
         committed = {name: module for name, module in sys.modules.items() if self._is_settings(name)}
-        file = loading.__file__
+        root = loading._ROOT
         for name in committed:
             del sys.modules[name]
         stacks.__path__.insert(0, str(self._stacks))
-        loading.__file__ = str(self._stacks / "loading.py")  # error messages contain paths relative to it
+        loading._ROOT = self._stacks.parent
         try:
             yield
         finally:
-            loading.__file__ = file
+            loading._ROOT = root
             stacks.__path__.pop(0)
             for name in [name for name in sys.modules if self._is_settings(name)]:
                 del sys.modules[name]
