@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from operations.cli.console import AsJson, Output, Stacks, errors_for_people, reported
+from operations.cli.console import AsJson, Output, Stacks, errors_for_people, reported, say
 from operations.errors import OperationError
 from operations.terraform.stacks import all_producers, read_platform, read_stacks, select_stacks
 
@@ -27,6 +27,28 @@ _NO_WAIT = "0s"
 _OVERRIDES = Path("guard-overrides.toml")
 _TIMEOUT_MINUTES = 15
 _POLL_SECONDS = 0.2
+
+
+@app.command()
+def synth(
+    output: Output = Path("cdktf.out"),
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Synthesize even if no input has changed.")] = False,
+) -> None:
+    """Synthesize all stacks, and list them. Does nothing if no input of the synthesis has changed.
+
+    Inputs are the files, folders and environment variables that `main.py` reads, the installed packages, and the day.
+    Example: python -m operations synth
+    """
+    from operations.terraform import synthesis  # noqa: PLC0415
+
+    with errors_for_people():
+        changed = synthesis.synthesize(output, force=force)
+        if changed is None:
+            say(f"{output} is up to date")
+        for warning in synthesis.warnings(output):
+            typer.secho(f"warning: {warning}", fg="yellow", err=True)
+    stacks(output)
 
 
 @app.command()

@@ -104,3 +104,13 @@ def output(
         command = " ".join([Path(program).name, *map(str, arguments[:1])])
         raise OperationError(f"{command}: {printed}{f'; {hint}' if hint else ''}")
     return result.stdout
+
+
+def run_shown(program: str | Path, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> int:
+    """Run a program whose output the user sees, and return its exit status.
+
+    Raises:
+        OperationError: if it is not installed.
+    """
+    find(program)
+    return subprocess.run([str(program), *map(str, arguments)], env=environment, check=False).returncode

@@ -51,6 +51,8 @@ def selection(output: Path, patterns: Sequence[str], base: str | None) -> Select
     chosen, producers = select_stacks(found, patterns), all_producers(found)
     if base is None:
         return Selection(chosen, producers)
+    if revision.is_same_synthesis(base, output):
+        return Selection(chosen, producers, base, {})
     with revision.synthesized_at(base) as tree:
         return Selection(chosen, producers, base, revision.differing(found, tree))
 

@@ -25,8 +25,9 @@ from operations.output import report
 from operations.output.progress import Progress
 from operations.output.report import Status
 from operations.state import bootstrap, states
+from operations.terraform import synthesis
 from operations.terraform.runner import Terraform, new_log
-from operations.terraform.stacks import Stack, all_producers, backend_stacks, read_stacks, synthesize
+from operations.terraform.stacks import Stack, all_producers, backend_stacks, read_stacks
 
 HOME = Path(".local")
 OUTPUT = HOME / "cdktf.out"
@@ -79,7 +80,8 @@ def up(say: Callable[[str], None]) -> dict[str, dict[str, object]]:
 
 def _synthesize() -> list[Stack]:
     """Synthesize every stack, without the protection from deletion, because the local platform holds no real data."""
-    for stack in synthesize(OUTPUT):
+    synthesis.synthesize(OUTPUT, force=True)
+    for stack in read_stacks(OUTPUT):
         configuration = bootstrap.without_protection(stack.configuration)
         (stack.directory / "cdk.tf.json").write_text(json.dumps(configuration), encoding="utf-8")
         # The cached location of the state. `terraform init` fails if a change of settings has moved it.

@@ -12,6 +12,7 @@ from typing import Any
 
 from operations.clients import git, process
 from operations.errors import OperationError
+from operations.terraform import recorder
 from operations.terraform.stacks import Stack, read_configurations
 
 _MAIN = "origin/main"
@@ -67,6 +68,29 @@ def synthesized_at(revision: str) -> Iterator[Path]:
             remedy = "compare with another revision (`--base`), or plan all stacks (`--all`)"
             raise OperationError(f"{revision}: cannot be synthesized; {remedy}:\n{run.stderr[-_TAIL:].strip()}")
         yield tree
+
+
+def is_same_synthesis(revision: str, output: Path) -> bool:
+    """Whether everything that the synthesis of `output` read is the same at a revision of this repository."""
+    names = recorder.read_files(output)
+    if not names or recorder.difference(output) is not None:
+        return False
+    # What is outside the repository is the same for both. A folder among the files was only asked for.
+    files = [name for name in names[0] if not Path(name).is_absolute() and not Path(name).is_dir()]
+    folders = [name for name in names[1] if not Path(name).is_absolute()]
+    tracked = git.run(Path(), "ls-files", "-z", "--", *files).stdout.split("\0")
+    if {name for name in files if Path(name).is_file()} - {*tracked}:
+        return False
+    if git.run(Path(), "diff", "--quiet", "--end-of-options", revision, "--", *files).returncode:
+        return False
+    return all(_names_at(revision, folder) == recorder.names_in(Path(folder)) for folder in folders)
+
+
+def _names_at(revision: str, folder: str) -> list[str]:
+    listed = git.run(
+        Path(folder), "ls-tree", "--full-tree", "-z", "--name-only", "--end-of-options", f"{revision}:./"
+    ).stdout
+    return recorder.visible(filter(None, listed.split("\0")))
 
 
 def differing(stacks: list[Stack], tree: Path) -> dict[str, str]:

@@ -5,8 +5,6 @@ The format of `platform.json` is typed in `stacks/platform.py`, which writes it.
 
 import difflib
 import json
-import os
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
@@ -15,7 +13,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from operations.clients import aws, process
+from operations.clients import aws
 from operations.errors import OperationError
 
 if TYPE_CHECKING:
@@ -144,20 +142,6 @@ class Platform:
     regions: Sequence[Region]
     stacks: Sequence[Stack]
     placeholders: Sequence[str]
-
-
-def synthesize(output: Path) -> list[Stack]:
-    """Synthesize every stack into `output`.
-
-    Raises:
-        OperationError: if the settings are invalid; the errors were printed.
-    """
-    command = [process.find("npx", "install Node"), "--no-install", "cdktf", "synth", "--output", str(output)]
-    # Without CI, cdktf draws an interactive screen.
-    quiet = {"CHECKPOINT_DISABLE": "1", "CI": "1", "DISABLE_VERSION_CHECK": "1"}
-    if subprocess.run(command, env={**os.environ, **quiet}, check=False).returncode:
-        raise OperationError("cdktf synth failed; see above")
-    return read_stacks(output)
 
 
 def read_platform(output: Path) -> Platform:

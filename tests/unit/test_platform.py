@@ -130,6 +130,7 @@ def test_file_is_deterministic_and_contains_no_local_path(platform_folder: Path,
     assert json.loads(file.read_text())["regions"][0]["environments"] == ["dev", "staging", "prod"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("platform")
 def test_cdktf_cli_keeps_the_file(platform_folder: Path, tmp_path: Path) -> None:
     """It deletes only the output of stacks that no longer exist."""

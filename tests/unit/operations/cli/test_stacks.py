@@ -15,7 +15,7 @@ from operations.drift import drift
 from operations.output.report import Report, Status
 from operations.preflight import preflight
 from operations.repository import revision
-from operations.terraform import runner
+from operations.terraform import runner, synthesis
 from operations.terraform.stacks import Stack, read_stacks
 from tests.stacks import REGION
 from tests.unit.operations.cli.conftest import Terminal, run
@@ -40,6 +40,24 @@ def test_stacks_lists_every_stack_after_its_dependencies(output: Path) -> None:
     assert [SHARED, "1 resources"] in lines
     names = [name for name, _ in lines]
     assert names.index(SHARED) < names.index(DEV) < names.index(f"{DEV}-gitops")
+
+
+@pytest.mark.parametrize("changed", [None, "main.py"])
+def test_synth_lists_the_stacks_and_their_warnings(
+    output: Path, monkeypatch: pytest.MonkeyPatch, changed: str | None
+) -> None:
+    manifest = json.loads((output / "manifest.json").read_text())
+    for stack in manifest["stacks"].values():
+        stack["annotations"] = [{"message": "placeholders remain"}]
+    (output / "manifest.json").write_text(json.dumps(manifest))
+    synthesize = Mock(return_value=changed)
+    monkeypatch.setattr(synthesis, "synthesize", synthesize)
+
+    result = run("synth", "--force", "--output", output)
+    synthesize.assert_called_once_with(output, force=True)
+    assert f"warning: {DEV}: placeholders remain" in result.stderr
+    assert (f"{output} is up to date" in result.output) == (changed is None)
+    assert f"{DEV}  " in result.stdout
 
 
 def test_an_output_folder_without_stacks_is_an_error(tmp_path: Path) -> None:

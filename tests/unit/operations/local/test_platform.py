@@ -18,6 +18,7 @@ from operations.errors import OperationError
 from operations.local import emulator_process, platform, ports
 from operations.output.report import Report, Status
 from operations.state import bootstrap, states
+from operations.terraform import synthesis
 from operations.terraform.stacks import Kind, Stack, read_stacks
 from tests.stacks import ACCOUNT, REGION, make_stack, write_output
 
@@ -100,7 +101,7 @@ def deployed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Mock:
     """`deploy.deploy`, with synthesis, bootstrap and Terraform faked."""
     _program(folder / "terraform", 'echo \'{"vpc": {"value": "vpc-1"}}\'')
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setattr(platform, "synthesize", _synthesize)
+    monkeypatch.setattr(synthesis, "synthesize", lambda output, **_: _synthesize(output))
     for name in ("bootstrap", "unbootstrap"):
         monkeypatch.setattr(bootstrap, name, Mock())
     deployed = Mock(return_value=Report("deployed", Status.FINE, {}))

@@ -122,6 +122,15 @@ def test_default_base_is_the_merge_base_with_main(repository: Path) -> None:
     assert revision.default_base() == merge_base
 
 
+def test_a_branch_that_changed_no_input_needs_no_synthesis(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revision, "is_same_synthesis", lambda base, _: base == "HEAD")
+    monkeypatch.setattr(revision, "synthesized_at", None)
+    output = repository / "cdktf.out"
+    output.mkdir()
+    write_output(output, ())
+    assert plan.selection(output, (), "HEAD").differing == {}
+
+
 def test_a_selection_lists_the_differing_stacks(repository: Path) -> None:
     with revision.synthesized_at("HEAD") as tree:
         output = (tree / "cdktf.out").rename(repository / "cdktf.out")

@@ -18,6 +18,8 @@ from operations.terraform.stacks import State
 from tests.stacks import REGION, make_stack
 from tests.unit.operations.state.fake_terraform import FakeTerraform
 
+pytestmark = pytest.mark.slow
+
 KEY = "backend.tfstate"
 
 

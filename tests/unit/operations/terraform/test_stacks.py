@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,7 +25,6 @@ from operations.terraform.stacks import (
     read_platform,
     read_stacks,
     select_stacks,
-    synthesize,
 )
 from stacks import platform
 from tests.stacks import make_stack, write_output
@@ -176,32 +174,3 @@ def test_a_cluster_owns_what_has_one_of_its_tags() -> None:
     assert cluster.owns({"elbv2.k8s.aws/cluster": "dev", "Name": "lb"})
     assert not cluster.owns({"elbv2.k8s.aws/cluster": "prod"})
     assert not cluster.owns({})
-
-
-def _npx(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    program = folder / "bin/npx"
-    program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-
-
-def test_synthesize_runs_cdktf_and_reads_its_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _npx(tmp_path, monkeypatch, f'echo "$CI $*" > {tmp_path}/call; mv {tmp_path}/synthesized {tmp_path}/out')
-    (tmp_path / "synthesized").mkdir()
-    write_output(tmp_path / "synthesized", [make_stack("dev", tmp_path / "synthesized/stacks/dev")])
-    (stack,) = synthesize(tmp_path / "out")
-    assert (stack.name, stack.directory) == ("ap-northeast-2-dev", tmp_path / "out/stacks/dev")
-    assert (tmp_path / "call").read_text() == f"1 --no-install cdktf synth --output {tmp_path}/out\n"
-
-
-def test_a_failed_synthesis_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _npx(tmp_path, monkeypatch, "exit 1")
-    with pytest.raises(OperationError, match=r"^cdktf synth failed; see above$"):
-        synthesize(tmp_path / "out")
-
-
-def test_without_node_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(OperationError, match=r"^npx: not installed; install Node$"):
-        synthesize(tmp_path / "out")
