@@ -7,12 +7,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from operations.clients import process
 from operations.clients.process import Result
 from operations.output.report import Report, Status, Table
+from operations.terraform.runner import init_lock
 from operations.terraform.stacks import Stack
 
 _LAST_LINES = 25
@@ -64,7 +66,10 @@ def stack_is_valid(stack: Stack) -> Step:
     with tempfile.TemporaryDirectory() as data:
         environment = {**os.environ, "TF_DATA_DIR": data, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
         for arguments in (("init", "-backend=false", "-input=false"), ("validate",)):
-            done = process.run("terraform", *arguments, "-no-color", directory=stack.directory, environment=environment)
+            with init_lock() if arguments[0] == "init" else nullcontext():
+                done = process.run(
+                    "terraform", *arguments, "-no-color", directory=stack.directory, environment=environment
+                )
             if done.returncode:
                 lacks_provider = any(reason in done.stdout + done.stderr for reason in _WITHOUT_PROVIDERS)
                 output = "terraform init: providers not available" if lacks_provider else _last_lines(done)

@@ -117,7 +117,10 @@ def drift(  # noqa: PLR0913 (the stacks, and options as keywords)
         try:
             with progress.stack(name, "planning") as on_event:
                 file, log = folder / f"{name}.tfplan", new_log(logs, name)
-                plan = Plan(name, Terraform(by_name[name].directory).stream_plan(file, log, on_event, "-lock=false"))
+                plan = Plan(
+                    name,
+                    Terraform(by_name[name].directory).stream_plan(file, log, on_event, "-lock=false", with_drift=True),
+                )
             found, seen[name].pending = told_apart(plan)
             seen[name].drift += found
         except Exception as error:  # noqa: BLE001 (the findings of the other stacks must be reported)

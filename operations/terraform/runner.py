@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -111,22 +111,39 @@ class Terraform:
         Raises:
             TerraformError: if it failed.
         """
-        with _INIT:
+        with init_lock():
             # Without -upgrade, the lock file of an older provider version is an error. The stacks pin exact versions.
             self.stream(log, on_event, "init", "-input=false", "-upgrade")
 
     def stream_plan(
-        self, file: Path, log: Path, on_event: Callable[[Mapping[str, Any]], None], *arguments: str
+        self,
+        file: Path,
+        log: Path,
+        on_event: Callable[[Mapping[str, Any]], None],
+        *arguments: str,
+        with_drift: bool = False,
     ) -> dict[str, Any]:
         """Initialize, plan into `file`, and return the output of `terraform show -json` for it.
 
-        Both contain the prior state in plaintext: they must not leave this machine.
+        Both contain the prior state in plaintext: they must not leave this machine. `show` starts the providers again,
+        so it is skipped, and the result is empty, if the events of the plan have no change, and `with_drift` no drift.
 
         Raises:
             TerraformError: if the plan failed.
         """
         self.stream_init(log, on_event)
-        self.stream(log, on_event, "plan", "-input=false", f"-out={file.absolute()}", *arguments)
+        seen: set[str] = set()
+
+        def note(event: Mapping[str, Any]) -> None:
+            outputs = event.get("outputs", {}).values()
+            if event.get("type") != "outputs" or any(output.get("action") != "noop" for output in outputs):
+                seen.add(str(event.get("type")))
+            on_event(event)
+
+        self.stream(log, note, "plan", "-input=false", f"-out={file.absolute()}", *arguments)
+        changing = {"outputs", "planned_change", *(["resource_drift"] if with_drift else [])}
+        if "change_summary" in seen and not seen & changing:
+            return {}
         document: dict[str, Any] = json.loads(self.output("show", "-json", str(file.absolute())))
         return document
 
@@ -185,12 +202,31 @@ def new_log(logs: Path, name: str) -> Path:
     return log
 
 
+def init_lock() -> AbstractContextManager[object]:
+    """What `terraform init` holds: where folders share a plugin cache, only one may run at a time."""
+    return _INIT if _shares_plugins() else nullcontext()
+
+
+def _shares_plugins() -> bool:
+    """Whether Terraform keeps providers in a cache that all folders share, by its environment or its configuration."""
+    if os.environ.get("TF_PLUGIN_CACHE_DIR"):
+        return True
+    file = Path(os.environ.get("TF_CLI_CONFIG_FILE") or Path.home() / ".terraformrc")
+    try:
+        return "plugin_cache_dir" in file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+
+
 def _program() -> str:
     return process.find("terraform", "install the version that the README names")
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
+    # Without the last, Terraform uses a shared plugin cache only for providers in the lock file of a folder, and a
+    # newly synthesized folder has none. The stacks name the exact version of each provider.
+    shared = {"TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "1"} if "TF_PLUGIN_CACHE_DIR" in os.environ else {}
+    return {**os.environ, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", **shared}
 
 
 def _event(line: str) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import boto3
 import pytest
 
 from operations.local.emulator_process import Emulator
-from operations.terraform.stacks import read_stacks, synthesize
+from operations.terraform.stacks import read_stacks
+from operations.terraform.synthesis import synthesize
 from tests.e2e.clone import clone_into
 from tests.e2e.region import Calls, Region, operations
 

@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
-from operations.terraform.stacks import synthesize
+from operations.terraform.synthesis import synthesize
 from tests.e2e.region import Region, operations
 
 pytestmark = pytest.mark.e2e

@@ -204,7 +204,7 @@ class _Terraform:
     def __init__(self, _: Path) -> None:
         pass
 
-    def stream_plan(self, *_: object) -> dict[str, Any]:
+    def stream_plan(self, *_: object, **_options: object) -> dict[str, Any]:
         with self.lock:
             _Terraform.running += 1
             _Terraform.most = max(_Terraform.most, _Terraform.running)

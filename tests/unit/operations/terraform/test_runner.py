@@ -174,8 +174,15 @@ def test_plan_initializes_the_stack_and_returns_the_plan(program: Path, tmp_path
     ]
 
 
-def test_only_one_init_runs_at_a_time(program: Path, tmp_path: Path) -> None:
-    """A shared plugin cache does not support concurrent ones."""
+@pytest.mark.parametrize("shared", ["variable", "file", None])
+def test_only_one_init_runs_at_a_time_in_a_shared_plugin_cache(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: str | None
+) -> None:
+    """Terraform does not support concurrent ones there; elsewhere they run at once."""
+    configuration = tmp_path / "terraformrc"
+    configuration.write_text('plugin_cache_dir = "/cache"' if shared == "file" else "")
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(configuration))
+    monkeypatch.setenv("TF_PLUGIN_CACHE_DIR", "/cache" if shared == "variable" else "")
     _write(program, f"mkdir {tmp_path}/running || exit 1\nsleep 0.2\nrmdir {tmp_path}/running")
 
     def init() -> None:
@@ -190,7 +197,45 @@ def test_only_one_init_runs_at_a_time(program: Path, tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert failures == []
+    assert bool(failures) == (shared is None)
+
+
+def test_without_a_configuration_there_is_no_shared_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TF_PLUGIN_CACHE_DIR", raising=False)
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(tmp_path / "none"))
+    assert not terraform._shares_plugins()
+
+
+_SUMMARY = '{"@message": "", "type": "change_summary"}'
+_SAME_OUTPUT = '{"@message": "", "type": "outputs", "outputs": {"a": {"action": "noop"}}}'
+_DRIFT = '{"@message": "", "type": "resource_drift"}'
+
+
+@pytest.mark.parametrize(
+    ("events", "with_drift", "shown"),
+    [
+        ([_SUMMARY, _SAME_OUTPUT], True, False),
+        ([_SUMMARY, _SAME_OUTPUT, _DRIFT], False, False),
+        ([_SUMMARY, _SAME_OUTPUT, _DRIFT], True, True),
+        ([_SUMMARY, '{"@message": "", "type": "planned_change"}'], False, True),
+        ([_SUMMARY, '{"@message": "", "type": "outputs", "outputs": {"a": {"action": "update"}}}'], False, True),
+        ([_SAME_OUTPUT], False, True),  # a version of Terraform that summarizes nothing
+    ],
+)
+def test_a_plan_is_shown_only_if_it_changes_something(
+    program: Path,
+    tmp_path: Path,
+    events: list[str],
+    with_drift: bool,  # noqa: FBT001
+    shown: bool,  # noqa: FBT001
+) -> None:
+    """`terraform show` starts the providers again."""
+    lines = "".join(f"echo '{event}'\n" for event in events)
+    _write(program, f"case $1 in plan) {lines} ;; show) echo '{{\"shown\": true}}' ;; esac")
+    document = Terraform(tmp_path).stream_plan(
+        tmp_path / "plan", tmp_path / "log", lambda _: None, with_drift=with_drift
+    )
+    assert document == ({"shown": True} if shown else {})
 
 
 def test_an_interrupt_is_remembered(program: Path, tmp_path: Path) -> None:
