@@ -52,8 +52,7 @@ lock: .pipenv/.installed-$(PIPENV_VERSION) ## update Pipfile.lock and package-lo
 
 .PHONY: synth
 synth: install ## synthesize all stacks and list them
-	npx --no-install cdktf synth
-	@$(BIN)/python -m operations stacks
+	@$(BIN)/python -m operations synth
 
 .PHONY: bootstrap
 bootstrap: synth ## create the state bucket with your AWS credentials; safe to run again
@@ -140,12 +139,29 @@ cluster: synth ## run Kubernetes and Argo CD on this machine until Ctrl-C, witho
 validate: synth ## run the checks of the pipelines that need no AWS account: stacks, style, manifests, workflows
 	$(BIN)/python -m operations validate $(STACK)
 
+# One test process for each core; a file of tests stays in one of them, because tests of a file share what is slow.
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := --numprocesses auto --dist loadfile
+
+.PHONY: check
+check: lint ## run the fast checks, in about a minute: style, types, unit tests, snapshots, rules of the Git tree
+	$(PYTEST) $(PARALLEL) tests/unit tests/snapshot tests/workflows tests/gitops examples \
+	  -m "not slow and not terraform and not e2e and not cluster"
+
 .PHONY: test
 test: lint ## run all checks and tests; the unit tests must reach the required coverage
-	$(BIN)/python -m pytest tests/unit --cov --cov-report=
+	$(PYTEST) $(PARALLEL) tests/unit --cov --cov-report=
 	$(BIN)/coverage report --include='constructs/*,stacks/*' --fail-under=100
 	$(BIN)/coverage report --include='operations/*' --fail-under=90
-	$(BIN)/python -m pytest --ignore=tests/unit
+	$(MAKE) --jobs=2 --output-sync=target --keep-going test-deploys test-others
+
+.PHONY: test-deploys
+test-deploys: install # the tests that deploy to the emulated AWS: the provider waits for most of their time
+	$(PYTEST) tests/e2e
+
+.PHONY: test-others
+test-others: install # all tests but the unit tests and those that deploy
+	$(PYTEST) --ignore=tests/unit --ignore=tests/e2e
 
 .PHONY: lint
 lint: install ## check style and types
