@@ -1,16 +1,13 @@
-"""`make bench`: measures the start-up time, compared with the setup that CDKTF documents, and the cost of more stacks.
+"""`make bench`: how long the commands take, compared with the usual way to do the same.
 
-`python main.py` synthesizes all stacks with all three provider packages. The rows below it import one class of each
-package.
+- Stock: `cdktf synth` with the app command `pipenv run python main.py` that CDKTF documents, and provider packages that
+  load completely.
+- TypeScript: a CDKTF program of the same resources (`tests/typescript.py`), by `ts-node` and compiled.
+- Terraform: `init`, `plan` and `show` of the same stacks, one after the other, without this project.
 
-The documented setup has the app command `pipenv run python main.py` and provider packages that load completely. The
-time of `cdktf synth` includes about two seconds for the start of the command line itself.
-
-`drift` is measured with four stacks on the emulated AWS: all at once, one after the other, and the slowest stack only,
-which more CPU cores do not make faster.
-
-Every row is measured in the same run, alternating between both setups, and printed as median and range. Ratios are
-medians of pairs. The times are only comparable on the same machine.
+Every row is measured in the same run, alternating between both ways. CPU seconds are those of the whole process tree;
+unlike wall seconds they mean the same if the machine does other work. Numbers are medians with their range, and ratios
+medians of pairs. They are only comparable on the same machine.
 """
 
 import json
@@ -21,34 +18,31 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
 from operations.drift import drift
-from tests import ROOT
+from tests import ROOT, typescript
 from tests.e2e.tiny import Tiny, emulated
 
 _ROUNDS = 3
-_ENVIRONMENTS = (1, 4, 16, 64)
-_DRIFTING = {
+_ENVIRONMENTS = (1, 4, 16, 64, 120)
+_STACKS = {
     "ap-northeast-2-shared": 60,
     "ap-northeast-2-dev": 30,
     "ap-northeast-2-staging": 30,
     "ap-northeast-2-prod": 30,
 }
+"""The stacks that are planned, with the number of their parameters."""
 _SLOWEST = "ap-northeast-2-shared"
 _QUIET = {"CHECKPOINT_DISABLE": "1", "CI": "1", "DISABLE_VERSION_CHECK": "1", "PIPENV_VERBOSITY": "-1"}
 _EAGER = {"CDKTF_EAGER_PROVIDERS": "1"}
-
-# One class of each provider package, as the constructs import it.
-_IMPORTS = {
-    "aws": "from cdktf_cdktf_provider_aws.vpc import Vpc",
-    "kubernetes": "from cdktf_cdktf_provider_kubernetes.secret_v1 import SecretV1",
-    "helm": "from cdktf_cdktf_provider_helm.release import Release",
-}
+_OUTPUT = "OUTPUT"
+"""In a command: an empty folder."""
 
 # Synthesizes the region with a number of copies of its first environment.
 _GROWN = """
@@ -64,96 +58,161 @@ app.synth()
 """
 
 
-def main() -> None:
-    """Measure everything and print the tables."""
-    python = [sys.executable, "main.py"]
-    cdktf = ["node_modules/.bin/cdktf", "synth"]
-    documented = [*cdktf, "--app", f"{ROOT}/.pipenv/bin/pipenv run python main.py"]
-    _run(python, _EAGER)  # fills the jsii cache and the file cache for both setups
-    table = Table("command", "here, s", "as documented, s", "ratio", "here, MiB", "as documented, MiB")
-    commands = [("python main.py", python, python)]
-    for package, statement in _IMPORTS.items():
-        imports = [sys.executable, "-c", f"import eks_gitops\n{statement}"]
-        commands.append((f"import of one class, {package}", imports, imports))
-    commands.append(("cdktf synth", cdktf, documented))
-    for name, ours, theirs in commands:
-        rounds = [(_run(ours, {}), _run(theirs, _EAGER)) for _ in range(_ROUNDS)]
-        here, there = zip(*rounds, strict=True)
-        ratio = statistics.median(slow[0] / fast[0] for fast, slow in rounds)
-        table.add_row(name, _seconds(here), _seconds(there), f"{ratio:.1f}x", _memory(here), _memory(there))
-    Console(width=100).print(table)
+class Run(NamedTuple):
+    """What one run of a command took: CPU and wall seconds, and the memory of its largest process in MiB."""
 
-    growth = Table("environments, two stacks each", "seconds", "MiB", "seconds per further environment")
+    cpu: float
+    wall: float
+    memory: float
+
+
+class Way(NamedTuple):
+    """A way to do something: its name, the command, the folder it runs in, and further environment variables."""
+
+    name: str
+    command: Sequence[str]
+    folder: Path = ROOT
+    environment: Mapping[str, str] = {}
+
+    def run(self) -> Run:
+        """Run it once, with an output folder of its own."""
+        with tempfile.TemporaryDirectory() as output:
+            started = time.perf_counter()
+            process = subprocess.Popen(
+                [output if part == _OUTPUT else part for part in self.command],
+                cwd=self.folder,
+                env={**os.environ, "CDKTF_OUTDIR": output, **_QUIET, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - started
+        if status:
+            raise SystemExit(f"{' '.join(self.command)} failed")
+        return Run(usage.ru_utime + usage.ru_stime, seconds, _mebibytes(usage))
+
+
+def main() -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory() as folder:
+        current = Path(folder)
+        _compare("synthesis", _synthesis(current))
+    _growth()
+    with tempfile.TemporaryDirectory() as folder, emulated(Path(folder)) as emulator:
+        tiny = _deployed(Path(folder), emulator.environment)
+        _compare("stacks that have not changed", _unchanged(tiny))
+        _drift(tiny)
+
+
+def _synthesis(current: Path) -> list[tuple[Way, Way]]:
+    """What is compared about synthesis; `current` becomes a folder that is up to date."""
+    python, cdktf = [sys.executable, "main.py"], "node_modules/.bin/cdktf"
+    operations = [sys.executable, "-m", "operations"]
+    stock = [cdktf, "synth", "--output", _OUTPUT, "--app", f"{ROOT}/.pipenv/bin/pipenv run python main.py"]
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    program = Path(cache, "eks-gitops-platform", "typescript")
+    Way("warm", python, environment=_EAGER).run()  # fills the jsii cache and the file cache for all ways
+    subprocess.run([*operations, "synth", "--output", str(current)], cwd=ROOT, check=True, capture_output=True)
+    typescript.install(program)
+    typescript.write(program, current)
+    ours = Way("python main.py", python)
+    return [
+        (
+            Way("make synth after a change", [*operations, "synth", "--force", "--output", _OUTPUT]),
+            Way("stock cdktf synth", stock, environment=_EAGER),
+        ),
+        (
+            Way("make synth, nothing changed", [*operations, "synth", "--output", str(current)]),
+            Way("npx cdktf synth", ["npx", "--no-install", "cdktf", "synth", "--output", _OUTPUT]),
+        ),
+        (ours, Way("ts-node main.ts", ["node_modules/.bin/ts-node", "main.ts"], program)),
+        (ours, Way("compiled main.ts", ["node", "compiled/main.js"], program)),
+        (ours, Way("python main.py, stock packages", python, environment=_EAGER)),
+        (
+            Way("operations --help", [*operations, "--help"]),
+            Way("import typer", [sys.executable, "-c", "import typer"]),
+        ),
+    ]
+
+
+def _growth() -> None:
+    table = Table("environments, two stacks each", "CPU s", "wall s", "MiB", "CPU s for each further stack")
     before: tuple[int, float] | None = None
     for number in _ENVIRONMENTS:
-        runs = [_run([sys.executable, "-c", _GROWN, str(number)], {}) for _ in range(_ROUNDS)]
-        seconds = statistics.median(run[0] for run in runs)
-        each = f"{(seconds - before[1]) / (number - before[0]):.2f}" if before else ""
-        growth.add_row(str(number), _seconds(runs), _memory(runs), each)
+        runs = [Way("grown", [sys.executable, "-c", _GROWN, str(number)]).run() for _ in range(_ROUNDS)]
+        seconds = statistics.median(run.cpu for run in runs)
+        each = f"{(seconds - before[1]) / (number - before[0]) / 2:.3f}" if before else ""
+        table.add_row(str(number), *_columns(runs), each)
         before = (number, seconds)
-    Console(width=100).print(growth)
-    Console(width=100).print(_drift())
+    Console(width=120).print(table)
 
 
-def _drift() -> Table:
-    """Measure drift of several stacks in three ways. Each stack has parameters, and roles that are read from AWS."""
-    with tempfile.TemporaryDirectory() as folder, emulated(Path(folder)) as emulator:
-        tiny = Tiny(Path(folder), emulator.environment)
-        trust = json.dumps({"Version": "2012-10-17", "Statement": []})
-        for name, parameters in _DRIFTING.items():
-            tiny.stack(
-                name,
-                aws_iam_role={f"r{n}": {"name": f"{name}-{n}", "assume_role_policy": trust} for n in range(10)},
-                aws_ssm_parameter={
-                    f"p{n}": {"name": f"/{name}/{n}", "type": "String", "value": str(n)} for n in range(parameters)
-                },
-            )
-        assert tiny.operations("deploy", *_DRIFTING, "--yes").status == 0
-
-        def seconds(*arguments: str) -> float:
-            started = time.perf_counter()
-            done = tiny.operations("drift", *arguments)
-            assert done.status == 0, done.output
-            return time.perf_counter() - started
-
-        rounds = [(seconds(), seconds("--jobs", "1"), seconds(_SLOWEST)) for _ in range(_ROUNDS)]
-    at_once, in_turn, alone = ([(one,) for one in ways] for ways in zip(*rounds, strict=True))
-    table = Table(f"drift of {len(_DRIFTING)} stacks, {drift.jobs()} plans at once", "seconds", "ratio to all at once")
-    for name, ways in (("all at once", at_once), ("one after the other", in_turn), ("the slowest only", alone)):
-        ratio = statistics.median(way[0] / once[0] for way, once in zip(ways, at_once, strict=True))
-        table.add_row(name, _seconds(ways), f"{ratio:.2f}x")
-    return table
-
-
-def _run(command: Sequence[str], environment: dict[str, str]) -> tuple[float, float]:
-    """The wall-clock seconds of a run, and the peak memory of its largest process in MiB."""
-    with tempfile.TemporaryDirectory() as output:
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            [*command, "--output", output] if "synth" in command else command,
-            cwd=ROOT,
-            env={**os.environ, "CDKTF_OUTDIR": output, **_QUIET, **environment},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+def _deployed(folder: Path, environment: Mapping[str, str]) -> Tiny:
+    """Several stacks on the emulated AWS, with parameters, and roles that drift reads from AWS."""
+    tiny = Tiny(folder, environment)
+    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+    for name, parameters in _STACKS.items():
+        tiny.stack(
+            name,
+            aws_iam_role={f"r{n}": {"name": f"{name}-{n}", "assume_role_policy": trust} for n in range(10)},
+            aws_ssm_parameter={
+                f"p{n}": {"name": f"/{name}/{n}", "type": "String", "value": str(n)} for n in range(parameters)
+            },
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed")
-    return seconds, _mebibytes(usage)
+    assert tiny.operations("deploy", *_STACKS, "--yes").status == 0
+    return tiny
+
+
+def _unchanged(tiny: Tiny) -> list[tuple[Way, Way]]:
+    steps = (
+        "terraform init -input=false && terraform plan -input=false -lock=false -out=plan && terraform show -json plan"
+    )
+    script = "\n".join(f"(cd {tiny.output}/stacks/{name} && {steps})" for name in _STACKS)
+    terraform = Way("terraform init, plan, show", ["sh", "-ec", script], environment=tiny.environment)
+    return [
+        (Way(f"operations {name}", tiny.command(name), tiny.folder, tiny.environment), terraform)
+        for name in ("drift", "deploy")
+    ]
+
+
+def _drift(tiny: Tiny) -> None:
+    """Drift of several stacks: all at once, one after the other, and the slowest alone."""
+    ways = [
+        Way(name, tiny.command("drift", *arguments), tiny.folder, tiny.environment)
+        for name, arguments in (
+            (f"{drift.jobs()} at once", ()), ("one after the other", ("--jobs", "1")), ("the slowest only", (_SLOWEST,))
+        )
+    ]  # fmt: skip
+    rounds = [[way.run() for way in ways] for _ in range(_ROUNDS)]
+    table = Table(f"drift of {len(_STACKS)} stacks", "CPU s", "wall s", "MiB", "wall ratio to the first")
+    for number, way in enumerate(ways):
+        ratio = statistics.median(runs[number].wall / runs[0].wall for runs in rounds)
+        table.add_row(way.name, *_columns([runs[number] for runs in rounds]), f"{ratio:.2f}")
+    Console(width=120).print(table)
+
+
+def _compare(title: str, pairs: Sequence[tuple[Way, Way]]) -> None:
+    table = Table(title, "CPU s", "wall s", "MiB", "compared with", "CPU s", "wall s", "MiB", "CPU ratio")
+    for ours, theirs in pairs:
+        rounds = [(ours.run(), theirs.run()) for _ in range(_ROUNDS)]
+        here, there = zip(*rounds, strict=True)
+        ratio = statistics.median(one.cpu / other.cpu for one, other in rounds)
+        table.add_row(ours.name, *_columns(here), theirs.name, *_columns(there), f"{ratio:.2f}")
+    Console(width=150).print(table)
+
+
+def _columns(runs: Sequence[Run]) -> list[str]:
+    return [_seconds([run.cpu for run in runs]), _seconds([run.wall for run in runs]),
+            f"{statistics.median(run.memory for run in runs):.0f}"]  # fmt: skip
+
+
+def _seconds(values: Sequence[float]) -> str:
+    return f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
 
 
 def _mebibytes(usage: resource.struct_rusage) -> float:
     return usage.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
-
-
-def _seconds(runs: Sequence[tuple[float, ...]]) -> str:
-    values = [run[0] for run in runs]
-    return f"{statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f})"
-
-
-def _memory(runs: Sequence[tuple[float, float]]) -> str:
-    return f"{statistics.median(run[1] for run in runs):.0f}"
 
 
 if __name__ == "__main__":
