@@ -191,7 +191,7 @@ def fetch(at: BackupLocation, version: str | None) -> bytes:
     if hashlib.sha256(encrypted).hexdigest() != got["Metadata"].get(_CHECKSUM):
         raise OperationError(f"{subject}: its SHA-256 differs from the one in its metadata; choose another version")
     try:
-        return decrypt(at.session, encrypted, at.context)
+        return decrypt(at.session, at.key_alias, encrypted, at.context)
     except OperationError as error:
         raise OperationError(f"{subject}: {error}; choose another version") from error
 

@@ -6,6 +6,7 @@ encryption context is authenticated. The former format of this project can still
 """
 
 import base64
+import io
 import json
 import logging
 from collections.abc import Mapping
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING
 import botocore.session
 from aws_encryption_sdk import (
     CommitmentPolicy,
-    DiscoveryAwsKmsMasterKeyProvider,
     EncryptionSDKClient,
     StrictAwsKmsMasterKeyProvider,
 )
@@ -32,10 +32,15 @@ if TYPE_CHECKING:
 # The SDK logs each error with a traceback, which Python prints if there is no handler. The exception has the same text.
 logging.getLogger("aws_encryption_sdk").addHandler(logging.NullHandler())
 
-_CLIENT = EncryptionSDKClient(commitment_policy=CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT)
+_CLIENT = EncryptionSDKClient(
+    commitment_policy=CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT, max_encrypted_data_keys=1
+)
 # Without a signature: KMS alone controls who can encrypt and decrypt.
 _SUITE = AlgorithmSuite.AES_256_GCM_HKDF_SHA512_COMMIT_KEY
 _FORMER_FORMAT = "sealed-by-kms/1"
+_FORMER_NONCE_BYTES = 12
+# What the SDK and `cryptography` raise for a modified message.
+_MODIFIED = (AWSEncryptionSDKClientError, ArithmeticError, InvalidTag, LookupError, TypeError, ValueError)
 
 
 def encrypt(session: "boto3.Session", key_id: str, context: Mapping[str, str], content: bytes) -> bytes:
@@ -54,28 +59,26 @@ def encrypt(session: "boto3.Session", key_id: str, context: Mapping[str, str], c
     return bytes(message)
 
 
-def decrypt(session: "boto3.Session", encrypted: bytes, context: Mapping[str, str]) -> bytes:
-    """Decrypt a message that was encrypted for `context`.
+def decrypt(session: "boto3.Session", key_id: str, encrypted: bytes, context: Mapping[str, str]) -> bytes:
+    """Decrypt a message that was encrypted for `context` with the KMS key `key_id`, which may be an alias.
 
     Raises:
-        OperationError: if the message is invalid, was modified, has another context, or KMS denies the use of its key.
+        OperationError: if the message is invalid, was modified, has another key or another context, or KMS denies the
+            use of the key.
     """
+    decrypt_format = _decrypt_former if encrypted.startswith(b"{") else _decrypt_message
     try:
-        if encrypted.startswith(b"{"):
-            content, found = _decrypt_former(session, encrypted)
-        else:
-            keys = DiscoveryAwsKmsMasterKeyProvider(botocore_session=_botocore(session))
-            content, header = _CLIENT.decrypt(source=encrypted, key_provider=keys)
-            found = header.encryption_context
-    except (AWSEncryptionSDKClientError, InvalidTag) as error:
+        arn = session.client("kms").describe_key(KeyId=key_id)["KeyMetadata"]["Arn"]
+        content, found = decrypt_format(session, arn, encrypted)
+    except ClientError as error:
+        raise OperationError(f"KMS denied the use of its key ({error})") from error
+    except _MODIFIED as error:
         raise OperationError(
             f"it was modified after it was encrypted, or KMS denied the use of its key ({_reason(error)})"
         ) from error
-    except ClientError as error:
-        raise OperationError(f"KMS denied the use of its key ({error})") from error
     if not context.items() <= found.items():
         raise OperationError(f"it was encrypted for {dict(found)}, not for {dict(context)}")
-    return bytes(content)
+    return content
 
 
 def _reason(error: Exception) -> str:
@@ -95,16 +98,31 @@ def _botocore(session: "boto3.Session") -> botocore.session.Session:
     return made
 
 
-def _decrypt_former(session: "boto3.Session", message: bytes) -> tuple[bytes, Mapping[str, str]]:
+def _decrypt_message(session: "boto3.Session", arn: str, message: bytes) -> tuple[bytes, Mapping[str, str]]:
+    """Decrypt a message of the AWS Encryption SDK. Only the key `arn` is used, whatever the header says."""
+    if arn.encode() not in message:
+        raise ValueError(f"its header has no data key of {arn}")
+    keys = StrictAwsKmsMasterKeyProvider(key_ids=[arn], botocore_session=_botocore(session))
+    source = io.BytesIO(message)
+    with _CLIENT.stream(mode="decrypt-unsigned", source=source, key_provider=keys) as stream:
+        content = stream.read()
+        if source.read():
+            raise ValueError("it has bytes after its end")
+    return content, stream.header.encryption_context
+
+
+def _decrypt_former(session: "boto3.Session", arn: str, message: bytes) -> tuple[bytes, Mapping[str, str]]:
     """Decrypt a message in the former format: a header line, then AES-256-GCM that authenticates it."""
     line, end, ciphertext = message.partition(b"\n")
     try:
         header = json.loads(line)
         context, key, nonce = header["context"], base64.b64decode(header["key"]), base64.b64decode(header["nonce"])
-        known = header["format"] == _FORMER_FORMAT and bool(end)
-    except (KeyError, TypeError, ValueError):
+        known = header["format"] == _FORMER_FORMAT and bool(end) and len(nonce) == _FORMER_NONCE_BYTES
+        known = known and all(isinstance(value, str) for value in context.values())
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         known = False
     if not known:
         raise OperationError("its header is invalid or was modified")
-    data_key = session.client("kms").decrypt(CiphertextBlob=key, EncryptionContext=context)["Plaintext"]
+    kms = session.client("kms")
+    data_key = kms.decrypt(KeyId=arn, CiphertextBlob=key, EncryptionContext=context)["Plaintext"]
     return AESGCM(data_key).decrypt(nonce, ciphertext, line + end), context
