@@ -52,12 +52,14 @@ class Destruction:
     stacks: Sequence[Stack]
     held: Mapping[str, Sequence[Resource]]
     """The resources by stack name; also those of the stacks that read from a stack to destroy."""
+    every: Sequence[Stack]
+    """All stacks of the platform."""
     sessions: Mapping[str, "boto3.Session"] = field(repr=False)
 
     @property
     def environments(self) -> list[str]:
         """The names that the user must type to confirm."""
-        return environments(self.stacks)
+        return environments(self.stacks, self.every)
 
     @property
     def summary(self) -> str:
@@ -65,9 +67,15 @@ class Destruction:
         return "\n".join(f"{stack.name}: {len(self.held[stack.name])} resources" for stack in self.stacks)
 
 
-def environments(stacks: Sequence[Stack]) -> list[str]:
-    """The environments of the stacks, without duplicates."""
-    return sorted({stack.environment for stack in stacks})
+def environments(stacks: Sequence[Stack], every: Sequence[Stack]) -> list[str]:
+    """The environments of the stacks, without duplicates, named as by `environment_name`."""
+    return sorted({environment_name(stack, every) for stack in stacks})
+
+
+def environment_name(stack: Stack, every: Sequence[Stack]) -> str:
+    """`<environment>`, or `<region>-<environment>` if an environment of another region has the same name."""
+    is_ambiguous = any(one.environment == stack.environment and one.region != stack.region for one in every)
+    return f"{stack.region}-{stack.environment}" if is_ambiguous else stack.environment
 
 
 def prepare(chosen: Sequence[Stack], every: Sequence[Stack]) -> Destruction:
@@ -96,7 +104,7 @@ def prepare(chosen: Sequence[Stack], every: Sequence[Stack]) -> Destruction:
                 problems.append(f"{stack.name}: reads from {reads} and still has resources; also destroy it")
     if problems:
         raise OperationError("\n".join(problems))
-    return Destruction(chosen, held, sessions)
+    return Destruction(chosen, held, every, sessions)
 
 
 def protected(stack: Stack, held: Sequence[Resource]) -> list[str]:
@@ -204,7 +212,7 @@ def _kubeconfig(stack: Stack, path: Path) -> Path:
     assert stack.cluster is not None
     cluster = stack.cluster.name
     where = ("--name", cluster, "--region", stack.region, "--kubeconfig", path)
-    made = process.run("aws", "eks", "update-kubeconfig", *where, remedy="install the AWS command line")
+    made = process.run("aws", "eks", "update-kubeconfig", *where)
     if made.returncode:
         raise OperationError(f"{stack.name}: cluster {cluster} cannot be reached: {made.stderr.strip()}")
     return path
@@ -219,7 +227,7 @@ def _find_leftovers(destruction: Destruction) -> tuple[dict[str, list[Leftover]]
     destroyed = {str(one[name]) for held in destruction.held.values() for one in held for name in _ARNS if one[name]}
     remaining, unknown = {}, []
     for stack in [stack for stack in destruction.stacks if not stack.is_in_cluster]:
-        name = stack.environment
+        name = environment_name(stack, destruction.every)
         try:
             remaining[name] = leftovers.find_leftovers(
                 destruction.sessions[stack.name], leftovers.environment(stack), destroyed

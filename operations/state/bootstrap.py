@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import boto3
 
 _STATE = "terraform.tfstate"
+_MAX_STATE_BYTES = 64 * 2**20
 _BUCKET_SETTINGS = "aws_s3_bucket_"
 _NOT_FOUND = {"404", "NoSuchBucket", "NotFoundException", "ResourceNotFoundException"}
 
@@ -52,8 +53,8 @@ def unbootstrap(stack: Stack, home: Path, say: Callable[[str], None], log: Path 
     """Copy the state to `home`, then destroy the bucket with all objects in it, then its key.
 
     Raises:
-        OperationError: if another stack still has resources or a lock is held, and nothing was changed; or if
-            Terraform failed.
+        OperationError: if the bucket holds a lock, a state with resources, or an object that is not a state, and
+            nothing was changed; or if Terraform failed.
     """
     session = stack.aws_session()
     work = home / stack.name
@@ -142,19 +143,32 @@ def _existing(session: "boto3.Session", stack: Stack) -> Iterator[tuple[str, str
 
 
 def _refuse_while_used(session: "boto3.Session", stack: Stack) -> None:
+    """Check every object in the bucket by its content: a state may be stored under any key."""
     s3 = session.client("s3")
     problems = []
     for entry in paginate(s3, "list_objects_v2", "Contents", Bucket=stack.state.bucket):
-        key = entry["Key"]
+        key, size = entry["Key"], entry["Size"]
+        where = f"s3://{stack.state.bucket}/{key}"
         if key.endswith(".tflock"):
-            problems.append(f"s3://{stack.state.bucket}/{key}: the lock is held; wait for it, or break it")
-        elif key != stack.state.key and key.endswith(_STATE):
-            resources = json.loads(object_of(s3, stack.state.bucket, key) or b"{}").get("resources", [])
-            managed = sum(resource["mode"] == "managed" for resource in resources)
-            if managed:
-                problems.append(f"s3://{stack.state.bucket}/{key}: {managed} resources; destroy that stack first")
+            problems.append(f"{where}: the lock is held; wait for it, or break it")
+        elif key != stack.state.key and size:  # the console creates empty objects as folders
+            body = object_of(s3, stack.state.bucket, key) if size <= _MAX_STATE_BYTES else None
+            managed = _managed_resources(body or b"")
+            if managed is None:
+                problems.append(f"{where}: cannot be read as a Terraform state; move or delete it first")
+            elif managed:
+                problems.append(f"{where}: {managed} resources; destroy that stack first")
     if problems:
         raise OperationError("\n".join(problems))
+
+
+def _managed_resources(content: bytes) -> int | None:
+    """The number of managed resources in a state; None if the content is not a state."""
+    try:
+        modes = [str(resource["mode"]) for resource in json.loads(content)["resources"]]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return modes.count("managed")
 
 
 def _forget_copy(session: "boto3.Session", stack: Stack, work: Path) -> None:

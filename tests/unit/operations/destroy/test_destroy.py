@@ -30,11 +30,19 @@ from tests.stacks import make_stack
 _DATABASE: Any = {"aws_db_instance": {"main": {"deletion_protection": True}}}
 
 
-def _stack(folder: Path, environment: str, *reads: str, kind: Kind = "environment", **resource: Any) -> Stack:
-    made = make_stack(environment, kind=kind, reads=[f"ap-northeast-2-{other}" for other in reads])
+def _stack(
+    folder: Path,
+    environment: str,
+    *reads: str,
+    kind: Kind = "environment",
+    region: str = "ap-northeast-2",
+    **resource: Any,
+) -> Stack:
+    made = make_stack(environment, kind=kind, reads=[f"{region}-{other}" for other in reads], region=region)
     directory = folder / made.name
     directory.mkdir()
-    configuration = {"provider": {"kubernetes": [{}]}, "resource": resource}
+    backend: dict[str, Any] = {"backend": {"s3": {}}}
+    configuration = {"terraform": backend, "provider": {"kubernetes": [{}]}, "resource": resource}
     (directory / "cdk.tf.json").write_text(json.dumps(configuration))
     return replace(made, directory=directory)
 
@@ -300,3 +308,35 @@ def test_destroyed_stacks_are_reported_if_remaining_resources_cannot_be_listed(
     assert (report.title, report.status) == ("destroyed 1 of 1 stacks", Status.ERROR)
     assert "not you" in report.notes[0]
     assert "repeat the command" in report.notes[0]
+
+
+@pytest.mark.usefixtures("done")
+def test_remaining_resources_of_each_region_are_reported(
+    tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stacks = [_stack(tmp_path, "dev"), _stack(tmp_path, "dev", region="us-west-2")]
+    for stack in stacks:
+        hold(stack)
+
+    def find(_session: object, owner: Stack, _gone: object) -> list[Leftover]:
+        return [Leftover("NAT gateway", "nat-1", 43)] if owner.region == "ap-northeast-2" else []
+
+    monkeypatch.setattr(leftovers, "find_leftovers", find)
+    report = _destroy(destroy.prepare(stacks, stacks), tmp_path)
+    assert report.title == "destroyed 2 of 2 stacks; 1 resources remain, about $43 a month"
+    assert report.status == Status.ATTENTION
+    assert {name: len(some) for name, some in report.data["left"].items()} == {
+        "ap-northeast-2-dev": 1,
+        "us-west-2-dev": 0,
+    }
+    assert report.tables[1].title == "Remaining resources of ap-northeast-2-dev"
+
+
+@pytest.mark.usefixtures("hold")
+def test_the_environments_to_confirm_have_their_region_if_several_regions_have_them(tmp_path: Path) -> None:
+    here, there = _stack(tmp_path, "dev"), _stack(tmp_path, "dev", region="us-west-2")
+    prod = _stack(tmp_path, "prod")
+    every = [here, there, prod]
+    assert destroy.prepare(every, every).environments == ["ap-northeast-2-dev", "prod", "us-west-2-dev"]
+    assert destroy.prepare([there], every).environments == ["us-west-2-dev"]
+    assert destroy.prepare([here], [here, prod]).environments == ["dev"]

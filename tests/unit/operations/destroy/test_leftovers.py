@@ -241,5 +241,6 @@ def test_final_snapshots_are_marked_as_kept_on_purpose(aws: boto3.Session, monke
 def test_an_environment_is_identified_by_the_log_groups_in_its_stack(tmp_path: Path) -> None:
     group = {"name": "/aws/eks/gitops-cluster-dev/cluster"}
     resources = {"aws_cloudwatch_log_group": {"cluster": group}, "aws_vpc": {"vpc": {}}}
-    (tmp_path / "cdk.tf.json").write_text(json.dumps({"resource": resources}))
+    document = {"terraform": {"backend": {"s3": {}}}, "resource": resources}
+    (tmp_path / "cdk.tf.json").write_text(json.dumps(document))
     assert leftovers.environment(make_stack(directory=tmp_path)) == replace(DEV, log_groups=[group["name"]])

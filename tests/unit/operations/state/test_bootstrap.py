@@ -267,6 +267,45 @@ def test_unbootstrap_is_refused_while_stacks_have_resources_or_a_lock_is_held(ba
     assert backend.has_bucket()
 
 
+def test_unbootstrap_is_refused_while_a_state_under_any_key_has_resources(backend: Backend) -> None:
+    backend.bootstrap()
+    backend.put_state("ap-northeast-2/dev/state.json", {"mode": "managed", "type": "aws_vpc", "name": "vpc"})
+    with pytest.raises(OperationError) as raised:
+        backend.unbootstrap()
+    where = f"s3://{backend.bucket}/ap-northeast-2/dev/state.json"
+    assert str(raised.value) == f"{where}: 1 resources; destroy that stack first"
+    assert backend.has_bucket()
+
+
+@pytest.mark.parametrize("content", [b'{"version": 4, "reso', b"\xff", b"[]", b'{"encrypted_data": "YQ=="}'])
+def test_unbootstrap_is_refused_while_an_object_is_not_a_state(backend: Backend, content: bytes) -> None:
+    """It may be a state that is damaged or encrypted."""
+    backend.bootstrap()
+    backend.aws.client("s3").put_object(Bucket=backend.bucket, Key="dev/terraform.tfstate", Body=content)
+    with pytest.raises(OperationError) as raised:
+        backend.unbootstrap()
+    where = f"s3://{backend.bucket}/dev/terraform.tfstate"
+    assert str(raised.value) == f"{where}: cannot be read as a Terraform state; move or delete it first"
+    assert backend.has_bucket()
+
+
+def test_unbootstrap_is_refused_while_an_object_is_too_large_to_be_read(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.bootstrap()
+    backend.put_state("dev/terraform.tfstate")
+    monkeypatch.setattr(bootstrap, "_MAX_STATE_BYTES", 10)
+    with pytest.raises(OperationError, match="cannot be read as a Terraform state"):
+        backend.unbootstrap()
+
+
+def test_unbootstrap_accepts_the_empty_objects_of_folders(backend: Backend) -> None:
+    backend.bootstrap()
+    backend.aws.client("s3").put_object(Bucket=backend.bucket, Key="dev/")
+    backend.unbootstrap()
+    assert not backend.has_bucket()
+
+
 def test_configuration_without_protection_leaves_the_original_unchanged() -> None:
     original = {
         "resource": {
