@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests import ROOT, import_graph
 
 PRODUCT = ("constructs/eks_gitops", "stacks")
 _MOST_PACKAGES = 25
+_NEVER_IN_OPERATIONS = {"cdktf*", "constructs", "eks_gitops", "jsii", "main", "stacks", "tests"}
 
 
 def _python(*folders: str) -> list[Path]:
@@ -113,22 +115,40 @@ def _imports(path: Path) -> set[str]:
     return modules
 
 
+def _wrong_imports(path: Path, never: set[str]) -> set[str]:
+    """The packages that a file imports although they match a pattern of `never`."""
+    return {name for name in _imports(path) for pattern in never if fnmatchcase(name, pattern)}
+
+
 @pytest.mark.parametrize(
     ("folder", "never"),
     [
         ("constructs/eks_gitops", {"main", "operations", "stacks", "tests"}),
         ("stacks", {"main", "operations", "tests"}),
-        ("operations", {"cdktf", "constructs", "eks_gitops", "jsii", "main", "stacks", "tests"}),
+        ("operations", _NEVER_IN_OPERATIONS),
     ],
 )
 def test_packages_import_only_lower_layers(folder: str, never: set[str]) -> None:
     files = _python(folder)
     assert files
-    assert {str(path.relative_to(ROOT)): wrong for path in files if (wrong := _imports(path) & never)} == {}
+    assert {str(path.relative_to(ROOT)): wrong for path in files if (wrong := _wrong_imports(path, never))} == {}
+
+
+def test_finds_imports_of_each_provider_package(tmp_path: Path) -> None:
+    providers = {f"cdktf_cdktf_provider_{name}" for name in ("aws", "helm", "kubernetes")}
+    source = tmp_path / "source.py"
+    source.write_text(
+        "import json\nimport cdktf\n" + "".join(f"from {name}.x import Y\n" for name in sorted(providers))
+    )
+    assert _wrong_imports(source, _NEVER_IN_OPERATIONS) == {"cdktf", *providers}
 
 
 def test_no_module_imports_a_higher_layer() -> None:
     assert import_graph.graph().upward == []
+
+
+def test_each_module_has_a_layer() -> None:
+    assert import_graph.graph().without_layer == []
 
 
 def test_no_import_cycles() -> None:
@@ -153,6 +173,79 @@ def test_finds_upward_imports_and_cycles() -> None:
         ("operations.deploy.plan", "operations.drift.drift"),
     ]
     assert graph.cycles == [["operations.clients.aws", "operations.terraform.stacks"]]
+
+
+def _sources(root: Path, files: dict[str, str]) -> Path:
+    """A folder with these files, and all other files that a graph needs."""
+    for name, source in {"main.py": "", **files}.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+    return root
+
+
+def test_finds_relative_imports(tmp_path: Path) -> None:
+    files = {
+        "operations/__init__.py": "",
+        "operations/errors.py": "",
+        "operations/clients/__init__.py": "from . import aws",
+        "operations/clients/aws.py": "from .git import Git\nfrom .. import errors\nfrom ..terraform.stacks import read",
+        "operations/clients/git.py": "def late():\n    from . import constant\n",
+        "operations/terraform/stacks.py": "from ..clients import *",
+    }
+    graph = import_graph.graph(_sources(tmp_path, files))
+    assert graph.edges == [
+        ("operations.clients", "operations.clients.aws"),
+        ("operations.clients.aws", "operations.clients.git"),
+        ("operations.clients.aws", "operations.errors"),
+        ("operations.clients.aws", "operations.terraform.stacks"),
+        ("operations.clients.git", "operations.clients"),
+        ("operations.terraform.stacks", "operations.clients"),
+    ]
+    assert graph.upward == [("operations.clients.aws", "operations.terraform.stacks")]
+
+
+def test_finds_modules_without_a_layer(tmp_path: Path) -> None:
+    files = {
+        "operations/__init__.py": "",
+        "operations/__main__.py": "import operations\nimport operations.new.module",
+        "operations/clients/new.py": "import operations.new.module",
+        "operations/new/module.py": "import operations",
+        "operations/single.py": "",
+    }
+    graph = import_graph.graph(_sources(tmp_path, files))
+    assert graph.without_layer == ["operations.new.module", "operations.single"]
+    assert graph.upward == []
+
+
+def test_only_these_files_import_by_a_variable_name() -> None:
+    """The import graph does not see what they import: provider packages, MiniStack, `main.py` and settings files."""
+    assert import_graph.dynamic() == {
+        "constructs/eks_gitops/_lazy_providers.py",
+        "operations/local/emulator.py",
+        "operations/terraform/recorder.py",
+        "stacks/loading.py",
+    }
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ('import importlib\nimportlib.import_module("operations.cli")', True),
+        ('import importlib as other\nother.import_module("operations.cli")', True),
+        ("from importlib import import_module as other", True),
+        ('__import__("operations.cli")', True),
+        ('import builtins\nbuiltins.__import__("operations.cli")', True),
+        ("import runpy as other", True),
+        ("from runpy import run_module", True),
+        ("from importlib.metadata import version", False),
+        ('print("import_module")', False),
+    ],
+)
+def test_finds_imports_by_a_variable_name(tmp_path: Path, source: str, *, expected: bool) -> None:
+    assert import_graph.dynamic(_sources(tmp_path, {"stacks/new.py": source})) == (
+        {"stacks/new.py"} if expected else set()
+    )
 
 
 def test_product_code_does_not_reference_the_tests_folder() -> None:
