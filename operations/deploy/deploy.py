@@ -4,7 +4,6 @@ Terraform runs directly in the folders that CDKTF wrote, without the CDKTF CLI, 
 not stop independent stacks (https://github.com/hashicorp/terraform-cdk/issues/3206).
 """
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from operations.output.progress import Progress
 from operations.output.report import Report, Status, Table
 from operations.state import locks
 from operations.terraform import plans, schedule
+from operations.terraform.json_files import read_json
 from operations.terraform.plans import Plan
 from operations.terraform.runner import Terraform, TerraformError, new_log, plan_folder
 from operations.terraform.stacks import Stack
@@ -67,11 +67,12 @@ def reviewed(file: Path) -> dict[str, str]:
     Raises:
         OperationError: if the file is not a report of `plan --json`.
     """
+    remedy = "pass the output of `plan --json`"
+    document = read_json(file, remedy)
     try:
-        stacks = json.loads(file.read_text(encoding="utf-8"))["stacks"]
-        return {name: entry["hash"] for name, entry in stacks.items() if entry["hash"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OperationError(f"{file}: {error!r}; pass the output of `plan --json`") from error
+        return {name: entry["hash"] for name, entry in document["stacks"].items() if entry["hash"]}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise OperationError(f"{file}: not a report of `plan --json`; {remedy}") from error
 
 
 def deploy(

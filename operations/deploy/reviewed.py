@@ -4,7 +4,6 @@ The workflow `plan` stores them as an artifact of its run, and each run belongs 
 commits on main since the last successful deploy, this finds the pull requests, their head commits, and those runs.
 """
 
-import json
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ from operations.clients import git
 from operations.clients.github import api, gh
 from operations.errors import OperationError
 from operations.output.report import Report, Status, Table
+from operations.terraform.json_files import read_json
 from operations.terraform.stacks import Stack
 
 ARTIFACT = "reviewed-plan"
@@ -28,6 +28,8 @@ _TITLE_OF_EVERYTHING = f"deploy {EVERYTHING}"
 _BY_HAND = (
     f"run the workflow deploy by hand with `{EVERYTHING}`: stacks without changes pass, the others show their plans"
 )
+_REMEDY = "pass the output of `plan --json`"
+_NOT_A_REPORT = f"{{file}}: not a report of `plan --json`; {_REMEDY}"
 _WORKFLOW = Path(".github/workflows/deploy.yaml")
 _MOST = 50
 _NOTHING = "no changes"
@@ -113,7 +115,7 @@ def refusals(file: Path) -> Report:
             if finding["verdict"] == "refused"
         ]
     except (KeyError, TypeError) as error:
-        raise OperationError(f"{file}: {error!r}; pass the output of `plan --json`") from error
+        raise OperationError(_NOT_A_REPORT.format(file=file)) from error
     if refused:
         raise OperationError("\n".join(refused))
     return Report("the guard refuses nothing", Status.FINE, {"findings": len(findings)})
@@ -213,15 +215,15 @@ def _planned(run: int) -> bool:
 
 
 def _read_plan(file: Path) -> Mapping[str, Any]:
+    document: Mapping[str, Any] = read_json(file, _REMEDY)
     try:
-        document: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         _check(document["stacks"].values())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OperationError(f"{file}: {error!r}; pass the output of `plan --json`") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OperationError(_NOT_A_REPORT.format(file=file)) from error
     return document
 
 
 def _check(entries: Iterable[Mapping[str, Any]]) -> None:
     for entry in entries:
         if not isinstance(entry["plan"], str) or (entry["hash"] and not _HASH.fullmatch(entry["hash"])):
-            raise ValueError(f"{entry!r} is not a plan of a stack")
+            raise ValueError("not a plan of a stack")

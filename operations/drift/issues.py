@@ -8,6 +8,7 @@ from typing import Any
 from operations.clients.github import gh, run_url
 from operations.errors import OperationError
 from operations.output.report import Report, Status, Table
+from operations.terraform.json_files import read_json
 
 LABEL = "drift"
 _LIMIT = 60_000
@@ -87,11 +88,12 @@ def _open_issues() -> dict[str, Mapping[str, Any]]:
 
 
 def _read_drift(file: Path) -> dict[str, Mapping[str, Any]]:
+    remedy = "pass the output of `drift --json`"
+    document = read_json(file, remedy)
     try:
-        stacks = json.loads(file.read_text(encoding="utf-8"))["stacks"]
         return {
             name: {"status": str(stack["status"]), "findings": [_line(finding) for finding in stack["drift"]]}
-            for name, stack in stacks.items()
+            for name, stack in document["stacks"].items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OperationError(f"{file}: {error!r}; pass the output of `drift --json`") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise OperationError(f"{file}: not a report of `drift --json`; {remedy}") from error

@@ -4,7 +4,6 @@ An override in `guard-overrides.toml` names one address of one stack, who is res
 override that has expired, or that the plan does not need, is an error, so that none is kept longer than necessary.
 """
 
-import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -15,9 +14,11 @@ from operations.errors import OperationError
 from operations.guard import rules
 from operations.output.report import Report, Status, Table
 from operations.repository import waivers
+from operations.terraform.json_files import read_json
 from operations.terraform.plans import Plan
 
 OVERRIDES = Path("guard-overrides.toml")
+_REMEDY = "give it what `terraform show -json PLAN` prints"
 _FIELDS = {"stack": str, "address": str, "who": str, "why": str, "until": date}
 
 
@@ -149,15 +150,12 @@ def unknown(stacks: Collection[str], allowed: Iterable[Override]) -> list[str]:
 
 
 def _read_plan(file: Path) -> Plan:
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise OperationError(f"{file}: {error}; give it what `terraform show -json PLAN` prints") from error
+    document = read_json(file, _REMEDY)
     if not isinstance(document, dict) or ("resource_changes" not in document and "format_version" not in document):
-        raise OperationError(f"{file}: not a plan; give it what `terraform show -json PLAN` prints")
+        raise OperationError(f"{file}: not a plan; {_REMEDY}")
     plan = Plan(file.stem, document)
     try:
         _ = plan.changes
     except (AttributeError, KeyError, TypeError) as error:
-        raise OperationError(f"{file}: {error!r}; give it what `terraform show -json PLAN` prints") from error
+        raise OperationError(f"{file}: not a plan; {_REMEDY}") from error
     return plan

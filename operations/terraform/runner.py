@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -151,40 +151,36 @@ class Terraform:
         with _STARTING:
             if _interrupted.is_set():
                 raise TerraformError(self.directory.name, [{"summary": "interrupted before it started"}], Path())
-            process = subprocess.Popen(
-                [_program(), arguments[0], "-json", *arguments[1:]],
+            started = self._popen((arguments[0], "-json", *arguments[1:]), subprocess.PIPE, subprocess.STDOUT)
+            _running.add(started)
+        return started
+
+    def _run(self, arguments: tuple[str, ...], stdout: int | None, stderr: int | None) -> str:
+        with self._popen((*arguments, *(["-no-color"] if self._log else [])), stdout, stderr) as started:
+            try:
+                printed, _ = started.communicate()
+            except KeyboardInterrupt:
+                started.send_signal(signal.SIGINT)
+                started.wait()
+                raise
+        if started.returncode:
+            where = f"see {self._log}" if self._log else "see above"
+            message = f"terraform {arguments[0]} failed in {self.directory} (status {started.returncode}); {where}"
+            raise OperationError(message)
+        return printed or ""
+
+    def _popen(self, arguments: Sequence[str], stdout: int | None, stderr: int | None) -> "subprocess.Popen[str]":
+        with process.starting("terraform", self.directory):
+            # In its own session, Terraform gets Ctrl-C only once, from here: on a second one it would lose its state.
+            return subprocess.Popen(
+                [process.find("terraform"), *arguments],
                 cwd=self.directory,
                 env=_environment(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                stdout=stdout,
+                stderr=stderr,
                 text=True,
                 start_new_session=True,
             )
-            _running.add(process)
-        return process
-
-    def _run(self, arguments: tuple[str, ...], stdout: int | None, stderr: int | None) -> str:
-        # In its own session, Terraform gets Ctrl-C only once, from here: on a second one it would lose its state.
-        with subprocess.Popen(
-            [_program(), *arguments, *(["-no-color"] if self._log else [])],
-            cwd=self.directory,
-            env=_environment(),
-            stdout=stdout,
-            stderr=stderr,
-            text=True,
-            start_new_session=True,
-        ) as process:
-            try:
-                printed, _ = process.communicate()
-            except KeyboardInterrupt:
-                process.send_signal(signal.SIGINT)
-                process.wait()
-                raise
-        if process.returncode:
-            where = f"see {self._log}" if self._log else "see above"
-            message = f"terraform {arguments[0]} failed in {self.directory} (status {process.returncode}); {where}"
-            raise OperationError(message)
-        return printed or ""
 
 
 @contextmanager
@@ -216,10 +212,6 @@ def _shares_plugins() -> bool:
         return "plugin_cache_dir" in file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-
-
-def _program() -> str:
-    return process.find("terraform", "install the version that the README names")
 
 
 def _environment() -> dict[str, str]:

@@ -6,21 +6,22 @@ The format of `platform.json` is typed in `stacks/platform.py`, which writes it.
 import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard, get_args, get_origin
 
 from operations.clients import aws
 from operations.errors import OperationError
+from operations.terraform.json_files import read_json
 
 if TYPE_CHECKING:
     import boto3
 
 Kind = Literal["backend", "shared", "environment", "in-cluster"]
-Described = TypeVar("Described")
 
 VERSION = 1
 """The format version of `platform.json` that this code reads."""
@@ -28,6 +29,7 @@ VERSION = 1
 _MANIFEST = "manifest.json"
 _PLATFORM = "platform.json"
 _REMEDY = "synthesize again: make synth"
+_KINDS_WITH = {"cluster": {"environment", "in-cluster"}, "backups": {"environment"}}
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class Stack:
         Raises:
             OperationError: if the file is missing or was written incompletely.
         """
-        return _configuration(self.directory)
+        return _configuration(self.directory, has_backend=True)
 
     @property
     def is_in_cluster(self) -> bool:
@@ -143,6 +145,39 @@ class Platform:
     stacks: Sequence[Stack]
     placeholders: Sequence[str]
 
+    def first(self, kind: Kind) -> Stack:
+        """The stack of this kind of the environment from which images are promoted first."""
+        order = [(region.name, name) for region in self.regions for name in region.environments]
+        stacks = {(stack.region, stack.environment): stack for stack in self.stacks if stack.kind == kind}
+        return next(stacks[place] for place in order if place in stacks)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A stack in `manifest.json`, with the field names of CDKTF."""
+
+    workingDirectory: str  # noqa: N815
+    dependencies: list[str]
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    stacks: dict[str, _Entry]
+
+
+@dataclass(frozen=True)
+class _Versioned:
+    version: int
+
+
+@dataclass(frozen=True)
+class _Document:
+    """The content of `platform.json`."""
+
+    regions: list[Region]
+    stacks: dict[str, dict[str, Any]]
+    placeholders: list[str]
+
 
 def read_platform(output: Path) -> Platform:
     """The synthesized stacks and regions in `output`.
@@ -150,22 +185,34 @@ def read_platform(output: Path) -> Platform:
     Raises:
         OperationError: if nothing was synthesized, a file was written incompletely, or its format version differs.
     """
-    entries, file = _manifest(output), output / _PLATFORM
+    entries, manifest, file = _manifest(output), output / _MANIFEST, output / _PLATFORM
+    if not entries:
+        raise OperationError(f"{manifest}: no stacks; {_REMEDY}")
     if not file.is_file():
         raise OperationError(f"{file}: not found; {_REMEDY}")
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-        version = document["version"]
-        if version != VERSION:
-            raise OperationError(f"{file}: format version {version}, expected {VERSION}; {_REMEDY}")
-        order = TopologicalSorter({name: sorted(entry["dependencies"]) for name, entry in sorted(entries.items())})
-        return Platform(
-            regions=[_described(Region, region) for region in document["regions"]],
-            stacks=[_stack(output, name, entries[name], document["stacks"][name]) for name in order.static_order()],
-            placeholders=document["placeholders"],
-        )
-    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
-        raise OperationError(f"{file}: {error!r}; {_REMEDY}") from error
+    content = read_json(file, _REMEDY)
+    version: int = _checked(_Versioned, content, file).version
+    if version != VERSION:
+        raise OperationError(f"{file}: format version {version}, expected {VERSION}; {_REMEDY}")
+    document: _Document = _checked(_Document, content, file)
+    order = _in_order(entries, manifest)
+    if missing := [name for name in order if name not in document.stacks]:
+        raise OperationError(f"{file}: stacks.{missing[0]}: not found; {_REMEDY}")
+    described = {
+        name: {
+            **document.stacks[name],
+            "name": name,
+            "directory": output / entries[name].workingDirectory,
+            "dependencies": entries[name].dependencies,
+        }
+        for name in order
+    }
+    stacks: dict[str, Stack] = _checked(dict[str, Stack], described, file, "stacks")
+    for name, stack in stacks.items():
+        for field, kinds in _KINDS_WITH.items():
+            if stack.kind in kinds and getattr(stack, field) is None:
+                raise OperationError(f"{file}: stacks.{name}.{field}: required for the kind {stack.kind}; {_REMEDY}")
+    return Platform(document.regions, list(stacks.values()), document.placeholders)
 
 
 def read_stacks(output: Path) -> list[Stack]:
@@ -183,47 +230,85 @@ def read_configurations(output: Path) -> dict[str, dict[str, Any]]:
     Raises:
         OperationError: if nothing was synthesized, or a file was written incompletely.
     """
-    return {name: _configuration(output / entry["workingDirectory"]) for name, entry in _manifest(output).items()}
+    return {name: _configuration(output / entry.workingDirectory) for name, entry in _manifest(output).items()}
 
 
-def _manifest(output: Path) -> dict[str, dict[str, Any]]:
+def _manifest(output: Path) -> dict[str, _Entry]:
     """The stacks in the manifest of CDKTF."""
     file = output / _MANIFEST
     if not file.is_file():
         raise OperationError(f"{file}: not found; synthesize first: make synth")
+    manifest: _Manifest = _checked(_Manifest, read_json(file, _REMEDY), file)
+    return manifest.stacks
+
+
+def _in_order(entries: Mapping[str, _Entry], file: Path) -> list[str]:
+    """The names of the stacks, dependencies first."""
+    for name, entry in entries.items():
+        if unknown := [other for other in entry.dependencies if other not in entries]:
+            raise OperationError(f"{file}: stacks.{name}.dependencies: {unknown[0]}: no such stack; {_REMEDY}")
     try:
-        entries: dict[str, dict[str, Any]] = dict(json.loads(file.read_text(encoding="utf-8"))["stacks"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise OperationError(f"{file}: {error!r}; {_REMEDY}") from error
-    return entries
+        sorter = TopologicalSorter({name: sorted(entry.dependencies) for name, entry in sorted(entries.items())})
+        return list(sorter.static_order())
+    except CycleError as error:
+        raise OperationError(f"{file}: {' reads '.join(error.args[1])}: a cycle; {_REMEDY}") from error
 
 
-def _configuration(directory: Path) -> dict[str, Any]:
+def _configuration(directory: Path, *, has_backend: bool = False) -> dict[str, Any]:
+    """The Terraform JSON in `directory`. Without a backend, Terraform would use an empty local state."""
     file = directory / "cdk.tf.json"
-    try:
-        configuration: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise OperationError(f"{file}: {error}; {_REMEDY}") from error
-    return configuration
+    configuration = read_json(file, _REMEDY)
+    blocks = [configuration.get(block, {}) for block in ("resource", "data")] if _is_object(configuration) else [None]
+    complete = all(_is_object(block) and all(_is_object(named) for named in block.values()) for block in blocks)
+    if complete and has_backend:
+        terraform = configuration.get("terraform")
+        backend = terraform.get("backend") if _is_object(terraform) else None
+        complete = _is_object(backend) and bool(backend) and all(_is_object(values) for values in backend.values())
+    if not complete:
+        raise OperationError(f"{file}: written incompletely; {_REMEDY}")
+    return dict(configuration)
 
 
-def _stack(output: Path, name: str, entry: Mapping[str, Any], description: Mapping[str, Any]) -> Stack:
-    cluster, backups = description["cluster"], description["backups"]
-    known = {
-        **description,
-        "name": name,
-        "directory": output / entry["workingDirectory"],
-        "dependencies": tuple(entry["dependencies"]),
-        "state": _described(State, description["state"]),
-        "cluster": _described(Cluster, cluster) if cluster else None,
-        "backups": _described(Backups, backups) if backups else None,
-    }
-    return _described(Stack, known)
+def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
 
 
-def _described(kind: type[Described], values: Mapping[str, Any]) -> Described:
-    """An instance of a dataclass, with the values of its fields; other values are ignored."""
-    return kind(**{field.name: values[field.name] for field in fields(kind)})  # type: ignore[arg-type]
+def _checked(kind: Any, value: Any, file: Path, where: str = "") -> Any:
+    """A value of `file` as a `kind`, which is the type of a field; other fields of an object are ignored."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any or (origin is UnionType and value is None):
+        return value
+    if origin is UnionType:
+        return _checked(arguments[0], value, file, where)
+    expected, is_valid = _expected(kind, value)
+    prefix = f"{where}." if where else ""
+    if not is_valid:
+        got = "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else json.dumps(value)
+        raise OperationError(f"{file}: {where}{': ' if where else ''}got {got}, expected {expected}; {_REMEDY}")
+    if is_dataclass(kind):
+        if missing := [field.name for field in fields(kind) if field.name not in value]:
+            raise OperationError(f"{file}: {prefix}{missing[0]}: not found; {_REMEDY}")
+        values = {f.name: _checked(f.type, value[f.name], file, f"{prefix}{f.name}") for f in fields(kind)}
+        return kind(**values)  # type: ignore[operator]
+    if expected == "an object":
+        return {name: _checked(arguments[1], member, file, f"{prefix}{name}") for name, member in value.items()}
+    if expected == "a list":
+        items = [_checked(arguments[0], item, file, f"{prefix}{index}") for index, item in enumerate(value)]
+        return tuple(items) if origin is tuple else items
+    return value
+
+
+def _expected(kind: Any, value: Any) -> tuple[str, bool]:
+    """What a JSON value of this type is called, and whether `value` is one."""
+    origin = get_origin(kind)
+    if origin is Literal:
+        return f"one of {', '.join(get_args(kind))}", value in get_args(kind)
+    if is_dataclass(kind) or origin in {dict, Mapping}:
+        return "an object", isinstance(value, dict)
+    if origin in {list, tuple, Sequence}:
+        return "a list", isinstance(value, list)
+    names = {str: "a string", int: "a number"}
+    return names.get(kind, "a path"), isinstance(value, kind) and not isinstance(value, bool)
 
 
 def backend_stacks(stacks: Sequence[Stack]) -> list[Stack]:
@@ -235,7 +320,8 @@ def select_stacks(found: Sequence[Stack], patterns: Sequence[str]) -> list[Stack
     """The stacks that match these names or globs, in the order of `found`; all stacks without patterns.
 
     Raises:
-        OperationError: if patterns match no stack; the message lists each one with similar names.
+        OperationError: if patterns match no stack; the message lists each one with similar names. Also if the
+            configuration of a stack was written incompletely.
     """
     problems = []
     for pattern in patterns:
@@ -245,7 +331,10 @@ def select_stacks(found: Sequence[Stack], patterns: Sequence[str]) -> list[Stack
             problems.append(f"{pattern}: no such stack; choose from {', '.join(close)}")
     if problems:
         raise OperationError("\n".join(problems))
-    return [s for s in found if not patterns or any(fnmatchcase(s.name, pattern) for pattern in patterns)]
+    chosen = [s for s in found if not patterns or any(fnmatchcase(s.name, pattern) for pattern in patterns)]
+    for stack in chosen:
+        _ = stack.configuration
+    return chosen
 
 
 def all_producers(found: Sequence[Stack]) -> dict[str, set[str]]:

@@ -72,7 +72,7 @@ class Tiny:
         configuration = {name: block for name, block in configuration.items() if block and any(block.values())}
         (directory / "cdk.tf.json").write_text(json.dumps(configuration))
         state = State(BUCKET, f"{name}.tfstate", _REGION, lock_table, "backend")
-        self._stacks[name] = make_stack(name, directory, name=name, reads=reads, state=state, cluster=None)
+        self._stacks[name] = make_stack(name, directory, kind="shared", name=name, reads=reads, state=state)
         write_output(self.output, self._stacks.values())
         return directory
 

@@ -35,7 +35,8 @@ def test_reads_the_hashes_from_a_report_of_plan(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"stacks": {"dev": 1}}'])
 def test_rejects_a_file_that_is_not_a_report_of_plan(tmp_path: Path, content: str) -> None:
     (tmp_path / "reviewed.json").write_text(content)
-    with pytest.raises(OperationError, match=r"reviewed\.json: .*; pass the output of `plan --json`$"):
+    problem = r"(not valid JSON \(line \d, column \d\)|not a report of `plan --json`)"
+    with pytest.raises(OperationError, match=rf"reviewed\.json: {problem}; pass the output of `plan --json`$"):
         deploy.reviewed(tmp_path / "reviewed.json")
 
 

@@ -91,7 +91,7 @@ def _synthesized(output: Path, **instance_types: str) -> list[Stack]:
         folder = output / "stacks" / name
         folder.mkdir(parents=True)
         resource = {"aws_instance": {"one": {"instance_type": instance_type}}}
-        (folder / "cdk.tf.json").write_text(json.dumps({"resource": resource}))
+        (folder / "cdk.tf.json").write_text(json.dumps({"terraform": {"backend": {"s3": {}}}, "resource": resource}))
         stacks.append(make_stack(directory=folder, name=name))
     write_output(output, stacks)
     return stacks

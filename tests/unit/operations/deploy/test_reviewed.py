@@ -257,5 +257,6 @@ _INVALID_HASH = '{"stacks": {"dev": {"plan": "1 to update", "hash": "abc"}}, "fi
 @pytest.mark.parametrize("content", ['{"stacks": {}}', '{"stacks": {}, "findings": null}', "[]", "{", _INVALID_HASH])
 def test_rejects_a_file_without_findings_that_is_not_a_report_of_plan(tmp_path: Path, content: str) -> None:
     (tmp_path / "plan.json").write_text(content)
-    with pytest.raises(OperationError, match=r"plan\.json: .*; pass the output of `plan --json`$"):
+    problem = r"(not valid JSON \(line \d, column \d\)|not a report of `plan --json`)"
+    with pytest.raises(OperationError, match=rf"plan\.json: {problem}; pass the output of `plan --json`$"):
         reviewed.refusals(tmp_path / "plan.json")

@@ -74,7 +74,7 @@ class Stacks:
             by_kind.setdefault(type_, {})[resource] = arguments
         document = {
             "//": {"metadata": {"version": "0.21.0"}},
-            "terraform": {"required_version": ">= 1.11, < 2"},
+            "terraform": {"backend": {"s3": {}}, "required_version": ">= 1.11, < 2"},
             "provider": {"kubernetes": [{}]},
             "resource": by_kind,
         }

@@ -67,6 +67,16 @@ def test_without_terraform_the_message_says_what_to_install(tmp_path: Path, monk
         Terraform(tmp_path).output("show")
 
 
+def test_a_terraform_that_cannot_be_run_is_reported(program: Path, tmp_path: Path) -> None:
+    program.write_bytes(b"\0")
+    program.chmod(0o755)
+    message = "^terraform: cannot be run: Exec format error; install Terraform"
+    with pytest.raises(OperationError, match=message):
+        Terraform(tmp_path).stream(tmp_path / "log", lambda _: None, "plan")
+    with pytest.raises(OperationError, match=message):
+        Terraform(tmp_path).output("show")
+
+
 def test_failure_contains_each_error_of_terraform_once(program: Path, tmp_path: Path) -> None:
     error = _event("Error", diagnostic=_ERROR)
     warning = _event("Warning", diagnostic={"severity": "warning", "summary": "deprecated"})

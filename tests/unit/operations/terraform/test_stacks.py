@@ -29,6 +29,8 @@ from operations.terraform.stacks import (
 from stacks import platform
 from tests.stacks import make_stack, write_output
 
+_BACKEND: dict[str, Any] = {"terraform": {"backend": {"s3": {}}}}
+_NOT_BLOCKS: list[Any] = [[], None, {"a": []}]
 _STACKS = [
     make_stack("shared", kind="shared"),
     make_stack("dev", reads=["ap-northeast-2-shared"]),
@@ -45,8 +47,24 @@ _STACKS = [
         (["*-dev", "*-shared"], ["shared", "dev"]),
     ],
 )
-def test_names_and_globs_select_each_stack_once_in_order(patterns: list[str], names: list[str]) -> None:
-    assert [stack.name for stack in select_stacks(_STACKS, patterns)] == [f"ap-northeast-2-{n}" for n in names]
+def test_names_and_globs_select_each_stack_once_in_order(tmp_path: Path, patterns: list[str], names: list[str]) -> None:
+    (tmp_path / "cdk.tf.json").write_text(json.dumps(_BACKEND))
+    stacks = [dataclasses.replace(stack, directory=tmp_path) for stack in _STACKS]
+    assert [stack.name for stack in select_stacks(stacks, patterns)] == [f"ap-northeast-2-{n}" for n in names]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("{}", "[]", "null", '{"terraform": null}', '{"terraform": {"backend": {}}}'),
+        *('{"terraform": {"backend": []}}', '{"terraform": {"backend": {"s3": null}}}'),
+        *(json.dumps(_BACKEND | {block: value}) for block in ("resource", "data") for value in _NOT_BLOCKS),
+    ],
+)
+def test_rejects_a_chosen_stack_with_an_incomplete_configuration(tmp_path: Path, content: str) -> None:
+    (tmp_path / "cdk.tf.json").write_text(content)
+    with pytest.raises(OperationError, match=r"cdk\.tf\.json: written incompletely; synthesize again: make synth$"):
+        select_stacks([make_stack(directory=tmp_path)], [])
 
 
 def test_rejects_all_unknown_names_and_suggests_similar_ones() -> None:
@@ -77,15 +95,75 @@ def test_rejects_incompletely_written_files(tmp_path: Path, file: str, content: 
         read_stacks(tmp_path)
 
 
+def _message(output: Path) -> str:
+    with pytest.raises(OperationError) as raised:
+        read_platform(output)
+    return str(raised.value).removeprefix(f"{output}/").removesuffix("; synthesize again: make synth")
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "message"),
+    [
+        ("environment", {"environment": None}, "environment: got null, expected a string"),
+        ("environment", {"tags": None}, "tags: got null, expected an object"),
+        ("environment", {"tags": {"a": 1}}, "tags.a: got 1, expected a string"),
+        ("environment", {"cluster": {"name": "dev"}}, "cluster.controller_tags: not found"),
+        ("environment", {"cluster": None}, "cluster: required for the kind environment"),
+        ("environment", {"backups": None}, "backups: required for the kind environment"),
+        ("in-cluster", {"cluster": None}, "cluster: required for the kind in-cluster"),
+        (
+            "environment",
+            {"kind": "nope"},
+            'kind: got "nope", expected one of backend, shared, environment, in-cluster',
+        ),
+    ],
+)
+def test_names_a_wrong_field_of_a_stack(tmp_path: Path, kind: Kind, changes: dict[str, Any], message: str) -> None:
+    write_output(tmp_path, [make_stack(directory=tmp_path, kind=kind, name="dev")])
+    file = tmp_path / "platform.json"
+    document = json.loads(file.read_text())
+    document["stacks"]["dev"] |= changes
+    file.write_text(json.dumps(document))
+    assert _message(tmp_path) == f"platform.json: stacks.dev.{message}"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("manifest.json", "{", "not valid JSON (line 1, column 2)"),
+        ("manifest.json", "[]", "got a list, expected an object"),
+        ("manifest.json", '{"stacks": {}}', "no stacks"),
+        ("manifest.json", '{"stacks": {"dev": {"dependencies": []}}}', "stacks.dev.workingDirectory: not found"),
+        (
+            "manifest.json",
+            '{"stacks": {"dev": {"dependencies": ["x"], "workingDirectory": "dev"}}}',
+            "stacks.dev.dependencies: x: no such stack",
+        ),
+        (
+            "manifest.json",
+            '{"stacks": {"dev": {"dependencies": ["dev"], "workingDirectory": "dev"}}}',
+            "dev reads dev: a cycle",
+        ),
+        ("platform.json", "null", "got null, expected an object"),
+        ("platform.json", "{}", "version: not found"),
+        ("platform.json", '{"version": 1, "regions": [], "placeholders": [], "stacks": {}}', "stacks.dev: not found"),
+    ],
+)
+def test_names_the_file_and_the_problem(tmp_path: Path, file: str, content: str, message: str) -> None:
+    write_output(tmp_path, [make_stack(directory=tmp_path, name="dev")])
+    (tmp_path / file).write_text(content)
+    assert _message(tmp_path) == f"{file}: {message}"
+
+
 def test_rejects_another_format_version(tmp_path: Path) -> None:
-    write_output(tmp_path, [])
+    write_output(tmp_path, [make_stack(directory=tmp_path)])
     (tmp_path / "platform.json").write_text('{"version": 2}')
     with pytest.raises(OperationError, match=r"platform\.json: format version 2, expected 1; synthesize again"):
         read_platform(tmp_path)
 
 
 def test_rejects_an_output_without_platform_json(tmp_path: Path) -> None:
-    write_output(tmp_path, [])
+    write_output(tmp_path, [make_stack(directory=tmp_path)])
     (tmp_path / "platform.json").unlink()
     with pytest.raises(OperationError, match=r"platform\.json: not found; synthesize again: make synth$"):
         read_platform(tmp_path)
@@ -111,10 +189,11 @@ def test_fields_that_are_written_are_those_that_are_read(written: Any, read: Any
     assert get_args(platform.Kind) == get_args(Kind)
 
 
-def test_an_output_without_stacks_lists_nothing(tmp_path: Path) -> None:
+def test_a_command_rejects_an_output_without_stacks(tmp_path: Path) -> None:
     write_output(tmp_path, [])
     result = CliRunner().invoke(app, ["stacks", "--output", str(tmp_path)])
-    assert (result.exit_code, result.output) == (0, "")
+    assert result.exit_code == 1
+    assert result.output.endswith("manifest.json: no stacks; synthesize again: make synth\n")
 
 
 def test_dependencies_include_indirect_ones() -> None:
@@ -145,9 +224,16 @@ def test_stacks_are_read_dependencies_first_with_their_descriptions(tmp_path: Pa
     assert [stack.name for stack in backend_stacks(read.stacks)] == ["ap-northeast-2-backend"]
 
 
+def test_the_first_stack_is_that_of_the_first_environment_which_has_one(tmp_path: Path) -> None:
+    stacks = [make_stack(name, tmp_path / name) for name in ("alpha", "prod", "dev")]
+    region = Region("ap-northeast-2", "stacks/ap_northeast_2/shared.py", ["test", "dev", "prod", "alpha"], "push-")
+    write_output(tmp_path, stacks, [region])
+    assert read_platform(tmp_path).first("environment").environment == "dev"
+
+
 def test_configurations_are_read_by_name(tmp_path: Path) -> None:
     write_output(tmp_path, [make_stack("dev", tmp_path / "stacks/dev")])
-    configuration = {"resource": {"aws_vpc": {"vpc": {"cidr_block": "10.0.0.0/16"}}}}
+    configuration = _BACKEND | {"resource": {"aws_vpc": {"vpc": {"cidr_block": "10.0.0.0/16"}}}}
     (tmp_path / "stacks/dev").mkdir(parents=True)
     (tmp_path / "stacks/dev/cdk.tf.json").write_text(json.dumps(configuration))
     assert read_configurations(tmp_path) == {"ap-northeast-2-dev": configuration}
@@ -163,7 +249,7 @@ def test_rejects_an_output_that_was_never_synthesized(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["~/.kube/config", None])
 def test_an_in_cluster_stack_names_its_kubeconfig(tmp_path: Path, path: str | None) -> None:
     provider = {"config_path": path} if path else {"host": "https://eks"}
-    (tmp_path / "cdk.tf.json").write_text(json.dumps({"provider": {"kubernetes": [provider]}}))
+    (tmp_path / "cdk.tf.json").write_text(json.dumps(_BACKEND | {"provider": {"kubernetes": [provider]}}))
     stack = make_stack("dev", tmp_path, kind="in-cluster")
     assert stack.is_in_cluster
     assert stack.kubeconfig == path
