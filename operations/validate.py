@@ -1,11 +1,10 @@
 """The checks of the pipelines that need no AWS account: stacks, style, manifests and workflows."""
 
 import os
-import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,12 +12,14 @@ from typing import Literal, NamedTuple
 
 from operations.clients import process
 from operations.clients.process import Result
+from operations.errors import OperationError
 from operations.output.report import Report, Status, Table
 from operations.terraform.runner import init_lock
 from operations.terraform.stacks import Stack
 
 _LAST_LINES = 25
 _NO_TESTS = 5  # the exit status of pytest if it collects no test
+_CANNOT_RUN = 127  # as a shell exits if it cannot run a program
 
 # Terraform prints one of these if it cannot install a provider; it then says nothing about the stack.
 _WITHOUT_PROVIDERS = ("Failed to query available provider packages", "Failed to install provider", "Invalid provider")
@@ -61,15 +62,15 @@ def _steps(stacks: Sequence[Stack]) -> Iterator[Step]:
 def stack_is_valid(stack: Stack) -> Step:
     """Check a stack with `terraform validate`, in a data directory other than its own `.terraform`."""
     started = time.monotonic()
-    if shutil.which("terraform") is None:
-        return Step(stack.name, "skipped", 0, "terraform: not installed")
+    try:
+        process.find("terraform")
+    except OperationError as error:
+        return Step(stack.name, "skipped", 0, str(error))
     with tempfile.TemporaryDirectory() as data:
         environment = {**os.environ, "TF_DATA_DIR": data, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
         for arguments in (("init", "-backend=false", "-input=false"), ("validate",)):
             with init_lock() if arguments[0] == "init" else nullcontext():
-                done = process.run(
-                    "terraform", *arguments, "-no-color", directory=stack.directory, environment=environment
-                )
+                done = _run("terraform", *arguments, "-no-color", directory=stack.directory, environment=environment)
             if done.returncode:
                 lacks_provider = any(reason in done.stdout + done.stderr for reason in _WITHOUT_PROVIDERS)
                 output = "terraform init: providers not available" if lacks_provider else _last_lines(done)
@@ -87,14 +88,24 @@ def pytest(name: str, folder: Path) -> Step:
     return step if step.outcome != "skipped" else step._replace(said=f"{folder}: no tests to run")
 
 
-def command(name: str, *arguments: str, none: int | None = None) -> Step:
+def command(name: str, program: str, *arguments: str, none: int | None = None) -> Step:
     """Run a command that exits with status 0 on success, and with status `none` if there is nothing to check."""
     started = time.monotonic()
-    done = process.run(*arguments, stdin="")
+    done = _run(program, *arguments)
     seconds = time.monotonic() - started
     if done.returncode == none:
         return Step(name, "skipped", seconds)
     return Step(name, "failed", seconds, _last_lines(done)) if done.returncode else Step(name, "passed", seconds)
+
+
+def _run(
+    program: str, *arguments: str, directory: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Result[str]:
+    """Run a program without input. If it cannot be run, it counts as failed, and the other checks still run."""
+    try:
+        return process.run(program, *arguments, directory=directory, environment=environment, stdin="")
+    except OperationError as error:
+        return Result([program, *arguments], _CANNOT_RUN, "", str(error))
 
 
 def _last_lines(done: Result[str]) -> str:

@@ -55,4 +55,5 @@ def chart_readme_() -> None:
     """
     from operations.services import chart_readme  # noqa: PLC0415
 
-    chart_readme.write_readme()
+    with errors_for_people():
+        chart_readme.write_readme()

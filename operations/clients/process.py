@@ -2,7 +2,8 @@
 
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from operations.errors import OperationError
@@ -10,17 +11,53 @@ from operations.errors import OperationError
 Result = subprocess.CompletedProcess
 """The exit status (`returncode`) and the output (`stdout`, `stderr`) of a program."""
 
+_REMEDIES = {
+    "aws": "install version 2 of the AWS CLI",
+    "cosign": "install Cosign",
+    "gh": "install the GitHub CLI and run: gh auth login",
+    "git": "install Git",
+    "go": "install Go 1.26 or newer; it builds Kubernetes and Argo CD on this machine",
+    "helm": "install Helm",
+    "kubectl": "install kubectl",
+    "kustomize": "install Kustomize",
+    "make": "install Make",
+    "node": "install Node 20 or 22",
+    "skopeo": "install Skopeo",
+    "terraform": "install Terraform 1.11 or newer (below 2)",
+}
+"""What to do if a program is missing or cannot be run; the versions are those of the README."""
 
-def find(program: str | Path, remedy: str = "install it") -> str:
+
+def find(program: str | Path, remedy: str | None = None) -> str:
     """The path of a program.
 
     Raises:
-        OperationError: if it is not installed; the message ends with `remedy`.
+        OperationError: if it is not installed; the message ends with `remedy` or, without one, that of the program.
     """
     found = shutil.which(program)
     if found is None:
-        raise OperationError(f"{program}: not installed; {remedy}")
+        raise OperationError(f"{program}: not installed; {remedy or _remedy(program)}")
     return found
+
+
+@contextmanager
+def starting(program: str | Path, directory: Path | None = None, remedy: str | None = None) -> Iterator[None]:
+    """For the block that starts a program in a folder.
+
+    Raises:
+        OperationError: if the program cannot be run, or the folder does not exist.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason, what_to_do = error.strerror or error, remedy or _remedy(program)
+        if directory is not None and not directory.is_dir():
+            reason, what_to_do = f"{directory}: no such folder", "create it, or check the path"
+        raise OperationError(f"{program}: cannot be run: {reason}; {what_to_do}") from error
+
+
+def _remedy(program: str | Path) -> str:
+    return _REMEDIES.get(Path(program).name, "install it")
 
 
 def run(
@@ -30,15 +67,15 @@ def run(
     environment: Mapping[str, str] | None = None,
     stdin: str | None = None,
     timeout_seconds: float | None = None,
-    remedy: str = "install it",
+    remedy: str | None = None,
 ) -> Result[str]:
     """Run a program and wait for it, whatever its exit status.
 
     Without `stdin` it inherits the standard input of this process. `environment` replaces that of this process.
-    `remedy` says what to do if the program is not installed.
+    `remedy` says what to do if the program is not installed; many programs have one already.
 
     Raises:
-        OperationError: if it is not installed, or did not finish in time.
+        OperationError: if it is not installed, cannot be run, or did not finish in time.
     """
     result = run_binary(
         program,
@@ -60,25 +97,26 @@ def run_binary(
     environment: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
     timeout_seconds: float | None = None,
-    remedy: str = "install it",
+    remedy: str | None = None,
 ) -> Result[bytes]:
     """Like `run`, for a program that reads or prints bytes.
 
     Raises:
-        OperationError: if it is not installed, or did not finish in time.
+        OperationError: if it is not installed, cannot be run, or did not finish in time.
     """
     find(program, remedy)
     command = [str(program), *map(str, arguments)]
     try:
-        return subprocess.run(
-            command,
-            cwd=directory,
-            env=environment,
-            input=stdin,
-            timeout=timeout_seconds,
-            check=False,
-            capture_output=True,
-        )
+        with starting(program, directory, remedy):
+            return subprocess.run(
+                command,
+                cwd=directory,
+                env=environment,
+                input=stdin,
+                timeout=timeout_seconds,
+                check=False,
+                capture_output=True,
+            )
     except subprocess.TimeoutExpired as error:
         message = f"{' '.join(command)}: not finished after {timeout_seconds:g} seconds; run it manually"
         raise OperationError(message) from error
@@ -91,12 +129,12 @@ def output(
     environment: Mapping[str, str] | None = None,
     stdin: str | None = None,
     hint: str = "",
-    remedy: str = "install it",
+    remedy: str | None = None,
 ) -> str:
     """The output of a program that must succeed. `hint` says what to do if it fails.
 
     Raises:
-        OperationError: if it is not installed or failed; the message contains its output.
+        OperationError: if it is not installed, cannot be run or failed; the message contains its output.
     """
     result = run(program, *arguments, directory=directory, environment=environment, stdin=stdin, remedy=remedy)
     if result.returncode:
@@ -110,7 +148,8 @@ def run_shown(program: str | Path, *arguments: str | Path, environment: Mapping[
     """Run a program whose output the user sees, and return its exit status.
 
     Raises:
-        OperationError: if it is not installed.
+        OperationError: if it is not installed or cannot be run.
     """
     find(program)
-    return subprocess.run([str(program), *map(str, arguments)], env=environment, check=False).returncode
+    with starting(program):
+        return subprocess.run([str(program), *map(str, arguments)], env=environment, check=False).returncode

@@ -59,7 +59,7 @@ class Overlay:
         """The image in the overlay.
 
         Raises:
-            OperationError: if the file does not contain a tag and a digest.
+            OperationError: if the file cannot be read, is not YAML, or does not contain a tag and a digest.
         """
         tag, digest = self._nodes(self._text())
         return Image(tag.value, digest.value)
@@ -89,11 +89,17 @@ class Overlay:
         return text != before
 
     def _text(self) -> str:
-        return (self.root / self.file).read_text(encoding="utf-8")
+        try:
+            return (self.root / self.file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise OperationError(f"{self.file}: cannot be read: {error}; correct the file") from error
 
     def _nodes(self, text: str) -> "tuple[yaml.ScalarNode, yaml.ScalarNode]":
         """The YAML nodes of the tag and the digest, with their positions."""
-        document = yaml.compose(text, Loader=yaml.SafeLoader)
+        try:
+            document = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.YAMLError as error:
+            raise OperationError(f"{self.file}: not YAML: {' '.join(str(error).split())}; correct the file") from error
         if self.file.name == "values.yaml":
             image, tag, digest = _value(document, "image"), "tag", "digest"
         else:

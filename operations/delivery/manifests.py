@@ -19,12 +19,11 @@ from operations.clients import process
 from operations.errors import OperationError
 from operations.output.report import Report, Status
 from operations.output.report import markdown as plain
-from operations.repository import revision
+from operations.repository import revision, settings_files
 
 if TYPE_CHECKING:
     import yaml
 
-_ORDER = ("", "dev", "staging", "prod")
 _HIDDEN = "(hidden)"
 _LIMIT = 12_000
 _CHART = Path("helm/my-app")
@@ -49,8 +48,9 @@ def diff(base: str, repository: Path = Path()) -> Report:
     """
     with revision.exported(base, repository) as old:
         before, after = sources(old), sources(repository.absolute())
+        order = ["", *settings_files.environments(repository)]
         names = sorted(
-            {*before, *after}, key=lambda key: (_ORDER.index(key[1]) if key[1] in _ORDER else 0, key[1], key[0])
+            {*before, *after}, key=lambda key: (order.index(key[1]) if key[1] in order else len(order), key[1], key[0])
         )
         changed: dict[str, dict[str, str]] = {}
         problems, notes = [], []

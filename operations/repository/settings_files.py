@@ -3,9 +3,11 @@
 import ast
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from operations.errors import OperationError
 
 _LINE = 120
+_REMEDY = 'write a tuple of names, such as ("dev", "prod")'
 
 
 @dataclass(frozen=True)
@@ -17,8 +19,12 @@ class ImageRepositories:
 
 
 def read_image_repositories(settings: Path) -> ImageRepositories | None:
-    """The image repositories of a settings file; None if the tuple is missing or written on one line."""
-    for node in ast.walk(ast.parse(settings.read_text(encoding="utf-8"))):
+    """The image repositories of a settings file; None if the tuple is missing or written on one line.
+
+    Raises:
+        OperationError: if the file cannot be read or is not Python.
+    """
+    for node in ast.walk(_parsed(settings)):
         if isinstance(node, ast.keyword) and node.arg == "image_repositories" and isinstance(node.value, ast.Tuple):
             if node.value.end_lineno is None or node.value.end_lineno == node.value.lineno:
                 return None
@@ -34,17 +40,51 @@ def read_image_repositories(settings: Path) -> ImageRepositories | None:
 
 
 def environments(root: Path) -> list[str]:
-    """The environments of all regions of a clone, in the order of promotion."""
-    found = [_assigned(file, "ENVIRONMENTS") for file in sorted(root.glob("stacks/*/__init__.py"))]
-    return list(dict.fromkeys(name for names in found for name in names))
+    """The environments of all regions of a clone, in the order of promotion. A package without any is no region.
+
+    Raises:
+        OperationError: if there are none, or a file cannot be read or has something other than names.
+    """
+    found = [name for file in sorted(root.glob("stacks/*/__init__.py")) for name in _environments(file)]
+    if not found:
+        raise OperationError(f"{root / 'stacks'}: no package has ENVIRONMENTS; {_REMEDY}")
+    return list(dict.fromkeys(found))
 
 
-def _assigned(file: Path, name: str) -> Any:
-    for statement in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == name:
-            return ast.literal_eval(statement.value)
-    message = f"{file}: {name} is not set"
-    raise ValueError(message)
+def _environments(file: Path) -> list[str]:
+    for statement in _parsed(file).body:
+        if isinstance(statement, ast.Assign):
+            target: ast.expr = statement.targets[0]
+        elif isinstance(statement, ast.AnnAssign):
+            target = statement.target
+        else:
+            continue
+        if ast.unparse(target) == "ENVIRONMENTS":
+            return _names(file, statement.value)
+    return []
+
+
+def _names(file: Path, value: ast.expr | None) -> list[str]:
+    text = "" if value is None else ast.unparse(value)
+    try:
+        names = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError):
+        names = None
+    if not isinstance(names, tuple | list) or not all(isinstance(name, str) for name in names):
+        raise OperationError(f"{file}: ENVIRONMENTS = {text}: not a tuple of names; {_REMEDY}")
+    return list(names)
+
+
+def _parsed(file: Path) -> ast.Module:
+    try:
+        return ast.parse(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        message = f"{file}: cannot be read: {error.strerror}; run this in the root of the repository"
+        raise OperationError(message) from error
+    except SyntaxError as error:
+        raise OperationError(f"{file}: line {error.lineno}: {error.msg}; correct it") from error
+    except ValueError as error:  # not UTF-8
+        raise OperationError(f"{file}: {error}; correct it") from error
 
 
 def with_one_more(settings: Path, last_line: int, name: str, repository_id: int) -> str:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from operations.errors import OperationError
+
 CHART = Path("helm/my-app")
 _HEADING = "## Values\n"
 _KEY = re.compile(r"( *)([\w-]+):(?: (.*))?")
@@ -37,7 +39,20 @@ def render(readme: str, values: str) -> str:
 
 
 def write_readme(chart: Path = CHART) -> None:
-    """Update the table in the README of `chart`."""
+    """Update the table in the README of `chart`.
+
+    Raises:
+        OperationError: if a file of the chart cannot be read.
+    """
     readme = chart / "README.md"
-    values = (chart / "values.yaml").read_text(encoding="utf-8")
-    readme.write_text(render(readme.read_text(encoding="utf-8"), values), encoding="utf-8")
+    readme.write_text(render(_text(readme), _text(chart / "values.yaml")), encoding="utf-8")
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        message = f"{file}: cannot be read: {error.strerror}; run this in the root of the repository"
+        raise OperationError(message) from error
+    except UnicodeDecodeError as error:
+        raise OperationError(f"{file}: {error}; correct it") from error

@@ -46,8 +46,11 @@ def write_service(root: Path, new: NewService, regions: Sequence[Region], say: C
 
     Raises:
         OperationError: if any value is invalid or conflicts with an existing one; the message lists all problems.
+            Also if a file cannot be read.
     """
     tree = _Tree(root, regions)
+    if not tree.models:
+        raise OperationError(f"{root.absolute()}: has no service to copy; run this in the root of the repository")
     problems = [*_name_problems(tree, new.name), *_team_problems(tree, new.team), *_other_problems(tree, new)]
     if problems:
         raise OperationError("\n".join(problems))
@@ -68,7 +71,10 @@ class _Tree:
         self.environments = sorted({path.name for path in root.glob("service/*/overlays/*")})
 
     def read(self, path: Path) -> str:
-        return (self.root / path).read_text(encoding="utf-8")
+        try:
+            return (self.root / path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise OperationError(f"{path}: cannot be read: {error}; correct the file") from error
 
     def has(self, path: Path) -> bool:
         return (self.root / path).exists()

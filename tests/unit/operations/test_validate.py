@@ -58,12 +58,27 @@ def test_checks_whose_programs_or_folders_are_missing_are_skipped(
     monkeypatch.chdir(tmp_path)
     report = validate.validate([make_stack(directory=tmp_path, name="dev")], lambda _: None)
     assert {step["name"]: (step["outcome"], step["said"]) for step in report.data["steps"]} == {
-        "dev": ("skipped", "terraform: not installed"),
+        "dev": ("skipped", "terraform: not installed; install Terraform 1.11 or newer (below 2)"),
         "style and types": ("passed", ""),
         "manifests": ("skipped", "tests/gitops: not found"),
         "workflows": ("skipped", "tests/workflows: not found"),
     }
     assert report.status is Status.ATTENTION
+
+
+def test_programs_that_cannot_be_run_fail_their_checks_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "terraform").write_bytes(b"\0")
+    (tmp_path / "terraform").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    report = validate.validate([make_stack(directory=tmp_path, name="dev")], lambda _: None)
+    remedy = "install Terraform 1.11 or newer (below 2)"
+    assert [(step["outcome"], step["said"]) for step in report.data["steps"]] == [
+        ("failed", f"terraform: cannot be run: Exec format error; {remedy}"),
+        ("failed", "make: not installed; install Make"),
+        ("skipped", "tests/gitops: not found"),
+        ("skipped", "tests/workflows: not found"),
+    ]
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(0, "passed"), (1, "failed"), (5, "skipped")])

@@ -29,5 +29,5 @@ def test_git_never_prompts_for_a_password(program: Program, tmp_path: Path) -> N
 
 def test_without_git_the_message_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(OperationError, match=r"^git: not installed; install it$"):
+    with pytest.raises(OperationError, match=r"^git: not installed; install Git$"):
         git.output(tmp_path, "status")

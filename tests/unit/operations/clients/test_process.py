@@ -9,6 +9,7 @@ import pytest
 
 from operations.clients import process
 from operations.errors import OperationError
+from tests import ROOT
 from tests.unit.operations.clients.conftest import Program
 
 
@@ -84,3 +85,31 @@ def test_a_program_that_does_not_finish_is_stopped_and_reported(run: Callable[..
     message = r"-c import time; time.sleep\(60\): not finished after 0.1 seconds; run it manually$"
     with pytest.raises(OperationError, match=message):
         run(sys.executable, "-c", "import time; time.sleep(60)", timeout_seconds=0.1)
+
+
+@pytest.mark.parametrize("run", [process.find, process.run, process.run_binary, process.output, process.run_shown])
+def test_a_known_program_has_a_remedy_of_its_own(
+    run: Callable[..., object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(OperationError, match=r"^node: not installed; install Node 20 or 22$"):
+        run("node")
+
+
+def test_the_remedies_have_the_versions_of_the_readme() -> None:
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    for program in ("terraform", "node", "git", "make"):
+        assert process._REMEDIES[program].removeprefix("install ") in readme
+
+
+@pytest.mark.parametrize("run", [process.run, process.run_binary, process.output, process.run_shown])
+def test_a_program_that_cannot_be_run_is_reported_with_the_remedy(run: Callable[..., object], program: Program) -> None:
+    program("helm", "").write_bytes(b"\0")
+    with pytest.raises(OperationError, match=r"^helm: cannot be run: Exec format error; install Helm$"):
+        run("helm")
+
+
+def test_a_missing_folder_is_reported(tmp_path: Path, program: Program) -> None:
+    program("helm", "")
+    with pytest.raises(OperationError, match=r"^helm: cannot be run: .*/missing: no such folder; create it, or check"):
+        process.run("helm", directory=tmp_path / "missing")

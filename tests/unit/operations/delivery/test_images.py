@@ -95,6 +95,20 @@ def test_rejects_a_file_without_an_image(overlay: Overlay) -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"images: [\n", r"(kustomization|values)\.yaml: not YAML: .* line 2, column 1: [^\n]*; correct the file$"),
+        (b"images: \xff\n", r"(kustomization|values)\.yaml: cannot be read: .* byte 0xff .*; correct the file$"),
+    ],
+)
+def test_rejects_a_file_that_is_not_yaml(overlay: Overlay, content: bytes, message: str) -> None:
+    (overlay.root / overlay.file).write_bytes(content)
+    for run in (overlay.image, lambda: overlay.set_image(IMAGE)):
+        with pytest.raises(OperationError, match=message):
+            run()
+
+
+@pytest.mark.parametrize(
     "folder", sorted(ROOT.glob("service/*/overlays/*")), ids=lambda path: f"{path.parents[1].name}-{path.name}"
 )
 def test_every_overlay_of_this_repository_contains_an_image(folder: Path) -> None:

@@ -32,6 +32,7 @@ SHOP = {
     },
     "management/things/component.yaml": "chart: {}\n",
     "management/things/manifests/kustomization.yaml": "resources: [namespace.yaml]\n",
+    "stacks/seoul/__init__.py": 'ENVIRONMENTS = ("prod", "dev")\n',
     NAMESPACE: "apiVersion: v1\nkind: Namespace\nmetadata: {name: things}\n",
     "helm/my-app/Chart.yaml": "apiVersion: v2\nname: my-app\nversion: 1.0.0\n",
     "helm/my-app/templates/config.yaml": (
@@ -88,6 +89,12 @@ def test_a_change_to_the_base_is_shown_in_every_environment(tree: Path) -> None:
     assert "-  greeting: hello\n+  greeting: hi" in text
     assert "v1 ConfigMap shop-prod/shop (before)" in text
     assert int(report.status) == 2
+
+
+def test_environments_are_in_the_order_of_promotion(tree: Path) -> None:
+    _write(tree, NAMESPACE, f"{SHOP[NAMESPACE]}# changed\n")
+    _write(tree, "service/shop/base/config.yaml", SHOP["service/shop/base/config.yaml"].replace("hello", "bye"))
+    assert list(manifests.diff("HEAD", tree).data["environments"]) == ["prod", "dev"]
 
 
 def test_a_change_to_an_overlay_is_only_shown_in_its_environment(tree: Path) -> None:

@@ -20,7 +20,8 @@ output = pathlib.Path(os.environ["CDKTF_OUTDIR"])
 manifest = {}
 for name, size in (stacks.STACKS | {"dev": eks_gitops.SIZE}).items():
     (output / "stacks" / name).mkdir(parents=True)
-    document = {"//": {"path": str(output)}, "resource": {"aws_x": {"y": {"size": size, "//": size}}}}
+    document = {"//": {"path": str(output)}, "terraform": {"backend": {"s3": {}}}}
+    document |= {"resource": {"aws_x": {"y": {"size": size, "//": size}}}}
     (output / "stacks" / name / "cdk.tf.json").write_text(json.dumps(document))
     manifest[name] = {"workingDirectory": f"stacks/{name}", "dependencies": []}
 (output / "manifest.json").write_text(json.dumps({"stacks": manifest}))
@@ -127,7 +128,9 @@ def test_a_branch_that_changed_no_input_needs_no_synthesis(repository: Path, mon
     monkeypatch.setattr(revision, "synthesized_at", None)
     output = repository / "cdktf.out"
     output.mkdir()
-    write_output(output, ())
+    write_output(output, [make_stack(directory=output / "dev")])
+    (output / "dev").mkdir()
+    (output / "dev/cdk.tf.json").write_text('{"terraform": {"backend": {"s3": {}}}}')
     assert plan.selection(output, (), "HEAD").differing == {}
 
 

@@ -1,9 +1,11 @@
 """Settings files as source code."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from operations.errors import OperationError
 from operations.repository import settings_files
 from operations.repository.settings_files import ImageRepositories
 
@@ -80,7 +82,39 @@ def test_environments_of_all_regions_are_listed_once_in_order(tmp_path: Path) ->
     assert settings_files.environments(tmp_path) == ["dev", "staging", "prod", "canary"]
 
 
-def test_rejects_a_region_without_environments(tmp_path: Path) -> None:
-    _region(tmp_path, "us_east_1", "OTHER = 1\n")
-    with pytest.raises(ValueError, match=r"us_east_1/__init__\.py: ENVIRONMENTS is not set$"):
+def test_environments_may_be_annotated_and_other_packages_have_none(tmp_path: Path) -> None:
+    _region(tmp_path, "ap_northeast_2", 'ENVIRONMENTS: tuple[str, ...] = ("dev", "prod")\n')
+    _region(tmp_path, "common", "OTHER = 1\n")
+    assert settings_files.environments(tmp_path) == ["dev", "prod"]
+
+
+@pytest.mark.parametrize(
+    "value", ["tuple(['dev', 'prod'])", "NAMES", "'dev'", "('dev', 1)", "{[]: 1}", pytest.param("", id="none")]
+)
+def test_rejects_environments_that_are_not_a_tuple_of_names(tmp_path: Path, value: str) -> None:
+    _region(tmp_path, "us_east_1", f"ENVIRONMENTS = {value}\n" if value else "ENVIRONMENTS: tuple[str, ...]\n")
+    message = rf'/us_east_1/__init__\.py: ENVIRONMENTS = {re.escape(value)}: .*; write a tuple .* \("dev", "prod"\)$'
+    with pytest.raises(OperationError, match=message):
         settings_files.environments(tmp_path)
+
+
+def test_rejects_a_clone_without_environments(tmp_path: Path) -> None:
+    _region(tmp_path, "common", "OTHER = 1\n")
+    with pytest.raises(OperationError, match=r"/stacks: no package has ENVIRONMENTS; write a tuple of names"):
+        settings_files.environments(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"A = 1\nB = (\n", r"shared\.py: line 2: '\(' was never closed; correct it$"),
+        (b"A = '\xff'\n", r"shared\.py: 'utf-8' codec can't decode byte 0xff .*; correct it$"),
+        (None, r"shared\.py: cannot be read: No such file or directory; run this in the root of the repository$"),
+    ],
+)
+def test_rejects_a_file_that_is_not_python(settings: Path, content: bytes | None, message: str) -> None:
+    settings.unlink()
+    if content is not None:
+        settings.write_bytes(content)
+    with pytest.raises(OperationError, match=message):
+        settings_files.read_image_repositories(settings)

@@ -1,5 +1,8 @@
 from pathlib import Path
 
+import pytest
+
+from operations.errors import OperationError
 from operations.services import chart_readme
 from tests import ROOT
 
@@ -50,3 +53,18 @@ def test_table_replaces_the_previous_one(tmp_path: Path) -> None:
 def test_readme_of_the_chart_is_up_to_date() -> None:
     readme = (CHART / "README.md").read_text()
     assert chart_readme.render(readme, (CHART / "values.yaml").read_text()) == readme, "run `make chart-readme`"
+
+
+def test_outside_of_the_repository_the_message_says_so(tmp_path: Path) -> None:
+    with pytest.raises(
+        OperationError, match=r"README\.md: cannot be read: .*; run this in the root of the repository$"
+    ):
+        chart_readme.write_readme(tmp_path)
+
+
+def test_rejects_values_that_are_not_text(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# app\n")
+    (tmp_path / "values.yaml").write_bytes(b"\xff")
+    with pytest.raises(OperationError, match=r"values\.yaml: 'utf-8' codec .*; correct it$"):
+        chart_readme.write_readme(tmp_path)
+    assert (tmp_path / "README.md").read_text() == "# app\n"

@@ -14,7 +14,7 @@ from operations.services.scaffold import NewService
 from operations.terraform.stacks import Region
 from tests import ROOT
 from tests.edited_settings import EditedSettings
-from tests.stacks import write_output
+from tests.stacks import make_stack, write_output
 
 RBAC = "management/argo-cd/manifests/rbac"
 PROJECTS = "management/bootstrap/projects"
@@ -60,7 +60,7 @@ def _regions(tree: Path) -> list[Region]:
 def _write_platform(tree: Path) -> None:
     """Write the output of `make synth` for the copy."""
     (tree / "cdktf.out").mkdir()
-    write_output(tree / "cdktf.out", [], _regions(tree))
+    write_output(tree / "cdktf.out", [make_stack(directory=tree / "cdktf.out")], _regions(tree))
 
 
 def _added(tree: Path, file: str) -> list[str]:
@@ -279,6 +279,20 @@ def test_rejects_settings_in_an_unsupported_format(tree: Path) -> None:
     with pytest.raises(OperationError) as error:
         _write(tree, "xylophone", "percussion")
     assert str(error.value) == f"{SHARED}: image_repositories: must have one entry per line; reformat them"
+
+
+def test_outside_of_the_repository_the_message_says_so(tmp_path: Path) -> None:
+    with pytest.raises(OperationError, match=r"has no service to copy; run this in the root of the repository$"):
+        _write(tmp_path, "xylophone", "percussion")
+
+
+def test_rejects_settings_and_files_that_cannot_be_read(tree: Path) -> None:
+    (tree / PROJECTS / "bubble.yaml").write_bytes(b"\xff")
+    with pytest.raises(OperationError, match=r"bubble\.yaml: cannot be read: .*; correct the file$"):
+        _write(tree, "xylophone", "percussion")
+    (tree / SHARED).write_text("SHARED = (\n")
+    with pytest.raises(OperationError, match=r"shared\.py: line 1: .*; correct it$"):
+        _write(tree, "xylophone", "percussion")
 
 
 @pytest.mark.parametrize("writable", [0, 1, 5, 20])
