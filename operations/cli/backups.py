@@ -56,7 +56,7 @@ def restore_(
     argocd: ArgoCdCommand = None,
     as_json: AsJson = False,
 ) -> None:
-    """Restore a backup of Argo CD: verify it, show its differences to the cluster, and import them after confirmation.
+    """Restore a backup of Argo CD: verify it, show its differences from the cluster, and import it after confirmation.
 
     Objects that are not in the backup are kept. Exits with status 2 if nothing was restored.
 

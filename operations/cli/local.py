@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import typer
 
 from operations.cli.console import errors_for_people, say
-from operations.terraform.stacks import read_stacks
+from operations.terraform.stacks import read_platform
 
 app = typer.Typer(add_completion=False)
 
@@ -23,7 +23,7 @@ def local() -> None:
 
     with errors_for_people():
         outputs = platform.up(say)
-        example = next(stack.name for stack in read_stacks(platform.OUTPUT) if stack.kind == "environment")
+        example = read_platform(platform.OUTPUT).first("environment").name
     _show(outputs)
     say("\nNext:")
     typer.echo(

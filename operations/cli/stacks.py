@@ -121,7 +121,7 @@ def deploy_(
         Path | None, typer.Option(help="The output of `plan --json`: apply these plans without confirmation.")
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Apply unreviewed plans without confirmation; the guard still applies.")
+        bool, typer.Option("--yes", help="Apply unreviewed plans without confirmation, unless the guard refuses them.")
     ] = False,
     wait_for_lock: Annotated[str, typer.Option(help="How long to wait for a locked state, such as 10m.")] = _NO_WAIT,
     overrides: Overrides = _OVERRIDES,
@@ -211,7 +211,8 @@ def destroy_(
 ) -> None:
     """Destroy stacks in reverse order of their dependencies, clear their clusters first, and find remaining resources.
 
-    Asks for the names of the environments as confirmation. Exits with status 2 if resources remain. Safe to run again.
+    Asks for the names of the environments as confirmation, with their regions if several regions have them.
+    Exits with status 2 if resources remain. Safe to run again.
 
     Example: python -m operations destroy 'ap-northeast-2-dev*' --confirm dev
     """
@@ -223,7 +224,7 @@ def destroy_(
     given_options += ["--parallelism", str(parallelism)] if parallelism != _PARALLELISM else []
 
     def resume_command(left: "Sequence[Stack]") -> str:
-        confirmed = ["--confirm", ",".join(destroy.environments(left))] if confirm else []
+        confirmed = ["--confirm", ",".join(destroy.environments(left, every))] if confirm else []
         return _command("destroy", *(stack.name for stack in left), *given_options, *confirmed)
 
     with reported(as_json=as_json) as report:
@@ -243,7 +244,7 @@ def preflight_(
     output: Output = Path("cdktf.out"),
     as_json: AsJson = False,
 ) -> None:
-    """Check before a deploy what would fail it: tools, credentials, settings, state, names, quotas and offerings.
+    """Check that a deploy can succeed: tools, credentials, settings, state, names, quotas and offerings.
 
     Changes nothing. Exits with status 1 if the deploy would fail, and with status 2 if it may fail.
 

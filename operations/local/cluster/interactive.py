@@ -11,7 +11,7 @@ from operations.local.cluster.argo_cd import ArgoCd
 from operations.local.cluster.control_plane import ControlPlane
 from operations.local.cluster.handover import handover
 from operations.local.ports import HOST
-from operations.terraform.stacks import Stack, read_stacks
+from operations.terraform.stacks import Stack, read_platform
 
 _ROOT = Path(__file__).parents[3]
 
@@ -19,12 +19,12 @@ _ROOT = Path(__file__).parents[3]
 def run_cluster(output: Path, say: Callable[[str], None], show: Callable[[str], None]) -> None:
     """Build missing programs, start the cluster, print how to connect to it, and wait for Ctrl-C.
 
-    Argo CD gets the objects of the first in-cluster stack in `output`.
+    Argo CD gets the objects of the first environment's in-cluster stack.
 
     Raises:
         OperationError: if nothing was synthesized, or a program cannot be built, does not start, or exits.
     """
-    stack = next(stack for stack in read_stacks(output) if stack.is_in_cluster)
+    stack = read_platform(output).first("in-cluster")
     programs.build_all(say)
     for number in (signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)  # handled like Ctrl-C

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from operations.__main__ import main
 from operations.cli.app import app
-from operations.terraform.stacks import Kind
+from operations.terraform.stacks import Kind, Region
 from tests.stacks import REGION, make_stack, write_output
 
 _STACKS: tuple[tuple[str, Kind, str, tuple[str, ...]], ...] = (
@@ -31,11 +31,12 @@ def output(tmp_path: Path) -> Path:
     for name, kind, environment, dependencies in _STACKS:
         directory = tmp_path / "cdktf.out" / "stacks" / name
         directory.mkdir(parents=True)
-        configuration: dict[str, Any] = {"resource": {"aws_vpc": {"vpc": {}}}}
+        configuration: dict[str, Any] = {"terraform": {"backend": {"s3": {}}}, "resource": {"aws_vpc": {"vpc": {}}}}
         (directory / "cdk.tf.json").write_text(json.dumps(configuration))
         reads = [f"{REGION}-{dependency}" for dependency in dependencies]
         stacks.append(make_stack(environment, directory, kind=kind, name=f"{REGION}-{name}", reads=reads))
-    write_output(tmp_path / "cdktf.out", stacks)
+    region = Region(REGION, "stacks/ap_northeast_2/shared.py", ["dev", "prod"], "push-")
+    write_output(tmp_path / "cdktf.out", stacks, [region])
     return tmp_path / "cdktf.out"
 
 

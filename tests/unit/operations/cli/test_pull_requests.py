@@ -76,3 +76,25 @@ def test_check_plan_fails_if_the_guard_refuses_a_change(tmp_path: Path, verdict:
     file.write_text(json.dumps({"stacks": {}, "findings": [{**finding, "verdict": verdict}]}))
     result = run("check-plan", file, status=status)
     assert ("aws_vpc.vpc" in result.stderr) is (verdict == "refused")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read: No such file or directory; run this in the root of the repository"),
+        (b"", "has no jobs; correct the file"),
+        (b"jobs: [dev]", "has no jobs; correct the file"),
+        (b"jobs: {", "not YAML: "),
+        (b"jobs: \xff", "not YAML: "),
+    ],
+)
+def test_reviewed_rejects_an_invalid_deploy_workflow(
+    tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        Path(".github/workflows").mkdir(parents=True)
+        Path(".github/workflows/deploy.yaml").write_bytes(content)
+    error = run("reviewed", "--accept", "everything", "--output", output, status=1).stderr
+    assert error.startswith(f"error: .github/workflows/deploy.yaml: {message}")
+    assert error.count("\n") == 1

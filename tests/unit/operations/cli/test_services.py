@@ -28,3 +28,8 @@ def test_chart_readme_updates_the_readme_of_the_chart(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     run("chart-readme")
     assert "| `name` | `app` | A name. |" in (chart / "README.md").read_text()
+
+
+def test_chart_readme_outside_of_the_repository_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "helm/my-app" in run("chart-readme", status=1).stderr

@@ -161,7 +161,7 @@ def test_drift_runs_as_many_plans_as_fit_or_as_given(
 def destroyed(output: Path, monkeypatch: pytest.MonkeyPatch) -> Mock:
     """`destroy.destroy`, after a preparation that finds no problem."""
     held = {stack.name: [Mock(), Mock()] for stack in read_stacks(output)}
-    monkeypatch.setattr(destroy, "prepare", lambda chosen, _: Destruction(chosen, held, {}))
+    monkeypatch.setattr(destroy, "prepare", lambda chosen, every: Destruction(chosen, held, every, {}))
     return _mocked(monkeypatch, destroy, "destroy")
 
 

@@ -89,7 +89,9 @@ def _synthesize(output: Path) -> list[Stack]:
         directory.mkdir(parents=True, exist_ok=True)
         bucket = {"bucket": name, "lifecycle": {"prevent_destroy": True}}
         provider = {"kubernetes": [{"config_path": os.environ.get("LOCAL_KUBECONFIG")}]}
-        configuration = {"provider": provider, "resource": {"aws_s3_bucket": {"bucket": bucket}}}
+        backend: dict[str, dict[str, dict[str, str]]] = {"backend": {"s3": {}}}
+        resource = {"aws_s3_bucket": {"bucket": bucket}}
+        configuration = {"terraform": backend, "provider": provider, "resource": resource}
         (directory / "cdk.tf.json").write_text(json.dumps(configuration))
         stacks.append(make_stack(environment, directory, kind=kind, name=f"{REGION}-{name}"))
     write_output(output, stacks)
