@@ -121,7 +121,7 @@ def drift(  # noqa: PLR0913 (the stacks, and options as keywords)
                     name,
                     Terraform(by_name[name].directory).stream_plan(file, log, on_event, "-lock=false", with_drift=True),
                 )
-            found, seen[name].pending = told_apart(plan)
+            found, seen[name].pending = drift_and_pending(plan)
             seen[name].drift += found
         except Exception as error:  # noqa: BLE001 (the findings of the other stacks must be reported)
             seen[name].errors.append(describe(error))
@@ -182,7 +182,7 @@ def _held(session: Any, stack: Stack) -> Iterator[str]:
 # --- separating drift from pending changes ----------------------------------------------------------------------------
 
 
-def told_apart(plan: Plan) -> tuple[list[Finding], list[str]]:
+def drift_and_pending(plan: Plan) -> tuple[list[Finding], list[str]]:
     """The drift in a plan, and the pending changes."""
     changes = {change.address: change for change in plan.changes}
     findings = {}

@@ -21,8 +21,9 @@ class Grant(NamedTuple):
         return all(mine == its or fnmatchcase(its, mine) for mine, its in zip(self[:3], other[:3], strict=True))
 
     def __str__(self) -> str:
-        parts = (f"{self.action} on {self.resource}", f"for {self.principal}" if self.principal else "")
-        return " ".join(part for part in (*parts, f"if {self.condition}" if self.condition else "") if part)
+        principal = "anyone" if self.principal == "*" else self.principal
+        parts = (("on", self.resource), ("for", principal), ("if", self.condition))
+        return " ".join([self.action, *(f"{word} {part}" for word, part in parts if part)])
 
 
 def gained(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
@@ -38,12 +39,14 @@ def gained(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
 
 
 def administrative(policy: Mapping[str, Any]) -> Iterator[str]:
-    """The grants that give administrator access, or access to any principal."""
+    """The grants of administrator access or of access for anyone, each with a description."""
     for grant in _grants(policy, "Allow"):
         is_public = grant.principal == "*" and not grant.condition
         allows_all = grant.action in {"*", "*:*", "iam:*"} and grant.resource == "*" and not grant.principal
-        if is_public or allows_all or grant.action.startswith("Not"):
-            yield str(grant)
+        if is_public:
+            yield f"grants access to anyone: {grant._replace(principal='')}"
+        elif allows_all or grant.action.startswith("Not"):
+            yield f"grants administrator access: {grant}"
 
 
 def _grants(policy: Mapping[str, Any], effect: str) -> Iterator[Grant]:

@@ -75,7 +75,7 @@ def _iam(change: Change) -> Iterator[Hit]:
                 yield Hit("widens-access", f"{name} gains {gained}", _REVIEW)
         elif change.action == "create" and new is not None:
             for admin in grants.administrative(new):
-                yield Hit("widens-access", f"{name} grants administrator access: {admin}", _REVIEW)
+                yield Hit("widens-access", f"{name} {admin}", _REVIEW)
     arn = after.get("policy_arn")
     if isinstance(arn, str) and arn != before.get("policy_arn") and arn.endswith(_ADMINISTRATORS):
         yield Hit("widens-access", f"{arn} grants administrator access", _REVIEW)

@@ -174,9 +174,9 @@ CASES: dict[str, Case] = {
         {"aws_iam_role_policy_attachment.read": {"policy_arn": "arn:aws:iam::aws:policy/SecretsManagerReadWrite"}},
         [("aws_iam_role_policy_attachment.read", _WIDER, "app gains arn:aws:iam::aws:policy/SecretsManagerReadWrite")],
     ),
-    "trust-in-anybody": Case(
+    "trust-in-anyone": Case(
         {"aws_iam_role.new": {"name": "new", "assume_role_policy": policy({**_ASSUME, "Principal": {"AWS": "*"}})}},
-        [("aws_iam_role.new", _WIDER, "for *")],
+        [("aws_iam_role.new", _WIDER, "assume_role_policy grants access to anyone: sts:AssumeRole")],
     ),
     "no-boundary": Case(
         {"aws_iam_role.app": {"permissions_boundary": None}}, [("aws_iam_role.app", _WIDER, "permissions_boundary")]

@@ -67,8 +67,8 @@ class Quotation(NamedTuple):
 
     @property
     def parts(self) -> list[str]:
-        """The constant parts between the variable ones."""
-        return [part for part in _VARIABLE.split(self.text) if part.strip()]
+        """The constant parts between the variable ones; only those with a letter tell messages apart."""
+        return [part.strip() for part in _VARIABLE.split(self.text) if re.search("[A-Za-z]", part)]
 
 
 def _pages() -> list[Path]:
@@ -187,16 +187,19 @@ def quotations(page: str, text: str) -> list[Quotation]:
 
 
 def strings(source: str) -> Iterator[str]:
-    """The string literals of a module without docstrings; an f-string as its constant parts."""
+    """The string literals of a module without docstrings; an f-string with `…` for its variable parts."""
     tree = ast.parse(source)
-    docstrings = {
+    skipped = {
         id(node.body[0].value)
         for node in ast.walk(tree)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
         if node.body and isinstance(node.body[0], ast.Expr)
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and id(node) not in docstrings:
+        if isinstance(node, ast.JoinedStr):
+            skipped |= {id(part) for part in node.values}
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+        elif isinstance(node, ast.Constant) and id(node) not in skipped:
             if isinstance(node.value, str):
                 yield node.value
             elif isinstance(node.value, bytes):
@@ -228,11 +231,12 @@ def _messages() -> frozenset[str]:
 
 
 def is_quoted_right(quotation: Quotation, messages: frozenset[str]) -> bool:
-    """Whether each constant part is in a message; one with little constant text must be a whole message."""
-    parts = [part.strip() for part in quotation.parts]
+    """Whether a message has all constant parts in this order; with little constant text, it must be a whole message."""
+    parts = quotation.parts
     if sum(map(len, parts)) < FEWEST_CHARACTERS:
-        return bool(parts) and all(part in messages for part in parts)
-    return all(any(part in message for message in messages) for part in parts)
+        return bool(parts) and _VARIABLE.sub("…", quotation.text) in messages
+    in_order = re.compile(".*".join(map(re.escape, parts)))
+    return any(in_order.search(message) for message in messages)
 
 
 def _quotations() -> list[Quotation]:
@@ -266,12 +270,14 @@ def test_quotations_are_read_from_blocks_and_columns_of_messages() -> None:
     )
     found = quotations("page", text)
     assert [quotation.text for quotation in found] == ["lost <n> of …", "a: …", "b `c` d"]
-    assert [quotation.parts for quotation in found] == [["lost ", " of "], ["a: "], ["b `c` d"]]
+    assert [quotation.parts for quotation in found] == [["lost", "of"], ["a:"], ["b `c` d"]]
 
 
 def test_messages_are_the_strings_of_the_code() -> None:
-    source = '"""Not this."""\ndef f(n):\n    """Nor this."""\n    g(f"lost {n} of" " them", b"bytes")\n'
-    assert sorted(strings(source)) == [" of them", "bytes", "lost "]
+    source = (
+        '"""Not this."""\ndef f(n):\n    """Nor this."""\n    g(f"lost {n} of" " them", b"bytes", f"{\'inner\'}")\n'
+    )
+    assert sorted(strings(source)) == ["bytes", "inner", "lost … of them", "…"]
 
 
 @pytest.mark.parametrize(
@@ -279,12 +285,17 @@ def test_messages_are_the_strings_of_the_code() -> None:
     [
         ("<stack>: lost <n> of them", True),
         ("<stack>: lost <n> of those", False),
+        ("<stack>: of them, <n> were lost", False),
+        ("<stack>: lost <n> of them and kept the rest", False),
         ("<stack>: nothing", False),
         ("failed", True),
         ("fail", False),
+        ("plan: <counts>", True),
+        ("plan", False),
         ("…", False),
+        ("<n>: <n>", False),
     ],
 )
 def test_a_changed_message_is_found(*, text: str, expected: bool) -> None:
-    messages = frozenset({": lost", "of them", "failed"})
+    messages = frozenset({"…: lost … of them", "kept the rest", "failed", "plan: …", "…", "…: …"})
     assert is_quoted_right(Quotation("page", text), messages) is expected

@@ -35,7 +35,7 @@ def test_rejects(edited: EditedSettings, case: dict[str, Any]) -> None:
     _edit(edited, case)
     with pytest.raises(SettingsError) as raised:
         edited.load()
-    assert str(raised.value).splitlines() == case["told"]
+    assert str(raised.value).splitlines() == case["errors"]
 
 
 @pytest.mark.parametrize("case", _cases(_FOLDER / "accepted.toml"))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs in the image of PostgreSQL, after fetch-secrets.sh: makes the service's user or mends it, and logs in as it.
+# Runs in the image of PostgreSQL, after fetch-secrets.sh: creates or repairs the service's user, and logs in as it.
 set -euo pipefail
 cd "$SECRETS"
 export PGSERVICEFILE=$SECRETS/connections

@@ -6,7 +6,7 @@ SELECT format('CREATE ROLE %I LOGIN', :'role')
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = :'role') \gexec
 \password :role
 
--- Nobody else has business in a service's database; its own user makes what the service needs in the schema public.
+-- Only the service's user may use its database. That user creates what the service needs in the schema public.
 REVOKE ALL ON DATABASE :"database" FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE :"database" TO :"role";
 GRANT USAGE, CREATE ON SCHEMA public TO :"role";

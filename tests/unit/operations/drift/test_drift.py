@@ -39,7 +39,7 @@ def _change(address: str, *actions: str, **change: Any) -> dict[str, Any]:
 def _separate(
     drifted: list[dict[str, Any]], changes: list[dict[str, Any]], **document: Any
 ) -> tuple[list[Finding], list[str]]:
-    return drift.told_apart(Plan(_STACK, {"resource_drift": drifted, "resource_changes": changes, **document}))
+    return drift.drift_and_pending(Plan(_STACK, {"resource_drift": drifted, "resource_changes": changes, **document}))
 
 
 def test_a_change_that_an_apply_would_revert_is_drift() -> None:

@@ -92,7 +92,7 @@ def test_a_long_list_is_truncated(tmp_path: Path, gh: FakeGh) -> None:
 
 def test_rejects_a_file_that_is_not_a_report_of_drift(tmp_path: Path, gh: FakeGh) -> None:
     (tmp_path / "drift.json").write_text("{}")
-    with pytest.raises(OperationError, match="pass the output of `drift --json`"):
+    with pytest.raises(OperationError, match=r"not a report of `drift --json`; pass the output of `drift --json`$"):
         follow(tmp_path / "drift.json")
     assert gh["calls"] == []
 

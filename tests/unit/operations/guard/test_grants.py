@@ -41,7 +41,7 @@ def test_the_same_or_less_gains_nothing(new: dict[str, Any]) -> None:
             _policy(Principal={"AWS": ["arn:aws:iam::999999999999:root"]}),
             "s3:GetObject on arn:aws:s3:::media/* for AWS arn:aws:iam::999999999999:root",
         ),
-        (_policy(Principal="*"), "s3:GetObject on arn:aws:s3:::media/* for *"),
+        (_policy(Principal="*"), "s3:GetObject on arn:aws:s3:::media/* for anyone"),
     ],
 )
 def test_gains_are_listed(new: dict[str, Any], gain: str) -> None:
@@ -79,6 +79,17 @@ def test_a_removed_denial_is_a_gain() -> None:
 )
 def test_recognizes_administrator_access(policy: dict[str, Any], *, is_administrative: bool) -> None:
     assert bool(list(administrative(policy))) == is_administrative
+
+
+def test_access_for_anyone_is_not_called_administrator_access() -> None:
+    trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}]}
+    assert list(administrative(trust)) == ["grants access to anyone: sts:AssumeRole"]
+    assert list(administrative(_policy(Action="*", Resource="*"))) == ["grants administrator access: * on *"]
+
+
+def test_a_grant_without_a_resource_is_described_without_one() -> None:
+    trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "123456789012"}}]}
+    assert list(gained({}, trust)) == ["sts:AssumeRole for AWS 123456789012"]
 
 
 def test_excluded_principals_are_covered_by_themselves_only() -> None:

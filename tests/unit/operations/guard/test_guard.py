@@ -88,7 +88,10 @@ def test_reports(case: str, allowed: list[Override], status: Status, title: str)
 )
 def test_rejects_a_file_that_is_not_a_plan(tmp_path: Path, content: str) -> None:
     (tmp_path / "dev.json").write_text(content)
-    with pytest.raises(OperationError, match=r"dev\.json: .*; give it what `terraform show -json PLAN` prints"):
+    problem = r"(not valid JSON \(line 1, column 1\)|not a plan)"
+    with pytest.raises(
+        OperationError, match=rf"dev\.json: {problem}; give it what `terraform show -json PLAN` prints$"
+    ):
         guard.guard([tmp_path / "dev.json"], [])
 
 
