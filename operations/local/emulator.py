@@ -112,6 +112,12 @@ _IDENTIFIERS = (
 """The members of responses that contain such an ARN or id."""
 
 
+_TOKEN = re.compile(rb"[cC]lient(Request)?Token")
+_IDEMPOTENT: dict[tuple[str, str, str, bytes], asyncio.Future[tuple[int, dict[str, str], bytes]]] = {}
+"""The response to a request with a client token. AWS returns it again if the client repeats the request, as it does if
+the first response is late; MiniStack would create a second resource."""
+
+
 def _completes(*actions: str) -> Callable[[Completion], Completion]:
     def register(completion: Completion) -> Completion:
         _COMPLETIONS.update(dict.fromkeys(actions, completion))
@@ -530,6 +536,19 @@ def _handlers() -> dict[str, Callable[..., Awaitable[Any]]]:
 async def _complete(service: str, *request: Any) -> tuple[int, dict[str, str], bytes]:
     call = Call(service, *request)
     _record(call)
+    if not _TOKEN.search(call.body):
+        return await _completion(call)
+    key = (service, call.method, call.path, call.body)
+    if key not in _IDEMPOTENT:
+        _IDEMPOTENT[key] = asyncio.ensure_future(_completion(call))
+    status, headers, body = await asyncio.shield(_IDEMPOTENT[key])
+    if status >= HTTPStatus.BAD_REQUEST:
+        _IDEMPOTENT.pop(key, None)
+    return status, headers, body
+
+
+async def _completion(call: Call) -> tuple[int, dict[str, str], bytes]:
+    service = call.service
     try:
         answer = await _COMPLETIONS.get(call.action, _forward)(call)
         body = answer.body

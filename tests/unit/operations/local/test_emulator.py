@@ -122,6 +122,29 @@ def code(error: pytest.ExceptionInfo[ClientError]) -> str:
 # --- EKS --------------------------------------------------------------------------------------------------------------
 
 
+def test_a_request_that_is_repeated_with_its_client_token_creates_nothing(aws: Client, vpc_id: str) -> None:
+    def create(token: str) -> str:
+        created = aws("ec2").create_route_table(VpcId=vpc_id, ClientToken=token)
+        return str(created["RouteTable"]["RouteTableId"])
+
+    assert create("one") == create("one") != create("two")
+
+
+def test_a_refused_request_can_be_repeated_with_its_client_token(aws: Client, subnet_id: str) -> None:
+    def create() -> None:
+        aws("eks").create_nodegroup(
+            clusterName="later", nodegroupName="nodes", subnets=[subnet_id], nodeRole="arn", clientRequestToken="one"
+        )
+
+    with pytest.raises(ClientError):
+        create()
+    network = {"subnetIds": [subnet_id]}
+    aws("eks").create_cluster(name="later", roleArn="arn", resourcesVpcConfig=network)
+    create()
+    aws("eks").delete_nodegroup(clusterName="later", nodegroupName="nodes")
+    aws("eks").delete_cluster(name="later")
+
+
 def test_a_cluster_is_in_the_vpc_of_its_subnets(aws: Client, cluster: str, vpc_id: str) -> None:
     assert aws("eks").describe_cluster(name=cluster)["cluster"]["resourcesVpcConfig"]["vpcId"] == vpc_id
 
