@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -19,6 +20,12 @@ from tests.template import Template, every_stack
 
 SEOUL = "ap-northeast-2"
 AWS_PROVIDER_VERSION = "5.100.0"
+
+
+def pytest_configure() -> None:
+    """Handle SIGINT also in a background job: there it is ignored, and would be by all child processes."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
