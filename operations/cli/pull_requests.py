@@ -8,7 +8,6 @@ import typer
 
 from operations.cli.console import AsJson, Output, reported
 from operations.clients.github import set_output
-from operations.errors import OperationError
 from operations.terraform.stacks import read_stacks
 
 if TYPE_CHECKING:
@@ -106,7 +105,6 @@ def reviewed_(
 
     def run() -> "Report":
         stacks = read_stacks(output)
-        _check_workflow(Path(".github/workflows/deploy.yaml"))
         report = reviewed.accept(accept.split(), stacks) if accept.strip() else reviewed.collect(commit, stacks)
         text = json.dumps({"stacks": report.data["stacks"]}, sort_keys=True)
         file.write_text(text + "\n", encoding="utf-8")
@@ -116,26 +114,6 @@ def reviewed_(
 
     with reported(as_json=as_json) as report:
         report(run())
-
-
-def _check_workflow(file: Path) -> None:
-    """Check that a file is a workflow with jobs.
-
-    Raises:
-        OperationError: if it is not.
-    """
-    import yaml  # noqa: PLC0415
-
-    try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        message = f"{file}: cannot be read: {error.strerror}; run this in the root of the repository"
-        raise OperationError(message) from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise OperationError(f"{file}: not YAML: {' '.join(str(error).split())}; correct the file") from error
-    jobs = document.get("jobs") if isinstance(document, dict) else None
-    if not isinstance(jobs, dict) or not all(isinstance(job, dict) for job in jobs.values()):
-        raise OperationError(f"{file}: has no jobs; correct the file")
 
 
 @app.command("check-plan")

@@ -155,8 +155,21 @@ def _deploys(stacks: Sequence[Stack], repository: Path) -> tuple[dict[str, dict[
 
 
 def _jobs(repository: Path) -> list[str]:
-    """The deploy jobs of the workflow: `<environment>` and `<environment>-cluster`."""
-    jobs: Mapping[str, Any] = yaml.safe_load((repository / _WORKFLOW).read_text(encoding="utf-8"))["jobs"]
+    """The deploy jobs of the workflow: `<environment>` and `<environment>-cluster`.
+
+    Raises:
+        OperationError: if the workflow cannot be read or has no jobs.
+    """
+    try:
+        document = yaml.safe_load((repository / _WORKFLOW).read_bytes())
+    except OSError as error:
+        message = f"{_WORKFLOW}: cannot be read: {error.strerror}; run this in the root of the repository"
+        raise OperationError(message) from error
+    except yaml.YAMLError as error:
+        raise OperationError(f"{_WORKFLOW}: not YAML: {' '.join(str(error).split())}; correct the file") from error
+    jobs = document.get("jobs") if isinstance(document, dict) else None
+    if not isinstance(jobs, dict) or not all(isinstance(job, dict) for job in jobs.values()):
+        raise OperationError(f"{_WORKFLOW}: has no jobs; correct the file")
     return [name for name, job in jobs.items() if "uses" in job]
 
 
