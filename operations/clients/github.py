@@ -10,7 +10,6 @@ from operations.clients import process
 from operations.errors import OperationError
 
 _ATTEMPTS = 4
-_INSTALL = "install the GitHub CLI and run: gh auth login"
 _TRANSIENT = ("HTTP 429", "HTTP 5", "timeout", "timed out", "connection re", "secondary rate limit")
 
 
@@ -21,7 +20,7 @@ def gh(*arguments: str, stdin: str | None = None, directory: Path | None = None)
         OperationError: if `gh` is not installed or failed.
     """
     for attempt in range(1, _ATTEMPTS + 1):
-        run = process.run("gh", *arguments, directory=directory, stdin=stdin, remedy=_INSTALL)
+        run = process.run("gh", *arguments, directory=directory, stdin=stdin)
         if not run.returncode:
             return run.stdout
         printed = (run.stderr or run.stdout).strip()

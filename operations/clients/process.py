@@ -28,20 +28,20 @@ _REMEDIES = {
 """What to do if a program is missing or cannot be run; the versions are those of the README."""
 
 
-def find(program: str | Path, remedy: str | None = None) -> str:
+def find(program: str | Path) -> str:
     """The path of a program.
 
     Raises:
-        OperationError: if it is not installed; the message ends with `remedy` or, without one, that of the program.
+        OperationError: if it is not installed; the message ends with its remedy.
     """
     found = shutil.which(program)
     if found is None:
-        raise OperationError(f"{program}: not installed; {remedy or _remedy(program)}")
+        raise OperationError(f"{program}: not installed; {_remedy(program)}")
     return found
 
 
 @contextmanager
-def starting(program: str | Path, directory: Path | None = None, remedy: str | None = None) -> Iterator[None]:
+def starting(program: str | Path, directory: Path | None = None) -> Iterator[None]:
     """For the block that starts a program in a folder.
 
     Raises:
@@ -50,7 +50,7 @@ def starting(program: str | Path, directory: Path | None = None, remedy: str | N
     try:
         yield
     except OSError as error:
-        reason, what_to_do = error.strerror or error, remedy or _remedy(program)
+        reason, what_to_do = error.strerror or error, _remedy(program)
         if directory is not None and not directory.is_dir():
             reason, what_to_do = f"{directory}: no such folder", "create it, or check the path"
         raise OperationError(f"{program}: cannot be run: {reason}; {what_to_do}") from error
@@ -67,12 +67,10 @@ def run(
     environment: Mapping[str, str] | None = None,
     stdin: str | None = None,
     timeout_seconds: float | None = None,
-    remedy: str | None = None,
 ) -> Result[str]:
     """Run a program and wait for it, whatever its exit status.
 
     Without `stdin` it inherits the standard input of this process. `environment` replaces that of this process.
-    `remedy` says what to do if the program is not installed; many programs have one already.
 
     Raises:
         OperationError: if it is not installed, cannot be run, or did not finish in time.
@@ -84,7 +82,6 @@ def run(
         environment=environment,
         stdin=None if stdin is None else stdin.encode(),
         timeout_seconds=timeout_seconds,
-        remedy=remedy,
     )
     printed, errors = (stream.decode(errors="replace") for stream in (result.stdout, result.stderr))
     return Result(result.args, result.returncode, printed, errors)
@@ -97,17 +94,16 @@ def run_binary(
     environment: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
     timeout_seconds: float | None = None,
-    remedy: str | None = None,
 ) -> Result[bytes]:
     """Like `run`, for a program that reads or prints bytes.
 
     Raises:
         OperationError: if it is not installed, cannot be run, or did not finish in time.
     """
-    find(program, remedy)
+    find(program)
     command = [str(program), *map(str, arguments)]
     try:
-        with starting(program, directory, remedy):
+        with starting(program, directory):
             return subprocess.run(
                 command,
                 cwd=directory,
@@ -129,14 +125,13 @@ def output(
     environment: Mapping[str, str] | None = None,
     stdin: str | None = None,
     hint: str = "",
-    remedy: str | None = None,
 ) -> str:
     """The output of a program that must succeed. `hint` says what to do if it fails.
 
     Raises:
         OperationError: if it is not installed, cannot be run or failed; the message contains its output.
     """
-    result = run(program, *arguments, directory=directory, environment=environment, stdin=stdin, remedy=remedy)
+    result = run(program, *arguments, directory=directory, environment=environment, stdin=stdin)
     if result.returncode:
         printed = (result.stderr or result.stdout).strip() or f"failed with status {result.returncode}"
         command = " ".join([Path(program).name, *map(str, arguments[:1])])

@@ -19,11 +19,14 @@ def test_finds_an_installed_program(program: Program) -> None:
 
 
 @pytest.mark.parametrize("run", [process.find, process.run, process.run_binary, process.output])
-def test_a_program_that_is_not_installed_is_reported_with_the_remedy(run: Callable[..., object]) -> None:
+def test_a_program_that_is_not_installed_is_reported_with_the_remedy(
+    run: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(OperationError, match=r"^frobnicate: not installed; install it$"):
         run("frobnicate")
+    monkeypatch.setitem(process._REMEDIES, "frobnicate", "run: apt install frobnicate")
     with pytest.raises(OperationError, match=r"^frobnicate: not installed; run: apt install frobnicate$"):
-        run("frobnicate", remedy="run: apt install frobnicate")
+        run("frobnicate")
 
 
 def test_result_has_the_status_and_both_outputs(program: Program) -> None:
