@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from operations.errors import OperationError
+from operations.repository.text import read_text
 
 _LINE = 120
 _REMEDY = 'write a tuple of names, such as ("dev", "prod")'
@@ -77,14 +78,9 @@ def _names(file: Path, value: ast.expr | None) -> list[str]:
 
 def _parsed(file: Path) -> ast.Module:
     try:
-        return ast.parse(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        message = f"{file}: cannot be read: {error.strerror}; run this in the root of the repository"
-        raise OperationError(message) from error
+        return ast.parse(read_text(file))
     except SyntaxError as error:
         raise OperationError(f"{file}: line {error.lineno}: {error.msg}; correct it") from error
-    except ValueError as error:  # not UTF-8
-        raise OperationError(f"{file}: {error}; correct it") from error
 
 
 def with_one_more(settings: Path, last_line: int, name: str, repository_id: int) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from operations.errors import OperationError
+from operations.repository.text import read_text
 
 CHART = Path("helm/my-app")
 _HEADING = "## Values\n"
@@ -45,14 +45,4 @@ def write_readme(chart: Path = CHART) -> None:
         OperationError: if a file of the chart cannot be read.
     """
     readme = chart / "README.md"
-    readme.write_text(render(_text(readme), _text(chart / "values.yaml")), encoding="utf-8")
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        message = f"{file}: cannot be read: {error.strerror}; run this in the root of the repository"
-        raise OperationError(message) from error
-    except UnicodeDecodeError as error:
-        raise OperationError(f"{file}: {error}; correct it") from error
+    readme.write_text(render(read_text(readme), read_text(chart / "values.yaml")), encoding="utf-8")
