@@ -2,7 +2,6 @@
 
 import hashlib
 import uuid
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import boto3
@@ -14,10 +13,10 @@ from operations.backup.argo_cd_export import ArgoCdAdmin, parse_export
 from operations.backup.backup import OBJECT, BackupLocation
 from operations.clients import aws as aws_client
 from operations.errors import OperationError
-from operations.local.emulator_process import Emulator
 from operations.output.report import Report, Status
 from operations.terraform.stacks import Stack
 from tests.stacks import make_stack
+from tests.unit.operations.backup.conftest import ALIAS
 
 SETTINGS = "kind: ConfigMap\nmetadata:\n  name: argocd-cm\ndata:\n  url: https://argocd.example.com\n"
 SECRET = "kind: Secret\nmetadata:\n  name: repository\ndata:\n  password: aHVudGVyMg==\n"  # noqa: S105
@@ -42,28 +41,14 @@ class FakeArgoCd(ArgoCdAdmin):
         self.objects = b"---\n".join(texts.values())
 
 
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[boto3.Session]:
-    with (
-        Emulator(tmp_path_factory.mktemp("emulator") / "log") as emulator,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        for name, value in emulator.environment.items():
-            patch.setenv(name, value)
-        session = boto3.Session()
-        kms = session.client("kms")
-        kms.create_alias(AliasName="alias/ap-northeast-2/dev", TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
-        yield session
-
-
 @pytest.fixture
-def at(aws: boto3.Session) -> BackupLocation:
+def at(session: boto3.Session) -> BackupLocation:
     """A bucket for one test."""
     bucket = f"{uuid.uuid4()}-backups"
-    s3 = aws.client("s3")
+    s3 = session.client("s3")
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"})
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    return BackupLocation(aws, bucket, "alias/ap-northeast-2/dev", CLUSTER)
+    return BackupLocation(session, bucket, ALIAS, CLUSTER)
 
 
 def _agreed(_: Report) -> bool:
@@ -203,18 +188,18 @@ def test_reports_a_missing_key(at: BackupLocation) -> None:
 
 
 @pytest.fixture
-def environments(aws: boto3.Session) -> list[Stack]:  # noqa: ARG001 (sets the credentials)
+def environments(session: boto3.Session) -> list[Stack]:  # noqa: ARG001 (sets the credentials)
     return [make_stack(name) for name in ("dev", "prod")]
 
 
 @pytest.fixture(scope="module")
-def endpoint(aws: boto3.Session) -> str:
-    vpc = aws.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    subnet = aws.client("ec2").create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
-    made = aws.client("eks").create_cluster(
+def endpoint(session: boto3.Session) -> str:
+    vpc = session.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = session.client("ec2").create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+    made = session.client("eks").create_cluster(
         name=CLUSTER, roleArn="arn:aws:iam::123456789012:role/any", resourcesVpcConfig={"subnetIds": [subnet]}
     )
-    return str(aws.client("eks").describe_cluster(name=made["cluster"]["name"])["cluster"]["endpoint"])
+    return str(session.client("eks").describe_cluster(name=made["cluster"]["name"])["cluster"]["endpoint"])
 
 
 @pytest.mark.parametrize("environment", ["dev", "ap-northeast-2-dev", None])

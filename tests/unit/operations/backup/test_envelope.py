@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,25 +17,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from operations.backup import envelope
 from operations.backup.envelope import decrypt, encrypt
 from operations.errors import OperationError
-from operations.local.emulator_process import Emulator
+from tests.unit.operations.backup.conftest import ALIAS
 
-ALIAS = "alias/ap-northeast-2/dev"
 CONTEXT = {"cluster": "gitops-cluster-dev", "purpose": "argo-cd/export"}
 CONTENT = b"password: hunter2\n" * 3
-
-
-@pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[boto3.Session]:
-    with (
-        Emulator(tmp_path_factory.mktemp("emulator") / "log") as emulator,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        for name, value in emulator.environment.items():
-            patch.setenv(name, value)
-        made = boto3.Session()
-        kms = made.client("kms")
-        kms.create_alias(AliasName=ALIAS, TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
-        yield made
 
 
 @pytest.fixture(scope="module")

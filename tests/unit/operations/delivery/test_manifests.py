@@ -169,16 +169,20 @@ def repository(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iter
         server.shutdown()
 
 
-def test_the_charts_of_components_are_rendered_for_each_environment(
-    tree: Path, repository: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def caches(tree: Path, repository: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tree with a component of this chart, whose size is small."""
     for name in ("HELM_CACHE_HOME", "HELM_CONFIG_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "helm"))
     _write(tree, "management/caches/component.yaml", COMPONENT.format(repository=repository))
     _write(tree, "management/caches/values.yaml", "size: small\n")
+    return tree
+
+
+def test_the_charts_of_components_are_rendered_for_each_environment(caches: Path) -> None:
     for environment, size in (("dev", "tiny"), ("prod", "large")):
-        _write(tree, f"management/caches/values-{environment}.yaml", f"size: {size}\n")
-    environments = manifests.diff("HEAD", tree).data["environments"]
+        _write(caches, f"management/caches/values-{environment}.yaml", f"size: {size}\n")
+    environments = manifests.diff("HEAD", caches).data["environments"]
     assert {name: list(found) for name, found in environments.items()} == {
         "dev": ["caches (chart)"],
         "prod": ["caches (chart)"],
@@ -187,15 +191,9 @@ def test_the_charts_of_components_are_rendered_for_each_environment(
     assert "+  size: large" in environments["prod"]["caches (chart)"]
 
 
-def test_an_environment_without_values_of_its_own_renders_the_common_ones(
-    tree: Path, repository: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("HELM_CACHE_HOME", "HELM_CONFIG_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "helm"))
-    _write(tree, "management/caches/component.yaml", COMPONENT.format(repository=repository))
-    _write(tree, "management/caches/values.yaml", "size: small\n")
-    _write(tree, "management/caches/values-dev.yaml", "size: tiny\n")
-    environments = manifests.diff("HEAD", tree).data["environments"]
+def test_an_environment_without_values_of_its_own_renders_the_common_ones(caches: Path) -> None:
+    _write(caches, "management/caches/values-dev.yaml", "size: tiny\n")
+    environments = manifests.diff("HEAD", caches).data["environments"]
     assert "+  size: tiny" in environments["dev"]["caches (chart)"]
     assert "+  size: small" in environments["prod"]["caches (chart)"]
 
