@@ -68,8 +68,9 @@ def stack_is_valid(stack: Stack) -> Step:
         return Step(stack.name, "skipped", 0, str(error))
     with tempfile.TemporaryDirectory() as data:
         environment = {**os.environ, "TF_DATA_DIR": data, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
-        for arguments in (("init", "-backend=false", "-input=false"), ("validate",)):
-            with init_lock() if arguments[0] == "init" else nullcontext():
+        steps = ((("init", "-backend=false", "-input=false"), init_lock()), (("validate",), nullcontext()))
+        for arguments, lock in steps:
+            with lock:
                 done = _run("terraform", *arguments, "-no-color", directory=stack.directory, environment=environment)
             if done.returncode:
                 lacks_provider = any(reason in done.stdout + done.stderr for reason in _WITHOUT_PROVIDERS)
