@@ -52,7 +52,7 @@ lock: .pipenv/.installed-$(PIPENV_VERSION) ## update Pipfile.lock and package-lo
 
 .PHONY: synth
 synth: install ## synthesize all stacks and list them
-	@$(BIN)/python -m operations synth
+	@$(BIN)/python -m operations.terraform.synthesis
 
 .PHONY: bootstrap
 bootstrap: synth ## create the state bucket with your AWS credentials; safe to run again

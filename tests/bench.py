@@ -109,21 +109,22 @@ def _synthesis(current: Path) -> list[tuple[Way, Way]]:
     """What is compared about synthesis; `current` becomes a folder that is up to date."""
     python, cdktf = [sys.executable, "main.py"], "node_modules/.bin/cdktf"
     operations = [sys.executable, "-m", "operations"]
+    synth = [sys.executable, "-m", "operations.terraform.synthesis"]
     stock = [cdktf, "synth", "--output", _OUTPUT, "--app", f"{ROOT}/.pipenv/bin/pipenv run python main.py"]
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     program = Path(cache, "eks-gitops-platform", "typescript")
     Way("warm", python, environment=_EAGER).run()  # fills the jsii cache and the file cache for all ways
-    subprocess.run([*operations, "synth", "--output", str(current)], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run([*synth, str(current)], cwd=ROOT, check=True, capture_output=True)
     typescript.install(program)
     typescript.write(program, current)
     ours = Way("python main.py", python)
     return [
         (
-            Way("make synth after a change", [*operations, "synth", "--force", "--output", _OUTPUT]),
+            Way("make synth after a change", [*synth, _OUTPUT]),
             Way("stock cdktf synth", stock, environment=_EAGER),
         ),
         (
-            Way("make synth, nothing changed", [*operations, "synth", "--output", str(current)]),
+            Way("make synth, nothing changed", [*synth, str(current)]),
             Way("npx cdktf synth", ["npx", "--no-install", "cdktf", "synth", "--output", _OUTPUT]),
         ),
         (ours, Way("ts-node main.ts", ["node_modules/.bin/ts-node", "main.ts"], program)),

@@ -5,6 +5,9 @@
 const Module = require("node:module");
 const fs = require("node:fs");
 
+// The kernel runs for about a second: code is optimized later than by default, or optimizing costs more than it saves.
+require("node:v8").setFlagsFromString("--interrupt-budget=400000");
+
 // Every token records where it was created, with an unlimited stack trace. The errors of CDKTF that show it name lines of
 // its own compiled files.
 const STACK_TRACE = /[\\/]cdktf[\\/]lib[\\/]tokens[\\/]private[\\/]stack-trace\.js$/;

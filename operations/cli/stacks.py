@@ -12,6 +12,7 @@ import typer
 
 from operations.cli.console import AsJson, Output, Stacks, errors_for_people, reported, say
 from operations.errors import OperationError
+from operations.terraform import synthesis
 from operations.terraform.stacks import all_producers, read_platform, read_stacks, select_stacks
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ def synth(
     Inputs are the files, folders and environment variables that `main.py` reads, the installed packages, and the day.
     Example: python -m operations synth
     """
-    from operations.terraform import synthesis  # noqa: PLC0415
-
     with errors_for_people():
         changed = synthesis.synthesize(output, force=force)
         if changed is None:
@@ -58,11 +57,8 @@ def stacks(output: Output = Path("cdktf.out")) -> None:
     Example: python -m operations stacks
     """
     with errors_for_people():
-        found = read_stacks(output)
-        width = max((len(stack.name) for stack in found), default=0)
-        for stack in found:
-            reads = f"  reads {', '.join(stack.dependencies)}" if stack.dependencies else ""
-            typer.echo(f"{stack.name:{width}}  {sum(1 for _ in stack.resources()):3} resources{reads}")
+        for line in synthesis.listing(output):
+            typer.echo(line)
 
 
 @app.command("plan")

@@ -119,7 +119,9 @@ def drift(  # noqa: PLR0913 (the stacks, and options as keywords)
                 file, log = folder / f"{name}.tfplan", new_log(logs, name)
                 plan = Plan(
                     name,
-                    Terraform(by_name[name].directory).stream_plan(file, log, on_event, "-lock=false", with_drift=True),
+                    Terraform(by_name[name].directory).stream_plan(
+                        file, log, on_event, "-lock=false", drifting=_GRANTS_ACCESS
+                    ),
                 )
             found, seen[name].pending = drift_and_pending(plan)
             seen[name].drift += found

@@ -86,6 +86,7 @@ def record(output: Path) -> None:
     """Run the `main.py` of the current folder, and write the record of what it read into `output`."""
     root = Path.cwd()
     sys.path[0] = str(root)
+    output.mkdir(parents=True, exist_ok=True)
     (output / FILE).unlink(missing_ok=True)
     before, always = dict(os.environ), _always()
     reads = _Reads(root, output.absolute())

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -121,28 +121,35 @@ class Terraform:
         log: Path,
         on_event: Callable[[Mapping[str, Any]], None],
         *arguments: str,
-        with_drift: bool = False,
+        drifting: Collection[str] = (),
     ) -> dict[str, Any]:
         """Initialize, plan into `file`, and return the output of `terraform show -json` for it.
 
         Both contain the prior state in plaintext: they must not leave this machine. `show` starts the providers again,
-        so it is skipped, and the result is empty, if the events of the plan have no change, and `with_drift` no drift.
+        so it is skipped, and the result is empty, if the events of the plan have no change, nor any drift of resources
+        of the types `drifting`. The drift of other resources changes nothing without a planned change.
 
         Raises:
             TerraformError: if the plan failed.
         """
         self.stream_init(log, on_event)
-        seen: set[str] = set()
+        is_complete = is_changing = False
 
         def note(event: Mapping[str, Any]) -> None:
-            outputs = event.get("outputs", {}).values()
-            if event.get("type") != "outputs" or any(output.get("action") != "noop" for output in outputs):
-                seen.add(str(event.get("type")))
+            nonlocal is_complete, is_changing
+            match event.get("type"):
+                case "change_summary":
+                    is_complete = True
+                case "planned_change":
+                    is_changing = True
+                case "outputs":
+                    is_changing |= any(output.get("action") != "noop" for output in event["outputs"].values())
+                case "resource_drift":
+                    is_changing |= event["change"]["resource"]["resource_type"] in drifting
             on_event(event)
 
         self.stream(log, note, "plan", "-input=false", f"-out={file.absolute()}", *arguments)
-        changing = {"outputs", "planned_change", *(["resource_drift"] if with_drift else [])}
-        if "change_summary" in seen and not seen & changing:
+        if is_complete and not is_changing:
             return {}
         document: dict[str, Any] = json.loads(self.output("show", "-json", str(file.absolute())))
         return document

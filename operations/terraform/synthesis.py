@@ -1,4 +1,8 @@
-"""Synthesizing the stacks: `main.py` is run only if something that it reads has changed since the last time."""
+"""Synthesizing the stacks: `main.py` is run only if something that it reads has changed since the last time.
+
+`python -m operations.terraform.synthesis [FOLDER]` is `operations synth` without the command line application, which
+takes longer to import than the check whether anything has changed; `main.py` runs in the same process.
+"""
 
 import json
 import os
@@ -10,8 +14,7 @@ from pathlib import Path
 from operations.clients import process
 from operations.errors import OperationError
 from operations.terraform import recorder
-
-_PLAIN = {"JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20"}
+from operations.terraform.stacks import read_stacks
 
 
 def synthesize(output: Path, *, force: bool = False) -> str | None:
@@ -26,10 +29,8 @@ def synthesize(output: Path, *, force: bool = False) -> str | None:
     changed = recorder.difference(output)
     if changed is None and not force:
         return None
-    output.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, **_PLAIN, "CDKTF_OUTDIR": str(output)}
     module = ("-m", recorder.__name__, output)
-    if process.run_shown(sys.executable, *module, environment=environment):
+    if process.run_shown(sys.executable, *module, environment={**os.environ, **_variables(output)}):
         raise OperationError("the stacks were not synthesized; see above")
     _remove_former_stacks(output)
     return changed or "--force"
@@ -43,6 +44,34 @@ def warnings(output: Path) -> Iterator[str]:
             yield f"{name}: {annotation['message']}"
 
 
+def listing(output: Path) -> Iterator[str]:
+    """The stacks in `output` as lines of text, each after the stacks that it depends on."""
+    found = read_stacks(output)
+    width = max((len(stack.name) for stack in found), default=0)
+    for stack in found:
+        reads = f"  reads {', '.join(stack.dependencies)}" if stack.dependencies else ""
+        yield f"{stack.name:{width}}  {sum(1 for _ in stack.resources()):3} resources{reads}"
+
+
+def main(output: Path) -> None:
+    """Synthesize into `output` if an input has changed, and print the warnings and the stacks."""
+    if recorder.difference(output) is None:
+        print(f"{output} is up to date")
+    else:
+        os.environ.update(_variables(output))
+        recorder.record(output)
+        _remove_former_stacks(output)
+    yellow, plain = ("\033[33m", "\033[0m") if sys.stderr.isatty() else ("", "")
+    for warning in warnings(output):
+        print(f"{yellow}warning: {warning}{plain}", file=sys.stderr)
+    print(*listing(output), sep="\n")
+
+
+def _variables(output: Path) -> dict[str, str]:
+    """The environment variables of a synthesis."""
+    return {"CDKTF_OUTDIR": str(output), "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20"}
+
+
 def _remove_former_stacks(output: Path) -> None:
     """Remove the folders of stacks that no longer exist; one that holds a state is kept."""
     known = {path.parent for path in (output / "stacks").glob("*/cdk.tf.json")}
@@ -50,3 +79,10 @@ def _remove_former_stacks(output: Path) -> None:
     for folder in known:
         if folder.name not in names and not any(folder.glob("*.tfstate*")):
             shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    try:
+        main(Path(*sys.argv[1:] or ["cdktf.out"]))
+    except OperationError as error:
+        sys.exit(f"error: {error}")

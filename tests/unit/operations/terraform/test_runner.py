@@ -218,32 +218,31 @@ def test_without_a_configuration_there_is_no_shared_cache(tmp_path: Path, monkey
 
 _SUMMARY = '{"@message": "", "type": "change_summary"}'
 _SAME_OUTPUT = '{"@message": "", "type": "outputs", "outputs": {"a": {"action": "noop"}}}'
-_DRIFT = '{"@message": "", "type": "resource_drift"}'
+_DRIFT = '{"@message": "", "type": "resource_drift", "change": {"resource": {"resource_type": "aws_vpc_endpoint"}}}'
 
 
 @pytest.mark.parametrize(
-    ("events", "with_drift", "shown"),
+    ("events", "shown"),
     [
-        ([_SUMMARY, _SAME_OUTPUT], True, False),
-        ([_SUMMARY, _SAME_OUTPUT, _DRIFT], False, False),
-        ([_SUMMARY, _SAME_OUTPUT, _DRIFT], True, True),
-        ([_SUMMARY, '{"@message": "", "type": "planned_change"}'], False, True),
-        ([_SUMMARY, '{"@message": "", "type": "outputs", "outputs": {"a": {"action": "update"}}}'], False, True),
-        ([_SAME_OUTPUT], False, True),  # a version of Terraform that summarizes nothing
+        ([_SUMMARY, _SAME_OUTPUT], False),
+        ([_SUMMARY, _SAME_OUTPUT, _DRIFT.replace("vpc_endpoint", "vpc")], False),
+        ([_SUMMARY, _SAME_OUTPUT, _DRIFT], True),
+        ([_SUMMARY, '{"@message": "", "type": "planned_change"}'], True),
+        ([_SUMMARY, '{"@message": "", "type": "outputs", "outputs": {"a": {"action": "update"}}}'], True),
+        ([_SAME_OUTPUT], True),  # a version of Terraform that summarizes nothing
     ],
 )
 def test_a_plan_is_shown_only_if_it_changes_something(
     program: Path,
     tmp_path: Path,
     events: list[str],
-    with_drift: bool,  # noqa: FBT001
     shown: bool,  # noqa: FBT001
 ) -> None:
     """`terraform show` starts the providers again."""
     lines = "".join(f"echo '{event}'\n" for event in events)
     _write(program, f"case $1 in plan) {lines} ;; show) echo '{{\"shown\": true}}' ;; esac")
     document = Terraform(tmp_path).stream_plan(
-        tmp_path / "plan", tmp_path / "log", lambda _: None, with_drift=with_drift
+        tmp_path / "plan", tmp_path / "log", lambda _: None, drifting=["aws_vpc_endpoint"]
     )
     assert document == ({"shown": True} if shown else {})
 

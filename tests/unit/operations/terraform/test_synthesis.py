@@ -5,6 +5,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
@@ -220,6 +221,28 @@ def test_without_a_record_or_with_an_unknown_revision_stacks_are_compared(commit
     assert not revision.is_same_synthesis("no-such-revision", committed)
     (committed / recorder.FILE).unlink()
     assert not revision.is_same_synthesis("HEAD", committed)
+
+
+def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", *arguments], check=False, capture_output=True, text=True)
+
+
+def test_make_synth_prints_what_operations_synth_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    first = _run(synthesis.__name__, tmp_path)
+    second, by_command = _run(synthesis.__name__, tmp_path), _run("operations", "synth", "--output", tmp_path)
+    assert first.returncode == 0
+    assert "placeholders remain in the settings" in first.stderr
+    assert "ap-northeast-2-shared" in first.stdout
+    assert first.stderr == by_command.stderr
+    assert second.stdout == by_command.stdout == f"{tmp_path} is up to date\n{first.stdout}"
+
+
+def test_make_synth_prints_the_errors_of_the_settings_and_nothing_else(output: Path) -> None:
+    (output.parent / "settings.py").write_text("raise SystemExit('dev.py: wrong')")
+    done = _run(synthesis.__name__)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "dev.py: wrong\n")
+    assert not (output / recorder.FILE).exists()
 
 
 @pytest.mark.slow
