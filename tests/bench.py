@@ -1,7 +1,7 @@
 """`make bench`: how long the commands take, compared with the usual way to do the same.
 
-- Stock: `cdktf synth` with the app command `pipenv run python main.py` that CDKTF documents, and provider packages that
-  load completely.
+- Stock: `cdktf synth` with `pipenv run python`, the app command that CDKTF documents, provider packages that load
+  completely, and Python's garbage collection, which `main.py` turns off.
 - TypeScript: a CDKTF program of the same resources (`tests/typescript.py`), by `ts-node` and compiled.
 - Terraform: `init`, `plan` and `show` of the same stacks, one after the other, without this project.
 
@@ -12,7 +12,6 @@ medians of pairs. They are only comparable on the same machine.
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -40,13 +39,19 @@ _STACKS = {
 """The stacks that are planned, with the number of their parameters."""
 _SLOWEST = "ap-northeast-2-shared"
 _QUIET = {"CHECKPOINT_DISABLE": "1", "CI": "1", "DISABLE_VERSION_CHECK": "1", "PIPENV_VERBOSITY": "-1"}
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "NODE_OPTIONS"}
+"""This process has set NODE_OPTIONS for its own kernel: the usual ways must not get it."""
 _EAGER = {"CDKTF_EAGER_PROVIDERS": "1"}
+_STOCK_MAIN = "import gc, runpy; gc.disable = gc.enable; runpy.run_path('main.py', run_name='__main__')"
 _OUTPUT = "OUTPUT"
 """In a command: an empty folder."""
 
-# Synthesizes the region with a number of copies of its first environment.
+# Synthesizes the region with a number of copies of its first environment. When the kernel has exited, prints the peak
+# memory of this process and of the kernel together, in the unit of `ru_maxrss`.
 _GROWN = """
-import sys
+import atexit, resource, sys
+kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+atexit.register(lambda: print(sum(resource.getrusage(kind).ru_maxrss for kind in kinds)))
 import main
 from cdktf import App
 owner, (region,) = main.load(main.REGIONS)
@@ -74,23 +79,25 @@ class Way(NamedTuple):
     folder: Path = ROOT
     environment: Mapping[str, str] = {}
 
-    def run(self) -> Run:
+    def run(self, *, prints_memory: bool = False) -> Run:
         """Run it once, with an output folder of its own."""
         with tempfile.TemporaryDirectory() as output:
             started = time.perf_counter()
             process = subprocess.Popen(
                 [output if part == _OUTPUT else part for part in self.command],
                 cwd=self.folder,
-                env={**os.environ, "CDKTF_OUTDIR": output, **_QUIET, **self.environment},
+                env={**_ENVIRONMENT, "CDKTF_OUTDIR": output, **_QUIET, **self.environment},
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if prints_memory else subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
+            printed = process.stdout.read() if process.stdout else b""
             _, status, usage = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - started
         if status:
             raise SystemExit(f"{' '.join(self.command)} failed")
-        return Run(usage.ru_utime + usage.ru_stime, seconds, _mebibytes(usage))
+        memory = int(printed.split()[-1]) if prints_memory else usage.ru_maxrss
+        return Run(usage.ru_utime + usage.ru_stime, seconds, _mebibytes(memory))
 
 
 def main() -> None:
@@ -110,7 +117,8 @@ def _synthesis(current: Path) -> list[tuple[Way, Way]]:
     python, cdktf = [sys.executable, "main.py"], "node_modules/.bin/cdktf"
     operations = [sys.executable, "-m", "operations"]
     synth = [sys.executable, "-m", "operations.terraform.synthesis"]
-    stock = [cdktf, "synth", "--output", _OUTPUT, "--app", f"{ROOT}/.pipenv/bin/pipenv run python main.py"]
+    pipenv = ROOT / ".pipenv/bin/pipenv"
+    stock = [cdktf, "synth", "--output", _OUTPUT, "--app", f'{pipenv} run python -c "{_STOCK_MAIN}"']
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     program = Path(cache, "eks-gitops-platform", "typescript")
     Way("warm", python, environment=_EAGER).run()  # fills the jsii cache and the file cache for all ways
@@ -129,7 +137,7 @@ def _synthesis(current: Path) -> list[tuple[Way, Way]]:
         ),
         (ours, Way("ts-node main.ts", ["node_modules/.bin/ts-node", "main.ts"], program)),
         (ours, Way("compiled main.ts", ["node", "compiled/main.js"], program)),
-        (ours, Way("python main.py, stock packages", python, environment=_EAGER)),
+        (ours, Way("python main.py, stock", [sys.executable, "-c", _STOCK_MAIN], environment=_EAGER)),
         (
             Way("operations --help", [*operations, "--help"]),
             Way("import typer", [sys.executable, "-c", "import typer"]),
@@ -138,10 +146,14 @@ def _synthesis(current: Path) -> list[tuple[Way, Way]]:
 
 
 def _growth() -> None:
-    table = Table("environments, two stacks each", "CPU s", "wall s", "MiB", "CPU s for each further stack")
+    table = Table(
+        "environments, two stacks each", "CPU s", "wall s", "MiB of both processes", "CPU s for each further stack"
+    )
     before: tuple[int, float] | None = None
     for number in _ENVIRONMENTS:
-        runs = [Way("grown", [sys.executable, "-c", _GROWN, str(number)]).run() for _ in range(_ROUNDS)]
+        runs = [
+            Way("grown", [sys.executable, "-c", _GROWN, str(number)]).run(prints_memory=True) for _ in range(_ROUNDS)
+        ]
         seconds = statistics.median(run.cpu for run in runs)
         each = f"{(seconds - before[1]) / (number - before[0]) / 2:.3f}" if before else ""
         table.add_row(str(number), *_columns(runs), each)
@@ -212,8 +224,8 @@ def _seconds(values: Sequence[float]) -> str:
     return f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
 
 
-def _mebibytes(usage: resource.struct_rusage) -> float:
-    return usage.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
+def _mebibytes(memory: int) -> float:
+    return memory / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

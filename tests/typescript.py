@@ -100,7 +100,7 @@ def _class_of(kind: str, folder: Path, imports: set[str]) -> str | None:
 
 
 def _literal(value: Any) -> str:
-    return f"{json.dumps(_camel(value))} as any"
+    return json.dumps(_camel(value))
 
 
 def _camel(value: Any, name: str = "") -> Any:
