@@ -158,7 +158,7 @@ test: lint ## run all checks and tests; the unit tests must reach the required c
 
 .PHONY: test-deploys
 test-deploys: install # the tests that deploy to the emulated AWS: the provider waits for most of their time
-	$(PYTEST) tests/e2e
+	$(PYTEST) --numprocesses 3 --dist loadgroup tests/e2e
 
 .PHONY: test-others
 test-others: install # all tests but the unit tests and those that deploy

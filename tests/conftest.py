@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import gc
 import json
 import os
 import shutil
@@ -23,9 +24,10 @@ AWS_PROVIDER_VERSION = "5.100.0"
 
 
 def pytest_configure() -> None:
-    """Handle SIGINT also in a background job: there it is ignored, and would be by all child processes."""
+    """Collect garbage seldom, and handle SIGINT also in a background job, where it is ignored otherwise."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.set_threshold(50_000, 20, 50)  # with the default, looking for garbage takes a sixth of the time of all tests
 
 
 @pytest.fixture(scope="session")

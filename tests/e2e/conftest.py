@@ -68,3 +68,11 @@ def _point_at(patch: pytest.MonkeyPatch, folder: Path, environment: Mapping[str,
     for name, value in environment.items():
         patch.setenv(name, value)
     patch.chdir(folder)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests of the deployed region run in one process, and those of any other file in one, too."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            uses_region = "clone" in getattr(item, "fixturenames", ()) and item.path.stem != "test_local"
+            item.add_marker(pytest.mark.xdist_group("region" if uses_region else item.path.stem))
