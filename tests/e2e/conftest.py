@@ -70,6 +70,7 @@ def _point_at(patch: pytest.MonkeyPatch, folder: Path, environment: Mapping[str,
     patch.chdir(folder)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the tests of the deployed region run in one process, and those of any other file in one, too."""
     for item in items:
