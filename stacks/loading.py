@@ -1,10 +1,12 @@
 """Loading of the settings: imports the files of the owner and all regions, and reports all errors at once."""
 
 import importlib
+import linecache
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from eks_gitops.config import (
     AnyConfig,
@@ -16,10 +18,13 @@ from eks_gitops.config import (
     without_validation,
 )
 from stacks import rules
+from stacks.lines import line_of
 from stacks.settings import Environment, EnvironmentSettings, Finding, Owner, Region, SharedSettings
 
 _ROOT = Path(__file__).parent.parent
 """The root of the repository, to which the paths in error messages are relative."""
+
+_OWNER, _OWNER_FILE = "OWNER", "stacks/owner.py"
 
 
 class SettingsError(Exception):
@@ -35,51 +40,71 @@ class _Loader:
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
+        self.consequences: list[Finding] = []
+        """Errors in lines that read the owner's settings."""
 
     def region(self, package: str) -> Region | None:
-        """The region in the package `package`; None if its `__init__` cannot be loaded."""
+        """The region in the package `package`; None if its `__init__` cannot be loaded or has no names."""
         try:
             module = importlib.import_module(package)
-            name, environments = module.REGION, module.ENVIRONMENTS
         except Exception as error:  # noqa: BLE001 (any exception of a settings file is reported with its line)
-            self._add_exception(package, error)
+            self._add_exception(package, error, "create the folder, or correct REGIONS in main.py")
             return None
-        if isinstance(environments, str):
-            problem = Problem(
-                "ENVIRONMENTS", environments, f'a string, not a tuple of names; write ("{environments}",)'
+        file = _file(package)
+        name: Any = getattr(module, "REGION", None)
+        environments: Any = getattr(module, "ENVIRONMENTS", None)
+        problems = []
+        if not isinstance(name, str):
+            problems.append(
+                Problem("REGION", name, 'not a string; write the name of a region, such as "ap-northeast-2"')
             )
-            self.findings.append(Finding(_file(package), problem))
+        problems += _not_names("ENVIRONMENTS", environments, '("dev",)')
+        if problems:
+            self.findings += [Finding(file, problem) for problem in problems]
             return None
         return Region(
             name=name,
-            file=_file(package),
+            file=file,
             shared_file=_file(f"{package}.shared"),
             shared=self.settings(f"{package}.shared", "SHARED", SharedSettings),
-            environments=tuple(self._environment(package, environment) for environment in environments),
+            environments=tuple(self._environment(package, environment, environments) for environment in environments),
         )
 
-    def _environment(self, package: str, name: str) -> Environment:
+    def _environment(self, package: str, name: str, names: Sequence[str]) -> Environment:
         module = f"{package}.{name}"
-        return Environment(name, _file(module), self.settings(module, name.upper(), EnvironmentSettings))
+        index = names.index(name)
+        nearest = [*reversed(names[:index]), *names[index + 1 :]]
+        remedy = "restore it from Git"
+        for other in [other for other in nearest if (_ROOT / _file(f"{package}.{other}")).is_file()][:1]:
+            source = _file(f"{package}.{other}")
+            remedy = f"copy {source} to it, and rename {other.upper()} to {name.upper()} in it"
+        settings = self.settings(module, name.upper(), EnvironmentSettings, remedy)
+        return Environment(name, _file(module), settings)
 
-    def settings(self, module: str, name: str, kind: type[AnyConfig]) -> AnyConfig:
-        """The config `name` of a module, without its invalid fields, or without any fields if it cannot be loaded."""
+    def settings(self, module: str, name: str, kind: type[AnyConfig], remedy: str = "restore it from Git") -> AnyConfig:
+        """The config `name` of a module, without its invalid fields, or without any fields if it cannot be loaded.
+
+        `remedy` is what to do if there is no such module.
+        """
         file = _file(module)
         try:
             with deferred_errors():
-                literal = getattr(importlib.import_module(module), name)
+                literal = getattr(importlib.import_module(module), name, None)
         except Exception as error:  # noqa: BLE001
-            self._add_exception(module, error)
+            self._add_exception(module, error, remedy)
             return without_validation(kind, {})
         if not isinstance(literal, kind):
-            problem = Problem(name, type(literal).__name__, f"wrong type; assign {kind.__name__}(...)")
+            problem = Problem(name, type(literal).__name__, f"wrong type, or not set; assign {kind.__name__}(...)")
             self.findings.append(Finding(file, problem))
             return without_validation(kind, {})
         known = as_far_as_known(literal)
         self.findings += [Finding(file, problem) for problem in (*shape_errors(literal), *all_problems(known))]
         return known
 
-    def _add_exception(self, module: str, error: Exception) -> None:
+    def _add_exception(self, module: str, error: Exception, remedy: str) -> None:
+        if isinstance(error, ModuleNotFoundError) and error.name == module:
+            self.findings.append(Finding(_file(module), Problem("", None, f"no such file; {remedy}")))
+            return
         places: list[tuple[str, int | None]] = [
             (_relative(frame.filename), frame.lineno)
             for frame in traceback.extract_tb(error.__traceback__)
@@ -88,8 +113,23 @@ class _Loader:
         if isinstance(error, SyntaxError) and error.filename is not None:
             places.append((_relative(error.filename), error.lineno))
         file, line = places[-1] if places else (_file(module), None)
-        where = f"line {line}" if line else "module"
-        self.findings.append(Finding(file, Problem(where, type(error).__name__, f"{error}; fix the Python code")))
+        reason = " ".join((error.msg if isinstance(error, SyntaxError) else str(error)).split())
+        finding = Finding(file, Problem("", None, f"{type(error).__name__}: {reason}; fix the Python code"), line)
+        (self.consequences if _OWNER in _text(file, line) else self.findings).append(finding)
+
+
+def _not_names(variable: str, names: object, example: str) -> list[Problem]:
+    """The problem of a value that must be a tuple of strings, if it is none."""
+    if isinstance(names, str):
+        return [Problem(variable, names, f'a string, not a tuple of names; write ("{names}",)')]
+    if not isinstance(names, tuple | list) or not all(isinstance(name, str) for name in names):
+        return [Problem(variable, names, f"not a tuple of strings; write one such as {example}")]
+    return []
+
+
+def _text(file: str, line: int | None) -> str:
+    """A line of a file; empty if there is none."""
+    return linecache.getline(str(_ROOT / file), line or 0)
 
 
 def _relative(path: str | Path) -> str:
@@ -108,14 +148,48 @@ def load(packages: Sequence[str]) -> tuple[Owner, list[Region]]:
     """Load the owner and the packages of all regions.
 
     Raises:
-        SettingsError: if there are errors; contains the errors of all files and of the rules between them.
+        SettingsError: if there are errors; contains the errors of all files and of the rules between them, those of the
+            owner first and without their consequences in other files.
     """
     loader = _Loader()
-    owner = loader.settings("stacks.owner", "OWNER", Owner)
-    regions = [region for package in packages if (region := loader.region(package)) is not None]
+    owner = loader.settings("stacks.owner", _OWNER, Owner)
+    problems = _not_names("REGIONS", packages, '("stacks.ap_northeast_2",)')
+    if not packages:
+        problems = [
+            Problem("REGIONS", packages, 'no region; add a package of settings, such as "stacks.ap_northeast_2"')
+        ]
+    loader.findings += [Finding("main.py", problem) for problem in problems]
+    regions = [region for package in packages if (region := loader.region(package)) is not None] if not problems else []
     findings = [*loader.findings, *rules.broken(owner, regions)]
+    if not any(finding.file == _OWNER_FILE for finding in findings):
+        findings += loader.consequences
     if findings:
-        # An error in a file that others import is found once for each of them.
-        unique = {str(finding): finding for finding in findings}.values()
-        raise SettingsError(sorted(unique, key=lambda finding: finding.file))
+        raise SettingsError(_located(_without_consequences(findings)))
     return owner, regions
+
+
+def _without_consequences(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings without those of values that contain an invalid value of the owner."""
+    wrong = [
+        finding.problem.value
+        for finding in findings
+        if finding.file == _OWNER_FILE and isinstance(finding.problem.value, str) and finding.problem.value
+    ]
+    return [
+        finding
+        for finding in findings
+        if finding.file == _OWNER_FILE
+        or not isinstance(finding.problem.value, str)
+        or not any(value in finding.problem.value for value in wrong)
+    ]
+
+
+def _located(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings with their lines, each once, sorted by file; the owner's come first."""
+    located = [
+        finding if finding.line else finding._replace(line=line_of(_ROOT / finding.file, finding.problem.field))
+        for finding in findings
+    ]
+    # An error in a file that others import is found once for each of them.
+    unique = {str(finding): finding for finding in located}.values()
+    return sorted(unique, key=lambda finding: (finding.file != _OWNER_FILE, finding.file))

@@ -171,10 +171,11 @@ class Region(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A problem and the file that contains it."""
+    """A problem, and the file and line that contain it."""
 
     file: str
     problem: Problem
+    line: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.problem}"
+        return f"{self.file}:{f'{self.line}:' if self.line else ''} {self.problem}"

@@ -18,6 +18,7 @@ class EditedSettings:
     """A copy of the settings files below `root`, which are loaded as if `root` were the repository root."""
 
     def __init__(self, root: Path) -> None:
+        self.root = root
         self._stacks = root / "stacks"
         self.regions = [_SEOUL]
         shutil.copytree(_COMMITTED / _SEOUL, self._stacks / _SEOUL, ignore=shutil.ignore_patterns("__pycache__"))

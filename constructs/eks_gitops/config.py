@@ -2,11 +2,11 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from ipaddress import IPv4Network
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar, cast, get_args
 
 from pydantic import (
     AfterValidator,
@@ -26,12 +26,19 @@ AnyProblem = TypeVar("AnyProblem")
 _deferring: ContextVar[bool] = ContextVar("deferring", default=False)
 
 
+_LONGEST_SHOWN = 200
+_MOST_OPTIONS = 25
+
+
 class MissingFieldError(AttributeError):
     """A rule read a field that `as_far_as_known` omitted."""
 
 
 class Problem(NamedTuple):
-    """A violation of a rule: the field's path, the value, and a message with the problem and its remedy."""
+    """A violation of a rule: the field's path, the value, and a message with the problem and its remedy.
+
+    The path is empty if the problem is not about a field; then the message says everything.
+    """
 
     field: str
     value: object
@@ -42,18 +49,24 @@ class Problem(NamedTuple):
         return self._replace(field=f"{path}.{self.field}" if path else self.field)
 
     def __str__(self) -> str:
-        return f"{self.field}: {shown(self.value)}: {self.message}"
+        return f"{self.field}: {shown(self.value)}: {self.message}" if self.field else self.message
 
 
 def shown(value: object) -> str:
-    """A value formatted for a message: strings in quotes, networks in CIDR notation."""
-    return repr(value) if isinstance(value, str) else str(value)
+    """A value formatted for a message, in one short line: strings in quotes, networks in CIDR notation."""
+    if isinstance(value, Config):
+        return f"{type(value).__name__}(...)"
+    if isinstance(value, tuple | list) and any(isinstance(item, Config) for item in value):
+        return f"({', '.join(map(shown, value))},)"
+    text = repr(value) if isinstance(value, str | tuple | list | dict) else " ".join(str(value).split())
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 class Config(BaseModel):
     """The input values of a construct, known before Terraform runs. A config must not contain CDKTF tokens.
 
-    A subclass overrides `problems` to yield the rules that its values violate.
+    A subclass overrides `problems` to yield the rules that its values violate. `absent` are fields that users look for
+    and that do not exist, each with what to do instead.
 
     Raises:
         pydantic.ValidationError: if a field is missing, unknown or of the wrong type, or a rule is violated. Inside
@@ -62,6 +75,8 @@ class Config(BaseModel):
 
     # Instances are validated again inside another config, so that deferred errors are reported with the full path.
     model_config = ConfigDict(frozen=True, extra="forbid", revalidate_instances="always")
+
+    absent: ClassVar[Mapping[str, str]] = {}
 
     def problems(self) -> Iterator[Problem]:
         """The rules that these values violate, with paths relative to this config."""
@@ -92,6 +107,9 @@ class Config(BaseModel):
                 object.__setattr__(self, "__pydantic_extra__", None)
                 object.__setattr__(self, "__pydantic_private__", None)
 
+        # A model is iterable, so pydantic would take one config for a tuple of its fields.
+        __iter__ = None
+
         # Without this marker, pydantic would call __init__ for nested models and lose their paths.
         __init__.__pydantic_base_init__ = True
 
@@ -112,40 +130,111 @@ def deferred_errors() -> Iterator[None]:
 
 def shape_errors(config: Config) -> list[Problem]:
     """The fields that are missing, unknown or of the wrong type, in `config` and all nested configs."""
+    return [_shape_error(config, details) for details in _validation_errors(config)]
+
+
+def _validation_errors(config: Config) -> list[ErrorDetails]:
     with deferred_errors():
         try:
             type(config).model_validate(config)
         except ValidationError as error:
-            return [_shape_error(config, details) for details in error.errors()]
+            return error.errors(include_url=False)
     return []
 
 
 def _shape_error(config: Config, details: ErrorDetails) -> Problem:
-    *path, name = details["loc"]
-    field = _path(details["loc"])
-    if details["type"] == "missing":
+    kind, path, value = details["type"], details["loc"], details["input"]
+    name, field = str(path[-1]), _path(path)
+    if kind == "missing":
         return Problem(field, None, "required, but not set; set it")
-    if details["type"] == "extra_forbidden":
-        holder: Any = config
-        for step in path:
-            holder = vars(holder)[step] if isinstance(step, str) else holder[step]
-        close = difflib.get_close_matches(str(name), type(holder).model_fields, n=1)
+    if kind == "extra_forbidden":
+        holder = _holder(config, path)
+        close = difflib.get_close_matches(name, holder.model_fields, n=1)
         remedy = f"did you mean {close[0]}?" if close else "remove it"
-        return Problem(field, details["input"], f"no such field; {remedy}")
-    message = details["msg"].removeprefix("Value error, ")
-    return Problem(field, details["input"], message[:1].lower() + message[1:])
+        return Problem(field, value, holder.absent.get(name, f"no such field; {remedy}"))
+    return Problem(field, value, _message(config, details))
+
+
+_REMEDIES = {
+    "bool_type": "not a boolean; write True or False, without quotes",
+    "dict_type": 'not a dictionary; write {{"key": "value"}}',
+    "greater_than_equal": "too small; choose {ge} or more",
+    "int_type": "not an integer; write a number without quotes and decimals, such as 3",
+    "less_than_equal": "too large; choose {le} or less",
+    "string_type": "not a string; write it in quotes",
+}
+"""Messages by type of pydantic's errors, which name the limit in their context."""
+
+
+def _message(config: Config, details: ErrorDetails) -> str:
+    """The problem and the remedy in words of the settings, in place of those of pydantic."""
+    value, limits = details["input"], details.get("ctx", {})
+    match details["type"]:
+        case "value_error":
+            return details["msg"].removeprefix("Value error, ")
+        case "model_type" | "model_attributes_type":
+            return _not_the_config(value, limits["class_name"], is_optional=_allows_none(config, details["loc"]))
+        case "tuple_type":
+            return _not_a_tuple(value)
+        case "literal_error":
+            return _not_an_option(value, limits["expected"].replace(" or ", ", ").split(", "))
+    remedy = _REMEDIES.get(details["type"])
+    return (
+        f"{details['msg'][:1].lower()}{details['msg'][1:]}; correct it" if remedy is None else remedy.format(**limits)
+    )
+
+
+def _not_the_config(value: object, expected: str, *, is_optional: bool) -> str:
+    remedy = f"write {expected}(...){', or None' if is_optional else ''}"
+    if isinstance(value, tuple | list):
+        return f"a tuple, not one {expected}; {remedy}, without the brackets and the comma around it"
+    return f"not a {expected}; {remedy}"
+
+
+def _not_a_tuple(value: object) -> str:
+    if isinstance(value, Config):
+        return f"one {type(value).__name__}, not a tuple; write ({shown(value)},)"
+    if isinstance(value, str | IPv4Network):
+        return f"a single value, not a tuple; write ({str(value)!r},)"
+    return "not a tuple; write the values in brackets, each followed by a comma"
+
+
+def _not_an_option(value: object, options: Sequence[str]) -> str:
+    close = difflib.get_close_matches(shown(value), options, n=3) if len(options) > _MOST_OPTIONS else ()
+    return f"unknown; choose one of {', '.join(close or options)}"
+
+
+def _holder(config: Config, path: Sequence[int | str]) -> type[Config]:
+    """The class of the config that contains the field at the end of `path`."""
+    holder: Any = config
+    for step in path[:-1]:
+        known = isinstance(holder, Config)
+        holder = vars(holder)[step] if known else holder[step]
+    return type(holder)
+
+
+def _allows_none(config: Config, path: Sequence[int | str]) -> bool:
+    field = _holder(config, path).model_fields.get(str(path[-1])) if isinstance(path[-1], str) else None
+    return field is not None and type(None) in get_args(field.annotation)
 
 
 def as_far_as_known(config: AnyConfig) -> AnyConfig:
     """A copy of a deferred config without the fields that have shape errors, to check the rules on the other fields."""
     known: dict[str, Any] = {}
-    wrong = {problem.field.partition(".")[0].partition("[")[0] for problem in shape_errors(config)}
+    places = {details["loc"] for details in _validation_errors(config)}
+    wrong = {str(place[0]) for place in places}
     for name, field in type(config).model_fields.items():
         value = vars(config).get(name)
+        if (name,) in places:
+            continue
         if isinstance(value, Config):
             known[name] = as_far_as_known(value)
-        elif isinstance(value, tuple) and any(isinstance(item, Config) for item in value):
-            known[name] = tuple(as_far_as_known(item) for item in value if isinstance(item, Config))
+        elif isinstance(value, tuple | list) and any(isinstance(item, Config) for item in value):
+            known[name] = tuple(
+                as_far_as_known(item)
+                for index, item in enumerate(value)
+                if isinstance(item, Config) and (name, index) not in places
+            )
         elif name in vars(config) and name not in wrong:
             known[name] = TypeAdapter(field.rebuild_annotation()).validate_python(value)
     copy = without_validation(type(config), known)
@@ -206,13 +295,13 @@ def _without_host_bits(value: object) -> object:
             message = "not an IPv4 network; write one such as 10.0.0.0/16"
             raise ValueError(message) from None
         if str(network) != value:
-            length = f"no prefix length; add one, such as {value}/24, or /32 for a single address"
-            message = f"host bits are set; write {network}" if "/" in value else length
-            raise ValueError(message)
+            whole = IPv4Network(f"{network.network_address}/24", strict=False)
+            length = f"no prefix length; write {value}/32 for this address, or {whole} for its network"
+            raise ValueError(f"host bits are set; write {network}" if "/" in value else length)
     return value
 
 
-Count = Annotated[int, Field(strict=True, gt=0)]
+Count = Annotated[int, Field(strict=True, ge=1)]
 """A positive integer. Numeric strings are rejected, as with `StrictBool`, because charts treat strings differently."""
 
 Cidr = Annotated[IPv4Network, BeforeValidator(_without_host_bits)]

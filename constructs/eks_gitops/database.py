@@ -1,7 +1,7 @@
 """Database: a private PostgreSQL database on RDS. Its master password is managed by RDS in AWS Secrets Manager."""
 
-from collections.abc import Iterator, Sequence
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, ClassVar
 
 from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
@@ -29,6 +29,8 @@ class DatabaseConfig(Config):
     `final_snapshot_suffix` is the end of the name of the snapshot that is taken when the database is destroyed. Change
     it after a restore, because a snapshot with that name may exist already.
     """
+
+    absent: ClassVar[Mapping[str, str]] = {"engine": "PostgreSQL on RDS is the only engine; remove it"}
 
     name: Annotated[
         str, matching(r"[a-z][a-z0-9]{0,19}", "use 1 to 20 lower-case letters and digits, starting with a letter")

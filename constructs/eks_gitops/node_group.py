@@ -62,12 +62,12 @@ class NodeGroupConfig(Config):
 
     def problems(self) -> Iterator[Problem]:
         """Sizes out of order, unknown instance types, or instance types of another architecture than the AMI."""
-        if self.desired_size < self.min_size:
-            yield Problem("desired_size", self.desired_size, f"below min_size; choose {self.min_size} or more")
-        if self.desired_size > self.max_size:
-            yield Problem("desired_size", self.desired_size, f"above max_size; choose {self.max_size} or less")
         if self.min_size > self.max_size:
-            yield Problem("min_size", self.min_size, f"above max_size; choose {self.max_size} or less")
+            message = f"above max_size, which is {self.max_size}; lower it, or raise max_size"
+            yield Problem("min_size", self.min_size, message)
+        elif not self.min_size <= self.desired_size <= self.max_size:
+            message = f"not between min_size and max_size; choose {self.min_size} to {self.max_size}"
+            yield Problem("desired_size", self.desired_size, message)
         if not self.instance_types:
             yield Problem("instance_types", "()", "no instance type; add at least one, such as t3.medium")
         arm = "ARM_64" in self.ami_type

@@ -27,8 +27,7 @@ def test_all_violated_rules_are_reported_at_once() -> None:
         NodeGroupConfig(**{**VALUES, "min_size": 3, "instance_types": ()})
     (error,) = raised.value.errors()
     assert error["msg"] == (
-        "Value error, desired_size: 1: below min_size; choose 3 or more; "
-        "min_size: 3: above max_size; choose 1 or less; "
+        "Value error, min_size: 3: above max_size, which is 1; lower it, or raise max_size; "
         "instance_types: '()': no instance type; add at least one, such as t3.medium"
     )
 
