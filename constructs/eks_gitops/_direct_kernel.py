@@ -34,6 +34,8 @@ _STUB = "_typecheckingstub__"
 _NODE_PROCESS: Any = process._NodeProcess  # noqa: SLF001
 _early: "list[Any]" = []
 """A kernel that `start` started and no binding has used yet."""
+_started: "list[Any]" = []
+"""All kernels of this process."""
 
 
 def install() -> None:
@@ -47,8 +49,16 @@ def install() -> None:
 
 def start() -> None:
     """Start the kernel in the background, while Python imports the rest. The first use of the bindings takes it."""
-    if _NODE_PROCESS.start is _start and not _early:
+    if _NODE_PROCESS.start is _start and not _started:
         _early.append(_Kernel(_NODE_PROCESS()))
+        atexit.register(_stop_unused)
+
+
+def _stop_unused() -> None:
+    """Kill a kernel that nothing has talked to: it would print that it cannot greet."""
+    for kernel in _early:
+        os.kill(kernel.pid, signal.SIGKILL)
+        os.waitpid(kernel.pid, 0)
 
 
 class _Kernel:
@@ -68,6 +78,7 @@ class _Kernel:
                 file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), _CHANNEL)],
             )
             self.stdin, self.stdout = ours.makefile("wb"), ours.makefile("rb")
+        _started.append(self)
 
     def stop(self) -> None:
         """Ask the kernel to exit, and wait; a kernel that does not exit in time is terminated."""

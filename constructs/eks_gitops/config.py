@@ -148,7 +148,7 @@ def _shape_error(config: Config, details: ErrorDetails) -> Problem:
     if kind == "missing":
         return Problem(field, None, "required, but not set; set it")
     if kind == "extra_forbidden":
-        holder = _holder(config, path)
+        holder = _holder(config, path) or Config
         close = difflib.get_close_matches(name, holder.model_fields, n=1)
         remedy = f"did you mean {close[0]}?" if close else "remove it"
         return Problem(field, value, holder.absent.get(name, f"no such field; {remedy}"))
@@ -204,17 +204,26 @@ def _not_an_option(value: object, options: Sequence[str]) -> str:
     return f"unknown; choose one of {', '.join(close or options)}"
 
 
-def _holder(config: Config, path: Sequence[int | str]) -> type[Config]:
-    """The class of the config that contains the field at the end of `path`."""
-    holder: Any = config
+def _holder(config: Config, path: Sequence[int | str]) -> type[Config] | None:
+    """The class of the config that contains the field at the end of `path`; None if that is a dictionary."""
+    holder: type[Config] | None = type(config)
     for step in path[:-1]:
-        known = isinstance(holder, Config)
-        holder = vars(holder)[step] if known else holder[step]
-    return type(holder)
+        if isinstance(step, str) and holder is not None:
+            field = holder.model_fields.get(step)
+            holder = None if field is None else _config_in(field.annotation)
+    return holder
+
+
+def _config_in(annotation: Any) -> type[Config] | None:
+    """The class of the configs in a field, such as that of `tuple[Zone, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, Config):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _config_in(part)) is not None), None)
 
 
 def _allows_none(config: Config, path: Sequence[int | str]) -> bool:
-    field = _holder(config, path).model_fields.get(str(path[-1])) if isinstance(path[-1], str) else None
+    holder = _holder(config, path)
+    field = None if holder is None else holder.model_fields.get(str(path[-1]))
     return field is not None and type(None) in get_args(field.annotation)
 
 
@@ -236,7 +245,8 @@ def as_far_as_known(config: AnyConfig) -> AnyConfig:
                 if isinstance(item, Config) and (name, index) not in places
             )
         elif name in vars(config) and name not in wrong:
-            known[name] = TypeAdapter(field.rebuild_annotation()).validate_python(value)
+            with deferred_errors():
+                known[name] = TypeAdapter(field.rebuild_annotation()).validate_python(value)
     copy = without_validation(type(config), known)
     for name in wrong - known.keys():
         vars(copy).pop(name, None)  # the default must not replace the invalid value
@@ -287,7 +297,10 @@ def matching(pattern: str, remedy: str) -> AfterValidator:
 
 
 def _without_host_bits(value: object) -> object:
-    """Reject `10.0.1.5/24` and suggest `10.0.1.0/24`. Values other than strings are left to pydantic."""
+    """Reject `10.0.1.5/24` and suggest `10.0.1.0/24`, and all that is neither a string nor a network."""
+    if not isinstance(value, str | IPv4Network):
+        message = 'not an IPv4 network; write one in quotes, such as "10.0.0.0/16"'
+        raise ValueError(message)  # noqa: TRY004 (pydantic reports a ValueError)
     if isinstance(value, str):
         try:
             network = IPv4Network(value, strict=False)

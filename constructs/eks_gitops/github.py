@@ -19,7 +19,12 @@ class GithubRepository(Config):
     `gh api repos/OWNER/NAME --jq '.owner.id, .id'` prints `owner_id` and `id`.
     """
 
-    owner: Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}", "not a valid GitHub user or organization name")]
+    owner: Annotated[
+        str,
+        matching(
+            r"[A-Za-z0-9][A-Za-z0-9-]{0,38}", "not a valid GitHub user or organization name; write it as in its URL"
+        ),
+    ]
     owner_id: Count
     name: Annotated[str, matching(r"[A-Za-z0-9._-]{1,100}", "not a valid repository name; omit the owner")]
     id: Count

@@ -52,7 +52,9 @@ class Zone(Config):
         for kind, cidr in self.subnets.items():
             smallest = _SMALLEST_PRIVATE_PREFIX if kind == "private" else _SMALLEST_AWS_PREFIX
             if not _LARGEST_AWS_PREFIX <= cidr.prefixlen <= smallest:
-                yield Problem(kind, cidr, f"a {kind} subnet must be between /{_LARGEST_AWS_PREFIX} and /{smallest}")
+                yield Problem(
+                    kind, cidr, f"a {kind} subnet must be between /{_LARGEST_AWS_PREFIX} and /{smallest}; change it"
+                )
 
 
 class VpcConfig(Config):
@@ -76,9 +78,11 @@ class VpcConfig(Config):
         """An invalid VPC size, invalid zones or endpoints, subnets that overlap or are outside the VPC."""
         if not _LARGEST_AWS_PREFIX <= self.cidr.prefixlen <= _SMALLEST_AWS_PREFIX:
             sizes = f"/{_LARGEST_AWS_PREFIX} and /{_SMALLEST_AWS_PREFIX}"
-            yield Problem("cidr", self.cidr, f"a VPC must be between {sizes}")
+            yield Problem("cidr", self.cidr, f"a VPC must be between {sizes}; change it")
         if len(self.zones) < _FEWEST_ZONES:
-            yield Problem("zones", len(self.zones), f"EKS and RDS need at least {_FEWEST_ZONES} Availability Zones")
+            yield Problem(
+                "zones", len(self.zones), f"EKS and RDS need at least {_FEWEST_ZONES} Availability Zones; add one"
+            )
         for index, service in enumerate(self.interface_endpoints):
             if service in self.interface_endpoints[:index]:
                 yield Problem(f"interface_endpoints[{index}]", service, "duplicate; list each service once")

@@ -104,6 +104,17 @@ def test_a_kernel_is_reached_on_its_channel_and_stopped(tmp_path: Path) -> None:
         os.waitpid(kernel.pid, 0)
 
 
+@pytest.mark.parametrize("first", ["eks_gitops", "cdktf"])
+def test_a_kernel_that_is_not_used_stops_silently(first: str) -> None:
+    program = f"import eks_gitops, {first}, stacks; from eks_gitops import _direct_kernel as kernel"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}; print(len(kernel._started))"],
+        cwd=ROOT, env={**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20"},
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
 def test_a_kernel_that_does_not_stop_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_direct_kernel, "_STOP_SECONDS", 0.2)
     kernel = _direct_kernel._Kernel(_Owner(tmp_path, "setInterval(() => {}, 1000);"))
