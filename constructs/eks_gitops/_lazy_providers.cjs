@@ -6,7 +6,13 @@ const Module = require("node:module");
 const fs = require("node:fs");
 
 // The kernel runs for about a second: code is optimized later than by default, or optimizing costs more than it saves.
-require("node:v8").setFlagsFromString("--interrupt-budget=400000");
+// V8 has renamed the option, and prints an error for one that it does not know.
+const LATE_OPTIMIZATION = {
+  20: "--interrupt-budget=400000",
+  22: "--invocation-count-for-turbofan=30000",
+  24: "--invocation-count-for-turbofan=30000",
+}[process.versions.node.split(".")[0]];
+if (LATE_OPTIMIZATION) require("node:v8").setFlagsFromString(LATE_OPTIMIZATION);
 
 // Every token records where it was created, with an unlimited stack trace. The errors of CDKTF that show it name lines of
 // its own compiled files.
