@@ -44,6 +44,10 @@ class _Loader:
         except Exception as error:  # noqa: BLE001 (any exception of a settings file is reported with its line)
             self._add_exception(package, error)
             return None
+        if not isinstance(name, str):
+            message = 'not a string; write the name of an AWS region, such as "us-west-2"'
+            self.findings.append(Finding(_file(package), Problem("REGION", name, message)))
+            return None
         if isinstance(environments, str):
             problem = Problem(
                 "ENVIRONMENTS", environments, f'a string, not a tuple of names; write ("{environments}",)'
