@@ -11,6 +11,14 @@ PIPENV_VERSION := 2026.10.3
 PIPENV := PIPENV_VENV_IN_PROJECT=1 PIPENV_IGNORE_VIRTUALENVS=1 PIPENV_VERBOSITY=-1 .pipenv/bin/pipenv
 BIN := .venv/bin
 
+# What `make aws-data` reads: the newest versions that AWS and the authors of moto published.
+# renovate: datasource=pypi depName=botocore
+AWS_DATA_BOTOCORE_VERSION := 1.43.106
+# renovate: datasource=pypi depName=cfn-lint
+AWS_DATA_CFN_LINT_VERSION := 1.58.0
+# renovate: datasource=pypi depName=moto
+AWS_DATA_MOTO_VERSION := 5.2.5
+
 export CHECKPOINT_DISABLE := 1
 export DISABLE_VERSION_CHECK := 1
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
@@ -47,6 +55,14 @@ lock: .pipenv/.installed-$(PIPENV_VERSION) ## update Pipfile.lock and package-lo
 	$(PIPENV) lock
 	@$(PYTHON) -c 'import json, pathlib; p = pathlib.Path("Pipfile.lock"); d = json.loads(p.read_text()); d["_meta"]["sources"] = []; p.write_text(json.dumps(d, indent=4, sort_keys=True) + "\n")'
 	npm install --package-lock-only --no-audit --no-fund --loglevel=error
+
+.PHONY: aws-data
+aws-data: ## update constructs/eks_gitops/aws_data.json: regions, zones, instance types and RDS instance classes of AWS
+	@venv=$$(mktemp -d); trap 'rm -rf "$$venv"' EXIT; \
+	$(PYTHON) -m venv "$$venv"; \
+	"$$venv/bin/python" -m pip install --quiet --disable-pip-version-check botocore==$(AWS_DATA_BOTOCORE_VERSION) \
+	  cfn-lint==$(AWS_DATA_CFN_LINT_VERSION) moto==$(AWS_DATA_MOTO_VERSION); \
+	"$$venv/bin/python" scripts/aws_data.py
 
 # --- use --------------------------------------------------------------------------------------------------------
 

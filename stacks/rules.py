@@ -10,7 +10,7 @@ from eks_gitops.config import Problem, known_problems
 from eks_gitops.delivery.boundary import delivery_path
 from eks_gitops.location import Location
 from eks_gitops.versions import EKS_VERSIONS
-from stacks import rules_between_regions
+from stacks import rules_between_regions, rules_of_offers
 from stacks.settings import Environment, EnvironmentSettings, Finding, Owner, Region, SharedSettings
 
 _PRODUCTION = "prod"
@@ -46,7 +46,7 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
             for rule in (_production_endpoint, _production_nodes, _production_databases, _production_backups)
         ],
         *[(upper.file, _version_skew(lower, upper)) for lower, upper in pairwise(environments)],
-        (region.shared_file, _zones_in_another_region(region.name, shared)),
+        *rules_of_offers.of_region(region),
         (region.shared_file, _too_few_addresses(shared, environments)),
         (region.shared_file, _nat_of_production(shared, environments)),
         (region.shared_file, _long_iam_names(region, shared)),
@@ -166,13 +166,6 @@ def _version_skew(lower: Environment, upper: Environment) -> Iterator[Problem]:
             f"more than one minor version apart from {lower.name} ({theirs}); upgrade one environment after the other"
         )
         yield Problem("cluster.version", ours, message)
-
-
-def _zones_in_another_region(region: str, shared: SharedSettings) -> Iterator[Problem]:
-    for index, zone in enumerate(shared.vpc.zones):
-        if not (zone.name.startswith(region) and len(zone.name) == len(region) + 1 and zone.name[-1].islower()):
-            message = f"not an Availability Zone of {region}; write {region}a, {region}b, …"
-            yield Problem(f"vpc.zones[{index}].name", zone.name, message)
 
 
 def _too_few_addresses(shared: SharedSettings, environments: Sequence[Environment]) -> Iterator[Problem]:

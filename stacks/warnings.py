@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
 from eks_gitops.config import Problem
-from eks_gitops.versions import EKS_VERSIONS
+from eks_gitops.versions import EKS_VERSIONS, POSTGRESQL_MAJORS
 from stacks.names import stack_name
 from stacks.settings import EnvironmentSettings, Finding, Owner, Region
 
@@ -14,9 +14,9 @@ _WARNING = timedelta(days=90)
 def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tuple[str, str]]:
     """The name of a stack and the text of each warning.
 
-    Warns about remaining placeholders, about Kubernetes versions whose standard support ends within 90 days or has
-    ended, and about environments with `teardown`. None of these is an error, so that the result of a synth does not
-    depend on the date.
+    Warns about remaining placeholders, about versions of Kubernetes and PostgreSQL whose standard support ends within
+    90 days or has ended, and about environments with `teardown`. None of these is an error, so that the result of a
+    synth does not depend on the date.
     """
     remaining = list(placeholders(owner, regions))
     if remaining:
@@ -37,13 +37,22 @@ def placeholders(owner: Owner, regions: Sequence[Region]) -> Iterator[str]:
 
 def _of_environment(settings: EnvironmentSettings, today: date) -> Iterator[Problem]:
     version = settings.cluster.version
-    end = EKS_VERSIONS[version].end_of_standard_support
-    if end - today <= _WARNING:
-        verb = "ends" if end >= today else "ended"
-        message = f"standard support {verb} on {end}, then EKS upgrades the cluster automatically; upgrade it yourself"
+    support = _end_of_support(EKS_VERSIONS[version].end_of_standard_support, today)
+    if support:
+        message = f"{support}, then EKS upgrades the cluster automatically; upgrade it yourself"
         yield Problem("cluster.version", version, message)
+    for index, database in enumerate(settings.databases):
+        support = _end_of_support(POSTGRESQL_MAJORS[database.engine_version], today)
+        if support:
+            message = f"{support}, then RDS charges for Extended Support; upgrade the database"
+            yield Problem(f"databases[{index}].engine_version", database.engine_version, message)
     if settings.teardown:
         yield Problem("teardown", True, "environment is not protected; set it to False unless you destroy it now")
+
+
+def _end_of_support(end: date, today: date) -> str | None:
+    verb = "ends" if end >= today else "ended"
+    return f"standard support {verb} on {end}" if end - today <= _WARNING else None
 
 
 _PLACEHOLDERS = {

@@ -1,5 +1,6 @@
 """Database: a private PostgreSQL database on RDS. Its master password is managed by RDS in AWS Secrets Manager."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar
 
@@ -14,7 +15,7 @@ from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurity
 from constructs import Construct
 from pydantic import Field, StrictBool
 
-from eks_gitops import instance_types
+from eks_gitops import instance_classes
 from eks_gitops.config import Config, LogRetentionDays, Problem, matching
 from eks_gitops.context import Context
 from eks_gitops.versions import POSTGRESQL_MAJORS
@@ -48,16 +49,20 @@ class DatabaseConfig(Config):
     log_retention_days: LogRetentionDays = 30
 
     def problems(self) -> Iterator[Problem]:
-        """An unsupported engine version or instance class, or a storage maximum below the allocated storage."""
-        if self.engine_version not in POSTGRESQL_MAJORS:
+        """An unsupported engine version or instance class, or too little room for the autoscaling of storage."""
+        versions = {self.engine_version} & POSTGRESQL_MAJORS.keys()
+        if not versions:
             supported = ", ".join(POSTGRESQL_MAJORS)
             yield Problem("engine_version", self.engine_version, f"not supported; choose one of {supported}")
-        prefix, _, instance_type = self.instance_class.partition(".")
-        if prefix != "db" or not instance_types.is_known(instance_type):
-            message = "unknown instance class; write db.<instance type>, such as db.t4g.medium"
+        majors = versions or POSTGRESQL_MAJORS
+        if self.instance_class not in instance_classes.of_versions(majors):
+            similar = instance_classes.similar(self.instance_class, majors)
+            message = f"no instance class for PostgreSQL {' or '.join(majors)}; choose one such as {similar}"
             yield Problem("instance_class", self.instance_class, message)
-        if self.max_allocated_storage_gib < self.allocated_storage_gib:
-            message = f"below allocated_storage_gib; choose {self.allocated_storage_gib} or more"
+        # Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html
+        least = math.ceil(self.allocated_storage_gib * 11 / 10)
+        if self.max_allocated_storage_gib < least:
+            message = f"less than 10 % above allocated_storage_gib; choose {least} or more"
             yield Problem("max_allocated_storage_gib", self.max_allocated_storage_gib, message)
 
 

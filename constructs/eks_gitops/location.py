@@ -20,9 +20,7 @@ class Location(Config):
     @property
     def partition(self) -> str:
         """The AWS partition of the region, as in ARNs."""
-        if self.region.startswith("cn-"):
-            return "aws-cn"
-        return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
+        return partition_of(self.region)
 
     @property
     def dns_suffix(self) -> str:
@@ -60,3 +58,10 @@ class Location(Config):
     def managed_policy_arn(self, name: str) -> str:
         """The ARN of an AWS managed policy, such as `service-role/AmazonEFSCSIDriverPolicy`."""
         return f"arn:{self.partition}:iam::aws:policy/{name}"
+
+
+def partition_of(region: str) -> str:
+    """The partition of a region: `aws`, `aws-cn` or `aws-us-gov`. The other partitions are not supported."""
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"

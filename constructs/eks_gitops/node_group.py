@@ -34,6 +34,9 @@ AmiType = Literal[
     "AL2023_x86_64_STANDARD", "AL2023_ARM_64_STANDARD", "BOTTLEROCKET_x86_64", "BOTTLEROCKET_ARM_64"
 ]  # fmt: skip
 
+_MOST_INSTANCE_TYPES = 20
+"""Source: `instanceTypes` of https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateNodegroup.html"""
+
 
 class Taint(Config):
     """A taint on all nodes of a group."""
@@ -61,7 +64,7 @@ class NodeGroupConfig(Config):
     taints: tuple[Taint, ...] = ()
 
     def problems(self) -> Iterator[Problem]:
-        """Sizes out of order, unknown instance types, or instance types of another architecture than the AMI."""
+        """Sizes out of order, or instance types that EKS or the AMI does not accept."""
         if self.min_size > self.max_size:
             message = f"above max_size, which is {self.max_size}; lower it, or raise max_size"
             yield Problem("min_size", self.min_size, message)
@@ -70,16 +73,24 @@ class NodeGroupConfig(Config):
             yield Problem("desired_size", self.desired_size, message)
         if not self.instance_types:
             yield Problem("instance_types", "()", "no instance type; add at least one, such as t3.medium")
-        arm = "ARM_64" in self.ami_type
-        for index, instance_type in enumerate(self.instance_types):
+        if len(self.instance_types) > _MOST_INSTANCE_TYPES:
+            message = f"EKS accepts at most {_MOST_INSTANCE_TYPES}; remove some"
+            yield Problem("instance_types", f"{len(self.instance_types)} instance types", message)
+        yield from self._instance_type_problems()
+
+    def _instance_type_problems(self) -> Iterator[Problem]:
+        needed: instance_types.Architecture = "arm64" if "ARM_64" in self.ami_type else "x86_64"
+        for index, name in enumerate(self.instance_types):
             field = f"instance_types[{index}]"
-            if not instance_types.is_known(instance_type):
-                known = ", ".join(instance_types.families())
-                yield Problem(field, instance_type, f"unknown instance type; choose one of the families {known}")
-            elif (instance_types.architecture(instance_type) == "arm64") != arm:
-                needed = "x86_64" if arm else "ARM_64"
-                message = f"cannot boot AMI type {self.ami_type}; choose an AMI type for {needed}"
-                yield Problem(field, instance_type, message)
+            if name in self.instance_types[:index]:
+                yield Problem(field, name, "duplicate; list each instance type once")
+            elif not instance_types.is_known(name):
+                message = f"unknown instance type; choose one such as {instance_types.similar(name, needed)}"
+                yield Problem(field, name, message)
+            elif instance_types.architecture(name) != needed:
+                other = "x86_64" if needed == "arm64" else "ARM_64"
+                message = f"cannot boot AMI type {self.ami_type}; choose an AMI type for {other}"
+                yield Problem(field, name, message)
 
     @property
     def max_pods(self) -> int:

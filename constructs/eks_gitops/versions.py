@@ -10,26 +10,36 @@ from typing import NamedTuple
 # 1.11 introduced write-only arguments, and made S3 lock files generally available.
 TERRAFORM_CONSTRAINT = ">= 1.11, < 2"
 
-# RDS upgrades to the newest minor version automatically (auto_minor_version_upgrade).
-POSTGRESQL_MAJORS = ("16", "17")
+# Source: https://docs.aws.amazon.com/AmazonRDS/latest/PostgreSQLReleaseNotes/postgresql-release-calendar.html
+POSTGRESQL_MAJORS = {
+    "16": date(2029, 2, 28),
+    "17": date(2030, 2, 28),
+    "18": date(2031, 2, 28),
+}
+"""The supported major versions, each with the date when its standard support in RDS ends.
+
+RDS upgrades to the newest minor version automatically (auto_minor_version_upgrade).
+"""
 
 
 class EksSupport(NamedTuple):
-    """The dates when standard and extended support of a Kubernetes version end in Amazon EKS."""
+    """The dates when standard and extended support of a Kubernetes version end in Amazon EKS, and their source."""
 
     end_of_standard_support: date
     end_of_extended_support: date
+    source: str
 
 
-# Source: https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html
 # renovate: datasource=endoflife-date depName=amazon-eks versioning=loose
 EKS_NEWEST_VERSION = "1.36"
 """The newest version of EKS. A test requires an entry for it below, with the dates of its support."""
 
+_RELEASE_CALENDAR = "https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html"
+
 EKS_VERSIONS = {
-    "1.34": EksSupport(date(2026, 12, 2), date(2027, 12, 2)),
-    "1.35": EksSupport(date(2027, 3, 27), date(2028, 3, 27)),
-    "1.36": EksSupport(date(2027, 8, 2), date(2028, 8, 2)),
+    "1.34": EksSupport(date(2026, 12, 2), date(2027, 12, 2), _RELEASE_CALENDAR),
+    "1.35": EksSupport(date(2027, 3, 27), date(2028, 3, 27), _RELEASE_CALENDAR),
+    "1.36": EksSupport(date(2027, 8, 2), date(2028, 8, 2), _RELEASE_CALENDAR),
 }
 """The supported versions, oldest first, without gaps."""
 

@@ -2,7 +2,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from eks_gitops.versions import EKS_NEWEST_VERSION, EKS_VERSIONS
+from eks_gitops.versions import EKS_NEWEST_VERSION, EKS_VERSIONS, POSTGRESQL_MAJORS
 from stacks import warnings
 from stacks.settings import Owner, Region
 from tests.edited_settings import EditedSettings
@@ -40,6 +40,17 @@ def test_warns_from_ninety_days_before_the_end_of_support(
     assert _of_versions(committed, END + timedelta(days=days)) == [
         (f"ap-northeast-2-{name}", f"stacks/ap_northeast_2/{name}.py: cluster.version: '1.36': {message}")
         for name in ("dev", "staging", "prod")
+    ]
+
+
+@pytest.mark.parametrize(("days", "verb"), [(-91, None), (-90, "ends"), (0, "ends"), (1, "ended")])
+def test_warns_about_versions_of_postgresql(committed: tuple[Owner, list[Region]], days: int, verb: str | None) -> None:
+    today = POSTGRESQL_MAJORS["17"] + timedelta(days=days)
+    message = f"standard support {verb} on 2030-02-28, then RDS charges for Extended Support; upgrade the database"
+    assert [text for _, text in warnings.found(*committed, today) if "engine_version" in text] == [
+        f"stacks/ap_northeast_2/{name}.py: databases[{index}].engine_version: '17': {message}"
+        for name, index in (("dev", 0), ("staging", 0), ("prod", 0), ("prod", 1))
+        if verb
     ]
 
 

@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""Writes `constructs/eks_gitops/aws_data.json`: what AWS offers in each region. Run it with `make aws-data`.
+
+Sources, as pinned in the Makefile:
+
+- cfn-lint, AWS's linter for CloudFormation: the instance types and RDS instance classes of each region, the versions of
+  PostgreSQL, and the Availability Zones.
+- botocore, AWS's SDK: the regions and their partitions.
+- moto, which contains the answer of EC2's DescribeInstanceTypes: architecture, vCPUs and network interfaces.
+
+An instance type is left out if EC2 does not describe it any more, or if Kubernetes has no nodes of its architecture
+(Macs).
+"""
+
+import gzip
+import json
+import re
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from cfnlint.helpers import AVAILABILITY_ZONES
+
+_OUTPUT = Path(__file__).parent.parent / "constructs" / "eks_gitops" / "aws_data.json"
+_SOURCES = ("botocore", "cfn-lint", "moto")
+_ARCHITECTURES = ("arm64", "x86_64")
+
+
+class _RegionSets:
+    """Sets of regions, of which the rows contain only the index."""
+
+    def __init__(self) -> None:
+        self.sets: list[list[str]] = []
+
+    def index(self, regions: Iterable[str]) -> int:
+        regions = sorted(regions)
+        if regions not in self.sets:
+            self.sets.append(regions)
+        return self.sets.index(regions)
+
+
+def _cfn_lint(path: str) -> Any:
+    return json.loads(files("cfnlint").joinpath("data/schemas/extensions", path).read_text())
+
+
+def _regions() -> dict[str, Any]:
+    """The partition of each region, and its zones if they are published."""
+    partitions = json.loads(files("botocore").joinpath("data/partitions.json").read_text())["partitions"]
+    return {
+        region: {"partition": partition["id"], "zones": AVAILABILITY_ZONES.get(region, [])}
+        for partition in partitions
+        for region in sorted(partition["regions"])
+        if not region.endswith("-global")
+    }
+
+
+def _instance_types(sets: _RegionSets) -> dict[str, list[Any]]:
+    """For each type, the values of a row of `eks_gitops.instance_types`."""
+    offers: dict[str, list[str]] = {}
+    for region, schema in _cfn_lint("aws_ec2_instance/instancetype_enum.json").items():
+        for name in schema["enum"] if isinstance(schema, dict) else ():
+            offers.setdefault(name, []).append(region)
+    packed = files("moto").joinpath("ec2/resources/instance_types.json.gz").read_bytes()
+    described = json.loads(gzip.decompress(packed))
+    rows = {}
+    for name in sorted(offers.keys() & described.keys()):
+        details = described[name]
+        network, supported = details["NetworkInfo"], details["ProcessorInfo"]["SupportedArchitectures"]
+        architecture = next((known for known in _ARCHITECTURES if known in supported), None)
+        if architecture is not None:
+            rows[name] = [
+                architecture,
+                details["VCpuInfo"]["DefaultVCpus"],
+                network["NetworkCards"][network["DefaultNetworkCardIndex"]]["MaximumNetworkInterfaces"],
+                network["Ipv4AddressesPerInterface"],
+                details["BareMetal"] or details["Hypervisor"] == "nitro",
+                sets.index(offers[name]),
+            ]
+    return rows
+
+
+def _rules(rules: list[Any]) -> Iterator[tuple[dict[str, Any], Any]]:
+    """The conditions and consequences of the rules for PostgreSQL."""
+    for rule in rules:
+        condition = rule["if"]["properties"]
+        if condition["Engine"].get("const") == "postgres" and condition.get("LicenseModel", False) is False:
+            yield condition, rule["then"]
+
+
+def _postgresql_versions() -> dict[str, dict[str, list[str]]]:
+    """The minor versions of each major version: those that can be created, and those that are deprecated."""
+    folder = "aws_rds_dbinstance"
+    ((_, known),) = _rules(_cfn_lint(f"{folder}/engine_version.json")["allOf"])
+    ((deprecated, _),) = _rules(_cfn_lint(f"{folder}/engine_version_deprecated.json")["allOf"])
+    majors: dict[str, dict[str, list[str]]] = {}
+    for name in sorted(known["properties"]["EngineVersion"]["enum"], key=_numbers):
+        major, _, minor = name.partition(".")
+        kind = "deprecated" if name in deprecated["EngineVersion"]["enum"] else "current"
+        if minor:
+            majors.setdefault(major, {"current": [], "deprecated": []})[kind].append(name)
+    return majors
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", name)]
+
+
+def _instance_classes(sets: _RegionSets, versions: dict[str, dict[str, list[str]]]) -> dict[str, list[Any]]:
+    """For each class, the values of a row of `eks_gitops.instance_classes`."""
+    offers: dict[str, set[str]] = {}
+    for region, schema in _cfn_lint("aws_rds_dbinstance/dbinstanceclass_enum.json").items():
+        for _, then in _rules(schema["allOf"] if isinstance(schema, dict) else []):
+            for name in then["properties"]["DBInstanceClass"]["enum"]:
+                offers.setdefault(name, set()).add(region)
+    majors: dict[str, set[str]] = {}
+    for condition, then in _rules(_cfn_lint("aws_rds_dbinstance/db_instance_class.json")["allOf"]):
+        pattern = re.compile(condition["EngineVersion"]["pattern"])
+        for major, minors in versions.items():
+            if any(pattern.search(minor) for minor in minors["current"]):
+                for name in then["properties"]["DBInstanceClass"]["enum"]:
+                    majors.setdefault(name, set()).add(major)
+    return {
+        name: [sorted(majors[name], key=int), sets.index(offers[name])]
+        for name in sorted(offers.keys() & majors.keys())
+    }
+
+
+def _lines(values: dict[str, Any] | list[Any]) -> str:
+    """JSON with one line per value, so that a difference is readable."""
+    if isinstance(values, list):
+        return "[\n" + ",\n".join(json.dumps(value) for value in values) + "\n]"
+    return "{\n" + ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in values.items()) + "\n}"
+
+
+def main() -> None:
+    """Write the file."""
+    sets = _RegionSets()
+    versions = _postgresql_versions()
+    content: dict[str, Any] = {
+        "sources": {name: version(name) for name in _SOURCES},
+        "regions": _regions(),
+        "instance_types": _instance_types(sets),
+        "postgresql_versions": versions,
+        "instance_classes": _instance_classes(sets, versions),
+        "region_sets": sets.sets,
+    }
+    text = ",\n".join(f"{json.dumps(key)}: {_lines(values)}" for key, values in content.items())
+    _OUTPUT.write_text(f"{{\n{text}\n}}\n")
+
+
+if __name__ == "__main__":
+    main()

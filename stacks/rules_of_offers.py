@@ -1,0 +1,57 @@
+"""Validation rules about what AWS offers in a region."""
+
+from collections.abc import Iterator
+
+from eks_gitops import aws_data, instance_classes, instance_types
+from eks_gitops.config import Problem
+from eks_gitops.location import partition_of
+from stacks.settings import EnvironmentSettings, Region, SharedSettings
+
+
+def of_region(region: Region) -> list[tuple[str, Iterator[Problem]]]:
+    """The files of a region, each with the problems in it."""
+    return [
+        (region.file, _region(region)),
+        (region.shared_file, _zones(region.name, region.shared)),
+        *[
+            (environment.file, _instance_types(region.name, environment.settings))
+            for environment in region.environments
+        ],
+        *[(environment.file, _databases(region.name, environment.settings)) for environment in region.environments],
+    ]
+
+
+def _region(region: Region) -> Iterator[Problem]:
+    found = aws_data.region(region.name)
+    if found is None:
+        similar = aws_data.similar(region.name, aws_data.content()["regions"])
+        yield Problem("REGION", region.name, f"no AWS region; choose one such as {similar}")
+    elif found.partition != partition_of(region.name):
+        message = f"partition {found.partition} is not supported; choose a region of aws, aws-cn or aws-us-gov"
+        yield Problem("REGION", region.name, message)
+
+
+def _zones(region: str, shared: SharedSettings) -> Iterator[Problem]:
+    found = aws_data.region(region)
+    published = found.zones if found else ()
+    for index, zone in enumerate(shared.vpc.zones):
+        if published and zone.name not in published:
+            message = f"not an Availability Zone of {region}; choose one of {', '.join(published)}"
+            yield Problem(f"vpc.zones[{index}].name", zone.name, message)
+
+
+def _instance_types(region: str, settings: EnvironmentSettings) -> Iterator[Problem]:
+    for number, group in enumerate(settings.node_groups):
+        for index, name in enumerate(group.instance_types):
+            if instance_types.is_known(name) and not instance_types.offered(name, region):
+                message = f"not offered in {region}; choose one such as {instance_types.alternatives(name, region)}"
+                yield Problem(f"node_groups[{number}].instance_types[{index}]", name, message)
+
+
+def _databases(region: str, settings: EnvironmentSettings) -> Iterator[Problem]:
+    for index, database in enumerate(settings.databases):
+        name, version = database.instance_class, database.engine_version
+        if name in instance_classes.of_versions([version]) and not instance_classes.offered(name, region):
+            alternatives = instance_classes.alternatives(name, version, region)
+            message = f"not offered in {region}; choose one such as {alternatives}"
+            yield Problem(f"databases[{index}].instance_class", name, message)
