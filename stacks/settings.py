@@ -23,6 +23,7 @@ from eks_gitops.in_cluster.root_application import Revision
 from eks_gitops.karpenter import KarpenterConfig
 from eks_gitops.location import Location
 from eks_gitops.node_group import NodeGroupConfig
+from eks_gitops.values import AbsolutePath, TagValue, listed_twice, roles_listed_twice
 from eks_gitops.versions import ARGO_CD_CHARTS, EKS_VERSIONS
 from eks_gitops.vpc import VpcConfig
 from stacks import platform
@@ -41,9 +42,9 @@ class Owner(Config):
     domain: DomainName
     repository: GithubRepository
     administrator_role_arn: RoleArn
-    cost_center: str
-    project: str = "gitops-platform"
-    team: str = "platform"
+    cost_center: TagValue
+    project: TagValue = "gitops-platform"
+    team: TagValue = "platform"
 
 
 class SharedSettings(Config):
@@ -64,10 +65,12 @@ class SharedSettings(Config):
     cluster_administrators: tuple[RoleArn, ...]
 
     def problems(self) -> Iterator[Problem]:
-        """No cluster administrator, duplicate image repositories."""
+        """No cluster administrator, or duplicates of administrators, image repositories or regions."""
         if not self.cluster_administrators:
             yield Problem("cluster_administrators", "()", "no cluster administrator; list at least one IAM role")
+        yield from roles_listed_twice("cluster_administrators", self.cluster_administrators)
         yield from named_twice("image_repositories", [repository.name for repository in self.image_repositories])
+        yield from listed_twice("image_replica_regions", self.image_replica_regions, "region")
 
 
 class GitopsSettings(Config):
@@ -81,7 +84,7 @@ class GitopsSettings(Config):
     ingress: IngressClassConfig
     argo_cd: ArgoCdConfig
     repository_credential: RepositoryCredentialConfig | None = None
-    kubeconfig: str | None = None
+    kubeconfig: AbsolutePath | None = None
 
 
 class EnvironmentSettings(Config):

@@ -17,10 +17,24 @@ from pydantic import Field, StrictBool
 from eks_gitops import instance_types
 from eks_gitops.config import Config, LogRetentionDays, Problem, matching
 from eks_gitops.context import Context
+from eks_gitops.security_group import group_description
 from eks_gitops.versions import POSTGRESQL_MAJORS
 
 _PORT = 5432
 _LOG_EXPORTS = ("postgresql", "upgrade")
+
+# RDS rejects reserved words of the engine. Source: https://www.postgresql.org/docs/current/sql-keywords-appendix.html,
+# the words that are reserved in PostgreSQL, without those with an underscore.
+_RESERVED_WORDS = """
+    all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation
+    column concurrently constraint create cross default deferrable desc distinct do else end except false fetch for
+    foreign freeze from full grant group having ilike in initially inner intersect into is isnull join lateral leading
+    left like limit localtime localtimestamp natural not notnull null offset on only or order outer overlaps placing
+    primary references returning right select similar some symmetric table tablesample then to trailing true union
+    unique user using variadic verbose when where window with
+    """
+_RESERVED = {*_RESERVED_WORDS.split(), "catalog", "dispatch", "flag", "identity"}  # RDS rejects these four as well
+_DATABASES_OF_RDS = ("postgres", "rdsadmin", "template0", "template1")
 
 
 class DatabaseConfig(Config):
@@ -41,12 +55,22 @@ class DatabaseConfig(Config):
     deletion_protection: StrictBool
     backup_retention_days: int = Field(strict=True, ge=1, le=35)
     final_snapshot_suffix: Annotated[
-        str, matching(r"[a-z0-9]+(-[a-z0-9]+)*", "use lower-case letters and digits, separated by single hyphens")
+        str,
+        matching(
+            r"(?=.{1,63}$)[a-z0-9]+(-[a-z0-9]+)*",
+            "use 1 to 63 lower-case letters and digits, separated by single hyphens",
+        ),
     ] = "final"
     log_retention_days: LogRetentionDays = 30
 
     def problems(self) -> Iterator[Problem]:
-        """An unsupported engine version or instance class, or a storage maximum below the allocated storage."""
+        """A reserved name, an unsupported engine version or class, or a maximum below the allocated storage."""
+        if self.name in _RESERVED:
+            yield Problem(
+                "name", self.name, f"a reserved word, which RDS rejects; choose another, such as {self.name}db"
+            )
+        if self.name in _DATABASES_OF_RDS:
+            yield Problem("name", self.name, "every PostgreSQL instance of RDS has this database; choose another name")
         if self.engine_version not in POSTGRESQL_MAJORS:
             supported = ", ".join(POSTGRESQL_MAJORS)
             yield Problem("engine_version", self.engine_version, f"not supported; choose one of {supported}")
@@ -145,7 +169,7 @@ class Database(Construct):
             self,
             "security-group",
             name=f"{self._identifier}-database",
-            description="PostgreSQL from the nodes of the cluster",
+            description=group_description("PostgreSQL from the nodes of the cluster"),
             vpc_id=vpc_id,
             tags={"Name": f"{self._identifier}-database"},
         )
@@ -153,7 +177,7 @@ class Database(Construct):
             self,
             "postgresql-from-nodes",
             security_group_id=group.id,
-            description="PostgreSQL from the nodes of the cluster",
+            description=group_description("PostgreSQL from the nodes of the cluster"),
             ip_protocol="tcp",
             from_port=_PORT,
             to_port=_PORT,
