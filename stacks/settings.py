@@ -16,6 +16,7 @@ from eks_gitops.dns import DnsConfig
 from eks_gitops.ecr import EcrRepositoryConfig
 from eks_gitops.file_system import FileSystemConfig
 from eks_gitops.github import GithubRepository
+from eks_gitops.iam import Statement, policy_document
 from eks_gitops.in_cluster.argo_cd_config import ArgoCdConfig
 from eks_gitops.in_cluster.load_balancer_controller import IngressClassConfig
 from eks_gitops.in_cluster.repository_credential import RepositoryCredentialConfig
@@ -29,6 +30,9 @@ from eks_gitops.vpc import VpcConfig
 from stacks import platform
 
 _REDIS_REPLICAS = 3
+
+# Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+_LONGEST_TRUST_POLICY = 2048
 
 
 class Owner(Config):
@@ -69,6 +73,14 @@ class SharedSettings(Config):
         if not self.cluster_administrators:
             yield Problem("cluster_administrators", "()", "no cluster administrator; list at least one IAM role")
         yield from roles_listed_twice("cluster_administrators", self.cluster_administrators)
+        trust = Statement(actions=["sts:AssumeRole"], principals={"AWS": self.cluster_administrators})
+        length = len("".join(policy_document(trust).split()))
+        if length > _LONGEST_TRUST_POLICY:
+            message = (
+                f"the trust policy of their role has {length} characters, and IAM allows {_LONGEST_TRUST_POLICY}; "
+                "list fewer roles"
+            )
+            yield Problem("cluster_administrators", len(self.cluster_administrators), message)
         yield from named_twice("image_repositories", [repository.name for repository in self.image_repositories])
         yield from listed_twice("image_replica_regions", self.image_replica_regions, "region")
 

@@ -192,9 +192,11 @@ class Cluster(Construct):
         return role.arn
 
     def _add_access_entries(self, administrators: Sequence[str], access: Mapping[str, Access]) -> None:
-        # The ID includes the account and path, because roles may have the same name.
+        # The ID includes the account and path, because roles may have the same name. In IDs, CDKTF replaces / by --.
         entries = {
-            f"administrator-{role.partition('::')[2]}": Access(role, "AmazonEKSClusterAdminPolicy")
+            f"administrator-{role.partition('::')[2].replace('--', '-__-')}": Access(
+                role, "AmazonEKSClusterAdminPolicy"
+            )
             for role in administrators
         }
         for id_, (role_arn, policy, namespaces) in {**entries, **access}.items():

@@ -20,7 +20,7 @@ class DnsConfig(Config):
     """
 
     domain: Annotated[
-        DomainName, matching(r".{1,64}", "ACM issues certificates for at most 64 characters; choose a shorter domain")
+        DomainName, matching(r".{1,64}", "too long for a certificate of ACM; choose a domain of at most 64 characters")
     ]
     hosted_zone_id: (
         Annotated[str, matching(r"Z[A-Z0-9]{1,31}", "not a hosted zone ID; write one such as Z0123456789ABC")] | None

@@ -134,5 +134,5 @@ def not_public(field: str, cidrs: Sequence[IPv4Network]) -> Iterator[Problem]:
     for index, cidr in enumerate(cidrs):
         for reserved in _NOT_PUBLIC:
             if cidr.prefixlen >= _LARGEST_PREFIX and cidr.overlaps(reserved):
-                message = f"in {reserved}, which is not public; list the addresses that the internet sees"
+                message = f"overlaps {reserved}, which is not public; list addresses that are routed on the internet"
                 yield Problem(f"{field}[{index}]", cidr, message)

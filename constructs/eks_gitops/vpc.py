@@ -69,7 +69,11 @@ class VpcConfig(Config):
 
     name: Annotated[
         str,
-        matching(r"[a-z][a-z0-9-]{0,62}", "use 1 to 63 lower-case letters, digits and hyphens, starting with a letter"),
+        # EC2 rejects security groups whose name starts with sg-. Source: `CreateSecurityGroupRequest` in botocore 1.43
+        matching(
+            r"(?!sg-)[a-z][a-z0-9-]{0,62}",
+            "use 1 to 63 lower-case letters, digits and hyphens, starting with a letter, and not with sg-",
+        ),
     ]
     cidr: Cidr
     zones: tuple[Zone, ...]

@@ -27,7 +27,7 @@ TlsPolicy = Annotated[
         r"ELBSecurityPolicy-TLS13-("
         r"(1-[013]|1-2(-Res|-Ext1|-Ext2)?)-2021-06|(1-[013]|1-2(-Res|-Ext0|-Ext1|-Ext2)?)-FIPS-2023-04|"
         r"(1-[03]|1-2(-Res|-Ext1|-Ext2)?)-PQ-2025-09|(1-[013]|1-2(-Res|-Ext0|-Ext1|-Ext2)?)-FIPS-PQ-2025-09)",
-        "not a TLS 1.3 policy; use one such as ELBSecurityPolicy-TLS13-1-2-2021-06",
+        "not a TLS 1.3 policy of Elastic Load Balancing; use one such as ELBSecurityPolicy-TLS13-1-2-2021-06",
     ),
 ]
 """The security policy of HTTPS listeners: one of the policies with TLS 1.3 that Elastic Load Balancing publishes.

@@ -123,6 +123,7 @@ def test_administrators_with_the_same_role_name_get_separate_entries() -> None:
         "arn:aws:iam::123456789012:role/plan",
         "arn:aws:iam::123456789012:role/users/admin",
         "arn:aws:iam::123456789012:role/machines/other-admin",
+        "arn:aws:iam::123456789012:role/machines--other-admin",
         "arn:aws:iam::210987654321:role/users/admin",
     )
 
