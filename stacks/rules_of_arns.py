@@ -1,4 +1,4 @@
-"""Validation rules for the ARNs in the settings of a region: they must be of its partition, or of the region itself."""
+"""Validation rules for the ARNs in the settings of a region: their partition, region and owner."""
 
 from collections.abc import Iterator, Sequence
 
@@ -23,11 +23,13 @@ def broken(regions: Sequence[Region]) -> Iterator[Finding]:
 def _cluster_administrators(region: Region) -> Iterator[Problem]:
     for index, role in enumerate(region.shared.cluster_administrators):
         yield from _in_another_partition(region, f"cluster_administrators[{index}]", role)
+        yield from _created_by_the_platform(region, f"cluster_administrators[{index}]", role)
 
 
 def _administrators(region: Region, environment: Environment) -> Iterator[Problem]:
     for index, role in enumerate(environment.settings.cluster.administrators):
         yield from _in_another_partition(region, f"cluster.administrators[{index}]", role)
+        yield from _created_by_the_platform(region, f"cluster.administrators[{index}]", role)
 
 
 def _copies_of_backups(region: Region, environment: Environment) -> Iterator[Problem]:
@@ -57,3 +59,12 @@ def _in_another_partition(region: Region, field: str, arn: str) -> Iterator[Prob
         yield Problem(
             field, arn, f"not in the partition of {region.name}; use an ARN that starts with arn:{partition}:"
         )
+
+
+def _created_by_the_platform(region: Region, field: str, role: str) -> Iterator[Problem]:
+    """A role on the path of this region: a cluster has only one access entry for it, which the platform creates.
+
+    Source: `CreateAccessEntryRequest` of EKS in botocore 1.43.
+    """
+    if f":iam::{region.shared.account_id}:role/{region.name}/" in role:
+        yield Problem(field, role, "the platform creates this role and its access; use a role of your administrators")
