@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from ipaddress import IPv4Network
 
+from eks_gitops import postgresql_words
 from eks_gitops.config import Problem
 from eks_gitops.values import account
 from eks_gitops.versions import EKS_VERSIONS
@@ -20,9 +21,9 @@ def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tupl
     """The name of a stack and the text of each warning.
 
     Warns about remaining placeholders, about Kubernetes versions whose standard support ends within 90 days or has
-    ended, about environments with `teardown`, about administrators of another account, and about a VPC that Docker can
-    conflict with. None of these is an error: the result of a synth does not depend on the date, and the others can be
-    intended.
+    ended, about environments with `teardown`, about administrators of another account, about a VPC that Docker can
+    conflict with, and about names of databases that RDS may reject. None of these is an error: the result of a synth
+    does not depend on the date, and the others can be intended.
     """
     remaining = list(placeholders(owner, regions))
     if remaining:
@@ -52,6 +53,10 @@ def _of_environment(settings: EnvironmentSettings, today: date) -> Iterator[Prob
         yield Problem("cluster.version", version, message)
     if settings.teardown:
         yield Problem("teardown", True, "environment is not protected; set it to False unless you destroy it now")
+    for index, database in enumerate(settings.databases):
+        if database.name in postgresql_words.KEYWORDS:
+            message = "a keyword of PostgreSQL, which RDS may reject; choose another name for a new database"
+            yield Problem(f"databases[{index}].name", database.name, message)
     yield from _of_another_account("cluster.administrators", settings.cluster.administrators, settings.account_id)
 
 

@@ -14,7 +14,7 @@ from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurity
 from constructs import Construct
 from pydantic import Field, StrictBool
 
-from eks_gitops import instance_types
+from eks_gitops import instance_types, postgresql_words
 from eks_gitops.config import Config, LogRetentionDays, Problem, matching
 from eks_gitops.context import Context
 from eks_gitops.security_group import group_description
@@ -23,17 +23,6 @@ from eks_gitops.versions import POSTGRESQL_MAJORS
 _PORT = 5432
 _LOG_EXPORTS = ("postgresql", "upgrade")
 
-# RDS rejects reserved words of the engine. Source: https://www.postgresql.org/docs/current/sql-keywords-appendix.html,
-# the words that are reserved in PostgreSQL, without those with an underscore.
-_RESERVED_WORDS = """
-    all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation
-    column concurrently constraint create cross default deferrable desc distinct do else end except false fetch for
-    foreign freeze from full grant group having ilike in initially inner intersect into is isnull join lateral leading
-    left like limit localtime localtimestamp natural not notnull null offset on only or order outer overlaps placing
-    primary references returning right select similar some symmetric table tablesample then to trailing true union
-    unique user using variadic verbose when where window with
-    """
-_RESERVED = {*_RESERVED_WORDS.split(), "catalog", "dispatch", "flag", "identity"}  # RDS rejects these four as well
 _DATABASES_OF_RDS = ("postgres", "rdsadmin", "template0", "template1")
 
 
@@ -65,7 +54,7 @@ class DatabaseConfig(Config):
 
     def problems(self) -> Iterator[Problem]:
         """A reserved name, an unsupported engine version or class, or a maximum below the allocated storage."""
-        if self.name in _RESERVED:
+        if self.name in postgresql_words.RESERVED:
             yield Problem(
                 "name", self.name, f"a reserved word, which RDS rejects; choose another, such as {self.name}db"
             )

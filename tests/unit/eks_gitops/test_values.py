@@ -206,6 +206,7 @@ def test_policies_of_tls(date: str, names: str) -> None:
         ("grant", False),
         ("template1", False),
         ("identity", False),
+        ("content", True),
         ("users", True),
         ("postgresql", True),
     ],

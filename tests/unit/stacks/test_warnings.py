@@ -103,6 +103,14 @@ def test_warns_about_a_vpc_with_the_network_of_docker(owned: EditedSettings) -> 
     ]
 
 
+def test_warns_about_a_database_with_a_keyword_as_name(owned: EditedSettings) -> None:
+    owned.replace("ap_northeast_2/dev.py", '"bubblepool"', '"content"')
+    message = "a keyword of PostgreSQL, which RDS may reject; choose another name for a new database"
+    assert list(warnings.found(*owned.load(), LONG_BEFORE)) == [
+        ("ap-northeast-2-dev", f"stacks/ap_northeast_2/dev.py: databases[0].name: 'content': {message}")
+    ]
+
+
 def test_newest_version_of_eks_is_supported() -> None:
     assert list(EKS_VERSIONS)[-1] == EKS_NEWEST_VERSION
 
