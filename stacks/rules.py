@@ -10,7 +10,7 @@ from eks_gitops.config import Problem, known_problems
 from eks_gitops.delivery.boundary import delivery_path
 from eks_gitops.location import Location
 from eks_gitops.versions import EKS_VERSIONS
-from stacks import rules_between_regions, rules_of_offers
+from stacks import rules_between_regions, rules_of_arns, rules_of_offers
 from stacks.settings import Environment, EnvironmentSettings, Finding, Owner, Region, SharedSettings
 
 _PRODUCTION = "prod"
@@ -32,6 +32,7 @@ def broken(owner: Owner, regions: Sequence[Region]) -> list[Finding]:
     return [
         *(finding for region in regions for finding in _broken_in_region(owner, region)),
         *rules_between_regions.broken(regions),
+        *rules_of_arns.broken(regions),
     ]
 
 

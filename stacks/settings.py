@@ -16,6 +16,7 @@ from eks_gitops.dns import DnsConfig
 from eks_gitops.ecr import EcrRepositoryConfig
 from eks_gitops.file_system import FileSystemConfig
 from eks_gitops.github import GithubRepository
+from eks_gitops.iam import Statement, policy_document
 from eks_gitops.in_cluster.argo_cd_config import ArgoCdConfig
 from eks_gitops.in_cluster.load_balancer_controller import IngressClassConfig
 from eks_gitops.in_cluster.repository_credential import RepositoryCredentialConfig
@@ -23,11 +24,15 @@ from eks_gitops.in_cluster.root_application import Revision
 from eks_gitops.karpenter import KarpenterConfig
 from eks_gitops.location import Location
 from eks_gitops.node_group import NodeGroupConfig
+from eks_gitops.values import AbsolutePath, TagValue, listed_twice, roles_listed_twice
 from eks_gitops.versions import ARGO_CD_CHARTS, EKS_VERSIONS
 from eks_gitops.vpc import VpcConfig
 from stacks import platform
 
 _REDIS_REPLICAS = 3
+
+# Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+_LONGEST_TRUST_POLICY = 2048
 
 
 class Owner(Config):
@@ -41,9 +46,9 @@ class Owner(Config):
     domain: DomainName
     repository: GithubRepository
     administrator_role_arn: RoleArn
-    cost_center: str
-    project: str = "gitops-platform"
-    team: str = "platform"
+    cost_center: TagValue
+    project: TagValue = "gitops-platform"
+    team: TagValue = "platform"
 
 
 class SharedSettings(Config):
@@ -64,10 +69,20 @@ class SharedSettings(Config):
     cluster_administrators: tuple[RoleArn, ...]
 
     def problems(self) -> Iterator[Problem]:
-        """No cluster administrator, duplicate image repositories."""
+        """No cluster administrator, or duplicates of administrators, image repositories or regions."""
         if not self.cluster_administrators:
             yield Problem("cluster_administrators", "()", "no cluster administrator; list at least one IAM role")
+        yield from roles_listed_twice("cluster_administrators", self.cluster_administrators)
+        trust = Statement(actions=["sts:AssumeRole"], principals={"AWS": self.cluster_administrators})
+        length = len("".join(policy_document(trust).split()))
+        if length > _LONGEST_TRUST_POLICY:
+            message = (
+                f"the trust policy of their role has {length} characters, and IAM allows {_LONGEST_TRUST_POLICY}; "
+                "list fewer roles"
+            )
+            yield Problem("cluster_administrators", len(self.cluster_administrators), message)
         yield from named_twice("image_repositories", [repository.name for repository in self.image_repositories])
+        yield from listed_twice("image_replica_regions", self.image_replica_regions, "region")
 
 
 class GitopsSettings(Config):
@@ -81,7 +96,7 @@ class GitopsSettings(Config):
     ingress: IngressClassConfig
     argo_cd: ArgoCdConfig
     repository_credential: RepositoryCredentialConfig | None = None
-    kubeconfig: str | None = None
+    kubeconfig: AbsolutePath | None = None
 
 
 class EnvironmentSettings(Config):

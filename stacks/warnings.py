@@ -2,27 +2,36 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from ipaddress import IPv4Network
 
+from eks_gitops import postgresql_words
 from eks_gitops.config import Problem
+from eks_gitops.values import account
 from eks_gitops.versions import EKS_VERSIONS, POSTGRESQL_MAJORS
 from stacks.names import stack_name
-from stacks.settings import EnvironmentSettings, Finding, Owner, Region
+from stacks.settings import EnvironmentSettings, Finding, Owner, Region, SharedSettings
 
 _WARNING = timedelta(days=90)
+
+# Source: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
+_NETWORK_OF_DOCKER = IPv4Network("172.17.0.0/16")
 
 
 def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tuple[str, str]]:
     """The name of a stack and the text of each warning.
 
     Warns about remaining placeholders, about versions of Kubernetes and PostgreSQL whose standard support ends within
-    90 days or has ended, and about environments with `teardown`. None of these is an error, so that the result of a
-    synth does not depend on the date.
+    90 days or has ended, about environments with `teardown`, about administrators of another account, about a VPC that
+    Docker can conflict with, and about names of databases that RDS may reject. None of these is an error: the result of
+    a synth does not depend on the date, and the others can be intended.
     """
     remaining = list(placeholders(owner, regions))
     if remaining:
         explanation = "placeholders remain in the settings; replace them before you deploy to a real account:"
         yield stack_name(regions[0].name, "backend"), "\n  ".join([explanation, *remaining])
     for region in regions:
+        for problem in _of_shared(region.shared):
+            yield stack_name(region.name, "shared"), str(Finding(region.shared_file, problem))
         for environment in region.environments:
             for problem in _of_environment(environment.settings, today):
                 yield stack_name(region.name, environment.name), str(Finding(environment.file, problem))
@@ -48,6 +57,25 @@ def _of_environment(settings: EnvironmentSettings, today: date) -> Iterator[Prob
             yield Problem(f"databases[{index}].engine_version", database.engine_version, message)
     if settings.teardown:
         yield Problem("teardown", True, "environment is not protected; set it to False unless you destroy it now")
+    for index, database in enumerate(settings.databases):
+        if database.name in postgresql_words.KEYWORDS:
+            message = "a keyword of PostgreSQL, which RDS may reject; choose another name for a new database"
+            yield Problem(f"databases[{index}].name", database.name, message)
+    yield from _of_another_account("cluster.administrators", settings.cluster.administrators, settings.account_id)
+
+
+def _of_shared(settings: SharedSettings) -> Iterator[Problem]:
+    if settings.vpc.cidr.overlaps(_NETWORK_OF_DOCKER):
+        message = f"contains addresses of {_NETWORK_OF_DOCKER}, which Docker and some AWS services use; choose another"
+        yield Problem("vpc.cidr", settings.vpc.cidr, message)
+    yield from _of_another_account("cluster_administrators", settings.cluster_administrators, settings.account_id)
+
+
+def _of_another_account(field: str, roles: Sequence[str], account_id: str) -> Iterator[Problem]:
+    for index, role in enumerate(roles):
+        if account(role) != account_id:
+            message = f"a role of account {account(role)}, not of {account_id}; make sure that you trust it"
+            yield Problem(f"{field}[{index}]", role, message)
 
 
 def _end_of_support(end: date, today: date) -> str | None:

@@ -93,6 +93,7 @@ def alternative(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]
     folder = tmp_path_factory.mktemp("alternative")
     settings = EditedSettings(folder)
     settings.move("us-gov-west-1")
+    settings.replace("owner.py", "arn:aws:", "arn:aws-us-gov:")
     settings.replace("ap_northeast_2/__init__.py", '("dev", "staging", "prod")', '("dev",)')
     for file, old, new in _ALTERNATIVE_SETTINGS:
         settings.replace(f"ap_northeast_2/{file}", old, new)

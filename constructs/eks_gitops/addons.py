@@ -1,20 +1,36 @@
 """The EKS add-ons of a cluster: those that must exist before the nodes, and those that need nodes to run on."""
 
+import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Literal, get_args
 
 from cdktf import ITerraformDependable
 from cdktf_cdktf_provider_aws.eks_addon import EksAddon, EksAddonPodIdentityAssociation
 from constructs import Construct
 
 from eks_gitops.cluster import Cluster
-from eks_gitops.config import Config
+from eks_gitops.config import Config, Problem, matching
 from eks_gitops.context import Context
 from eks_gitops.iam import Statement, policy_document
 from eks_gitops.key import Key
 from eks_gitops.workload_identity import ServiceAccount, WorkloadIdentity, WorkloadRole
 
 _NAMESPACE = "kube-system"
+
+AddonName = Literal[
+    "aws-ebs-csi-driver", "aws-efs-csi-driver", "coredns", "eks-pod-identity-agent", "kube-proxy", "vpc-cni"
+]
+"""The add-ons that every cluster has."""
+
+AddonVersion = Annotated[
+    str,
+    matching(
+        r"v\d+\.\d+\.\d+-eksbuild\.\d+",
+        "not the version of an add-on; write one that aws eks describe-addon-versions lists, such as v1.2.3-eksbuild.4",
+    ),
+]
+"""The version of an add-on. Source: https://docs.aws.amazon.com/eks/latest/userguide/managing-add-ons.html"""
 
 
 class AddonsConfig(Config):
@@ -26,7 +42,16 @@ class AddonsConfig(Config):
     vpc_cni_identity: WorkloadIdentity = "pod-identity"
     ebs_csi_identity: WorkloadIdentity = "pod-identity"
     efs_csi_identity: WorkloadIdentity = "pod-identity"
-    versions: dict[str, str] = {}
+    versions: dict[str, AddonVersion] = {}
+
+    def problems(self) -> Iterator[Problem]:
+        """The version of an add-on that the platform does not install."""
+        names = get_args(AddonName)
+        for name in self.versions:
+            if name not in names:
+                close = difflib.get_close_matches(name, names, n=1)
+                remedy = f"did you mean {close[0]}?" if close else f"use {', '.join(names)}"
+                yield Problem("versions", name, f"not an add-on of the platform; {remedy}")
 
 
 class NodeAddons(Construct):
@@ -113,7 +138,7 @@ class WorkloadAddons(Construct):
 
 def _addon(
     scope: Construct,
-    name: str,
+    name: AddonName,
     config: AddonsConfig,
     cluster: Cluster,
     *,

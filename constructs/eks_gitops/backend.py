@@ -12,10 +12,11 @@ from cdktf_cdktf_provider_aws.dynamodb_table import (
 from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
 from constructs import Construct
 
-from eks_gitops.config import Config, Count
+from eks_gitops.config import Config
 from eks_gitops.key import Key
 from eks_gitops.location import Location
 from eks_gitops.private_bucket import BucketName, keep_private
+from eks_gitops.values import BackupDays
 
 
 class StateBackendConfig(Config):
@@ -27,7 +28,7 @@ class StateBackendConfig(Config):
 
     bucket: BucketName
     lock: Literal["lockfile", "both", "dynamodb"]
-    noncurrent_version_retention_days: Count = 90
+    noncurrent_version_retention_days: BackupDays = 90
 
     @property
     def lock_table(self) -> str | None:

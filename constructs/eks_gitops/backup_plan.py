@@ -17,9 +17,10 @@ from cdktf_cdktf_provider_aws.backup_vault import BackupVault
 from cdktf_cdktf_provider_aws.backup_vault_lock_configuration import BackupVaultLockConfiguration
 from constructs import Construct
 
-from eks_gitops.config import Config, Count, Problem, matching
+from eks_gitops.config import Config, Problem, matching
 from eks_gitops.context import Context
 from eks_gitops.iam import Role, service_trust
+from eks_gitops.values import BackupDays
 
 # UTC. RDS rejects a backup during its backup and maintenance windows and in the hour before them (see database.py).
 _DAILY = "cron(0 20 * * ? *)"
@@ -30,7 +31,7 @@ _COMPLETION_WINDOW_MINUTES = 24 * 60
 BackupVaultArn = Annotated[
     str,
     matching(
-        r"arn:aws[a-z-]*:backup:[a-z0-9-]+:\d{12}:backup-vault:[A-Za-z0-9_-]{2,50}",
+        r"arn:(aws|aws-cn|aws-us-gov):backup:[a-z0-9-]+:\d{12}:backup-vault:[A-Za-z0-9_-]{2,50}",
         "not the ARN of a backup vault; write arn:aws:backup:<region>:<account id>:backup-vault:<name>",
     ),
 ]
@@ -44,9 +45,9 @@ class BackupConfig(Config):
     it, these backups are lost if the region is lost.
     """
 
-    daily_retention_days: Count = 35
-    monthly_retention_days: Count = 365
-    argo_cd_retention_days: Count = 90
+    daily_retention_days: BackupDays = 35
+    monthly_retention_days: BackupDays = 365
+    argo_cd_retention_days: BackupDays = 90
     copy_to_vault: BackupVaultArn | None = None
 
     def problems(self) -> Iterator[Problem]:

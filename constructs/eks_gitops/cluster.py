@@ -26,9 +26,14 @@ from constructs import Construct
 from eks_gitops.config import Cidr, Config, LogRetentionDays, Problem, RoleArn, matching
 from eks_gitops.context import Context
 from eks_gitops.iam import Role, Statement, policy_document
+from eks_gitops.security_group import group_description
+from eks_gitops.values import RULES_OF_A_SECURITY_GROUP, listed_twice, not_public, roles_listed_twice, too_large
 from eks_gitops.versions import EKS_VERSIONS
 
 _HTTPS = 443
+# Source: https://docs.aws.amazon.com/general/latest/gr/eks.html; this quota cannot be increased.
+_MOST_PUBLIC_NETWORKS = 40
+_RULES_OF_OTHERS = 10  # in the cluster's security group: those of EKS and of the AWS Load Balancer Controller
 _LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 
 
@@ -54,7 +59,7 @@ class ClusterConfig(Config):
     log_retention_days: LogRetentionDays = 90
 
     def problems(self) -> Iterator[Problem]:
-        """An unsupported version, no administrator or a duplicate one, an API that is open to all addresses."""
+        """An unsupported version, no administrator or a duplicate one, networks that are too large or too many."""
         if self.version not in EKS_VERSIONS:
             yield Problem("version", self.version, f"not supported; choose one of {', '.join(EKS_VERSIONS)}")
         if not self.administrators:
@@ -64,9 +69,24 @@ class ClusterConfig(Config):
                 if cidr.prefixlen == 0:
                     message = "opens the API to all addresses; list the networks of your office or runners, or none"
                     yield Problem(f"{field}[{index}]", cidr, message)
-        for index, role in enumerate(self.administrators):
-            if role in self.administrators[:index]:
-                yield Problem(f"administrators[{index}]", role, "duplicate; list each role once")
+            yield from too_large(field, getattr(self, field))
+            yield from listed_twice(field, getattr(self, field), "network")
+        yield from not_public("public_access_cidrs", self.public_access_cidrs)
+        yield from self._too_many_networks()
+        yield from roles_listed_twice("administrators", self.administrators)
+
+    def _too_many_networks(self) -> Iterator[Problem]:
+        public, private = len(self.public_access_cidrs), len(self.private_access_cidrs)
+        if public > _MOST_PUBLIC_NETWORKS:
+            message = f"EKS accepts {_MOST_PUBLIC_NETWORKS} networks; combine some of them"
+            yield Problem("public_access_cidrs", public, message)
+        most = RULES_OF_A_SECURITY_GROUP - _RULES_OF_OTHERS
+        if private > most:
+            message = (
+                f"a security group has at most {RULES_OF_A_SECURITY_GROUP} rules, and EKS and controllers need "
+                f"{_RULES_OF_OTHERS} of them; list {most} networks or fewer"
+            )
+            yield Problem("private_access_cidrs", private, message)
 
 
 class Access(NamedTuple):
@@ -138,7 +158,7 @@ class Cluster(Construct):
                 self,
                 f"private-access-{cidr}",
                 security_group_id=self.security_group_id,
-                description="The cluster's API",
+                description=group_description("HTTPS to the API of the cluster"),
                 cidr_ipv4=str(cidr),
                 ip_protocol="tcp",
                 from_port=_HTTPS,
@@ -172,9 +192,11 @@ class Cluster(Construct):
         return role.arn
 
     def _add_access_entries(self, administrators: Sequence[str], access: Mapping[str, Access]) -> None:
-        # The ID includes the account and path, because roles may have the same name.
+        # The ID includes the account and path, because roles may have the same name. In IDs, CDKTF replaces / by --.
         entries = {
-            f"administrator-{role.partition('::')[2]}": Access(role, "AmazonEKSClusterAdminPolicy")
+            f"administrator-{role.partition('::')[2].replace('--', '-__-')}": Access(
+                role, "AmazonEKSClusterAdminPolicy"
+            )
             for role in administrators
         }
         for id_, (role_arn, policy, namespaces) in {**entries, **access}.items():

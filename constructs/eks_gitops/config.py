@@ -328,11 +328,24 @@ AccountId = Annotated[
 RoleArn = Annotated[
     str,
     matching(
-        r"arn:aws[a-z-]*:iam::\d{12}:role/\S+",
+        r"arn:(aws|aws-cn|aws-us-gov):iam::\d{12}:role/[!-~]+",
         "not the ARN of an IAM role; write arn:aws:iam::<account id>:role/<name>",
     ),
+    matching(r"[^*?${}]+", "a pattern, not the ARN of one IAM role; write its complete name and path"),
+    matching(
+        r"(?!.*:role/aws-service-role/).+",
+        "a service-linked role, which only its AWS service can assume; use the role of your administrators",
+    ),
+    matching(
+        r".*:role/(?=.{0,512}$)([^/]+/)*[\w+=,.@-]{1,64}",
+        "not a valid name of a role; after the path, use 1 to 64 letters, digits and _+=,.@-",
+    ),
 ]
-"""The ARN of an IAM role."""
+"""The ARN of an IAM role that a person or a workflow can assume.
+
+Source: `roleNameType` and `pathType` of IAM in botocore 1.43, and
+https://docs.aws.amazon.com/IAM/latest/UserGuide/using-service-linked-roles.html
+"""
 
 DomainName = Annotated[
     str,

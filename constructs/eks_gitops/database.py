@@ -15,13 +15,16 @@ from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurity
 from constructs import Construct
 from pydantic import Field, StrictBool
 
-from eks_gitops import instance_classes
+from eks_gitops import instance_classes, postgresql_words
 from eks_gitops.config import Config, LogRetentionDays, Problem, matching
 from eks_gitops.context import Context
+from eks_gitops.security_group import group_description
 from eks_gitops.versions import POSTGRESQL_MAJORS
 
 _PORT = 5432
 _LOG_EXPORTS = ("postgresql", "upgrade")
+
+_DATABASES_OF_RDS = ("postgres", "rdsadmin", "template0", "template1")
 
 
 class DatabaseConfig(Config):
@@ -44,12 +47,21 @@ class DatabaseConfig(Config):
     deletion_protection: StrictBool
     backup_retention_days: int = Field(strict=True, ge=1, le=35)
     final_snapshot_suffix: Annotated[
-        str, matching(r"[a-z0-9]+(-[a-z0-9]+)*", "use lower-case letters and digits, separated by single hyphens")
+        str,
+        matching(
+            r"(?=.{1,63}$)[a-z0-9]+(-[a-z0-9]+)*",
+            "use 1 to 63 lower-case letters and digits, separated by single hyphens",
+        ),
     ] = "final"
     log_retention_days: LogRetentionDays = 30
 
     def problems(self) -> Iterator[Problem]:
-        """An unsupported engine version or instance class, or too little room for the autoscaling of storage."""
+        """A reserved name, an unsupported engine version or class, too little room for the autoscaling of storage."""
+        if self.name in postgresql_words.RESERVED:
+            message = f"a reserved word, which RDS rejects; choose another, such as {self.name}db"
+            yield Problem("name", self.name, message)
+        if self.name in _DATABASES_OF_RDS:
+            yield Problem("name", self.name, "every PostgreSQL instance of RDS has this database; choose another name")
         versions = {self.engine_version} & POSTGRESQL_MAJORS.keys()
         if not versions:
             supported = ", ".join(POSTGRESQL_MAJORS)
@@ -152,7 +164,7 @@ class Database(Construct):
             self,
             "security-group",
             name=f"{self._identifier}-database",
-            description="PostgreSQL from the nodes of the cluster",
+            description=group_description("PostgreSQL from the nodes of the cluster"),
             vpc_id=vpc_id,
             tags={"Name": f"{self._identifier}-database"},
         )
@@ -160,7 +172,7 @@ class Database(Construct):
             self,
             "postgresql-from-nodes",
             security_group_id=group.id,
-            description="PostgreSQL from the nodes of the cluster",
+            description=group_description("PostgreSQL from the nodes of the cluster"),
             ip_protocol="tcp",
             from_port=_PORT,
             to_port=_PORT,

@@ -14,9 +14,14 @@ from eks_gitops.config import Config, DomainName, matching
 
 
 class DnsConfig(Config):
-    """The platform's domain. `hosted_zone_id` is an existing public hosted zone; if it is None, a zone is created."""
+    """The platform's domain. `hosted_zone_id` is an existing public hosted zone; if it is None, a zone is created.
 
-    domain: DomainName
+    Source of the length: `RequestCertificate` of ACM in botocore 1.43. The wildcard may be longer.
+    """
+
+    domain: Annotated[
+        DomainName, matching(r".{1,64}", "too long for a certificate of ACM; choose a domain of at most 64 characters")
+    ]
     hosted_zone_id: (
         Annotated[str, matching(r"Z[A-Z0-9]{1,31}", "not a hosted zone ID; write one such as Z0123456789ABC")] | None
     ) = None

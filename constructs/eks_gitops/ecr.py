@@ -33,7 +33,11 @@ class EcrRepositoryConfig(Config):
 
     name: Annotated[
         str,
-        matching(r"[a-z][a-z0-9]*([._-][a-z0-9]+)*", "use lower-case letters and digits, separated by single . _ or -"),
+        # Source: `RepositoryName` of ECR in botocore 1.43
+        matching(
+            r"(?=.{2,256}$)[a-z][a-z0-9]*([._-][a-z0-9]+)*",
+            "use 2 to 256 lower-case letters and digits, separated by single . _ or -",
+        ),
     ]
     pushed_by: GithubRepository
     kept_images: Count = 200

@@ -20,19 +20,32 @@ from pydantic import Field
 from eks_gitops.config import Config, Problem, matching
 from eks_gitops.context import Context
 from eks_gitops.iam import Statement, policy_document
+from eks_gitops.security_group import group_description
 
 _NFS_PORT = 2049
 
+PosixId = Annotated[int, Field(strict=True, ge=0, le=4_294_967_295)]
+"""The ID of a user or group. Source: `Uid` and `Gid` of EFS in botocore 1.43."""
+
 
 class AccessPoint(Config):
-    """An access point: `path` becomes the root directory of its mounts, owned by `uid` and `gid`."""
+    """An access point: `path` becomes the root directory of its mounts, owned by `uid` and `gid`.
+
+    Source of the grammar: `Path` of EFS in botocore 1.43.
+    """
 
     name: Annotated[
         str, matching(r"[a-z][a-z0-9-]{0,62}", "use lower-case letters, digits and hyphens, starting with a letter")
     ]
-    path: Annotated[str, matching(r"(/[A-Za-z0-9._-]+){1,4}", "use 1 to 4 directories, each preceded by a slash")]
-    uid: int = Field(strict=True, ge=0)
-    gid: int = Field(strict=True, ge=0)
+    path: Annotated[
+        str,
+        matching(
+            r"(?=.{1,100}$)(/[A-Za-z0-9_-][A-Za-z0-9._-]*){1,4}",
+            "use 1 to 4 directories, each after a slash and not starting with a dot, and at most 100 characters",
+        ),
+    ]
+    uid: PosixId
+    gid: PosixId
 
 
 class FileSystemConfig(Config):
@@ -78,7 +91,7 @@ class FileSystem(Construct):
             self,
             "security-group",
             name=name,
-            description="NFS from the nodes of the cluster",
+            description=group_description("NFS from the nodes of the cluster"),
             vpc_id=vpc_id,
             tags={"Name": name},
         )
@@ -86,7 +99,7 @@ class FileSystem(Construct):
             self,
             "nfs-from-nodes",
             security_group_id=group.id,
-            description="NFS from the nodes of the cluster",
+            description=group_description("NFS from the nodes of the cluster"),
             ip_protocol="tcp",
             from_port=_NFS_PORT,
             to_port=_NFS_PORT,

@@ -26,7 +26,12 @@ class GithubRepository(Config):
         ),
     ]
     owner_id: Count
-    name: Annotated[str, matching(r"[A-Za-z0-9._-]{1,100}", "not a valid repository name; omit the owner")]
+    name: Annotated[
+        str,
+        matching(
+            r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}(?<!\.git)", "not a valid repository name; omit the owner and .git"
+        ),
+    ]
     id: Count
 
     def subjects(self, context: str) -> list[str]:

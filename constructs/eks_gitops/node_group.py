@@ -21,7 +21,7 @@ from cdktf_cdktf_provider_aws.launch_template import (
     LaunchTemplateTagSpecifications,
 )
 from constructs import Construct
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
 from eks_gitops import instance_types
 from eks_gitops.cluster import Cluster
@@ -29,6 +29,7 @@ from eks_gitops.config import Config, Count, Problem, matching
 from eks_gitops.context import Context
 from eks_gitops.iam import Role, service_trust
 from eks_gitops.key import Key
+from eks_gitops.values import LabelKey, LabelValue
 
 AmiType = Literal[
     "AL2023_x86_64_STANDARD", "AL2023_ARM_64_STANDARD", "BOTTLEROCKET_x86_64", "BOTTLEROCKET_ARM_64"
@@ -36,13 +37,34 @@ AmiType = Literal[
 
 _MOST_INSTANCE_TYPES = 20
 """Source: `instanceTypes` of https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateNodegroup.html"""
+# The kubelet refuses to start with another label of these domains, and the node does not join.
+# Source: k8s.io/kubelet v0.36.0 (`pkg/apis/well_known_labels.go`).
+_KUBERNETES_DOMAINS = ("kubernetes.io", "k8s.io")
+_DOMAINS_OF_NODES = ("kubelet.kubernetes.io", "node.kubernetes.io")
+_LABELS_OF_NODES = {
+    "beta.kubernetes.io/arch",
+    "beta.kubernetes.io/instance-type",
+    "beta.kubernetes.io/os",
+    "failure-domain.beta.kubernetes.io/region",
+    "failure-domain.beta.kubernetes.io/zone",
+    "kubernetes.io/arch",
+    "kubernetes.io/hostname",
+    "kubernetes.io/os",
+    "topology.kubernetes.io/region",
+    "topology.kubernetes.io/zone",
+}
+# Source: https://github.com/eksctl-io/eksctl/issues/4007, with the error message of CreateNodegroup.
+_EKS_DOMAINS = ("eks.amazonaws.com",)
+_MOST_TAINTS = 50  # Source: the documentation of aws_eks_node_group of the AWS provider
+
+_LABEL_KEY: TypeAdapter[str] = TypeAdapter(LabelKey)
 
 
 class Taint(Config):
     """A taint on all nodes of a group."""
 
-    key: str
-    value: str = ""
+    key: LabelKey
+    value: LabelValue | Literal[""] = ""
     effect: Literal["NO_SCHEDULE", "NO_EXECUTE", "PREFER_NO_SCHEDULE"]
 
 
@@ -60,11 +82,13 @@ class NodeGroupConfig(Config):
     desired_size: int = Field(strict=True, ge=0)
     max_size: Count
     disk_size_gib: int = Field(strict=True, default=50, ge=20, le=16384)
-    labels: dict[str, str] = {}
+    labels: dict[str, LabelValue] = {}
     taints: tuple[Taint, ...] = ()
 
     def problems(self) -> Iterator[Problem]:
-        """Sizes out of order, or instance types that EKS or the AMI does not accept."""
+        """Sizes out of order, instance types that EKS or the AMI does not accept, labels, taints."""
+        yield from self._problems_of_labels()
+        yield from self._problems_of_taints()
         if self.min_size > self.max_size:
             message = f"above max_size, which is {self.max_size}; lower it, or raise max_size"
             yield Problem("min_size", self.min_size, message)
@@ -92,10 +116,47 @@ class NodeGroupConfig(Config):
                 message = f"cannot boot AMI type {self.ami_type}; choose an AMI type for {other}"
                 yield Problem(field, name, message)
 
+    def _problems_of_labels(self) -> Iterator[Problem]:
+        for key in self.labels:
+            domain = key.rpartition("/")[0]
+            if _is_below(domain, _EKS_DOMAINS):
+                yield Problem("labels", key, "EKS sets the labels of this domain itself; use a domain of your own")
+            elif (
+                _is_below(domain, _KUBERNETES_DOMAINS)
+                and not _is_below(domain, _DOMAINS_OF_NODES)
+                and key not in _LABELS_OF_NODES
+            ):
+                message = (
+                    "nodes with this label cannot join the cluster; use a domain of your own, or node.kubernetes.io"
+                )
+                yield Problem("labels", key, message)
+            else:
+                yield from _problem_of_key(key)
+
+    def _problems_of_taints(self) -> Iterator[Problem]:
+        if len(self.taints) > _MOST_TAINTS:
+            yield Problem("taints", len(self.taints), f"EKS accepts {_MOST_TAINTS} taints; remove some of them")
+        # Source: `validateNodeTaints` of Kubernetes, which requires that key and effect are unique.
+        taints = [(taint.key, taint.effect) for taint in self.taints]
+        for index, (key, effect) in enumerate(taints):
+            if (key, effect) in taints[:index]:
+                yield Problem(f"taints[{index}].key", key, f"duplicate; list each key once with {effect}")
+
     @property
     def max_pods(self) -> int:
         """The maximum number of Pods on each node of the group: the minimum over its instance types."""
         return min(instance_types.max_pods(name) for name in self.instance_types)
+
+
+def _is_below(domain: str, domains: Sequence[str]) -> bool:
+    return any(f".{domain}".endswith(f".{parent}") for parent in domains)
+
+
+def _problem_of_key(key: str) -> Iterator[Problem]:
+    try:
+        _LABEL_KEY.validate_python(key)
+    except ValidationError as error:
+        yield Problem("labels", key, error.errors()[0]["msg"].removeprefix("Value error, "))
 
 
 class NodeRole(Construct):

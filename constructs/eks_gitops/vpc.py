@@ -21,11 +21,16 @@ from constructs import Construct
 from eks_gitops.config import Cidr, Config, LogRetentionDays, Problem, matching
 from eks_gitops.context import Context
 from eks_gitops.flow_log import VpcFlowLog
+from eks_gitops.security_group import group_description
 
-_SMALLEST_PRIVATE_PREFIX = 24
 _SMALLEST_AWS_PREFIX = 28
+# A load balancer needs /27 with 8 free addresses.
+# Source: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html
+_SMALLEST_PREFIXES = {"public": 27, "private": 24, "database": _SMALLEST_AWS_PREFIX}
 _LARGEST_AWS_PREFIX = 16
 _FEWEST_ZONES = 2
+# Source: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
+_RESERVED = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4")))
 
 InterfaceEndpoint = Literal[
     "autoscaling", "ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "elasticloadbalancing", "kms", "logs",
@@ -50,7 +55,7 @@ class Zone(Config):
     def problems(self) -> Iterator[Problem]:
         """Subnet sizes that AWS does not allow, or that are too small for nodes and Pods."""
         for kind, cidr in self.subnets.items():
-            smallest = _SMALLEST_PRIVATE_PREFIX if kind == "private" else _SMALLEST_AWS_PREFIX
+            smallest = _SMALLEST_PREFIXES[kind]
             if not _LARGEST_AWS_PREFIX <= cidr.prefixlen <= smallest:
                 yield Problem(
                     kind, cidr, f"a {kind} subnet must be between /{_LARGEST_AWS_PREFIX} and /{smallest}; change it"
@@ -66,7 +71,11 @@ class VpcConfig(Config):
 
     name: Annotated[
         str,
-        matching(r"[a-z][a-z0-9-]{0,62}", "use 1 to 63 lower-case letters, digits and hyphens, starting with a letter"),
+        # EC2 rejects security groups whose name starts with sg-. Source: `CreateSecurityGroupRequest` in botocore 1.43
+        matching(
+            r"(?!sg-)[a-z][a-z0-9-]{0,62}",
+            "use 1 to 63 lower-case letters, digits and hyphens, starting with a letter, and not with sg-",
+        ),
     ]
     cidr: Cidr
     zones: tuple[Zone, ...]
@@ -75,10 +84,13 @@ class VpcConfig(Config):
     flow_log_retention_days: LogRetentionDays = 90
 
     def problems(self) -> Iterator[Problem]:
-        """An invalid VPC size, invalid zones or endpoints, subnets that overlap or are outside the VPC."""
+        """An invalid VPC size or network, invalid zones or endpoints, subnets that overlap or are outside the VPC."""
         if not _LARGEST_AWS_PREFIX <= self.cidr.prefixlen <= _SMALLEST_AWS_PREFIX:
             sizes = f"/{_LARGEST_AWS_PREFIX} and /{_SMALLEST_AWS_PREFIX}"
             yield Problem("cidr", self.cidr, f"a VPC must be between {sizes}; change it")
+        for reserved in _RESERVED:
+            if self.cidr.prefixlen >= _LARGEST_AWS_PREFIX and self.cidr.overlaps(reserved):
+                yield Problem("cidr", self.cidr, f"in {reserved}, which AWS reserves; choose one such as 10.0.0.0/16")
         if len(self.zones) < _FEWEST_ZONES:
             yield Problem(
                 "zones", len(self.zones), f"EKS and RDS need at least {_FEWEST_ZONES} Availability Zones; add one"
@@ -239,7 +251,7 @@ class Vpc(Construct):
             self,
             "endpoints",
             name=f"{self._config.name}-endpoints",
-            description="HTTPS from inside the VPC to its interface endpoints",
+            description=group_description("HTTPS from inside the VPC to its interface endpoints"),
             vpc_id=self.id,
             tags={"Name": f"{self._config.name}-endpoints"},
         )
@@ -247,7 +259,7 @@ class Vpc(Construct):
             self,
             "endpoints-https",
             security_group_id=group.id,
-            description="HTTPS from inside the VPC",
+            description=group_description("HTTPS from inside the VPC"),
             ip_protocol="tcp",
             from_port=443,
             to_port=443,

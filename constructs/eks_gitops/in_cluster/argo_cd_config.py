@@ -7,16 +7,20 @@ from pydantic import StrictBool
 
 from eks_gitops.config import Config, Count, DomainName, Problem, matching
 from eks_gitops.in_cluster.load_balancer_controller import IngressClassConfig
+from eks_gitops.values import open_to_all
 from eks_gitops.versions import ARGO_CD_CHARTS
 
 WebAclArn = Annotated[
     str,
     matching(
-        r"arn:aws[a-z-]*:wafv2:[a-z0-9-]+:\d{12}:regional/webacl/[\w-]+/[\w-]+",
+        r"arn:(aws|aws-cn|aws-us-gov):wafv2:[a-z0-9-]+:\d{12}:regional/webacl/[A-Za-z0-9_-]{1,128}/[0-9a-f-]{1,36}",
         "not the ARN of a regional web ACL; write arn:aws:wafv2:<region>:<account id>:regional/webacl/<name>/<id>",
     ),
 ]
-"""The ARN of a regional AWS WAF web ACL, which can be associated with a load balancer."""
+"""The ARN of a regional AWS WAF web ACL, which can be associated with a load balancer.
+
+Source: `EntityName` and `EntityId` of WAF in botocore 1.43.
+"""
 
 
 class OidcConfig(Config):
@@ -25,7 +29,8 @@ class OidcConfig(Config):
     issuer: Annotated[
         str,
         matching(
-            r"https://cognito-idp\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9-]+_[A-Za-z0-9]+",
+            # Source: `UserPoolIdType` of Cognito in botocore 1.43; the ID starts with the region
+            r"https://cognito-idp\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?=.{1,55}$)\1_[A-Za-z0-9]+",
             "not the issuer of a Cognito user pool; write https://cognito-idp.<region>.amazonaws.com/<user pool id>",
         ),
     ]
@@ -72,7 +77,7 @@ class ArgoCdConfig(Config):
             yield Problem("sso", None, "no login method; set it to a user pool, or set local_admin to True until then")
         if self.sso is not None and self.local_admin:
             yield Problem("local_admin", True, "sso replaces the local administrator; set it to False")
-        for index, cidr in enumerate(self.ingress.allowed_cidrs):
-            if cidr.prefixlen == 0 and self.ingress.scheme == "internet-facing" and self.sso is None:
-                message = "opens Argo CD to the internet with one password; list your networks, or set sso"
-                yield Problem(f"ingress.allowed_cidrs[{index}]", cidr, message)
+        cidrs = self.ingress.allowed_cidrs if self.ingress.scheme == "internet-facing" and self.sso is None else ()
+        for index in open_to_all(cidrs):
+            message = "opens Argo CD to the internet with one password; list your networks, or set sso"
+            yield Problem(f"ingress.allowed_cidrs[{index}]", cidrs[index], message)

@@ -8,6 +8,7 @@ from constructs import Construct
 from eks_gitops.config import Cidr, Config, Problem, matching
 from eks_gitops.in_cluster.helm import HelmRelease
 from eks_gitops.location import Location
+from eks_gitops.values import RULES_OF_A_SECURITY_GROUP, listed_twice
 from eks_gitops.versions import LOAD_BALANCER_CONTROLLER_CHART
 
 NAMESPACE = "kube-system"
@@ -15,6 +16,7 @@ SERVICE_ACCOUNT = "aws-load-balancer-controller"
 INGRESS_CLASS = "alb"
 
 _REPLICAS = 2
+_PORTS = 2  # of each Ingress: HTTP, which redirects, and HTTPS; the controller adds one rule per port and network
 
 Scheme = Literal["internet-facing", "internal"]
 """Where a load balancer is reachable from: the internet, or the VPC and connected networks."""
@@ -22,11 +24,16 @@ Scheme = Literal["internet-facing", "internal"]
 TlsPolicy = Annotated[
     str,
     matching(
-        r"ELBSecurityPolicy-TLS13-[A-Za-z0-9-]+",
-        "not a TLS 1.3 policy; use one such as ELBSecurityPolicy-TLS13-1-2-2021-06",
+        r"ELBSecurityPolicy-TLS13-("
+        r"(1-[013]|1-2(-Res|-Ext1|-Ext2)?)-2021-06|(1-[013]|1-2(-Res|-Ext0|-Ext1|-Ext2)?)-FIPS-2023-04|"
+        r"(1-[03]|1-2(-Res|-Ext1|-Ext2)?)-PQ-2025-09|(1-[013]|1-2(-Res|-Ext0|-Ext1|-Ext2)?)-FIPS-PQ-2025-09)",
+        "not a TLS 1.3 policy of Elastic Load Balancing; use one such as ELBSecurityPolicy-TLS13-1-2-2021-06",
     ),
 ]
-"""The security policy of HTTPS listeners."""
+"""The security policy of HTTPS listeners: one of the policies with TLS 1.3 that Elastic Load Balancing publishes.
+
+Source: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
+"""
 
 
 class IngressClassConfig(Config):
@@ -37,9 +44,17 @@ class IngressClassConfig(Config):
     tls_policy: TlsPolicy = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 
     def problems(self) -> Iterator[Problem]:
-        """An empty list: the controller would use the annotation of the Ingress, or allow all addresses."""
+        """No network, for which the controller would allow all addresses, duplicate networks or too many."""
         if not self.allowed_cidrs:
             yield Problem("allowed_cidrs", "()", "would allow all addresses; list the networks, or 0.0.0.0/0 for all")
+        yield from listed_twice("allowed_cidrs", self.allowed_cidrs, "network")
+        most = RULES_OF_A_SECURITY_GROUP // _PORTS
+        if len(self.allowed_cidrs) > most:
+            message = (
+                f"each needs a rule for HTTP and one for HTTPS, and a security group has at most "
+                f"{RULES_OF_A_SECURITY_GROUP} rules; list {most} networks or fewer"
+            )
+            yield Problem("allowed_cidrs", len(self.allowed_cidrs), message)
 
 
 def ingress_class_params(

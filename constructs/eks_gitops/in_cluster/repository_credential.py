@@ -24,7 +24,9 @@ class RepositoryCredentialConfig(Config):
 
     kind: Literal["github-app", "deploy-key"]
     secret_name: Annotated[
-        str, matching(r"[A-Za-z0-9/_+=.@-]{1,512}", "not a valid name of a secret in Secrets Manager")
+        str,
+        # Source: `CreateSecretRequest` of Secrets Manager in botocore 1.43
+        matching(r"[A-Za-z0-9/_+=.@-]{1,512}", "not the name of a secret; use 1 to 512 letters, digits and /_+=.@-"),
     ]
     revision: Count = 1
 

@@ -20,9 +20,15 @@ _TIMEOUT_SECONDS = 900
 
 Revision = Annotated[
     str,
-    matching(r"(?!HEAD$)[A-Za-z0-9][A-Za-z0-9._/-]{0,199}", "not a branch or tag; write main, or a tag such as v1.2.0"),
+    matching(
+        r"(?!HEAD$)(?!.*(\.\.|//|/\.|\.lock(/|$)))[A-Za-z0-9][A-Za-z0-9._/-]{0,199}(?<![./])",
+        "not a branch or tag; write main, or a tag such as v1.2.0",
+    ),
 ]
-"""A branch or tag of the GitOps repository. `HEAD` is rejected, because the default branch can change."""
+"""A branch or tag of the GitOps repository. `HEAD` is rejected, because the default branch can change.
+
+Source: https://git-scm.com/docs/git-check-ref-format
+"""
 
 
 class RootApplication(Construct):

@@ -122,7 +122,8 @@ def test_administrators_with_the_same_role_name_get_separate_entries() -> None:
     administrators = (
         "arn:aws:iam::123456789012:role/plan",
         "arn:aws:iam::123456789012:role/users/admin",
-        "arn:aws:iam::123456789012:role/machines/admin",
+        "arn:aws:iam::123456789012:role/machines/other-admin",
+        "arn:aws:iam::123456789012:role/machines--other-admin",
         "arn:aws:iam::210987654321:role/users/admin",
     )
 

@@ -91,6 +91,37 @@ def test_warns_about_teardown(owned: EditedSettings) -> None:
     ]
 
 
+def test_warns_about_administrators_of_another_account(owned: EditedSettings) -> None:
+    role = '"arn:aws:iam::210987654321:role/partners/admin"'
+    for file in ("dev.py", "shared.py"):
+        owned.replace(
+            f"ap_northeast_2/{file}",
+            "(OWNER.administrator_role_arn,)",
+            f"(OWNER.administrator_role_arn, {role})",
+        )
+    message = f"{role[1:-1]!r}: a role of account 210987654321, not of 111122223333; make sure that you trust it"
+    assert list(warnings.found(*owned.load(), LONG_BEFORE)) == [
+        ("ap-northeast-2-shared", f"stacks/ap_northeast_2/shared.py: cluster_administrators[1]: {message}"),
+        ("ap-northeast-2-dev", f"stacks/ap_northeast_2/dev.py: cluster.administrators[1]: {message}"),
+    ]
+
+
+def test_warns_about_a_vpc_with_the_network_of_docker(owned: EditedSettings) -> None:
+    owned.replace("ap_northeast_2/shared.py", '"10.0.', '"172.17.')
+    message = "contains addresses of 172.17.0.0/16, which Docker and some AWS services use; choose another"
+    assert list(warnings.found(*owned.load(), LONG_BEFORE)) == [
+        ("ap-northeast-2-shared", f"stacks/ap_northeast_2/shared.py: vpc.cidr: 172.17.0.0/16: {message}")
+    ]
+
+
+def test_warns_about_a_database_with_a_keyword_as_name(owned: EditedSettings) -> None:
+    owned.replace("ap_northeast_2/dev.py", '"bubblepool"', '"content"')
+    message = "a keyword of PostgreSQL, which RDS may reject; choose another name for a new database"
+    assert list(warnings.found(*owned.load(), LONG_BEFORE)) == [
+        ("ap-northeast-2-dev", f"stacks/ap_northeast_2/dev.py: databases[0].name: 'content': {message}")
+    ]
+
+
 def test_newest_version_of_eks_is_supported() -> None:
     assert list(EKS_VERSIONS)[-1] == EKS_NEWEST_VERSION
 

@@ -1,0 +1,70 @@
+"""Validation rules for the ARNs in the settings of a region: their partition, region and owner."""
+
+from collections.abc import Iterator, Sequence
+
+from eks_gitops.config import Problem, known_problems
+from stacks.settings import Environment, Finding, Region
+
+
+def broken(regions: Sequence[Region]) -> Iterator[Finding]:
+    """The rules that the settings violate, as far as their fields are known."""
+    for region in regions:
+        rules = [(region.shared_file, _cluster_administrators(region))]
+        for environment in region.environments:
+            rules += [
+                (environment.file, rule(region, environment))
+                for rule in (_administrators, _copies_of_backups, _web_acl)
+            ]
+        for file, problems in rules:
+            for problem in known_problems(problems):
+                yield Finding(file, problem)
+
+
+def _cluster_administrators(region: Region) -> Iterator[Problem]:
+    for index, role in enumerate(region.shared.cluster_administrators):
+        yield from _in_another_partition(region, f"cluster_administrators[{index}]", role)
+        yield from _created_by_the_platform(region, f"cluster_administrators[{index}]", role)
+
+
+def _administrators(region: Region, environment: Environment) -> Iterator[Problem]:
+    for index, role in enumerate(environment.settings.cluster.administrators):
+        yield from _in_another_partition(region, f"cluster.administrators[{index}]", role)
+        yield from _created_by_the_platform(region, f"cluster.administrators[{index}]", role)
+
+
+def _copies_of_backups(region: Region, environment: Environment) -> Iterator[Problem]:
+    vault = environment.settings.backup.copy_to_vault
+    if vault is not None:
+        yield from _in_another_partition(region, "backup.copy_to_vault", vault)
+
+
+def _web_acl(region: Region, environment: Environment) -> Iterator[Problem]:
+    """A load balancer can only have a web ACL of its region.
+
+    Source: `AssociateWebACL` of WAF in botocore 1.43.
+    """
+    acl = environment.settings.gitops.argo_cd.web_acl_arn
+    if acl is not None and acl.split(":")[3] != region.name:
+        message = f"not in {region.name}, where the load balancer is; use a web ACL of {region.name}"
+        yield Problem("gitops.argo_cd.web_acl_arn", acl, message)
+
+
+def _in_another_partition(region: Region, field: str, arn: str) -> Iterator[Problem]:
+    """Identities and resources of one partition do not exist in another.
+
+    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+    """
+    partition = region.location("shared").partition
+    if arn.split(":")[1] != partition:
+        yield Problem(
+            field, arn, f"not in the partition of {region.name}; use an ARN that starts with arn:{partition}:"
+        )
+
+
+def _created_by_the_platform(region: Region, field: str, role: str) -> Iterator[Problem]:
+    """A role on the path of this region: a cluster has only one access entry for it, which the platform creates.
+
+    Source: `CreateAccessEntryRequest` of EKS in botocore 1.43.
+    """
+    if f":iam::{region.shared.account_id}:role/{region.name}/" in role:
+        yield Problem(field, role, "the platform creates this role and its access; use a role of your administrators")
