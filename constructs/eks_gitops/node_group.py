@@ -25,7 +25,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from eks_gitops import instance_types
 from eks_gitops.cluster import Cluster
-from eks_gitops.config import Config, Count, Problem, matching
+from eks_gitops.config import Config, Count, Problem, known_problems, matching
 from eks_gitops.context import Context
 from eks_gitops.iam import Role, service_trust
 from eks_gitops.key import Key
@@ -85,8 +85,8 @@ class NodeGroupConfig(Config):
 
     def problems(self) -> Iterator[Problem]:
         """Sizes out of order, unknown instance types, types of another architecture than the AMI, labels, taints."""
-        yield from self._problems_of_labels()
-        yield from self._problems_of_taints()
+        yield from known_problems(self._problems_of_labels())
+        yield from known_problems(self._problems_of_taints())
         if self.desired_size < self.min_size:
             yield Problem("desired_size", self.desired_size, f"below min_size; choose {self.min_size} or more")
         if self.desired_size > self.max_size:
