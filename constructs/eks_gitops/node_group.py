@@ -25,7 +25,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from eks_gitops import instance_types
 from eks_gitops.cluster import Cluster
-from eks_gitops.config import Config, Count, Problem, matching
+from eks_gitops.config import Config, Count, Problem, known_problems, matching
 from eks_gitops.context import Context
 from eks_gitops.iam import Role, service_trust
 from eks_gitops.key import Key

@@ -32,7 +32,8 @@ TlsPolicy = Annotated[
 ]
 """The security policy of HTTPS listeners: one of the policies with TLS 1.3 that Elastic Load Balancing publishes.
 
-Source: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
+Source: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html, and `SslPolicy`
+of aws-cdk-lib.
 """
 
 
