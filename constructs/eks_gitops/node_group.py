@@ -87,8 +87,8 @@ class NodeGroupConfig(Config):
 
     def problems(self) -> Iterator[Problem]:
         """Sizes out of order, instance types that EKS or the AMI does not accept, labels, taints."""
-        yield from self._problems_of_labels()
-        yield from self._problems_of_taints()
+        yield from known_problems(self._problems_of_labels())
+        yield from known_problems(self._problems_of_taints())
         if self.min_size > self.max_size:
             message = f"above max_size, which is {self.max_size}; lower it, or raise max_size"
             yield Problem("min_size", self.min_size, message)
