@@ -138,7 +138,7 @@ class Cluster(Construct):
                 self,
                 f"private-access-{cidr}",
                 security_group_id=self.security_group_id,
-                description="The cluster's API",
+                description="HTTPS to the API of the cluster",
                 cidr_ipv4=str(cidr),
                 ip_protocol="tcp",
                 from_port=_HTTPS,
