@@ -161,7 +161,7 @@ PARALLEL := --numprocesses auto --dist loadfile
 
 .PHONY: check
 check: lint ## run the fast checks, in about a minute: style, types, unit tests, snapshots, rules of the Git tree
-	$(PYTEST) $(PARALLEL) tests/unit tests/snapshot tests/workflows tests/gitops examples \
+	$(PYTEST) $(PARALLEL) tests/unit tests/snapshot tests/contract tests/workflows tests/gitops examples \
 	  -m "not slow and not terraform and not e2e and not cluster"
 
 .PHONY: test
@@ -194,6 +194,16 @@ format: install ## format the code and apply the fixes of ruff
 .PHONY: snapshots
 snapshots: install ## accept the stacks and the rendered chart as the new snapshots; review the diff before you commit it
 	$(BIN)/python -m pytest tests/snapshot tests/gitops/test_chart.py --snapshot-update
+
+# renovate: datasource=pypi depName=cfn-lint
+CFN_LINT_VERSION := 1.58.0
+
+.PHONY: contract-data
+contract-data: ## update the rules of CloudFormation that tests/contract checks; review the diff before you commit it
+	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(PYTHON) -m venv "$$folder"; \
+	"$$folder/bin/python" -m pip install --quiet --disable-pip-version-check cfn-lint==$(CFN_LINT_VERSION); \
+	"$$folder/bin/python" tests/contract/generate.py
 
 .PHONY: bench
 bench: install ## measure how long the commands take, compared with the usual way to do the same

@@ -1,0 +1,285 @@
+"""Two platforms: one with every optional setting, and one with none."""
+
+from typing import Any
+
+from eks_gitops.addons import AddonsConfig
+from eks_gitops.backend import StateBackendConfig
+from eks_gitops.backup_plan import BackupConfig
+from eks_gitops.cluster import ClusterConfig
+from eks_gitops.controllers import ControllersConfig
+from eks_gitops.database import DatabaseConfig
+from eks_gitops.dns import DnsConfig
+from eks_gitops.ecr import EcrRepositoryConfig
+from eks_gitops.file_system import AccessPoint, FileSystemConfig
+from eks_gitops.github import GithubRepository
+from eks_gitops.in_cluster.argo_cd_config import ArgoCdConfig, OidcConfig, TuningConfig
+from eks_gitops.in_cluster.load_balancer_controller import IngressClassConfig
+from eks_gitops.in_cluster.repository_credential import RepositoryCredentialConfig
+from eks_gitops.karpenter import KarpenterConfig
+from eks_gitops.node_group import NodeGroupConfig, Taint
+from eks_gitops.vpc import VpcConfig, Zone
+from stacks.settings import Environment, EnvironmentSettings, GitopsSettings, Owner, Region, SharedSettings
+
+Settings = tuple[Owner, list[Region]]
+
+_ACCOUNT = "123456789012"
+_ADMINISTRATOR = f"arn:aws:iam::{_ACCOUNT}:role/administrator"
+_TLS_POLICY = "ELBSecurityPolicy-TLS13-1-3-2021-06"
+_ENDPOINTS = (
+    "autoscaling", "ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "elasticloadbalancing", "kms", "logs",
+    "secretsmanager", "sqs", "ssm", "sts",
+)  # fmt: skip
+
+
+def maximal() -> Settings:
+    """Every optional setting: in dev with IRSA, in prod with EKS Pod Identity where this is a choice."""
+    owner = _owner(project="shop-platform", team="shop")
+    shared = _shared(
+        owner,
+        state=StateBackendConfig(bucket="minji-state", lock="both", noncurrent_version_retention_days=30),
+        vpc=VpcConfig(
+            name="shop",
+            cidr="10.0.0.0/16",
+            zones=tuple(
+                Zone(
+                    name=f"ap-northeast-2{letter}",
+                    public=f"10.0.{number}.0/24",
+                    private=f"10.0.{32 * number}.0/19",
+                    database=f"10.0.1{number}.0/24",
+                )
+                for number, letter in enumerate("abcd", start=1)
+            ),
+            nat_gateways="one-per-zone",
+            interface_endpoints=_ENDPOINTS,
+            flow_log_retention_days=3653,
+        ),
+        dns=DnsConfig(domain=owner.domain, hosted_zone_id="Z0123456789ABC"),
+        image_repositories=(
+            EcrRepositoryConfig(
+                name="shop", pushed_by=GithubRepository(owner="minji", owner_id=1, name="shop", id=3), kept_images=50
+            ),
+        ),
+        image_replica_regions=("ap-northeast-1", "us-west-2"),
+    )
+    gitops = GitopsSettings(
+        revision="v1.2.0",
+        ingress=IngressClassConfig(scheme="internet-facing", allowed_cidrs=("203.0.113.0/24",), tls_policy=_TLS_POLICY),
+        argo_cd=ArgoCdConfig(
+            chart_version="10.4.1",
+            domain=f"argocd-prod.{owner.domain}",
+            availability="high-availability",
+            ingress=IngressClassConfig(scheme="internal", allowed_cidrs=("10.0.0.0/16",), tls_policy=_TLS_POLICY),
+            web_acl_arn=f"arn:aws:wafv2:ap-northeast-2:{_ACCOUNT}:regional/webacl/argo-cd/1",
+            sso=OidcConfig(
+                issuer="https://cognito-idp.ap-northeast-2.amazonaws.com/ap-northeast-2_Ab12Cd34E",
+                client_id="4cl1ent",
+            ),
+            tuning=TuningConfig(
+                status_processors=50,
+                operation_processors=25,
+                kubectl_parallelism=10,
+                repo_server_timeout_seconds=300,
+                repo_server_parallelism=5,
+                reconciliation_seconds=300,
+                reconciliation_jitter_seconds=30,
+            ),
+        ),
+        repository_credential=RepositoryCredentialConfig(
+            kind="deploy-key",
+            secret_name="ap-northeast-2/prod/argo-cd/repository",  # noqa: S106 (a name)
+            revision=2,
+        ),
+    )
+    prod = EnvironmentSettings(
+        account_id=_ACCOUNT,
+        production=True,
+        cluster=_cluster(
+            "shop-prod",
+            public_access_cidrs=("203.0.113.0/24", "198.51.100.7/32"),
+            private_access_cidrs=("192.0.2.0/24", "172.16.0.0/12"),
+            log_retention_days=3653,
+        ),
+        node_groups=(
+            _nodes("main", min_size=3, desired_size=3, max_size=5, disk_size_gib=100),
+            _nodes(
+                "arm",
+                instance_types=("m7g.large", "c8g.xlarge"),
+                ami_type="BOTTLEROCKET_ARM_64",
+                capacity_type="SPOT",
+                labels={"team": "shop", "node.example.com/disk": "fast"},
+                taints=(
+                    Taint(key="spot", value="true", effect="NO_SCHEDULE"),
+                    Taint(key="team", value="shop", effect="NO_EXECUTE"),
+                    Taint(key="slow", effect="PREFER_NO_SCHEDULE"),
+                ),
+            ),
+        ),
+        addons=AddonsConfig(
+            versions={
+                "aws-ebs-csi-driver": "v1.60.0-eksbuild.1",
+                "coredns": "v1.13.2-eksbuild.4",
+                "kube-proxy": "v1.36.0-eksbuild.2",
+                "vpc-cni": "v1.21.1-eksbuild.3",
+            }
+        ),
+        karpenter=KarpenterConfig(max_nodes=10),
+        gitops=gitops,
+        file_system=FileSystemConfig(
+            access_points=(
+                AccessPoint(name="media", path="/media/uploads", uid=1000, gid=2000),
+                AccessPoint(name="root", path="/root", uid=0, gid=0),
+            )
+        ),
+        databases=(
+            _database(
+                "orders",
+                instance_class="db.m7g.large",
+                allocated_storage_gib=500,
+                max_allocated_storage_gib=65536,
+                backup_retention_days=35,
+                final_snapshot_suffix="final-2",
+                log_retention_days=3653,
+            ),
+            _database("carts", engine_version="16"),
+        ),
+        backup=BackupConfig(
+            daily_retention_days=60,
+            monthly_retention_days=730,
+            argo_cd_retention_days=120,
+            copy_to_vault=f"arn:aws:backup:ap-northeast-1:{_ACCOUNT}:backup-vault:copies",
+        ),
+    )
+    dev = EnvironmentSettings(
+        **{
+            **vars(prod),
+            "production": False,
+            "teardown": True,
+            "cluster": _cluster("shop-dev", log_retention_days=1),
+            "addons": AddonsConfig(vpc_cni_identity="irsa", ebs_csi_identity="irsa", efs_csi_identity="irsa"),
+            "controllers": ControllersConfig(
+                load_balancer_controller="irsa",
+                external_secrets="irsa",
+                external_dns="irsa",
+                kyverno="irsa",
+                database_users="irsa",
+            ),
+            "karpenter": KarpenterConfig(max_nodes=5, identity="irsa"),
+            "gitops": GitopsSettings(
+                revision="main",
+                ingress=gitops.ingress,
+                argo_cd=_argo_cd(owner, "dev"),
+                repository_credential=gitops.repository_credential,
+                kubeconfig="/srv/kubeconfig",
+            ),
+            "databases": (_database("orders", multi_az=False, deletion_protection=False, backup_retention_days=1),),
+            "backup": BackupConfig(daily_retention_days=1, monthly_retention_days=31, argo_cd_retention_days=1),
+        }
+    )
+    return owner, [_region(shared, dev=dev, prod=prod)]
+
+
+def minimal() -> Settings:
+    """No optional setting: one environment without databases, files, image repositories and NAT gateways."""
+    owner = _owner()
+    shared = _shared(
+        owner,
+        state=StateBackendConfig(bucket="minji-state", lock="dynamodb"),
+        vpc=VpcConfig(
+            name="vpc",
+            cidr="10.0.0.0/20",
+            zones=(
+                Zone(name="ap-northeast-2a", public="10.0.0.0/28", private="10.0.4.0/22"),
+                Zone(name="ap-northeast-2b", public="10.0.0.16/28", private="10.0.8.0/22"),
+            ),
+            nat_gateways="none",
+        ),
+        dns=DnsConfig(domain=owner.domain),
+        image_repositories=(),
+    )
+    dev = EnvironmentSettings(
+        account_id=_ACCOUNT,
+        production=False,
+        cluster=_cluster("dev"),
+        node_groups=(_nodes("main"),),
+        gitops=GitopsSettings(
+            revision="main",
+            ingress=IngressClassConfig(scheme="internal", allowed_cidrs=("10.0.0.0/20",)),
+            argo_cd=_argo_cd(owner, "dev"),
+        ),
+        backup=BackupConfig(),
+    )
+    return owner, [_region(shared, dev=dev)]
+
+
+def _owner(**more: Any) -> Owner:
+    return Owner(
+        organisation="minji",
+        account_id=_ACCOUNT,
+        domain="example.com",
+        repository=GithubRepository(owner="minji", owner_id=1, name="platform", id=2),
+        administrator_role_arn=_ADMINISTRATOR,
+        cost_center="1234",
+        **more,
+    )
+
+
+def _shared(owner: Owner, **more: Any) -> SharedSettings:
+    return SharedSettings(
+        account_id=_ACCOUNT,
+        repository=owner.repository,
+        owns_github_provider=True,
+        cluster_administrators=(_ADMINISTRATOR,),
+        **more,
+    )
+
+
+def _region(shared: SharedSettings, **environments: EnvironmentSettings) -> Region:
+    folder = "stacks/ap_northeast_2"
+    return Region(
+        name="ap-northeast-2",
+        file=f"{folder}/__init__.py",
+        shared_file=f"{folder}/shared.py",
+        shared=shared,
+        environments=tuple(
+            Environment(name, f"{folder}/{name}.py", settings) for name, settings in environments.items()
+        ),
+    )
+
+
+def _cluster(name: str, **more: Any) -> ClusterConfig:
+    return ClusterConfig(name=name, version="1.36", administrators=(_ADMINISTRATOR,), **more)
+
+
+def _nodes(name: str, **more: Any) -> NodeGroupConfig:
+    values: dict[str, Any] = {
+        "instance_types": ("t3.medium",),
+        "ami_type": "AL2023_x86_64_STANDARD",
+        "capacity_type": "ON_DEMAND",
+        "min_size": 0,
+        "desired_size": 0,
+        "max_size": 5,
+    }
+    return NodeGroupConfig(name=name, **{**values, **more})
+
+
+def _database(name: str, **more: Any) -> DatabaseConfig:
+    values: dict[str, Any] = {
+        "engine_version": "17",
+        "instance_class": "db.t4g.medium",
+        "allocated_storage_gib": 20,
+        "max_allocated_storage_gib": 20,
+        "multi_az": True,
+        "deletion_protection": True,
+        "backup_retention_days": 14,
+    }
+    return DatabaseConfig(name=name, **{**values, **more})
+
+
+def _argo_cd(owner: Owner, environment: str) -> ArgoCdConfig:
+    return ArgoCdConfig(
+        chart_version="10.4.1",
+        domain=f"argocd-{environment}.{owner.domain}",
+        availability="single-node",
+        ingress=IngressClassConfig(scheme="internal", allowed_cidrs=("10.0.0.0/20",)),
+        local_admin=True,
+    )
