@@ -6,7 +6,8 @@ from datetime import date, timedelta
 from eks_gitops.config import Problem
 from eks_gitops.versions import EKS_VERSIONS
 from stacks.names import stack_name
-from stacks.settings import EnvironmentSettings, Finding, Owner, Region
+from stacks.rules_of_environments import is_private, load_balancers
+from stacks.settings import Environment, EnvironmentSettings, Finding, Owner, Region
 
 _WARNING = timedelta(days=90)
 
@@ -15,8 +16,8 @@ def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tupl
     """The name of a stack and the text of each warning.
 
     Warns about remaining placeholders, about Kubernetes versions whose standard support ends within 90 days or has
-    ended, and about environments with `teardown`. None of these is an error, so that the result of a synth does not
-    depend on the date.
+    ended, about environments with `teardown`, and about combinations that run, but seldom as intended. None of these is
+    an error, so that the result of a synth does not depend on the date.
     """
     remaining = list(placeholders(owner, regions))
     if remaining:
@@ -24,7 +25,7 @@ def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tupl
         yield stack_name(regions[0].name, "backend"), "\n  ".join([explanation, *remaining])
     for region in regions:
         for environment in region.environments:
-            for problem in _of_environment(environment.settings, today):
+            for problem in (*_of_environment(environment.settings, today), *_of_combinations(region, environment)):
                 yield stack_name(region.name, environment.name), str(Finding(environment.file, problem))
 
 
@@ -44,6 +45,37 @@ def _of_environment(settings: EnvironmentSettings, today: date) -> Iterator[Prob
         yield Problem("cluster.version", version, message)
     if settings.teardown:
         yield Problem("teardown", True, "environment is not protected; set it to False unless you destroy it now")
+
+
+def _of_combinations(region: Region, environment: Environment) -> Iterator[Problem]:
+    settings, argo_cd = environment.settings, environment.settings.gitops.argo_cd
+    if settings.teardown:
+        for index, database in enumerate(settings.databases):
+            if database.deletion_protection:
+                message = "teardown is set, but this database stops the destroy; set it to False as well"
+                yield Problem(f"databases[{index}].deletion_protection", True, message)
+    if settings.production and argo_cd.availability == "single-node":
+        message = "Argo CD of production stops while its node is replaced; use high-availability"
+        yield Problem("gitops.argo_cd.availability", argo_cd.availability, message)
+    if settings.production and all(group.capacity_type == "SPOT" for group in settings.open_node_groups):
+        message = "AWS can reclaim all nodes of production at once; add a group with ON_DEMAND and without taints"
+        yield Problem("node_groups", "SPOT only", message)
+    for index, group in enumerate(settings.node_groups):
+        if group in settings.open_node_groups and "ARM_64" in group.ami_type:
+            message = (
+                "build-service builds images for linux/amd64 only, which do not start on these nodes; build for "
+                "linux/arm64 (platforms in .github/workflows/build-service.yaml), or use an AMI type for x86_64"
+            )
+            yield Problem(f"node_groups[{index}].ami_type", group.ami_type, message)
+    for field, ingress in load_balancers(environment).items():
+        vpc, cidrs = region.shared.vpc.cidr, ingress.allowed_cidrs
+        # A network that contains all addresses overlaps the VPC, too.
+        if ingress.scheme == "internal" and not any(is_private(cidr) or cidr.overlaps(vpc) for cidr in cidrs):
+            message = (
+                f"neither in the VPC ({vpc}) nor private networks, but this load balancer is internal; "
+                "add the networks that are connected to the VPC, or set scheme to internet-facing"
+            )
+            yield Problem(f"{field}.allowed_cidrs", ", ".join(map(str, cidrs)), message)
 
 
 _PLACEHOLDERS = {
