@@ -47,10 +47,7 @@ class EnvironmentStack(RegionStack):
             services=_KEY_USERS,
             log_groups=[
                 cluster_log_group_name(self._settings.cluster.name),
-                *[
-                    f"{database_log_group_prefix(location.name(database.name))}*"
-                    for database in self._settings.databases
-                ],
+                f"{database_log_group_prefix(location.name('*'))}*",  # of all databases: a key policy has a size limit
             ],
         )
         self.context = Context(location, self.key, shared.boundary_arn(environment.name))
@@ -168,8 +165,7 @@ class EnvironmentStack(RegionStack):
             context=self.context,
             cluster=self.cluster,
             zone_arn=self._shared.dns.zone_arn,
-            repository_arns=list(self._shared.repositories.arns.values()),
-            databases=self.databases.values(),
+            has_databases=bool(self.databases),
         )
         self.role_arns = {**self.controllers.arns}
         self.irsa_role_arns = {**self.controllers.irsa_arns}

@@ -123,6 +123,7 @@ class GitopsStack(RegionStack):
     def _cluster_secret(self, argo_cd: ArgoCd, url: str) -> ClusterSecret:
         repository = self._region.shared.repository
         settings, aws, shared, karpenter = self._environment.settings, self._aws, self._shared, self._aws.karpenter
+        limits = settings.karpenter
         labels = ClusterLabels(
             environment=self._environment.name,
             region=self._region.name,
@@ -156,6 +157,7 @@ class GitopsStack(RegionStack):
             file_system_id=aws.file_system.id if aws.file_system is not None else _NONE,
             karpenter_queue=karpenter.queue_name if karpenter is not None else _NONE,
             karpenter_instance_profile=karpenter.instance_profile if karpenter is not None else _NONE,
+            karpenter_max_nodes=str(limits.max_nodes) if limits is not None else _NONE,
         )
         return ClusterSecret(
             self,

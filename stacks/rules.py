@@ -8,9 +8,12 @@ from itertools import pairwise
 from eks_gitops.backup_bucket import backup_bucket_name
 from eks_gitops.config import Problem, known_problems
 from eks_gitops.delivery.boundary import delivery_path
+from eks_gitops.delivery.plan_policy import read_statements
+from eks_gitops.delivery.roles import administrator_trust
+from eks_gitops.iam import policy_document, trust_policy
 from eks_gitops.location import Location
-from eks_gitops.versions import EKS_VERSIONS
-from stacks import rules_between_regions, rules_of_arns, rules_of_offers
+from eks_gitops.values import listed_twice
+from stacks import rules_between_regions, rules_of_arns, rules_of_environments, rules_of_offers
 from stacks.settings import Environment, EnvironmentSettings, Finding, Owner, Region, SharedSettings
 
 _PRODUCTION = "prod"
@@ -24,6 +27,10 @@ _LONGEST_ROLE = "aws-load-balancer-controller"  # the longest role name that eve
 _LONGEST_BUCKET = 63
 _RESERVED_BY_AWS = 5  # addresses of each subnet
 _ADDRESSES_OF_A_PREFIX = 16
+_SMALLEST_OF_A_LOAD_BALANCER = 27
+
+_LONGEST_TRUST = 2_048
+_LONGEST_POLICY = 6_144  # without white space
 _ADDRESSES_OF_AWS = 32  # network interfaces of a cluster's control plane, mount targets and endpoints
 
 
@@ -39,6 +46,7 @@ def broken(owner: Owner, regions: Sequence[Region]) -> list[Finding]:
 def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
     shared, environments = region.shared, region.environments
     rules: list[tuple[str, Iterator[Problem]]] = [
+        (region.file, _no_environment(region)),
         (region.file, _environment_names(region)),
         (region.file, _backup_buckets(owner, region)),
         *[
@@ -46,15 +54,38 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
             for environment in environments
             for rule in (_production_endpoint, _production_nodes, _production_databases, _production_backups)
         ],
-        *[(upper.file, _version_skew(lower, upper)) for lower, upper in pairwise(environments)],
+        *[
+            (upper.file, rule(lower, upper))
+            for lower, upper in pairwise(environments)
+            for rule in (
+                rules_of_environments.kubernetes_order,
+                rules_of_environments.chart_order,
+                rules_of_environments.engine_order,
+            )
+        ],
         *rules_of_offers.of_region(region),
         (region.shared_file, _too_few_addresses(shared, environments)),
+        (region.shared_file, _no_way_to_the_internet(shared, environments)),
         (region.shared_file, _nat_of_production(shared, environments)),
+        (region.shared_file, _too_many_databases(shared, environments)),
+        (region.file, _long_read_policy(region)),
+        (region.shared_file, _long_trust_policy(shared)),
         (region.shared_file, _long_iam_names(region, shared)),
         (region.shared_file, _replicas(region.name, shared)),
         *[(environment.file, _another_account(environment.settings, shared)) for environment in environments],
         *[(environment.file, _long_node_group_names(region, environment)) for environment in environments],
-        *[(environment.file, _copies_of_backups(region, environment)) for environment in environments],
+        *[
+            (environment.file, rule(region, environment))
+            for environment in environments
+            for rule in (
+                _copies_of_backups,
+                rules_of_environments.web_acl_elsewhere,
+            )
+        ],
+        *[
+            (environment.file, rules_of_environments.unreachable_from_the_internet(environment))
+            for environment in environments
+        ],
         *[(environment.file, _domain_of_argo_cd(environment.settings, shared)) for environment in environments],
     ]
     for file, problems in rules:
@@ -62,7 +93,13 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
             yield Finding(file, problem)
 
 
+def _no_environment(region: Region) -> Iterator[Problem]:
+    if not region.environments:
+        yield Problem("ENVIRONMENTS", "()", 'no environment; name at least one module of this package, as in ("dev",)')
+
+
 def _environment_names(region: Region) -> Iterator[Problem]:
+    yield from listed_twice("ENVIRONMENTS", [environment.name for environment in region.environments], "environment")
     for index, environment in enumerate(region.environments):
         field, location = f"ENVIRONMENTS[{index}]", region.location(environment.name)
         if re.fullmatch(r"[a-z][a-z0-9]*", environment.name) is None:
@@ -110,7 +147,7 @@ def _production_endpoint(environment: Environment) -> Iterator[Problem]:
 
 
 def _production_nodes(environment: Environment) -> Iterator[Problem]:
-    nodes = sum(group.min_size for group in environment.settings.node_groups)
+    nodes = environment.settings.open_nodes
     if environment.settings.production and nodes < _PRODUCTION_NODES:
         message = f"production requires at least {_PRODUCTION_NODES} nodes; raise min_size"
         yield Problem("node_groups", f"total min_size {nodes}", message)
@@ -157,16 +194,9 @@ def _backup_buckets(owner: Owner, region: Region) -> Iterator[Problem]:
                 f"S3 allows {_LONGEST_BUCKET}, choose a shorter one"
             )
             yield Problem(f"ENVIRONMENTS[{index}]", environment.name, message)
-
-
-def _version_skew(lower: Environment, upper: Environment) -> Iterator[Problem]:
-    versions = list(EKS_VERSIONS)
-    ours, theirs = upper.settings.cluster.version, lower.settings.cluster.version
-    if ours in versions and theirs in versions and abs(versions.index(ours) - versions.index(theirs)) > 1:
-        message = (
-            f"more than one minor version apart from {lower.name} ({theirs}); upgrade one environment after the other"
-        )
-        yield Problem("cluster.version", ours, message)
+        if bucket == region.shared.state.bucket:
+            message = f"its backup bucket would be the state bucket {bucket!r}; choose another name of the state bucket"
+            yield Problem(f"ENVIRONMENTS[{index}]", environment.name, message)
 
 
 def _too_few_addresses(shared: SharedSettings, environments: Sequence[Environment]) -> Iterator[Problem]:
@@ -195,10 +225,59 @@ def _addresses_of_a_node(max_pods: int) -> int:
     return 1 + _ADDRESSES_OF_A_PREFIX * (math.ceil(max_pods / _ADDRESSES_OF_A_PREFIX) + 1)
 
 
+def _no_way_to_the_internet(shared: SharedSettings, environments: Sequence[Environment]) -> Iterator[Problem]:
+    """Interface endpoints cannot replace NAT gateways here: Git, charts and most images are not in AWS.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/private-clusters.html
+    """
+    if shared.vpc.nat_gateways == "none" and environments:
+        message = (
+            "interface endpoints do not replace the internet: Argo CD fetches Git and charts, nodes pull images from "
+            "public registries, and External DNS calls Route 53; use one, or one-per-zone for production"
+        )
+        yield Problem("vpc.nat_gateways", "none", message)
+
+
+def _too_many_databases(shared: SharedSettings, environments: Sequence[Environment]) -> Iterator[Problem]:
+    """Each instance has an address, and each zone needs a spare one for failover and changes of the instance class.
+
+    Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_VPC.WorkingWithRDSInstanceinaVPC.html
+    """
+    subnets = [zone.database for zone in shared.vpc.zones if zone.database is not None]
+    have = sum(subnet.num_addresses - _RESERVED_BY_AWS - 1 for subnet in subnets)
+    need = sum(2 if one.multi_az else 1 for environment in environments for one in environment.settings.databases)
+    if subnets and have < need:
+        message = f"the databases of all environments need {need} addresses; enlarge the database subnets"
+        yield Problem("vpc.zones", f"{have} database addresses", message)
+
+
+def _long_trust_policy(shared: SharedSettings) -> Iterator[Problem]:
+    """Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html (also of the next rule)."""
+    administrators = shared.cluster_administrators
+    length = len(trust_policy(administrator_trust(administrators))) if administrators else 0
+    if length > _LONGEST_TRUST:
+        message = (
+            f"the trust policy would have {length} characters; IAM allows {_LONGEST_TRUST}, "
+            "let the administrators assume one role, and list that"
+        )
+        yield Problem("cluster_administrators", f"{len(administrators)} roles", message)
+
+
+def _long_read_policy(region: Region) -> Iterator[Problem]:
+    credentials = [environment.settings.gitops.repository_credential for environment in region.environments]
+    names = sorted({credential.secret_name for credential in credentials if credential is not None})
+    statements = read_statements(region.location("shared"), repository_credentials=names)
+    length = len("".join(policy_document(*statements).split()))
+    if length > _LONGEST_POLICY:
+        message = (
+            f"the policy of the plan role would have {length} characters; IAM allows {_LONGEST_POLICY}, "
+            "use one secret in several environments, or shorter names"
+        )
+        yield Problem("ENVIRONMENTS", f"{len(names)} repository credentials", message)
+
+
 def _nat_of_production(shared: SharedSettings, environments: Sequence[Environment]) -> Iterator[Problem]:
-    if shared.vpc.nat_gateways != "one-per-zone" and any(
-        environment.settings.production for environment in environments
-    ):
+    if shared.vpc.nat_gateways == "one" and any(environment.settings.production for environment in environments):
         message = "production runs in this VPC and must survive the loss of a zone; use one-per-zone"
         yield Problem("vpc.nat_gateways", shared.vpc.nat_gateways, message)
 

@@ -5,18 +5,21 @@ from itertools import combinations
 
 from eks_gitops.config import Problem, known_problems
 from stacks.names import PARTS, stack_name, state_key
-from stacks.settings import Finding, Region, SharedSettings
+from stacks.settings import Environment, Finding, Region, SharedSettings
 
 
 def broken(regions: Sequence[Region]) -> Iterator[Finding]:
     """The rules between regions that the settings violate, as far as their fields are known."""
     yield from _duplicate_stacks(regions)
     for left, right in combinations(regions, 2):
-        for rule in (_overlapping_vpcs, _duplicate_buckets, _duplicate_hosted_zones):
+        for rule in (_overlapping_vpcs, _duplicate_buckets, _duplicate_hosted_zones, _two_zones_of_a_domain):
             for problem in known_problems(rule(left.name, left.shared, right.shared)):
                 yield Finding(right.shared_file, problem)
+        yield from known_problems(_same_hosts_of_services(left, right))
+        yield from known_problems(_same_owner_of_records(left, right))
     yield from known_problems(_github_providers(regions))
     yield from known_problems(_duplicate_clusters(regions))
+    yield from known_problems(_duplicate_hosts_of_argo_cd(regions))
 
 
 def _overlapping_vpcs(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:
@@ -37,11 +40,64 @@ def _duplicate_hosted_zones(region: str, left: SharedSettings, right: SharedSett
         yield Problem("dns.domain", right.dns.domain, message)
 
 
+def _two_zones_of_a_domain(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:
+    ours, theirs = right.dns.hosted_zone_id, left.dns.hosted_zone_id
+    if left.dns.domain == right.dns.domain and ours is not None and theirs is not None and ours != theirs:
+        message = (
+            f"{region} has another zone of {right.dns.domain} ({theirs}), and resolvers ask only one; "
+            "use the same zone, or a subdomain"
+        )
+        yield Problem("dns.hosted_zone_id", ours, message)
+
+
+def _same_hosts_of_services(left: Region, right: Region) -> Iterator[Finding]:
+    """Hosts of services are set per environment, in `service/<service>/overlays/<environment>`."""
+    names = [environment.name for environment in left.environments]
+    for index, environment in enumerate(right.environments):
+        if left.shared.dns.domain == right.shared.dns.domain and environment.name in names:
+            message = (
+                f"also an environment of {left.name}, so that its services have the same hosts below "
+                f"{right.shared.dns.domain}; rename it, or use a subdomain in dns.domain of this region"
+            )
+            yield Finding(right.file, Problem(f"ENVIRONMENTS[{index}]", environment.name, message))
+
+
+def _same_owner_of_records(left: Region, right: Region) -> Iterator[Finding]:
+    """External DNS deletes the records of its owner, the cluster's name, that its own cluster does not need."""
+    ours, theirs = right.shared.dns, left.shared.dns
+    same_id = ours.hosted_zone_id is not None and ours.hosted_zone_id == theirs.hosted_zone_id
+    names = [environment.settings.cluster.name for environment in left.environments]
+    for environment in right.environments:
+        name = environment.settings.cluster.name
+        if (same_id or ours.domain == theirs.domain) and name in names:
+            message = (
+                f"also a cluster of {left.name} with the same hosted zone, and External DNS of each would delete the "
+                "records of the other; choose another name"
+            )
+            yield Finding(environment.file, Problem("cluster.name", name, message))
+
+
+def _duplicate_hosts_of_argo_cd(regions: Sequence[Region]) -> Iterator[Finding]:
+    owners: dict[str, str] = {}
+    for region in regions:
+        for environment in _environments(region):
+            domain = environment.settings.gitops.argo_cd.domain
+            if domain in owners:
+                message = f"already the domain of Argo CD in {owners[domain]}; choose another one"
+                yield Finding(environment.file, Problem("gitops.argo_cd.domain", domain, message))
+            owners.setdefault(domain, environment.file)
+
+
+def _environments(region: Region) -> list[Environment]:
+    """The environments of a region without a second one of the same name, which another rule reports."""
+    return list({environment.name: environment for environment in region.environments}.values())
+
+
 def _duplicate_stacks(regions: Sequence[Region]) -> Iterator[Finding]:
     owners: dict[str, str] = {}
     for region in regions:
         stacks = [("backend", ""), ("shared", "")]
-        stacks += [(environment.name, part) for environment in region.environments for part in PARTS]
+        stacks += [(environment.name, part) for environment in _environments(region) for part in PARTS]
         for environment, part in stacks:
             for kind, name in (
                 ("stack", stack_name(region.name, environment, part)),
@@ -75,7 +131,7 @@ def _duplicate_clusters(regions: Sequence[Region]) -> Iterator[Finding]:
     """Cluster names are unique per region and account."""
     owners: dict[tuple[str, str], str] = {}
     for region in regions:
-        for environment in region.environments:
+        for environment in _environments(region):
             name = environment.settings.cluster.name
             if (region.name, name) in owners:
                 message = (

@@ -1,4 +1,4 @@
-"""Validation rules for the ARNs in the settings of a region: their partition, region and owner."""
+"""Validation rules for the ARNs in the settings of a region: their partition and owner."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,10 +11,7 @@ def broken(regions: Sequence[Region]) -> Iterator[Finding]:
     for region in regions:
         rules = [(region.shared_file, _cluster_administrators(region))]
         for environment in region.environments:
-            rules += [
-                (environment.file, rule(region, environment))
-                for rule in (_administrators, _copies_of_backups, _web_acl)
-            ]
+            rules += [(environment.file, rule(region, environment)) for rule in (_administrators, _copies_of_backups)]
         for file, problems in rules:
             for problem in known_problems(problems):
                 yield Finding(file, problem)
@@ -36,17 +33,6 @@ def _copies_of_backups(region: Region, environment: Environment) -> Iterator[Pro
     vault = environment.settings.backup.copy_to_vault
     if vault is not None:
         yield from _in_another_partition(region, "backup.copy_to_vault", vault)
-
-
-def _web_acl(region: Region, environment: Environment) -> Iterator[Problem]:
-    """A load balancer can only have a web ACL of its region.
-
-    Source: `AssociateWebACL` of WAF in botocore 1.43.
-    """
-    acl = environment.settings.gitops.argo_cd.web_acl_arn
-    if acl is not None and acl.split(":")[3] != region.name:
-        message = f"not in {region.name}, where the load balancer is; use a web ACL of {region.name}"
-        yield Problem("gitops.argo_cd.web_acl_arn", acl, message)
 
 
 def _in_another_partition(region: Region, field: str, arn: str) -> Iterator[Problem]:

@@ -9,14 +9,13 @@ from eks_gitops.addons import AddonsConfig
 from eks_gitops.backend import StateBackendConfig
 from eks_gitops.backup_plan import BackupConfig
 from eks_gitops.cluster import ClusterConfig
-from eks_gitops.config import AccountId, Config, DomainName, Problem, RoleArn, matching
+from eks_gitops.config import AccountId, Config, DomainName, Problem, RoleArn, known_problems, matching
 from eks_gitops.controllers import ControllersConfig
 from eks_gitops.database import DatabaseConfig
 from eks_gitops.dns import DnsConfig
 from eks_gitops.ecr import EcrRepositoryConfig
 from eks_gitops.file_system import FileSystemConfig
 from eks_gitops.github import GithubRepository
-from eks_gitops.iam import Statement, policy_document
 from eks_gitops.in_cluster.argo_cd_config import ArgoCdConfig
 from eks_gitops.in_cluster.load_balancer_controller import IngressClassConfig
 from eks_gitops.in_cluster.repository_credential import RepositoryCredentialConfig
@@ -69,20 +68,35 @@ class SharedSettings(Config):
     cluster_administrators: tuple[RoleArn, ...]
 
     def problems(self) -> Iterator[Problem]:
-        """No cluster administrator, or duplicates of administrators, image repositories or regions."""
-        if not self.cluster_administrators:
-            yield Problem("cluster_administrators", "()", "no cluster administrator; list at least one IAM role")
-        yield from roles_listed_twice("cluster_administrators", self.cluster_administrators)
-        trust = Statement(actions=["sts:AssumeRole"], principals={"AWS": self.cluster_administrators})
-        length = len("".join(policy_document(trust).split()))
-        if length > _LONGEST_TRUST_POLICY:
-            message = (
-                f"the trust policy of their role has {length} characters, and IAM allows {_LONGEST_TRUST_POLICY}; "
-                "list fewer roles"
-            )
-            yield Problem("cluster_administrators", len(self.cluster_administrators), message)
+        """No cluster administrator, duplicates, or two GitHub repositories with the same ID."""
+        yield from known_problems(self._problems_of_administrators())
         yield from named_twice("image_repositories", [repository.name for repository in self.image_repositories])
         yield from listed_twice("image_replica_regions", self.image_replica_regions, "region")
+        yield from known_problems(self._problems_of_github())
+
+    def _problems_of_administrators(self) -> Iterator[Problem]:
+        roles = self.cluster_administrators
+        if not roles:
+            yield Problem("cluster_administrators", "()", "no cluster administrator; list at least one IAM role")
+            return
+        yield from roles_listed_twice("cluster_administrators", roles)
+
+    def _problems_of_github(self) -> Iterator[Problem]:
+        """An ID belongs to one name, and a name to one ID: otherwise no token matches the trust of a push role."""
+        known = [self.repository]
+        for index, image in enumerate(self.image_repositories):
+            ours, field = image.pushed_by, f"image_repositories[{index}].pushed_by"
+            for other in known:
+                same_owner = ours.owner == other.owner
+                if same_owner != (ours.owner_id == other.owner_id):
+                    message = f"{other.owner} has the ID {other.owner_id}; each owner has one ID of its own, correct it"
+                    yield Problem(f"{field}.owner_id", ours.owner_id, message)
+                    break
+                if (same_owner and ours.name == other.name) != (ours.id == other.id):
+                    message = f"{other.owner}/{other.name} has the ID {other.id}; each repository has one, correct it"
+                    yield Problem(f"{field}.id", ours.id, message)
+                    break
+            known.append(ours)
 
 
 class GitopsSettings(Config):
@@ -121,20 +135,50 @@ class EnvironmentSettings(Config):
     backup: BackupConfig
 
     def problems(self) -> Iterator[Problem]:
-        """No node group, duplicate names, or an Argo CD that cannot run in the cluster."""
-        if not self.node_groups:
-            yield Problem("node_groups", "()", "Argo CD needs nodes to run on; add a node group")
+        """No node for CoreDNS and Argo CD, duplicates, or an Argo CD that cannot run in the cluster."""
         yield from named_twice("node_groups", [group.name for group in self.node_groups])
         yield from named_twice("databases", [database.name for database in self.databases])
+        yield from self._problems_of_nodes()
         yield from self._problems_of_argo_cd()
+        for field, networks in (
+            ("cluster.public_access_cidrs", self.cluster.public_access_cidrs),
+            ("cluster.private_access_cidrs", self.cluster.private_access_cidrs),
+            ("gitops.ingress.allowed_cidrs", self.gitops.ingress.allowed_cidrs),
+            ("gitops.argo_cd.ingress.allowed_cidrs", self.gitops.argo_cd.ingress.allowed_cidrs),
+        ):
+            yield from listed_twice(field, networks, "network")
+
+    @property
+    def open_node_groups(self) -> list[NodeGroupConfig]:
+        """The node groups on which Pods without tolerations run."""
+        return [
+            group for group in self.node_groups if all(taint.effect == "PREFER_NO_SCHEDULE" for taint in group.taints)
+        ]
+
+    @property
+    def open_nodes(self) -> int:
+        """The nodes on which Pods without tolerations run, at the least."""
+        return sum(group.min_size for group in self.open_node_groups)
+
+    def _problems_of_nodes(self) -> Iterator[Problem]:
+        if not self.node_groups:
+            yield Problem("node_groups", "()", "Argo CD needs nodes to run on; add a node group")
+        elif not self.open_node_groups:
+            message = "CoreDNS and Argo CD tolerate no taint; add a group without taints, or use PREFER_NO_SCHEDULE"
+            yield Problem("node_groups", "all tainted", message)
+        elif self.open_nodes == 0:
+            message = "no node for CoreDNS and Argo CD; set min_size of a group without taints to at least 1"
+            yield Problem("node_groups", "total min_size 0", message)
 
     def _problems_of_argo_cd(self) -> Iterator[Problem]:
-        argo_cd, version = self.gitops.argo_cd, self.cluster.version
-        nodes = sum(group.min_size for group in self.node_groups)
-        if argo_cd.availability == "high-availability" and nodes < _REDIS_REPLICAS:
+        argo_cd, version, nodes = self.gitops.argo_cd, self.cluster.version, self.open_nodes
+        if self.production and self.gitops.kubeconfig is not None:
+            message = "would install the Argo CD of production in another cluster than its own; remove it"
+            yield Problem("gitops.kubeconfig", self.gitops.kubeconfig, message)
+        if argo_cd.availability == "high-availability" and 0 < nodes < _REDIS_REPLICAS:
             message = (
-                f"each of its {_REDIS_REPLICAS} Redis replicas needs its own node, and the total min_size is {nodes}; "
-                "raise min_size, or use single-node"
+                f"each of its {_REDIS_REPLICAS} Redis replicas needs its own node, and the total min_size of groups "
+                f"without taints is {nodes}; raise min_size, or use single-node"
             )
             yield Problem("gitops.argo_cd.availability", argo_cd.availability, message)
         chart = ARGO_CD_CHARTS.get(argo_cd.chart_version)

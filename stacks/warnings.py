@@ -9,7 +9,8 @@ from eks_gitops.config import Problem
 from eks_gitops.values import account
 from eks_gitops.versions import EKS_VERSIONS, POSTGRESQL_MAJORS
 from stacks.names import stack_name
-from stacks.settings import EnvironmentSettings, Finding, Owner, Region, SharedSettings
+from stacks.rules_of_environments import is_private, load_balancers
+from stacks.settings import Environment, EnvironmentSettings, Finding, Owner, Region, SharedSettings
 
 _WARNING = timedelta(days=90)
 
@@ -22,8 +23,9 @@ def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tupl
 
     Warns about remaining placeholders, about versions of Kubernetes and PostgreSQL whose standard support ends within
     90 days or has ended, about environments with `teardown`, about administrators of another account, about a VPC that
-    Docker can conflict with, and about names of databases that RDS may reject. None of these is an error: the result of
-    a synth does not depend on the date, and the others can be intended.
+    Docker can conflict with, about names of databases that RDS may reject, and about combinations that run, but seldom
+    as intended. None of these is an error: the result of a synth does not depend on the date, and the others can be
+    intended.
     """
     remaining = list(placeholders(owner, regions))
     if remaining:
@@ -33,7 +35,7 @@ def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tupl
         for problem in _of_shared(region.shared):
             yield stack_name(region.name, "shared"), str(Finding(region.shared_file, problem))
         for environment in region.environments:
-            for problem in _of_environment(environment.settings, today):
+            for problem in (*_of_environment(environment.settings, today), *_of_combinations(region, environment)):
                 yield stack_name(region.name, environment.name), str(Finding(environment.file, problem))
 
 
@@ -81,6 +83,37 @@ def _of_another_account(field: str, roles: Sequence[str], account_id: str) -> It
 def _end_of_support(end: date, today: date) -> str | None:
     verb = "ends" if end >= today else "ended"
     return f"standard support {verb} on {end}" if end - today <= _WARNING else None
+
+
+def _of_combinations(region: Region, environment: Environment) -> Iterator[Problem]:
+    settings, argo_cd = environment.settings, environment.settings.gitops.argo_cd
+    if settings.teardown:
+        for index, database in enumerate(settings.databases):
+            if database.deletion_protection:
+                message = "teardown is set, but this database stops the destroy; set it to False as well"
+                yield Problem(f"databases[{index}].deletion_protection", True, message)
+    if settings.production and argo_cd.availability == "single-node":
+        message = "Argo CD of production stops while its node is replaced; use high-availability"
+        yield Problem("gitops.argo_cd.availability", argo_cd.availability, message)
+    if settings.production and all(group.capacity_type == "SPOT" for group in settings.open_node_groups):
+        message = "AWS can reclaim all nodes of production at once; add a group with ON_DEMAND and without taints"
+        yield Problem("node_groups", "SPOT only", message)
+    for index, group in enumerate(settings.node_groups):
+        if group in settings.open_node_groups and "ARM_64" in group.ami_type:
+            message = (
+                "build-service builds images for linux/amd64 only, which do not start on these nodes; build for "
+                "linux/arm64 (platforms in .github/workflows/build-service.yaml), or use an AMI type for x86_64"
+            )
+            yield Problem(f"node_groups[{index}].ami_type", group.ami_type, message)
+    for field, ingress in load_balancers(environment).items():
+        vpc, cidrs = region.shared.vpc.cidr, ingress.allowed_cidrs
+        # A network that contains all addresses overlaps the VPC, too.
+        if ingress.scheme == "internal" and not any(is_private(cidr) or cidr.overlaps(vpc) for cidr in cidrs):
+            message = (
+                f"neither in the VPC ({vpc}) nor private networks, but this load balancer is internal; "
+                "add the networks that are connected to the VPC, or set scheme to internet-facing"
+            )
+            yield Problem(f"{field}.allowed_cidrs", ", ".join(map(str, cidrs)), message)
 
 
 _PLACEHOLDERS = {

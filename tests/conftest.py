@@ -112,7 +112,11 @@ _ALTERNATIVE_SETTINGS = (
     ("dev.py", '"t3.medium"', '"m7g.large", "m7g.8xlarge"'),
     ("dev.py", "AL2023_x86_64_STANDARD", "BOTTLEROCKET_ARM_64"),
     ("dev.py", "min_size=2", "min_size=3"),
-    ("dev.py", "max_size=10,", 'max_size=10, taints=({"key": "spot", "value": "true", "effect": "NO_SCHEDULE"},),'),
+    (
+        "dev.py",
+        "max_size=10,",
+        'max_size=10, taints=({"key": "spot", "value": "true", "effect": "PREFER_NO_SCHEDULE"},),',
+    ),
     (
         "dev.py",
         "file_system=FileSystemConfig()",

@@ -1,6 +1,6 @@
 """IAM roles of the controllers in a cluster: the AWS Load Balancer Controller, and those deployed from Git."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from constructs import Construct
 
@@ -8,7 +8,7 @@ from eks_gitops import load_balancer_controller_policy
 from eks_gitops.cluster import Cluster
 from eks_gitops.config import Config
 from eks_gitops.context import Context
-from eks_gitops.database import Database
+from eks_gitops.database import user_secret_name
 from eks_gitops.iam import Statement, policy_document
 from eks_gitops.key import Key
 from eks_gitops.location import Location
@@ -30,7 +30,9 @@ class ControllerRoles(Construct):
 
     `arns` maps controllers to role ARNs. `irsa_arns` has only the roles that must be set in the annotation of a service
     account. External Secrets reads the secrets named `<region>/<environment>/…`. Only the Job that creates database
-    users reads master passwords.
+    users reads master passwords. Policies name resources by prefix or tag, so that they do not grow with the settings:
+    the inline policies of a role may have 10,240 characters together.
+    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     """
 
     def __init__(
@@ -42,8 +44,7 @@ class ControllerRoles(Construct):
         context: Context,
         cluster: Cluster,
         zone_arn: str,
-        repository_arns: Sequence[str],
-        databases: Collection[Database],
+        has_databases: bool,
     ) -> None:
         super().__init__(scope, id_)
         self.arns: dict[str, str] = {}
@@ -78,13 +79,13 @@ class ControllerRoles(Construct):
             _read_secrets(context.location, context.key),
         )
         role("external-dns", config.external_dns, "external-dns/external-dns", _write_records(zone_arn))
-        role("kyverno", config.kyverno, "kyverno/kyverno-admission-controller", _read_images(repository_arns))
-        if databases:
+        role("kyverno", config.kyverno, "kyverno/kyverno-admission-controller", _read_images(context.location))
+        if has_databases:
             role(
                 "database-users",
                 config.database_users,
                 "database-users/database-users",
-                _manage_database_users(databases, context.key),
+                _manage_database_users(context.location, context.key),
             )
 
 
@@ -98,13 +99,20 @@ def _read_secrets(location: Location, key: Key) -> list[Statement]:
     ]
 
 
-def _manage_database_users(databases: Collection[Database], key: Key) -> list[Statement]:
+def _manage_database_users(location: Location, key: Key) -> list[Statement]:
+    database = location.arn("rds", f"db:{location.name('*')}")
     return [
         Statement(actions=["secretsmanager:GetRandomPassword"], resources=["*"]),
-        Statement(actions=["secretsmanager:GetSecretValue"], resources=[database.secret_arn for database in databases]),
         Statement(
+            sid="MasterPasswords",  # RDS names these secrets, and tags them with the ARN of their database
+            actions=["secretsmanager:GetSecretValue"],
+            resources=[location.arn("secretsmanager", "secret:rds!db-*")],
+            conditions={"ArnLike": {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": database}},
+        ),
+        Statement(
+            sid="Users",
             actions=["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"],
-            resources=[database.user_secret_arn for database in databases],
+            resources=[location.arn("secretsmanager", f"secret:{user_secret_name(location, '*')}-??????")],
         ),
         Statement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key.arn]),
     ]
@@ -124,8 +132,10 @@ def _write_records(zone_arn: str) -> list[Statement]:
     ]
 
 
-def _read_images(repository_arns: Sequence[str]) -> list[Statement]:
-    # Signatures and attestations are stored in the repository of the image that they refer to.
+def _read_images(location: Location) -> list[Statement]:
+    # Signatures and attestations are stored in the repository of the image that they refer to. The tag selects the
+    # repositories of the region's stack `shared`: a list of their ARNs would grow with each service.
+    # Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-supported-iam-actions-tagging.html
     return [
         Statement(
             actions=[
@@ -135,7 +145,8 @@ def _read_images(repository_arns: Sequence[str]) -> list[Statement]:
                 "ecr:ListImageReferrers",
                 "ecr:ListImages",
             ],
-            resources=repository_arns,
+            resources=[location.arn("ecr", "repository/*")],
+            conditions={"StringEquals": {"aws:ResourceTag/Environment": "shared"}},
         ),
         Statement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
     ]

@@ -18,6 +18,7 @@ from pydantic import Field, StrictBool
 from eks_gitops import instance_classes, postgresql_words
 from eks_gitops.config import Config, LogRetentionDays, Problem, matching
 from eks_gitops.context import Context
+from eks_gitops.location import Location
 from eks_gitops.security_group import group_description
 from eks_gitops.versions import POSTGRESQL_MAJORS
 
@@ -148,8 +149,8 @@ class Database(Construct):
         self.address: str = instance.address
         self.arn: str = instance.arn
         self.secret_arn: str = instance.master_user_secret.get(0).secret_arn
-        self.user_secret_name = f"{context.location.secret_prefix}{config.name}/database"
-        self.user_secret_arn: str = SecretsmanagerSecret(
+        self.user_secret_name = user_secret_name(context.location, config.name)
+        SecretsmanagerSecret(
             self,
             "user-secret",
             name=self.user_secret_name,
@@ -157,7 +158,7 @@ class Database(Construct):
             kms_key_id=context.key.arn,
             # The Job can create a new password. A recovery window would reserve the name and fail the next deploy.
             recovery_window_in_days=0,
-        ).arn
+        )
 
     def _security_group(self, vpc_id: str, client_security_group_id: str) -> str:
         group = SecurityGroup(
@@ -196,3 +197,8 @@ class Database(Construct):
 def database_log_group_prefix(identifier: str) -> str:
     """The prefix of the names of a database's log groups. RDS determines the names."""
     return f"/aws/rds/instance/{identifier}/"
+
+
+def user_secret_name(location: Location, database: str) -> str:
+    """The name of the secret with the credentials of the user of a database's service."""
+    return f"{location.secret_prefix}{database}/database"

@@ -18,7 +18,11 @@ Conditions = Mapping[str, Mapping[str, str | Sequence[str]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """One statement of a policy. A trust policy has no `resources`, an identity policy has no `principals`."""
+    """One statement of a policy. A trust policy has no `resources`, an identity policy has no `principals`.
+
+    Raises:
+        ValueError: if `actions` or a list of `principals` is empty, which IAM rejects (MalformedPolicyDocument).
+    """
 
     actions: Sequence[str]
     resources: Sequence[str] = ()
@@ -26,6 +30,12 @@ class Statement:
     conditions: Conditions = field(default_factory=dict)
     effect: Literal["Allow", "Deny"] = "Allow"
     sid: str = ""
+
+    def __post_init__(self) -> None:
+        lists = [self.actions, *(self.principals.values() if isinstance(self.principals, Mapping) else ())]
+        if not all(lists):
+            message = f"{self}: has an empty list; leave the statement out"
+            raise ValueError(message)
 
     def render(self) -> dict[str, object]:
         """The statement in the IAM JSON grammar, with sorted lists so that the output is deterministic."""
@@ -44,7 +54,36 @@ class Statement:
 
 
 def policy_document(*statements: Statement) -> str:
-    """The JSON of a policy. The output is deterministic."""
+    """The JSON of an identity or resource policy. The output is deterministic.
+
+    Raises:
+        ValueError: if there is no statement, or one without resources, which IAM rejects (MalformedPolicyDocument).
+            Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+    """
+    for statement in statements:
+        if not statement.resources:
+            message = f"{statement}: has no resources; leave the statement out"
+            raise ValueError(message)
+    return _document(statements)
+
+
+def trust_policy(*statements: Statement) -> str:
+    """The JSON of a trust policy: its resource is the role itself. The output is deterministic.
+
+    Raises:
+        ValueError: if there is no statement, one with resources, or one without principals, which IAM rejects.
+    """
+    for statement in statements:
+        if statement.resources or statement.principals is None:
+            message = f"{statement}: a trust policy has principals and no resources"
+            raise ValueError(message)
+    return _document(statements)
+
+
+def _document(statements: Sequence[Statement]) -> str:
+    if not statements:
+        message = "a policy without a statement; leave the policy out"
+        raise ValueError(message)
     rendered = [statement.render() for statement in statements]
     return json.dumps({"Version": "2012-10-17", "Statement": rendered}, sort_keys=True)
 
@@ -84,7 +123,7 @@ class Role(Construct):
             name=location.name(name),
             path=path or location.iam_path,
             description=description,
-            assume_role_policy=policy_document(*trust),
+            assume_role_policy=trust_policy(*trust),
             permissions_boundary=permissions_boundary,
             max_session_duration=max_session_seconds,
         )

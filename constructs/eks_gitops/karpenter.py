@@ -29,10 +29,9 @@ _QUEUE_SECONDS = 300
 
 
 class KarpenterConfig(Config):
-    """Karpenter for a cluster. Its NodePools and EC2NodeClasses are deployed from Git.
+    """Karpenter for a cluster. Its NodePool and EC2NodeClass are deployed from Git.
 
-    `max_nodes` is the number of nodes that the limits of those NodePools allow. The subnets must have enough addresses
-    for them.
+    `max_nodes` becomes the limit of nodes of the NodePool. The subnets must have enough addresses for them.
     """
 
     max_nodes: Count

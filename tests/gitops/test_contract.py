@@ -1,7 +1,5 @@
 """Names in the manifests in Git match the resources that Terraform creates."""
 
-import main
-from stacks.loading import load
 from tests import ROOT
 from tests.gitops.tree import Json, Renderer, components, documents, read
 from tests.template import Template
@@ -66,11 +64,12 @@ def test_karpenter_discovers_only_the_private_subnets(shared: Template) -> None:
     assert found == {name for name in shared.resources("aws_subnet") if "private" in name}
 
 
-def test_node_limit_of_karpenter_equals_max_nodes() -> None:
-    limit = int(_karpenter("NodePool")["limits"]["nodes"])
-    _, regions = load(main.REGIONS)
-    chosen = [one.settings.karpenter for region in regions for one in region.environments]
-    assert all(karpenter is None or karpenter.max_nodes == limit for karpenter in chosen)
+def test_node_limit_of_karpenter_is_set_by_the_settings() -> None:
+    (karpenter,) = [component for component in components() if component.name == "karpenter"]
+    path, annotation = "/spec/limits/nodes", "platform/karpenter-max-nodes"
+    patch = {"kind": "NodePool", "name": "default", "path": path, "annotation": annotation}
+    assert patch in karpenter.settings["patches"]
+    assert "nodes" in _karpenter("NodePool")["limits"]  # which the patch replaces
 
 
 def test_nodes_of_karpenter_have_protected_metadata_and_encrypted_disks() -> None:

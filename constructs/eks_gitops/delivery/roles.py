@@ -230,7 +230,7 @@ class ClusterAdministratorRole(Construct):
             location,
             "cluster-admin",
             description="Administers the clusters of the region through kubectl",
-            trust=[Statement(actions=["sts:AssumeRole"], principals={"AWS": trusted_roles})],
+            trust=[administrator_trust(trusted_roles)],
             boundary=boundary,
             policies={
                 "find-clusters": policy_document(
@@ -240,6 +240,11 @@ class ClusterAdministratorRole(Construct):
             },
         )
         self.arn: str = role.arn
+
+
+def administrator_trust(trusted_roles: Sequence[str]) -> Statement:
+    """Trust for administrators to assume the role that administers clusters."""
+    return Statement(actions=["sts:AssumeRole"], principals={"AWS": trusted_roles})
 
 
 def _delivery_role(

@@ -60,6 +60,8 @@ class ClusterAnnotations:
     """Name of Karpenter's interruption queue; `none` without Karpenter."""
     karpenter_instance_profile: str
     """Name of the instance profile of Karpenter's nodes; `none` without Karpenter."""
+    karpenter_max_nodes: str
+    """The limit of nodes of Karpenter's NodePool; `none` without Karpenter."""
 
 
 def label_key(field: str) -> str:

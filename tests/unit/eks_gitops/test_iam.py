@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 
 import pytest
 
 from eks_gitops.delivery.boundary import WITHOUT_RESOURCE
-from eks_gitops.iam import Statement
+from eks_gitops.iam import Statement, policy_document, trust_policy
 from tests.policies import Role, all_policies, identity_policies, resource_policies, trust_policies
 from tests.template import Json, Template
 
@@ -46,6 +46,44 @@ def _statements(stacks: dict[str, Template]) -> Iterator[tuple[str, Json]]:
 def test_statement_is_rendered_sorted_and_without_empty_elements() -> None:
     statement = Statement(actions=["b:B", "a:A"], resources=["2", "1"])
     assert statement.render() == {"Effect": "Allow", "Action": ["a:A", "b:B"], "Resource": ["1", "2"]}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"actions": [], "resources": ["*"]},
+        {"actions": ["sts:AssumeRole"], "principals": {"AWS": []}},
+        {"actions": ["sts:AssumeRole"], "principals": {"AWS": ["*"], "Service": []}},
+    ],
+)
+def test_statement_rejects_empty_lists(fields: Json) -> None:
+    with pytest.raises(ValueError, match="has an empty list; leave the statement out"):
+        Statement(**fields)
+
+
+def test_policy_document_rejects_a_statement_without_resources() -> None:
+    with pytest.raises(
+        ValueError, match=r"Statement\(actions=\['ecr:BatchGetImage'\].* has no resources; leave the st"
+    ):
+        policy_document(Statement(actions=["s3:GetObject"], resources=["*"]), Statement(actions=["ecr:BatchGetImage"]))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        Statement(actions=["sts:AssumeRole"]),
+        Statement(actions=["sts:AssumeRole"], principals={"AWS": ["1"]}, resources=["*"]),
+    ],
+)
+def test_trust_policy_rejects_resources_and_a_statement_without_principals(statement: Statement) -> None:
+    with pytest.raises(ValueError, match="a trust policy has principals and no resources"):
+        trust_policy(statement)
+
+
+@pytest.mark.parametrize("document", [policy_document, trust_policy])
+def test_policy_rejects_having_no_statement(document: Callable[[], str]) -> None:
+    with pytest.raises(ValueError, match="a policy without a statement; leave the policy out"):
+        document()
 
 
 def test_no_statement_allows_every_action(stacks: dict[str, Template]) -> None:

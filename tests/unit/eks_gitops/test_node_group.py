@@ -126,7 +126,7 @@ def test_nodes_have_the_kubernetes_version_of_the_cluster(prod: Template) -> Non
 
 def test_node_group_has_the_configured_taints(alternative: dict[str, Template]) -> None:
     group = alternative["us-gov-west-1-dev"].only("aws_eks_node_group")
-    assert group["taint"] == [{"key": "spot", "value": "true", "effect": "NO_SCHEDULE"}]
+    assert group["taint"] == [{"key": "spot", "value": "true", "effect": "PREFER_NO_SCHEDULE"}]
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])

@@ -85,6 +85,7 @@ def test_no_warning_without_placeholders(owned: EditedSettings) -> None:
 
 def test_warns_about_teardown(owned: EditedSettings) -> None:
     owned.replace("ap_northeast_2/prod.py", "production=True", "production=True, teardown=True")
+    owned.replace("ap_northeast_2/prod.py", "deletion_protection=True", "deletion_protection=False")
     message = "teardown: True: environment is not protected; set it to False unless you destroy it now"
     assert list(warnings.found(*owned.load(), LONG_BEFORE)) == [
         ("ap-northeast-2-prod", f"stacks/ap_northeast_2/prod.py: {message}")
@@ -119,6 +120,75 @@ def test_warns_about_a_database_with_a_keyword_as_name(owned: EditedSettings) ->
     message = "a keyword of PostgreSQL, which RDS may reject; choose another name for a new database"
     assert list(warnings.found(*owned.load(), LONG_BEFORE)) == [
         ("ap-northeast-2-dev", f"stacks/ap_northeast_2/dev.py: databases[0].name: 'content': {message}")
+    ]
+
+
+_TAINTED = """node_groups=(
+        NodeGroupConfig(name="arm", instance_types=("m7g.large",), capacity_type="ON_DEMAND", min_size=1, max_size=3,
+                        ami_type="AL2023_ARM_64_STANDARD", desired_size=1,
+                        taints=({"key": "arm", "effect": "NO_SCHEDULE"},)),"""
+_SINGLE_NODE = (
+    "gitops.argo_cd.availability: 'single-node': Argo CD of production stops while its node is replaced; "
+    "use high-availability"
+)
+_SPOT = (
+    "node_groups: 'SPOT only': AWS can reclaim all nodes of production at once; "
+    "add a group with ON_DEMAND and without taints"
+)
+_ARM = (
+    "build-service builds images for linux/amd64 only, which do not start on these nodes; build for linux/arm64 "
+    "(platforms in .github/workflows/build-service.yaml), or use an AMI type for x86_64"
+)
+_INTERNAL = (
+    "neither in the VPC (10.0.0.0/16) nor private networks, but this load balancer is internal; "
+    "add the networks that are connected to the VPC, or set scheme to internet-facing"
+)
+
+
+@pytest.mark.parametrize(
+    ("edits", "warnings_of_prod"),
+    [
+        (
+            [("production=True", "production=True, teardown=True")],
+            [
+                "teardown: True: environment is not protected; set it to False unless you destroy it now",
+                *[
+                    f"databases[{index}].deletion_protection: True: teardown is set, but this database stops the "
+                    "destroy; set it to False as well"
+                    for index in range(2)
+                ],
+            ],
+        ),
+        (
+            [('"high-availability"', '"single-node"')],
+            [_SINGLE_NODE],
+        ),
+        ([('"ON_DEMAND"', '"SPOT"')], [_SPOT]),
+        ([('"ON_DEMAND"', '"SPOT"'), ("node_groups=(", _TAINTED)], [_SPOT]),
+        ([("node_groups=(", _TAINTED)], []),
+        (
+            [("m7i.large", "m7g.large"), ("AL2023_x86_64_STANDARD", "BOTTLEROCKET_ARM_64")],
+            [f"node_groups[0].ami_type: 'BOTTLEROCKET_ARM_64': {_ARM}"],
+        ),
+        (
+            [('("10.0.0.0/16",)', '("203.0.113.0/24", "198.51.100.0/24")')],
+            [f"gitops.argo_cd.ingress.allowed_cidrs: '203.0.113.0/24, 198.51.100.0/24': {_INTERNAL}"],
+        ),
+        ([('("10.0.0.0/16",)', '("203.0.113.0/24", "172.16.0.0/24")')], []),
+        ([('("10.0.0.0/16",)', '("0.0.0.0/0",)')], []),
+        (
+            [('"internet-facing", allowed_cidrs=("0.0.0.0/0",)', '"internal", allowed_cidrs=("203.0.113.0/24",)')],
+            [f"gitops.ingress.allowed_cidrs: '203.0.113.0/24': {_INTERNAL}"],
+        ),
+    ],
+)
+def test_warns_about_combinations(
+    owned: EditedSettings, edits: list[tuple[str, str]], warnings_of_prod: list[str]
+) -> None:
+    for old, new in edits:
+        owned.replace("ap_northeast_2/prod.py", old, new)
+    assert list(warnings.found(*owned.load(), LONG_BEFORE)) == [
+        ("ap-northeast-2-prod", f"stacks/ap_northeast_2/prod.py: {warning}") for warning in warnings_of_prod
     ]
 
 
