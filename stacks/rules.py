@@ -85,8 +85,12 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
             )
         ],
         *[
-            (environment.file, rules_of_environments.unreachable_from_the_internet(environment))
+            (environment.file, rule(environment))
             for environment in environments
+            for rule in (
+                rules_of_environments.unreachable_from_the_internet,
+                rules_of_environments.private_clients_of_the_public_api,
+            )
         ],
         *[(environment.file, _domain_of_argo_cd(environment.settings, shared)) for environment in environments],
     ]

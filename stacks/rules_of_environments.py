@@ -91,6 +91,17 @@ def unreachable_from_the_internet(environment: Environment) -> Iterator[Problem]
             yield Problem(f"{field}.allowed_cidrs", ", ".join(map(str, cidrs)), message)
 
 
+def private_clients_of_the_public_api(environment: Environment) -> Iterator[Problem]:
+    """The public endpoint has public addresses. Inside the VPC and connected networks, the name is a private one.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/cluster-endpoint.html
+    """
+    for index, cidr in enumerate(environment.settings.cluster.public_access_cidrs):
+        if is_private(cidr):
+            message = "no client of the public endpoint has a private address; list it in private_access_cidrs instead"
+            yield Problem(f"cluster.public_access_cidrs[{index}]", cidr, message)
+
+
 def kubernetes_order(lower: Environment, upper: Environment) -> Iterator[Problem]:
     """A later environment must not be newer, nor more than one minor version older."""
     versions, field = list(EKS_VERSIONS), "cluster.version"
