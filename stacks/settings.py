@@ -30,6 +30,15 @@ from stacks import platform
 _REDIS_REPLICAS = 3
 
 
+TagValue = Annotated[
+    str, matching(r"[\w .:/=+@-]{1,255}", "use 1 to 255 letters, digits, spaces and _ . : / = + - @, as in tags of AWS")
+]
+"""The value of a tag on all resources.
+
+Source: logs.CreateLogGroup in botocore 1.43 for the characters, AWS::EKS::Addon in cfn-lint 1.58.0 for the length.
+"""
+
+
 class Owner(Config):
     """The owner of the platform: values that are the same in all regions and environments."""
 
@@ -41,9 +50,9 @@ class Owner(Config):
     domain: DomainName
     repository: GithubRepository
     administrator_role_arn: RoleArn
-    cost_center: str
-    project: str = "gitops-platform"
-    team: str = "platform"
+    cost_center: TagValue
+    project: TagValue = "gitops-platform"
+    team: TagValue = "platform"
 
 
 class SharedSettings(Config):

@@ -33,7 +33,10 @@ class EcrRepositoryConfig(Config):
 
     name: Annotated[
         str,
-        matching(r"[a-z][a-z0-9]*([._-][a-z0-9]+)*", "use lower-case letters and digits, separated by single . _ or -"),
+        matching(
+            r"(?=..)[a-z][a-z0-9]*([._-][a-z0-9]+)*",
+            "use 2 or more lower-case letters and digits, separated by single . _ or -",
+        ),
     ]
     pushed_by: GithubRepository
     kept_images: Count = 200

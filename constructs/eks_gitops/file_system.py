@@ -24,15 +24,28 @@ from eks_gitops.iam import Statement, policy_document
 _NFS_PORT = 2049
 
 
+UnixId = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
+"""The ID of a POSIX user or group."""
+
+
 class AccessPoint(Config):
-    """An access point: `path` becomes the root directory of its mounts, owned by `uid` and `gid`."""
+    """An access point: `path` becomes the root directory of its mounts, owned by `uid` and `gid`.
+
+    Source of the limits: efs.CreateAccessPoint in botocore 1.43.
+    """
 
     name: Annotated[
         str, matching(r"[a-z][a-z0-9-]{0,62}", "use lower-case letters, digits and hyphens, starting with a letter")
     ]
-    path: Annotated[str, matching(r"(/[A-Za-z0-9._-]+){1,4}", "use 1 to 4 directories, each preceded by a slash")]
-    uid: int = Field(strict=True, ge=0)
-    gid: int = Field(strict=True, ge=0)
+    path: Annotated[
+        str,
+        matching(
+            r"(?=.{1,100}$)(/[A-Za-z0-9_-][A-Za-z0-9._-]*){1,4}",
+            "use 1 to 4 directories, each preceded by a slash and none starting with a dot, and at most 100 characters",
+        ),
+    ]
+    uid: UnixId
+    gid: UnixId
 
 
 class FileSystemConfig(Config):

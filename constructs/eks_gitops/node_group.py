@@ -35,11 +35,15 @@ AmiType = Literal[
 ]  # fmt: skip
 
 
+NodeText = Annotated[str, matching(r".{1,63}", "use 1 to 63 characters")]
+"""The key or value of a label, or the key of a taint. Source: eks.CreateNodegroup in botocore 1.43."""
+
+
 class Taint(Config):
     """A taint on all nodes of a group."""
 
-    key: str
-    value: str = ""
+    key: NodeText
+    value: Annotated[str, matching(r".{0,63}", "use at most 63 characters")] = ""
     effect: Literal["NO_SCHEDULE", "NO_EXECUTE", "PREFER_NO_SCHEDULE"]
 
 
@@ -57,7 +61,7 @@ class NodeGroupConfig(Config):
     desired_size: int = Field(strict=True, ge=0)
     max_size: Count
     disk_size_gib: int = Field(strict=True, default=50, ge=20, le=16384)
-    labels: dict[str, str] = {}
+    labels: dict[NodeText, NodeText] = {}
     taints: tuple[Taint, ...] = ()
 
     def problems(self) -> Iterator[Problem]:

@@ -22,7 +22,7 @@ COMPUTED = "computed reference"
 REASONS = (COVERED, NOT_IN_MODEL, BOOLEAN, NO_RULE, COMPUTED)
 
 _REFERENCE = re.compile(r"(?<!\$)\$\{.*?\}")
-_ABSOLUTE = re.compile(r"(?P<root>AWS::\w+::\w+|[a-z0-9-]+\.[A-Z]\w+)\.(?P<path>.+)")
+ABSOLUTE = re.compile(r"(?P<root>AWS::\w+::\w+|[a-z0-9-]+\.[A-Z]\w+)\.(?P<path>.+)")
 
 
 class Violation(NamedTuple):
@@ -147,7 +147,7 @@ class Report:
 
 
 def _found(roots: Sequence[str], path: str) -> list[Member]:
-    absolute = _ABSOLUTE.fullmatch(path)
+    absolute = ABSOLUTE.fullmatch(path)
     if absolute is not None:
         roots, path = [absolute["root"]], absolute["path"]
     return [member for root in roots if (member := members(root).get(normalized(path))) is not None]
