@@ -1,6 +1,7 @@
 """IAM: policy documents as typed statements, and Role, which creates all roles."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -12,6 +13,8 @@ from cdktf_cdktf_provider_aws.iam_role_policy_attachment import IamRolePolicyAtt
 from constructs import Construct
 
 from eks_gitops.location import Location
+
+_TOKEN = re.compile(r"\$\{TfToken\[TOKEN\.\d+\]\}")
 
 Conditions = Mapping[str, Mapping[str, str | Sequence[str]]]
 
@@ -43,14 +46,19 @@ class Statement:
         if self.sid:
             rendered["Sid"] = self.sid
         if self.resources:
-            rendered["Resource"] = sorted(self.resources)
+            rendered["Resource"] = _sorted(self.resources)
         if self.principals == "*":
             rendered["Principal"] = "*"
         elif self.principals is not None:
-            rendered["Principal"] = {kind: sorted(names) for kind, names in self.principals.items()}
+            rendered["Principal"] = {kind: _sorted(names) for kind, names in self.principals.items()}
         if self.conditions:
             rendered["Condition"] = {test: dict(values) for test, values in self.conditions.items()}
         return rendered
+
+
+def _sorted(arns: Sequence[str]) -> list[str]:
+    """Sorted, but references among themselves stay in order: the number in their token depends on all other tokens."""
+    return sorted(arns, key=lambda arn: _TOKEN.sub("${}", arn))
 
 
 def policy_document(*statements: Statement) -> str:

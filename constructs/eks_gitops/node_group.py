@@ -29,7 +29,7 @@ from eks_gitops.config import Config, Count, Problem, known_problems, matching
 from eks_gitops.context import Context
 from eks_gitops.iam import Role, service_trust
 from eks_gitops.key import Key
-from eks_gitops.values import LabelKey, LabelValue
+from eks_gitops.values import LabelKey, LabelValue, TaintValue
 
 AmiType = Literal[
     "AL2023_x86_64_STANDARD", "AL2023_ARM_64_STANDARD", "BOTTLEROCKET_x86_64", "BOTTLEROCKET_ARM_64"
@@ -64,7 +64,7 @@ class Taint(Config):
     """A taint on all nodes of a group."""
 
     key: LabelKey
-    value: LabelValue | Literal[""] = ""
+    value: TaintValue = ""
     effect: Literal["NO_SCHEDULE", "NO_EXECUTE", "PREFER_NO_SCHEDULE"]
 
 

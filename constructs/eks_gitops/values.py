@@ -69,6 +69,18 @@ LabelValue = Annotated[
 Source: `IsLabelValue` of k8s.io/apimachinery v0.36.0, and `labelValue` of EKS in botocore 1.43.
 """
 
+TaintValue = Annotated[
+    str,
+    matching(
+        rf"(?=.{{0,63}}$)({_LABEL})?",
+        "not a taint value; use up to 63 letters, digits and -_., starting and ending with a letter or digit",
+    ),
+]
+"""The value of a taint of a node group, which may be empty.
+
+Source: `IsLabelValue` of k8s.io/apimachinery v0.36.0, and `taintValue` of EKS in botocore 1.43.
+"""
+
 AbsolutePath = Annotated[
     str,
     matching(

@@ -22,7 +22,7 @@ COMPUTED = "computed reference"
 REASONS = (COVERED, NOT_IN_MODEL, BOOLEAN, NO_RULE, COMPUTED)
 
 _REFERENCE = re.compile(r"(?<!\$)\$\{.*?\}")
-_ABSOLUTE = re.compile(r"(?P<root>AWS::\w+::\w+|[a-z0-9-]+\.[A-Z]\w+)\.(?P<path>.+)")
+ABSOLUTE = re.compile(r"(?P<root>AWS::\w+::\w+|[a-z0-9-]+\.[A-Z]\w+)\.(?P<path>.+)")
 
 
 class Violation(NamedTuple):
@@ -50,6 +50,8 @@ class Report:
         self.checks: Counter[str] = Counter()
         self.computed: Counter[str] = Counter()
         self.java: set[tuple[str, str]] = set()
+        self.places: set[tuple[str, str, str]] = set()
+        """The attributes of single resources that were checked: stack, address and path."""
         self._reasons: dict[str, set[str]] = {}
 
     def add(self, stacks: Mapping[str, Template]) -> None:
@@ -103,6 +105,7 @@ class Report:
 
     def _count(self, attribute: Attribute, check: Check, source: str) -> None:
         self.checks[check.kind] += 1
+        self.places.add((attribute.stack, attribute.address, attribute.path))
         self._reason(attribute, COVERED)
         if not check.kept:
             where = (attribute.stack, attribute.address, attribute.path, attribute.value)
@@ -138,7 +141,8 @@ class Report:
         return "\n".join(
             [
                 f"checks: {self.checks.total()} ({_numbers(self.checks)})",
-                f"attributes: {_numbers({reason: len(found) for reason, found in self.coverage.items()})}",
+                f"checked attributes of all resources: {len(self.places)}",
+                f"attributes by resource type: {_numbers({reason: len(found) for reason, found in self.coverage.items()})}",
                 f"values that AWS computes: {_numbers(self.computed)}",
                 f"patterns that Python cannot compile: {len(self.java)}",
                 *(f"  {member}: {pattern}" for member, pattern in sorted(self.java)),
@@ -147,7 +151,7 @@ class Report:
 
 
 def _found(roots: Sequence[str], path: str) -> list[Member]:
-    absolute = _ABSOLUTE.fullmatch(path)
+    absolute = ABSOLUTE.fullmatch(path)
     if absolute is not None:
         roots, path = [absolute["root"]], absolute["path"]
     return [member for root in roots if (member := members(root).get(normalized(path))) is not None]

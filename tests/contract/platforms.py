@@ -32,13 +32,18 @@ _ENDPOINTS = (
 
 
 def maximal() -> Settings:
-    """Every optional setting: in dev with IRSA, in prod with EKS Pod Identity where this is a choice."""
+    """Every optional setting, in prod with the longest names.
+
+    Where there is a choice, dev has IRSA and prod has EKS Pod Identity.
+    """
     owner = _owner(project="shop-platform", team="shop")
     shared = _shared(
         owner,
-        state=StateBackendConfig(bucket="minji-state", lock="both", noncurrent_version_retention_days=30),
+        state=StateBackendConfig(
+            bucket="minji-state".ljust(63, "x"), lock="both", noncurrent_version_retention_days=30
+        ),
         vpc=VpcConfig(
-            name="shop",
+            name="shop".ljust(63, "x"),
             cidr="10.0.0.0/16",
             zones=tuple(
                 Zone(
@@ -94,13 +99,13 @@ def maximal() -> Settings:
         account_id=_ACCOUNT,
         production=True,
         cluster=_cluster(
-            "shop-prod",
+            "shop-prod".ljust(100, "x"),
             public_access_cidrs=("203.0.113.0/24", "198.51.100.7/32"),
             private_access_cidrs=("192.0.2.0/24", "172.16.0.0/12"),
             log_retention_days=3653,
         ),
         node_groups=(
-            _nodes("main", min_size=3, desired_size=3, max_size=5, disk_size_gib=100),
+            _nodes("main".ljust(31, "x"), min_size=3, desired_size=3, max_size=5, disk_size_gib=16384),
             _nodes(
                 "arm",
                 instance_types=("m7g.large", "c8g.xlarge"),
@@ -126,13 +131,15 @@ def maximal() -> Settings:
         gitops=gitops,
         file_system=FileSystemConfig(
             access_points=(
-                AccessPoint(name="media", path="/media/uploads", uid=1000, gid=2000),
+                AccessPoint(
+                    name="media".ljust(63, "x"), path="/media/uploads/new/large", uid=4294967295, gid=4294967295
+                ),
                 AccessPoint(name="root", path="/root", uid=0, gid=0),
             )
         ),
         databases=(
             _database(
-                "orders",
+                "orders".ljust(20, "x"),
                 instance_class="db.m7g.large",
                 allocated_storage_gib=500,
                 max_allocated_storage_gib=65536,
@@ -191,7 +198,7 @@ def minimal() -> Settings:
                 Zone(name="ap-northeast-2a", public="10.0.0.0/27", private="10.0.4.0/22"),
                 Zone(name="ap-northeast-2b", public="10.0.0.32/27", private="10.0.8.0/22"),
             ),
-            nat_gateways="none",
+            nat_gateways="one",
         ),
         dns=DnsConfig(domain=owner.domain),
         image_repositories=(),
@@ -255,8 +262,8 @@ def _nodes(name: str, **more: Any) -> NodeGroupConfig:
         "instance_types": ("t3.medium",),
         "ami_type": "AL2023_x86_64_STANDARD",
         "capacity_type": "ON_DEMAND",
-        "min_size": 0,
-        "desired_size": 0,
+        "min_size": 1,
+        "desired_size": 1,
         "max_size": 5,
     }
     return NodeGroupConfig(name=name, **{**values, **more})

@@ -14,8 +14,8 @@ from stacks import rules
 from tests import ROOT
 from tests.contract import platforms
 from tests.contract.attributes import Attribute
-from tests.contract.contract import COVERED, REASONS, TABLE, Report
-from tests.contract.models import CLOUDFORMATION, compiled
+from tests.contract.contract import ABSOLUTE, COVERED, REASONS, TABLE, Report
+from tests.contract.models import CLOUDFORMATION, compiled, members, normalized
 from tests.template import every_stack
 
 
@@ -77,6 +77,24 @@ def test_every_name_in_the_table_is_needed(report: Report) -> None:
     assert named - report.used == set()
 
 
+def _exists(models: list[str], target: str) -> bool:
+    absolute = ABSOLUTE.fullmatch(target)
+    roots, path = ([absolute["root"]], absolute["path"]) if absolute else (models, target)
+    return any(f"{found}.".startswith(f"{normalized(path)}.") for root in roots for found in members(root))
+
+
+def test_every_member_in_the_table_exists() -> None:
+    """A property without a rule is not in `cloudformation.json`, and does not exist here."""
+    missing = [
+        f"{kind}: {target}"
+        for kind, entry in TABLE.items()
+        for targets in entry.get("names", {}).values()
+        for target in ([targets] if isinstance(targets, str) else targets)
+        if not _exists(entry["models"], target)
+    ]
+    assert missing == []
+
+
 def test_coverage(report: Report) -> None:
     """Run pytest with `-rP` to see the figures."""
     print(report)
@@ -84,6 +102,7 @@ def test_coverage(report: Report) -> None:
         print(f"{reason}:", *report.coverage[reason], sep="\n  ")
     assert len(report.coverage[COVERED]) >= 290
     assert report.checks.total() >= 11_000
+    assert len(report.places) >= 4_000
     assert {member for member, _ in report.java} == {
         "autoscaling.CreateLaunchConfiguration.BlockDeviceMappings.DeviceName",
         "autoscaling.CreateLaunchConfiguration.UserData",

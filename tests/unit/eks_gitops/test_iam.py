@@ -86,6 +86,15 @@ def test_policy_rejects_having_no_statement(document: Callable[[], str]) -> None
         document()
 
 
+def test_references_in_a_statement_stay_in_order() -> None:
+    """With more than 1,000 tokens, the last of them would come first if they were sorted as text."""
+    references = ["${TfToken[TOKEN.999]}", "${TfToken[TOKEN.1000]}"]
+    principals = {"AWS": ["arn:aws:iam::123456789012:root", *references]}
+    rendered = Statement(actions=["a:A"], resources=[*references, "*"], principals=principals).render()
+    assert rendered["Resource"] == [*references, "*"]
+    assert rendered["Principal"] == {"AWS": [*references, "arn:aws:iam::123456789012:root"]}
+
+
 def test_no_statement_allows_every_action(stacks: dict[str, Template]) -> None:
     for address, statement in _statements(stacks):
         assert "*" not in statement["Action"], address
