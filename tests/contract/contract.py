@@ -142,7 +142,8 @@ class Report:
             [
                 f"checks: {self.checks.total()} ({_numbers(self.checks)})",
                 f"checked attributes of all resources: {len(self.places)}",
-                f"attributes by resource type: {_numbers({reason: len(found) for reason, found in self.coverage.items()})}",
+                "attributes by resource type: "
+                f"{_numbers({reason: len(found) for reason, found in self.coverage.items()})}",
                 f"values that AWS computes: {_numbers(self.computed)}",
                 f"patterns that Python cannot compile: {len(self.java)}",
                 *(f"  {member}: {pattern}" for member, pattern in sorted(self.java)),
