@@ -138,12 +138,12 @@ class Report:
         return result
 
     def __str__(self) -> str:
+        counted = {reason: len(found) for reason, found in self.coverage.items()}
         return "\n".join(
             [
                 f"checks: {self.checks.total()} ({_numbers(self.checks)})",
                 f"checked attributes of all resources: {len(self.places)}",
-                "attributes by resource type: "
-                f"{_numbers({reason: len(found) for reason, found in self.coverage.items()})}",
+                f"attributes by resource type: {_numbers(counted)}",
                 f"values that AWS computes: {_numbers(self.computed)}",
                 f"patterns that Python cannot compile: {len(self.java)}",
                 *(f"  {member}: {pattern}" for member, pattern in sorted(self.java)),
