@@ -31,6 +31,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
+from operations.local import request_check
 from operations.local.ports import HOST
 
 _STOP_SECONDS = 10
@@ -536,6 +537,8 @@ def _handlers() -> dict[str, Callable[..., Awaitable[Any]]]:
 async def _complete(service: str, *request: Any) -> tuple[int, dict[str, str], bytes]:
     call = Call(service, *request)
     _record(call)
+    if refused := request_check.refusal(request_check.Request(service, *request)):
+        return refused
     if not _TOKEN.search(call.body):
         return await _completion(call)
     key = (service, call.method, call.path, call.body)
