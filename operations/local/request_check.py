@@ -35,6 +35,8 @@ from botocore.model import OperationModel, ServiceModel
 from botocore.parsers import ResponseParserError, create_parser
 from botocore.validate import ParamValidator
 
+from operations.local.documented_rules import Violation, violations
+
 _MODELS = {
     "airflow": ("mwaa",),
     "apigateway": ("apigateway", "apigatewayv2"),
@@ -55,12 +57,16 @@ _NOT_IN_THE_MODEL = re.compile(r"Action|Version|X-Amz-.*|AWSAccessKeyId|Signatur
 
 _CODES = {
     "ec2": "InvalidParameterValue",
+    "json": "ValidationException",
     "query": "ValidationError",
     "rest-json": "ValidationException",
     "rest-xml": "InvalidInput",
     "s3": "InvalidArgument",
 }
 """The error code for a violation, by service or protocol."""
+
+_CHARACTERS = 0x40000
+"""The planes of Unicode above have no letters, numbers or symbols."""
 
 _VALIDATOR = ParamValidator()
 
@@ -74,16 +80,16 @@ class Request:
     service: str
     method: str
     path: str
-    headers: Mapping[str, str]
+    headers: dict[str, str]
     body: bytes = b""
-    query: Mapping[str, list[str]] = field(default_factory=dict)
+    query: dict[str, list[str]] = field(default_factory=dict)
 
     @functools.cached_property
     def parameters(self) -> dict[str, str]:
         """The parameters of the query protocols, which are in the body or the URL."""
         is_form = self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
         form = parse_qs(self.body.decode(errors="replace"), keep_blank_values=True) if is_form else {}
-        return {name: values[0] for name, values in (form | dict(self.query)).items()}
+        return {name: values[0] for name, values in (form | self.query).items()}
 
     @property
     def target(self) -> tuple[str, str]:
@@ -103,9 +109,11 @@ class _Route:
     size: tuple[int, int]
 
     def matches(self, request: Request) -> "re.Match[str] | None":
-        given = {name: ["", *values] for name, values in request.query.items()}
-        has_query = all(value in given.get(name, []) for name, value in self.query.items())
-        return self.path.fullmatch(request.path) if has_query else None
+        found = self.path.fullmatch(request.path)
+        given = request.query
+        return (
+            found if all(name in given and value in ("", *given[name]) for name, value in self.query.items()) else None
+        )
 
     def rank(self, request: Request) -> tuple[tuple[int, int], int, int]:
         """Higher for the better of two operations that match; some differ only in required headers or parameters."""
@@ -171,7 +179,7 @@ def compiled(pattern: str) -> re.Pattern[str] | None:
 def _characters() -> dict[str, str]:
     """The ranges of the characters of each Unicode category, as inside the brackets of a regular expression."""
     ranges: dict[str, str] = defaultdict(str)
-    for category, group in groupby(range(sys.maxunicode + 1), lambda point: unicodedata.category(chr(point))[0]):
+    for category, group in groupby(range(_CHARACTERS), lambda point: unicodedata.category(chr(point))[0]):
         points = list(group)
         ranges[category] += f"{re.escape(chr(points[0]))}-{re.escape(chr(points[-1]))}"
     return ranges
@@ -182,6 +190,8 @@ def _characters() -> dict[str, str]:
 
 def operation_of(request: Request) -> OperationModel | None:
     """The operation of a request; None if no model has it."""
+    if request.headers.get("smithy-protocol") == "rpc-v2-cbor":
+        return None
     prefix, target = request.target
     name = target or request.parameters.get("Action", "")
     if not name:
@@ -211,7 +221,8 @@ def members_of(request: Request, operation: OperationModel) -> dict[str, Any]:
     if protocol == "rest-xml":
         response = {"body": request.body, "headers": {}, "status_code": HTTPStatus.OK}
         body = dict(create_parser("rest-xml").parse(response, shape))
-        del body["ResponseMetadata"]
+        prefixes = {name for name, member in shape.members.items() if member.serialization.get("location") == "headers"}
+        body = {name: value for name, value in body.items() if name not in prefixes | {"ResponseMetadata"}}
     else:
         body = _json_body(shape, request)
     return {**body, **dict(_located(request, operation))}
@@ -376,39 +387,30 @@ def _wrong_text(shape: Any, value: str, label: str) -> Iterator[str]:
         yield f"Invalid value for parameter {label}, value: {value}, valid pattern: {shape.metadata['pattern']}"
 
 
-def violation(request: Request) -> tuple[OperationModel, str] | None:
-    """The operation and all violations of its model, one a line; None if there are none or the request is unknown.
+# --- the response -----------------------------------------------------------------------------------------------------
 
-    The messages of botocore's validator name the member, the value and the rule.
+
+def refusal(request: Request) -> tuple[int, dict[str, str], bytes] | None:
+    """The error response to a request that breaks a rule: status, headers and body. None if it breaks none.
+
+    The message starts with the operation. Each of its lines names a member, its value and the rule.
     """
-    is_cbor = request.headers.get("smithy-protocol") == "rpc-v2-cbor"
-    operation = None if is_cbor else operation_of(request)
+    operation = operation_of(request)
     if operation is None or operation.input_shape is None:
         return None
     try:
         members = members_of(request, operation)
     except (ValueError, ResponseParserError):
         return None
+    service, protocol = operation.service_model.service_name, operation.service_model.metadata["protocol"]
     report = _VALIDATOR.validate(members, operation.input_shape)
     lines = [report.generate_report()] if report.has_errors() else []
     lines += problems(operation.input_shape, members, empty_is_none="Action" in request.parameters)
-    return (operation, "\n".join(lines)) if lines else None
-
-
-# --- the response -----------------------------------------------------------------------------------------------------
-
-
-def refusal(request: Request) -> tuple[int, dict[str, str], bytes] | None:
-    """The error response to a request that violates its model: status, headers and body."""
-    found = violation(request)
-    if found is None:
-        return None
-    operation, message = found
-    if request.target[1]:
-        return error("json", "ValidationException", f"{operation.name}: {message}")
-    metadata, service = operation.service_model.metadata, operation.service_model.service_name
-    code = _CODES.get(service) or _CODES[metadata["protocol"]]
-    return error("s3" if service == "s3" else metadata["protocol"], code, f"{operation.name}: {message}")
+    found = [Violation(_CODES.get(service) or _CODES[protocol], line) for line in lines]
+    if not found:
+        found = list(violations(service, operation.name, members))
+    message = f"{operation.name}: " + "\n".join(violation.message for violation in found)
+    return error("s3" if service == "s3" else protocol, found[0].code, message) if found else None
 
 
 def error(protocol: str, code: str, message: str) -> tuple[int, dict[str, str], bytes]:

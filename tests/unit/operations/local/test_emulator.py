@@ -59,14 +59,21 @@ def subnet_id(aws: Client, vpc_id: str) -> str:
     return str(aws("ec2").create_subnet(VpcId=vpc_id, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"])
 
 
+@pytest.fixture(scope="module")
+def subnet_ids(aws: Client, vpc_id: str, subnet_id: str) -> list[str]:
+    """Subnets in two Availability Zones."""
+    other = aws("ec2").create_subnet(VpcId=vpc_id, CidrBlock="10.0.1.0/24", AvailabilityZone=f"{REGION}c")
+    return [subnet_id, other["Subnet"]["SubnetId"]]
+
+
 @pytest.fixture
-def cluster(aws: Client, subnet_id: str) -> Iterator[str]:
+def cluster(aws: Client, subnet_ids: list[str]) -> Iterator[str]:
     """The name of a cluster with Kubernetes 1.35."""
     aws("eks").create_cluster(
         name="dev",
         roleArn=ROLE,
         version="1.35",
-        resourcesVpcConfig={"subnetIds": [subnet_id], "publicAccessCidrs": ["203.0.113.0/24"]},
+        resourcesVpcConfig={"subnetIds": subnet_ids, "publicAccessCidrs": ["203.0.113.0/24"]},
         upgradePolicy={"supportType": "STANDARD"},
         zonalShiftConfig={"enabled": True},
         tags={"Name": "dev", "Owner": "nobody", "Team": "platform"},
@@ -130,15 +137,15 @@ def test_a_request_that_is_repeated_with_its_client_token_creates_nothing(aws: C
     assert create("one") == create("one") != create("two")
 
 
-def test_a_refused_request_can_be_repeated_with_its_client_token(aws: Client, subnet_id: str) -> None:
+def test_a_refused_request_can_be_repeated_with_its_client_token(aws: Client, subnet_ids: list[str]) -> None:
     def create() -> None:
         aws("eks").create_nodegroup(
-            clusterName="later", nodegroupName="nodes", subnets=[subnet_id], nodeRole="arn", clientRequestToken="one"
+            clusterName="later", nodegroupName="nodes", subnets=subnet_ids, nodeRole="arn", clientRequestToken="one"
         )
 
     with pytest.raises(ClientError):
         create()
-    network = {"subnetIds": [subnet_id]}
+    network = {"subnetIds": subnet_ids}
     aws("eks").create_cluster(name="later", roleArn="arn", resourcesVpcConfig=network)
     create()
     aws("eks").delete_nodegroup(clusterName="later", nodegroupName="nodes")
@@ -160,8 +167,8 @@ def test_a_cluster_has_a_security_group_whose_members_can_connect_to_each_other(
     assert [pair["GroupId"] for pair in rule["UserIdGroupPairs"]] == [group_id]
 
 
-def test_the_security_group_of_a_cluster_is_deleted_with_it(aws: Client, subnet_id: str) -> None:
-    network = {"subnetIds": [subnet_id]}
+def test_the_security_group_of_a_cluster_is_deleted_with_it(aws: Client, subnet_ids: list[str]) -> None:
+    network = {"subnetIds": subnet_ids}
     created = aws("eks").create_cluster(name="short-lived", roleArn=ROLE, resourcesVpcConfig=network)["cluster"]
     aws("eks").delete_cluster(name="short-lived")
     with pytest.raises(ClientError) as error:
@@ -183,8 +190,8 @@ def test_a_cluster_is_described_with_its_settings(aws: Client, cluster: str) -> 
     assert "clientRequestToken" not in described
 
 
-def test_a_cluster_gets_extended_support_by_default(aws: Client, subnet_id: str) -> None:
-    network = {"subnetIds": [subnet_id]}
+def test_a_cluster_gets_extended_support_by_default(aws: Client, subnet_ids: list[str]) -> None:
+    network = {"subnetIds": subnet_ids}
     created = aws("eks").create_cluster(name="default", roleArn=ROLE, resourcesVpcConfig=network)["cluster"]
     aws("eks").delete_cluster(name="default")
     assert created["upgradePolicy"] == {"supportType": "EXTENDED"}
