@@ -104,10 +104,12 @@ def _trust_policy(members: Members) -> Iterator[Violation]:
 def _policy(document: str, *, required: list[str], prohibited: list[str]) -> Iterator[Violation]:
     try:
         statements = json.loads(document)["Statement"]
+        statements = [dict(item) for item in (statements if isinstance(statements, list) else [statements])]
     except (ValueError, TypeError, KeyError):
-        yield Violation("MalformedPolicyDocument", f"{document}: a policy is a JSON object with Statement")
+        rule = "a policy is a JSON object with statements, which are objects"
+        yield Violation("MalformedPolicyDocument", f"{document}: {rule}")
         return
-    for statement in statements if isinstance(statements, list) else [statements]:
+    for statement in statements:
         if statement.get("Effect") not in {"Allow", "Deny"}:
             yield Violation("MalformedPolicyDocument", f"{statement}: Effect must be Allow or Deny")
         for element in ["Action", *required]:
@@ -122,10 +124,15 @@ def _policy(document: str, *, required: list[str], prohibited: list[str]) -> Ite
 
 
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html
-@_rule("rds", "CreateDBInstance", "ModifyDBInstance")
+@_rule("rds", "CreateDBInstance")
 def _autoscaled_storage(members: Members) -> Iterator[Violation]:
     now, most = members.get("AllocatedStorage"), members.get("MaxAllocatedStorage")
-    turned_off = now == most and "MasterUsername" not in members  # a modification turns autoscaling off this way
-    if now and most and most * 10 < now * 11 and not turned_off:
+    if now and most and most * 10 < now * 11:
         rule = f"must be at least 10% more than AllocatedStorage: {now}"
         yield Violation("InvalidParameterCombination", f"MaxAllocatedStorage: {most}: {rule}")
+
+
+@_rule("rds", "ModifyDBInstance")
+def _changed_storage(members: Members) -> Iterator[Violation]:
+    if members.get("AllocatedStorage") != members.get("MaxAllocatedStorage"):  # the same number turns autoscaling off
+        yield from _autoscaled_storage(members)

@@ -320,13 +320,8 @@ def _from_query(shape: Any, value: Any, *, ec2: bool) -> Any:
 
 
 def _query_name(name: str, member: Any, *, ec2: bool) -> str:
-    serialization = member.serialization
-    if ec2:
-        wire = str(serialization.get("name", name))
-        return str(serialization.get("queryName", wire[0].upper() + wire[1:]))
-    if member.type_name == "list" and serialization.get("flattened") and "name" in member.member.serialization:
-        return str(member.member.serialization["name"])
-    return str(serialization.get("name", name))
+    wire = str(member.serialization.get("name", name))
+    return str(member.serialization.get("queryName", wire[0].upper() + wire[1:])) if ec2 else wire
 
 
 def _numbered(items: Any) -> list[Any]:

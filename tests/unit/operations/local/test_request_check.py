@@ -206,6 +206,12 @@ def test_refuses_unknown_parameters_of_ec2_but_not_of_other_query_services() -> 
     assert request_check.refusal(Request("iam", "POST", "/", FORM, body)) is None
 
 
+def test_refuses_a_list_or_structure_where_a_value_belongs() -> None:
+    answer = request_check.refusal(Request("ec2", "POST", "/", FORM, b"Action=DescribeVpcs&MaxResults.1=5"))
+    assert answer is not None
+    assert b"DescribeVpcs: Invalid type for parameter MaxResults, value: {'1': '5'}, " in answer[2]
+
+
 def test_an_error_has_the_form_of_the_protocol() -> None:
     refused = {
         ("ec2", "CreateSubnet"): b"<Response><Errors><Error><Code>InvalidParameterValue</Code>",
