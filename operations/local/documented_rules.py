@@ -110,7 +110,7 @@ def _policy(document: str, *, required: list[str], prohibited: list[str]) -> Ite
         yield Violation("MalformedPolicyDocument", f"{document}: {rule}")
         return
     for statement in statements:
-        if statement.get("Effect") not in {"Allow", "Deny"}:
+        if statement.get("Effect") not in ["Allow", "Deny"]:
             yield Violation("MalformedPolicyDocument", f"{statement}: Effect must be Allow or Deny")
         for element in ["Action", *required]:
             if not (statement.get(element) or statement.get(f"Not{element}")):

@@ -2,7 +2,8 @@
 
 It listens on 127.0.0.1 only and stores everything in memory. Gaps of MiniStack 1.5.33 are filled by functions in front
 of its services, one for each gap. The gaps were found by applying a configuration and planning it again. Each function
-returns what AWS returns, and rejects what AWS rejects.
+returns what AWS returns, and rejects what AWS rejects. Before that, each request is checked against AWS's API models
+(`request_check`) and against rules that only AWS's documentation has (`documented_rules`).
 """
 
 import argparse

@@ -215,7 +215,7 @@ def members_of(request: Request, operation: OperationModel) -> dict[str, Any]:
     shape: Any = operation.input_shape
     protocol = operation.service_model.metadata["protocol"]
     if request.target[1]:
-        return dict(_from_json(shape, json.loads(request.body or b"{}")))
+        return _from_json_body(shape, request.body)
     if "Action" in request.parameters:
         return dict(_from_query(shape, _tree(request.parameters), ec2=protocol == "ec2"))
     if protocol == "rest-xml":
@@ -231,11 +231,18 @@ def members_of(request: Request, operation: OperationModel) -> dict[str, Any]:
 def _json_body(shape: Any, request: Request) -> dict[str, Any]:
     payload = shape.serialization.get("payload")
     if payload is None:
-        return dict(_from_json(shape, json.loads(request.body or b"{}")))
+        return _from_json_body(shape, request.body)
     if not request.body:
         return {}
-    structured = shape.members[payload].type_name == "structure"
-    return {payload: _from_json(shape.members[payload], json.loads(request.body)) if structured else request.body}
+    member = shape.members[payload]
+    return {payload: _from_json_body(member, request.body) if member.type_name == "structure" else request.body}
+
+
+def _from_json_body(shape: Any, body: bytes) -> dict[str, Any]:
+    document = json.loads(body or b"{}")
+    if not isinstance(document, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004  (json raises it, too)
+    return dict(_from_json(shape, document))
 
 
 def _located(request: Request, operation: OperationModel) -> Iterator[tuple[str, Any]]:
@@ -306,22 +313,26 @@ def _from_query(shape: Any, value: Any, *, ec2: bool) -> Any:
         unknown = {name: item for name, item in value.items() if name not in names} if ec2 else {}
         return known | {name: item for name, item in unknown.items() if not _NOT_IN_THE_MODEL.fullmatch(name)}
     if shape.type_name == "list":
-        items = (
-            value
-            if flat or not isinstance(value, dict)
-            else value.get(shape.member.serialization.get("name", "member"))
-        )
+        items = value if flat else _item(value, shape.member.serialization.get("name", "member"))
         return [_from_query(shape.member, item, ec2=ec2) for item in _numbered(items)]
     if shape.type_name == "map":
-        entries = _numbered(value if flat or not isinstance(value, dict) else value.get("entry"))
+        entries = _numbered(value if flat else _item(value, "entry"))
         key, item = shape.key.serialization.get("name", "key"), shape.value.serialization.get("name", "value")
-        return {entry.get(key): _from_query(shape.value, entry.get(item, ""), ec2=ec2) for entry in entries}
+        return {
+            entry.get(key): _from_query(shape.value, entry.get(item, ""), ec2=ec2)
+            for entry in entries
+            if isinstance(entry, dict)
+        }
     return _scalar(shape, value)
 
 
 def _query_name(name: str, member: Any, *, ec2: bool) -> str:
     wire = str(member.serialization.get("name", name))
     return str(member.serialization.get("queryName", wire[0].upper() + wire[1:])) if ec2 else wire
+
+
+def _item(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else value
 
 
 def _numbered(items: Any) -> list[Any]:
@@ -413,7 +424,8 @@ def error(protocol: str, code: str, message: str) -> tuple[int, dict[str, str], 
     if protocol.endswith("json"):
         body = json.dumps({"__type": code, "message": message})
         return HTTPStatus.BAD_REQUEST, {"Content-Type": "application/json", "x-amzn-errortype": code}, body.encode()
-    details = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
+    text = escape(re.sub(r"[^\t\n\r -\ud7ff\ue000-\ufffd]", "?", message))  # characters that XML does not have
+    details = f"<Code>{code}</Code><Message>{text}</Message>"
     envelope = {
         "ec2": f"<Response><Errors><Error>{details}</Error></Errors><RequestID>local</RequestID></Response>",
         "s3": f"<Error>{details}<RequestId>local</RequestId></Error>",

@@ -212,6 +212,11 @@ def test_refuses_a_list_or_structure_where_a_value_belongs() -> None:
     assert b"DescribeVpcs: Invalid type for parameter MaxResults, value: {'1': '5'}, " in answer[2]
 
 
+def test_an_error_in_xml_has_no_characters_that_xml_has_not() -> None:
+    _, message = refusal("iam", "GetRole", {"RoleName": "a\0<b>"}) or ("", "")
+    assert message == r"GetRole: Invalid value for parameter RoleName, value: a?&lt;b&gt;, valid pattern: [\w+=,.@-]+"
+
+
 def test_an_error_has_the_form_of_the_protocol() -> None:
     refused = {
         ("ec2", "CreateSubnet"): b"<Response><Errors><Error><Code>InvalidParameterValue</Code>",
@@ -239,6 +244,8 @@ def test_an_error_has_the_form_of_the_protocol() -> None:
         Request("eks", "GET", "/no/such/path", {}),
         Request("kms", "POST", "/", {"x-amz-target": "TrentService.NoSuchAction"}),
         Request("kms", "POST", "/", {"x-amz-target": "TrentService.ListKeys"}, b"no JSON"),
+        Request("kms", "POST", "/", {"x-amz-target": "TrentService.ListKeys"}, b"[]"),
+        Request("sns", "POST", "/", FORM, b"Action=CreateTopic&Name=a&Attributes.entry.1=x"),
         Request("s3", "PUT", "/b", {}, b"no XML", {"versioning": [""]}),
         Request("s3", "PUT", "/b/key", {"x-amz-meta-any": "thing"}, bytes(range(256))),
         Request("s3", "GET", "/", {}),
