@@ -2,7 +2,8 @@
 
 It listens on 127.0.0.1 only and stores everything in memory. Gaps of MiniStack 1.5.33 are filled by functions in front
 of its services, one for each gap. The gaps were found by applying a configuration and planning it again. Each function
-returns what AWS returns, and rejects what AWS rejects.
+returns what AWS returns, and rejects what AWS rejects. Before that, each request is checked against AWS's API models
+(`request_check`) and against rules that only AWS's documentation has (`documented_rules`).
 """
 
 import argparse
@@ -18,36 +19,33 @@ import sys
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import unquote, urlencode
 from xml.etree import ElementTree as ET
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
+from operations.local.documented_rules import ROLE_POLICIES, size
 from operations.local.ports import HOST
+from operations.local.request_check import Request, error, refusal
 
 _STOP_SECONDS = 10
 _LONGEST_RETENTION_DAYS = 36500
+_LEAST_ZONES = 2
+_MOST_RULES = 60  # https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html, the default quota
 _FORM = "application/x-www-form-urlencoded"
 
 
-@dataclass(frozen=True)
-class Call:
-    """A request to an AWS service; `service` is its name in MiniStack."""
-
-    service: str
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-    query: dict[str, list[str]]
+class Call(Request):
+    """A request to an AWS service."""
 
     @property
     def json(self) -> Any:
@@ -55,20 +53,11 @@ class Call:
         return json.loads(self.body or b"{}")
 
     @property
-    def form(self) -> dict[str, str]:
-        """The parameters of a request in the query protocol."""
-        return {name: values[0] for name, values in self._parameters.items()}
-
-    @property
     def action(self) -> str:
         """The IAM action, such as `eks:CreateCluster`; empty if MiniStack does not know it."""
-        request = (self.service, self.method, self.path, self.headers, self.body, self._parameters)
+        parameters = self.query | {name: [value] for name, value in self.parameters.items()}
+        request = (self.service, self.method, self.path, self.headers, self.body, parameters)
         return _module("core.iam_actions").extract_iam_action(*request) or ""
-
-    @property
-    def _parameters(self) -> dict[str, list[str]]:
-        form = self.headers.get("content-type", "").startswith(_FORM)
-        return (parse_qs(self.body.decode(), keep_blank_values=True) if form else {}) | self.query
 
 
 @dataclass(frozen=True)
@@ -131,13 +120,15 @@ def _remember(identifier: str, **members: Any) -> None:
 
 
 def _remember_parameters(call: Call, identifier: str, **parameters: str) -> None:
-    _remember(identifier, **{member: call.form[name] for member, name in parameters.items() if name in call.form})
+    _remember(
+        identifier, **{member: call.parameters[name] for member, name in parameters.items() if name in call.parameters}
+    )
 
 
 def _listed(call: Call, present: list[str], *, added: str, removed: str) -> list[str]:
     """A list after a call; `added` and `removed` match the names of the parameters that change it."""
-    to_add = {value for name, value in call.form.items() if re.fullmatch(added, name)}
-    to_remove = {value for name, value in call.form.items() if re.fullmatch(removed, name)}
+    to_add = {value for name, value in call.parameters.items() if re.fullmatch(added, name)}
+    to_remove = {value for name, value in call.parameters.items() if re.fullmatch(removed, name)}
     return sorted(({*present} | to_add) - to_remove)
 
 
@@ -145,10 +136,8 @@ def _answer(document: Mapping[str, Any]) -> Answer:
     return Answer(HTTPStatus.OK, {"Content-Type": "application/json"}, json.dumps(document).encode())
 
 
-def _refusal(code: str, message: str) -> RefusalError:
-    body = json.dumps({"__type": code, "message": message}).encode()
-    headers = {"Content-Type": "application/json", "x-amzn-errortype": code}
-    return RefusalError(Answer(HTTPStatus.BAD_REQUEST, headers, body))
+def _refusal(code: str, message: str, *, protocol: str = "json") -> RefusalError:
+    return RefusalError(Answer(*error(protocol, code, message)))
 
 
 async def _forward(call: Call) -> Answer:
@@ -171,7 +160,7 @@ async def _get(call: Call, path: str) -> Any:
 async def _ask(service: str, action: str, parameters: Mapping[str, Any]) -> Answer:
     """Call another service, as AWS does internally, in the account and region of the current call."""
     headers, body = {"x-amz-target": f"{service}.{action}"}, json.dumps(parameters)
-    if service == "ec2":
+    if service in {"ec2", "iam"}:
         headers, body = {"content-type": _FORM}, urlencode({"Action": action, **parameters})
     return await _forward(Call(service, "POST", "/", headers, body.encode(), {}))
 
@@ -184,22 +173,33 @@ async def _create_cluster(call: Call) -> Answer:
     """Create a cluster with the VPC of its subnets, a security group, an OIDC issuer, and all requested settings.
 
     MiniStack returns an unrelated VPC and security group, ignores `upgradePolicy` and other settings, and its issuer is
-    an http URL, which IAM rejects. Remove this when the issuer is an https URL and DescribeSecurityGroups returns the
-    cluster's security group.
+    an http URL, which IAM rejects. It does not check the Availability Zones of the subnets
+    (https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html). Remove this when the issuer is an https URL
+    and DescribeSecurityGroups returns the cluster's security group.
     """
-    subnets = call.json["resourcesVpcConfig"]["subnetIds"]
-    try:
-        described = await _ask("ec2", "DescribeSubnets", {f"SubnetId.{n}": id_ for n, id_ in enumerate(subnets, 1)})
-    except RefusalError as refusal:
-        raise _refusal("InvalidParameterException", f"A subnet of {subnets} does not exist") from refusal
+    subnets = call.json["resourcesVpcConfig"].get("subnetIds", [])
+    vpc_id, zones = await _location(subnets)
+    if len(zones) < _LEAST_ZONES:
+        message = f"subnetIds: {subnets}: subnets in at least two Availability Zones are required, not {zones}"
+        raise _refusal("InvalidParameterException", message)
     answer = await _forward(call)
-    cluster, vpc_id = answer.json["cluster"], described.texts("vpcId")[0]
+    cluster = answer.json["cluster"]
+    _remember(f"zones of {cluster['arn']}", zones=zones)
     network = {"vpcId": vpc_id, "clusterSecurityGroupId": await _cluster_security_group(cluster["name"], vpc_id)}
     issuer = f"https://oidc.eks.{cluster['arn'].split(':')[3]}.amazonaws.com/id/{uuid.uuid4().hex.upper()}"
     _remember(cluster["arn"], upgradePolicy={"supportType": "EXTENDED"}, identity={"oidc": {"issuer": issuer}})
     _remember(cluster["arn"], resourcesVpcConfig=cluster["resourcesVpcConfig"] | network)
     _remember(cluster["arn"], **_left_out(call, cluster))
     return answer
+
+
+async def _location(subnets: list[str]) -> tuple[str, list[str]]:
+    """The VPC and the Availability Zones of subnets."""
+    try:
+        described = await _ask("ec2", "DescribeSubnets", {f"SubnetId.{n}": id_ for n, id_ in enumerate(subnets, 1)})
+    except RefusalError as refusal:
+        raise _refusal("InvalidParameterException", f"A subnet of {subnets} does not exist") from refusal
+    return described.texts("vpcId")[0], sorted({*described.texts("availabilityZone")})
 
 
 async def _cluster_security_group(cluster: str, vpc_id: str) -> str:
@@ -226,7 +226,9 @@ def _left_out(call: Call, resource: Mapping[str, Any]) -> dict[str, Any]:
 async def _delete_cluster(call: Call) -> Answer:
     """Also delete the cluster's security group, as EKS does. Remove this with `_create_cluster`."""
     answer = await _forward(call)
-    network = _REMEMBERED.pop(answer.json["cluster"]["arn"])["resourcesVpcConfig"]
+    arn = answer.json["cluster"]["arn"]
+    network = _REMEMBERED.pop(arn)["resourcesVpcConfig"]
+    del _REMEMBERED[f"zones of {arn}"]
     await _ask("ec2", "DeleteSecurityGroup", {"GroupId": network["clusterSecurityGroupId"]})
     return answer
 
@@ -247,13 +249,22 @@ async def _create_node_group(call: Call) -> Answer:
 @_completes("eks:UpdateClusterConfig", "eks:UpdateClusterVersion")
 @_completes("eks:UpdateNodegroupConfig", "eks:UpdateNodegroupVersion")
 async def _update(call: Call) -> Answer:
-    """Update a cluster or a node group immediately. MiniStack lacks these calls; remove this when it has them."""
+    """Update a cluster or a node group immediately. MiniStack lacks these calls; remove this when it has them.
+
+    A cluster stays in the Availability Zones of its creation
+    (https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html).
+    """
     ((kind, resource),) = (await _get(call, call.path.rpartition("/")[0])).items()
     request = {name: value for name, value in call.json.items() if name not in {"clientRequestToken", "force"}}
     if kind == "cluster" and "version" in request:
         old, new = (int(version.split(".")[1]) for version in (resource["version"], request["version"]))
         if new != old + 1:
             raise _refusal("InvalidParameterException", f"Unsupported Kubernetes minor version update: {old} to {new}")
+    if subnets := request.get("resourcesVpcConfig", {}).get("subnetIds"):
+        _, zones = await _location(subnets)
+        if zones != (created := _REMEMBERED[f"zones of {resource['arn']}"]["zones"]):
+            message = f"subnetIds: {subnets}: the subnets must be in the Availability Zones {created}, not {zones}"
+            raise _refusal("InvalidParameterException", message)
     changed = {name: _changed(name, resource.get(name), value) for name, value in request.items()}
     _remember(resource.get("nodegroupArn") or resource["arn"], **changed)
     return _updated({"id": str(uuid.uuid4()), "status": "Successful", "type": "ConfigUpdate", "createdAt": time.time()})
@@ -377,7 +388,7 @@ async def _set_vpc_endpoint(call: Call) -> Answer:
     MiniStack ignores them. Remove this when DescribeVpcEndpoints returns `privateDnsEnabled`.
     """
     answer = await _forward(call)
-    (id_,) = answer.texts("vpcEndpointId") or [call.form["VpcEndpointId"]]
+    (id_,) = answer.texts("vpcEndpointId") or [call.parameters["VpcEndpointId"]]
     groups = [group["groupId"] for group in _REMEMBERED.get(id_, {}).get("groupSet", [])]
     groups = _listed(call, groups, added=r"(Add)?SecurityGroupId\.\d+", removed=r"RemoveSecurityGroupId\.\d+")
     _remember(id_, groupSet=[{"groupId": group} for group in groups])
@@ -386,6 +397,26 @@ async def _set_vpc_endpoint(call: Call) -> Answer:
 
 
 @_completes("ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress")
+async def _authorize(call: Call) -> Answer:
+    """Refuse more rules than the default quota of a security group, which MiniStack does not have.
+
+    The quota applies to each direction, and to IPv4 and IPv6 separately. A CIDR or a referenced group counts as one
+    rule (https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html#security-group-size). Prefix lists,
+    which count as their entries, count as one here.
+    """
+    direction = "ipPermissionsEgress" if call.action.endswith("Egress") else "ipPermissions"
+    group = await _ask("ec2", "DescribeSecurityGroups", {"GroupId.1": call.parameters.get("GroupId", "")})
+    present = ET.fromstring(re.sub(rb' xmlns="[^"]*"', b"", group.body))  # noqa: S314  (written by MiniStack)
+    rules = Counter(element.tag for listed in present.iter(direction) for element in listed.iter())
+    names = [name.rpartition(".")[2] for name in call.parameters if name != "GroupId"]
+    rules.update(name[0].lower() + name[1:] for name in names)
+    number = max(rules["cidrIp"], rules["cidrIpv6"]) + rules["groupId"] + rules["prefixListId"]
+    if number > _MOST_RULES:
+        message = f"GroupId: {call.parameters['GroupId']}: {number} rules: the default quota is {_MOST_RULES}"
+        raise _refusal("RulesPerSecurityGroupLimitExceeded", message, protocol="ec2")
+    return await _ignore_ports_of_all_protocols(call)
+
+
 @_completes("ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress")
 async def _ignore_ports_of_all_protocols(call: Call) -> Answer:
     """Ignore the ports of a rule for all protocols.
@@ -393,9 +424,9 @@ async def _ignore_ports_of_all_protocols(call: Call) -> Answer:
     MiniStack compares them, so that Terraform, which sets ports, cannot revoke the default rule of a new group.
     Remove this when RevokeSecurityGroupEgress of protocol -1 and ports 0 to 0 revokes the default rule.
     """
-    rules = [name.removesuffix("IpProtocol") for name, protocol in call.form.items() if protocol == "-1"]
+    rules = [name.removesuffix("IpProtocol") for name, protocol in call.parameters.items() if protocol == "-1"]
     ports = {f"{rule}{port}" for rule in rules for port in ("FromPort", "ToPort")}
-    form = {name: value for name, value in call.form.items() if name not in ports}
+    form = {name: value for name, value in call.parameters.items() if name not in ports}
     return await _forward(replace(call, body=urlencode(form).encode()))
 
 
@@ -411,6 +442,30 @@ async def _keep_disk_key(call: Call) -> Answer:
     return replace(answer, body=body)
 
 
+# --- IAM --------------------------------------------------------------------------------------------------------------
+
+
+@_completes("iam:PutRolePolicy")
+async def _put_role_policy(call: Call) -> Answer:
+    """Refuse inline policies above the quota of a role, which MiniStack does not have.
+
+    The quota applies to all inline policies of a role together
+    (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html).
+    """
+    role, policy = call.parameters["RoleName"], call.parameters["PolicyName"]
+    names = (await _ask("iam", "ListRolePolicies", {"RoleName": role})).texts("member")
+    others = [
+        (await _ask("iam", "GetRolePolicy", {"RoleName": role, "PolicyName": name})).texts("PolicyDocument")
+        for name in names
+        if name != policy
+    ]
+    total = sum(size(unquote(text)) for texts in others for text in texts) + size(call.parameters["PolicyDocument"])
+    if total > ROLE_POLICIES:
+        message = f"RoleName: {role}: {total} characters of inline policies: the maximum is {ROLE_POLICIES}"
+        raise _refusal("LimitExceeded", message, protocol="query")
+    return await _forward(call)
+
+
 # --- RDS, EFS, ECR ----------------------------------------------------------------------------------------------------
 
 
@@ -420,7 +475,7 @@ async def _create_database(call: Call) -> Answer:
 
     MiniStack creates no secret. Remove this when DescribeDBInstances returns `MasterUserSecret`.
     """
-    form, password, key = call.form, secrets.token_urlsafe(), {}
+    form, password, key = call.parameters, secrets.token_urlsafe(), {}
     if form.get("ManageMasterUserPassword") != "true":
         return await _set_database(call)
     if "MasterUserSecretKmsKeyId" in form:
@@ -536,6 +591,8 @@ def _handlers() -> dict[str, Callable[..., Awaitable[Any]]]:
 async def _complete(service: str, *request: Any) -> tuple[int, dict[str, str], bytes]:
     call = Call(service, *request)
     _record(call)
+    if refused := refusal(call):
+        return refused
     if not _TOKEN.search(call.body):
         return await _completion(call)
     key = (service, call.method, call.path, call.body)

@@ -194,10 +194,15 @@ def environments(session: boto3.Session) -> list[Stack]:  # noqa: ARG001 (sets t
 
 @pytest.fixture(scope="module")
 def endpoint(session: boto3.Session) -> str:
-    vpc = session.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    subnet = session.client("ec2").create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+    ec2 = session.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    zones = {"ap-northeast-2a": "10.0.0.0/24", "ap-northeast-2c": "10.0.1.0/24"}
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=cidr, AvailabilityZone=zone)["Subnet"]["SubnetId"]
+        for zone, cidr in zones.items()
+    ]
     made = session.client("eks").create_cluster(
-        name=CLUSTER, roleArn="arn:aws:iam::123456789012:role/any", resourcesVpcConfig={"subnetIds": [subnet]}
+        name=CLUSTER, roleArn="arn:aws:iam::123456789012:role/any", resourcesVpcConfig={"subnetIds": subnets}
     )
     return str(session.client("eks").describe_cluster(name=made["cluster"]["name"])["cluster"]["endpoint"])
 

@@ -121,9 +121,12 @@ def test_a_resource_that_two_regions_list_is_reported_once(aws: boto3.Session, m
 
 
 def test_finds_roles_under_the_path_of_the_environment(aws: boto3.Session) -> None:
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "eks.amazonaws.com"}}
     dev, _ = (
         aws.client("iam").create_role(
-            Path=f"/ap-northeast-2/{environment}/", RoleName=environment, AssumeRolePolicyDocument="{}"
+            Path=f"/ap-northeast-2/{environment}/",
+            RoleName=environment,
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": trust}),
         )["Role"]["Arn"]
         for environment in ("dev", "prod")
     )

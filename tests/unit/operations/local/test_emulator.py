@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from operations.errors import OperationError
@@ -43,7 +44,7 @@ def aws(record: Path) -> Iterator[Client]:
             region_name=REGION,
         )
 
-        def client(service: str, **options: str) -> Any:
+        def client(service: str, **options: Any) -> Any:
             return session.client(service, endpoint_url=emulator.environment["AWS_ENDPOINT_URL"], **options)
 
         yield client
@@ -59,14 +60,21 @@ def subnet_id(aws: Client, vpc_id: str) -> str:
     return str(aws("ec2").create_subnet(VpcId=vpc_id, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"])
 
 
+@pytest.fixture(scope="module")
+def subnet_ids(aws: Client, vpc_id: str, subnet_id: str) -> list[str]:
+    """Subnets in two Availability Zones."""
+    other = aws("ec2").create_subnet(VpcId=vpc_id, CidrBlock="10.0.1.0/24", AvailabilityZone=f"{REGION}c")
+    return [subnet_id, other["Subnet"]["SubnetId"]]
+
+
 @pytest.fixture
-def cluster(aws: Client, subnet_id: str) -> Iterator[str]:
+def cluster(aws: Client, subnet_ids: list[str]) -> Iterator[str]:
     """The name of a cluster with Kubernetes 1.35."""
     aws("eks").create_cluster(
         name="dev",
         roleArn=ROLE,
         version="1.35",
-        resourcesVpcConfig={"subnetIds": [subnet_id], "publicAccessCidrs": ["203.0.113.0/24"]},
+        resourcesVpcConfig={"subnetIds": subnet_ids, "publicAccessCidrs": ["203.0.113.0/24"]},
         upgradePolicy={"supportType": "STANDARD"},
         zonalShiftConfig={"enabled": True},
         tags={"Name": "dev", "Owner": "nobody", "Team": "platform"},
@@ -130,15 +138,15 @@ def test_a_request_that_is_repeated_with_its_client_token_creates_nothing(aws: C
     assert create("one") == create("one") != create("two")
 
 
-def test_a_refused_request_can_be_repeated_with_its_client_token(aws: Client, subnet_id: str) -> None:
+def test_a_refused_request_can_be_repeated_with_its_client_token(aws: Client, subnet_ids: list[str]) -> None:
     def create() -> None:
         aws("eks").create_nodegroup(
-            clusterName="later", nodegroupName="nodes", subnets=[subnet_id], nodeRole="arn", clientRequestToken="one"
+            clusterName="later", nodegroupName="nodes", subnets=subnet_ids, nodeRole="arn", clientRequestToken="one"
         )
 
     with pytest.raises(ClientError):
         create()
-    network = {"subnetIds": [subnet_id]}
+    network = {"subnetIds": subnet_ids}
     aws("eks").create_cluster(name="later", roleArn="arn", resourcesVpcConfig=network)
     create()
     aws("eks").delete_nodegroup(clusterName="later", nodegroupName="nodes")
@@ -160,8 +168,8 @@ def test_a_cluster_has_a_security_group_whose_members_can_connect_to_each_other(
     assert [pair["GroupId"] for pair in rule["UserIdGroupPairs"]] == [group_id]
 
 
-def test_the_security_group_of_a_cluster_is_deleted_with_it(aws: Client, subnet_id: str) -> None:
-    network = {"subnetIds": [subnet_id]}
+def test_the_security_group_of_a_cluster_is_deleted_with_it(aws: Client, subnet_ids: list[str]) -> None:
+    network = {"subnetIds": subnet_ids}
     created = aws("eks").create_cluster(name="short-lived", roleArn=ROLE, resourcesVpcConfig=network)["cluster"]
     aws("eks").delete_cluster(name="short-lived")
     with pytest.raises(ClientError) as error:
@@ -183,8 +191,8 @@ def test_a_cluster_is_described_with_its_settings(aws: Client, cluster: str) -> 
     assert "clientRequestToken" not in described
 
 
-def test_a_cluster_gets_extended_support_by_default(aws: Client, subnet_id: str) -> None:
-    network = {"subnetIds": [subnet_id]}
+def test_a_cluster_gets_extended_support_by_default(aws: Client, subnet_ids: list[str]) -> None:
+    network = {"subnetIds": subnet_ids}
     created = aws("eks").create_cluster(name="default", roleArn=ROLE, resourcesVpcConfig=network)["cluster"]
     aws("eks").delete_cluster(name="default")
     assert created["upgradePolicy"] == {"supportType": "EXTENDED"}
@@ -195,6 +203,29 @@ def test_rejects_a_cluster_in_a_subnet_that_does_not_exist(aws: Client) -> None:
         aws("eks").create_cluster(name="nowhere", roleArn=ROLE, resourcesVpcConfig={"subnetIds": ["subnet-0"]})
     assert code(error) == "InvalidParameterException"
     assert "nowhere" not in aws("eks").list_clusters()["clusters"]
+
+
+def test_rejects_a_cluster_in_one_availability_zone(aws: Client, subnet_id: str) -> None:
+    with pytest.raises(ClientError, match=f"at least two Availability Zones .* not .'{REGION}a'.") as error:
+        aws("eks").create_cluster(name="narrow", roleArn=ROLE, resourcesVpcConfig={"subnetIds": [subnet_id]})
+    assert code(error) == "InvalidParameterException"
+    assert "narrow" not in aws("eks").list_clusters()["clusters"]
+
+
+def test_a_cluster_can_get_other_subnets_in_its_availability_zones_only(
+    aws: Client, cluster: str, vpc_id: str, subnet_ids: list[str]
+) -> None:
+    subnets = [
+        aws("ec2").create_subnet(VpcId=vpc_id, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"{REGION}{zone}")
+        for n, zone in enumerate("acb", 10)
+    ]
+    *same, other = (subnet["Subnet"]["SubnetId"] for subnet in subnets)
+    for refused in ([*subnet_ids, other], subnet_ids[:1]):
+        with pytest.raises(ClientError, match="must be in the Availability Zones") as error:
+            aws("eks").update_cluster_config(name=cluster, resourcesVpcConfig={"subnetIds": refused})
+        assert code(error) == "InvalidParameterException"
+    aws("eks").update_cluster_config(name=cluster, resourcesVpcConfig={"subnetIds": same})
+    assert aws("eks").describe_cluster(name=cluster)["cluster"]["resourcesVpcConfig"]["subnetIds"] == same
 
 
 def test_an_update_of_a_cluster_keeps_other_settings(aws: Client, cluster: str) -> None:
@@ -371,6 +402,26 @@ def test_ports_are_ignored_in_a_rule_for_all_protocols(aws: Client, vpc_id: str)
     assert group["IpPermissionsEgress"] == []
 
 
+def _rules(*sources: dict[str, str], protocol: str = "tcp") -> list[dict[str, Any]]:
+    kinds = {"CidrIp": "IpRanges", "CidrIpv6": "Ipv6Ranges", "GroupId": "UserIdGroupPairs"}
+    listed = {kind: [source for source in sources if name in source] for name, kind in kinds.items()}
+    return [{"IpProtocol": protocol, "FromPort": 443, "ToPort": 443} | {kind: of for kind, of in listed.items() if of}]
+
+
+def test_a_security_group_has_at_most_60_rules_of_a_direction_and_address_family(aws: Client, vpc_id: str) -> None:
+    ec2 = aws("ec2")
+    id_ = ec2.create_security_group(GroupName="full", Description="full", VpcId=vpc_id)["GroupId"]
+    cidrs = [{"CidrIp": f"192.0.2.{n}/32"} for n in range(60)]
+    ec2.authorize_security_group_ingress(GroupId=id_, IpPermissions=_rules(*cidrs[:58], {"GroupId": id_}))
+    ec2.authorize_security_group_ingress(GroupId=id_, IpPermissions=_rules(cidrs[58]))
+    ec2.authorize_security_group_ingress(GroupId=id_, IpPermissions=_rules({"CidrIpv6": "2001:db8::/64"}))
+    ec2.authorize_security_group_egress(GroupId=id_, IpPermissions=_rules(*cidrs[:59]))
+    for direction in ("ingress", "egress"):
+        with pytest.raises(ClientError, match=f"{id_}: 61 rules: the default quota is 60") as error:
+            getattr(ec2, f"authorize_security_group_{direction}")(GroupId=id_, IpPermissions=_rules(cidrs[59]))
+        assert code(error) == "RulesPerSecurityGroupLimitExceeded"
+
+
 def test_a_launch_template_keeps_the_kms_key_of_its_disks(aws: Client) -> None:
     key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
     disks = [
@@ -381,6 +432,29 @@ def test_a_launch_template_keeps_the_kms_key_of_its_disks(aws: Client) -> None:
     aws("ec2").create_launch_template(LaunchTemplateName="nodes", LaunchTemplateData=data)
     (version,) = aws("ec2").describe_launch_template_versions(LaunchTemplateName="nodes")["LaunchTemplateVersions"]
     assert version["LaunchTemplateData"]["BlockDeviceMappings"] == disks
+
+
+# --- IAM --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_inline_policies_of_a_role_have_at_most_10240_characters_together(aws: Client) -> None:
+    iam = aws("iam")
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "eks.amazonaws.com"}}
+    iam.create_role(RoleName="full", AssumeRolePolicyDocument=json.dumps({"Statement": trust}))
+
+    def put(name: str, length: int) -> None:
+        statement = {"Effect": "Allow", "Action": "a:b", "Resource": ""}
+        statement["Resource"] = "x" * (length - len(json.dumps({"Statement": statement}, separators=(",", ":"))))
+        document = json.dumps({"Statement": statement}, indent=4)  # white space does not count
+        iam.put_role_policy(RoleName="full", PolicyName=name, PolicyDocument=document)
+
+    put("one", 6000)
+    put("two", 4240)
+    put("two", 4240)
+    with pytest.raises(ClientError, match="full: 10241 characters of inline policies: the maximum is 10240") as error:
+        put("two", 4241)
+    assert code(error) == "LimitExceeded"
+    assert sorted(iam.list_role_policies(RoleName="full")["PolicyNames"]) == ["one", "two"]
 
 
 # --- RDS, EFS, ECR ----------------------------------------------------------------------------------------------------
@@ -503,6 +577,60 @@ def test_rejects_a_vault_lock_with_a_minimum_above_its_maximum(aws: Client, vaul
 def test_rejects_a_lock_of_an_unknown_vault(aws: Client) -> None:
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         aws("backup").put_backup_vault_lock_configuration(BackupVaultName="none", MinRetentionDays=7)
+
+
+# --- the check of requests --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def unchecked(aws: Client) -> Client:
+    """Creates clients that do not check their parameters."""
+    config: Any = Config(parameter_validation=False)
+    return lambda service: aws(service, config=config)
+
+
+def test_each_service_answers_a_violation_with_an_error_of_its_protocol(unchecked: Client) -> None:
+    expected: dict[str, Callable[[], Any]] = {
+        "ValidationException": lambda: unchecked("kms").create_key(KeyUsage="SIGN"),  # json
+        "InvalidArgument": lambda: unchecked("s3").create_bucket(Bucket="b", ACL="hidden"),  # rest-xml
+        "InvalidInput": lambda: unchecked("route53").create_hosted_zone(Name="example.com"),
+        "ValidationError": lambda: unchecked("iam").create_role(RoleName="a b"),  # query
+        "InvalidParameterValue": lambda: unchecked("ec2").create_vpc(CidrBlock="10.0.0.0/16", InstanceTenancy="x"),
+    }
+    for expected_code, call in expected.items():
+        with pytest.raises(ClientError) as error:
+            call()
+        assert code(error) == expected_code
+    with pytest.raises(ClientError, match='CreateCluster: Missing required parameter in input: "roleArn"'):
+        unchecked("eks").create_cluster(name="dev", resourcesVpcConfig={})  # rest-json
+
+
+def test_a_rule_that_only_the_documentation_has_is_also_enforced(aws: Client, vpc_id: str) -> None:
+    with pytest.raises(ClientError, match="GroupDescription: The cluster's API: valid are up to 255 of") as error:
+        aws("ec2").create_security_group(GroupName="api", Description="The cluster's API", VpcId=vpc_id)
+    assert code(error) == "InvalidParameterValue"
+
+
+def test_valid_requests_with_bodies_and_empty_values_are_answered(aws: Client) -> None:
+    s3 = aws("s3")
+    s3.create_bucket(Bucket="data", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket="data", Key="some/key", Body=bytes(range(256)), Metadata={"owner": "minji"})
+    assert s3.get_object(Bucket="data", Key="some/key")["Body"].read() == bytes(range(256))
+    upload = s3.create_multipart_upload(Bucket="data", Key="parts")["UploadId"]
+    part = s3.upload_part(Bucket="data", Key="parts", UploadId=upload, PartNumber=1, Body=b"one")
+    parts = {"Parts": [{"ETag": part["ETag"], "PartNumber": 1}]}
+    s3.complete_multipart_upload(Bucket="data", Key="parts", UploadId=upload, MultipartUpload=parts)
+    s3.copy_object(Bucket="data", Key="copy", CopySource={"Bucket": "data", "Key": "parts"})
+    keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket="data")["Contents"]]
+    s3.delete_objects(Bucket="data", Delete={"Objects": [{"Key": key} for key in keys]})
+    assert keys == ["copy", "parts", "some/key"]
+    aws("secretsmanager").create_secret(
+        Name="empty", Description="", SecretString="x", Tags=[{"Key": "a", "Value": ""}]
+    )
+    aws("sns").create_topic(Name="a", Attributes={"DisplayName": ""}, Tags=[])
+    aws("route53").create_hosted_zone(Name="example.com", CallerReference="one", HostedZoneConfig={"Comment": ""})
+    aws("cloudwatch").put_metric_data(Namespace="a", MetricData=[{"MetricName": "b", "Value": 1.5}])
+    assert aws("sts").get_caller_identity()["Account"] == ACCOUNT
 
 
 # --- the server -------------------------------------------------------------------------------------------------------
