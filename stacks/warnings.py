@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from ipaddress import IPv4Network
+from pathlib import Path
 
 from eks_gitops import postgresql_words
 from eks_gitops.config import Problem
@@ -11,6 +12,10 @@ from eks_gitops.versions import EKS_VERSIONS, POSTGRESQL_MAJORS
 from stacks.names import stack_name
 from stacks.rules_of_environments import is_private, load_balancers
 from stacks.settings import Environment, EnvironmentSettings, Finding, Owner, Region, SharedSettings
+
+_ROOT = Path(__file__).parent.parent
+_FILE_IN_GIT = "management/monitoring/manifests/alerts/kustomization.yaml"
+"""The only file with a placeholder of the owner outside of the settings."""
 
 _WARNING = timedelta(days=90)
 
@@ -27,7 +32,7 @@ def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tupl
     as intended. None of these is an error: the result of a synth does not depend on the date, and the others can be
     intended.
     """
-    remaining = list(placeholders(owner, regions))
+    remaining = [*placeholders(owner, regions), *_placeholders_in_git()]
     if remaining:
         explanation = "placeholders remain in the settings; replace them before you deploy to a real account:"
         yield stack_name(regions[0].name, "backend"), "\n  ".join([explanation, *remaining])
@@ -40,7 +45,7 @@ def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tupl
 
 
 def placeholders(owner: Owner, regions: Sequence[Region]) -> Iterator[str]:
-    """The values that have not been replaced yet, each with its file and field."""
+    """The values of the settings that have not been replaced yet, each with its file and field."""
     yield from _placeholders_of_owner(owner)
     for region in regions:
         yield from _placeholders_of_region(region)
@@ -133,6 +138,15 @@ def _placeholders_of_owner(owner: Owner) -> Iterator[str]:
     for field, number in (("owner_id", owner.repository.owner_id), ("id", owner.repository.id)):
         if number <= _LAST_PLACEHOLDER_ID:
             yield f"stacks/owner.py: repository.{field}: {number}"
+
+
+def _placeholders_in_git() -> Iterator[str]:
+    """The placeholders of the owner in files that Argo CD reads, and that no setting reaches."""
+    file = _ROOT / _FILE_IN_GIT
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if _PLACEHOLDERS["organisation"] in line:
+            yield f"{_FILE_IN_GIT}:{number}: {line.strip(' -')}"
 
 
 def _placeholders_of_region(region: Region) -> Iterator[str]:

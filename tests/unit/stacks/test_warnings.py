@@ -1,3 +1,4 @@
+import re
 from datetime import date, timedelta
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from eks_gitops.versions import EKS_NEWEST_VERSION, EKS_VERSIONS, POSTGRESQL_MAJORS
 from stacks import warnings
 from stacks.settings import Owner, Region
+from tests import ROOT
 from tests.edited_settings import EditedSettings
 
 NINETY_DAYS = timedelta(days=90)
@@ -60,9 +62,29 @@ def test_placeholders_are_reported_in_one_warning(committed: tuple[Owner, list[R
     assert text.startswith(PLACEHOLDERS)  # a service that `make service` created has its own
 
 
+def test_the_link_to_the_runbook_of_the_alerts_is_a_placeholder(owned: EditedSettings) -> None:
+    file = owned.root / warnings._FILE_IN_GIT
+    file.parent.mkdir(parents=True)
+    file.write_text((ROOT / warnings._FILE_IN_GIT).read_text())
+    ((_, text),) = warnings.found(*owned.load(), LONG_BEFORE)
+    assert text.splitlines()[1:] == [
+        f"  {warnings._FILE_IN_GIT}:14: url=https://github.com/your-org/platform/blob/main/docs/runbook/alerts.md"
+    ]
+    assert list(warnings.placeholders(*owned.load())) == []
+
+
+def test_no_other_file_that_argo_cd_reads_has_a_placeholder_of_the_owner() -> None:
+    files = [path for folder in ("management", "service", "helm") for path in (ROOT / folder).rglob("*.yaml")]
+    found = [path for path in files if re.search(r"your-org|your-domain|123456789012", path.read_text())]
+    assert found == [ROOT / warnings._FILE_IN_GIT]
+
+
 @pytest.fixture
-def owned(edited: EditedSettings, committed: tuple[Owner, list[Region]]) -> EditedSettings:
-    """Settings without placeholders."""
+def owned(
+    edited: EditedSettings, committed: tuple[Owner, list[Region]], monkeypatch: pytest.MonkeyPatch
+) -> EditedSettings:
+    """Settings without placeholders, in a repository without the component `monitoring`."""
+    monkeypatch.setattr(warnings, "_ROOT", edited.root)
     for old, new in (
         ("your-org", "acme"),
         ("123456789012", "111122223333"),
