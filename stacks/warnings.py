@@ -106,8 +106,8 @@ def _of_combinations(region: Region, environment: Environment) -> Iterator[Probl
     for index, group in enumerate(settings.node_groups):
         if group in settings.open_node_groups and "ARM_64" in group.ami_type:
             message = (
-                "build-service builds images for linux/amd64 only, which do not start on these nodes; build for "
-                "linux/arm64 (platforms in .github/workflows/build-service.yaml), or use an AMI type for x86_64"
+                "build-service builds images for linux/amd64 unless its input platforms names linux/arm64, too; "
+                "set it in the workflow of each service, or use an AMI type for x86_64"
             )
             yield Problem(f"node_groups[{index}].ami_type", group.ami_type, message)
     for field, ingress in load_balancers(environment).items():

@@ -7,15 +7,17 @@ the attestations are OCI 1.1 referrers of the digest and need no tag.
 import json
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from operations.clients import process
 from operations.errors import OperationError
 from operations.output.report import Report, Status
 
+_REFERENCE_DIGEST = "vnd.docker.reference.digest"
 _REFERENCE_TYPE = "vnd.docker.reference.type"
+_PLATFORM = {"os": "os", "arch": "architecture", "variant": "variant"}
 _PREDICATE_TYPE = "in-toto.io/predicate-type"
 _SIGNATURE = "cosign/sign/"
 """Part of the output of `cosign tree` for a signature."""
@@ -27,62 +29,89 @@ def publish(archive: Path, repository: str, tag: str) -> Report:
     Raises:
         OperationError: if the archive contains no image, or pushing or signing fails.
     """
-    digest = _digest(archive)
+    image_in_archive = _read_archive(archive)
+    digest = image_in_archive.digest
     pushed = _pushed_digest(repository, tag)
     is_new = pushed is None
     if is_new:
-        # Without the image index, which would leave untagged images in the repository.
-        _run("skopeo", "copy", "--preserve-digests", f"oci-archive:{archive}", f"docker://{repository}:{tag}")
+        source, target = f"oci-archive:{archive}", f"docker://{repository}:{tag}"
+        _run("skopeo", *image_in_archive.command, "--preserve-digests", source, target)
         pushed = _pushed_digest(repository, tag)
         if pushed != digest:
             raise OperationError(f"{repository}:{tag}: digest is {pushed}, expected {digest}; find out who else pushes")
     assert pushed is not None
     image = f"{repository}@{pushed}"
-    referrers = _run("cosign", "tree", image)
-    if _SIGNATURE not in referrers:
+    if _SIGNATURE not in _run("cosign", "tree", image):
         _run("cosign", "sign", "--yes", image)
     if pushed == digest:  # a second build of a commit may differ; the first one stays, because it may already run
-        _attest(archive, image, referrers)
+        _attest(archive, repository)
     title = f"published {repository}:{tag}" if is_new else f"{repository}:{tag} exists already"
     return Report(title, Status.FINE, {"repository": repository, "digest": pushed, "pushed": is_new}, notes=[pushed])
 
 
-def _attest(archive: Path, image: str, referrers: str) -> None:
-    """Sign the attestations of BuildKit that the image does not have yet."""
+def _attest(archive: Path, repository: str) -> None:
+    """Sign the attestations of BuildKit that the image of each platform does not have yet."""
     with tempfile.TemporaryDirectory(prefix="attestations-") as folder:
-        for number, (kind, predicate) in enumerate(attestations(archive)):
-            if kind in referrers:
+        for number, (subject, kind, predicate) in enumerate(attestations(archive)):
+            image = f"{repository}@{subject}"
+            if kind in _run("cosign", "tree", image):
                 continue
             file = Path(folder) / f"{number}.json"
             file.write_text(json.dumps(predicate), encoding="utf-8")
             _run("cosign", "attest", "--yes", "--type", kind, "--predicate", str(file), image)
 
 
-def attestations(archive: Path) -> Iterator[tuple[str, Any]]:
-    """The attestations of BuildKit in an archive, SBOM and provenance, each as predicate type and predicate."""
+def attestations(archive: Path) -> Iterator[tuple[str, str, Any]]:
+    """The attestations of BuildKit in an archive, SBOM and provenance.
+
+    Each is the digest of the image that it is about, the predicate type and the predicate.
+    """
     with tarfile.open(archive, "r:") as file:
-        for entry in _manifests(file):
+        for entry in _manifests(file, _top(file)):
             if _is_attestation(entry):
+                subject = entry["annotations"][_REFERENCE_DIGEST]
                 for layer in _json(file, entry["digest"])["layers"]:
-                    yield layer["annotations"][_PREDICATE_TYPE], _json(file, layer["digest"])["predicate"]
+                    yield subject, layer["annotations"][_PREDICATE_TYPE], _json(file, layer["digest"])["predicate"]
 
 
-def _digest(archive: Path) -> str:
-    """The digest of the only image in an archive."""
+class _Image(NamedTuple):
+    """What to push of an archive: its digest, and the command of skopeo that copies it."""
+
+    digest: str
+    command: Sequence[str]
+
+
+def _read_archive(archive: Path) -> _Image:
+    """The image of one platform, or the index of the images of several platforms.
+
+    The index of one image is not pushed, because it would leave an untagged image in the repository.
+    """
     try:
         with tarfile.open(archive, "r:") as file:
-            (image,) = [str(entry["digest"]) for entry in _manifests(file) if not _is_attestation(entry)]
+            top = _top(file)
+            images = [entry for entry in _manifests(file, top) if not _is_attestation(entry)]
+            if len(images) > 1:
+                return _Image(str(top["digest"]), ["copy", "--all"])
+            (image,) = images
+            platform = image.get("platform", {})
+            options = [f"--override-{part}={platform[key]}" for part, key in _PLATFORM.items() if key in platform]
+            return _Image(str(image["digest"]), [*options, "copy"])
     except (OSError, tarfile.TarError, KeyError, ValueError) as error:
-        message = f"{archive}: {error}; use an archive that BuildKit wrote with type=oci for one platform"
+        message = f"{archive}: {error}; use an archive that BuildKit wrote with type=oci"
         raise OperationError(message) from error
-    return image
 
 
-def _manifests(file: tarfile.TarFile) -> list[Mapping[str, Any]]:
-    """The manifests in an archive: the image and, in an image index, its attestations."""
-    top_level: list[Mapping[str, Any]] = json.loads(_read(file, "index.json"))["manifests"]
-    nested = [_json(file, entry["digest"]).get("manifests", [entry]) for entry in top_level]
-    return [entry for entries in nested for entry in entries]
+def _top(file: tarfile.TarFile) -> Mapping[str, Any]:
+    """The only entry of an archive: an image, or an image index."""
+    (entry,) = json.loads(_read(file, "index.json"))["manifests"]
+    top: Mapping[str, Any] = entry
+    return top
+
+
+def _manifests(file: tarfile.TarFile, top: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The images of the platforms and, in an image index, their attestations."""
+    manifests: list[Mapping[str, Any]] = _json(file, top["digest"]).get("manifests", [top])
+    return manifests
 
 
 def _is_attestation(entry: Mapping[str, Any]) -> bool:

@@ -158,8 +158,8 @@ _SPOT = (
     "add a group with ON_DEMAND and without taints"
 )
 _ARM = (
-    "build-service builds images for linux/amd64 only, which do not start on these nodes; build for linux/arm64 "
-    "(platforms in .github/workflows/build-service.yaml), or use an AMI type for x86_64"
+    "build-service builds images for linux/amd64 unless its input platforms names linux/arm64, too; "
+    "set it in the workflow of each service, or use an AMI type for x86_64"
 )
 _INTERNAL = (
     "neither in the VPC (10.0.0.0/16) nor private networks, but this load balancer is internal; "

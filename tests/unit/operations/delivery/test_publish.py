@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ PROGRAM = """#!{python} -ES
 import hashlib, json, pathlib, sys, tarfile
 
 FOLDER = pathlib.Path({folder!r})
-program, verb, arguments = pathlib.Path(sys.argv[0]).name, sys.argv[1], sys.argv[2:]
+options = [argument for argument in sys.argv if argument.startswith("--override-")]  # they stand before the verb
+program, verb, *arguments = pathlib.Path(sys.argv[0]).name, *sys.argv[len(options) + 1:]
 with (FOLDER / "calls").open("a") as calls:
     print(program, verb, file=calls)
 if (FOLDER / "fails").exists() and (FOLDER / "fails").read_text() == f"{{program}} {{verb}}":
@@ -33,17 +35,23 @@ if (program, verb) == ("skopeo", "inspect"):
     tag = FOLDER / arguments[-1].rsplit(":", 1)[1]
     sys.stdout.write(tag.read_text()) if tag.exists() else sys.exit("reading manifest: manifest unknown")
 if (program, verb) == ("skopeo", "copy"):
-    with tarfile.open(arguments[1].removeprefix("oci-archive:")) as archive:
+    with tarfile.open(arguments[-2].removeprefix("oci-archive:")) as archive:
         read = lambda digest: archive.extractfile("blobs/" + digest.replace(":", "/")).read()
         top = json.load(archive.extractfile("index.json"))["manifests"][0]["digest"]
-        manifest = read(json.loads(read(top))["manifests"][0]["digest"])  # the image of this platform
+        images = [entry for entry in json.loads(read(top))["manifests"] if "platform" in entry]
+        for image in images:
+            if f"--override-arch={{image['platform']['architecture']}}" in options:
+                manifest = read(image["digest"])
+        if "--all" in arguments:
+            manifest = read(top)
     if (FOLDER / "replaced").exists():
         manifest = (FOLDER / "replaced").read_bytes()
-    (FOLDER / arguments[2].rsplit(":", 1)[1]).write_bytes(manifest)
+    (FOLDER / arguments[-1].rsplit(":", 1)[1]).write_bytes(manifest)
 if (program, verb) == ("skopeo", "manifest-digest"):
     print("sha256:" + hashlib.sha256(pathlib.Path(arguments[0]).read_bytes()).hexdigest())
 if (program, verb) == ("cosign", "tree"):
-    print(referrers.read_text() if referrers.exists() else "No artifacts found")
+    lines = referrers.read_text().splitlines() if referrers.exists() else []
+    print(*[line for line in lines if line.endswith(arguments[-1])] or ["No artifacts found"], sep="\\n")
 if program == "cosign" and verb in ("sign", "attest"):
     kind = "https://sigstore.dev/cosign/sign/v1" if verb == "sign" else arguments[2]
     with referrers.open("a") as file:
@@ -77,8 +85,8 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     return Registry(folder)
 
 
-def _archive(file: Path, content: str = "layer") -> Path:
-    """An archive as BuildKit writes it: an index with the image and its attestations."""
+def _archive(file: Path, content: str = "layer", architectures: Sequence[str] = ("amd64",)) -> Path:
+    """An archive as BuildKit writes it: an index with the image of each platform and its attestations."""
     blobs: dict[str, bytes] = {}
 
     def blob(document: Any) -> str:
@@ -91,11 +99,21 @@ def _archive(file: Path, content: str = "layer") -> Path:
         {"digest": blob({"predicateType": kind, "predicate": {"of": kind}}), "annotations": {_PREDICATE: kind}}
         for kind in (SBOM, PROVENANCE)
     ]
-    attested = {
-        "digest": blob({"layers": layers}),
-        "annotations": {"vnd.docker.reference.type": "attestation-manifest"},
-    }
-    top = blob({"manifests": [{"digest": blob({"layers": [content]})}, attested]})
+    images = [
+        {"digest": blob({"layers": [content, name]}), "platform": {"os": "linux", "architecture": name}}
+        for name in architectures
+    ]
+    attested = [
+        {
+            "digest": blob({"layers": layers}),
+            "annotations": {
+                "vnd.docker.reference.type": "attestation-manifest",
+                "vnd.docker.reference.digest": image["digest"],
+            },
+        }
+        for image in images
+    ]
+    top = blob({"manifests": [*images, *attested]})
     files = {f"blobs/{digest.replace(':', '/')}": text for digest, text in blobs.items()}
     files["index.json"] = json.dumps({"manifests": [{"digest": top}]}).encode()
     with tarfile.open(file, "w") as archive:
@@ -159,14 +177,34 @@ def test_an_image_that_another_process_pushed_is_not_signed(tmp_path: Path, regi
 
 
 def test_the_attestations_are_those_of_buildkit(tmp_path: Path) -> None:
-    found = dict(attestations(_archive(tmp_path / "image.tar")))
-    assert found == {kind: {"of": kind} for kind in (SBOM, PROVENANCE)}
+    found = list(attestations(_archive(tmp_path / "image.tar")))
+    assert [(kind, predicate) for _, kind, predicate in found] == [(kind, {"of": kind}) for kind in (SBOM, PROVENANCE)]
+
+
+def test_images_of_several_platforms_are_pushed_and_signed_as_one_index(tmp_path: Path, registry: Registry) -> None:
+    archive = _archive(tmp_path / "image.tar", architectures=("amd64", "arm64"))
+    report = publish(archive, REPOSITORY, TAG)
+    pushed = json.loads((registry.folder / TAG).read_text())
+    images = [entry["digest"] for entry in pushed["manifests"] if "platform" in entry]
+    lines = [line.split() for line in (registry.folder / "referrers").read_text().splitlines()]
+    assert len(images) == 2
+    assert lines == [
+        ["https://sigstore.dev/cosign/sign/v1", f"{REPOSITORY}@{report.data['digest']}"],
+        *[[kind, f"{REPOSITORY}@{image}"] for image in images for kind in (SBOM, PROVENANCE)],
+    ]
+    publish(archive, REPOSITORY, TAG)
+    assert len((registry.folder / "referrers").read_text().splitlines()) == len(lines)
+
+
+def test_an_image_for_arm_is_pushed_from_any_machine(tmp_path: Path, registry: Registry) -> None:
+    publish(_archive(tmp_path / "image.tar", architectures=("arm64",)), REPOSITORY, TAG)
+    assert json.loads((registry.folder / TAG).read_text()) == {"layers": ["layer", "arm64"]}
 
 
 def test_the_tag_refers_to_the_image_and_not_to_its_index(tmp_path: Path, registry: Registry) -> None:
     """An index would leave untagged manifests behind when the image expires."""
     publish(_archive(tmp_path / "image.tar"), REPOSITORY, TAG)
-    assert json.loads((registry.folder / TAG).read_text()) == {"layers": ["layer"]}
+    assert json.loads((registry.folder / TAG).read_text()) == {"layers": ["layer", "amd64"]}
 
 
 def test_rejects_a_file_that_is_not_an_archive(tmp_path: Path) -> None:
