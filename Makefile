@@ -141,6 +141,10 @@ service: synth ## create the files of a new service: make service NAME=shop TEAM
 chart-readme: install ## update the table of values in the README of the Helm chart
 	$(BIN)/python -m operations chart-readme
 
+.PHONY: settings-docs
+settings-docs: install ## update docs/settings.md after a change of a type of the settings
+	$(BIN)/python -m scripts.settings_docs
+
 .PHONY: tools
 tools: install ## build Kubernetes, Argo CD and other programs of `make cluster` and the tests; needs Go
 	$(BIN)/python -m operations tools

@@ -41,13 +41,23 @@ class Owner(Config):
         str,
         matching(r"[a-z][a-z0-9-]{1,20}", "use 2 to 21 lower-case letters, digits and hyphens, starting with a letter"),
     ]
+    """The prefix of the names of the backup buckets and, in the example settings, of the state bucket. A change
+    replaces these buckets, which the guard refuses."""
     account_id: AccountId
+    """The account of the example settings: every region and environment refers to it."""
     domain: DomainName
+    """The domain of the example settings: those of the region and of Argo CD are derived from it."""
     repository: GithubRepository
+    """Your copy of this repository. The settings of the region refer to it."""
     administrator_role_arn: RoleArn
+    """The IAM role of the administrators in the example settings. It must exist before the first deploy."""
     cost_center: TagValue
+    """The tag `CostCenter` of all resources. A change also replaces all nodes gradually, because their launch template
+    has the tags."""
     project: TagValue = "gitops-platform"
+    """The tag `Project` of all resources. A change does the same as one of `cost_center`."""
     team: TagValue = "platform"
+    """The tag `Owner` of all resources. A change does the same as one of `cost_center`."""
 
 
 class SharedSettings(Config):
@@ -58,14 +68,25 @@ class SharedSettings(Config):
     """
 
     account_id: AccountId
+    """The account of the region. Terraform refuses credentials of another one; a change moves no resources."""
     state: StateBackendConfig
+    """The bucket and locks of the Terraform states of the region, which the stack `backend` creates."""
     vpc: VpcConfig
+    """The network that all environments of the region share."""
     dns: DnsConfig
+    """The domain, its hosted zone and its certificate."""
     image_repositories: tuple[EcrRepositoryConfig, ...]
+    """The ECR repositories, one per service. `make service` adds entries, and needs one entry per line."""
     image_replica_regions: tuple[str, ...] = ()
+    """Other regions that ECR copies new images to. Images that exist already are not copied."""
     repository: GithubRepository
+    """Your copy of this repository. The roles of its workflows trust it, Argo CD clones it, and Kyverno requires that
+    its workflow signed the images of services."""
     owns_github_provider: StrictBool
+    """True in exactly one region of an account, because the identity provider for GitHub is global. The guard refuses
+    to change it to False."""
     cluster_administrators: tuple[RoleArn, ...]
+    """IAM roles that can assume the role that administers all clusters of the region."""
 
     def problems(self) -> Iterator[Problem]:
         """No cluster administrator, duplicates, or two GitHub repositories with the same ID."""
@@ -107,10 +128,16 @@ class GitopsSettings(Config):
     """
 
     revision: Revision
+    """The branch or tag of this repository that Argo CD deploys, for the platform's components and the services."""
     ingress: IngressClassConfig
+    """The load balancer that all services share: the IngressClass `alb`."""
     argo_cd: ArgoCdConfig
+    """Argo CD itself."""
     repository_credential: RepositoryCredentialConfig | None = None
+    """Access to this repository, which is required if it is private."""
     kubeconfig: AbsolutePath | None = None
+    """A file whose current context is used instead of the EKS cluster, for trials. Terraform runs in another folder, so
+    the path is absolute."""
 
 
 class EnvironmentSettings(Config):
@@ -122,17 +149,32 @@ class EnvironmentSettings(Config):
     """
 
     account_id: AccountId
+    """The account of the environment, which must be that of the region."""
     production: StrictBool
+    """Enables the checks of the requirements of production. It changes no resource."""
     teardown: StrictBool = False
+    """Set and deploy it before the environment is destroyed: it permits disabling the deletion protection of databases,
+    and deletes backups with their vault and bucket."""
     cluster: ClusterConfig
+    """The EKS cluster."""
     node_groups: tuple[NodeGroupConfig, ...]
+    """The managed node groups. Argo CD runs on them."""
     addons: AddonsConfig = AddonsConfig()
+    """The EKS add-ons of the cluster."""
     controllers: ControllersConfig = ControllersConfig()
+    """How the controllers in the cluster get their IAM roles."""
     karpenter: KarpenterConfig | None = None
+    """The AWS resources of Karpenter, or None. Argo CD deploys Karpenter only to a cluster that has them."""
     gitops: GitopsSettings
+    """What Terraform installs in the cluster."""
     file_system: FileSystemConfig | None = None
+    """The EFS file system and its StorageClass `efs-ap`, or None. A change to None destroys its files, which the guard
+    refuses."""
     databases: tuple[DatabaseConfig, ...] = ()
+    """The PostgreSQL databases. Services find theirs by name. Removing one destroys it after a final snapshot, which
+    the guard refuses."""
     backup: BackupConfig
+    """How long backups are kept."""
 
     def problems(self) -> Iterator[Problem]:
         """No node for CoreDNS and Argo CD, duplicates, or an Argo CD that cannot run in the cluster."""

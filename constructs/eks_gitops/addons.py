@@ -34,15 +34,17 @@ AddonVersion = Annotated[
 
 
 class AddonsConfig(Config):
-    """The identity type of each add-on with a role, and optional versions by add-on name.
-
-    An add-on without a version is created with the EKS default for the cluster's version, and keeps that version.
-    """
+    """The identity type of each add-on with a role, and optional versions of add-ons."""
 
     vpc_cni_identity: WorkloadIdentity = "pod-identity"
+    """How vpc-cni, the network of the Pods, gets its IAM role."""
     ebs_csi_identity: WorkloadIdentity = "pod-identity"
+    """How the EBS CSI driver, which creates `gp3` volumes, gets its IAM role."""
     efs_csi_identity: WorkloadIdentity = "pod-identity"
+    """How the EFS CSI driver, which mounts the file system, gets its IAM role."""
     versions: dict[str, AddonVersion] = {}
+    """Versions by add-on name. An add-on without one is created with the EKS default for the cluster's version, and
+    keeps that version."""
 
     def problems(self) -> Iterator[Problem]:
         """The version of an add-on that the platform does not install."""

@@ -20,15 +20,15 @@ from eks_gitops.values import BackupDays
 
 
 class StateBackendConfig(Config):
-    """How Terraform state is stored and locked.
-
-    `lock` is `lockfile` (an S3 object next to the state), `dynamodb` (a table, deprecated since Terraform 1.11), or
-    `both` during a migration from one to the other.
-    """
+    """How Terraform state is stored and locked."""
 
     bucket: BucketName
+    """The bucket of the states. `make bootstrap` creates it. Terraform refuses to replace it (`prevent_destroy`)."""
     lock: Literal["lockfile", "both", "dynamodb"]
+    """`lockfile` is an S3 object next to the state, `dynamodb` a table, which is deprecated since Terraform 1.11.
+    `both` is for a migration from one to the other."""
     noncurrent_version_retention_days: BackupDays = 90
+    """Days after which S3 deletes a replaced version of a state. `make restore-state` can restore it until then."""
 
     @property
     def lock_table(self) -> str | None:

@@ -39,16 +39,18 @@ BackupVaultArn = Annotated[
 
 
 class BackupConfig(Config):
-    """Retention of the daily and monthly backups of files and databases, and of the Argo CD backups.
-
-    `copy_to_vault` is a vault in another region that receives a copy of every backup of files and databases. Without
-    it, these backups are lost if the region is lost.
-    """
+    """Retention of the daily and monthly backups of files and databases, and of the Argo CD backups."""
 
     daily_retention_days: BackupDays = 35
+    """Days that daily backups of files and databases are kept, and the least that the vault lock permits. A change
+    affects new backups."""
     monthly_retention_days: BackupDays = 365
+    """Days that monthly backups are kept, and the most that the vault lock permits. A change affects new backups."""
     argo_cd_retention_days: BackupDays = 90
+    """Days that a backup of Argo CD is kept after a newer one replaced it. The newest never expires."""
     copy_to_vault: BackupVaultArn | None = None
+    """A vault in another region that receives a copy of every backup of files and databases. Without it, these backups
+    are lost if the region is lost."""
 
     def problems(self) -> Iterator[Problem]:
         """Monthly backups that expire before the daily ones."""

@@ -38,12 +38,7 @@ _LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 
 
 class ClusterConfig(Config):
-    """An EKS cluster.
-
-    Inside the VPC, the Kubernetes API is reachable from the cluster's nodes and from `private_access_cidrs`, such as
-    the network of a runner or a VPN. From outside, it is reachable from `public_access_cidrs` only; if that is empty,
-    the endpoint is private. `administrators` are IAM roles that get an access entry with cluster-admin permissions.
-    """
+    """An EKS cluster. Inside the VPC, its nodes always reach the Kubernetes API."""
 
     name: Annotated[
         str,
@@ -52,11 +47,21 @@ class ClusterConfig(Config):
             "not a valid cluster name; use 1 to 100 letters, digits, - and _, starting with a letter or digit",
         ),
     ]
+    """The name of the cluster. A change replaces the cluster, which the guard refuses. External DNS, Karpenter and the
+    monitoring read it."""
     version: str
+    """The Kubernetes version of the control plane and of the node groups, such as `1.36`. A change upgrades the control
+    plane, then replaces the nodes gradually (docs/eks-upgrades.md)."""
     administrators: tuple[RoleArn, ...]
+    """IAM roles that get an access entry with cluster-admin permissions."""
     public_access_cidrs: tuple[Cidr, ...] = ()
+    """Networks from which the Kubernetes API is reachable over the internet. If there are none, the endpoint is
+    private."""
     private_access_cidrs: tuple[Cidr, ...] = ()
+    """Networks, such as that of a runner or a VPN, from which the private endpoint is reachable, in addition to the
+    cluster's nodes."""
     log_retention_days: LogRetentionDays = 90
+    """Days that CloudWatch Logs keeps the logs of the control plane. A change to fewer days deletes older ones."""
 
     def problems(self) -> Iterator[Problem]:
         """An unsupported version, no administrator or a duplicate one, networks that are too large or too many."""

@@ -293,6 +293,7 @@ def matching(pattern: str, remedy: str) -> AfterValidator:
             raise ValueError(remedy)
         return value
 
+    check.__doc__ = remedy  # scripts/settings_docs.py reads it
     return AfterValidator(check)
 
 

@@ -19,10 +19,15 @@ class ControllersConfig(Config):
     """How each controller assumes its role: by EKS Pod Identity or IRSA."""
 
     load_balancer_controller: WorkloadIdentity = "pod-identity"
+    """The AWS Load Balancer Controller, which Terraform installs."""
     external_secrets: WorkloadIdentity = "pod-identity"
+    """External Secrets, which reads the environment's secrets in Secrets Manager."""
     external_dns: WorkloadIdentity = "pod-identity"
+    """External DNS, which writes records to the hosted zone."""
     kyverno: WorkloadIdentity = "pod-identity"
+    """Kyverno, which reads the signatures of images in ECR."""
     database_users: WorkloadIdentity = "pod-identity"
+    """The Job that creates the database users of services. It has a role only if there are databases."""
 
 
 class ControllerRoles(Construct):

@@ -29,24 +29,32 @@ _DATABASES_OF_RDS = ("postgres", "rdsadmin", "template0", "template1")
 
 
 class DatabaseConfig(Config):
-    """A PostgreSQL database of one service. Storage is autoscaled up to `max_allocated_storage_gib`.
-
-    `final_snapshot_suffix` is the end of the name of the snapshot that is taken when the database is destroyed. Change
-    it after a restore, because a snapshot with that name may exist already.
-    """
+    """A PostgreSQL database of one service."""
 
     absent: ClassVar[Mapping[str, str]] = {"engine": "PostgreSQL on RDS is the only engine; remove it"}
 
     name: Annotated[
         str, matching(r"[a-z][a-z0-9]{0,19}", "use 1 to 20 lower-case letters and digits, starting with a letter")
     ]
+    """The name of the PostgreSQL database and the end of the instance's. Services find it by this name. A change
+    replaces the database, which the guard refuses."""
     engine_version: str
+    """The major version of PostgreSQL. RDS upgrades minor versions. A deployed database stays at its major version: RDS
+    rejects a change without `allow_major_version_upgrade`."""
     instance_class: str
+    """The size of the instance, such as `db.t4g.medium`. A change takes effect in the next maintenance window, with a
+    short outage."""
     allocated_storage_gib: int = Field(strict=True, ge=20, le=65536)
+    """The initial storage in GiB. RDS cannot reduce it."""
     max_allocated_storage_gib: int = Field(strict=True, ge=20, le=65536)
+    """The size in GiB up to which RDS enlarges the storage when it runs out."""
     multi_az: StrictBool
+    """Whether a standby in another zone takes over after a failure. A change takes effect in the next maintenance
+    window."""
     deletion_protection: StrictBool
+    """Whether AWS rejects the deletion of the database. Set it to False and deploy that before a destroy."""
     backup_retention_days: int = Field(strict=True, ge=1, le=35)
+    """Days that RDS keeps its automated backups, to restore any point in time. They are deleted with the database."""
     final_snapshot_suffix: Annotated[
         str,
         matching(
@@ -54,7 +62,11 @@ class DatabaseConfig(Config):
             "use 1 to 63 lower-case letters and digits, separated by single hyphens",
         ),
     ] = "final"
+    """The end of the name of the snapshot that is taken when the database is destroyed. Change it after a restore,
+    because a snapshot with that name may exist already."""
     log_retention_days: LogRetentionDays = 30
+    """Days that CloudWatch Logs keeps the logs of PostgreSQL and of upgrades. A change to fewer days deletes older
+    ones."""
 
     def problems(self) -> Iterator[Problem]:
         """A reserved name, an unsupported engine version or class, too little room for the autoscaling of storage."""

@@ -14,17 +14,19 @@ from eks_gitops.config import Config, DomainName, matching
 
 
 class DnsConfig(Config):
-    """The platform's domain. `hosted_zone_id` is an existing public hosted zone; if it is None, a zone is created.
-
-    Source of the length: `RequestCertificate` of ACM in botocore 1.43. The wildcard may be longer.
-    """
+    """The platform's domain."""
 
     domain: Annotated[
+        # Source of the length: `RequestCertificate` of ACM in botocore 1.43. The wildcard may be longer.
         DomainName, matching(r".{1,64}", "too long for a certificate of ACM; choose a domain of at most 64 characters")
     ]
+    """Hosts of services are one level below it; External DNS creates their records. A change replaces the certificate,
+    and a zone that Terraform created, which the guard refuses."""
     hosted_zone_id: (
         Annotated[str, matching(r"Z[A-Z0-9]{1,31}", "not a hosted zone ID; write one such as Z0123456789ABC")] | None
     ) = None
+    """An existing public hosted zone of `domain`. With None, a zone is created, and its name servers must be entered at
+    the registrar. External DNS reads it."""
 
 
 class Dns(Construct):

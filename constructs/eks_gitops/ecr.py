@@ -26,10 +26,7 @@ from eks_gitops.location import Location
 
 
 class EcrRepositoryConfig(Config):
-    """The ECR repository of one service.
-
-    `pushed_by` is the application repository that pushes its images. The newest `kept_images` are kept.
-    """
+    """The ECR repository of one service."""
 
     name: Annotated[
         str,
@@ -39,8 +36,12 @@ class EcrRepositoryConfig(Config):
             "use 2 to 256 lower-case letters and digits, separated by single . _ or -",
         ),
     ]
+    """The name of the service's image repository. A change replaces it with its images, which the guard refuses."""
     pushed_by: GithubRepository
+    """The application repository that pushes its images: only workflows of its GitHub environment `delivery` can assume
+    the push role."""
     kept_images: Count = 200
+    """The number of newest tagged images that ECR keeps. It deletes older ones, also if they are still in use."""
 
 
 class EcrRepositories(Construct):

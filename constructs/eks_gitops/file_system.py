@@ -29,29 +29,35 @@ PosixId = Annotated[int, Field(strict=True, ge=0, le=4_294_967_295)]
 
 
 class AccessPoint(Config):
-    """An access point: `path` becomes the root directory of its mounts, owned by `uid` and `gid`.
-
-    Source of the grammar: `Path` of EFS in botocore 1.43.
-    """
+    """An access point: a directory of the file system as the root of its mounts, and the user of all access."""
 
     name: Annotated[
         str, matching(r"[a-z][a-z0-9-]{0,62}", "use lower-case letters, digits and hyphens, starting with a letter")
     ]
+    """The name of the access point. A change replaces it; its files remain."""
     path: Annotated[
         str,
+        # Source: `Path` of EFS in botocore 1.43
         matching(
             r"(?=.{1,100}$)(/[A-Za-z0-9_-][A-Za-z0-9._-]*){1,4}",
             "use 1 to 4 directories, each after a slash and not starting with a dot, and at most 100 characters",
         ),
     ]
+    """The directory that clients see as the root. A change replaces the access point; the files remain in the old
+    directory."""
     uid: PosixId
+    """The user ID of all access, and the owner of the directory if EFS creates it. A change replaces the access
+    point."""
     gid: PosixId
+    """The group ID of all access, and the group of the directory if EFS creates it. A change replaces the access
+    point."""
 
 
 class FileSystemConfig(Config):
-    """A file system. `access_points` are created in addition to those of dynamically provisioned volumes."""
+    """An EFS file system."""
 
     access_points: tuple[AccessPoint, ...] = ()
+    """Access points in addition to those of dynamically provisioned volumes."""
 
     def problems(self) -> Iterator[Problem]:
         """Duplicate names of access points."""

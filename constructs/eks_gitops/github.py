@@ -25,14 +25,20 @@ class GithubRepository(Config):
             r"[A-Za-z0-9][A-Za-z0-9-]{0,38}", "not a valid GitHub user or organization name; write it as in its URL"
         ),
     ]
+    """The user or organization, as in the URL. Trust policies of roles contain it; a change takes effect when they are
+    deployed."""
     owner_id: Count
+    """The numeric ID of the owner. Tokens of repositories that were created or renamed since 2026-07-15 contain it;
+    with a wrong ID, their workflows assume no role."""
     name: Annotated[
         str,
         matching(
             r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}(?<!\.git)", "not a valid repository name; omit the owner and .git"
         ),
     ]
+    """The name of the repository, without its owner. Trust policies contain it, as they do `owner`."""
     id: Count
+    """The numeric ID of the repository, which the same tokens contain."""
 
     def subjects(self, context: str) -> list[str]:
         """The possible `sub` claims of a token for `context`, such as `environment:dev`.

@@ -29,13 +29,13 @@ _QUEUE_SECONDS = 300
 
 
 class KarpenterConfig(Config):
-    """Karpenter for a cluster. Its NodePool and EC2NodeClass are deployed from Git.
-
-    `max_nodes` becomes the limit of nodes of the NodePool. The subnets must have enough addresses for them.
-    """
+    """Karpenter for a cluster. Its NodePool and EC2NodeClass are deployed from Git."""
 
     max_nodes: Count
+    """The number of nodes that the limits of the NodePools allow. The subnets must have enough addresses for them. It
+    changes no resource."""
     identity: WorkloadIdentity = "pod-identity"
+    """How Karpenter gets its IAM role. With `irsa`, Argo CD sets it in the annotation of the service account."""
 
 
 class Karpenter(Construct):

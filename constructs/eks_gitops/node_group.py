@@ -64,26 +64,42 @@ class Taint(Config):
     """A taint on all nodes of a group."""
 
     key: LabelKey
+    """The key that a Pod's toleration names."""
     value: TaintValue = ""
+    """The value that a Pod's toleration names."""
     effect: Literal["NO_SCHEDULE", "NO_EXECUTE", "PREFER_NO_SCHEDULE"]
+    """What happens to Pods without a toleration: not scheduled, also evicted, or scheduled only if no other node has
+    room."""
 
 
 class NodeGroupConfig(Config):
-    """A managed node group. `desired_size` is the initial size; an autoscaler changes it between the bounds."""
+    """A managed node group."""
 
     name: Annotated[
         str,
         matching(r"[a-z][a-z0-9-]{0,30}", "use 1 to 31 lower-case letters, digits and hyphens, starting with a letter"),
     ]
+    """The name of the group and of its launch template. A change replaces the group."""
     instance_types: tuple[str, ...]
+    """EC2 instance types of the nodes, by priority for `ON_DEMAND`. A change replaces the group. The smallest limits
+    the Pods of each node."""
     ami_type: AmiType
+    """The operating system and architecture of the nodes. A change replaces the group."""
     capacity_type: Literal["ON_DEMAND", "SPOT"]
+    """On-demand or Spot instances. A change replaces the group."""
     min_size: int = Field(strict=True, ge=0)
+    """The least number of nodes. The sum of all groups must suffice for Argo CD and for production."""
     desired_size: int = Field(strict=True, ge=0)
+    """The initial number of nodes. Terraform ignores later changes, because an autoscaler changes it between the
+    bounds."""
     max_size: Count
+    """The greatest number of nodes. The private subnets must have enough addresses for these nodes full of Pods."""
     disk_size_gib: int = Field(strict=True, default=50, ge=20, le=16384)
+    """The size of each node's data volume in GiB. A change replaces the nodes gradually."""
     labels: dict[str, LabelValue] = {}
+    """Kubernetes labels of the nodes, which Pods select nodes by. A change updates existing nodes."""
     taints: tuple[Taint, ...] = ()
+    """Taints of the nodes. A change updates existing nodes."""
 
     def problems(self) -> Iterator[Problem]:
         """Sizes out of order, instance types that EKS or the AMI does not accept, labels, taints."""

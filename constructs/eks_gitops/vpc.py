@@ -42,9 +42,14 @@ class Zone(Config):
     """The CIDRs of the subnets in one Availability Zone."""
 
     name: str
+    """The Availability Zone, such as `ap-northeast-2a`. A change replaces its subnets, which the guard refuses."""
     public: Cidr
+    """The subnet of load balancers and of the NAT gateway. A change replaces it, which the guard refuses."""
     private: Cidr
+    """The subnet of nodes, Pods, mount targets and endpoints. A change replaces it, which the guard refuses."""
     database: Cidr | None = None
+    """The subnet of the databases, without a route to the internet. A change replaces it, which the guard refuses. If
+    no zone has one, databases are in the private subnets."""
 
     @property
     def subnets(self) -> dict[str, IPv4Network]:
@@ -63,11 +68,7 @@ class Zone(Config):
 
 
 class VpcConfig(Config):
-    """The VPC of a region and its address plan.
-
-    `nat_gateways` is a trade-off between cost and availability. With `none`, private subnets have no internet access.
-    With `one`, all zones depend on the zone of the NAT gateway.
-    """
+    """The VPC of a region and its address plan."""
 
     name: Annotated[
         str,
@@ -77,11 +78,21 @@ class VpcConfig(Config):
             "use 1 to 63 lower-case letters, digits and hyphens, starting with a letter, and not with sg-",
         ),
     ]
+    """The name of the VPC, in tags and names of resources. A change replaces the log group of the flow logs, with its
+    logs."""
     cidr: Cidr
+    """All addresses of the VPC. A change replaces the VPC with everything in it, which the guard refuses."""
     zones: tuple[Zone, ...]
+    """The Availability Zones. Append new ones at the end. Adding one replaces all node groups, because EKS cannot
+    change their subnets."""
     nat_gateways: Literal["none", "one", "one-per-zone"]
+    """A trade-off between cost and availability: with `none`, private subnets have no internet access; with `one`, all
+    zones depend on the first one."""
     interface_endpoints: tuple[InterfaceEndpoint, ...] = ()
+    """AWS services that are reached by a network interface in each private subnet instead of a NAT gateway, for a price
+    per hour and zone."""
     flow_log_retention_days: LogRetentionDays = 90
+    """Days that CloudWatch Logs keeps the flow logs of the VPC. A change to fewer days deletes older ones."""
 
     def problems(self) -> Iterator[Problem]:
         """An invalid VPC size or network, invalid zones or endpoints, subnets that overlap or are outside the VPC."""

@@ -34,38 +34,51 @@ class OidcConfig(Config):
             "not the issuer of a Cognito user pool; write https://cognito-idp.<region>.amazonaws.com/<user pool id>",
         ),
     ]
+    """The URL of the Cognito user pool."""
     client_id: Annotated[
         str, matching(r"[a-z0-9]{1,128}", "not the ID of an app client; use lower-case letters and digits")
     ]
+    """The app client of the user pool for Argo CD."""
 
 
 class TuningConfig(Config):
     """Concurrency and reconciliation interval of Argo CD. The defaults suit several hundred Applications."""
 
     status_processors: Count = 20
+    """Applications that the controller compares with Git at the same time."""
     operation_processors: Count = 10
+    """Applications that the controller syncs at the same time."""
     kubectl_parallelism: Count = 20
+    """The most `kubectl` operations that the controller runs at the same time."""
     repo_server_timeout_seconds: Count = 180
+    """Seconds that the controller and the API server wait for rendered manifests."""
     repo_server_parallelism: Count = 10
+    """Manifests that each repository server renders at the same time. More need more memory."""
     reconciliation_seconds: Count = 120
+    """Seconds between two checks of Git for changes."""
     reconciliation_jitter_seconds: Count = 60
+    """The most seconds that are added to the interval at random, so that not all Applications are checked at once."""
 
 
 class ArgoCdConfig(Config):
-    """Argo CD, available at `domain` through its own load balancer.
-
-    `availability` determines the replicas, the Redis setup, the disruption budgets and the spread over zones.
-    `local_admin` enables the local administrator account, which must be disabled once `sso` is set.
-    """
+    """Argo CD, available at `domain` through its own load balancer."""
 
     chart_version: str
+    """The version of the Helm chart `argo-cd`, which determines that of Argo CD. A change upgrades it."""
     domain: DomainName
+    """The host of Argo CD, one level below the platform's domain. External DNS creates its record."""
     availability: Literal["single-node", "high-availability"]
+    """Determines the replicas, the Redis setup, the disruption budgets and the spread over zones."""
     ingress: IngressClassConfig
+    """Argo CD's own load balancer: the IngressClass `argo-cd`."""
     web_acl_arn: WebAclArn | None = None
+    """An existing web ACL of AWS WAF that protects the load balancer, or None."""
     sso: OidcConfig | None = None
+    """Single sign-on, or None. Without it, Argo CD must not be open to the internet."""
     local_admin: StrictBool = False
+    """Enables the local administrator account, which must be disabled once `sso` is set."""
     tuning: TuningConfig = TuningConfig()
+    """Concurrency and intervals."""
 
     def problems(self) -> Iterator[Problem]:
         """An unknown chart version, not exactly one login method, or Argo CD open to the internet without SSO."""

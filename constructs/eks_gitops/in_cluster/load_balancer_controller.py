@@ -41,8 +41,12 @@ class IngressClassConfig(Config):
     """The load balancer of an IngressClass: its scheme, the networks that can reach it and its TLS policy."""
 
     scheme: Scheme
+    """Where the load balancer is reachable from: the internet, or the VPC and connected networks. A change replaces the
+    load balancer."""
     allowed_cidrs: tuple[Cidr, ...]
+    """Networks that can reach the load balancer: each is a rule of its security group for HTTP and one for HTTPS."""
     tls_policy: TlsPolicy = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+    """The security policy of the HTTPS listener: TLS versions and ciphers."""
 
     def problems(self) -> Iterator[Problem]:
         """No network, for which the controller would allow all addresses, duplicate networks or too many."""

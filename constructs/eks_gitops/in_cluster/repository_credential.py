@@ -19,16 +19,20 @@ class RepositoryCredentialConfig(Config):
     """A secret in Secrets Manager: a JSON object with the keys that Argo CD expects.
 
     For a GitHub App, these are `githubAppID`, `githubAppInstallationID` and `githubAppPrivateKey`; for a deploy key,
-    `sshPrivateKey`. Increase `revision` after a change of the secret: only then does Terraform write it again.
+    `sshPrivateKey`.
     """
 
     kind: Literal["github-app", "deploy-key"]
+    """How Argo CD authenticates. It clones with SSH if it is a deploy key, else with HTTPS."""
     secret_name: Annotated[
         str,
         # Source: `CreateSecretRequest` of Secrets Manager in botocore 1.43
         matching(r"[A-Za-z0-9/_+=.@-]{1,512}", "not the name of a secret; use 1 to 512 letters, digits and /_+=.@-"),
     ]
+    """The secret in Secrets Manager. The delivery roles may read only this secret, so a change also changes the stack
+    `shared`."""
     revision: Count = 1
+    """Increase it after a change of the secret: only then does Terraform write it again."""
 
 
 def repository_url(repository: GithubRepository, credential: RepositoryCredentialConfig | None) -> str:
