@@ -10,7 +10,6 @@ unlike wall seconds they mean the same if the machine does other work. Numbers a
 medians of pairs. They are only comparable on the same machine.
 """
 
-import json
 import os
 import statistics
 import subprocess
@@ -27,6 +26,7 @@ from rich.table import Table
 from operations.drift import drift
 from tests import ROOT, typescript
 from tests.e2e.tiny import Tiny, emulated
+from tests.stacks import TRUST
 
 _ROUNDS = 3
 _ENVIRONMENTS = (1, 4, 16, 64, 120)
@@ -164,11 +164,10 @@ def _growth() -> None:
 def _deployed(folder: Path, environment: Mapping[str, str]) -> Tiny:
     """Several stacks on the emulated AWS, with parameters, and roles that drift reads from AWS."""
     tiny = Tiny(folder, environment)
-    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
     for name, parameters in _STACKS.items():
         tiny.stack(
             name,
-            aws_iam_role={f"r{n}": {"name": f"{name}-{n}", "assume_role_policy": trust} for n in range(10)},
+            aws_iam_role={f"r{n}": {"name": f"{name}-{n}", "assume_role_policy": TRUST} for n in range(10)},
             aws_ssm_parameter={
                 f"p{n}": {"name": f"/{name}/{n}", "type": "String", "value": str(n)} for n in range(parameters)
             },

@@ -10,6 +10,16 @@ from eks_gitops.controller_tags import controller_tags
 from operations.terraform.stacks import VERSION, Backups, Cluster, Kind, Region, Stack, State
 
 REGION = "ap-northeast-2"
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}},
+        ],
+    }
+)
+"""The trust policy of a role whose trust does not matter."""
+
 ACCOUNT = "123456789012"
 
 

@@ -281,7 +281,8 @@ def known_problems(problems: Iterable[AnyProblem]) -> Iterator[AnyProblem]:
 
 def _path(location: tuple[int | str, ...]) -> str:
     """`("zones", 0, "name")` as `zones[0].name`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return "".join(part if part.isprintable() else ascii(part)[1:-1] for part in parts).lstrip(".")
 
 
 def matching(pattern: str, remedy: str) -> AfterValidator:

@@ -25,7 +25,7 @@ from operations.output.report import Report, Status
 from operations.terraform.plans import Plan
 from operations.terraform.runner import Terraform
 from operations.terraform.stacks import Stack, State
-from tests.stacks import make_stack
+from tests.stacks import TRUST, make_stack
 from tests.unit.operations.deploy.fake_terraform import FakeTerraform
 
 _STACK = "ap-northeast-2-dev"
@@ -297,7 +297,7 @@ def _put_state(aws: boto3.Session, bucket: str, stack: str, kind: str, **attribu
 def role(aws: boto3.Session, bucket: str) -> str:
     """The role of the stack `dev`, which is in its state."""
     iam = aws.client("iam")
-    iam.create_role(RoleName=bucket, AssumeRolePolicyDocument="{}")
+    iam.create_role(RoleName=bucket, AssumeRolePolicyDocument=TRUST)
     _put_state(aws, bucket, "dev", "aws_iam_role", name=bucket)
     return bucket
 

@@ -12,6 +12,7 @@ from eks_gitops.controller_tags import controller_tags
 from operations.drift import untracked
 from operations.state.states import States, parse_resources
 from operations.terraform.stacks import Cluster
+from tests.stacks import TRUST
 
 _CLUSTER = "gitops-cluster-dev"
 _STACK = "ap-northeast-2-dev"
@@ -263,7 +264,7 @@ def _found_in(aws: boto3.Session, states: States) -> list[str]:
 
 def test_policies_of_a_role_are_compared_with_the_state(aws: boto3.Session) -> None:
     iam, role = aws.client("iam"), "compared"
-    iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")
+    iam.create_role(RoleName=role, AssumeRolePolicyDocument=TRUST)
     for name in ("known", "extra"):
         iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=_POLICY)
     arns = [
