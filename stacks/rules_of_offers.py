@@ -13,6 +13,7 @@ def of_region(region: Region) -> list[tuple[str, Iterator[Problem]]]:
     return [
         (region.file, _region(region)),
         (region.shared_file, _zones(region.name, region.shared)),
+        (region.shared_file, _replica_regions(region.name, region.shared)),
         *[
             (environment.file, _instance_types(region.name, environment.settings))
             for environment in region.environments
@@ -38,6 +39,19 @@ def _zones(region: str, shared: SharedSettings) -> Iterator[Problem]:
         if published and zone.name not in published:
             message = f"not an Availability Zone of {region}; choose one of {', '.join(published)}"
             yield Problem(f"vpc.zones[{index}].name", zone.name, message)
+
+
+def _replica_regions(region: str, shared: SharedSettings) -> Iterator[Problem]:
+    """ECR replicates to regions of the same partition.
+
+    Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/replication.html
+    """
+    partition = partition_of(region)
+    offered = [name for name, of in aws_data.content()["regions"].items() if of["partition"] == partition]
+    for index, name in enumerate(shared.image_replica_regions):
+        if name not in offered:
+            message = f"no region of the partition {partition}; choose one such as {aws_data.similar(name, offered)}"
+            yield Problem(f"image_replica_regions[{index}]", name, message)
 
 
 def _instance_types(region: str, settings: EnvironmentSettings) -> Iterator[Problem]:

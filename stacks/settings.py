@@ -61,11 +61,7 @@ class Owner(Config):
 
 
 class SharedSettings(Config):
-    """The settings of the resources that the environments of a region share.
-
-    `owns_github_provider` must be True in exactly one region of an account, because the identity provider for GitHub is
-    global. `cluster_administrators` can assume the role that administers all clusters of the region.
-    """
+    """The settings of the resources that the environments of a region share."""
 
     account_id: AccountId
     """The account of the region. Terraform refuses credentials of another one; a change moves no resources."""
@@ -121,11 +117,7 @@ class SharedSettings(Config):
 
 
 class GitopsSettings(Config):
-    """The resources that Terraform installs in a cluster, and the revision of this repository that Argo CD tracks.
-
-    A private repository needs `repository_credential`. `kubeconfig` is a file whose current context is used instead of
-    the environment's EKS cluster, for trials. Use an absolute path, because Terraform runs in another folder.
-    """
+    """The resources that Terraform installs in a cluster, and the revision of this repository that Argo CD tracks."""
 
     revision: Revision
     """The branch or tag of this repository that Argo CD deploys, for the platform's components and the services."""
@@ -141,12 +133,7 @@ class GitopsSettings(Config):
 
 
 class EnvironmentSettings(Config):
-    """One environment: a cluster, its AWS resources, and the bootstrap of Argo CD in it.
-
-    `production` enables the checks of the requirements of production. Set `teardown` before the environment is
-    destroyed: it permits disabling the deletion protection of databases, and deletes backups with their vault and
-    bucket.
-    """
+    """One environment: a cluster, its AWS resources, and the bootstrap of Argo CD in it."""
 
     account_id: AccountId
     """The account of the environment, which must be that of the region."""
