@@ -5,6 +5,9 @@
 const Module = require("node:module");
 const fs = require("node:fs");
 
+// CDKTF calls a deprecated function of Node, and newer versions of Node would say so at every synth.
+process.noDeprecation = true;
+
 // The kernel runs for about a second: code is optimized later than by default, or optimizing costs more than it saves.
 // V8 has renamed the option, and prints an error for one that it does not know.
 const LATE_OPTIMIZATION = {

@@ -19,17 +19,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
+from importlib.util import source_from_cache
 from pathlib import Path
 from typing import Any
 
 FILE = "inputs.json"
 VERSION = 1
 
-_PREFIXES = ("CDKTF_", "JSII_", "NODE_", "PYTHON")
+_PREFIXES = ("CDKTF_", "JSII_", "NODE_", "PYTHON", "SYNTH_HCL_OUTPUT", "TERRAFORM_BINARY_NAME")
 """Prefixes of the environment variables that libraries read."""
 _NOT_VARIABLES = {"CDKTF_OUTDIR", "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"}
 """They name the output, and silence a warning."""
 _NOT_INPUTS = {".git", "__pycache__", "cdktf.log", "cdktf.out", "node_modules"}
+_NOT_READ = _NOT_INPUTS - {".git"}
+"""The same of the paths of files: a program that reads below `.git` depends on it."""
 _INSTALLED = (sys.prefix, sys.base_prefix)
 _ELSEWHERE = ("/dev", "/proc", "/sys", tempfile.gettempdir())
 """Folders with nothing that a synthesis depends on, unless the repository is in them."""
@@ -38,6 +41,9 @@ _CLOCK_NANOSECONDS = 20_000_000
 _UNRECORDABLE = {"os.exec", "os.fork", "os.posix_spawn", "os.system", "socket.connect", "subprocess.Popen"}
 _KERNEL = ("program.js", "jsii-runtime.js")
 """The programs of the jsii kernel, which reads nothing but the installed packages."""
+
+_STARTS_KERNEL = "_direct_kernel.py"
+"""The file that passes the environment on to the kernel."""
 
 Record = dict[str, dict[str, str | None]]
 
@@ -75,6 +81,11 @@ def read_files(output: Path) -> tuple[list[str], list[str]] | None:
 def visible(names: Iterable[str]) -> list[str]:
     """Of the names in a folder, those that are inputs; hidden files are not."""
     return sorted(name for name in names if name not in _NOT_INPUTS and not name.startswith("."))
+
+
+def installed_beside(root: Path) -> list[str]:
+    """The folders of installed packages, without one that contains the repository itself."""
+    return [folder for folder in _INSTALLED if not root.is_relative_to(folder)]
 
 
 def names_in(folder: Path) -> list[str]:
@@ -117,7 +128,11 @@ class _Reads:
         self.variables: set[str] = set()
         self.is_complete = True
         self._root, self._output = root, output
+        self._installed = installed_beside(root)
+        self._modified: dict[Path, int | None] = {}
+        """When the folders of the files were modified, as they were when the first of their files was read."""
         self._is_active = True
+        self._stat = os.stat
         sys.addaudithook(self._audit)
         os.stat, os.access = self._noting(os.stat), self._noting(os.access)  # `Path.exists` is no audit event
         os.environ = _Environment(self, os.environ)  # type: ignore[assignment]  # noqa: B003 (it passes changes on)
@@ -135,6 +150,10 @@ class _Reads:
                 self.is_complete = False
         if any(_folder(self._root / name) != names for name, names in self.folders.items()):
             self.is_complete = False
+        if any(self._modification(folder) != modified for folder, modified in self._modified.items()):
+            self.is_complete = False  # a file was removed, or replaced by an older one
+        if any((self._output / "stacks").glob("*/assets")):
+            self.is_complete = False  # Node has read them
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._is_active:
@@ -142,7 +161,7 @@ class _Reads:
         if event == "open":
             path, mode, _ = arguments
             if not isinstance(mode, str) or not set(mode) & set("wax+"):
-                self._add_file(path)
+                self._add_file(_source(path))
         elif event in {"os.listdir", "os.scandir"}:
             self._add_folder(arguments[0] or ".")
         elif event in _UNRECORDABLE and not _starts_kernel(arguments):
@@ -158,8 +177,21 @@ class _Reads:
 
     def _add_file(self, path: Any) -> None:
         name = self._name(path)
-        if name is not None:
+        if name is not None and name not in self.files:
             self.files.add(name)
+            folder = (self._root / name).parent
+            self._modified.setdefault(folder, self._modification(folder))
+
+    def _modification(self, folder: Path) -> int | None:
+        try:
+            return self._stat(folder).st_mtime_ns
+        except OSError:
+            return None
+
+    def note_environment(self, caller: str) -> None:
+        """Note that a file reads the whole environment: then every variable can be an input."""
+        if self._is_active and not caller.endswith(_STARTS_KERNEL) and self._name(caller) is not None:
+            self.is_complete = False
 
     def _add_folder(self, path: Any) -> None:
         name = self._name(path)
@@ -173,12 +205,13 @@ class _Reads:
         if not isinstance(path, str | bytes | os.PathLike):
             return None
         full = Path(os.path.abspath(os.fsdecode(path)))  # noqa: PTH100 (links are kept)
-        if full.is_relative_to(self._output) or any(full.is_relative_to(folder) for folder in _INSTALLED):
+        if full.is_relative_to(self._output) or any(full.is_relative_to(folder) for folder in self._installed):
             return None
         if full.is_relative_to(self._root):
             relative = full.relative_to(self._root)
-            return str(relative) if _NOT_INPUTS.isdisjoint(relative.parts) else None
-        return None if any(full.is_relative_to(folder) for folder in _ELSEWHERE) else str(full)
+            return str(relative) if _NOT_READ.isdisjoint(relative.parts) else None
+        is_module = any(full.is_relative_to(folder) for folder in sys.path if folder)
+        return None if not is_module and any(full.is_relative_to(folder) for folder in _ELSEWHERE) else str(full)
 
 
 class _Environment(dict[str, str]):
@@ -201,6 +234,31 @@ class _Environment(dict[str, str]):
         self._reads.variables.add(name)
         return super().get(name, default)
 
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        """The value of a variable, which is set to the default if it does not exist."""
+        if name not in self:
+            self[name] = default
+        return self[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self._reads.note_environment(sys._getframe(1).f_code.co_filename)  # noqa: SLF001
+        return super().__iter__()
+
+    def keys(self) -> Any:
+        """The names of all variables."""
+        self._reads.note_environment(sys._getframe(1).f_code.co_filename)  # noqa: SLF001
+        return super().keys()
+
+    def items(self) -> Any:
+        """All variables."""
+        self._reads.note_environment(sys._getframe(1).f_code.co_filename)  # noqa: SLF001
+        return super().items()
+
+    def copy(self) -> dict[str, str]:
+        """All variables as a dictionary of their own."""
+        self._reads.note_environment(sys._getframe(1).f_code.co_filename)  # noqa: SLF001
+        return dict(super().items())
+
     def __setitem__(self, name: str, value: str) -> None:
         self._environment[name] = value
         super().__setitem__(name, value)
@@ -208,6 +266,16 @@ class _Environment(dict[str, str]):
     def __delitem__(self, name: str) -> None:
         del self._environment[name]
         super().__delitem__(name)
+
+
+def _source(path: Any) -> Any:
+    """The source of a compiled module; another path as it is."""
+    if isinstance(path, str) and path.endswith(".pyc"):
+        try:
+            return source_from_cache(path)
+        except ValueError:
+            return path
+    return path
 
 
 def _starts_kernel(arguments: tuple[Any, ...]) -> bool:

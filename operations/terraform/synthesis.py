@@ -4,6 +4,7 @@
 takes longer to import than the check whether anything has changed; `main.py` runs in the same process.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -24,8 +25,9 @@ def synthesize(output: Path, *, force: bool = False) -> str | None:
         The input that has changed; None if nothing was done.
 
     Raises:
-        OperationError: if the settings are invalid; the errors were printed.
+        OperationError: if the settings are invalid, after their errors were printed, or as `main` does.
     """
+    _check(output)
     changed = recorder.difference(output)
     if changed is None and not force:
         return None
@@ -54,7 +56,12 @@ def listing(output: Path) -> Iterator[str]:
 
 
 def main(output: Path) -> None:
-    """Synthesize into `output` if an input has changed, and print the warnings and the stacks."""
+    """Synthesize into `output` if an input has changed, and print the warnings and the stacks.
+
+    Raises:
+        OperationError: if that is impossible here: without `main.py` or Node, or into the folder of the repository.
+    """
+    _check(output)
     if recorder.difference(output) is None:
         print(f"{output} is up to date")
     else:
@@ -65,6 +72,14 @@ def main(output: Path) -> None:
     for warning in warnings(output):
         print(f"{yellow}warning: {warning}{plain}", file=sys.stderr)
     print(*listing(output), sep="\n")
+
+
+def _check(output: Path) -> None:
+    if not Path("main.py").is_file():
+        raise OperationError(f"{Path.cwd()}: has no main.py; run this in the folder of the repository")
+    if Path.cwd().resolve().is_relative_to(output.resolve()):
+        raise OperationError(f"{output}: contains the repository; choose a folder of its own, such as cdktf.out")
+    process.find("node")
 
 
 def _variables(output: Path) -> dict[str, str]:
@@ -83,6 +98,8 @@ def _remove_former_stacks(output: Path) -> None:
 
 if __name__ == "__main__":
     try:
-        main(Path(*sys.argv[1:] or ["cdktf.out"]))
+        parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}", description=main.__doc__)
+        parser.add_argument("output", nargs="?", type=Path, default=Path("cdktf.out"))
+        main(parser.parse_args().output)
     except OperationError as error:
         sys.exit(f"error: {error}")

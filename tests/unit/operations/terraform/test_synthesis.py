@@ -125,12 +125,73 @@ def test_a_record_of_another_version_is_not_used(output: Path) -> None:
 @pytest.mark.parametrize(
     "statement",
     ["import subprocess; subprocess.run(['true'])", "import os; os.system('true')",
-     "import socket\ntry: socket.create_connection(('127.0.0.1', 9), 0.1)\nexcept OSError: pass"],
+     "import socket\ntry: socket.create_connection(('127.0.0.1', 9), 0.1)\nexcept OSError: pass",
+     "import os; dict(os.environ)", "import os; {**os.environ}", "import os; os.environ.copy()",
+     "import os; sorted(os.environ)", "import os; list(os.environ.items())",
+     "import os; os.makedirs(os.environ['CDKTF_OUTDIR'] + '/stacks/dev/assets', exist_ok=True)",
+     "import os; open('policies/b', 'w').close(); os.stat('policies/b'); os.remove('policies/b')"],
 )  # fmt: skip
 def test_what_cannot_be_recorded_is_synthesized_each_time(output: Path, statement: str) -> None:
     (output.parent / "main.py").write_text(f"{statement}\n{_MAIN}")
     assert synthesis.synthesize(output) == "main.py"
     assert synthesis.synthesize(output) is not None
+
+
+def test_a_compiled_module_that_is_forgotten_again_is_an_input(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "")
+    (output.parent / "forgotten.py").write_text("VALUE = 1\n")
+    (output.parent / "main.py").write_text(f"import sys, forgotten; del sys.modules['forgotten']\n{_MAIN}")
+    os.utime(output.parent / "forgotten.py", (1, 1))
+    for _ in range(3):  # the first one writes the compiled modules
+        synthesis.synthesize(output)
+    assert synthesis.synthesize(output) is None
+    (output.parent / "forgotten.py").write_text("VALUE = 22\n")
+    assert synthesis.synthesize(output) == "forgotten.py"
+
+
+def test_a_default_of_a_variable_is_an_input(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (output.parent / "main.py").write_text(f"import os; assert os.environ.setdefault('SIZE', '1')\n{_MAIN}")
+    synthesis.synthesize(output)
+    monkeypatch.setenv("SIZE", "2")
+    assert synthesis.synthesize(output) == "SIZE"
+
+
+def test_a_file_below_the_folder_of_git_is_an_input(output: Path) -> None:
+    (output.parent / ".git").mkdir()
+    (output.parent / ".git/HEAD").write_text("a")
+    (output.parent / "main.py").write_text(f"open('.git/HEAD').read()\n{_MAIN}")
+    synthesis.synthesize(output)
+    (output.parent / ".git/HEAD").write_text("b")
+    assert synthesis.synthesize(output) == ".git/HEAD"
+
+
+def test_a_repository_may_be_below_the_folder_of_python() -> None:
+    assert recorder.installed_beside(Path(sys.base_prefix, "src/platform")) == [sys.prefix]
+    assert recorder.installed_beside(Path("/srv/platform")) == [sys.prefix, sys.base_prefix]
+
+
+@pytest.mark.parametrize(
+    ("output_folder", "path", "error"),
+    [
+        (".", None, "error: .: contains the repository; choose a folder of its own, such as cdktf.out"),
+        ("..", None, "error: ..: contains the repository; choose a folder of its own, such as cdktf.out"),
+        ("out", "", "error: node: not installed; install Node 20 or 22"),
+    ],
+)
+def test_make_synth_says_what_is_missing(
+    output: Path, monkeypatch: pytest.MonkeyPatch, output_folder: str, path: str | None, error: str
+) -> None:
+    if path is not None:
+        monkeypatch.setenv("PATH", path)
+    done = _run(synthesis.__name__, output_folder)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{error}\n")
+    assert output.is_dir()
+
+
+def test_make_synth_needs_main_py(output: Path) -> None:
+    (output.parent / "main.py").unlink()
+    done = _run(synthesis.__name__)
+    assert done.stderr == f"error: {output.parent}: has no main.py; run this in the folder of the repository\n"
 
 
 def test_a_file_elsewhere_is_an_input(output: Path) -> None:
@@ -205,6 +266,15 @@ def test_a_branch_that_changed_no_input_has_the_stacks_of_its_base(committed: Pa
 )
 def test_a_branch_that_changed_an_input_is_compared(committed: Path, file: str, text: str) -> None:
     (committed.parent / file).write_text(text)
+    synthesis.synthesize(committed)
+    assert not revision.is_same_synthesis("HEAD", committed)
+
+
+def test_the_target_of_a_link_is_compared(committed: Path) -> None:
+    (committed.parent / "settings.py").rename(committed.parent / "real.py")
+    (committed.parent / "settings.py").symlink_to("real.py")
+    _git("add", "--all")
+    _git("commit", "--quiet", "--message", "second")
     synthesis.synthesize(committed)
     assert not revision.is_same_synthesis("HEAD", committed)
 
