@@ -3,8 +3,9 @@
 `python -m operations.terraform.recorder FOLDER` runs the `main.py` of the current folder, which writes into FOLDER, and
 then writes FOLDER/inputs.json: hashes of the files and folder listings that were read, of the
 environment variables, of what every synthesis depends on (Python, Node, installed packages, the day), and of the files
-that were written. If `main.py` starts a program or opens a connection, the result may depend on more than this; then no
-record is written.
+that were written. If `main.py` starts a program, opens a connection, reads the whole environment or copies assets, or a file
+changes meanwhile, the result may depend on more than this; then no record is written. Not noticed are hidden files that
+appear in a listed folder, and a change of only the times of a file or the target of a link.
 """
 
 import hashlib
