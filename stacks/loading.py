@@ -2,6 +2,7 @@
 
 import importlib
 import linecache
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ _ROOT = Path(__file__).parent.parent
 """The root of the repository, to which the paths in error messages are relative."""
 
 _OWNER, _OWNER_FILE = "OWNER", "stacks/owner.py"
+_SHORT = 4
+"""Values of at most this length stand in other values by chance."""
 
 
 class SettingsError(Exception):
@@ -72,6 +75,9 @@ class _Loader:
 
     def _environment(self, package: str, name: str, names: Sequence[str]) -> Environment:
         module = f"{package}.{name}"
+        if re.fullmatch(r"[a-z][a-z0-9]*", name) is None or name in {"backend", "shared"}:
+            # `rules` reports the name; it may have a file that holds something else.
+            return Environment(name, _file(module), without_validation(EnvironmentSettings, {}))
         index = names.index(name)
         nearest = [*reversed(names[:index]), *names[index + 1 :]]
         remedy = "restore it from Git"
@@ -159,7 +165,12 @@ def load(packages: Sequence[str]) -> tuple[Owner, list[Region]]:
             Problem("REGIONS", packages, 'no region; add a package of settings, such as "stacks.ap_northeast_2"')
         ]
     loader.findings += [Finding("main.py", problem) for problem in problems]
-    regions = [region for package in packages if (region := loader.region(package)) is not None] if not problems else []
+    unique = [] if problems else list(dict.fromkeys(packages))
+    for index, package in enumerate([] if problems else packages):
+        if package in packages[:index]:
+            problem = Problem(f"REGIONS[{index}]", package, "duplicate; list each package once")
+            loader.findings.append(Finding("main.py", problem))
+    regions = [region for package in unique if (region := loader.region(package)) is not None]
     findings = [*loader.findings, *rules.broken(owner, regions)]
     if not any(finding.file == _OWNER_FILE for finding in findings):
         findings += loader.consequences
@@ -170,18 +181,20 @@ def load(packages: Sequence[str]) -> tuple[Owner, list[Region]]:
 
 def _without_consequences(findings: Sequence[Finding]) -> list[Finding]:
     """The findings without those of values that contain an invalid value of the owner."""
-    wrong = [
-        finding.problem.value
-        for finding in findings
-        if finding.file == _OWNER_FILE and isinstance(finding.problem.value, str) and finding.problem.value
-    ]
+    wrong = [finding.problem for finding in findings if finding.file == _OWNER_FILE]
     return [
         finding
         for finding in findings
-        if finding.file == _OWNER_FILE
-        or not isinstance(finding.problem.value, str)
-        or not any(value in finding.problem.value for value in wrong)
+        if finding.file == _OWNER_FILE or not any(_is_consequence(finding.problem, cause) for cause in wrong)
     ]
+
+
+def _is_consequence(problem: Problem, cause: Problem) -> bool:
+    """Whether a value is the owner's invalid one, or seems to contain it."""
+    if isinstance(problem.value, str) and isinstance(cause.value, str) and len(cause.value) > _SHORT:
+        return cause.value in problem.value
+    same = (problem.value, problem.message) == (cause.value, cause.message)
+    return same and not cause.message.startswith("required")
 
 
 def _located(findings: Sequence[Finding]) -> list[Finding]:

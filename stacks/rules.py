@@ -105,6 +105,8 @@ def _environment_names(region: Region) -> Iterator[Problem]:
         if re.fullmatch(r"[a-z][a-z0-9]*", environment.name) is None:
             message = "part of AWS names; use lower-case letters and digits, starting with a letter"
             yield Problem(field, environment.name, message)
+        if environment.name in {"backend", "shared"}:
+            yield Problem(field, environment.name, "reserved for a stack of the region; choose another name")
         if location.iam_path == delivery_path(location):
             yield Problem(field, environment.name, "its IAM path is that of the delivery roles; choose another name")
         yield from _too_long(location, _LONGEST_ROLE, field, environment.name, "longest role")

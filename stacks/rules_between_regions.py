@@ -4,13 +4,17 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from eks_gitops.config import Problem, known_problems
-from stacks.names import PARTS, stack_name, state_key
 from stacks.settings import Environment, Finding, Region, SharedSettings
 
 
 def broken(regions: Sequence[Region]) -> Iterator[Finding]:
     """The rules between regions that the settings violate, as far as their fields are known."""
-    yield from _duplicate_stacks(regions)
+    first = {region.name: region for region in reversed(regions)}
+    for region in regions:
+        if region is not first[region.name]:
+            message = f"already the region of {first[region.name].file}; write the region of this folder"
+            yield Finding(region.file, Problem("REGION", region.name, message))
+    regions = [region for region in regions if region is first[region.name]]
     for left, right in combinations(regions, 2):
         for rule in (_overlapping_vpcs, _duplicate_buckets, _duplicate_hosted_zones, _two_zones_of_a_domain):
             for problem in known_problems(rule(left.name, left.shared, right.shared)):
@@ -89,24 +93,9 @@ def _duplicate_hosts_of_argo_cd(regions: Sequence[Region]) -> Iterator[Finding]:
 
 
 def _environments(region: Region) -> list[Environment]:
-    """The environments of a region without a second one of the same name, which another rule reports."""
-    return list({environment.name: environment for environment in region.environments}.values())
-
-
-def _duplicate_stacks(regions: Sequence[Region]) -> Iterator[Finding]:
-    owners: dict[str, str] = {}
-    for region in regions:
-        stacks = [("backend", ""), ("shared", "")]
-        stacks += [(environment.name, part) for environment in _environments(region) for part in PARTS]
-        for environment, part in stacks:
-            for kind, name in (
-                ("stack", stack_name(region.name, environment, part)),
-                ("state key", state_key(region.name, environment, part)),
-            ):
-                if name in owners:
-                    message = f"already defined by {owners[name]}; rename the region or environment"
-                    yield Finding(region.file, Problem(f"{environment} {kind}", name, message))
-                owners.setdefault(name, f"{region.file} {environment}")
+    """The environments of a region without a second one of the same name and reserved ones, which `rules` reports."""
+    named = {environment.name: environment for environment in region.environments}
+    return [environment for name, environment in named.items() if name not in {"backend", "shared"}]
 
 
 def _github_providers(regions: Sequence[Region]) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from eks_gitops import aws_data
 from eks_gitops.config import Problem, known_problems
 from stacks.settings import Environment, Finding, Region
 
@@ -33,6 +34,11 @@ def _copies_of_backups(region: Region, environment: Environment) -> Iterator[Pro
     vault = environment.settings.backup.copy_to_vault
     if vault is not None:
         yield from _in_another_partition(region, "backup.copy_to_vault", vault)
+        _, partition, _, name, *_ = vault.split(":")
+        found = aws_data.region(name)
+        if found is None or found.partition != partition:
+            message = f"{name} is no region of the partition {partition}; use a vault of a region that exists"
+            yield Problem("backup.copy_to_vault", vault, message)
 
 
 def _in_another_partition(region: Region, field: str, arn: str) -> Iterator[Problem]:

@@ -39,7 +39,10 @@ class Owner(Config):
 
     organisation: Annotated[
         str,
-        matching(r"[a-z][a-z0-9-]{1,20}", "use 2 to 21 lower-case letters, digits and hyphens, starting with a letter"),
+        matching(
+            r"(?!xn--|sthree-|amzn-s3-demo-)[a-z][a-z0-9-]{1,20}",
+            "use 2 to 21 lower-case letters, digits and hyphens, starting with a letter and no prefix reserved by S3",
+        ),
     ]
     """The prefix of the names of the backup buckets and, in the example settings, of the state bucket. A change
     replaces these buckets, which the guard refuses."""

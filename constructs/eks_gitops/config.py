@@ -244,6 +244,9 @@ def as_far_as_known(config: AnyConfig) -> AnyConfig:
                 for index, item in enumerate(value)
                 if isinstance(item, Config) and (name, index) not in places
             )
+            if not known[name]:
+                del known[name]  # an empty list would be another error
+                wrong.add(name)
         elif name in vars(config) and name not in wrong:
             with deferred_errors():
                 known[name] = TypeAdapter(field.rebuild_annotation()).validate_python(value)
@@ -285,9 +288,9 @@ def _path(location: tuple[int | str, ...]) -> str:
     return "".join(part if part.isprintable() else ascii(part)[1:-1] for part in parts).lstrip(".")
 
 
-def matching(pattern: str, remedy: str) -> AfterValidator:
+def matching(pattern: str, remedy: str, *, is_ascii: bool = True) -> AfterValidator:
     """A validator for strings that must match `pattern` completely; otherwise the message is `remedy`."""
-    compiled = re.compile(pattern)
+    compiled = re.compile(pattern, re.ASCII if is_ascii else 0)
 
     def check(value: str) -> str:
         if compiled.fullmatch(value) is None:
@@ -353,7 +356,7 @@ DomainName = Annotated[
     str,
     matching(
         r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}",
-        "not a valid domain name; write it in lower case, without a trailing dot, such as example.com",
+        "not a valid domain name; write it in lower case, without a trailing dot, such as your-domain.com",
     ),
 ]
 """A domain name in lower case, without a trailing dot."""

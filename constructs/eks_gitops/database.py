@@ -23,6 +23,7 @@ from eks_gitops.security_group import group_description
 from eks_gitops.versions import POSTGRESQL_MAJORS
 
 _PORT = 5432
+_LARGEST_STORAGE_GIB = 65536
 _LOG_EXPORTS = ("postgresql", "upgrade")
 
 _DATABASES_OF_RDS = ("postgres", "rdsadmin", "template0", "template1")
@@ -44,9 +45,9 @@ class DatabaseConfig(Config):
     instance_class: str
     """The size of the instance, such as `db.t4g.medium`. A change takes effect in the next maintenance window, with a
     short outage."""
-    allocated_storage_gib: int = Field(strict=True, ge=20, le=65536)
+    allocated_storage_gib: int = Field(strict=True, ge=20, le=_LARGEST_STORAGE_GIB)
     """The initial storage in GiB. RDS cannot reduce it."""
-    max_allocated_storage_gib: int = Field(strict=True, ge=20, le=65536)
+    max_allocated_storage_gib: int = Field(strict=True, ge=20, le=_LARGEST_STORAGE_GIB)
     """The size in GiB up to which RDS enlarges the storage when it runs out."""
     multi_az: StrictBool
     """Whether a standby in another zone takes over after a failure. A change takes effect in the next maintenance
@@ -88,6 +89,9 @@ class DatabaseConfig(Config):
         least = math.ceil(self.allocated_storage_gib * 11 / 10)
         if self.max_allocated_storage_gib < least:
             message = f"less than 10 % above allocated_storage_gib; choose {least} or more"
+            if least > _LARGEST_STORAGE_GIB:
+                most = _LARGEST_STORAGE_GIB * 10 // 11
+                message = f"less than 10 % above allocated_storage_gib; lower that to {most} or less"
             yield Problem("max_allocated_storage_gib", self.max_allocated_storage_gib, message)
 
 

@@ -36,7 +36,7 @@ BucketName = Annotated[
     str,
     matching(
         # Dots are valid, but break TLS for virtual-hosted-style requests.
-        r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9][a-z0-9-]{1,61}[a-z0-9](?<!-s3alias)(?<!--ol-s3)(?<!--x-s3)",
+        r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9][a-z0-9-]{1,61}[a-z0-9](?<!-s3alias)(?<!--ol-s3)(?<!--x-s3)(?<!--table-s3)",
         "not a valid bucket name; use 3 to 63 lower-case letters, digits and hyphens, and no reserved prefix or suffix",
     ),
 ]

@@ -37,6 +37,7 @@ TagValue = Annotated[
     matching(
         r"(?i)(?!aws:)(?=.*\S)[\w .:/=+@-]{1,256}",
         "not a tag value; use 1 to 256 letters, digits, spaces and _.:/=+-@, not starting with aws:",
+        is_ascii=False,
     ),
 ]
 """The value of a tag. All services accept these characters.
@@ -86,6 +87,7 @@ AbsolutePath = Annotated[
     matching(
         r"(/[\w .,@+=~()-]+)+",
         "not an absolute path of one file; use letters, digits, spaces and _.,@+=~()- between slashes",
+        is_ascii=False,
     ),
 ]
 """The absolute path of a file. Its characters need no quoting between the quotation marks of a shell."""

@@ -1,11 +1,11 @@
 """Runs `main.py` and records everything it reads, so that a later synthesis can be skipped if nothing changed.
 
 `python -m operations.terraform.recorder FOLDER` runs the `main.py` of the current folder, which writes into FOLDER, and
-then writes FOLDER/inputs.json: hashes of the files and folder listings that were read, of the
-environment variables, of what every synthesis depends on (Python, Node, installed packages, the day), and of the files
-that were written. If `main.py` starts a program, opens a connection, reads the whole environment or copies assets, or a file
-changes meanwhile, the result may depend on more than this; then no record is written. Not noticed are hidden files that
-appear in a listed folder, and a change of only the times of a file or the target of a link.
+then writes FOLDER/inputs.json: hashes of the files and folder listings that were read, of the environment variables, of
+what every synthesis depends on (Python, Node, installed packages, the day), and of the files that were written. If
+`main.py` starts a program, opens a connection, reads the whole environment or copies assets, or a file changes
+meanwhile, the result may depend on more than this; then no record is written. Not noticed are hidden files that appear
+in a listed folder, and a change of only the times of a file or the target of a link.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ import os
 import platform
 import runpy
 import shutil
+import stat
 import sys
 import sysconfig
 import tempfile
@@ -130,10 +131,9 @@ class _Reads:
         self.is_complete = True
         self._root, self._output = root, output
         self._installed = installed_beside(root)
-        self._modified: dict[Path, int | None] = {}
-        """When the folders of the files were modified, as they were when the first of their files was read."""
+        self._first_seen: dict[str, tuple[int, int] | None] = {}
+        """The state of each file when it was read first."""
         self._is_active = True
-        self._stat = os.stat
         sys.addaudithook(self._audit)
         os.stat, os.access = self._noting(os.stat), self._noting(os.access)  # `Path.exists` is no audit event
         os.environ = _Environment(self, os.environ)  # type: ignore[assignment]  # noqa: B003 (it passes changes on)
@@ -151,7 +151,7 @@ class _Reads:
                 self.is_complete = False
         if any(_folder(self._root / name) != names for name, names in self.folders.items()):
             self.is_complete = False
-        if any(self._modification(folder) != modified for folder, modified in self._modified.items()):
+        if any(_state(self._root / name) != state for name, state in self._first_seen.items()):
             self.is_complete = False  # a file was removed, or replaced by an older one
         if any((self._output / "stacks").glob("*/assets")):
             self.is_complete = False  # Node has read them
@@ -180,14 +180,7 @@ class _Reads:
         name = self._name(path)
         if name is not None and name not in self.files:
             self.files.add(name)
-            folder = (self._root / name).parent
-            self._modified.setdefault(folder, self._modification(folder))
-
-    def _modification(self, folder: Path) -> int | None:
-        try:
-            return self._stat(folder).st_mtime_ns
-        except OSError:
-            return None
+            self._first_seen[name] = _state(self._root / name)
 
     def note_environment(self, caller: str) -> None:
         """Note that a file reads the whole environment: then every variable can be an input."""
@@ -267,6 +260,15 @@ class _Environment(dict[str, str]):
     def __delitem__(self, name: str) -> None:
         del self._environment[name]
         super().__delitem__(name)
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one in its place; None if there is none. A folder may get other files."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_ino, 0 if stat.S_ISDIR(status.st_mode) else status.st_ctime_ns
 
 
 def _source(path: Any) -> Any:

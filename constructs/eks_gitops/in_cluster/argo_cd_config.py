@@ -7,7 +7,7 @@ from pydantic import StrictBool
 
 from eks_gitops.config import Config, Count, DomainName, Problem, matching
 from eks_gitops.in_cluster.load_balancer_controller import IngressClassConfig
-from eks_gitops.values import open_to_all
+from eks_gitops.values import open_to_all, too_large
 from eks_gitops.versions import ARGO_CD_CHARTS
 
 WebAclArn = Annotated[
@@ -91,6 +91,8 @@ class ArgoCdConfig(Config):
         if self.sso is not None and self.local_admin:
             yield Problem("local_admin", True, "sso replaces the local administrator; set it to False")
         cidrs = self.ingress.allowed_cidrs if self.ingress.scheme == "internet-facing" and self.sso is None else ()
-        for index in open_to_all(cidrs):
+        opened = list(open_to_all(cidrs))
+        for index in opened:
             message = "opens Argo CD to the internet with one password; list your networks, or set sso"
             yield Problem(f"ingress.allowed_cidrs[{index}]", cidrs[index], message)
+        yield from too_large("ingress.allowed_cidrs", () if opened else cidrs)

@@ -98,6 +98,10 @@ _STRING = (
             "stacks.ap_northeast_2",
             _STRING,
         ),
+        (
+            ("stacks.ap_northeast_2", "stacks.ap_northeast_2"),
+            "main.py:{line}: REGIONS[1]: 'stacks.ap_northeast_2': duplicate; list each package once",
+        ),
         ((1,), 'main.py:{line}: REGIONS: (1,): not a tuple of strings; write one such as ("stacks.ap_northeast_2",)'),
         (
             ("stacks.us_west_2",),

@@ -324,7 +324,7 @@ def test_it_writes_what_the_command_line_of_cdktf_writes(tmp_path: Path, monkeyp
         env={**os.environ, **quiet}, check=True, capture_output=True,
     )  # fmt: skip
     synthesis.synthesize(tmp_path / "ours")
-    (tmp_path / "ours" / recorder.FILE).unlink()
+    (tmp_path / "ours" / recorder.FILE).unlink(missing_ok=True)
     files = [
         {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
         for folder in (tmp_path / "ours", tmp_path / "theirs")
