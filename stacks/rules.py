@@ -133,8 +133,9 @@ def _another_account(settings: EnvironmentSettings, shared: SharedSettings) -> I
 
 def _domain_of_argo_cd(settings: EnvironmentSettings, shared: SharedSettings) -> Iterator[Problem]:
     domain, covered = settings.gitops.argo_cd.domain, shared.dns.domain
-    if domain.partition(".")[2] != covered:
-        message = f"must be one level below {covered} to match the certificate; write one such as argocd-dev.{covered}"
+    first, _, rest = domain.partition(".") if domain != covered else ("argocd", "", "")
+    if rest != covered:
+        message = f"must be one level below {covered} to match the certificate; write {first}.{covered}"
         yield Problem("gitops.argo_cd.domain", domain, message)
 
 

@@ -1,4 +1,4 @@
-"""Validation rules for the ARNs in the settings of a region: their partition and owner."""
+"""Validation rules for ARNs and URLs of AWS in the settings of a region: their region, partition and owner."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,6 +13,7 @@ def broken(regions: Sequence[Region]) -> Iterator[Finding]:
         rules = [(region.shared_file, _cluster_administrators(region))]
         for environment in region.environments:
             rules += [(environment.file, rule(region, environment)) for rule in (_administrators, _copies_of_backups)]
+            rules.append((environment.file, _region_of_the_user_pool(environment)))
         for file, problems in rules:
             for problem in known_problems(problems):
                 yield Finding(file, problem)
@@ -39,6 +40,14 @@ def _copies_of_backups(region: Region, environment: Environment) -> Iterator[Pro
         if found is None or found.partition != partition:
             message = f"{name} is no region of the partition {partition}; use a vault of a region that exists"
             yield Problem("backup.copy_to_vault", vault, message)
+
+
+def _region_of_the_user_pool(environment: Environment) -> Iterator[Problem]:
+    sso = environment.settings.gitops.argo_cd.sso
+    name = "" if sso is None else sso.issuer.split(".")[1]
+    if sso is not None and aws_data.region(name) is None:
+        message = f"{name} is no AWS region; write the region of the user pool"
+        yield Problem("gitops.argo_cd.sso.issuer", sso.issuer, message)
 
 
 def _in_another_partition(region: Region, field: str, arn: str) -> Iterator[Problem]:

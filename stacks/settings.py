@@ -172,6 +172,7 @@ class EnvironmentSettings(Config):
         yield from named_twice("databases", [database.name for database in self.databases])
         yield from self._problems_of_nodes()
         yield from self._problems_of_argo_cd()
+        yield from known_problems(self._problems_of_kube_proxy())
         for field, networks in (
             ("cluster.public_access_cidrs", self.cluster.public_access_cidrs),
             ("cluster.private_access_cidrs", self.cluster.private_access_cidrs),
@@ -201,6 +202,18 @@ class EnvironmentSettings(Config):
         elif self.open_nodes == 0:
             message = "no node for CoreDNS and Argo CD; set min_size of a group without taints to at least 1"
             yield Problem("node_groups", "total min_size 0", message)
+
+    def _problems_of_kube_proxy(self) -> Iterator[Problem]:
+        """Its versions are those of Kubernetes, and EKS offers it for the same minor version.
+
+        Source: https://docs.aws.amazon.com/eks/latest/userguide/managing-kube-proxy.html
+        """
+        version = self.addons.versions.get("kube-proxy")
+        if version is not None and not version.startswith(f"v{self.cluster.version}."):
+            message = (
+                f"not for Kubernetes {self.cluster.version}; choose a version that starts with v{self.cluster.version}."
+            )
+            yield Problem("addons.versions.kube-proxy", version, message)
 
     def _problems_of_argo_cd(self) -> Iterator[Problem]:
         argo_cd, version, nodes = self.gitops.argo_cd, self.cluster.version, self.open_nodes

@@ -1,5 +1,6 @@
 """Dns: the hosted zone of the platform's domain, and a certificate for the domain and `*.domain`."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from cdktf import TerraformResourceLifecycle
@@ -10,7 +11,9 @@ from cdktf_cdktf_provider_aws.route53_record import Route53Record
 from cdktf_cdktf_provider_aws.route53_zone import Route53Zone
 from constructs import Construct
 
-from eks_gitops.config import Config, DomainName, matching
+from eks_gitops.config import Config, DomainName, Problem, matching
+
+_RESERVED = {"example", "invalid", "localhost", "test"}
 
 
 class DnsConfig(Config):
@@ -27,6 +30,15 @@ class DnsConfig(Config):
     ) = None
     """An existing public hosted zone of `domain`. With None, a zone is created, and its name servers must be entered at
     the registrar. External DNS reads it."""
+
+    def problems(self) -> Iterator[Problem]:
+        """A domain that nobody can register, for which Route 53 creates no zone (InvalidDomainName).
+
+        Source: https://www.iana.org/assignments/special-use-domain-names
+        """
+        labels = self.domain.split(".")
+        if labels[-1] in _RESERVED or labels[-2:] in [["example", last] for last in ("com", "net", "org")]:
+            yield Problem("domain", self.domain, "reserved for documentation and tests; choose a domain that you own")
 
 
 class Dns(Construct):

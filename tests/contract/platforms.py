@@ -222,7 +222,7 @@ def _owner(**more: Any) -> Owner:
     return Owner(
         organisation="minji",
         account_id=_ACCOUNT,
-        domain="example.com",
+        domain="your-domain.com",
         repository=GithubRepository(owner="minji", owner_id=1, name="platform", id=2),
         administrator_role_arn=_ADMINISTRATOR,
         cost_center="1234",

@@ -88,7 +88,7 @@ def owned(
     for old, new in (
         ("your-org", "acme"),
         ("123456789012", "111122223333"),
-        ("your-domain.com", "acme.example"),
+        ("your-domain.com", "your-company.com"),
         ("your-admin-role", "admin"),
         ("your-cost-center", "platform"),
         ("owner_id=1", "owner_id=1001"),
