@@ -2,7 +2,6 @@
 
 import importlib
 import linecache
-import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -18,8 +17,10 @@ from eks_gitops.config import (
     shape_errors,
     without_validation,
 )
+from eks_gitops.values import listed_twice
 from stacks import rules
 from stacks.lines import line_of
+from stacks.names import RESERVED, is_environment_name
 from stacks.settings import Environment, EnvironmentSettings, Finding, Owner, Region, SharedSettings
 
 _ROOT = Path(__file__).parent.parent
@@ -75,7 +76,7 @@ class _Loader:
 
     def _environment(self, package: str, name: str, names: Sequence[str]) -> Environment:
         module = f"{package}.{name}"
-        if re.fullmatch(r"[a-z][a-z0-9]*", name) is None or name in {"backend", "shared"}:
+        if not is_environment_name(name) or name in RESERVED:
             # `rules` reports the name; it may have a file that holds something else.
             return Environment(name, _file(module), without_validation(EnvironmentSettings, {}))
         index = names.index(name)
@@ -164,12 +165,9 @@ def load(packages: Sequence[str]) -> tuple[Owner, list[Region]]:
         problems = [
             Problem("REGIONS", packages, 'no region; add a package of settings, such as "stacks.ap_northeast_2"')
         ]
-    loader.findings += [Finding("main.py", problem) for problem in problems]
     unique = [] if problems else list(dict.fromkeys(packages))
-    for index, package in enumerate([] if problems else packages):
-        if package in packages[:index]:
-            problem = Problem(f"REGIONS[{index}]", package, "duplicate; list each package once")
-            loader.findings.append(Finding("main.py", problem))
+    problems = problems or [*listed_twice("REGIONS", packages, "package")]
+    loader.findings += [Finding("main.py", problem) for problem in problems]
     regions = [region for package in unique if (region := loader.region(package)) is not None]
     findings = [*loader.findings, *rules.broken(owner, regions)]
     if not any(finding.file == _OWNER_FILE for finding in findings):

@@ -1,10 +1,21 @@
 """Names of stacks and state objects. Both are a public interface: changing them requires a migration."""
 
+import re
+
 IN_CLUSTER = "gitops"
 """The part of an environment's stacks that installs resources in the cluster."""
 
 PARTS = ("", IN_CLUSTER)
 """The parts of an environment, each with its own stack: the AWS resources, and the resources in the cluster."""
+
+
+RESERVED = {"backend", "shared"}
+"""What is no name of an environment: the region's own stacks have these names."""
+
+
+def is_environment_name(name: str) -> bool:
+    """Whether a name can be part of the names of AWS resources and of a module. It may be reserved nevertheless."""
+    return re.fullmatch(r"[a-z][a-z0-9]*", name) is not None
 
 
 def stack_name(region: str, environment: str, part: str = "") -> str:

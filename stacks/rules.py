@@ -1,7 +1,6 @@
 """Validation rules that involve several settings of a region."""
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -14,6 +13,7 @@ from eks_gitops.iam import policy_document, trust_policy
 from eks_gitops.location import Location
 from eks_gitops.values import listed_twice
 from stacks import rules_between_regions, rules_of_arns, rules_of_environments, rules_of_offers
+from stacks.names import RESERVED, is_environment_name
 from stacks.settings import Environment, EnvironmentSettings, Finding, Owner, Region, SharedSettings
 
 _PRODUCTION = "prod"
@@ -27,7 +27,6 @@ _LONGEST_ROLE = "aws-load-balancer-controller"  # the longest role name that eve
 _LONGEST_BUCKET = 63
 _RESERVED_BY_AWS = 5  # addresses of each subnet
 _ADDRESSES_OF_A_PREFIX = 16
-_SMALLEST_OF_A_LOAD_BALANCER = 27
 
 _LONGEST_TRUST = 2_048
 _LONGEST_POLICY = 6_144  # without white space
@@ -39,7 +38,6 @@ def broken(owner: Owner, regions: Sequence[Region]) -> list[Finding]:
     return [
         *(finding for region in regions for finding in _broken_in_region(owner, region)),
         *rules_between_regions.broken(regions),
-        *rules_of_arns.broken(regions),
     ]
 
 
@@ -77,16 +75,14 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
         *[
             (environment.file, rule(region, environment))
             for environment in environments
-            for rule in (
-                _copies_of_backups,
-                rules_of_environments.web_acl_elsewhere,
-            )
+            for rule in (_copies_of_backups, rules_of_environments.web_acl_elsewhere)
         ],
         *[
             (environment.file, rules_of_environments.unreachable_from_the_internet(environment))
             for environment in environments
         ],
         *[(environment.file, _domain_of_argo_cd(environment.settings, shared)) for environment in environments],
+        *rules_of_arns.of_region(region),
     ]
     for file, problems in rules:
         for problem in known_problems(problems):
@@ -102,10 +98,10 @@ def _environment_names(region: Region) -> Iterator[Problem]:
     yield from listed_twice("ENVIRONMENTS", [environment.name for environment in region.environments], "environment")
     for index, environment in enumerate(region.environments):
         field, location = f"ENVIRONMENTS[{index}]", region.location(environment.name)
-        if re.fullmatch(r"[a-z][a-z0-9]*", environment.name) is None:
+        if not is_environment_name(environment.name):
             message = "part of AWS names; use lower-case letters and digits, starting with a letter"
             yield Problem(field, environment.name, message)
-        if environment.name in {"backend", "shared"}:
+        if environment.name in RESERVED:
             yield Problem(field, environment.name, "reserved for a stack of the region; choose another name")
         if location.iam_path == delivery_path(location):
             yield Problem(field, environment.name, "its IAM path is that of the delivery roles; choose another name")

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from eks_gitops.config import Problem, known_problems
+from stacks.names import RESERVED
 from stacks.settings import Environment, Finding, Region, SharedSettings
 
 
@@ -95,7 +96,7 @@ def _duplicate_hosts_of_argo_cd(regions: Sequence[Region]) -> Iterator[Finding]:
 def _environments(region: Region) -> list[Environment]:
     """The environments of a region without a second one of the same name and reserved ones, which `rules` reports."""
     named = {environment.name: environment for environment in region.environments}
-    return [environment for name, environment in named.items() if name not in {"backend", "shared"}]
+    return [environment for name, environment in named.items() if name not in RESERVED]
 
 
 def _github_providers(regions: Sequence[Region]) -> Iterator[Finding]:

@@ -3,32 +3,31 @@
 from collections.abc import Iterator, Sequence
 
 from eks_gitops import aws_data
-from eks_gitops.config import Problem, known_problems
-from stacks.settings import Environment, Finding, Region
+from eks_gitops.config import Problem
+from stacks.settings import Environment, Region
 
 
-def broken(regions: Sequence[Region]) -> Iterator[Finding]:
-    """The rules that the settings violate, as far as their fields are known."""
-    for region in regions:
-        rules = [(region.shared_file, _cluster_administrators(region))]
-        for environment in region.environments:
-            rules += [(environment.file, rule(region, environment)) for rule in (_administrators, _copies_of_backups)]
-            rules.append((environment.file, _region_of_the_user_pool(environment)))
-        for file, problems in rules:
-            for problem in known_problems(problems):
-                yield Finding(file, problem)
+def of_region(region: Region) -> list[tuple[str, Iterator[Problem]]]:
+    """The files of a region, each with the problems in it."""
+    rules = [(region.shared_file, _cluster_administrators(region))]
+    for environment in region.environments:
+        rules += [(environment.file, rule(region, environment)) for rule in (_administrators, _copies_of_backups)]
+        rules.append((environment.file, _region_of_the_user_pool(environment)))
+    return rules
 
 
 def _cluster_administrators(region: Region) -> Iterator[Problem]:
-    for index, role in enumerate(region.shared.cluster_administrators):
-        yield from _in_another_partition(region, f"cluster_administrators[{index}]", role)
-        yield from _created_by_the_platform(region, f"cluster_administrators[{index}]", role)
+    yield from _roles(region, "cluster_administrators", region.shared.cluster_administrators)
 
 
 def _administrators(region: Region, environment: Environment) -> Iterator[Problem]:
-    for index, role in enumerate(environment.settings.cluster.administrators):
-        yield from _in_another_partition(region, f"cluster.administrators[{index}]", role)
-        yield from _created_by_the_platform(region, f"cluster.administrators[{index}]", role)
+    yield from _roles(region, "cluster.administrators", environment.settings.cluster.administrators)
+
+
+def _roles(region: Region, field: str, roles: Sequence[str]) -> Iterator[Problem]:
+    for index, role in enumerate(roles):
+        yield from _in_another_partition(region, f"{field}[{index}]", role)
+        yield from _created_by_the_platform(region, f"{field}[{index}]", role)
 
 
 def _copies_of_backups(region: Region, environment: Environment) -> Iterator[Problem]:

@@ -1,6 +1,6 @@
 """The types of the settings. `loading` loads the files, and `rules` validates rules between several settings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 from pydantic import StrictBool
@@ -23,15 +23,12 @@ from eks_gitops.in_cluster.root_application import Revision
 from eks_gitops.karpenter import KarpenterConfig
 from eks_gitops.location import Location
 from eks_gitops.node_group import NodeGroupConfig
-from eks_gitops.values import AbsolutePath, TagValue, listed_twice, roles_listed_twice
+from eks_gitops.values import AbsolutePath, TagValue, listed_twice, named_twice, roles_listed_twice
 from eks_gitops.versions import ARGO_CD_CHARTS, EKS_VERSIONS
 from eks_gitops.vpc import VpcConfig
 from stacks import platform
 
 _REDIS_REPLICAS = 3
-
-# Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-_LONGEST_TRUST_POLICY = 2048
 
 
 class Owner(Config):
@@ -173,13 +170,6 @@ class EnvironmentSettings(Config):
         yield from self._problems_of_nodes()
         yield from self._problems_of_argo_cd()
         yield from known_problems(self._problems_of_kube_proxy())
-        for field, networks in (
-            ("cluster.public_access_cidrs", self.cluster.public_access_cidrs),
-            ("cluster.private_access_cidrs", self.cluster.private_access_cidrs),
-            ("gitops.ingress.allowed_cidrs", self.gitops.ingress.allowed_cidrs),
-            ("gitops.argo_cd.ingress.allowed_cidrs", self.gitops.argo_cd.ingress.allowed_cidrs),
-        ):
-            yield from listed_twice(field, networks, "network")
 
     @property
     def open_node_groups(self) -> list[NodeGroupConfig]:
@@ -231,13 +221,6 @@ class EnvironmentSettings(Config):
             first, last = chart.kubernetes
             message = f"tested with Kubernetes {first} to {last}, but the cluster has {version}; choose another version"
             yield Problem("gitops.argo_cd.chart_version", argo_cd.chart_version, message)
-
-
-def named_twice(field: str, names: Sequence[str]) -> Iterator[Problem]:
-    """A problem for each name that occurs earlier in the same sequence."""
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            yield Problem(f"{field}[{index}].name", name, "duplicate name; choose another name")
 
 
 class Environment(NamedTuple):

@@ -21,6 +21,7 @@ from eks_gitops.config import Config, Problem, matching
 from eks_gitops.context import Context
 from eks_gitops.iam import Statement, policy_document
 from eks_gitops.security_group import group_description
+from eks_gitops.values import named_twice
 
 _NFS_PORT = 2049
 
@@ -61,10 +62,7 @@ class FileSystemConfig(Config):
 
     def problems(self) -> Iterator[Problem]:
         """Duplicate names of access points."""
-        names = [point.name for point in self.access_points]
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                yield Problem(f"access_points[{index}].name", name, "duplicate name; choose another name")
+        yield from named_twice("access_points", [point.name for point in self.access_points])
 
 
 class FileSystem(Construct):

@@ -106,6 +106,13 @@ def listed_twice(field: str, values: Sequence[object], what: str) -> Iterator[Pr
             yield Problem(f"{field}[{index}]", value, f"duplicate; list each {what} once")
 
 
+def named_twice(field: str, names: Sequence[str]) -> Iterator[Problem]:
+    """A problem for each name that occurs earlier in the same sequence."""
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield Problem(f"{field}[{index}].name", name, "duplicate name; choose another name")
+
+
 def roles_listed_twice(field: str, roles: Sequence[str]) -> Iterator[Problem]:
     """A problem for each role that occurs earlier, also with another path.
 

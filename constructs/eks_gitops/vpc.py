@@ -22,6 +22,7 @@ from eks_gitops.config import Cidr, Config, LogRetentionDays, Problem, matching
 from eks_gitops.context import Context
 from eks_gitops.flow_log import VpcFlowLog
 from eks_gitops.security_group import group_description
+from eks_gitops.values import listed_twice
 
 _SMALLEST_AWS_PREFIX = 28
 # A load balancer needs /27 with 8 free addresses.
@@ -106,9 +107,7 @@ class VpcConfig(Config):
             yield Problem(
                 "zones", len(self.zones), f"EKS and RDS need at least {_FEWEST_ZONES} Availability Zones; add one"
             )
-        for index, service in enumerate(self.interface_endpoints):
-            if service in self.interface_endpoints[:index]:
-                yield Problem(f"interface_endpoints[{index}]", service, "duplicate; list each service once")
+        yield from listed_twice("interface_endpoints", self.interface_endpoints, "service")
         yield from self._zone_problems()
         yield from self._subnet_problems()
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import botocore.session
 import pytest
-from pydantic import TypeAdapter, ValidationError
 
 from eks_gitops.backup_plan import BackupVaultArn
 from eks_gitops.config import RoleArn
@@ -15,6 +14,7 @@ from eks_gitops.file_system import AccessPoint, PosixId
 from eks_gitops.in_cluster.argo_cd_config import OidcConfig, WebAclArn
 from eks_gitops.in_cluster.repository_credential import RepositoryCredentialConfig
 from eks_gitops.values import LabelKey, LabelValue, TagValue
+from tests.unit.eks_gitops.accepts import accepts
 
 SESSION = botocore.session.get_session()
 
@@ -27,14 +27,6 @@ def _limits(service: str, shape: str) -> dict[str, Any]:
 
 def _field(kind: Any, name: str) -> Any:
     return kind.model_fields[name].rebuild_annotation()
-
-
-def _accepts(kind: Any, value: object) -> bool:
-    try:
-        TypeAdapter(kind).validate_python(value)
-    except ValidationError:
-        return False
-    return True
 
 
 @pytest.mark.parametrize(
@@ -54,15 +46,15 @@ def _accepts(kind: Any, value: object) -> bool:
 )
 def test_longest_text_is_that_of_aws(kind: Any, service: str, shape: str, template: str) -> None:
     longest = _limits(service, shape)["max"] - (template == "/{}")
-    assert _accepts(kind, template.format("a" * longest))
-    assert not _accepts(kind, template.format("a" * (longest + 1)))
+    assert accepts(kind, template.format("a" * longest))
+    assert not accepts(kind, template.format("a" * (longest + 1)))
 
 
 @pytest.mark.parametrize(("shape", "value"), [("Uid", 4_294_967_295), ("Gid", 4_294_967_295)])
 def test_ids_of_users_and_groups(shape: str, value: int) -> None:
     assert _limits("efs", shape)["max"] == value
-    assert _accepts(PosixId, value)
-    assert not _accepts(PosixId, value + 1)
+    assert accepts(PosixId, value)
+    assert not accepts(PosixId, value + 1)
 
 
 CANDIDATES = [
@@ -104,7 +96,7 @@ CANDIDATES = [
 def test_accepts_only_what_aws_accepts(kind: Any, service: str, shape: str, template: str) -> None:
     pattern = _limits(service, shape)["pattern"].replace(r"\p{L}", "a-zA-Z").replace(r"\p{Z}", " ")
     pattern = pattern.replace(r"\p{N}", "0-9")
-    accepted = [text for text in CANDIDATES if _accepts(kind, template.format(text))]
+    accepted = [text for text in CANDIDATES if accepts(kind, template.format(text))]
     in_a_path = [text for text in accepted if "/" in text and shape == "roleNameType"]
     assert accepted
     assert [text for text in accepted if re.fullmatch(pattern, text) is None] == in_a_path

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Annotated, Any, get_args, get_origin
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
 
 import stacks.settings  # noqa: F401  (imports all config classes)
 from eks_gitops.config import Config, RoleArn
@@ -12,6 +11,7 @@ from eks_gitops.database import DatabaseConfig
 from eks_gitops.in_cluster.load_balancer_controller import TlsPolicy
 from eks_gitops.node_group import NodeGroupConfig
 from eks_gitops.values import LabelKey, LabelValue, TagValue
+from tests.unit.eks_gitops.accepts import accepts
 
 # Values of closed lists, and keys that `problems` checks.
 CHECKED_BY_RULES = {
@@ -27,14 +27,6 @@ CHECKED_BY_RULES = {
 }
 # Not in the settings
 INTERNAL = {"Location", "ServiceAccount"}
-
-
-def _accepts(kind: Any, value: object) -> bool:
-    try:
-        TypeAdapter(kind).validate_python(value)
-    except ValidationError:
-        return False
-    return True
 
 
 def _configs(kind: type[Config]) -> Iterator[type[Config]]:
@@ -68,7 +60,7 @@ def test_the_settings_have_texts() -> None:
 @pytest.mark.parametrize("template", ["${aws_vpc.vpc.id}", "%{ if true }a%{ endif }", "a${b}", "/${b}", "a%{b}c"])
 @pytest.mark.parametrize("text", [text for name, _, text in TEXTS if name not in CHECKED_BY_RULES])
 def test_no_text_accepts_a_template_of_terraform(text: Any, template: str) -> None:
-    assert not _accepts(text, template)
+    assert not accepts(text, template)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +84,7 @@ def test_no_text_accepts_a_template_of_terraform(text: Any, template: str) -> No
     ],
 )
 def test_values_of_tags(value: str, *, accepted: bool) -> None:
-    assert _accepts(TagValue, value) == accepted
+    assert accepts(TagValue, value) == accepted
 
 
 @pytest.mark.parametrize(
@@ -117,7 +109,7 @@ def test_values_of_tags(value: str, *, accepted: bool) -> None:
     ],
 )
 def test_keys_of_labels(key: str, *, accepted: bool) -> None:
-    assert _accepts(LabelKey, key) == accepted
+    assert accepts(LabelKey, key) == accepted
 
 
 @pytest.mark.parametrize(
@@ -125,7 +117,7 @@ def test_keys_of_labels(key: str, *, accepted: bool) -> None:
     [("a", True), ("A-b_c.1", True), ("a" * 63, True), ("a" * 64, False), ("", False), ("a-", False), ("a b", False)],
 )
 def test_values_of_labels(value: str, *, accepted: bool) -> None:
-    assert _accepts(LabelValue, value) == accepted
+    assert accepts(LabelValue, value) == accepted
 
 
 @pytest.mark.parametrize(
@@ -156,7 +148,7 @@ def test_labels_that_a_node_can_have(key: str, *, accepted: bool) -> None:
         "desired_size": 0,
         "max_size": 1,
     }
-    assert _accepts(NodeGroupConfig, {**group, "labels": {key: "a"}}) == accepted
+    assert accepts(NodeGroupConfig, {**group, "labels": {key: "a"}}) == accepted
 
 
 @pytest.mark.parametrize(
@@ -182,7 +174,7 @@ def test_labels_that_a_node_can_have(key: str, *, accepted: bool) -> None:
     ],
 )
 def test_arns_of_roles(role: str, *, accepted: bool) -> None:
-    assert _accepts(RoleArn, f"arn:{role}") == accepted
+    assert accepts(RoleArn, f"arn:{role}") == accepted
 
 
 @pytest.mark.parametrize(
@@ -196,7 +188,7 @@ def test_arns_of_roles(role: str, *, accepted: bool) -> None:
 )
 def test_policies_of_tls(date: str, names: str) -> None:
     every = [f"1-{minor}{suffix}" for minor in "0123" for suffix in ("", "-Res", "-Ext0", "-Ext1", "-Ext2")]
-    assert {name for name in every if _accepts(TlsPolicy, f"ELBSecurityPolicy-TLS13-{name}-{date}")} == {*names.split()}
+    assert {name for name in every if accepts(TlsPolicy, f"ELBSecurityPolicy-TLS13-{name}-{date}")} == {*names.split()}
 
 
 @pytest.mark.parametrize(
@@ -222,4 +214,4 @@ def test_names_of_databases(name: str, *, accepted: bool) -> None:
         "deletion_protection": False,
         "backup_retention_days": 1,
     }
-    assert _accepts(DatabaseConfig, database) == accepted
+    assert accepts(DatabaseConfig, database) == accepted
