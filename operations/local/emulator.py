@@ -679,7 +679,7 @@ async def _serve(port: int, *, while_stdin_is_open: bool) -> None:
         threading.Thread(target=watch, daemon=True).start()
     config = Config()
     config.bind = [f"{HOST}:{port}"]
-    config.keep_alive_timeout = 75
+    config.keep_alive_timeout = 3600  # longer than any client keeps a connection: it repeats requests on closed ones
     await serve(completed_app, config, shutdown_trigger=stop.wait)
 
 

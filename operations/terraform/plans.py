@@ -56,6 +56,8 @@ class Change:
     """The arguments that force a replacement, such as `vpc_config[0].subnet_ids`."""
     reason: str = ""
     """Terraform's `action_reason`; for a move or an import, where the resource was."""
+    creates_first: bool = False
+    """Whether a replacement creates the new resource before it destroys the old one."""
 
     @property
     def changed(self) -> list[str]:
@@ -165,6 +167,7 @@ def _planned(entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str
                 sensitive=_marks(change.get("after_sensitive")) | _marks(change.get("before_sensitive")),
                 replaced_for=tuple(_path(path) for path in change.get("replace_paths", [])),
                 reason=reason,
+                creates_first=change["actions"] == ["create", "delete"],
             ),
         )
 

@@ -142,6 +142,14 @@ def test_reports_a_failed_plan_and_the_stacks_that_wait_for_it(tmp_path: Path, m
     assert report.notes == ["error: shared: AccessDenied"]
 
 
+def test_effects_of_the_changes_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = {"shared": _document("aws_nat_gateway.nat", action="delete"), "dev": {}, "dev-gitops": {}}
+    report = _planned(tmp_path, monkeypatch, documents)
+    (effects,) = [table for table in report.tables if table.title == "What the changes do"]
+    assert effects.rows == [["shared", next(iter(report.data["effects"]["shared"])), "aws_nat_gateway"]]
+    assert "ends the connections through it" in effects.rows[0][1]
+
+
 def test_the_guard_checks_the_plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = _planned(tmp_path, monkeypatch, {"shared": _document("aws_vpc.vpc", action="delete")})
     assert report.title.endswith("; guard: 1 refused")

@@ -1,0 +1,1 @@
+"""Every field of the settings, changed: what the plan is, and what the guard says."""

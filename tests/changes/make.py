@@ -1,0 +1,104 @@
+"""Writes `docs/changes.md`: what every change of the settings does. Run it with `make changes`; it takes half an hour.
+
+All stacks are deployed to an emulated AWS. Each change is then synthesized and planned by Terraform, and the guard
+checks its plans.
+"""
+
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+
+from operations.local.emulator_process import Emulator
+from operations.terraform.stacks import read_stacks
+from tests import ROOT
+from tests.changes.cases import BASE, CHANGES, SettingsChange
+from tests.changes.region import Outcome, Planner
+from tests.e2e.region import operations
+
+PAGE = ROOT / "docs" / "changes.md"
+_PLANNERS = 2
+
+_INTRODUCTION = """\
+# What a change of the settings does
+
+At least one change of every field of the settings, planned by Terraform from a deployed region, with what the guard
+says to it. `make changes` generates this page on the emulated AWS; `make plan` tells the same of your own change.
+
+| outcome | changes | meaning |
+| --- | --- | --- |
+"""
+
+_MEANINGS = {
+    "in place": "resources are created or updated; nothing that runs is replaced",
+    "new first": "a new resource is created before the old one is destroyed",
+    "replaced": "a resource is destroyed, then created again",
+    "removed": "resources are destroyed",
+    "nothing": "no resource changes; the field is read by commands or checks",
+    "needs steps": "Terraform cannot plan it, such as a state that must be moved before",
+    "refused by the settings": "`make synth` stops with an error",
+    "refused by the guard": "`make plan` and `make deploy` stop, unless an entry in `guard-overrides.toml` allows it",
+}
+
+
+def page(rows: Sequence[tuple[SettingsChange, Outcome]]) -> str:
+    """The whole page."""
+    counts = Counter(outcome.kind for _, outcome in rows)
+    lines = [f"| {kind} | {counts[kind]} | {meaning} |" for kind, meaning in _MEANINGS.items()]
+    lines += [f"| all | {len(rows)} | of {len({change.field for change, _ in rows})} fields |", ""]
+    lines += ["| field | change | outcome | plan and effects | guard |", "| --- | --- | --- | --- | --- |"]
+    lines += [row(change, outcome) for change, outcome in rows]
+    return _INTRODUCTION + "\n".join(lines) + "\n"
+
+
+def row(change: SettingsChange, outcome: Outcome) -> str:
+    """The row of a change."""
+    what = "\n".join(line for line in (outcome.what, change.note) if line)
+    cells = [f"`{change.field}`", change.how, outcome.kind, what, outcome.guard]
+    return f"| {' | '.join(_cell(cell) for cell in cells)} |"
+
+
+def _cell(text: str) -> str:
+    text = re.sub(r"stacks/ap_northeast_2/(\w+)\.py:\d+: ", r"\1.py: ", text)  # lines move with every edit
+    return re.sub(r"([<>*_\\|])", r"\\\1", text).replace("\n", "<br>") if "`" not in text else text
+
+
+def outcomes(changes: Sequence[SettingsChange], planners: Sequence[Planner]) -> list[Outcome]:
+    """The outcome of each change. Each planner has one change at a time."""
+    free: SimpleQueue[Planner] = SimpleQueue()
+    for planner in planners:
+        free.put(planner)
+
+    def outcome(change: SettingsChange) -> Outcome:
+        planner = free.get()
+        try:
+            found = planner.outcome(change)
+        finally:
+            free.put(planner)
+        print(f"{change.name}: {found.kind}", flush=True)
+        return found
+
+    with ThreadPoolExecutor(len(planners)) as pool:
+        return list(pool.map(outcome, changes))
+
+
+def main() -> None:
+    """Deploy the region, plan every change, and write the page."""
+    with tempfile.TemporaryDirectory() as name, Emulator(Path(name) / "emulator.log") as emulator:
+        os.environ.update(emulator.environment)
+        planners = [Planner(Path(name) / f"planner-{number}", BASE) for number in range(_PLANNERS)]
+        os.chdir(planners[0].root)
+        operations("bootstrap")
+        stacks = [stack.name for stack in read_stacks(Path("cdktf.out")) if not stack.is_in_cluster]
+        operations("deploy", *stacks, "--yes")
+        print(f"deployed {len(stacks)} stacks", flush=True)
+        rows = list(zip(CHANGES, outcomes(CHANGES, planners), strict=True))
+    PAGE.write_text(page(rows), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""The list of changes of the settings: complete, and as the page was made from."""
+
+from pathlib import Path
+
+import stacks
+from eks_gitops.config import Config
+from scripts.settings_docs import FILES as TOPS
+from scripts.settings_docs import classes
+from tests.changes.cases import BASE, CHANGES, FILES
+
+_HOW = ("set", "unset", "add", "remove", "raise", "lower", "replace")
+
+
+def _fields() -> set[str]:
+    """The fields that are no config themselves: those are changed by their own fields."""
+    kinds = {kind for top in TOPS.values() for kind in classes(top)}
+    return {
+        f"{kind.__name__}.{name}"
+        for kind in kinds
+        for name, field in kind.model_fields.items()
+        if not (isinstance(field.annotation, type) and issubclass(field.annotation, Config))
+    }
+
+
+def test_every_field_is_changed() -> None:
+    changed = {change.field for change in CHANGES}
+    whole = {f"{kind.__name__}.{name}" for top in TOPS.values() for kind in classes(top) for name in kind.model_fields}
+    assert changed <= whole
+    assert not _fields() - changed
+
+
+def test_changes_differ_and_say_how() -> None:
+    names = [change.name for change in CHANGES]
+    assert len(names) == len(set(names))
+    assert not [change.name for change in CHANGES if change.how.split()[0] not in _HOW]
+
+
+def test_changes_apply_to_the_committed_settings() -> None:
+    folder = Path(stacks.__file__).parent
+    texts = {name: (folder / file).read_text(encoding="utf-8") for name, file in FILES.items()}
+    for edit in BASE:
+        assert edit.old in texts[edit.file], edit
+        texts[edit.file] = texts[edit.file].replace(edit.old, edit.new)
+    for change in CHANGES:
+        for edit in change.edits:
+            assert edit.old in texts[edit.file], change.name
