@@ -64,6 +64,10 @@ aws-data: ## update constructs/eks_gitops/aws_data.json: regions, zones, instanc
 	  cfn-lint==$(AWS_DATA_CFN_LINT_VERSION) moto==$(AWS_DATA_MOTO_VERSION); \
 	"$$venv/bin/python" scripts/aws_data.py
 
+.PHONY: addon-versions
+addon-versions: install ## update constructs/eks_gitops/addon_versions.json from EKS, with your AWS credentials
+	$(BIN)/python -m scripts.addon_versions
+
 # --- use --------------------------------------------------------------------------------------------------------
 
 .PHONY: synth
@@ -121,6 +125,10 @@ remove-crds: install ## delete the unused CRDs that a destroyed in-cluster stack
 .PHONY: preflight
 preflight: synth ## check before a deploy what would fail it: make preflight [STACK="…"]
 	$(BIN)/python -m operations preflight $(STACK)
+
+.PHONY: upgrade
+upgrade: synth ## check and plan a new Kubernetes version: make upgrade ENVIRONMENT=dev VERSION=1.36 [WRITE=1]
+	$(BIN)/python -m operations upgrade $(ENVIRONMENT) $(VERSION) $(if $(WRITE),--write)
 
 .PHONY: backup
 backup: synth ## back up the Argo CD of the current cluster: make backup [ENVIRONMENT=prod]

@@ -14,6 +14,7 @@ from eks_gitops.config import Config, Problem, matching
 from eks_gitops.context import Context
 from eks_gitops.iam import Statement, policy_document
 from eks_gitops.key import Key
+from eks_gitops.versions import addon_version
 from eks_gitops.workload_identity import ServiceAccount, WorkloadIdentity, WorkloadRole
 
 _NAMESPACE = "kube-system"
@@ -43,8 +44,8 @@ class AddonsConfig(Config):
     efs_csi_identity: WorkloadIdentity = "pod-identity"
     """How the EFS CSI driver, which mounts the file system, gets its IAM role."""
     versions: dict[str, AddonVersion] = {}
-    """Versions by add-on name. An add-on without one is created with the EKS default for the cluster's version, and
-    keeps that version."""
+    """Versions by add-on name, instead of those that are tested with the cluster's version (`addon_versions.json`). An
+    add-on without either is created with the EKS default for the cluster's version, and keeps that version."""
 
     def problems(self) -> Iterator[Problem]:
         """The version of an add-on that the platform does not install."""
@@ -155,7 +156,7 @@ def _addon(
         name,
         cluster_name=cluster.name,
         addon_name=name,
-        addon_version=config.versions.get(name),
+        addon_version=config.versions.get(name) or addon_version(name, cluster.version),
         configuration_values=None if settings is None else json.dumps(settings, sort_keys=True),
         resolve_conflicts_on_create="OVERWRITE",
         resolve_conflicts_on_update="OVERWRITE",

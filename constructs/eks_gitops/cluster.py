@@ -51,7 +51,7 @@ class ClusterConfig(Config):
     monitoring read it."""
     version: str
     """The Kubernetes version of the control plane and of the node groups, such as `1.36`. A change upgrades the control
-    plane, then replaces the nodes gradually (docs/eks-upgrades.md)."""
+    plane, then the add-ons, and replaces the nodes gradually; plan it with `make upgrade` (docs/eks-upgrades.md)."""
     administrators: tuple[RoleArn, ...]
     """IAM roles that get an access entry with cluster-admin permissions."""
     public_access_cidrs: tuple[Cidr, ...] = ()
@@ -153,6 +153,7 @@ class Cluster(Construct):
             depends_on=[logs, *self._permissions],
         )
         self.name: str = self._cluster.name
+        self.version: str = config.version
         self.arn: str = self._cluster.arn
         self.endpoint: str = self._cluster.endpoint
         self.certificate_authority: str = self._cluster.certificate_authority.get(0).data

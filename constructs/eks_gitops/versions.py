@@ -4,7 +4,10 @@ The versions of Python and Node.js packages are in `Pipfile` and `package.json`.
 which determine the provider versions.
 """
 
+import json
+from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 from typing import NamedTuple
 
 # 1.11 introduced write-only arguments, and made S3 lock files generally available.
@@ -42,6 +45,36 @@ EKS_VERSIONS = {
     "1.36": EksSupport(date(2027, 8, 2), date(2028, 8, 2), _RELEASE_CALENDAR),
 }
 """The supported versions, oldest first, without gaps."""
+
+
+class AddonSet(NamedTuple):
+    """The versions of EKS add-ons for a Kubernetes version, by add-on name; when and where they were looked up."""
+
+    versions: Mapping[str, str]
+    looked_up: date
+    source: str
+
+
+def _addon_sets() -> dict[str, AddonSet]:
+    rows = json.loads(Path(__file__).with_name("addon_versions.json").read_text(encoding="utf-8"))
+    return {
+        kubernetes: AddonSet(row["versions"], date.fromisoformat(row["looked_up"]), row["source"])
+        for kubernetes, row in rows.items()
+    }
+
+
+ADDON_SETS = _addon_sets()
+"""The tested add-ons by Kubernetes version, such as `1.36`. `make addon-versions` writes `addon_versions.json`.
+
+AWS publishes the versions of some add-ons in its documentation, and those of all in its API DescribeAddonVersions only.
+An add-on that is not in the set keeps the version with which EKS created it.
+"""
+
+
+def addon_version(addon: str, kubernetes: str) -> str | None:
+    """The version of an add-on in the set of a Kubernetes version; None if the set does not have it."""
+    tested = ADDON_SETS.get(kubernetes)
+    return tested.versions.get(addon) if tested else None
 
 
 class Chart(NamedTuple):

@@ -1,4 +1,4 @@
-"""The commands for stacks: list, plan, guard, deploy, drift, destroy, preflight and validate."""
+"""The commands for stacks: list, plan, guard, deploy, drift, destroy, preflight, upgrade and validate."""
 
 import select
 import shlex
@@ -252,6 +252,28 @@ def preflight_(
         platform = read_platform(output)
         chosen = select_stacks(platform.stacks, stacks or [])
         report(preflight.preflight(chosen, platform.placeholders, Path()))
+
+
+@app.command("upgrade")
+def upgrade_(
+    environment: Annotated[str, typer.Argument(help="The environment; its stack if several regions have it.")],
+    version: Annotated[str, typer.Argument(help="The Kubernetes version, such as 1.36.")],
+    *,
+    write: Annotated[bool, typer.Option("--write", help="Write the settings file if no check failed.")] = False,
+    output: Output = Path("cdktf.out"),
+    as_json: AsJson = False,
+) -> None:
+    """Check whether an environment can get another Kubernetes version, and show the change of its settings.
+
+    Changes nothing in AWS. A version that is older than the running one is the way back. Exits with status 1 if a check
+    failed, and with status 2 if one warns.
+
+    Example: python -m operations upgrade dev 1.36
+    """
+    from operations.upgrade import upgrade  # noqa: PLC0415
+
+    with reported(as_json=as_json) as report:
+        report(upgrade.upgrade(read_platform(output), environment, version, Path(), write=write))
 
 
 @app.command("validate")

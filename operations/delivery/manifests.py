@@ -80,6 +80,20 @@ def sources(root: Path) -> dict[tuple[str, str], Source]:
     return {(source.name, source.environment): source for source in found}
 
 
+def charts(root: Path, environment: str, kubernetes: str) -> list[Source]:
+    """The charts of the platform components in an environment, rendered for a Kubernetes version.
+
+    Helm fails if the `kubeVersion` of a chart excludes the version.
+    """
+    found = []
+    for file in sorted(root.glob("management/*/component.yaml")):
+        component = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        if component.get("chart"):
+            render = partial(_charted(file.parent, component, environment), "--kube-version", kubernetes)
+            found.append(Source(file.parent.name, environment, render, (file.parent,)))
+    return found
+
+
 def _services(root: Path) -> Iterable[Source]:
     for overlay in sorted(root.glob("service/*/overlays/*")):
         service, environment = overlay.parents[1].name, overlay.name
@@ -117,7 +131,7 @@ def _kustomized(folder: Path) -> Callable[[], str]:
     return partial(_run, "kustomize", "build", str(folder))
 
 
-def _charted(folder: Path, component: Mapping[str, Any], environment: str) -> Callable[[], str]:
+def _charted(folder: Path, component: Mapping[str, Any], environment: str) -> Callable[..., str]:
     chart = component["chart"]
     repository = str(chart["repository"])
     is_oci = "://" not in repository

@@ -1,6 +1,7 @@
 """The rules of the guard, one function per subject. Each yields the hits of a change."""
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -46,7 +47,7 @@ _LATER = "a value known only after the apply"
 def hits(change: Change, new_roles: Collection[str] = ()) -> Iterator[Hit]:
     """All hits of a change. `new_roles` are the names of the roles that the same plan creates."""
     yield from _new_grants(change, new_roles)
-    for rule in (_destroyed, _iam, _network, _public, _protection):
+    for rule in (_destroyed, _versions, _iam, _network, _public, _protection):
         yield from rule(change)
 
 
@@ -55,6 +56,48 @@ def _destroyed(change: Change) -> Iterator[Hit]:
         forced = f" (forced by {', '.join(change.replaced_for)})" if change.replaced_for else ""
         why = "Terraform no longer manages it" if change.action == "forget" else _HOLDS[change.kind]
         yield Hit("loses-data-or-identity", f"{why}{forced}", _UNHARMED, is_refusal=True)
+
+
+# --- versions ---------------------------------------------------------------------------------------------------------
+
+_VERSIONS: Mapping[str, tuple[str, ...]] = {
+    "aws_db_instance": ("engine_version",),
+    "aws_eks_addon": ("addon_version",),
+    "aws_eks_cluster": ("version",),
+    "aws_eks_node_group": ("version", "release_version"),
+}
+# EKS rolls back a control plane by one minor version (https://docs.aws.amazon.com/eks/latest/userguide/
+# rollback-cluster.html). The documentation of UpdateNodegroupVersion (botocore 1.43.106) says that a node group cannot
+# be rolled back, that page says that it can.
+_WHEN_LOWERED: Mapping[str, str] = {
+    "aws_db_instance": "RDS has no way back from a newer engine version",
+    "aws_eks_addon": "the add-on is taken back",
+    "aws_eks_cluster": "EKS takes the control plane back, if it is within 7 days of its upgrade",
+    "aws_eks_node_group": "every node is replaced by an older one",
+}
+_NEWER = "set the running version in the settings; to go back on purpose, follow docs/eks-upgrades.md"
+_VERSION = re.compile(r"v?(\d+(?:\.\d+)*)(?:-(?:eksbuild\.)?(\d+)$)?")
+
+
+def _versions(change: Change) -> Iterator[Hit]:
+    before, after = change.before or {}, change.after or {}
+    for name in _VERSIONS.get(change.kind, ()):
+        old, new = before.get(name), after.get(name)
+        if old and new and _is_older(new, old):
+            yield Hit("lowers-version", f"{name}: {old} becomes {new}: {_WHEN_LOWERED[change.kind]}", _NEWER)
+
+
+def _is_older(new: str, old: str) -> bool:
+    """Whether a version is older than another. `17` is not older than `17.6`: AWS chooses the rest of it."""
+    ours, theirs = _numbers(new), _numbers(old)
+    length = min(len(ours), len(theirs))
+    return ours[:length] < theirs[:length]
+
+
+def _numbers(version: str) -> list[int]:
+    """`v1.36.0-eksbuild.9` and `1.36.0-9` as 1, 36, 0 and 9; the last part of `1.36.0-9a` is no number."""
+    found = _VERSION.match(version)
+    return [int(part) for part in [*found[1].split("."), found[2]] if part] if found else []
 
 
 # --- IAM --------------------------------------------------------------------------------------------------------------

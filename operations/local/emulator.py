@@ -22,6 +22,7 @@ import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from types import ModuleType
@@ -33,6 +34,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
+from operations.local import eks_versions
 from operations.local.documented_rules import ROLE_POLICIES, size
 from operations.local.ports import HOST
 from operations.local.request_check import Request, error, refusal
@@ -177,6 +179,8 @@ async def _create_cluster(call: Call) -> Answer:
     (https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html). Remove this when the issuer is an https URL
     and DescribeSecurityGroups returns the cluster's security group.
     """
+    if "version" in call.json and (refused := eks_versions.refused_creation(call.json["version"])):
+        raise _refusal(*refused)
     subnets = call.json["resourcesVpcConfig"].get("subnetIds", [])
     vpc_id, zones = await _location(subnets)
     if len(zones) < _LEAST_ZONES:
@@ -229,6 +233,7 @@ async def _delete_cluster(call: Call) -> Answer:
     arn = answer.json["cluster"]["arn"]
     network = _REMEMBERED.pop(arn)["resourcesVpcConfig"]
     del _REMEMBERED[f"zones of {arn}"]
+    _UPGRADES.pop(arn, None)
     await _ask("ec2", "DeleteSecurityGroup", {"GroupId": network["clusterSecurityGroupId"]})
     return answer
 
@@ -255,11 +260,15 @@ async def _update(call: Call) -> Answer:
     (https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html).
     """
     ((kind, resource),) = (await _get(call, call.path.rpartition("/")[0])).items()
-    request = {name: value for name, value in call.json.items() if name not in {"clientRequestToken", "force"}}
+    not_described = {"clientRequestToken", "force", "rollbackConfig"}
+    request = {name: value for name, value in call.json.items() if name not in not_described}
+    type_ = "VersionUpdate" if "version" in request else "ConfigUpdate"
     if kind == "cluster" and "version" in request:
-        old, new = (int(version.split(".")[1]) for version in (resource["version"], request["version"]))
-        if new != old + 1:
-            raise _refusal("InvalidParameterException", f"Unsupported Kubernetes minor version update: {old} to {new}")
+        type_ = await _update_version(call, resource, request["version"])
+    elif "version" in request:
+        cluster = (await _get(call, f"/clusters/{resource['clusterName']}"))["cluster"]
+        if refused := eks_versions.refused_nodes(cluster["version"], request["version"]):
+            raise _refusal(*refused)
     if subnets := request.get("resourcesVpcConfig", {}).get("subnetIds"):
         _, zones = await _location(subnets)
         if zones != (created := _REMEMBERED[f"zones of {resource['arn']}"]["zones"]):
@@ -267,7 +276,86 @@ async def _update(call: Call) -> Answer:
             raise _refusal("InvalidParameterException", message)
     changed = {name: _changed(name, resource.get(name), value) for name, value in request.items()}
     _remember(resource.get("nodegroupArn") or resource["arn"], **changed)
-    return _updated({"id": str(uuid.uuid4()), "status": "Successful", "type": "ConfigUpdate", "createdAt": time.time()})
+    return _updated({"id": str(uuid.uuid4()), "status": "Successful", "type": type_, "createdAt": time.time()})
+
+
+_UPGRADES: dict[str, eks_versions.Upgrade] = {}
+"""The last upgrade of each cluster, by ARN."""
+
+
+async def _update_version(call: Call, cluster: Mapping[str, Any], version: str) -> str:
+    """Check a new version of a cluster, and return the type of the update."""
+    now, force = datetime.now(UTC), bool(call.json.get("force"))
+    if refused := eks_versions.refused_update(await _running(call, cluster), version, now, force=force):
+        raise _refusal(*refused)
+    if _UPGRADES.pop(cluster["arn"], None) and eks_versions.is_older(version, cluster["version"]):
+        return "VersionRollback"
+    _UPGRADES[cluster["arn"]] = eks_versions.Upgrade(cluster["version"], now)
+    return "VersionUpdate"
+
+
+async def _running(call: Call, cluster: Mapping[str, Any]) -> eks_versions.Running:
+    path = f"/clusters/{cluster['name']}/node-groups"
+    names = (await _get(call, path))["nodegroups"]
+    nodes = {name: (await _get(call, f"{path}/{name}"))["nodegroup"]["version"] for name in names}
+    policy = cluster["upgradePolicy"]["supportType"]
+    return eks_versions.Running(cluster["version"], nodes, policy, _UPGRADES.get(cluster["arn"]))
+
+
+@_completes("eks:DescribeClusterVersions")
+async def _describe_cluster_versions(call: Call) -> Answer:
+    """Describe the versions of EKS. MiniStack lacks this call; remove this when it has it.
+
+    Versions that are no longer supported are described only with `includeAll` (botocore 1.43).
+    """
+    wanted, everything = call.query.get("clusterVersions"), call.query.get("includeAll") == ["true"]
+    found = [
+        entry
+        for entry in eks_versions.cluster_versions(datetime.now(UTC).date())
+        if not wanted or entry["clusterVersion"] in wanted
+        if everything or entry["versionStatus"] != "UNSUPPORTED"
+    ]
+    return _answer({"clusterVersions": found})
+
+
+@_completes("eks:DescribeAddonVersions")
+async def _describe_addon_versions(call: Call) -> Answer:
+    """Describe the default versions of add-ons. MiniStack lacks this call; remove this when it has it."""
+    (kubernetes,), names = call.query.get("kubernetesVersion", [""]), call.query.get("addonName", eks_versions.ADDONS)
+    addons = []
+    for name in names:
+        versions = [
+            {
+                "addonVersion": version,
+                "compatibilities": [{"clusterVersion": one, "defaultVersion": True} for one in defaults],
+            }
+            for version, defaults in eks_versions.addon_versions(name).items()
+            if not kubernetes or kubernetes in defaults
+        ]
+        addons.append({"addonName": name, "addonVersions": versions})
+    return _answer({"addons": addons})
+
+
+@_completes("eks:ListInsights", "eks:DescribeInsight")
+async def _insights(call: Call) -> Answer:
+    """List the insights of a cluster, or describe one. MiniStack lacks these calls; remove this when it has them."""
+    path, _, id_ = call.path.partition("/insights")
+    cluster = (await _get(call, path))["cluster"]
+    found = eks_versions.insights(cluster["arn"], await _running(call, cluster), datetime.now(UTC))
+    if id_:
+        described = [insight for insight in found if insight["id"] == id_.removeprefix("/")]
+        if not described:
+            raise _refusal("ResourceNotFoundException", f"No insight found for ID: {id_.removeprefix('/')}")
+        return _answer({"insight": described[0]})
+    wanted = call.json.get("filter", {})
+    filters = {"categories": "category", "kubernetesVersions": "kubernetesVersion"}
+    listed = [
+        {name: value for name, value in insight.items() if name != "recommendation"}
+        for insight in found
+        if all(insight[member] in wanted[name] for name, member in filters.items() if wanted.get(name))
+        if not wanted.get("statuses") or insight["insightStatus"]["status"] in wanted["statuses"]
+    ]
+    return _answer({"insights": listed})
 
 
 def _changed(name: str, old: Any, change: Any) -> Any:
@@ -303,6 +391,9 @@ async def _associate_addon(call: Call) -> Answer:
     DescribePodIdentityAssociation finds the ARNs in an add-on's `podIdentityAssociations`.
     """
     request = call.json
+    if "addonName" in request and not request.get("addonVersion"):  # EKS chooses one, and MiniStack none
+        version = (await _get(call, call.path.removesuffix("/addons")))["cluster"]["version"]
+        request["addonVersion"] = eks_versions.default_addon_version(request["addonName"], version)
     roles = request.pop("podIdentityAssociations", None)
     answer = await _forward(replace(call, body=json.dumps(request).encode()))
     if roles is not None:

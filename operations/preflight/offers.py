@@ -77,15 +77,15 @@ def database_class(database: dict[str, Any], aws: Clients) -> Iterator[Line]:
 def cluster_version(name: str, version: str, aws: Clients) -> Iterator[Line]:
     """Whether EKS supports a cluster's version, and can upgrade to it from the running version. AWS gives the dates."""
     subject = f"cluster {name}"
-    yield _supported(subject, version, aws)
+    yield supported(subject, version, aws)
     running = _running_version(name, aws)
     if running is None or running == version:
         return
     ahead = _minor(version) - _minor(running)
     if ahead < 0:
         message = (
-            f"runs {running}, but the settings say {version}: EKS upgrades automatically when standard support ends, "
-            f'and cannot downgrade; set version="{running}"'
+            f"runs {running}, but the settings say {version}: a deploy would take the control plane back; EKS upgrades "
+            f'automatically when standard support ends: set version="{running}", or plan the way back with make upgrade'
         )
         yield Line(subject, "failed", message)
     elif ahead > 1:
@@ -98,7 +98,8 @@ def cluster_version(name: str, version: str, aws: Clients) -> Iterator[Line]:
         yield Line(subject, "passed", f"will be upgraded from {running} to {version}")
 
 
-def _supported(subject: str, version: str, aws: Clients) -> Line:
+def supported(subject: str, version: str, aws: Clients) -> Line:
+    """Whether a Kubernetes version is in standard support, and how long."""
     known = aws("eks").describe_cluster_versions(clusterVersions=[version], includeAll=True)["clusterVersions"]
     found = next((entry for entry in known if entry["clusterVersion"] == version), None)
     if found is None:

@@ -38,10 +38,13 @@ def preflight(stacks: Sequence[Stack], placeholders: Sequence[str], project: Pat
         account = of_region[0].account_id
         lines.append(Line(f"{region}: credentials", "passed", f"valid for account {account}"))
         checks += _of_region(region, of_region, session)
+    return _preflight_report([*lines, *run_checks(checks)])
+
+
+def run_checks(checks: Sequence[tuple[str, Check]]) -> list[Line]:
+    """The results of checks, each with its subject, in their order. They run in parallel."""
     with ThreadPoolExecutor(_PARALLELISM) as pool:
-        for found in pool.map(lambda check: list(_run_check(*check)), checks):
-            lines += found
-    return _preflight_report(lines)
+        return [line for found in pool.map(lambda check: list(_run_check(*check)), checks) for line in found]
 
 
 def _regions(stacks: Sequence[Stack]) -> dict[str, list[Stack]]:

@@ -1,8 +1,10 @@
-"""Settings files as source code: reads values without importing them, and adds an image repository."""
+"""Settings files as source code: reads values without importing them, adds an image repository, and sets versions."""
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from operations.errors import OperationError
 from operations.repository.text import read_text
@@ -108,3 +110,57 @@ def with_one_more(settings: Path, last_line: int, name: str, repository_id: int)
 """,
     )
     return "".join(lines)
+
+
+def pinned_addons(settings: Path) -> dict[str, str]:
+    """The versions of add-ons in a settings file, by name.
+
+    Raises:
+        OperationError: if the file cannot be read or is not Python.
+    """
+    return {name: str(node.value) for name, node in _pins(_parsed(settings)).items()}
+
+
+def with_versions(settings: Path, kubernetes: str, addons: Mapping[str, str]) -> str:
+    """The settings with another Kubernetes version, and with other versions of add-ons that they pin.
+
+    Raises:
+        OperationError: if the file cannot be read, is not Python, or computes the Kubernetes version.
+    """
+    module = _parsed(settings)
+    version = _member(_argument(module, "cluster"), "version")
+    if not _is_text(version):
+        raise OperationError(f'{settings}: cluster.version: not written as text; write version="1.36"')
+    edits = [(version, kubernetes), *((node, addons[name]) for name, node in _pins(module).items() if name in addons)]
+    lines = read_text(settings).encode().splitlines(keepends=True)  # ast counts columns in bytes
+    for node, value in sorted(edits, key=lambda edit: (edit[0].lineno, edit[0].col_offset), reverse=True):
+        line = lines[node.lineno - 1]
+        lines[node.lineno - 1] = line[: node.col_offset] + f'"{value}"'.encode() + line[node.end_col_offset :]
+    return b"".join(lines).decode()
+
+
+def _pins(module: ast.Module) -> dict[str, ast.Constant]:
+    versions = _member(_argument(module, "addons"), "versions")
+    if not isinstance(versions, ast.Dict):
+        return {}
+    pairs = zip(versions.keys, versions.values, strict=True)
+    return {str(key.value): value for key, value in pairs if _is_text(key) and _is_text(value)}
+
+
+def _argument(module: ast.Module, name: str) -> ast.expr | None:
+    """The value of the first argument of this name."""
+    return next((node.value for node in ast.walk(module) if isinstance(node, ast.keyword) and node.arg == name), None)
+
+
+def _member(value: ast.expr | None, name: str) -> ast.expr | None:
+    """A field of a config, which is written as a call or as a dictionary."""
+    if isinstance(value, ast.Call):
+        return next((keyword.value for keyword in value.keywords if keyword.arg == name), None)
+    if isinstance(value, ast.Dict):
+        pairs = zip(value.keys, value.values, strict=True)
+        return next((member for key, member in pairs if _is_text(key) and key.value == name), None)
+    return None
+
+
+def _is_text(node: ast.expr | None) -> TypeGuard[ast.Constant]:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)

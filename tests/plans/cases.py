@@ -31,7 +31,8 @@ _ADMIN_ARN = "arn:aws:iam::aws:policy/AdministratorAccess"
 BASE: dict[str, Arguments] = {
     "aws_cloudwatch_log_group.cluster": {"name": "/aws/eks/guarded/cluster", "retention_in_days": 90},
     "aws_db_instance.database": {
-        "identifier": "guarded", "engine": "postgres", "instance_class": "db.t4g.micro", "allocated_storage": 20,
+        "identifier": "guarded", "engine": "postgres", "engine_version": "17.6", "instance_class": "db.t4g.micro",
+        "allocated_storage": 20,
         "username": "master", "manage_master_user_password": True, "storage_encrypted": True,
         "backup_retention_period": 14, "deletion_protection": True, "skip_final_snapshot": False,
         "final_snapshot_identifier": "guarded-final", "publicly_accessible": False,
@@ -45,6 +46,23 @@ BASE: dict[str, Arguments] = {
             "subnet_ids": ["${aws_subnet.a.id}", "${aws_subnet.c.id}"],
             "endpoint_public_access": False, "endpoint_private_access": True,
         },
+    },
+    "aws_eks_addon.upgraded": {
+        "cluster_name": "${aws_eks_cluster.upgraded.name}", "addon_name": "kube-proxy",
+        "addon_version": "v1.36.0-eksbuild.9",
+    },
+    "aws_eks_cluster.upgraded": {
+        "name": "upgraded", "role_arn": "${aws_iam_role.app.arn}", "version": "1.36",
+        "vpc_config": {
+            "subnet_ids": ["${aws_subnet.a.id}", "${aws_subnet.c.id}"],
+            "endpoint_public_access": False, "endpoint_private_access": True,
+        },
+    },
+    "aws_eks_node_group.upgraded": {
+        "cluster_name": "${aws_eks_cluster.upgraded.name}", "node_group_name": "upgraded", "version": "1.36",
+        "release_version": "1.36.0-20261107", "node_role_arn": "${aws_iam_role.app.arn}",
+        "subnet_ids": ["${aws_subnet.a.id}"],
+        "scaling_config": {"min_size": 1, "desired_size": 1, "max_size": 2},
     },
     "aws_iam_openid_connect_provider.github": {
         "url": "https://token.actions.githubusercontent.com", "client_id_list": ["sts.amazonaws.com"],
@@ -83,8 +101,8 @@ BASE: dict[str, Arguments] = {
     },
 }  # fmt: skip
 
-_LOST, _WIDER, _OPEN, _PUBLIC, _LOWER = (
-    "loses-data-or-identity", "widens-access", "opens-network", "public", "lowers-protection",
+_LOST, _WIDER, _OPEN, _PUBLIC, _LOWER, _OLDER = (
+    "loses-data-or-identity", "widens-access", "opens-network", "public", "lowers-protection", "lowers-version",
 )  # fmt: skip
 _BLOCK = "aws_s3_bucket_public_access_block.state"
 _INGRESS = "aws_vpc_security_group_ingress_rule.database"
@@ -113,6 +131,27 @@ CASES: dict[str, Case] = {
         {"aws_cloudwatch_log_group.cluster": {"retention_in_days": 365},
          "aws_db_instance.database": {"backup_retention_period": 30}},
         [],
+    ),
+    "raised-versions": Case(
+        {"aws_eks_cluster.upgraded": {"version": "1.37"},
+         "aws_eks_node_group.upgraded": {"version": "1.37", "release_version": "1.37.0-20261001"},
+         "aws_eks_addon.upgraded": {"addon_version": "v1.36.0-eksbuild.10"},
+         "aws_db_instance.database": {"engine_version": "17.10"}},
+        [],
+    ),
+    "lowered-versions": Case(
+        {"aws_eks_cluster.upgraded": {"version": "1.35"},
+         "aws_eks_node_group.upgraded": {"version": "1.35", "release_version": "1.35.4-20261107"},
+         "aws_eks_addon.upgraded": {"addon_version": "v1.36.0-eksbuild.8"},
+         "aws_db_instance.database": {"engine_version": "16.10"}},
+        [("aws_eks_cluster.upgraded", _OLDER, "version: 1.36 becomes 1.35: EKS takes the control plane back"),
+         ("aws_eks_node_group.upgraded", _OLDER, "version: 1.36 becomes 1.35"),
+         ("aws_eks_addon.upgraded", _OLDER, "addon_version: v1.36.0-eksbuild.9 becomes v1.36.0-eksbuild.8"),
+         ("aws_db_instance.database", _OLDER, "engine_version: 17.6 becomes 16.10")],
+    ),
+    "older-image-of-nodes": Case(
+        {"aws_eks_node_group.upgraded": {"release_version": "1.36.0-20261031"}},
+        [("aws_eks_node_group.upgraded", _OLDER, "release_version: 1.36.0-20261107 becomes 1.36.0-20261031")],
     ),
     "destroyed-key": _destroyed("aws_kms_key.key"),
     "destroyed-repository": _destroyed("aws_ecr_repository.app"),

@@ -54,8 +54,9 @@ def _configure(folder: Path, case: Case) -> None:
 
 
 def _kept(document: dict[str, Any]) -> dict[str, Any]:
-    changes = [entry for entry in document["resource_changes"] if entry["change"]["actions"] != ["no-op"]]
-    return {"format_version": document["format_version"], "resource_changes": changes}
+    planned = document.get("resource_changes", [])  # the document of a plan without changes is empty
+    changes = [entry for entry in planned if entry["change"]["actions"] != ["no-op"]]
+    return {"format_version": document.get("format_version", "1.2"), "resource_changes": changes}
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from eks_gitops.addons import AddonsConfig
+from eks_gitops.versions import ADDON_SETS, EKS_VERSIONS, addon_version
 from tests.policies import Role
 from tests.template import Template
 
@@ -89,10 +91,32 @@ def test_addon_gets_its_role_by_irsa_if_chosen(
     assert f"system:serviceaccount:kube-system:{account}" in trust["Condition"]["StringEquals"].values()
 
 
-def test_addon_version_is_pinned_only_if_set(alternative: dict[str, Template]) -> None:
-    addons = alternative["us-gov-west-1-dev"].resources("aws_eks_addon")
-    versions = {addon["addon_name"]: addon["addon_version"] for addon in addons.values() if "addon_version" in addon}
-    assert versions == {"coredns": "v1.12.0-eksbuild.1"}
+def _versions(template: Template) -> dict[str, str]:
+    addons = template.resources("aws_eks_addon").values()
+    return {addon["addon_name"]: addon["addon_version"] for addon in addons if "addon_version" in addon}
+
+
+def test_addons_have_the_versions_that_are_tested_with_kubernetes(prod: Template) -> None:
+    (cluster,) = prod.resources("aws_eks_cluster").values()
+    assert _versions(prod) == ADDON_SETS[cluster["version"]].versions
+
+
+def test_a_version_in_the_settings_is_used_instead(alternative: dict[str, Template]) -> None:
+    template = alternative["us-gov-west-1-dev"]
+    (cluster,) = template.resources("aws_eks_cluster").values()
+    tested = ADDON_SETS[cluster["version"]].versions
+    assert tested["coredns"] != "v1.12.0-eksbuild.1"
+    assert _versions(template) == {**tested, "coredns": "v1.12.0-eksbuild.1"}
+
+
+def test_the_tested_versions_are_valid_settings() -> None:
+    assert set(ADDON_SETS) <= set(EKS_VERSIONS)
+    for kubernetes, tested in ADDON_SETS.items():
+        AddonsConfig(versions=dict(tested.versions))
+        assert tested.versions["kube-proxy"].startswith(f"v{kubernetes}.")
+        assert tested.source
+    assert addon_version("kube-proxy", "1.99") is None
+    assert addon_version("eks-unknown", "1.36") is None
 
 
 def test_ebs_csi_driver_can_use_only_the_environments_key(prod: Template) -> None:

@@ -17,6 +17,7 @@ from operations.preflight import preflight
 from operations.repository import revision
 from operations.terraform import runner, synthesis
 from operations.terraform.stacks import Stack, read_stacks
+from operations.upgrade import upgrade
 from tests.stacks import REGION
 from tests.unit.operations.cli.conftest import Terminal, run
 
@@ -215,3 +216,11 @@ def test_validate_prints_progress_apart_from_its_json(output: Path, monkeypatch:
     result = run("validate", "--output", output, "--json", status=2)
     assert result.stderr.splitlines() == ["manifests: passed in 1 s", "workflows: skipped in 0 s"]
     assert [step["outcome"] for step in json.loads(result.stdout)["steps"]] == ["passed", "skipped"]
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_upgrade_passes_on_its_arguments(output: Path, monkeypatch: pytest.MonkeyPatch, *, write: bool) -> None:
+    mock = _mocked(monkeypatch, upgrade, "upgrade", Status.ATTENTION)
+    run("upgrade", "dev", "1.36", *(["--write"] if write else []), "--output", output, status=2)
+    assert mock.call_args.args[1:] == ("dev", "1.36", Path())
+    assert mock.call_args.kwargs == {"write": write}

@@ -158,7 +158,7 @@ chart: {{repository: {repository}, name: cache, version: 1.0.0}}
 def repository(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iterator[str]:
     """The URL of a Helm repository with the chart `cache`."""
     folder = tmp_path_factory.mktemp("charts")
-    _write(folder, "cache/Chart.yaml", "apiVersion: v2\nname: cache\nversion: 1.0.0\n")
+    _write(folder, "cache/Chart.yaml", "apiVersion: v2\nname: cache\nversion: 1.0.0\nkubeVersion: '<1.99.0-0'\n")
     _write(folder, "cache/templates/config.yaml", SHOP["helm/my-app/templates/config.yaml"])
     handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -177,6 +177,16 @@ def caches(tree: Path, repository: str, tmp_path: Path, monkeypatch: pytest.Monk
     _write(tree, "management/caches/component.yaml", COMPONENT.format(repository=repository))
     _write(tree, "management/caches/values.yaml", "size: small\n")
     return tree
+
+
+def test_a_chart_says_whether_it_accepts_a_kubernetes_version(caches: Path) -> None:
+    _write(caches, "management/caches/values-prod.yaml", "size: large\n")
+    (source,) = manifests.charts(caches, "prod", "1.36")
+    assert (source.name, source.environment) == ("caches", "prod")
+    assert 'size: "large"' in source.render()
+    (source,) = manifests.charts(caches, "dev", "1.99")
+    with pytest.raises(OperationError, match=r"chart requires kubeVersion: <1\.99\.0-0 which is incompatible"):
+        source.render()
 
 
 def test_the_charts_of_components_are_rendered_for_each_environment(caches: Path) -> None:

@@ -194,3 +194,25 @@ def test_only_added_sources_of_an_existing_group_are_for_review() -> None:
     new = {"ingress": [_ingress(security_groups=["sg-1", "sg-2"])]}
     assert _hits("aws_security_group", "update", old, new) == ["allows ingress from sg-2 to tcp 443"]
     assert _hits("aws_security_group", "update", new, old) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "old", "new", "is_lowered"),
+    [
+        ("aws_eks_cluster", "version", "1.10", "1.9", True),
+        ("aws_eks_cluster", "version", "1.9", "1.10", False),
+        ("aws_eks_cluster", "version", "1.36", None, False),
+        ("aws_eks_node_group", "release_version", "1.36.0-20261107", "1.36.0-20261031", True),
+        ("aws_eks_node_group", "release_version", "1.49.0-713f44ce", "1.49.0-613f44ce", False),
+        ("aws_eks_node_group", "release_version", "1.49.0-713f44ce", "1.48.1-813f44ce", True),
+        ("aws_eks_addon", "addon_version", "v1.9.3-eksbuild.10", "v1.9.3-eksbuild.9", True),
+        ("aws_eks_addon", "addon_version", "v1.9.3-eksbuild.9", "v1.10.0-eksbuild.1", False),
+        ("aws_eks_addon", "addon_version", "latest", "v1.10.0-eksbuild.1", False),
+        ("aws_db_instance", "engine_version", "17.6", "17", False),
+        ("aws_db_instance", "engine_version", "17", "17.6", False),
+        ("aws_db_instance", "engine_version", "17.6", "16", True),
+        ("aws_launch_template", "version", "2", "1", False),
+    ],
+)
+def test_a_lower_version_is_for_review(kind: str, name: str, old: str, new: str | None, *, is_lowered: bool) -> None:
+    assert bool(_hits(kind, "update", {name: old}, {name: new})) == is_lowered

@@ -253,8 +253,87 @@ def test_a_cluster_is_upgraded_by_one_minor_version_at_a_time(aws: Client, clust
     with pytest.raises(ClientError) as error:
         aws("eks").update_cluster_version(name=cluster, version="1.37")
     assert code(error) == "InvalidParameterException"
-    aws("eks").update_cluster_version(name=cluster, version="1.36")
+    update = aws("eks").update_cluster_version(name=cluster, version="1.36")["update"]
+    assert update["type"] == "VersionUpdate"
     assert aws("eks").describe_cluster(name=cluster)["cluster"]["version"] == "1.36"
+
+
+def test_rejects_a_cluster_of_an_unknown_version(aws: Client, cluster: str, subnet_ids: list[str]) -> None:
+    network = {"subnetIds": subnet_ids}
+    with pytest.raises(ClientError, match=r"unsupported Kubernetes version: 9\.9") as error:
+        aws("eks").create_cluster(name="unknown", roleArn=ROLE, version="9.9", resourcesVpcConfig=network)
+    assert code(error) == "InvalidParameterException"
+    with pytest.raises(ClientError, match=r"unsupported Kubernetes version: 9\.9") as error:
+        aws("eks").update_cluster_version(name=cluster, version="9.9")
+    assert code(error) == "InvalidParameterException"
+
+
+def test_an_upgraded_cluster_can_be_rolled_back_after_its_nodes(aws: Client, node_group: dict[str, str]) -> None:
+    eks, cluster = aws("eks"), node_group["clusterName"]
+    with pytest.raises(ClientError, match=r"was not upgraded from 1\.34") as error:
+        eks.update_cluster_version(name=cluster, version="1.34")
+    assert code(error) == "InvalidParameterException"
+    with pytest.raises(ClientError, match=r"the node group with 1\.36 cannot join a control plane of 1\.35"):
+        eks.update_nodegroup_version(**node_group, version="1.36")
+    eks.update_cluster_version(name=cluster, version="1.36")
+    eks.update_nodegroup_version(**node_group, version="1.36")
+    with pytest.raises(ClientError, match=r"system with 1\.36 cannot join a control plane of 1\.35") as error:
+        eks.update_cluster_version(name=cluster, version="1.35")
+    assert code(error) == "InvalidStateException"
+    assert _insights(eks, cluster) == {
+        "UPGRADE_READINESS": ("1.37", "PASSING"),
+        "ROLLBACK_READINESS": ("1.35", "ERROR"),
+    }
+    eks.update_nodegroup_version(**node_group, version="1.35")
+    update = eks.update_cluster_version(name=cluster, version="1.35", rollbackConfig={"timeoutMinutes": 120})["update"]
+    assert update["type"] == "VersionRollback"
+    assert eks.describe_cluster(name=cluster)["cluster"]["version"] == "1.35"
+    assert _insights(eks, cluster) == {"UPGRADE_READINESS": ("1.36", "PASSING")}
+
+
+def test_a_cluster_whose_nodes_are_older_cannot_be_upgraded(aws: Client, node_group: dict[str, str]) -> None:
+    aws("eks").update_nodegroup_version(**node_group, version="1.34")
+    with pytest.raises(ClientError, match=r"must be updated to match cluster version 1\.35") as error:
+        aws("eks").update_cluster_version(name=node_group["clusterName"], version="1.36")
+    assert code(error) == "InvalidParameterException"
+
+
+def _insights(eks: Any, cluster: str) -> dict[str, tuple[str, str]]:
+    return {
+        insight["category"]: (insight["kubernetesVersion"], insight["insightStatus"]["status"])
+        for insight in eks.list_insights(clusterName=cluster)["insights"]
+    }
+
+
+def test_insights_can_be_filtered_and_described(aws: Client, cluster: str) -> None:
+    eks = aws("eks")
+    (insight,) = eks.list_insights(
+        clusterName=cluster, filter={"categories": ["UPGRADE_READINESS"], "kubernetesVersions": ["1.36"]}
+    )["insights"]
+    assert eks.describe_insight(clusterName=cluster, id=insight["id"])["insight"]["recommendation"]
+    for none in ({"statuses": ["ERROR"]}, {"kubernetesVersions": ["1.37"]}, {"categories": ["ROLLBACK_READINESS"]}):
+        assert eks.list_insights(clusterName=cluster, filter=none)["insights"] == []
+    with pytest.raises(ClientError) as error:
+        eks.describe_insight(clusterName=cluster, id="none")
+    assert code(error) == "ResourceNotFoundException"
+
+
+def test_versions_of_clusters_are_described_with_their_support(aws: Client) -> None:
+    described = aws("eks").describe_cluster_versions(clusterVersions=["1.36", "9.9"], includeAll=True)
+    (version,) = described["clusterVersions"]
+    assert (version["clusterVersion"], f"{version['endOfStandardSupportDate']:%Y-%m-%d}") == ("1.36", "2027-08-02")
+    assert {entry["clusterVersion"] for entry in aws("eks").describe_cluster_versions()["clusterVersions"]} >= {"1.36"}
+
+
+def test_versions_of_add_ons_are_described_by_the_kubernetes_version(aws: Client, cluster: str) -> None:
+    eks = aws("eks")
+    (addon,) = eks.describe_addon_versions(addonName="kube-proxy", kubernetesVersion="1.35")["addons"]
+    (version,) = addon["addonVersions"]
+    assert version["compatibilities"] == [{"clusterVersion": "1.35", "defaultVersion": True}]
+    created = eks.create_addon(clusterName=cluster, addonName="kube-proxy")["addon"]
+    eks.delete_addon(clusterName=cluster, addonName="kube-proxy")
+    assert created["addonVersion"] == version["addonVersion"]
+    assert len(eks.describe_addon_versions()["addons"]) > 1
 
 
 def test_a_node_group_is_described_with_its_settings(aws: Client, node_group: dict[str, str]) -> None:

@@ -118,3 +118,37 @@ def test_rejects_a_file_that_is_not_python(settings: Path, content: bytes | None
         settings.write_bytes(content)
     with pytest.raises(OperationError, match=message):
         settings_files.read_image_repositories(settings)
+
+
+VERSIONS = """\
+DEV = EnvironmentSettings(
+    note="한국어", cluster=ClusterConfig(name="dev", version='1.35', administrators=()),
+    addons=AddonsConfig(versions={"coredns": "v1.1.1-eksbuild.1", "vpc-cni": NEWEST, **MORE}),
+)
+"""
+
+
+def test_versions_are_replaced_and_everything_else_is_kept(settings: Path) -> None:
+    settings.write_text(VERSIONS, encoding="utf-8")
+    assert settings_files.pinned_addons(settings) == {"coredns": "v1.1.1-eksbuild.1"}
+    new = settings_files.with_versions(settings, "1.36", {"coredns": "v1.2.0-eksbuild.10", "kube-proxy": "v1"})
+    assert new == VERSIONS.replace("'1.35'", '"1.36"').replace("v1.1.1-eksbuild.1", "v1.2.0-eksbuild.10")
+
+
+def test_versions_are_replaced_in_dictionaries(settings: Path) -> None:
+    text = 'X = Settings(cluster={"name": "dev", "version": "1.35"}, addons={"versions": {"coredns": "v1"}})\n'
+    settings.write_text(text)
+    new = settings_files.with_versions(settings, "1.36", {"coredns": "v2"})
+    assert new == text.replace("1.35", "1.36").replace("v1", "v2")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "X = Settings(cluster=CLUSTER)", "X = Settings(cluster={})", "X = Settings(cluster=Cluster(version=NEWEST))",
+     "X = Settings(cluster=Cluster(name='a'))"],
+)  # fmt: skip
+def test_a_version_that_is_computed_is_an_error(settings: Path, text: str) -> None:
+    settings.write_text(text)
+    assert settings_files.pinned_addons(settings) == {}
+    with pytest.raises(OperationError, match=r'shared.py: cluster.version: not written as text; write version="1\.36"'):
+        settings_files.with_versions(settings, "1.36", {})

@@ -1,0 +1,102 @@
+"""What the repository must be like before a Kubernetes version changes: the tables of versions, charts and APIs."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from operations.delivery import manifests
+from operations.delivery.manifests import Source
+from operations.errors import OperationError
+from operations.preflight.check import Line
+from operations.terraform.stacks import Stack
+from operations.upgrade import removed_apis
+from operations.upgrade.cluster import Change, minor
+
+_PARALLELISM = 8
+_EXCLUDED = "chart requires kubeVersion"  # of Helm
+
+
+def known_version(version: str) -> Iterator[Line]:
+    """Whether the version has a row in the table of Kubernetes versions, without which the settings reject it."""
+    from eks_gitops.versions import EKS_VERSIONS  # noqa: PLC0415 (takes 0.2 s, which `--help` does not need)
+
+    if version in EKS_VERSIONS:
+        support = EKS_VERSIONS[version].end_of_standard_support
+        yield Line("versions.py", "passed", f"{version}: standard support ends on {support}")
+    else:
+        message = f"{version}: not one of {', '.join(EKS_VERSIONS)}; add it to EKS_VERSIONS, with the dates of EKS"
+        yield Line("versions.py", "failed", message)
+
+
+def releases(stack: Stack, version: str) -> Iterator[Line]:
+    """Whether the charts that Terraform installs in the cluster are tested with the version."""
+    from eks_gitops import versions  # noqa: PLC0415
+
+    known = [*versions.ARGO_CD_CHARTS.values(), versions.LOAD_BALANCER_CONTROLLER_CHART, versions.ARGOCD_APPS_CHART]
+    ranges = {(chart.name, chart.version): chart for chart in known}
+    for kind, _, release in stack.resources():
+        if kind != "helm_release":
+            continue
+        subject, chart = f"chart {release['chart']}", ranges.get((release["chart"], release["version"]))
+        if chart is None:
+            yield Line(subject, "warning", f"{release['version']}: no row in versions.py; read its release notes")
+        elif chart.supports(version):
+            yield Line(subject, "passed", f"{chart.version}: tested with Kubernetes {' to '.join(chart.kubernetes)}")
+        else:
+            message = f"{chart.version}: tested with Kubernetes {' to '.join(chart.kubernetes)} only; raise it before"
+            yield Line(subject, "failed", message)
+
+
+def removed(root: Path, version: str) -> Iterator[Line]:
+    """Whether manifests and templates of the Git tree use an API that the version does not serve."""
+    found = list(removed_apis.in_tree(root, minor(version)))
+    for file, what in found:
+        message = f"{what} is not served by Kubernetes {version}; use a newer API: {removed_apis.GUIDE}"
+        yield Line(f"API in {file}", "failed", message)
+    if not found:
+        yield Line("APIs in the Git tree", "passed", f"Kubernetes {version} serves all of them")
+
+
+def charts(root: Path, environment: str, version: str) -> Iterator[Line]:
+    """Whether the charts of the components accept the version, and what they install uses its APIs.
+
+    Helm renders them, which needs their repositories.
+    """
+    found = manifests.charts(root, environment, version)
+    with ThreadPoolExecutor(_PARALLELISM) as pool:
+        yield from pool.map(lambda source: _chart(source, version), found)
+
+
+def _chart(source: Source, version: str) -> Line:
+    subject = f"chart of {source.name}"
+    try:
+        objects = source.render()
+    except OperationError as error:
+        if _EXCLUDED in str(error):
+            return Line(subject, "failed", f"{error}; choose a version of the chart that accepts it")
+        return Line(subject, "warning", f"not checked: {error}; read its release notes")
+    if gone := removed_apis.in_text(objects, minor(version)):
+        message = f"installs {', '.join(gone)}, which Kubernetes {version} does not serve; choose a newer version"
+        return Line(subject, "failed", message)
+    return Line(subject, "passed", f"accepts Kubernetes {version}")
+
+
+def order(change: Change, environments: Sequence[str], environment: str, settings: dict[str, str]) -> Iterator[Line]:
+    """Whether the settings of the other environments of the region allow the version of this one.
+
+    `environments` are in the order of promotion; `settings` are their versions in the settings. The settings reject the
+    same (`stacks/rules_of_environments.py`), after this change.
+    """
+    at = environments.index(environment)
+    for name in environments[:at]:
+        if minor(settings[name]) < minor(change.version):
+            message = f"has {settings[name]}, and is promoted first; upgrade it before"
+            yield Line(f"environment {name}", "failed", message)
+    for name in environments[at + 1 : at + 2]:
+        ahead = minor(change.version) - minor(settings[name])
+        if ahead < 0:
+            message = f"has {settings[name]}, and is promoted after {environment}; take it back before"
+            yield Line(f"environment {name}", "failed", message)
+        elif ahead > 1:
+            message = f"has {settings[name]}, more than one minor version behind; upgrade it before"
+            yield Line(f"environment {name}", "failed", message)
