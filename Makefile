@@ -168,7 +168,8 @@ validate: synth ## run the checks of the pipelines that need no AWS account: sta
 	$(BIN)/python -m operations validate $(STACK)
 
 # One test process for each core; a file of tests stays in one of them, because tests of a file share what is slow.
-PYTEST := $(BIN)/python -m pytest
+# Compiled modules are kept, whatever the environment says: each of many processes would compile the same again.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 PARALLEL := --numprocesses auto --dist loadfile
 
 .PHONY: check

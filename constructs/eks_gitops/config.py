@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar, cast, get_args
 
@@ -232,7 +233,7 @@ def as_far_as_known(config: AnyConfig) -> AnyConfig:
     known: dict[str, Any] = {}
     places = {details["loc"] for details in _validation_errors(config)}
     wrong = {str(place[0]) for place in places}
-    for name, field in type(config).model_fields.items():
+    for name in type(config).model_fields:
         value = vars(config).get(name)
         if (name,) in places:
             continue
@@ -249,11 +250,17 @@ def as_far_as_known(config: AnyConfig) -> AnyConfig:
                 wrong.add(name)
         elif name in vars(config) and name not in wrong:
             with deferred_errors():
-                known[name] = TypeAdapter(field.rebuild_annotation()).validate_python(value)
+                known[name] = _type_of(type(config), name).validate_python(value)
     copy = without_validation(type(config), known)
     for name in wrong - known.keys():
         vars(copy).pop(name, None)  # the default must not replace the invalid value
     return copy
+
+
+@cache  # pydantic takes longer to make it than to validate a value
+def _type_of(kind: type[Config], name: str) -> TypeAdapter[Any]:
+    """The type of a field, to validate a single value."""
+    return TypeAdapter(kind.model_fields[name].rebuild_annotation())
 
 
 def without_validation(kind: type[AnyConfig], values: Mapping[str, Any]) -> AnyConfig:

@@ -1,6 +1,7 @@
 """Whatever stands in the settings: an error is one line with its field and remedy, and what is accepted synthesizes.
 
-The committed settings are changed at up to three random places. The examples are the same in every run.
+The committed settings are changed at up to three random places. The examples are the same in every run; `make check`
+runs few of them, and `make test` all.
 """
 
 import re
@@ -122,15 +123,20 @@ def _load(changes: list[Change]) -> tuple[Owner, Region, list[Finding]]:
     return owner, region, [*findings, *rules.broken(owner, [region])]
 
 
-@settings(max_examples=2_000, deadline=None, derandomize=True, database=None)
 @given(_CHANGES)
-def test_errors_are_lines_with_a_field_and_a_remedy(changes: list[Change]) -> None:
+def _assert_errors_are_lines_with_a_field_and_a_remedy(changes: list[Change]) -> None:
     _, _, findings = _load(changes)
     for finding in findings:
         text = str(finding)
         assert "\n" not in text, text
         assert finding.problem.field, text
         assert _REMEDY.search(finding.problem.message), text
+
+
+@pytest.mark.parametrize("examples", [100, pytest.param(2_000, marks=pytest.mark.slow)])
+def test_errors_are_lines_with_a_field_and_a_remedy(examples: int) -> None:
+    options = settings(max_examples=examples, deadline=None, derandomize=True, database=None)
+    options(_assert_errors_are_lines_with_a_field_and_a_remedy)()
 
 
 @pytest.mark.slow
