@@ -56,7 +56,7 @@ def test_an_api_that_the_version_removes_is_named_with_its_file(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("rendered", "outcome", "message"),
     [
-        ("apiVersion: v1\nkind: Pod\n", "passed", "accepts Kubernetes 1.36"),
+        ("apiVersion: v1\nkind: Pod\n", "passed", "accept Kubernetes 1.36"),
         ("apiVersion: batch/v1beta1\nkind: CronJob\n", "failed", "installs batch/v1beta1 CronJob, which"),
         (OperationError("helm template: chart requires kubeVersion: <1.36"), "failed", "choose a version of the chart"),
         (OperationError("helm: not installed"), "warning", "not checked: helm: not installed"),
@@ -70,9 +70,10 @@ def test_charts_of_components_are_rendered(
             raise rendered
         return rendered
 
-    monkeypatch.setattr(manifests, "charts", lambda *_: [Source("cache", "dev", render, ())])
+    charts = [Source(name, "dev", render, ()) for name in ("cache", "queue")]
+    monkeypatch.setattr(manifests, "charts", lambda *_: charts)
     (line,) = repository.charts(Path(), "dev", "1.36")
-    assert (line.subject, line.outcome) == ("chart of cache", outcome)
+    assert (line.subject, line.outcome) == ("charts of cache, queue", outcome)
     assert message in line.message
 
 
