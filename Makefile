@@ -128,6 +128,7 @@ preflight: synth ## check before a deploy what would fail it: make preflight [ST
 
 .PHONY: upgrade
 upgrade: synth ## check and plan a new Kubernetes version: make upgrade ENVIRONMENT=dev VERSION=1.36 [WRITE=1]
+	@$(if $(and $(ENVIRONMENT),$(VERSION)),,$(error name both, such as: make upgrade ENVIRONMENT=dev VERSION=1.36))
 	$(BIN)/python -m operations upgrade $(ENVIRONMENT) $(VERSION) $(if $(WRITE),--write)
 
 .PHONY: backup

@@ -9,8 +9,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, TypedDict
 
+from eks_gitops.versions import (
+    ADDON_SETS,
+    ARGO_CD_CHARTS,
+    ARGOCD_APPS_CHART,
+    EKS_VERSIONS,
+    LOAD_BALANCER_CONTROLLER_CHART,
+)
+
 FILE = "platform.json"
-VERSION = 1
+VERSION = 2
 
 Kind = Literal["backend", "shared", "environment", "in-cluster"]
 
@@ -64,13 +72,34 @@ class Region(TypedDict):
     push_role_prefix: str
 
 
+class KubernetesVersion(TypedDict):
+    """A Kubernetes version: when its standard support ends, and the versions of add-ons that are tested with it."""
+
+    end_of_standard_support: str
+    addons: dict[str, str]
+
+
+class Chart(TypedDict):
+    """A version of a Helm chart, and the first and last Kubernetes version that it is tested with."""
+
+    name: str
+    version: str
+    first: str
+    last: str
+
+
 class Platform(TypedDict):
-    """The content of the file. `placeholders` are the values that have not been replaced yet, each with its file."""
+    """The content of the file. `placeholders` are the values that have not been replaced yet, each with its file.
+
+    `kubernetes` are the supported versions, oldest first.
+    """
 
     version: int
     regions: list[Region]
     stacks: dict[str, Stack]
     placeholders: list[str]
+    kubernetes: dict[str, KubernetesVersion]
+    charts: list[Chart]
 
 
 def write_platform(
@@ -82,5 +111,16 @@ def write_platform(
         "regions": list(regions),
         "stacks": stacks,
         "placeholders": list(placeholders),
+        "kubernetes": {
+            version: {
+                "end_of_standard_support": support.end_of_standard_support.isoformat(),
+                "addons": dict(ADDON_SETS[version].versions) if version in ADDON_SETS else {},
+            }
+            for version, support in EKS_VERSIONS.items()
+        },
+        "charts": [
+            {"name": chart.name, "version": chart.version, "first": chart.kubernetes[0], "last": chart.kubernetes[1]}
+            for chart in (*ARGO_CD_CHARTS.values(), LOAD_BALANCER_CONTROLLER_CHART, ARGOCD_APPS_CHART)
+        ],
     }
     (folder / FILE).write_text(json.dumps(platform, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -36,6 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "operations.preflight",
         "operations.services",
     ),
+    ("operations.upgrade",),
     ("operations.local",),
     ("operations.local.cluster",),
     ("operations.validate",),

@@ -76,6 +76,8 @@ def write_output(output: Path, stacks: Iterable[Stack], regions: Iterable[Region
         "regions": [asdict(region) for region in regions],
         "stacks": described,
         "placeholders": [],
+        "kubernetes": {},
+        "charts": [],
     }
     (output / "manifest.json").write_text(json.dumps({"stacks": manifest}))
     (output / "platform.json").write_text(json.dumps(platform))

@@ -70,7 +70,7 @@ _VERSIONS: Mapping[str, tuple[str, ...]] = {
 # rollback-cluster.html). The documentation of UpdateNodegroupVersion (botocore 1.43.106) says that a node group cannot
 # be rolled back, that page says that it can.
 _WHEN_LOWERED: Mapping[str, str] = {
-    "aws_db_instance": "RDS has no way back from a newer engine version",
+    "aws_db_instance": "RDS documents upgrades of engines only",
     "aws_eks_addon": "the add-on is taken back",
     "aws_eks_cluster": "EKS takes the control plane back, if it is within 7 days of its upgrade",
     "aws_eks_node_group": "every node is replaced by an older one",

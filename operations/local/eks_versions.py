@@ -1,14 +1,27 @@
 """The versions that the emulated EKS offers, and the changes of versions that it refuses, from AWS's documentation.
 
-EKS knows more versions than the repository. Those here are `EKS_VERSIONS` and `ADDON_SETS` of `eks_gitops.versions`.
+EKS has more versions: here are those that the settings support. Add-ons have the versions of `addon_versions.json`.
 """
 
+import json
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from eks_gitops.versions import ADDON_SETS, EKS_VERSIONS
+_ADDON_VERSIONS = Path(__file__).parents[2] / "constructs" / "eks_gitops" / "addon_versions.json"
+
+VERSIONS = {
+    "1.34": (date(2026, 12, 2), date(2027, 12, 2)),
+    "1.35": (date(2027, 3, 27), date(2028, 3, 27)),
+    "1.36": (date(2027, 8, 2), date(2028, 8, 2)),
+}
+"""The ends of standard and extended support of each Kubernetes version, oldest first.
+
+Source: https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html
+"""
 
 ADDONS = ("aws-ebs-csi-driver", "aws-efs-csi-driver", "coredns", "eks-pod-identity-agent", "kube-proxy", "vpc-cni")
 """The add-ons that DescribeAddonVersions describes if the request names none."""
@@ -53,18 +66,18 @@ def cluster_versions(today: date) -> list[dict[str, Any]]:
             "clusterVersion": version,
             "clusterType": "eks",
             "versionStatus": _status(version, today),
-            "endOfStandardSupportDate": _timestamp(support.end_of_standard_support),
-            "endOfExtendedSupportDate": _timestamp(support.end_of_extended_support),
+            "endOfStandardSupportDate": _timestamp(standard),
+            "endOfExtendedSupportDate": _timestamp(extended),
         }
-        for version, support in reversed(EKS_VERSIONS.items())
+        for version, (standard, extended) in reversed(VERSIONS.items())
     ]
 
 
 def _status(version: str, today: date) -> str:
-    support = EKS_VERSIONS[version]
-    if today <= support.end_of_standard_support:
+    standard, extended = VERSIONS[version]
+    if today <= standard:
         return "STANDARD_SUPPORT"
-    return "EXTENDED_SUPPORT" if today <= support.end_of_extended_support else "UNSUPPORTED"
+    return "EXTENDED_SUPPORT" if today <= extended else "UNSUPPORTED"
 
 
 def _timestamp(day: date) -> float:
@@ -74,19 +87,26 @@ def _timestamp(day: date) -> float:
 def addon_versions(addon: str) -> dict[str, list[str]]:
     """The Kubernetes versions that each version of an add-on is the default for."""
     found: dict[str, list[str]] = {}
-    for kubernetes in EKS_VERSIONS:
+    for kubernetes in VERSIONS:
         found.setdefault(default_addon_version(addon, kubernetes), []).append(kubernetes)
     return found
 
 
 def default_addon_version(addon: str, kubernetes: str) -> str:
     """The version that EKS creates an add-on with if none is given."""
-    return ADDON_SETS[kubernetes].versions.get(addon, _EXAMPLE) if kubernetes in ADDON_SETS else _EXAMPLE
+    version: str = _addon_sets().get(kubernetes, {}).get("versions", {}).get(addon, _EXAMPLE)
+    return version
+
+
+@cache
+def _addon_sets() -> dict[str, Any]:
+    sets: dict[str, Any] = json.loads(_ADDON_VERSIONS.read_text(encoding="utf-8"))
+    return sets
 
 
 def refused_creation(version: str) -> Refusal | None:
     """Why a cluster of a version cannot be created. Source: `CreateCluster` of EKS in botocore 1.43."""
-    if version in EKS_VERSIONS:
+    if version in VERSIONS:
         return None
     return Refusal("InvalidParameterException", f"unsupported Kubernetes version: {version}")
 

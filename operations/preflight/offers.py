@@ -1,4 +1,4 @@
-"""Checks what a region offers: instance types in the zones, database instance classes, supported EKS versions."""
+"""Checks what a region offers: instance types in the zones, database instance classes, versions of EKS and add-ons."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ _SOON = timedelta(days=60)
 
 
 def checks(stacks: Sequence[Stack], aws: Clients) -> Iterator[tuple[str, Check]]:
-    """A check for each node group, database and cluster."""
+    """A check for each node group, database, cluster, and add-on with a version."""
     zones = sorted({arguments["availability_zone"] for _, arguments in _all(stacks, "aws_subnet")})
     for stack, group in _all(stacks, "aws_eks_node_group"):
         subject = f"node group {group['node_group_name']} of {stack}"
@@ -24,6 +24,15 @@ def checks(stacks: Sequence[Stack], aws: Clients) -> Iterator[tuple[str, Check]]
         yield f"database {database['identifier']}", partial(database_class, database, aws)
     for _, cluster in _all(stacks, "aws_eks_cluster"):
         yield f"cluster {cluster['name']}", partial(cluster_version, cluster["name"], str(cluster["version"]), aws)
+    yield from (one for stack in stacks for one in _addons(stack, aws))
+
+
+def _addons(stack: Stack, aws: Clients) -> Iterator[tuple[str, Check]]:
+    for _, cluster in _all([stack], "aws_eks_cluster"):
+        for _, addon in _all([stack], "aws_eks_addon"):
+            if "addon_version" in addon:
+                subject = f"add-on {addon['addon_name']} of {stack.name}"
+                yield subject, partial(addon_version, subject, addon, str(cluster["version"]), aws)
 
 
 def _all(stacks: Sequence[Stack], wanted: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -72,6 +81,27 @@ def database_class(database: dict[str, Any], aws: Clients) -> Iterator[Line]:
         yield Line(subject, "passed", wanted)
     else:
         yield Line(subject, "failed", f"{wanted}: not offered in this region; choose another instance class")
+
+
+def offered_addons(addon: str, kubernetes: str, eks: Any) -> dict[str, bool]:
+    """The versions of an add-on that EKS offers for a Kubernetes version, each with whether it is the default."""
+    described = paginate(eks, "describe_addon_versions", "addons", addonName=addon, kubernetesVersion=kubernetes)
+    return {
+        entry["addonVersion"]: any(one.get("defaultVersion") for one in entry["compatibilities"])
+        for found in described
+        for entry in found["addonVersions"]
+    }
+
+
+def addon_version(subject: str, addon: dict[str, Any], kubernetes: str, aws: Clients) -> Iterator[Line]:
+    """Whether EKS offers the version of an add-on for the Kubernetes version of its cluster."""
+    version, offered = addon["addon_version"], offered_addons(addon["addon_name"], kubernetes, aws("eks"))
+    if version in offered:
+        yield Line(subject, "passed", version)
+    else:
+        default = next((one for one, is_default in offered.items() if is_default), "one of DescribeAddonVersions")
+        message = f"{version}: not offered for Kubernetes {kubernetes}; set addons.versions to {default}"
+        yield Line(subject, "failed", message)
 
 
 def cluster_version(name: str, version: str, aws: Clients) -> Iterator[Line]:

@@ -6,7 +6,7 @@ The format of `platform.json` is typed in `stacks/platform.py`, which writes it.
 import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["backend", "shared", "environment", "in-cluster"]
 
-VERSION = 1
+VERSION = 2
 """The format version of `platform.json` that this code reads."""
 
 _MANIFEST = "manifest.json"
@@ -75,6 +75,24 @@ class Region:
     shared_settings_file: str
     environments: Sequence[str]
     push_role_prefix: str
+
+
+@dataclass(frozen=True)
+class KubernetesVersion:
+    """A Kubernetes version: when its standard support ends, and the versions of add-ons that are tested with it."""
+
+    end_of_standard_support: str
+    addons: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A version of a Helm chart, and the first and last Kubernetes version that it is tested with."""
+
+    name: str
+    version: str
+    first: str
+    last: str
 
 
 @dataclass(frozen=True)
@@ -139,11 +157,14 @@ class Platform:
     """All synthesized stacks, dependencies first, and their regions.
 
     `placeholders` are the placeholder values in the settings that were not replaced yet, each with its file.
+    `kubernetes` are the supported versions, and `charts` those that Terraform may install.
     """
 
     regions: Sequence[Region]
     stacks: Sequence[Stack]
     placeholders: Sequence[str]
+    kubernetes: Mapping[str, KubernetesVersion] = field(default_factory=dict)
+    charts: Sequence[Chart] = ()
 
     def first(self, kind: Kind) -> Stack:
         """The stack of this kind of the environment from which images are promoted first."""
@@ -177,6 +198,8 @@ class _Document:
     regions: list[Region]
     stacks: dict[str, dict[str, Any]]
     placeholders: list[str]
+    kubernetes: dict[str, KubernetesVersion]
+    charts: list[Chart]
 
 
 def read_platform(output: Path) -> Platform:
@@ -209,10 +232,12 @@ def read_platform(output: Path) -> Platform:
     }
     stacks: dict[str, Stack] = _checked(dict[str, Stack], described, file, "stacks")
     for name, stack in stacks.items():
-        for field, kinds in _KINDS_WITH.items():
-            if stack.kind in kinds and getattr(stack, field) is None:
-                raise OperationError(f"{file}: stacks.{name}.{field}: required for the kind {stack.kind}; {_REMEDY}")
-    return Platform(document.regions, list(stacks.values()), document.placeholders)
+        for member, kinds in _KINDS_WITH.items():
+            if stack.kind in kinds and getattr(stack, member) is None:
+                raise OperationError(f"{file}: stacks.{name}.{member}: required for the kind {stack.kind}; {_REMEDY}")
+    return Platform(
+        document.regions, list(stacks.values()), document.placeholders, document.kubernetes, document.charts
+    )
 
 
 def read_stacks(output: Path) -> list[Stack]:

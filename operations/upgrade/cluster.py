@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from operations.clients.aws import paginate
 from operations.errors import OperationError
 from operations.preflight.check import Line, Outcome
+from operations.preflight.offers import offered_addons
 
 _BLOCKING = {True: {"ERROR", "UNKNOWN"}, False: {"ERROR"}}
 """The statuses of insights that block going back, and an upgrade."""
@@ -133,17 +134,7 @@ def addons(change: Change, versions: Addons, eks: Any) -> Iterator[Line]:
     """Whether EKS offers the versions of the add-ons for the new Kubernetes version."""
     for name in sorted(paginate(eks, "list_addons", "addons", clusterName=change.cluster)):
         addon = eks.describe_addon(clusterName=change.cluster, addonName=name)["addon"]
-        yield _addon(name, addon["addonVersion"], versions, _offered(name, change.version, eks), change)
-
-
-def _offered(name: str, kubernetes: str, eks: Any) -> dict[str, bool]:
-    """The versions of an add-on for a Kubernetes version, each with whether it is the default."""
-    described = paginate(eks, "describe_addon_versions", "addons", addonName=name, kubernetesVersion=kubernetes)
-    return {
-        entry["addonVersion"]: any(one.get("defaultVersion") for one in entry["compatibilities"])
-        for addon in described
-        for entry in addon["addonVersions"]
-    }
+        yield _addon(name, addon["addonVersion"], versions, offered_addons(name, change.version, eks), change)
 
 
 def _addon(name: str, running: str, versions: Addons, offered: Mapping[str, bool], change: Change) -> Line:
@@ -158,6 +149,15 @@ def _addon(name: str, running: str, versions: Addons, offered: Mapping[str, bool
         return Line(
             subject, "failed", f"{has} {wanted}, which EKS does not offer for Kubernetes {change.version}; {pin}"
         )
+    if change.goes_back and running not in offered:
+        command = (
+            f"aws eks update-addon --cluster-name {change.cluster} --addon-name {name} --addon-version {wanted} "
+            "--resolve-conflicts OVERWRITE"
+        )
+        message = (
+            f"runs {running}, which EKS does not offer for Kubernetes {change.version}; take it back first: {command}"
+        )
+        return Line(subject, "failed", message)
     if wanted == running:
         return Line(subject, "passed", f"keeps {running}, which EKS offers for Kubernetes {change.version}")
     return Line(subject, "passed", f"{running} -> {wanted}")

@@ -7,8 +7,8 @@ from pathlib import Path
 from operations.delivery import manifests
 from operations.delivery.manifests import Source
 from operations.errors import OperationError
-from operations.preflight.check import Line
-from operations.terraform.stacks import Stack
+from operations.preflight.check import Line, Outcome
+from operations.terraform.stacks import Platform, Stack
 from operations.upgrade import removed_apis
 from operations.upgrade.cluster import Change, minor
 
@@ -16,35 +16,29 @@ _PARALLELISM = 8
 _EXCLUDED = "chart requires kubeVersion"  # of Helm
 
 
-def known_version(version: str) -> Iterator[Line]:
+def known_version(platform: Platform, version: str) -> Iterator[Line]:
     """Whether the version has a row in the table of Kubernetes versions, without which the settings reject it."""
-    from eks_gitops.versions import EKS_VERSIONS  # noqa: PLC0415 (takes 0.2 s, which `--help` does not need)
-
-    if version in EKS_VERSIONS:
-        support = EKS_VERSIONS[version].end_of_standard_support
-        yield Line("versions.py", "passed", f"{version}: standard support ends on {support}")
+    if known := platform.kubernetes.get(version):
+        yield Line("versions.py", "passed", f"{version}: standard support ends on {known.end_of_standard_support}")
     else:
-        message = f"{version}: not one of {', '.join(EKS_VERSIONS)}; add it to EKS_VERSIONS, with the dates of EKS"
+        message = f"{version}: not one of {', '.join(platform.kubernetes)}; add it to EKS_VERSIONS, with its dates"
         yield Line("versions.py", "failed", message)
 
 
-def releases(stack: Stack, version: str) -> Iterator[Line]:
+def releases(platform: Platform, stack: Stack, version: str) -> Iterator[Line]:
     """Whether the charts that Terraform installs in the cluster are tested with the version."""
-    from eks_gitops import versions  # noqa: PLC0415
-
-    known = [*versions.ARGO_CD_CHARTS.values(), versions.LOAD_BALANCER_CONTROLLER_CHART, versions.ARGOCD_APPS_CHART]
-    ranges = {(chart.name, chart.version): chart for chart in known}
-    for kind, _, release in stack.resources():
-        if kind != "helm_release":
-            continue
-        subject, chart = f"chart {release['chart']}", ranges.get((release["chart"], release["version"]))
+    known = {(chart.name, chart.version): chart for chart in platform.charts}
+    installed = {(it["chart"], it["version"]) for kind, _, it in stack.resources() if kind == "helm_release"}
+    for name, release in sorted(installed):
+        subject, chart = f"chart {name}", known.get((name, release))
         if chart is None:
-            yield Line(subject, "warning", f"{release['version']}: no row in versions.py; read its release notes")
-        elif chart.supports(version):
-            yield Line(subject, "passed", f"{chart.version}: tested with Kubernetes {' to '.join(chart.kubernetes)}")
+            yield Line(subject, "warning", f"{release}: no row in versions.py; read its release notes")
+            continue
+        tested = f"{chart.version}: tested with Kubernetes {chart.first} to {chart.last}"
+        if minor(chart.first) <= minor(version) <= minor(chart.last):
+            yield Line(subject, "passed", tested)
         else:
-            message = f"{chart.version}: tested with Kubernetes {' to '.join(chart.kubernetes)} only; raise it before"
-            yield Line(subject, "failed", message)
+            yield Line(subject, "failed", f"{tested} only; choose another version of the chart before")
 
 
 def removed(root: Path, version: str) -> Iterator[Line]:
@@ -60,25 +54,28 @@ def removed(root: Path, version: str) -> Iterator[Line]:
 def charts(root: Path, environment: str, version: str) -> Iterator[Line]:
     """Whether the charts of the components accept the version, and what they install uses its APIs.
 
-    Helm renders them, which needs their repositories.
+    Helm renders them, which needs their repositories. Charts with the same result are in one line.
     """
     found = manifests.charts(root, environment, version)
+    names: dict[tuple[Outcome, str], list[str]] = {}
     with ThreadPoolExecutor(_PARALLELISM) as pool:
-        yield from pool.map(lambda source: _chart(source, version), found)
+        for source, result in zip(found, pool.map(lambda source: _chart(source, version), found), strict=True):
+            names.setdefault(result, []).append(source.name)
+    for (outcome, message), same in names.items():
+        yield Line(f"charts of {', '.join(same)}", outcome, message)
 
 
-def _chart(source: Source, version: str) -> Line:
-    subject = f"chart of {source.name}"
+def _chart(source: Source, version: str) -> tuple[Outcome, str]:
     try:
         objects = source.render()
     except OperationError as error:
         if _EXCLUDED in str(error):
-            return Line(subject, "failed", f"{error}; choose a version of the chart that accepts it")
-        return Line(subject, "warning", f"not checked: {error}; read its release notes")
+            return "failed", f"{error}; choose a version of the chart that accepts it"
+        return "warning", f"not checked: {error}; read the release notes"
     if gone := removed_apis.in_text(objects, minor(version)):
         message = f"installs {', '.join(gone)}, which Kubernetes {version} does not serve; choose a newer version"
-        return Line(subject, "failed", message)
-    return Line(subject, "passed", f"accepts Kubernetes {version}")
+        return "failed", message
+    return "passed", f"accept Kubernetes {version}"
 
 
 def order(change: Change, environments: Sequence[str], environment: str, settings: dict[str, str]) -> Iterator[Line]:

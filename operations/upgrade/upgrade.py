@@ -46,11 +46,13 @@ def upgrade(platform: Platform, environment: str, version: str, root: Path, *, w
     cluster.minor(version)
     stack = _stack(platform, environment)
     assert stack.cluster is not None
-    checks, running = _checks(platform, stack, version, root)
+    settings = root / stack.settings_file
+    addons = _addons(platform, settings, version)
+    checks, running = _checks(platform, stack, version, root, addons)
     lines = run_checks(checks)
     change = Change(stack.cluster.name, running, version)
-    settings = root / stack.settings_file
-    before, after = read_text(settings), _new_settings(settings, version)
+    before = read_text(settings)
+    after = settings_files.with_versions(settings, version, addons.new_pins())
     diff = "".join(
         difflib.unified_diff(
             before.splitlines(keepends=True), after.splitlines(keepends=True),
@@ -74,28 +76,24 @@ def _stack(platform: Platform, environment: str) -> Stack:
     return chosen[0]
 
 
-def _new_settings(settings: Path, version: str) -> str:
-    return settings_files.with_versions(settings, version, _addons(settings, version).new_pins())
-
-
-def _addons(settings: Path, version: str) -> Addons:
-    from eks_gitops.versions import ADDON_SETS  # noqa: PLC0415 (takes 0.2 s, which `--help` does not need)
-
-    tested = ADDON_SETS[version].versions if version in ADDON_SETS else {}
+def _addons(platform: Platform, settings: Path, version: str) -> Addons:
+    tested = platform.kubernetes[version].addons if version in platform.kubernetes else {}
     return Addons(settings_files.pinned_addons(settings), tested)
 
 
-def _checks(platform: Platform, stack: Stack, version: str, root: Path) -> tuple[list[tuple[str, Check]], str]:
+def _checks(
+    platform: Platform, stack: Stack, version: str, root: Path, addons: Addons
+) -> tuple[list[tuple[str, Check]], str]:
     """The checks, and the version that runs or, if the cluster cannot be described, that the settings have."""
     assert stack.cluster is not None
     name, settings = stack.cluster.name, _versions(platform, stack.region)
     checks: list[tuple[str, Check]] = [
-        ("versions.py", partial(repository.known_version, version)),
+        ("versions.py", partial(repository.known_version, platform, version)),
         ("APIs in the Git tree", partial(repository.removed, root, version)),
         ("charts of components", partial(repository.charts, root, stack.environment, version)),
     ]
     checks += [
-        ("charts", partial(repository.releases, other, version))
+        ("charts", partial(repository.releases, platform, other, version))
         for other in platform.stacks
         if other.is_in_cluster and (other.region, other.environment) == (stack.region, stack.environment)
     ]
@@ -107,7 +105,7 @@ def _checks(platform: Platform, stack: Stack, version: str, root: Path) -> tuple
         checks.append((f"cluster {name}", partial(_unknown, f"cluster {name}", error)))
     else:
         running = described["version"]
-        checks += _of_aws(Change(name, running, version), described, _addons(root / stack.settings_file, version), aws)
+        checks += _of_aws(Change(name, running, version), described, addons, aws)
     change, region = Change(name, running, version), _region(platform, stack.region)
     checks.append(("order", partial(repository.order, change, region, stack.environment, settings)))
     checks += _of_earlier(platform, stack, change, region)

@@ -7,10 +7,11 @@ import boto3
 import pytest
 
 from operations.local.emulator_process import Emulator
+from operations.repository import settings_files
 from operations.terraform.stacks import read_stacks
 from operations.terraform.synthesis import synthesize
 from tests.e2e.clone import clone_into
-from tests.e2e.region import Calls, Region, operations
+from tests.e2e.region import OLDER, Calls, Region, operations
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +37,13 @@ def emulated_region(clone: Path, calls: Calls, aws_provider: None) -> Iterator[M
 
 @pytest.fixture(scope="session")
 def deployed(clone: Path, emulated_region: Mapping[str, str], calls: Calls) -> Region:
-    """All AWS stacks of the region, deployed as in the README. In-cluster stacks would need a running cluster."""
+    """All AWS stacks of the region, deployed as in the README, with a Kubernetes version that can be upgraded.
+
+    In-cluster stacks would need a running cluster.
+    """
+    for environment in ("dev", "staging", "prod"):
+        settings = clone / f"stacks/ap_northeast_2/{environment}.py"
+        settings.write_text(settings_files.with_versions(settings, OLDER, {}))
     with pytest.MonkeyPatch.context() as patch:
         _point_at(patch, clone, emulated_region)
         output = clone / "cdktf.out"

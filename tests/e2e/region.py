@@ -6,7 +6,11 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from eks_gitops.versions import EKS_VERSIONS
 from operations.terraform.stacks import Stack
+
+OLDER, NEWER = list(EKS_VERSIONS)[-2:]
+"""The Kubernetes version that the region is deployed with, and the next one."""
 
 STATE_BUCKET = "your-org-terraform-state-ap-northeast-2"
 
@@ -19,10 +23,14 @@ class Calls:
         self._read = 0
 
     def new(self) -> set[str]:
-        """The actions since the last call of this method."""
+        """The actions since the last call of a method."""
+        return set(self.new_in_order())
+
+    def new_in_order(self) -> list[str]:
+        """The actions since the last call of a method, in their order."""
         lines = self._record.read_text(encoding="utf-8").splitlines()
         new, self._read = lines[self._read :], len(lines)
-        return {json.loads(line)["action"] for line in new}
+        return [json.loads(line)["action"] for line in new]
 
 
 class Region(NamedTuple):

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from eks_gitops.versions import EKS_VERSIONS
 from operations.local import eks_versions
 from operations.local.eks_versions import Running, Upgrade
 
@@ -32,6 +33,10 @@ def _running(*, days: int = 1, since: str = "1.34", support_type: str = "STANDAR
 def test_a_rollback_has_the_documented_conditions(running: Running, now: datetime, message: str | None) -> None:
     refused = eks_versions.refused_update(running, "1.34", now, force=False)
     assert (refused and refused.message) == message
+
+
+def test_every_supported_version_can_be_emulated() -> None:
+    assert {version: support[:2] for version, support in EKS_VERSIONS.items()} == eks_versions.VERSIONS
 
 
 def test_force_skips_the_insights_alone() -> None:

@@ -608,15 +608,37 @@ def test_access_denied_to_a_cluster_does_not_mean_that_it_is_missing(aws: Aws) -
         list(offers.cluster_version("a", "1.36", aws(_versions(), ("eks", "describe_cluster", "AccessDenied"))))
 
 
-def test_checks_each_node_group_database_and_cluster(aws: Aws, stack: Stacks) -> None:
+@pytest.mark.parametrize(
+    ("default", "outcome", "remedy"),
+    [
+        (True, "passed", ""),
+        (False, "failed", "v1: not offered for Kubernetes 1.36; set addons.versions to one of DescribeAddonVersions"),
+    ],
+)
+def test_an_add_on_version_must_be_offered(aws: Aws, default: bool, outcome: str, remedy: str) -> None:  # noqa: FBT001
+    compatibilities = [{"clusterVersion": "1.36", "defaultVersion": default}]
+    offer = {"addonVersion": "v1" if default else "v2", "compatibilities": compatibilities}
+    answer = {"addons": [{"addonName": "coredns", "addonVersions": [offer]}]}
+    clients = aws(("eks", "describe_addon_versions", answer))
+    (line,) = offers.addon_version("it", {"addon_name": "coredns", "addon_version": "v1"}, "1.36", clients)
+    assert (line.subject, line.outcome) == ("it", outcome)
+    assert not remedy or line.message == remedy
+
+
+def test_checks_each_node_group_database_cluster_and_pinned_add_on(aws: Aws, stack: Stacks) -> None:
     made = stack(
         ("aws_subnet", "a", {"availability_zone": f"{REGION}a"}),
         ("aws_eks_node_group", "main", {"node_group_name": "main", "instance_types": ["t3.medium"]}),
         ("aws_db_instance", "a", {"identifier": "shop"}),
         ("aws_eks_cluster", "cluster", {"name": "gitops-cluster-dev", "version": "1.36"}),
+        ("aws_eks_addon", "coredns", {"addon_name": "coredns", "addon_version": "v1"}),
+        ("aws_eks_addon", "vpc-cni", {"addon_name": "vpc-cni"}),
     )
     names = [name for name, _ in offers.checks([made], aws())]
-    assert names == ["node group main of ap-northeast-2-dev", "database shop", "cluster gitops-cluster-dev"]
+    assert names == [
+        "node group main of ap-northeast-2-dev", "database shop", "cluster gitops-cluster-dev",
+        "add-on coredns of ap-northeast-2-dev",
+    ]  # fmt: skip
 
 
 class _Unreachable(boto3.Session):

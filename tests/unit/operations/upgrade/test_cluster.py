@@ -163,6 +163,20 @@ def test_an_add_on_needs_a_version_that_eks_offers(
     assert message in line.message
 
 
+def test_an_add_on_that_is_too_new_goes_back_first(eks: Answers) -> None:
+    compatibilities = [{"clusterVersion": "1.35", "defaultVersion": True}]
+    described = {"addonName": "kube-proxy", "addonVersions": [
+        {"addonVersion": "v1.35.3", "compatibilities": compatibilities}]}  # fmt: skip
+    client = eks(
+        ("list_addons", {"addons": ["kube-proxy"]}),
+        ("describe_addon", {"addon": {"addonVersion": "v1.36.0"}}),
+        ("describe_addon_versions", {"addons": [described]}),
+    )
+    (line,) = cluster.addons(BACK, Addons({}, {"kube-proxy": "v1.35.3"}), client)
+    assert line.outcome == "failed"
+    assert "--addon-name kube-proxy --addon-version v1.35.3 --resolve-conflicts OVERWRITE" in line.message
+
+
 def test_only_pinned_add_ons_get_new_pins() -> None:
     versions = Addons(pinned={"coredns": "v1", "vpc-cni": "v1"}, tested={"coredns": "v2", "kube-proxy": "v2"})
     assert versions.new_pins() == {"coredns": "v2"}

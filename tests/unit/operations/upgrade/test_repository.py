@@ -5,30 +5,34 @@ from pathlib import Path
 
 import pytest
 
-from eks_gitops.versions import LOAD_BALANCER_CONTROLLER_VERSION
 from operations.delivery import manifests
 from operations.delivery.manifests import Source
 from operations.errors import OperationError
+from operations.terraform.stacks import Chart, KubernetesVersion, Platform
 from operations.upgrade import repository
 from operations.upgrade.cluster import Change
 from tests.stacks import make_stack
 
 UP = Change("staging", "1.35", "1.36")
+PLATFORM = Platform(
+    [], [], [], {"1.36": KubernetesVersion("2027-08-02", {})},
+    [Chart("argo-cd", "2.0.0", "1.33", "1.36"), Chart("argo-cd", "1.0.0", "1.32", "1.35")],
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(("version", "outcome"), [("1.36", "passed"), ("1.99", "failed")])
 def test_a_version_needs_a_row(version: str, outcome: str) -> None:
-    (line,) = repository.known_version(version)
+    (line,) = repository.known_version(PLATFORM, version)
     assert line.outcome == outcome
 
 
 @pytest.mark.parametrize(
     ("chart", "version", "outcome"),
     [
-        ("argo-cd", "10.4.1", "passed"),
-        ("argo-cd", "10.1.3", "failed"),
+        ("argo-cd", "2.0.0", "passed"),
+        ("argo-cd", "1.0.0", "failed"),
         ("argo-cd", "9.9.9", "warning"),
-        ("aws-load-balancer-controller", LOAD_BALANCER_CONTROLLER_VERSION, "passed"),
+        ("other", "2.0.0", "warning"),
     ],
 )
 def test_charts_of_terraform_have_a_tested_range(tmp_path: Path, chart: str, version: str, outcome: str) -> None:
@@ -36,7 +40,7 @@ def test_charts_of_terraform_have_a_tested_range(tmp_path: Path, chart: str, ver
     resource = {"helm_release": {"a": release}, "kubernetes_namespace": {"a": {}}}
     configuration = {"terraform": {"backend": {"s3": {}}}, "resource": resource}
     (tmp_path / "cdk.tf.json").write_text(json.dumps(configuration))
-    (line,) = repository.releases(make_stack(directory=tmp_path, kind="in-cluster"), "1.36")
+    (line,) = repository.releases(PLATFORM, make_stack(directory=tmp_path, kind="in-cluster"), "1.36")
     assert (line.subject, line.outcome) == (f"chart {chart}", outcome)
 
 
@@ -52,7 +56,7 @@ def test_an_api_that_the_version_removes_is_named_with_its_file(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("rendered", "outcome", "message"),
     [
-        ("apiVersion: v1\nkind: Pod\n", "passed", "accepts Kubernetes 1.36"),
+        ("apiVersion: v1\nkind: Pod\n", "passed", "accept Kubernetes 1.36"),
         ("apiVersion: batch/v1beta1\nkind: CronJob\n", "failed", "installs batch/v1beta1 CronJob, which"),
         (OperationError("helm template: chart requires kubeVersion: <1.36"), "failed", "choose a version of the chart"),
         (OperationError("helm: not installed"), "warning", "not checked: helm: not installed"),
@@ -66,9 +70,10 @@ def test_charts_of_components_are_rendered(
             raise rendered
         return rendered
 
-    monkeypatch.setattr(manifests, "charts", lambda *_: [Source("cache", "dev", render, ())])
+    charts = [Source(name, "dev", render, ()) for name in ("cache", "queue")]
+    monkeypatch.setattr(manifests, "charts", lambda *_: charts)
     (line,) = repository.charts(Path(), "dev", "1.36")
-    assert (line.subject, line.outcome) == ("chart of cache", outcome)
+    assert (line.subject, line.outcome) == ("charts of cache, queue", outcome)
     assert message in line.message
 
 
