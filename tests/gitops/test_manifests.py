@@ -27,7 +27,11 @@ class Validator:
         if not manifests:
             return []
         done = subprocess.run(
-            self._command, input=yaml.safe_dump_all(manifests), check=False, capture_output=True, text=True
+            self._command,
+            input=yaml.dump_all(manifests, Dumper=yaml.CSafeDumper),
+            check=False,
+            capture_output=True,
+            text=True,
         )
         assert done.stdout, done.stderr
         found = json.loads(done.stdout)["resources"]

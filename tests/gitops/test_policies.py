@@ -41,7 +41,9 @@ def test_policy_passes_its_tests(name: str, kyverno: Path, renderer: Renderer, t
     shutil.copytree(TESTS / name, tmp_path / name)
     (tmp_path / "policies").mkdir()
     for policy in _policies(renderer, "prod"):
-        (tmp_path / "policies" / f"{policy['metadata']['name']}.yaml").write_text(yaml.safe_dump(policy))
+        (tmp_path / "policies" / f"{policy['metadata']['name']}.yaml").write_text(
+            yaml.dump(policy, Dumper=yaml.CSafeDumper)
+        )
     done = subprocess.run(
         [kyverno, "test", tmp_path / name, "--remove-color", "--detailed-results"],
         check=False,
@@ -64,7 +66,7 @@ def test_services_pass_the_policies_of_prod(
     manifests = renderer.overlay(overlay)
     for manifest in manifests:
         manifest["metadata"].setdefault("namespace", overlay.namespace)  # set by Argo CD if the chart does not
-    text = yaml.safe_dump_all(manifests, width=10000)
+    text = yaml.dump_all(manifests, Dumper=yaml.CSafeDumper, width=10000)
     text = re.sub(rf"image: {overlay.service}:", f"image: registry.example/{overlay.service}:", text)
     text = text.replace("key: placeholder", f"key: {prefix}{overlay.settings['database']}/database")
     (tmp_path / "manifests.yaml").write_text(text)
@@ -78,7 +80,7 @@ def test_services_pass_the_policies_of_prod(
     values = {"apiVersion": "cli.kyverno.io/v1alpha1", "kind": "Values", "metadata": {"name": "values"}}
     (tmp_path / "values.yaml").write_text(yaml.safe_dump({**values, "namespaces": [namespace]}))
     applied = [policy for policy in _policies(renderer, "prod") if policy["metadata"]["name"] not in _ONLY_FOR_PODS]
-    (tmp_path / "policies.yaml").write_text(yaml.safe_dump_all(applied))
+    (tmp_path / "policies.yaml").write_text(yaml.dump_all(applied, Dumper=yaml.CSafeDumper))
     done = subprocess.run(
         [
             *(kyverno, "apply", tmp_path / "policies.yaml", "--remove-color"),
@@ -145,7 +147,7 @@ def test_signer_is_the_build_workflow_of_this_repository() -> None:
 
 def test_service_namespaces_have_every_annotation_that_policies_read(renderer: Renderer) -> None:
     (namespace,) = documents((ROOT / "management/service-namespace/base/namespace.yaml").read_text())
-    text = yaml.safe_dump_all(_policies(renderer, "prod"), width=10000)
+    text = yaml.dump_all(_policies(renderer, "prod"), Dumper=yaml.CSafeDumper, width=10000)
     annotations = set(re.findall(r"annotations\[\?'+(platform/[\w-]+)'+\]", text))
     assert len(annotations) == 3
     assert annotations <= namespace["metadata"]["annotations"].keys()

@@ -31,7 +31,7 @@ def _build(kustomize: Path, folder: Path) -> list[dict[str, Any]]:
     done = subprocess.run([kustomize, "build", folder], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # no warnings about deprecated fields
-    return [document for document in yaml.safe_load_all(done.stdout) if document]
+    return [document for document in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if document]
 
 
 def _one(manifests: list[dict[str, Any]], kind: str, name: str | None = None) -> dict[str, Any]:

@@ -82,6 +82,7 @@ def _region_with_long_lists(region: Region) -> Region:
     return region._replace(shared=shared, environments=environments)
 
 
+@pytest.mark.slow
 def test_no_policy_grows_with_image_repositories_and_databases(
     committed: tuple[Owner, list[Region]], platform: dict[str, Template], tmp_path: Path
 ) -> None:
