@@ -56,6 +56,8 @@ class Change:
     """The arguments that force a replacement, such as `vpc_config[0].subnet_ids`."""
     reason: str = ""
     """Terraform's `action_reason`; for a move or an import, where the resource was."""
+    creates_first: bool = False
+    """Whether a replacement creates the new resource before it destroys the old one (`create_before_destroy`)."""
 
     @property
     def changed(self) -> list[str]:
@@ -90,6 +92,14 @@ class Plan:
     def changes(self) -> list[Change]:
         """The planned changes, sorted by address."""
         return [change for _, change in _planned(self.document.get("resource_changes", []))]
+
+    @cached_property
+    def unchanged(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """The type and the arguments of each resource that the plan does not change."""
+        entries = self.document.get("resource_changes", [])
+        return [
+            (entry["type"], entry["change"]["after"]) for entry in entries if entry["change"]["actions"] == ["no-op"]
+        ]
 
     @cached_property
     def drift(self) -> list[Change]:
@@ -165,6 +175,7 @@ def _planned(entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str
                 sensitive=_marks(change.get("after_sensitive")) | _marks(change.get("before_sensitive")),
                 replaced_for=tuple(_path(path) for path in change.get("replace_paths", [])),
                 reason=reason,
+                creates_first=change["actions"] == ["create", "delete"],
             ),
         )
 

@@ -1,7 +1,7 @@
 """Records the plans of `cases.py` again: `python -m tests.plans.make`. Takes a few minutes.
 
 Real Terraform applies the base to the emulated AWS once, and plans every case from there. Only the changes of each plan
-are stored.
+are stored, and the node groups that stay.
 """
 
 import copy
@@ -54,8 +54,12 @@ def _configure(folder: Path, case: Case) -> None:
 
 
 def _kept(document: dict[str, Any]) -> dict[str, Any]:
-    changes = [entry for entry in document["resource_changes"] if entry["change"]["actions"] != ["no-op"]]
-    return {"format_version": document["format_version"], "resource_changes": changes}
+    changes = [
+        entry
+        for entry in document.get("resource_changes", [])  # an empty plan is not shown
+        if entry["change"]["actions"] != ["no-op"] or entry["type"] == "aws_eks_node_group"
+    ]
+    return {"format_version": document.get("format_version", "1.2"), "resource_changes": changes}
 
 
 if __name__ == "__main__":
