@@ -611,7 +611,7 @@ def test_access_denied_to_a_cluster_does_not_mean_that_it_is_missing(aws: Aws) -
 def test_checks_each_node_group_database_and_cluster(aws: Aws, stack: Stacks) -> None:
     made = stack(
         ("aws_subnet", "a", {"availability_zone": f"{REGION}a"}),
-        ("aws_eks_node_group", "main", {"node_group_name": "main", "instance_types": ["t3.medium"]}),
+        ("aws_eks_node_group", "main", {"node_group_name_prefix": "main-", "instance_types": ["t3.medium"]}),
         ("aws_db_instance", "a", {"identifier": "shop"}),
         ("aws_eks_cluster", "cluster", {"name": "gitops-cluster-dev", "version": "1.36"}),
     )
