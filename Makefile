@@ -122,6 +122,10 @@ remove-crds: install ## delete the unused CRDs that a destroyed in-cluster stack
 preflight: synth ## check before a deploy what would fail it: make preflight [STACK="…"]
 	$(BIN)/python -m operations preflight $(STACK)
 
+.PHONY: ami-releases
+ami-releases: synth ## pin the newest AMI of the managed node groups in the settings: make ami-releases [STACK="…"]
+	$(BIN)/python -m operations ami-releases $(STACK)
+
 .PHONY: backup
 backup: synth ## back up the Argo CD of the current cluster: make backup [ENVIRONMENT=prod]
 	$(BIN)/python -m operations backup $(ENVIRONMENT)

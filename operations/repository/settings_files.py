@@ -1,4 +1,4 @@
-"""Settings files as source code: reads values without importing them, and adds an image repository."""
+"""Settings files as source code: reads values without importing them, adds an image repository, and pins AMIs."""
 
 import ast
 from dataclasses import dataclass
@@ -108,3 +108,33 @@ def with_one_more(settings: Path, last_line: int, name: str, repository_id: int)
 """,
     )
     return "".join(lines)
+
+
+def with_release(settings: Path, group: str, release: str) -> str:
+    """The settings with the AMI release of the managed node group `group`, formatted like `ruff format`.
+
+    Raises:
+        OperationError: if the file cannot be read, or the group is not written as `NodeGroupConfig(name="…", …)`.
+    """
+    for node in ast.walk(_parsed(settings)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("NodeGroupConfig"):
+            values = {keyword.arg: keyword.value for keyword in node.keywords}
+            name, ami_type, old = (values.get(field) for field in ("name", "ami_type", "release_version"))
+            if ami_type is not None and isinstance(name, ast.Constant) and name.value == group:
+                return _with_release(settings, ami_type, old, release)
+    remedy = f'write release_version="{release}" in it'
+    raise OperationError(f'{settings}: no NodeGroupConfig(name="{group}", ami_type=…) found; {remedy}')
+
+
+def _with_release(settings: Path, ami_type: ast.expr, old: ast.expr | None, release: str) -> str:
+    """Replace the value `old`, or add the argument after `ami_type`, on a line of its own if that has one."""
+    lines = settings.read_bytes().splitlines(keepends=True)  # the columns of the syntax tree are in bytes
+    place = old or ami_type
+    number, start, end = (place.end_lineno or 0) - 1, place.col_offset, place.end_col_offset or 0
+    text, before = f'"{release}"', lines[number][: place.col_offset].decode()
+    if old is None:
+        start, indent = end, before[: len(before) - len(before.lstrip())]
+        separator = f",\n{indent}" if before.strip() == "ami_type=" else ", "
+        text = f"{separator}release_version={text}"
+    lines[number] = lines[number][:start] + text.encode() + lines[number][end:]
+    return b"".join(lines).decode()

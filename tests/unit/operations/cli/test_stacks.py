@@ -7,7 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from operations import validate
+from operations import ami_releases, validate
 from operations.deploy import deploy, plan
 from operations.destroy import destroy
 from operations.destroy.destroy import Destruction
@@ -215,3 +215,10 @@ def test_validate_prints_progress_apart_from_its_json(output: Path, monkeypatch:
     result = run("validate", "--output", output, "--json", status=2)
     assert result.stderr.splitlines() == ["manifests: passed in 1 s", "workflows: skipped in 0 s"]
     assert [step["outcome"] for step in json.loads(result.stdout)["steps"]] == ["passed", "skipped"]
+
+
+def test_ami_releases_of_the_named_stacks_are_pinned(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned = _mocked(monkeypatch, ami_releases, "pin")
+    assert "the title" in run("ami-releases", DEV, "--output", output).stdout
+    (chosen, root) = pinned.call_args.args
+    assert (_names(chosen), root) == ([DEV], Path())
