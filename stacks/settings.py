@@ -213,10 +213,9 @@ class EnvironmentSettings(Config):
         """
         version = self.cluster.version
         for index, group in enumerate(self.node_groups):
-            release = group.release_version
-            if release is not None and group.ami_type.startswith("AL2023") and not release.startswith(f"{version}."):
+            if group.kubernetes_of_release not in {None, version}:
                 message = f"not for Kubernetes {version}; choose a release that starts with {version}."
-                yield Problem(f"node_groups[{index}].release_version", release, message)
+                yield Problem(f"node_groups[{index}].release_version", group.release_version, message)
 
     def _problems_of_argo_cd(self) -> Iterator[Problem]:
         argo_cd, version, nodes = self.gitops.argo_cd, self.cluster.version, self.open_nodes

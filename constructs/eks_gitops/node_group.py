@@ -182,6 +182,12 @@ class NodeGroupConfig(Config):
                 yield Problem(f"taints[{index}].key", key, f"duplicate; list each key once with {effect}")
 
     @property
+    def kubernetes_of_release(self) -> str | None:
+        """The version of Kubernetes that the AMI release is for, such as `1.36`; None if it can be for any."""
+        release, is_linux = self.release_version or "", self.ami_type.startswith("AL2023")
+        return release.rpartition(".")[0] if is_linux and re.fullmatch(_RELEASES["AL2023"][0], release) else None
+
+    @property
     def max_pods(self) -> int:
         """The maximum number of Pods on each node of the group: the minimum over its instance types."""
         return min(instance_types.max_pods(name) for name in self.instance_types)
