@@ -302,11 +302,12 @@ def _updated_release(group: Mapping[str, Any], request: Mapping[str, Any]) -> st
     Source: UpdateNodegroupVersion of EKS in botocore 1.43.
     """
     version = request.get("version", group["version"])
-    release = str(request.get("releaseVersion") or _newest_release(group["amiType"], version))
+    earliest = group["releaseVersion"] if version == group["version"] else ""
+    release = str(request.get("releaseVersion") or max(_newest_release(group["amiType"], version), earliest))
     is_linux = not group["amiType"].startswith("BOTTLEROCKET")
     if is_linux and not release.startswith(f"{version}."):
         raise _refusal("InvalidParameterException", f"{release} is not valid for kubernetes version {version}.")
-    if version == group["version"] and release < group["releaseVersion"]:
+    if release < earliest:
         raise _refusal("InvalidParameterException", f"{release} is earlier than {group['releaseVersion']}")
     return release
 
