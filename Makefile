@@ -131,6 +131,10 @@ upgrade: synth ## check and plan a new Kubernetes version: make upgrade ENVIRONM
 	@$(if $(and $(ENVIRONMENT),$(VERSION)),,$(error name both, such as: make upgrade ENVIRONMENT=dev VERSION=1.36))
 	$(BIN)/python -m operations upgrade $(ENVIRONMENT) $(VERSION) $(if $(WRITE),--write)
 
+.PHONY: ami-releases
+ami-releases: synth ## pin the newest AMI of the managed node groups in the settings: make ami-releases [STACK="…"]
+	$(BIN)/python -m operations ami-releases $(STACK)
+
 .PHONY: backup
 backup: synth ## back up the Argo CD of the current cluster: make backup [ENVIRONMENT=prod]
 	$(BIN)/python -m operations backup $(ENVIRONMENT)

@@ -38,8 +38,8 @@ Every field of the settings in `stacks/`, in the order of the files: what it is,
 change of it does. Limits in words are the messages that other values get. `make settings-docs` generates this page from
 the types. Rules between several settings are in `stacks/rules.py` and the files next to it.
 
-"The guard refuses" means that `make plan` and `make deploy` stop, because data or identity would be lost, unless an
-entry in `guard-overrides.toml` allows it.
+"The guard refuses" means that `make plan` and `make deploy` stop, because data, identity or all nodes would be lost,
+unless an entry in `guard-overrides.toml` allows it.
 """
 
 _WORDS: dict[Any, str] = {

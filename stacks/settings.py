@@ -170,6 +170,7 @@ class EnvironmentSettings(Config):
         yield from self._problems_of_nodes()
         yield from self._problems_of_argo_cd()
         yield from known_problems(self._problems_of_kube_proxy())
+        yield from known_problems(self._problems_of_releases())
 
     @property
     def open_node_groups(self) -> list[NodeGroupConfig]:
@@ -204,6 +205,17 @@ class EnvironmentSettings(Config):
                 f"not for Kubernetes {self.cluster.version}; choose a version that starts with v{self.cluster.version}."
             )
             yield Problem("addons.versions.kube-proxy", version, message)
+
+    def _problems_of_releases(self) -> Iterator[Problem]:
+        """EKS accepts an AMI of Amazon Linux only for its version of Kubernetes.
+
+        Source: https://docs.aws.amazon.com/eks/latest/userguide/eks-linux-ami-versions.html
+        """
+        version = self.cluster.version
+        for index, group in enumerate(self.node_groups):
+            if group.kubernetes_of_release not in {None, version}:
+                message = f"not for Kubernetes {version}; choose a release that starts with {version}."
+                yield Problem(f"node_groups[{index}].release_version", group.release_version, message)
 
     def _problems_of_argo_cd(self) -> Iterator[Problem]:
         argo_cd, version, nodes = self.gitops.argo_cd, self.cluster.version, self.open_nodes

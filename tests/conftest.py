@@ -110,7 +110,7 @@ _ALTERNATIVE_SETTINGS = (
     ("shared.py", ', database="10.0.13.0/24"', ""),
     ("dev.py", "public_access_cidrs=()", 'public_access_cidrs=("203.0.113.0/24",)'),
     ("dev.py", '"t3.medium"', '"m7g.large", "m7g.8xlarge"'),
-    ("dev.py", "AL2023_x86_64_STANDARD", "BOTTLEROCKET_ARM_64"),
+    ("dev.py", '"AL2023_x86_64_STANDARD"', '"BOTTLEROCKET_ARM_64", release_version="1.64.0-7c4f0d2b"'),
     ("dev.py", "min_size=2", "min_size=3"),
     (
         "dev.py",

@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("operations.repository", "operations.state"),
     ("operations.guard",),
     (
+        "operations.ami_releases",
         "operations.backup",
         "operations.delivery",
         "operations.deploy",

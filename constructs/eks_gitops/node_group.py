@@ -1,6 +1,7 @@
 """NodeGroup: a managed node group of a cluster, with its launch template."""
 
 import base64
+import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
@@ -35,6 +36,16 @@ AmiType = Literal[
     "AL2023_x86_64_STANDARD", "AL2023_ARM_64_STANDARD", "BOTTLEROCKET_x86_64", "BOTTLEROCKET_ARM_64"
 ]  # fmt: skip
 
+_RELEASES = {
+    "AL2023": (r"\d+\.\d+\.\d+-20\d{6}", "1.36.0-20261101"),
+    "BOTTLEROCKET": (r"\d+\.\d+\.\d+-[0-9a-f]{8}", "1.64.0-7c4f0d2b"),
+}
+"""The pattern of a release and an example, by operating system: the version of Kubernetes and a date, or the version of
+Bottlerocket and a commit.
+
+Source: https://docs.aws.amazon.com/eks/latest/userguide/eks-linux-ami-versions.html, and for Bottlerocket
+https://github.com/aws/containers-roadmap/issues/1945
+"""
 _MOST_INSTANCE_TYPES = 20
 """Source: `instanceTypes` of https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateNodegroup.html"""
 # The kubelet refuses to start with another label of these domains, and the node does not join.
@@ -79,19 +90,24 @@ class NodeGroupConfig(Config):
         str,
         matching(r"[a-z][a-z0-9-]{0,30}", "use 1 to 31 lower-case letters, digits and hyphens, starting with a letter"),
     ]
-    """The name of the group and of its launch template. A change replaces the group."""
+    """The name of the launch template, and the start of the group's name in EKS, which ends with the time of its
+    creation. A change creates another group while this one is destroyed: add a group, deploy, then remove this one."""
     instance_types: tuple[str, ...]
-    """EC2 instance types of the nodes, by priority for `ON_DEMAND`. A change replaces the group. The smallest limits
-    the Pods of each node."""
+    """EC2 instance types of the nodes, by priority for `ON_DEMAND`. The smallest limits the Pods of each node. A change
+    replaces the group: the new one is created first."""
     ami_type: AmiType
-    """The operating system and architecture of the nodes. A change replaces the group."""
+    """The operating system and architecture of the nodes. A change replaces the group: the new one is created first."""
+    release_version: str | None = None
+    """The release of the AMI, such as `1.36.0-20261101`; `make ami-releases` writes the newest. A change replaces the
+    nodes gradually; EKS refuses an earlier release. Raise it together with `disk_size_gib`, `cluster.version` and tags:
+    EKS uses its newest release when these change. None is the newest one when the group was created."""
     capacity_type: Literal["ON_DEMAND", "SPOT"]
-    """On-demand or Spot instances. A change replaces the group."""
+    """On-demand or Spot instances. A change replaces the group: the new one is created first."""
     min_size: int = Field(strict=True, ge=0)
     """The least number of nodes. The sum of all groups must suffice for Argo CD and for production."""
     desired_size: int = Field(strict=True, ge=0)
-    """The initial number of nodes. Terraform ignores later changes, because an autoscaler changes it between the
-    bounds."""
+    """The number of nodes. A change adds nodes, or drains and terminates some. Nothing else changes it: Karpenter has
+    nodes of its own."""
     max_size: Count
     """The greatest number of nodes. The private subnets must have enough addresses for these nodes full of Pods."""
     disk_size_gib: int = Field(strict=True, default=50, ge=20, le=16384)
@@ -117,6 +133,13 @@ class NodeGroupConfig(Config):
             message = f"EKS accepts at most {_MOST_INSTANCE_TYPES}; remove some"
             yield Problem("instance_types", f"{len(self.instance_types)} instance types", message)
         yield from self._instance_type_problems()
+        yield from self._problem_of_release()
+
+    def _problem_of_release(self) -> Iterator[Problem]:
+        pattern, example = _RELEASES[self.ami_type.partition("_")[0]]
+        if self.release_version is not None and not re.fullmatch(pattern, self.release_version):
+            message = f"not a release of {self.ami_type}; run make ami-releases, or write one such as {example}"
+            yield Problem("release_version", self.release_version, message)
 
     def _instance_type_problems(self) -> Iterator[Problem]:
         needed: instance_types.Architecture = "arm64" if "ARM_64" in self.ami_type else "x86_64"
@@ -159,6 +182,12 @@ class NodeGroupConfig(Config):
                 yield Problem(f"taints[{index}].key", key, f"duplicate; list each key once with {effect}")
 
     @property
+    def kubernetes_of_release(self) -> str | None:
+        """The version of Kubernetes that the AMI release is for, such as `1.36`; None if it can be for any."""
+        release, is_linux = self.release_version or "", self.ami_type.startswith("AL2023")
+        return release.rpartition(".")[0] if is_linux and re.fullmatch(_RELEASES["AL2023"][0], release) else None
+
+    @property
     def max_pods(self) -> int:
         """The maximum number of Pods on each node of the group: the minimum over its instance types."""
         return min(instance_types.max_pods(name) for name in self.instance_types)
@@ -196,7 +225,15 @@ class NodeRole(Construct):
 
 
 class NodeGroup(Construct):
-    """A managed node group in private subnets, with encrypted disks, tags, and IMDSv2 that Pods cannot reach."""
+    """A managed node group in private subnets, with encrypted disks, tags, and IMDSv2 that Pods cannot reach.
+
+    EKS cannot change the instance types, AMI type, capacity type, subnets and role of a group, so Terraform replaces
+    it: the new group is created first, under a name of its own, and then EKS drains the nodes of the old one. A fixed
+    name would be taken, also after a failed creation. The old group keeps its version of the launch template.
+
+    Source: `ForceNew` in internal/service/eks/node_group.go of the AWS provider 5, and
+    https://docs.aws.amazon.com/eks/latest/userguide/delete-managed-node-group.html
+    """
 
     def __init__(
         self,
@@ -218,8 +255,9 @@ class NodeGroup(Construct):
             self,
             "node-group",
             cluster_name=cluster.name,
-            node_group_name=config.name,
+            node_group_name_prefix=f"{config.name}-",
             version=cluster_version,
+            release_version=config.release_version,
             node_role_arn=role.arn,
             subnet_ids=list(subnet_ids),
             ami_type=config.ami_type,
@@ -235,12 +273,19 @@ class NodeGroup(Construct):
             node_repair_config=EksNodeGroupNodeRepairConfig(enabled=True),
             labels=config.labels,
             taint=[EksNodeGroupTaint(key=taint.key, value=taint.value, effect=taint.effect) for taint in config.taints],
-            lifecycle=TerraformResourceLifecycle(ignore_changes=["scaling_config[0].desired_size"]),
+            # Terraform then replaces everything that the group depends on in the same order. What has a fixed name of
+            # that is replaced only with the cluster, or after a failed creation (docs/runbook/clusters.md).
+            lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
             depends_on=[*role.permissions, *depends_on],
         )
 
     def _launch_template(self, config: NodeGroupConfig, name: str, key: Key, tags: dict[str, str]) -> LaunchTemplate:
         bottlerocket = config.ami_type.startswith("BOTTLEROCKET")
+        # Bottlerocket has its operating system on the first volume, whose size the AMI sets, and data on the second.
+        # Source: https://github.com/bottlerocket-os/bottlerocket#default-volumes
+        disks = {"/dev/xvda": None if bottlerocket else config.disk_size_gib}
+        if bottlerocket:
+            disks["/dev/xvdb"] = config.disk_size_gib
         return LaunchTemplate(
             self,
             "launch-template",
@@ -253,25 +298,27 @@ class NodeGroup(Construct):
                 http_put_response_hop_limit=1,  # not reachable from Pods, which have their own identities
                 instance_metadata_tags="disabled",
             ),
-            block_device_mappings=[
-                LaunchTemplateBlockDeviceMappings(
-                    # Bottlerocket has its operating system on xvda and stores data on xvdb.
-                    device_name="/dev/xvdb" if bottlerocket else "/dev/xvda",
-                    ebs=LaunchTemplateBlockDeviceMappingsEbs(
-                        volume_type="gp3",
-                        volume_size=config.disk_size_gib,
-                        encrypted="true",
-                        kms_key_id=key.arn,
-                        delete_on_termination="true",
-                    ),
-                )
-            ],
+            block_device_mappings=[_disk(device, size, key) for device, size in disks.items()],
             # Default tags do not apply to instances and volumes, because Auto Scaling creates them, not Terraform.
             tag_specifications=[
                 LaunchTemplateTagSpecifications(resource_type=kind, tags={**tags, "Name": name})
                 for kind in ("instance", "network-interface", "volume")
             ],
         )
+
+
+def _disk(device: str, gib: int | None, key: Key) -> LaunchTemplateBlockDeviceMappings:
+    """A volume that is encrypted with the key; without a size it has that of the AMI."""
+    return LaunchTemplateBlockDeviceMappings(
+        device_name=device,
+        ebs=LaunchTemplateBlockDeviceMappingsEbs(
+            volume_type="gp3",
+            volume_size=gib,
+            encrypted="true",
+            kms_key_id=key.arn,
+            delete_on_termination="true",
+        ),
+    )
 
 
 def _user_data(max_pods: int, *, bottlerocket: bool) -> str:

@@ -85,7 +85,7 @@ class VpcConfig(Config):
     """All addresses of the VPC. A change replaces the VPC with everything in it, which the guard refuses."""
     zones: tuple[Zone, ...]
     """The Availability Zones. Append new ones at the end. Adding one replaces all node groups, because EKS cannot
-    change their subnets."""
+    change their subnets: each new group is created first."""
     nat_gateways: Literal["none", "one", "one-per-zone"]
     """A trade-off between cost and availability: with `none`, private subnets have no internet access; with `one`, all
     zones depend on the first one."""

@@ -276,6 +276,23 @@ def upgrade_(
         report(upgrade.upgrade(read_platform(output), environment, version, Path(), write=write))
 
 
+@app.command("ami-releases")
+def ami_releases_(
+    stacks: Stacks = None,
+    *,
+    output: Output = Path("cdktf.out"),
+    as_json: AsJson = False,
+) -> None:
+    """Write the newest AMI release of each managed node group into the settings.
+
+    Example: python -m operations ami-releases ap-northeast-2-dev
+    """
+    from operations import ami_releases  # noqa: PLC0415
+
+    with reported(as_json=as_json) as report:
+        report(ami_releases.pin(select_stacks(read_stacks(output), stacks or []), Path()))
+
+
 @app.command("validate")
 def validate_(
     stacks: Stacks = None,

@@ -1,1 +1,1 @@
-"""The guard: refuses plans that lose data, and reports those that widen access or lower protection."""
+"""The guard: refuses plans that lose data or all nodes, and reports those that widen access or lower protection."""

@@ -1,4 +1,6 @@
-"""The guard: refuses plans that lose data or identities, and reports changes that widen access or lower protection.
+"""The guard: refuses plans that lose data, identities or all nodes of a cluster.
+
+It reports changes that widen access, lower protection or replace nodes.
 
 An override in `guard-overrides.toml` names one address of one stack, who is responsible, why, and until when. An
 override that has expired, or that the plan does not need, is an error, so that none is kept longer than necessary.
@@ -91,10 +93,11 @@ def findings(plan: Plan, allowed: Iterable[Override] = ()) -> list[Finding]:
         if change.kind == "aws_iam_role" and change.action == "create"
         if change.after and "name" in change.after
     }
+    nodes = rules.nodes(plan)
     return [
         Finding(plan.stack, change.address, change.action, *hit, override=by_address.get(change.address))
         for change in plan.changes
-        for hit in rules.hits(change, new_roles)
+        for hit in rules.hits(change, new_roles, nodes)
     ]
 
 

@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, NamedTuple
 
 from operations.guard import grants
-from operations.terraform.plans import Change
+from operations.terraform.plans import Change, Plan
 
 Network = IPv4Network | IPv6Network
 Peer = Network | str
@@ -44,9 +44,10 @@ _REVIEW = "narrow it, or have a reviewer accept it"
 _LATER = "a value known only after the apply"
 
 
-def hits(change: Change, new_roles: Collection[str] = ()) -> Iterator[Hit]:
-    """All hits of a change. `new_roles` are the names of the roles that the same plan creates."""
+def hits(change: Change, new_roles: Collection[str] = (), nodes: "Nodes | None" = None) -> Iterator[Hit]:
+    """All hits of a change. `new_roles` are the roles that its plan creates; `nodes` is what the plan does to nodes."""
     yield from _new_grants(change, new_roles)
+    yield from _node_groups(change, nodes or Nodes())
     for rule in (_destroyed, _versions, _iam, _network, _public, _protection):
         yield from rule(change)
 
@@ -98,6 +99,67 @@ def _numbers(version: str) -> list[int]:
     """`v1.36.0-eksbuild.9` and `1.36.0-9` as 1, 36, 0 and 9; the last part of `1.36.0-9a` is no number."""
     found = _VERSION.match(version)
     return [int(part) for part in [*found[1].split("."), found[2]] if part] if found else []
+
+
+# --- nodes ------------------------------------------------------------------------------------------------------------
+
+_NODE_GROUP = "aws_eks_node_group"
+_ENDS = {"destroy", "replace"}
+_GROUP_FIRST = "add another node group and deploy it, then remove this one"
+
+
+class Nodes(NamedTuple):
+    """What a plan does to the nodes of clusters, which are named."""
+
+    kept: Collection[Any] = ()
+    """The clusters in which a node group runs Pods during the whole apply."""
+    added: Collection[Any] = ()
+    """The clusters that get another node group."""
+    lost: Collection[Any] = ()
+    """The clusters that are destroyed or replaced, with everything in them."""
+
+
+def nodes(plan: Plan) -> Nodes:
+    """What a plan does to the nodes of clusters."""
+    groups = [change for change in plan.changes if change.kind == _NODE_GROUP]
+    kept = [arguments for kind, arguments in plan.unchanged if kind == _NODE_GROUP]
+    kept += [one.after for one in groups if one.after and (one.action in {"update", "move"} or one.creates_first)]
+    added = [one.after for one in groups if one.after and one.action == "create"]
+    clusters = [one.before for one in plan.changes if one.kind == "aws_eks_cluster" and one.action in _ENDS]
+    return Nodes(
+        kept={group.get("cluster_name") for group in kept if _runs_pods(group)},
+        added={group.get("cluster_name") for group in added if _runs_pods(group)},
+        lost={cluster["name"] for cluster in clusters if cluster is not None},
+    )
+
+
+def _runs_pods(group: Mapping[str, Any]) -> bool:
+    """Whether a node group has nodes on which Pods without tolerations run."""
+    has_nodes = _first(group.get("scaling_config")).get("desired_size") != 0
+    return has_nodes and all(taint["effect"] == "PREFER_NO_SCHEDULE" for taint in group.get("taint") or [])
+
+
+def _node_groups(change: Change, nodes: Nodes) -> Iterator[Hit]:
+    """EKS drains the nodes of a group that is deleted, 5 minutes each, and then terminates them.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/delete-managed-node-group.html
+    """
+    cluster = (change.before or {}).get("cluster_name")
+    if change.kind != _NODE_GROUP or change.action not in _ENDS or cluster in nodes.lost:
+        return
+    if change.creates_first:
+        yield Hit(
+            "replaces-nodes", "all its Pods move to new nodes, which are created first", "deploy it at a quiet time"
+        )
+    elif cluster in nodes.kept:
+        return
+    elif cluster in nodes.added:
+        why = f"{cluster} has no ready nodes until those of the new group join, which is created at the same time"
+        yield Hit("replaces-nodes", why, _GROUP_FIRST)
+    else:
+        forced = f" (forced by {', '.join(change.replaced_for)})" if change.replaced_for else ""
+        why = f"no node is left in {cluster}: its Pods, with CoreDNS and Argo CD, have nowhere to run{forced}"
+        yield Hit("no-nodes", why, _GROUP_FIRST, is_refusal=True)
 
 
 # --- IAM --------------------------------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ _LONGEST_RETENTION_DAYS = 36500
 _LEAST_ZONES = 2
 _MOST_RULES = 60  # https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html, the default quota
 _FORM = "application/x-www-form-urlencoded"
+_DATE_OF_AMAZON_LINUX, _BOTTLEROCKET_RELEASE = "20261101", "1.64.0-7c4f0d2b"
 
 
 class Call(Request):
@@ -240,15 +241,38 @@ async def _delete_cluster(call: Call) -> Answer:
 
 @_completes("eks:CreateNodegroup")
 async def _create_node_group(call: Call) -> Answer:
-    """Keep all settings of a node group.
+    """Keep all settings of a node group, and use the newest AMI if it names none.
 
     MiniStack ignores `updateConfig`, `nodeRepairConfig` and `launchTemplate`, without which Terraform replaces the
-    group. Remove this when DescribeNodegroup returns them.
+    group, and describes an empty `releaseVersion`. Remove this when DescribeNodegroup returns them.
     """
     answer = await _forward(call)
     group = answer.json["nodegroup"]
+    release = group["releaseVersion"] or _newest_release(group["amiType"], group["version"])
     _remember(group["nodegroupArn"], **{"updateConfig": {"maxUnavailable": 1}} | _left_out(call, group))
+    _remember(group["nodegroupArn"], releaseVersion=release)
     return answer
+
+
+def _newest_release(ami_type: str, version: str) -> str:
+    """An AMI release in the format of EKS, which also the parameters of `_get_parameter` have."""
+    return _BOTTLEROCKET_RELEASE if ami_type.startswith("BOTTLEROCKET") else f"{version}.0-{_DATE_OF_AMAZON_LINUX}"
+
+
+@_completes("ssm:GetParameter")
+async def _get_parameter(call: Call) -> Answer:
+    """Return the newest AMI release for nodes, which AWS publishes in every region.
+
+    MiniStack has only two images of EC2; remove this when it has the parameters of EKS and Bottlerocket.
+    """
+    name = call.json["Name"]
+    if found := re.fullmatch(r"/aws/service/eks/optimized-ami/([\d.]+)/.+/recommended/release_version", name):
+        value = _newest_release("AL2023", found[1])
+    elif re.fullmatch(r"/aws/service/bottlerocket/aws-k8s-[\d.]+/(x86_64|arm64)/latest/image_version", name):
+        value = _BOTTLEROCKET_RELEASE
+    else:
+        return await _forward(call)
+    return _answer({"Parameter": {"Name": name, "Type": "String", "Value": value, "Version": 1}})
 
 
 @_completes("eks:UpdateClusterConfig", "eks:UpdateClusterVersion")
@@ -269,6 +293,8 @@ async def _update(call: Call) -> Answer:
         cluster = (await _get(call, f"/clusters/{resource['clusterName']}"))["cluster"]
         if refused := eks_versions.refused_nodes(cluster["version"], request["version"]):
             raise _refusal(*refused)
+    if call.action == "eks:UpdateNodegroupVersion":
+        request["releaseVersion"] = _updated_release(resource, request)
     if subnets := request.get("resourcesVpcConfig", {}).get("subnetIds"):
         _, zones = await _location(subnets)
         if zones != (created := _REMEMBERED[f"zones of {resource['arn']}"]["zones"]):
@@ -356,6 +382,22 @@ async def _insights(call: Call) -> Answer:
         if not wanted.get("statuses") or insight["insightStatus"]["status"] in wanted["statuses"]
     ]
     return _answer({"insights": listed})
+
+
+def _updated_release(group: Mapping[str, Any], request: Mapping[str, Any]) -> str:
+    """The AMI release of a node group after UpdateNodegroupVersion: by default the newest, and no earlier one.
+
+    Source: UpdateNodegroupVersion of EKS in botocore 1.43.
+    """
+    version = request.get("version", group["version"])
+    earliest = group["releaseVersion"] if version == group["version"] else ""
+    release = str(request.get("releaseVersion") or max(_newest_release(group["amiType"], version), earliest))
+    is_linux = not group["amiType"].startswith("BOTTLEROCKET")
+    if is_linux and not release.startswith(f"{version}."):
+        raise _refusal("InvalidParameterException", f"{release} is not valid for kubernetes version {version}.")
+    if release < earliest:
+        raise _refusal("InvalidParameterException", f"{release} is earlier than {group['releaseVersion']}")
+    return release
 
 
 def _changed(name: str, old: Any, change: Any) -> Any:

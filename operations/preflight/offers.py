@@ -18,7 +18,7 @@ def checks(stacks: Sequence[Stack], aws: Clients) -> Iterator[tuple[str, Check]]
     """A check for each node group, database, cluster, and add-on with a version."""
     zones = sorted({arguments["availability_zone"] for _, arguments in _all(stacks, "aws_subnet")})
     for stack, group in _all(stacks, "aws_eks_node_group"):
-        subject = f"node group {group['node_group_name']} of {stack}"
+        subject = f"node group {group['node_group_name_prefix'].removesuffix('-')} of {stack}"
         yield subject, partial(instance_types, subject, group["instance_types"], zones, aws)
     for _, database in _all(stacks, "aws_db_instance"):
         yield f"database {database['identifier']}", partial(database_class, database, aws)

@@ -1,4 +1,4 @@
-"""Settings files as source code: reads values without importing them, adds an image repository, and sets versions."""
+"""Settings files as source code: reads values without importing them, adds image repositories, and sets versions and AMI releases."""
 
 import ast
 from collections.abc import Mapping
@@ -164,3 +164,33 @@ def _member(value: ast.expr | None, name: str) -> ast.expr | None:
 
 def _is_text(node: ast.expr | None) -> TypeGuard[ast.Constant]:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def with_release(settings: Path, group: str, release: str) -> str:
+    """The settings with the AMI release of the managed node group `group`, formatted like `ruff format`.
+
+    Raises:
+        OperationError: if the file cannot be read, or the group is not written as `NodeGroupConfig(name="…", …)`.
+    """
+    for node in ast.walk(_parsed(settings)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("NodeGroupConfig"):
+            values = {keyword.arg: keyword.value for keyword in node.keywords}
+            name, ami_type, old = (values.get(field) for field in ("name", "ami_type", "release_version"))
+            if ami_type is not None and isinstance(name, ast.Constant) and name.value == group:
+                return _with_release(settings, ami_type, old, release)
+    remedy = f'write release_version="{release}" in it'
+    raise OperationError(f'{settings}: no NodeGroupConfig(name="{group}", ami_type=…) found; {remedy}')
+
+
+def _with_release(settings: Path, ami_type: ast.expr, old: ast.expr | None, release: str) -> str:
+    """Replace the value `old`, or add the argument after `ami_type`, on a line of its own if that has one."""
+    lines = settings.read_bytes().splitlines(keepends=True)  # the columns of the syntax tree are in bytes
+    place = old or ami_type
+    number, start, end = (place.end_lineno or 0) - 1, place.col_offset, place.end_col_offset or 0
+    text, before = f'"{release}"', lines[number][: place.col_offset].decode()
+    if old is None:
+        start, indent = end, before[: len(before) - len(before.lstrip())]
+        separator = f",\n{indent}" if before.strip() == "ami_type=" else ", "
+        text = f"{separator}release_version={text}"
+    lines[number] = lines[number][:start] + text.encode() + lines[number][end:]
+    return b"".join(lines).decode()

@@ -94,6 +94,14 @@ class Plan:
         return [change for _, change in _planned(self.document.get("resource_changes", []))]
 
     @cached_property
+    def unchanged(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """The type and the arguments of each resource that the plan does not change."""
+        entries = self.document.get("resource_changes", [])
+        return [
+            (entry["type"], entry["change"]["after"]) for entry in entries if entry["change"]["actions"] == ["no-op"]
+        ]
+
+    @cached_property
     def drift(self) -> list[Change]:
         """The changes that were made outside of Terraform to resources in its state."""
         return [change for _, change in _planned(self.document.get("resource_drift", []))]

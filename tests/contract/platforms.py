@@ -110,6 +110,7 @@ def maximal() -> Settings:
                 "arm",
                 instance_types=("m7g.large", "c8g.xlarge"),
                 ami_type="BOTTLEROCKET_ARM_64",
+                release_version="1.64.0-7c4f0d2b",
                 capacity_type="SPOT",
                 labels={"team": "shop", "node.example.com/disk": "fast"},
                 taints=(

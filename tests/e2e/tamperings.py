@@ -277,7 +277,9 @@ def of_the_cluster(aws: boto3.Session, known: Known) -> Iterator[Tampering]:
     )  # fmt: skip
     yield Tampering(
         lambda: eks.update_nodegroup_config(
-            clusterName=_CLUSTER, nodegroupName="main", scalingConfig={"minSize": 2, "desiredSize": 3, "maxSize": 50}
+            clusterName=_CLUSTER,
+            nodegroupName=known("dev", "aws_eks_node_group.node-group-main_node-group", "node_group_name"),
+            scalingConfig={"minSize": 2, "desiredSize": 5, "maxSize": 50},
         ),
         "dev", "changed", "aws_eks_node_group.node-group-main_node-group", ("scaling_config",),
     )  # fmt: skip

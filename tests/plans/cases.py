@@ -28,6 +28,12 @@ _DENY = {"Effect": "Deny", "Action": "s3:*", "Resource": "*", "Principal": "*",
 _BUCKET = "${aws_s3_bucket.state.id}"
 _ADMIN_ARN = "arn:aws:iam::aws:policy/AdministratorAccess"
 
+_NODES: Arguments = {
+    "cluster_name": "${aws_eks_cluster.cluster.name}", "node_role_arn": "${aws_iam_role.app.arn}",
+    "subnet_ids": ["${aws_subnet.a.id}"], "instance_types": ["m7i.large"],
+    "scaling_config": {"min_size": 1, "desired_size": 2, "max_size": 3}, "lifecycle": {"create_before_destroy": True},
+}  # fmt: skip
+
 BASE: dict[str, Arguments] = {
     "aws_cloudwatch_log_group.cluster": {"name": "/aws/eks/guarded/cluster", "retention_in_days": 90},
     "aws_db_instance.database": {
@@ -63,6 +69,10 @@ BASE: dict[str, Arguments] = {
         "release_version": "1.36.0-20261107", "node_role_arn": "${aws_iam_role.app.arn}",
         "subnet_ids": ["${aws_subnet.a.id}"],
         "scaling_config": {"min_size": 1, "desired_size": 1, "max_size": 2},
+    },
+    "aws_eks_node_group.main": {**_NODES, "node_group_name_prefix": "main-"},
+    "aws_eks_node_group.batch": {
+        **_NODES, "node_group_name_prefix": "batch-", "taint": {"key": "batch", "effect": "NO_SCHEDULE"},
     },
     "aws_iam_openid_connect_provider.github": {
         "url": "https://token.actions.githubusercontent.com", "client_id_list": ["sts.amazonaws.com"],
@@ -101,9 +111,11 @@ BASE: dict[str, Arguments] = {
     },
 }  # fmt: skip
 
-_LOST, _WIDER, _OPEN, _PUBLIC, _LOWER, _OLDER = (
+_LOST, _WIDER, _OPEN, _PUBLIC, _LOWER, _OLDER, _NONE_LEFT, _MOVED = (
     "loses-data-or-identity", "widens-access", "opens-network", "public", "lowers-protection", "lowers-version",
+    "no-nodes", "replaces-nodes",
 )  # fmt: skip
+_MAIN, _BATCH = "aws_eks_node_group.main", "aws_eks_node_group.batch"
 _BLOCK = "aws_s3_bucket_public_access_block.state"
 _INGRESS = "aws_vpc_security_group_ingress_rule.database"
 
@@ -158,7 +170,23 @@ CASES: dict[str, Case] = {
     "destroyed-provider": _destroyed("aws_iam_openid_connect_provider.github"),
     "destroyed-zone": _destroyed("aws_route53_zone.zone"),
     "destroyed-file-system": _destroyed("aws_efs_file_system.files"),
-    "destroyed-cluster": _destroyed("aws_eks_cluster.cluster"),
+    "destroyed-cluster": Case(
+        {"aws_eks_cluster.cluster": None, _MAIN: None, _BATCH: None}, [("aws_eks_cluster.cluster", _LOST, "workloads")]
+    ),
+    "destroyed-nodes": Case({_MAIN: None}, [(_MAIN, _NONE_LEFT, "no node is left in guarded")]),
+    "destroyed-nodes-beside-others": Case({_BATCH: None}, []),
+    "renamed-nodes": Case(
+        {_MAIN: None, "aws_eks_node_group.new": {**_NODES, "node_group_name_prefix": "new-"}},
+        [(_MAIN, _MOVED, "no ready nodes until those of the new group join")],
+    ),
+    "replaced-nodes": Case(
+        {_MAIN: {"instance_types": ["m7i.xlarge"]}}, [(_MAIN, _MOVED, "new nodes, which are created first")]
+    ),
+    "replaced-nodes-after-the-old-ones": Case(
+        {_MAIN: {"instance_types": ["m7i.xlarge"], "lifecycle": {"create_before_destroy": False}}},
+        [(_MAIN, _NONE_LEFT, "nowhere to run (forced by instance_types)")],
+    ),
+    "fewer-nodes": Case({_MAIN: {"scaling_config": {"min_size": 1, "desired_size": 1, "max_size": 3}}}, []),
     "destroyed-database": _destroyed("aws_db_instance.database"),
     "destroyed-bucket": Case(
         {address: None for address in BASE if address.startswith("aws_s3_bucket")},
@@ -168,7 +196,8 @@ CASES: dict[str, Case] = {
     "replaced-network": Case(
         {"aws_vpc.vpc": {"cidr_block": "10.1.0.0/16"}},
         [("aws_vpc.vpc", _LOST, "(forced by cidr_block)"),
-         ("aws_subnet.a", _LOST, "(forced by vpc_id)"), ("aws_subnet.c", _LOST, "(forced by vpc_id)")],
+         ("aws_subnet.a", _LOST, "(forced by vpc_id)"), ("aws_subnet.c", _LOST, "(forced by vpc_id)"),
+         (_MAIN, _MOVED, ""), (_BATCH, _MOVED, "")],
     ),
     "replaced-subnet": Case(
         {"aws_subnet.c": {"cidr_block": "10.0.3.0/24"}}, [("aws_subnet.c", _LOST, "(forced by cidr_block)")]

@@ -1,7 +1,7 @@
 """Records the plans of `cases.py` again: `python -m tests.plans.make`. Takes a few minutes.
 
 Real Terraform applies the base to the emulated AWS once, and plans every case from there. Only the changes of each plan
-are stored.
+are stored, and the node groups that stay.
 """
 
 import copy
@@ -54,8 +54,11 @@ def _configure(folder: Path, case: Case) -> None:
 
 
 def _kept(document: dict[str, Any]) -> dict[str, Any]:
-    planned = document.get("resource_changes", [])  # the document of a plan without changes is empty
-    changes = [entry for entry in planned if entry["change"]["actions"] != ["no-op"]]
+    changes = [
+        entry
+        for entry in document.get("resource_changes", [])  # an empty plan is not shown
+        if entry["change"]["actions"] != ["no-op"] or entry["type"] == "aws_eks_node_group"
+    ]
     return {"format_version": document.get("format_version", "1.2"), "resource_changes": changes}
 
 

@@ -1,5 +1,6 @@
 import base64
 import re
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,20 @@ def _user_data(template: Template) -> str:
     return base64.b64decode(template.only("aws_launch_template")["user_data"]).decode()
 
 
-def _disk(template: Template) -> Json:
-    (mapping,) = template.only("aws_launch_template")["block_device_mappings"]
-    disk: Json = mapping
-    return disk
+def _disks(template: Template) -> list[Json]:
+    disks: list[Json] = template.only("aws_launch_template")["block_device_mappings"]
+    return disks
+
+
+def _ebs(gib: int | None) -> Json:
+    size = {} if gib is None else {"volume_size": gib}
+    return {
+        "delete_on_termination": "true",
+        "encrypted": "true",
+        "kms_key_id": "${aws_kms_key.key.arn}",
+        "volume_type": "gp3",
+        **size,
+    }
 
 
 def test_pods_cannot_reach_the_instance_metadata(dev: Template) -> None:
@@ -30,21 +41,17 @@ def test_pods_cannot_reach_the_instance_metadata(dev: Template) -> None:
 def test_disks_are_encrypted_with_the_environments_key(
     platform: dict[str, Template], environment: str, gib: int
 ) -> None:
-    disk = _disk(platform[f"ap-northeast-2-{environment}"])
-    assert disk == {
-        "device_name": "/dev/xvda",
-        "ebs": {
-            "delete_on_termination": "true",
-            "encrypted": "true",
-            "kms_key_id": "${aws_kms_key.key.arn}",
-            "volume_size": gib,
-            "volume_type": "gp3",
-        },
-    }
+    disks = _disks(platform[f"ap-northeast-2-{environment}"])
+    assert disks == [{"device_name": "/dev/xvda", "ebs": _ebs(gib)}]
 
 
-def test_bottlerocket_data_disk_has_the_configured_size(alternative: dict[str, Template]) -> None:
-    assert _disk(alternative["us-gov-west-1-dev"])["device_name"] == "/dev/xvdb"
+def test_both_disks_of_bottlerocket_are_encrypted_and_that_of_the_data_has_the_configured_size(
+    alternative: dict[str, Template],
+) -> None:
+    assert _disks(alternative["us-gov-west-1-dev"]) == [
+        {"device_name": "/dev/xvda", "ebs": _ebs(None)},
+        {"device_name": "/dev/xvdb", "ebs": _ebs(50)},
+    ]
 
 
 def test_amazon_linux_user_data_sets_max_pods(dev: Template) -> None:
@@ -92,10 +99,26 @@ def test_resources_created_by_auto_scaling_have_the_default_tags(dev: Template, 
     assert tags == {**provider["default_tags"][0]["tags"], "Name": "ap-northeast-2-dev-main"}
 
 
-def test_changes_of_desired_size_are_ignored(dev: Template) -> None:
+def test_the_sizes_are_those_of_the_settings(dev: Template) -> None:
+    assert dev.only("aws_eks_node_group")["scaling_config"] == {"min_size": 2, "desired_size": 3, "max_size": 10}
+
+
+def test_a_new_group_is_created_under_another_name_before_the_old_one_is_destroyed(dev: Template) -> None:
     group = dev.only("aws_eks_node_group")
-    assert group["scaling_config"] == {"min_size": 2, "desired_size": 3, "max_size": 10}
-    assert group["lifecycle"] == {"ignore_changes": ["scaling_config[0].desired_size"]}
+    assert group["lifecycle"] == {"create_before_destroy": True}
+    assert group["node_group_name_prefix"] == "main-"
+    assert "node_group_name" not in group
+
+
+def test_the_longest_name_leaves_room_for_the_suffix_of_the_provider() -> None:
+    """EKS allows 63 characters (https://docs.aws.amazon.com/eks/latest/userguide/create-managed-node-group.html), of
+    which the provider appends 26 (`UniqueIDSuffixLength` of the Terraform plugin SDK)."""
+    longest = 63 - 26 - len("-")
+    sizes = {"min_size": 0, "desired_size": 0, "max_size": 1}
+    types = {"instance_types": ("m7i.large",), "ami_type": "AL2023_x86_64_STANDARD", "capacity_type": "SPOT"}
+    values: dict[str, Any] = {**types, **sizes}
+    with pytest.raises(ValueError, match="use 1 to 31 lower-case letters"):
+        NodeGroupConfig(name="x" * (longest + 1), **values)
 
 
 def test_at_most_a_third_of_the_nodes_is_updated_at_once(dev: Template) -> None:
@@ -122,6 +145,14 @@ def test_nodes_use_the_latest_version_of_the_launch_template(dev: Template) -> N
 
 def test_nodes_have_the_kubernetes_version_of_the_cluster(prod: Template) -> None:
     assert prod.only("aws_eks_node_group")["version"] == prod.only("aws_eks_cluster")["version"] == "1.36"
+
+
+def test_without_a_release_eks_chooses_the_ami(prod: Template) -> None:
+    assert "release_version" not in prod.only("aws_eks_node_group")
+
+
+def test_node_group_has_the_configured_release_of_its_ami(alternative: dict[str, Template]) -> None:
+    assert alternative["us-gov-west-1-dev"].only("aws_eks_node_group")["release_version"] == "1.64.0-7c4f0d2b"
 
 
 def test_node_group_has_the_configured_taints(alternative: dict[str, Template]) -> None:

@@ -22,6 +22,7 @@ CHECKED_BY_RULES = {
     "DatabaseConfig.instance_class",
     "NodeGroupConfig.instance_types",
     "NodeGroupConfig.labels",
+    "NodeGroupConfig.release_version",
     "SharedSettings.image_replica_regions",
     "Zone.name",
 }

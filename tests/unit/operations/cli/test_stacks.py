@@ -7,7 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from operations import validate
+from operations import ami_releases, validate
 from operations.deploy import deploy, plan
 from operations.destroy import destroy
 from operations.destroy.destroy import Destruction
@@ -224,3 +224,10 @@ def test_upgrade_passes_on_its_arguments(output: Path, monkeypatch: pytest.Monke
     run("upgrade", "dev", "1.36", *(["--write"] if write else []), "--output", output, status=2)
     assert mock.call_args.args[1:] == ("dev", "1.36", Path())
     assert mock.call_args.kwargs == {"write": write}
+
+
+def test_ami_releases_of_the_named_stacks_are_pinned(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned = _mocked(monkeypatch, ami_releases, "pin")
+    assert "the title" in run("ami-releases", DEV, "--output", output).stdout
+    (chosen, root) = pinned.call_args.args
+    assert (_names(chosen), root) == ([DEV], Path())

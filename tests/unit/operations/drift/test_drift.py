@@ -75,7 +75,7 @@ def test_a_change_in_git_is_pending_if_only_other_attributes_differ() -> None:
 
 
 def test_a_change_that_no_apply_would_revert_is_not_drift() -> None:
-    noise = _change("aws_eks_node_group.main", "update", before={"desired": 2}, after={"desired": 5})
+    noise = _change("aws_db_instance.main", "update", before={"restorable": "8:00"}, after={"restorable": "9:00"})
     assert _separate([noise], []) == ([], [])
 
 

@@ -164,10 +164,10 @@ def test_stacks_that_were_not_chosen_are_not_checked() -> None:
 def test_node_groups_and_add_ons_are_compared_with_the_state() -> None:
     states = _states(
         aws_eks_cluster={"name": _CLUSTER, "vpc_config": [_NETWORK]},
-        aws_eks_node_group={"cluster_name": _CLUSTER, "node_group_name": "main"},
+        aws_eks_node_group={"cluster_name": _CLUSTER, "node_group_name": "main-20260101"},
         aws_eks_addon={"cluster_name": "gitops-cluster-prod", "addon_name": "adot"},
     )
-    found = _found(states, list_nodegroups={"nodegroups": ["main", "miner"]}, list_addons={"addons": ["adot"]})
+    found = _found(states, list_nodegroups={"nodegroups": ["main-20260101", "miner"]}, list_addons={"addons": ["adot"]})
     assert found == ["add-on adot", "node group miner"]
 
 

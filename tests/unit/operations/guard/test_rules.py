@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from operations.guard import guard
 from operations.guard.rules import hits
-from operations.terraform.plans import Action, Change
+from operations.terraform.plans import Action, Change, Plan
 
 
 def _hits(
@@ -18,6 +19,32 @@ def test_forgetting_a_resource_is_refused() -> None:
     (hit,) = hits(Change("aws_vpc.vpc", "aws_vpc", "forget", {}, None, {}, {}))
     assert hit.is_refusal
     assert hit.why == "Terraform no longer manages it"
+
+
+def _group(name: str, actions: list[str], *, desired: int = 1, cluster: str = "dev") -> dict[str, Any]:
+    arguments = {"cluster_name": cluster, "scaling_config": [{"desired_size": desired}], "taint": []}
+    change = {"actions": actions, "before": arguments, "after": None if actions == ["delete"] else arguments}
+    return {"address": f"aws_eks_node_group.{name}", "type": "aws_eks_node_group", "change": change}
+
+
+@pytest.mark.parametrize(
+    ("other", "is_refused"),
+    [
+        (_group("other", ["no-op"]), False),
+        (_group("other", ["update"]), False),
+        (_group("other", ["no-op"], desired=0), True),
+        (_group("other", ["no-op"], cluster="prod"), True),
+        (_group("other", ["delete"]), True),
+        # After a replacement whose creation failed, the old group is a deposed object of the same address. Terraform
+        # destroys it after it has created another one.
+        (_group("main", ["create", "delete"]), False),
+    ],
+)
+def test_a_node_group_is_destroyed_only_if_another_one_of_its_cluster_has_nodes(
+    other: dict[str, Any], *, is_refused: bool
+) -> None:
+    plan = Plan("dev", {"resource_changes": [_group("main", ["delete"]), other]})
+    assert any(finding.is_refused for finding in guard.findings(plan)) == is_refused
 
 
 def test_a_policy_known_only_after_the_apply_is_for_review() -> None:

@@ -365,6 +365,30 @@ def test_a_node_group_can_be_updated_to_a_new_launch_template_version(aws: Clien
     assert aws("eks").describe_nodegroup(**node_group)["nodegroup"]["launchTemplate"] == template
 
 
+def test_a_node_group_has_the_newest_ami_and_gets_no_earlier_one(aws: Client, node_group: dict[str, str]) -> None:
+    eks = aws("eks")
+    name = "/aws/service/eks/optimized-ami/1.35/amazon-linux-2023/x86_64/standard/recommended/release_version"
+    newest = aws("ssm").get_parameter(Name=name)["Parameter"]["Value"]
+    assert eks.describe_nodegroup(**node_group)["nodegroup"]["releaseVersion"] == newest == "1.35.0-20261101"
+    for refused in ("1.35.0-20261031", "1.36.0-20261101"):
+        with pytest.raises(ClientError) as error:
+            eks.update_nodegroup_version(**node_group, releaseVersion=refused)
+        assert code(error) == "InvalidParameterException"
+    eks.update_nodegroup_version(**node_group, releaseVersion="1.35.1-20261201")
+    assert eks.describe_nodegroup(**node_group)["nodegroup"]["releaseVersion"] == "1.35.1-20261201"
+
+
+def test_a_bottlerocket_node_group_has_the_newest_ami(aws: Client, cluster: str, subnet_id: str) -> None:
+    group = {"clusterName": cluster, "nodegroupName": "bottles"}
+    aws("eks").create_nodegroup(**group, nodeRole=ROLE, subnets=[subnet_id], amiType="BOTTLEROCKET_x86_64")
+    name = "/aws/service/bottlerocket/aws-k8s-1.35/x86_64/latest/image_version"
+    newest = aws("ssm").get_parameter(Name=name)["Parameter"]["Value"]
+    assert aws("eks").describe_nodegroup(**group)["nodegroup"]["releaseVersion"] == newest
+    with pytest.raises(ClientError) as error:
+        aws("ssm").get_parameter(Name="/absent")
+    assert code(error) == "ParameterNotFound"
+
+
 def test_an_add_on_owns_its_pod_identity_associations(aws: Client, cluster: str) -> None:
     eks, addon = aws("eks"), {"clusterName": cluster, "addonName": "vpc-cni"}
 

@@ -628,7 +628,7 @@ def test_an_add_on_version_must_be_offered(aws: Aws, default: bool, outcome: str
 def test_checks_each_node_group_database_cluster_and_pinned_add_on(aws: Aws, stack: Stacks) -> None:
     made = stack(
         ("aws_subnet", "a", {"availability_zone": f"{REGION}a"}),
-        ("aws_eks_node_group", "main", {"node_group_name": "main", "instance_types": ["t3.medium"]}),
+        ("aws_eks_node_group", "main", {"node_group_name_prefix": "main-", "instance_types": ["t3.medium"]}),
         ("aws_db_instance", "a", {"identifier": "shop"}),
         ("aws_eks_cluster", "cluster", {"name": "gitops-cluster-dev", "version": "1.36"}),
         ("aws_eks_addon", "coredns", {"addon_name": "coredns", "addon_version": "v1"}),

@@ -152,3 +152,41 @@ def test_a_version_that_is_computed_is_an_error(settings: Path, text: str) -> No
     assert settings_files.pinned_addons(settings) == {}
     with pytest.raises(OperationError, match=r'shared.py: cluster.version: not written as text; write version="1\.36"'):
         settings_files.with_versions(settings, "1.36", {})
+
+
+_GROUPS = """\
+DEV = EnvironmentSettings(
+    node_groups=(
+        NodeGroupConfig(
+            name="main",  # für alle
+            ami_type="AL2023_x86_64_STANDARD",
+            max_size=10,
+        ),
+        eks_gitops.NodeGroupConfig(name="ärm", ami_type="BOTTLEROCKET_ARM_64", max_size=1),
+        NodeGroupConfig(name=NAME, ami_type="BOTTLEROCKET_ARM_64", max_size=1),
+    ),
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("group", "old", "new"),
+    [
+        ("main", 'STANDARD",\n', 'STANDARD",\n            release_version="{}",\n'),
+        ("ärm", '_ARM_64", max_size=1),\n        Node', '_ARM_64", release_version="{}", max_size=1),\n        Node'),
+    ],
+)
+def test_a_release_is_added_after_the_ami_type_and_replaced(settings: Path, group: str, old: str, new: str) -> None:
+    settings.write_text(_GROUPS)
+    for release in ("1.36.0-20261001", "1.36.0-20261101"):
+        settings.write_text(settings_files.with_release(settings, group, release))
+        assert settings.read_text() == _GROUPS.replace(old, new.format(release))
+
+
+def test_a_group_that_is_not_written_as_a_literal_is_named(settings: Path) -> None:
+    settings.write_text(_GROUPS)
+    message = (
+        r'shared\.py: no NodeGroupConfig\(name="batch", .*\) found; write release_version="1\.36\.0-20261101" in it$'
+    )
+    with pytest.raises(OperationError, match=message):
+        settings_files.with_release(settings, "batch", "1.36.0-20261101")
