@@ -1,4 +1,4 @@
-"""Settings files as source code: reads values without importing them, adds image repositories, and sets versions and AMI releases."""
+"""Settings files as source code: reads values without importing them, adds image repositories, sets versions."""
 
 import ast
 from collections.abc import Mapping
