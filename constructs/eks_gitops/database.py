@@ -1,6 +1,7 @@
 """Database: a private PostgreSQL database on RDS. Its master password is managed by RDS in AWS Secrets Manager."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar
 
@@ -40,22 +41,30 @@ class DatabaseConfig(Config):
     """The name of the PostgreSQL database and the end of the instance's. Services find it by this name. A change
     replaces the database, which the guard refuses."""
     engine_version: str
-    """The major version of PostgreSQL. RDS upgrades minor versions. A deployed database stays at its major version: RDS
-    rejects a change without `allow_major_version_upgrade`."""
+    """The major version of PostgreSQL. RDS raises the minor version in maintenance windows, which is no drift. A higher
+    major version needs `major_upgrade_from`; a lower one is refused by the guard, because RDS cannot lower a version.
+    """
+    major_upgrade_from: str | None = None
+    """Permits the next deploy to raise the major version: the version that the database runs now, such as `17` with
+    `engine_version="18"`. The deploy upgrades immediately, with an outage, and applies changes that wait for the
+    maintenance window, too. Remove it afterwards. Steps: docs/runbook/databases.md."""
     instance_class: str
     """The size of the instance, such as `db.t4g.medium`. A change takes effect in the next maintenance window, with a
     short outage."""
     allocated_storage_gib: int = Field(strict=True, ge=20, le=_LARGEST_STORAGE_GIB)
-    """The initial storage in GiB. RDS cannot reduce it."""
+    """The initial storage in GiB. A higher number takes effect in the next maintenance window, without an outage. A
+    lower one has no effect, because RDS cannot reduce storage."""
     max_allocated_storage_gib: int = Field(strict=True, ge=20, le=_LARGEST_STORAGE_GIB)
-    """The size in GiB up to which RDS enlarges the storage when it runs out."""
+    """The size in GiB up to which RDS enlarges the storage when it runs out. A change takes effect immediately. It must
+    stay 10 % above the storage that RDS has allocated by then."""
     multi_az: StrictBool
     """Whether a standby in another zone takes over after a failure. A change takes effect in the next maintenance
-    window."""
+    window, without an outage."""
     deletion_protection: StrictBool
     """Whether AWS rejects the deletion of the database. Set it to False and deploy that before a destroy."""
     backup_retention_days: int = Field(strict=True, ge=1, le=35)
-    """Days that RDS keeps its automated backups, to restore any point in time. They are deleted with the database."""
+    """Days that RDS keeps its automated backups, to restore any point in time. They are deleted with the database. A
+    change takes effect immediately; fewer days delete older backups."""
     final_snapshot_suffix: Annotated[
         str,
         matching(
@@ -70,7 +79,7 @@ class DatabaseConfig(Config):
     ones."""
 
     def problems(self) -> Iterator[Problem]:
-        """A reserved name, an unsupported engine version or class, too little room for the autoscaling of storage."""
+        """A reserved name, an unsupported version or class, a wrong upgrade, too little room for storage to grow."""
         if self.name in postgresql_words.RESERVED:
             message = f"a reserved word, which RDS rejects; choose another, such as {self.name}db"
             yield Problem("name", self.name, message)
@@ -85,6 +94,8 @@ class DatabaseConfig(Config):
             similar = instance_classes.similar(self.instance_class, majors)
             message = f"no instance class for PostgreSQL {' or '.join(majors)}; choose one such as {similar}"
             yield Problem("instance_class", self.instance_class, message)
+        if versions and self.major_upgrade_from is not None:
+            yield from self._upgrade_problems(self.major_upgrade_from, self.engine_version)
         # Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html
         least = math.ceil(self.allocated_storage_gib * 11 / 10)
         if self.max_allocated_storage_gib < least:
@@ -93,6 +104,18 @@ class DatabaseConfig(Config):
                 most = _LARGEST_STORAGE_GIB * 10 // 11
                 message = f"less than 10 % above allocated_storage_gib; lower that to {most} or less"
             yield Problem("max_allocated_storage_gib", self.max_allocated_storage_gib, message)
+
+    def _upgrade_problems(self, old: str, new: str) -> Iterator[Problem]:
+        """Whether `old` is a lower major version, which can run on the instance class, too.
+
+        Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html, DBInstanceClass
+        """
+        if not re.fullmatch("[1-9][0-9]", old) or int(old) >= int(new):
+            message = f"not a major version below engine_version ({new}); write the one that the database runs, or None"
+            yield Problem("major_upgrade_from", old, message)
+        elif self.instance_class in set(instance_classes.of_versions([new])) - set(instance_classes.of_versions([old])):
+            message = f"PostgreSQL {old} cannot run on it; change the class after the upgrade"
+            yield Problem("instance_class", self.instance_class, message)
 
 
 class Database(Construct):
@@ -132,6 +155,7 @@ class Database(Construct):
             identifier=self._identifier,
             engine="postgres",
             engine_version=config.engine_version,
+            allow_major_version_upgrade=None if config.major_upgrade_from is None else True,
             auto_minor_version_upgrade=True,
             instance_class=config.instance_class,
             db_name=config.name,
@@ -159,7 +183,8 @@ class Database(Construct):
             deletion_protection=config.deletion_protection,
             skip_final_snapshot=False,
             final_snapshot_identifier=f"{self._identifier}-{config.final_snapshot_suffix}",
-            apply_immediately=False,
+            # Terraform deletes the old parameter group at the end of the apply, when no instance may use it any more.
+            apply_immediately=config.major_upgrade_from is not None,
             depends_on=logs,
         )
         self.address: str = instance.address
@@ -201,7 +226,8 @@ class Database(Construct):
         return DbParameterGroup(
             self,
             "parameters",
-            # The name includes the version, because an upgrade to a new major version needs both groups.
+            # The family cannot change. An upgrade needs both groups, so the name includes the version: Terraform
+            # creates the new group, moves the instance, and then deletes the old group.
             name=f"{self._identifier}-postgres{engine_version}",
             family=f"postgres{engine_version}",
             description=f"PostgreSQL {engine_version} of {self._identifier}: TLS only",

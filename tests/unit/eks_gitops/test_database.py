@@ -67,6 +67,25 @@ def test_only_tls_is_served(prod: Template) -> None:
     assert parameters["parameter"] == [{"name": "rds.force_ssl", "value": "1"}]
 
 
+def test_without_an_upgrade_changes_wait_for_the_maintenance_window(database: Json) -> None:
+    assert database["engine_version"] == "17"
+    assert "allow_major_version_upgrade" not in database
+    assert database["apply_immediately"] is False
+
+
+def test_an_upgrade_is_immediate_and_replaces_the_parameter_group_after_the_instance(
+    alternative: dict[str, Template],
+) -> None:
+    dev = alternative["us-gov-west-1-dev"]
+    database = dev.resources("aws_db_instance")["database-bubblepool_instance"]
+    assert database["engine_version"] == "18"
+    assert database["allow_major_version_upgrade"] is True
+    assert database["apply_immediately"] is True
+    parameters = dev.resources("aws_db_parameter_group")["database-bubblepool_parameters"]
+    assert (parameters["name"], parameters["family"]) == ("us-gov-west-1-dev-bubblepool-postgres18", "postgres18")
+    assert parameters["lifecycle"] == {"create_before_destroy": True}
+
+
 def test_only_the_nodes_of_the_cluster_have_access(prod: Template) -> None:
     database = prod.resources("aws_db_instance")["database-bubblepool_instance"]
     assert database["vpc_security_group_ids"] == ["${aws_security_group.database-bubblepool_security-group.id}"]
