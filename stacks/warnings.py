@@ -62,12 +62,12 @@ def _of_environment(settings: EnvironmentSettings, today: date) -> Iterator[Prob
         if support:
             message = f"{support}, then RDS charges for Extended Support; upgrade the database"
             yield Problem(f"databases[{index}].engine_version", database.engine_version, message)
-        if database.major_upgrade_from is not None:
+        if database.major_upgrade_to is not None:
             message = (
                 f"permits the upgrade to {database.engine_version}, and applies every change immediately; "
                 "remove it after the deploy"
             )
-            yield Problem(f"databases[{index}].major_upgrade_from", database.major_upgrade_from, message)
+            yield Problem(f"databases[{index}].major_upgrade_to", database.major_upgrade_to, message)
     if settings.teardown:
         yield Problem("teardown", True, "environment is not protected; set it to False unless you destroy it now")
     for index, database in enumerate(settings.databases):

@@ -108,7 +108,7 @@ _ALTERNATIVE_SETTINGS = (
     ("shared.py", ', database="10.0.11.0/24"', ""),
     ("shared.py", ', database="10.0.12.0/24"', ""),
     ("shared.py", ', database="10.0.13.0/24"', ""),
-    ("dev.py", 'engine_version="17"', 'engine_version="18", major_upgrade_from="17"'),
+    ("dev.py", 'engine_version="17"', 'engine_version="18", major_upgrade_to="18.4"'),
     ("dev.py", "public_access_cidrs=()", 'public_access_cidrs=("203.0.113.0/24",)'),
     ("dev.py", '"t3.medium"', '"m7g.large", "m7g.8xlarge"'),
     ("dev.py", "AL2023_x86_64_STANDARD", "BOTTLEROCKET_ARM_64"),

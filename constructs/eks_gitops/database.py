@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar
 
-from cdktf import TerraformResourceLifecycle
+from cdktf import Postcondition, TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.db_instance import DbInstance
 from cdktf_cdktf_provider_aws.db_parameter_group import DbParameterGroup, DbParameterGroupParameter
@@ -16,7 +16,7 @@ from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurity
 from constructs import Construct
 from pydantic import Field, StrictBool
 
-from eks_gitops import instance_classes, postgresql_words
+from eks_gitops import aws_data, instance_classes, postgresql_words
 from eks_gitops.config import Config, LogRetentionDays, Problem, matching
 from eks_gitops.context import Context
 from eks_gitops.location import Location
@@ -41,13 +41,13 @@ class DatabaseConfig(Config):
     """The name of the PostgreSQL database and the end of the instance's. Services find it by this name. A change
     replaces the database, which the guard refuses."""
     engine_version: str
-    """The major version of PostgreSQL. RDS raises the minor version in maintenance windows, which is no drift. A higher
-    major version needs `major_upgrade_from`; a lower one is refused by the guard, because RDS cannot lower a version.
-    """
-    major_upgrade_from: str | None = None
-    """Permits the next deploy to raise the major version: the version that the database runs now, such as `17` with
-    `engine_version="18"`. The deploy upgrades immediately, with an outage, and applies changes that wait for the
-    maintenance window, too. Remove it afterwards. Steps: docs/runbook/databases.md."""
+    """The major version of PostgreSQL. RDS raises the minor version in maintenance windows, which is no drift. Another
+    major version than that of the deployed database fails the plan: a higher one needs `major_upgrade_to`, and RDS
+    cannot lower a version."""
+    major_upgrade_to: str | None = None
+    """Permits the upgrade of a deployed database to `engine_version`: the minor version to upgrade to, such as `18.4`.
+    `make preflight` lists the possible ones. The deploy upgrades immediately, with an outage, and also applies changes
+    that wait for the maintenance window. Remove it in the next deploy. Steps: docs/runbook/databases.md."""
     instance_class: str
     """The size of the instance, such as `db.t4g.medium`. A change takes effect in the next maintenance window, with a
     short outage."""
@@ -94,8 +94,8 @@ class DatabaseConfig(Config):
             similar = instance_classes.similar(self.instance_class, majors)
             message = f"no instance class for PostgreSQL {' or '.join(majors)}; choose one such as {similar}"
             yield Problem("instance_class", self.instance_class, message)
-        if versions and self.major_upgrade_from is not None:
-            yield from self._upgrade_problems(self.major_upgrade_from, self.engine_version)
+        if versions and self.major_upgrade_to is not None:
+            yield from self._upgrade_problems(self.major_upgrade_to)
         # Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html
         least = math.ceil(self.allocated_storage_gib * 11 / 10)
         if self.max_allocated_storage_gib < least:
@@ -105,17 +105,17 @@ class DatabaseConfig(Config):
                 message = f"less than 10 % above allocated_storage_gib; lower that to {most} or less"
             yield Problem("max_allocated_storage_gib", self.max_allocated_storage_gib, message)
 
-    def _upgrade_problems(self, old: str, new: str) -> Iterator[Problem]:
-        """Whether `old` is a lower major version, which can run on the instance class, too.
-
-        Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html, DBInstanceClass
-        """
-        if not re.fullmatch("[1-9][0-9]", old) or int(old) >= int(new):
-            message = f"not a major version below engine_version ({new}); write the one that the database runs, or None"
-            yield Problem("major_upgrade_from", old, message)
-        elif self.instance_class in set(instance_classes.of_versions([new])) - set(instance_classes.of_versions([old])):
-            message = f"PostgreSQL {old} cannot run on it; change the class after the upgrade"
-            yield Problem("instance_class", self.instance_class, message)
+    def _upgrade_problems(self, target: str) -> Iterator[Problem]:
+        """Whether the target of an upgrade is a minor version of `engine_version` that RDS still offers."""
+        minors = aws_data.content()["postgresql_versions"][self.engine_version]
+        if not re.fullmatch(rf"{self.engine_version}\.[0-9]{{1,2}}", target):
+            message = (
+                f"not a minor version of {self.engine_version}; write one such as {minors['current'][-1]}, or None"
+            )
+            yield Problem("major_upgrade_to", target, message)
+        elif target in minors["deprecated"]:
+            message = f"RDS no longer offers it; choose a newer one, such as {minors['current'][-1]}"
+            yield Problem("major_upgrade_to", target, message)
 
 
 class Database(Construct):
@@ -154,8 +154,8 @@ class Database(Construct):
             "instance",
             identifier=self._identifier,
             engine="postgres",
-            engine_version=config.engine_version,
-            allow_major_version_upgrade=None if config.major_upgrade_from is None else True,
+            engine_version=config.major_upgrade_to or config.engine_version,
+            allow_major_version_upgrade=True if config.major_upgrade_to else None,
             auto_minor_version_upgrade=True,
             instance_class=config.instance_class,
             db_name=config.name,
@@ -184,8 +184,9 @@ class Database(Construct):
             skip_final_snapshot=False,
             final_snapshot_identifier=f"{self._identifier}-{config.final_snapshot_suffix}",
             # Terraform deletes the old parameter group at the end of the apply, when no instance may use it any more.
-            apply_immediately=config.major_upgrade_from is not None,
+            apply_immediately=config.major_upgrade_to is not None,
             depends_on=logs,
+            lifecycle=_lifecycle(config, self._identifier),
         )
         self.address: str = instance.address
         self.arn: str = instance.arn
@@ -234,6 +235,26 @@ class Database(Construct):
             parameter=[DbParameterGroupParameter(name="rds.force_ssl", value="1")],
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         ).name
+
+
+def _lifecycle(config: DatabaseConfig, identifier: str) -> TerraformResourceLifecycle:
+    """Only an upgrade changes the version, and a plan fails if another major version runs.
+
+    After an upgrade, an import or a restore, the state has the minor version. Without `ignore_changes`, Terraform would
+    ask RDS for the major version again. RDS takes that for its default minor version, which can be lower, and refuses.
+    """
+    message = (
+        f"{identifier} runs another major version of PostgreSQL than {config.engine_version}, which the settings say. "
+        "For an upgrade, also set major_upgrade_to. RDS cannot lower a version. See docs/runbook/databases.md."
+    )
+    allowed = "<=" if config.major_upgrade_to else "=="
+    running = 'tonumber(split(".", self.engine_version_actual)[0])'
+    return TerraformResourceLifecycle(
+        ignore_changes=None if config.major_upgrade_to else ["engine_version"],
+        postcondition=[
+            Postcondition(condition=f"${{{running} {allowed} {config.engine_version}}}", error_message=message)
+        ],
+    )
 
 
 def database_log_group_prefix(identifier: str) -> str:
