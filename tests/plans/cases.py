@@ -31,7 +31,8 @@ _ADMIN_ARN = "arn:aws:iam::aws:policy/AdministratorAccess"
 BASE: dict[str, Arguments] = {
     "aws_cloudwatch_log_group.cluster": {"name": "/aws/eks/guarded/cluster", "retention_in_days": 90},
     "aws_db_instance.database": {
-        "identifier": "guarded", "engine": "postgres", "instance_class": "db.t4g.micro", "allocated_storage": 20,
+        "identifier": "guarded", "engine": "postgres", "engine_version": "17", "instance_class": "db.t4g.micro",
+        "allocated_storage": 20,
         "username": "master", "manage_master_user_password": True, "storage_encrypted": True,
         "backup_retention_period": 14, "deletion_protection": True, "skip_final_snapshot": False,
         "final_snapshot_identifier": "guarded-final", "publicly_accessible": False,
@@ -83,10 +84,12 @@ BASE: dict[str, Arguments] = {
     },
 }  # fmt: skip
 
-_LOST, _WIDER, _OPEN, _PUBLIC, _LOWER = (
-    "loses-data-or-identity", "widens-access", "opens-network", "public", "lowers-protection",
+_LOST, _REJECTED, _DOWN, _WIDER, _OPEN, _PUBLIC, _LOWER = (
+    "loses-data-or-identity", "rejected-by-aws", "interrupts-service", "widens-access", "opens-network", "public",
+    "lowers-protection",
 )  # fmt: skip
 _BLOCK = "aws_s3_bucket_public_access_block.state"
+_DATABASE = "aws_db_instance.database"
 _INGRESS = "aws_vpc_security_group_ingress_rule.database"
 
 
@@ -138,6 +141,28 @@ CASES: dict[str, Case] = {
         {"aws_db_instance.database": {"identifier": "renamed", "storage_encrypted": False}},
         [("aws_db_instance.database", _LOST, "storage_encrypted"),
          ("aws_db_instance.database", _LOWER, "storage_encrypted: True becomes False")],
+    ),
+    "upgraded-database": Case(
+        {_DATABASE: {"engine_version": "18", "allow_major_version_upgrade": True, "apply_immediately": True}},
+        [(_DATABASE, _DOWN, "engine_version: 17 becomes 18: an outage")],
+    ),
+    "upgraded-database-by-mistake": Case(
+        {_DATABASE: {"engine_version": "18"}}, [(_DATABASE, _REJECTED, "unless allow_major_version_upgrade is set")]
+    ),
+    "older-database": Case(
+        {_DATABASE: {"engine_version": "16", "allow_major_version_upgrade": True}},
+        [(_DATABASE, _REJECTED, "engine_version: 17 becomes 16: RDS cannot lower a version")],
+    ),
+    "changed-database": Case(
+        {_DATABASE: {"instance_class": "db.t4g.small", "allocated_storage": 30, "max_allocated_storage": 33,
+                     "multi_az": True}},
+        [],
+    ),
+    "smaller-database": Case(
+        {_DATABASE: {"allocated_storage": 10}}, [(_DATABASE, _REJECTED, "allocated_storage: 20 becomes 10")]
+    ),
+    "no-room-for-the-database": Case(
+        {_DATABASE: {"max_allocated_storage": 21}}, [(_DATABASE, _REJECTED, "less than 10 % above")]
     ),
     "replaced-cluster": Case(
         {"aws_eks_cluster.cluster": {"name": "renamed"}}, [("aws_eks_cluster.cluster", _LOST, "(forced by name)")]
