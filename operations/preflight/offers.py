@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from operations.clients.aws import paginate
+from operations.preflight import databases
 from operations.preflight.check import Check, Clients, Line
 from operations.terraform.stacks import Stack
 
@@ -15,13 +16,14 @@ _SOON = timedelta(days=60)
 
 
 def checks(stacks: Sequence[Stack], aws: Clients) -> Iterator[tuple[str, Check]]:
-    """A check for each node group, database and cluster."""
+    """The checks of each node group, database and cluster."""
     zones = sorted({arguments["availability_zone"] for _, arguments in _all(stacks, "aws_subnet")})
     for stack, group in _all(stacks, "aws_eks_node_group"):
         subject = f"node group {group['node_group_name']} of {stack}"
         yield subject, partial(instance_types, subject, group["instance_types"], zones, aws)
     for _, database in _all(stacks, "aws_db_instance"):
         yield f"database {database['identifier']}", partial(database_class, database, aws)
+        yield f"version of database {database['identifier']}", partial(databases.engine_version, database, aws)
     for _, cluster in _all(stacks, "aws_eks_cluster"):
         yield f"cluster {cluster['name']}", partial(cluster_version, cluster["name"], str(cluster["version"]), aws)
 
@@ -62,7 +64,7 @@ def database_class(database: dict[str, Any], aws: Clients) -> Iterator[Line]:
     options = [
         option
         for option in offers
-        if option["EngineVersion"].split(".")[0] == version
+        if version in {option["EngineVersion"], option["EngineVersion"].split(".")[0]}
         and option.get("StorageType") == database["storage_type"]
         and (option.get("MultiAZCapable") or not database["multi_az"])
     ]
