@@ -19,10 +19,14 @@ class Calls:
         self._read = 0
 
     def new(self) -> set[str]:
-        """The actions since the last call of this method."""
+        """The actions since the last call of a method."""
+        return set(self.in_order())
+
+    def in_order(self) -> list[str]:
+        """The same in the order of the calls, with repetitions."""
         lines = self._record.read_text(encoding="utf-8").splitlines()
         new, self._read = lines[self._read :], len(lines)
-        return {json.loads(line)["action"] for line in new}
+        return [json.loads(line)["action"] for line in new]
 
 
 class Region(NamedTuple):
