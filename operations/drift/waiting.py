@@ -35,10 +35,10 @@ class Waiting(NamedTuple):
 def waiting(plan: Plan, stack: Stack) -> Iterator[Waiting]:
     """The planned changes of databases that wait already. AWS is called only if the plan changes a database."""
     changes = [change for change in plan.changes if change.kind == "aws_db_instance" and change.action == "update"]
-    rds = stack.aws_session().client("rds") if changes else None
+    rds: Any = stack.aws_session().client("rds") if changes else None
     for change in changes:
         before, after = change.before or {}, change.after or {}
-        (database,) = rds.describe_db_instances(DBInstanceIdentifier=before["identifier"])["DBInstances"]  # type: ignore[union-attr]
+        (database,) = rds.describe_db_instances(DBInstanceIdentifier=before["identifier"])["DBInstances"]
         names = list(_waiting(change, database.get("PendingModifiedValues", {})))
         if names:
             text = "; ".join(f"{name} {before.get(name)} -> {after.get(name)}" for name in names)
