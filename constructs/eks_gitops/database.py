@@ -25,6 +25,9 @@ from eks_gitops.versions import POSTGRESQL_MAJORS
 
 _PORT = 5432
 _LARGEST_STORAGE_GIB = 65536
+_LARGE_STORAGE_GIB = 400
+_LARGE_STORAGE_IOPS = 12_000
+_LARGE_STORAGE_MIBPS = 500
 _LOG_EXPORTS = ("postgresql", "upgrade")
 
 _DATABASES_OF_RDS = ("postgres", "rdsadmin", "template0", "template1")
@@ -149,6 +152,7 @@ class Database(Construct):
             for kind in _LOG_EXPORTS
         ]
         subnets = DbSubnetGroup(self, "subnet-group", name=self._identifier, subnet_ids=list(subnet_ids))
+        is_large = config.allocated_storage_gib >= _LARGE_STORAGE_GIB
         instance = DbInstance(
             self,
             "instance",
@@ -166,6 +170,11 @@ class Database(Construct):
             storage_type="gp3",
             allocated_storage=config.allocated_storage_gib,
             max_allocated_storage=config.max_allocated_storage_gib,
+            # Large storage has at least this performance. Without it, Terraform would send the old, lower one when the
+            # storage grows to that size, and RDS would refuse it.
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
+            iops=_LARGE_STORAGE_IOPS if is_large else None,
+            storage_throughput=_LARGE_STORAGE_MIBPS if is_large else None,
             storage_encrypted=True,
             kms_key_id=context.key.arn,
             multi_az=config.multi_az,

@@ -39,6 +39,7 @@ from operations.local.request_check import Request, error, refusal
 
 _STOP_SECONDS = 10
 _LONGEST_RETENTION_DAYS = 36500
+_LARGE_STORAGE = 400  # GiB
 _LEAST_ZONES = 2
 _MOST_RULES = 60  # https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html, the default quota
 _FORM = "application/x-www-form-urlencoded"
@@ -481,6 +482,8 @@ async def _create_database(call: Call) -> Answer:
     minor version and `MasterUserSecret`.
     """
     form, password, key = call.parameters, secrets.token_urlsafe(), {}
+    if form["Engine"] == "postgres" and form.get("StorageType") == "gp3":
+        _check_gp3(form, int(form["AllocatedStorage"]))
     if form["Engine"] == "postgres" and "EngineVersion" in form:
         call = _with(call, EngineVersion=_minor_version(form["EngineVersion"]))
     if form.get("ManageMasterUserPassword") != "true":
@@ -513,6 +516,17 @@ def _minor_version(version: str) -> str:
     return version if minor else str(current[0])
 
 
+def _check_gp3(form: Mapping[str, str], size: int) -> None:
+    """Refuse a performance of gp3 storage that PostgreSQL cannot have with this size in GiB.
+
+    Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
+    """
+    for name, least in (("Iops", 12_000), ("StorageThroughput", 500)):
+        if name in form and (size < _LARGE_STORAGE or int(form[name]) < least):
+            rule = f"{least} or more for {_LARGE_STORAGE} GiB or more, and not allowed for less"
+            raise _impossible(f"{name}: {form[name]}: storage of {size} GiB: it must be {rule}")
+
+
 def _impossible(message: str) -> RefusalError:
     return _refusal("InvalidParameterCombination", message, protocol="query")
 
@@ -541,6 +555,8 @@ async def _modify_database(call: Call) -> Answer:
     if int(form.get("AllocatedStorage", allocated)) < int(allocated):
         raise _impossible(f"AllocatedStorage: {form['AllocatedStorage']}: cannot be reduced from {allocated}")
     if described.texts("Engine") == ["postgres"]:
+        if described.texts("StorageType") == ["gp3"]:
+            _check_gp3(form, int(form.get("AllocatedStorage", allocated)))
         call = await _upgrade(call, described)
     waiting = _REMEMBERED.get(id_, {}).get("PendingModifiedValues", {})
     if form.get("ApplyImmediately") == "true":
@@ -596,7 +612,7 @@ async def _delete_parameter_group(call: Call) -> Answer:
 
 
 async def _set_database(call: Call) -> Answer:
-    """Keep the log exports, backup settings and Performance Insights settings of a database.
+    """Keep the log exports, backup and Performance Insights settings and the storage throughput of a database.
 
     MiniStack ignores them or defers them to the maintenance window. Remove this when DescribeDBInstances returns
     `EnabledCloudwatchLogsExports` and a changed `BackupRetentionPeriod`.
@@ -610,7 +626,7 @@ async def _set_database(call: Call) -> Answer:
     exports = _REMEMBERED.get(id_, {}).get("EnabledCloudwatchLogsExports", [])
     _remember(id_, EnabledCloudwatchLogsExports=_listed(call, exports, added=enabled, removed=disabled))
     same = ["BackupRetentionPeriod", "PreferredBackupWindow"]
-    same += ["PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod"]
+    same += ["PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod", "StorageThroughput"]
     _remember_parameters(call, id_, **{name: name for name in same})
     _remember_parameters(call, id_, PerformanceInsightsEnabled="EnablePerformanceInsights")
     return answer

@@ -60,6 +60,12 @@ def test_log_groups_are_created_before_the_database_with_key_and_retention(prod:
         assert (group["retention_in_days"], group["kms_key_id"]) == (90, "${aws_kms_key.key.arn}")
 
 
+def test_only_large_storage_has_a_performance_of_its_own(database: Json, alternative: dict[str, Template]) -> None:
+    assert not {"iops", "storage_throughput"} & database.keys()
+    large = alternative["us-gov-west-1-dev"].resources("aws_db_instance")["database-bubblepool_instance"]
+    assert (large["allocated_storage"], large["iops"], large["storage_throughput"]) == (400, 12000, 500)
+
+
 def test_only_tls_is_served(prod: Template) -> None:
     database = prod.resources("aws_db_instance")["database-bubblepool_instance"]
     assert database["parameter_group_name"] == "${aws_db_parameter_group.database-bubblepool_parameters.name}"

@@ -585,6 +585,28 @@ def test_the_storage_of_a_database_cannot_be_reduced(aws: Client, database: Call
     assert code(error) == "InvalidParameterCombination"
 
 
+@pytest.mark.parametrize(
+    ("size", "performance"),
+    [
+        (399, {"Iops": 3000}),
+        (399, {"StorageThroughput": 125}),
+        (400, {"Iops": 3000}),
+        (400, {"StorageThroughput": 125}),
+    ],
+)
+def test_rejects_a_performance_of_storage_that_its_size_does_not_have(
+    aws: Client, database: Callable[..., dict[str, Any]], size: int, performance: dict[str, int]
+) -> None:
+    created = database(MasterUserPassword="a-password", StorageType="gp3")
+    with pytest.raises(ClientError, match=f"storage of {size} GiB") as error:
+        aws("rds").modify_db_instance(DBInstanceIdentifier="app", AllocatedStorage=size, **performance)
+    assert code(error) == "InvalidParameterCombination"
+    large = {"AllocatedStorage": 400, "Iops": 12000, "StorageThroughput": 500}
+    aws("rds").modify_db_instance(DBInstanceIdentifier="app", ApplyImmediately=True, **large)
+    assert created.items().isdisjoint(large.items())
+    assert {name: database()[name] for name in large} == large
+
+
 def test_a_managed_password_is_stored_in_secrets_manager_with_the_kms_key(
     aws: Client, database: Callable[..., dict[str, Any]]
 ) -> None:
