@@ -250,7 +250,8 @@ def _lifecycle(config: DatabaseConfig, identifier: str) -> TerraformResourceLife
     """Only an upgrade changes the version, and a plan fails if another major version runs.
 
     After an upgrade, an import or a restore, the state has the minor version. Without `ignore_changes`, Terraform would
-    ask RDS for the major version again. RDS takes that for its default minor version, which can be lower, and refuses.
+    ask RDS for the major version again. RDS takes a major version for its default minor version, and refuses it if it
+    cannot upgrade to that one (https://github.com/terraform-aws-modules/terraform-aws-rds/issues/627).
     """
     message = (
         f"{identifier} runs another major version of PostgreSQL than {config.engine_version}, which the settings say. "

@@ -483,7 +483,7 @@ async def _create_database(call: Call) -> Answer:
     """
     form, password, key = call.parameters, secrets.token_urlsafe(), {}
     if form["Engine"] == "postgres" and form.get("StorageType") == "gp3":
-        _check_gp3(form, int(form["AllocatedStorage"]))
+        _check_gp3(form, int(form.get("AllocatedStorage", 0)))
     if form["Engine"] == "postgres" and "EngineVersion" in form:
         call = _with(call, EngineVersion=_minor_version(form["EngineVersion"]))
     if form.get("ManageMasterUserPassword") != "true":
