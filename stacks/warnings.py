@@ -27,10 +27,10 @@ def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tupl
     """The name of a stack and the text of each warning.
 
     Warns about remaining placeholders, about versions of Kubernetes and PostgreSQL whose standard support ends within
-    90 days or has ended, about environments with `teardown`, about administrators of another account, about a VPC that
-    Docker can conflict with, about names of databases that RDS may reject, and about combinations that run, but seldom
-    as intended. None of these is an error: the result of a synth does not depend on the date, and the others can be
-    intended.
+    90 days or has ended, about upgrades of databases, about environments with `teardown`, about administrators of
+    another account, about a VPC that Docker can conflict with, about names of databases that RDS may reject, and about
+    combinations that run, but seldom as intended. None of these is an error: the result of a synth does not depend on
+    the date, and the others can be intended.
     """
     remaining = [*placeholders(owner, regions), *_placeholders_in_git()]
     if remaining:
@@ -62,6 +62,12 @@ def _of_environment(settings: EnvironmentSettings, today: date) -> Iterator[Prob
         if support:
             message = f"{support}, then RDS charges for Extended Support; upgrade the database"
             yield Problem(f"databases[{index}].engine_version", database.engine_version, message)
+        if database.major_upgrade_to is not None:
+            message = (
+                f"permits the upgrade to {database.engine_version}, and applies every change immediately; "
+                "remove it after the deploy"
+            )
+            yield Problem(f"databases[{index}].major_upgrade_to", database.major_upgrade_to, message)
     if settings.teardown:
         yield Problem("teardown", True, "environment is not protected; set it to False unless you destroy it now")
     for index, database in enumerate(settings.databases):

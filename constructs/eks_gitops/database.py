@@ -1,10 +1,11 @@
 """Database: a private PostgreSQL database on RDS. Its master password is managed by RDS in AWS Secrets Manager."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar
 
-from cdktf import TerraformResourceLifecycle
+from cdktf import Postcondition, TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.db_instance import DbInstance
 from cdktf_cdktf_provider_aws.db_parameter_group import DbParameterGroup, DbParameterGroupParameter
@@ -15,7 +16,7 @@ from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurity
 from constructs import Construct
 from pydantic import Field, StrictBool
 
-from eks_gitops import instance_classes, postgresql_words
+from eks_gitops import aws_data, instance_classes, postgresql_words
 from eks_gitops.config import Config, LogRetentionDays, Problem, matching
 from eks_gitops.context import Context
 from eks_gitops.location import Location
@@ -24,6 +25,9 @@ from eks_gitops.versions import POSTGRESQL_MAJORS
 
 _PORT = 5432
 _LARGEST_STORAGE_GIB = 65536
+_LARGE_STORAGE_GIB = 400
+_LARGE_STORAGE_IOPS = 12_000
+_LARGE_STORAGE_MIBPS = 500
 _LOG_EXPORTS = ("postgresql", "upgrade")
 
 _DATABASES_OF_RDS = ("postgres", "rdsadmin", "template0", "template1")
@@ -40,22 +44,30 @@ class DatabaseConfig(Config):
     """The name of the PostgreSQL database and the end of the instance's. Services find it by this name. A change
     replaces the database, which the guard refuses."""
     engine_version: str
-    """The major version of PostgreSQL. RDS upgrades minor versions. A deployed database stays at its major version: RDS
-    rejects a change without `allow_major_version_upgrade`."""
+    """The major version of PostgreSQL. RDS raises the minor version in maintenance windows, which is no drift. Another
+    major version than that of the deployed database fails the plan: a higher one needs `major_upgrade_to`, and RDS
+    cannot lower a version."""
+    major_upgrade_to: str | None = None
+    """Permits the upgrade of a deployed database to `engine_version`: the minor version to upgrade to, such as `18.4`.
+    `make preflight` lists the possible ones. The deploy upgrades immediately, with an outage, and also applies changes
+    that wait for the maintenance window. Remove it in the next deploy. Steps: docs/runbook/databases.md."""
     instance_class: str
     """The size of the instance, such as `db.t4g.medium`. A change takes effect in the next maintenance window, with a
     short outage."""
     allocated_storage_gib: int = Field(strict=True, ge=20, le=_LARGEST_STORAGE_GIB)
-    """The initial storage in GiB. RDS cannot reduce it."""
+    """The initial storage in GiB. A higher number takes effect in the next maintenance window, without an outage. A
+    lower one has no effect, because RDS cannot reduce storage."""
     max_allocated_storage_gib: int = Field(strict=True, ge=20, le=_LARGEST_STORAGE_GIB)
-    """The size in GiB up to which RDS enlarges the storage when it runs out."""
+    """The size in GiB up to which RDS enlarges the storage when it runs out. A change takes effect immediately. It must
+    stay 10 % above the storage that RDS has allocated by then."""
     multi_az: StrictBool
     """Whether a standby in another zone takes over after a failure. A change takes effect in the next maintenance
-    window."""
+    window, without an outage."""
     deletion_protection: StrictBool
     """Whether AWS rejects the deletion of the database. Set it to False and deploy that before a destroy."""
     backup_retention_days: int = Field(strict=True, ge=1, le=35)
-    """Days that RDS keeps its automated backups, to restore any point in time. They are deleted with the database."""
+    """Days that RDS keeps its automated backups, to restore any point in time. They are deleted with the database. A
+    change takes effect immediately; fewer days delete older backups."""
     final_snapshot_suffix: Annotated[
         str,
         matching(
@@ -70,7 +82,7 @@ class DatabaseConfig(Config):
     ones."""
 
     def problems(self) -> Iterator[Problem]:
-        """A reserved name, an unsupported engine version or class, too little room for the autoscaling of storage."""
+        """A reserved name, an unsupported version or class, a wrong upgrade, too little room for storage to grow."""
         if self.name in postgresql_words.RESERVED:
             message = f"a reserved word, which RDS rejects; choose another, such as {self.name}db"
             yield Problem("name", self.name, message)
@@ -85,6 +97,8 @@ class DatabaseConfig(Config):
             similar = instance_classes.similar(self.instance_class, majors)
             message = f"no instance class for PostgreSQL {' or '.join(majors)}; choose one such as {similar}"
             yield Problem("instance_class", self.instance_class, message)
+        if versions and self.major_upgrade_to is not None:
+            yield from self._upgrade_problems(self.major_upgrade_to)
         # Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html
         least = math.ceil(self.allocated_storage_gib * 11 / 10)
         if self.max_allocated_storage_gib < least:
@@ -93,6 +107,18 @@ class DatabaseConfig(Config):
                 most = _LARGEST_STORAGE_GIB * 10 // 11
                 message = f"less than 10 % above allocated_storage_gib; lower that to {most} or less"
             yield Problem("max_allocated_storage_gib", self.max_allocated_storage_gib, message)
+
+    def _upgrade_problems(self, target: str) -> Iterator[Problem]:
+        """Whether the target of an upgrade is a minor version of `engine_version` that RDS still offers."""
+        minors = aws_data.content()["postgresql_versions"][self.engine_version]
+        if not re.fullmatch(rf"{self.engine_version}\.[0-9]{{1,2}}", target):
+            message = (
+                f"not a minor version of {self.engine_version}; write one such as {minors['current'][-1]}, or None"
+            )
+            yield Problem("major_upgrade_to", target, message)
+        elif target in minors["deprecated"]:
+            message = f"RDS no longer offers it; choose a newer one, such as {minors['current'][-1]}"
+            yield Problem("major_upgrade_to", target, message)
 
 
 class Database(Construct):
@@ -126,12 +152,14 @@ class Database(Construct):
             for kind in _LOG_EXPORTS
         ]
         subnets = DbSubnetGroup(self, "subnet-group", name=self._identifier, subnet_ids=list(subnet_ids))
+        is_large = config.allocated_storage_gib >= _LARGE_STORAGE_GIB
         instance = DbInstance(
             self,
             "instance",
             identifier=self._identifier,
             engine="postgres",
-            engine_version=config.engine_version,
+            engine_version=config.major_upgrade_to or config.engine_version,
+            allow_major_version_upgrade=True if config.major_upgrade_to else None,
             auto_minor_version_upgrade=True,
             instance_class=config.instance_class,
             db_name=config.name,
@@ -142,6 +170,11 @@ class Database(Construct):
             storage_type="gp3",
             allocated_storage=config.allocated_storage_gib,
             max_allocated_storage=config.max_allocated_storage_gib,
+            # Large storage has at least this performance. Without it, Terraform would send the old, lower one when the
+            # storage grows to that size, and RDS would refuse it.
+            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
+            iops=_LARGE_STORAGE_IOPS if is_large else None,
+            storage_throughput=_LARGE_STORAGE_MIBPS if is_large else None,
             storage_encrypted=True,
             kms_key_id=context.key.arn,
             multi_az=config.multi_az,
@@ -159,8 +192,10 @@ class Database(Construct):
             deletion_protection=config.deletion_protection,
             skip_final_snapshot=False,
             final_snapshot_identifier=f"{self._identifier}-{config.final_snapshot_suffix}",
-            apply_immediately=False,
+            # Terraform deletes the old parameter group at the end of the apply, when no instance may use it any more.
+            apply_immediately=config.major_upgrade_to is not None,
             depends_on=logs,
+            lifecycle=_lifecycle(config, self._identifier),
         )
         self.address: str = instance.address
         self.arn: str = instance.arn
@@ -201,13 +236,35 @@ class Database(Construct):
         return DbParameterGroup(
             self,
             "parameters",
-            # The name includes the version, because an upgrade to a new major version needs both groups.
+            # The family cannot change. An upgrade needs both groups, so the name includes the version: Terraform
+            # creates the new group, moves the instance, and then deletes the old group.
             name=f"{self._identifier}-postgres{engine_version}",
             family=f"postgres{engine_version}",
             description=f"PostgreSQL {engine_version} of {self._identifier}: TLS only",
             parameter=[DbParameterGroupParameter(name="rds.force_ssl", value="1")],
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         ).name
+
+
+def _lifecycle(config: DatabaseConfig, identifier: str) -> TerraformResourceLifecycle:
+    """Only an upgrade changes the version, and a plan fails if another major version runs.
+
+    After an upgrade, an import or a restore, the state has the minor version. Without `ignore_changes`, Terraform would
+    ask RDS for the major version again. RDS takes a major version for its default minor version, and refuses it if it
+    cannot upgrade to that one (https://github.com/terraform-aws-modules/terraform-aws-rds/issues/627).
+    """
+    message = (
+        f"{identifier} runs another major version of PostgreSQL than {config.engine_version}, which the settings say. "
+        "For an upgrade, also set major_upgrade_to. RDS cannot lower a version. See docs/runbook/databases.md."
+    )
+    allowed = "<=" if config.major_upgrade_to else "=="
+    running = 'tonumber(split(".", self.engine_version_actual)[0])'
+    return TerraformResourceLifecycle(
+        ignore_changes=None if config.major_upgrade_to else ["engine_version"],
+        postcondition=[
+            Postcondition(condition=f"${{{running} {allowed} {config.engine_version}}}", error_message=message)
+        ],
+    )
 
 
 def database_log_group_prefix(identifier: str) -> str:

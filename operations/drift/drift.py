@@ -2,7 +2,8 @@
 
 A plan shows two things: changes made outside of Terraform, and changes in Git that were not applied yet. Only the first
 are drift. Terraform reports what differed when it refreshed the state (`resource_drift`). A planned change that reverts
-such an attribute is drift, a change that only follows from it is reported with it, and any other change is pending.
+such an attribute is drift, a change that only follows from it is reported with it, and any other change is pending, or
+waits for the maintenance window of a database.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from typing import Any, Literal
 from operations.drift import untracked
 from operations.drift.ignored import FILE, Ignored
 from operations.drift.untracked import Added
+from operations.drift.waiting import Waiting, waiting
 from operations.errors import describe
 from operations.output.progress import Progress
 from operations.output.report import Report, Status, Table
@@ -71,11 +73,15 @@ class Finding:
 
 @dataclass
 class Seen:
-    """The findings of one stack. `pending` are the changes that wait to be applied."""
+    """The findings of one stack.
+
+    `pending` are the changes that were not applied yet; `waiting` are those that RDS applies in a maintenance window.
+    """
 
     drift: list[Finding] = field(default_factory=list)
     ignored: list[Finding] = field(default_factory=list)
     pending: list[str] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
     @property
@@ -83,7 +89,7 @@ class Seen:
         """`error`, `drift`, `pending` or `clean`."""
         if self.errors:
             return "error"
-        return "drift" if self.drift else "pending" if self.pending else "clean"
+        return "drift" if self.drift else "pending" if self.pending or self.waiting else "clean"
 
 
 def jobs() -> int:
@@ -123,8 +129,11 @@ def drift(  # noqa: PLR0913 (the stacks, and options as keywords)
                         file, log, on_event, "-lock=false", drifting=_GRANTS_ACCESS
                     ),
                 )
-            found, seen[name].pending = drift_and_pending(plan)
+            found, pending = drift_and_pending(plan)
             seen[name].drift += found
+            seen[name].waiting = list(waiting(plan, by_name[name]))
+            done = {f"update {one.address}" for one in seen[name].waiting if one.is_all}
+            seen[name].pending = [change for change in pending if change not in done]
         except Exception as error:  # noqa: BLE001 (the findings of the other stacks must be reported)
             seen[name].errors.append(describe(error))
         progress.end(name, seen[name].status)
@@ -333,6 +342,7 @@ def report(seen: Mapping[str, Seen], entries: Sequence[Ignored], notes: Sequence
                     "drift": [finding.data() for finding in one.drift],
                     "ignored": [finding.data() for finding in one.ignored],
                     "pending": one.pending,
+                    "waiting": [waits._asdict() for waits in one.waiting],
                     "errors": one.errors,
                 }
                 for name, one in seen.items()
@@ -351,5 +361,6 @@ def _section(name: str, one: Seen) -> Table:
         for finding in one.ignored
     ]
     rows += [["not applied yet", pending, "changed in Git, or the state was refreshed"] for pending in one.pending]
+    rows += [["applied, waits", waits.address, f"{waits.changes}\n{waits.until}"] for waits in one.waiting]
     rows += [["error", "", error] for error in one.errors]
     return Table(f"{name}: {one.status}", ["", "finding", "details"], rows)

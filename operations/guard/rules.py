@@ -1,6 +1,7 @@
 """The rules of the guard, one function per subject. Each yields the hits of a change."""
 
 import json
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -48,7 +49,7 @@ def hits(change: Change, new_roles: Collection[str] = (), nodes: "Nodes | None" 
     """All hits of a change. `new_roles` are the roles that its plan creates; `nodes` is what the plan does to nodes."""
     yield from _new_grants(change, new_roles)
     yield from _node_groups(change, nodes or Nodes())
-    for rule in (_destroyed, _versions, _iam, _network, _public, _protection):
+    for rule in (_destroyed, _versions, _database, _iam, _network, _public, _protection):
         yield from rule(change)
 
 
@@ -62,7 +63,6 @@ def _destroyed(change: Change) -> Iterator[Hit]:
 # --- versions ---------------------------------------------------------------------------------------------------------
 
 _VERSIONS: Mapping[str, tuple[str, ...]] = {
-    "aws_db_instance": ("engine_version",),
     "aws_eks_addon": ("addon_version",),
     "aws_eks_cluster": ("version",),
     "aws_eks_node_group": ("version", "release_version"),
@@ -71,7 +71,6 @@ _VERSIONS: Mapping[str, tuple[str, ...]] = {
 # rollback-cluster.html). The documentation of UpdateNodegroupVersion (botocore 1.43.106) says that a node group cannot
 # be rolled back, that page says that it can.
 _WHEN_LOWERED: Mapping[str, str] = {
-    "aws_db_instance": "RDS documents upgrades of engines only",
     "aws_eks_addon": "the add-on is taken back",
     "aws_eks_cluster": "EKS takes the control plane back, if it is within 7 days of its upgrade",
     "aws_eks_node_group": "every node is replaced by an older one",
@@ -160,6 +159,52 @@ def _node_groups(change: Change, nodes: Nodes) -> Iterator[Hit]:
         forced = f" (forced by {', '.join(change.replaced_for)})" if change.replaced_for else ""
         why = f"no node is left in {cluster}: its Pods, with CoreDNS and Argo CD, have nowhere to run{forced}"
         yield Hit("no-nodes", why, _GROUP_FIRST, is_refusal=True)
+
+
+# --- databases --------------------------------------------------------------------------------------------------------
+
+_RUNBOOK = "docs/runbook/databases.md"
+
+
+def _database(change: Change) -> Iterator[Hit]:
+    """Upgrades of an RDS instance, and changes that RDS rejects, which would fail in the middle of an apply."""
+    if change.kind == "aws_db_instance" and change.action == "update":
+        before, after = change.before or {}, change.after or {}
+        yield from _engine(before, after)
+        yield from _storage(before, after)
+
+
+def _engine(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Hit]:
+    """Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.html."""
+    old, new = _parts(before.get("engine_version")), _parts(after.get("engine_version"))
+    changed = f"engine_version: {before.get('engine_version')} becomes {after.get('engine_version')}"
+    if new < old[: len(new)]:
+        remedy = f"set the version that runs, without major_upgrade_to; the way back is a restore: {_RUNBOOK}"
+        yield Hit("rejected-by-aws", f"{changed}: RDS cannot lower a version", remedy, is_refusal=True)
+    elif new[:1] > old[:1] > []:
+        if after.get("allow_major_version_upgrade"):
+            why = f"{changed}: an outage during the apply, also with Multi-AZ, and no way back but a restore"
+            yield Hit("interrupts-service", why, f"follow {_RUNBOOK}, and have a reviewer accept it")
+        else:
+            why = f"{changed}: RDS rejects another major version unless allow_major_version_upgrade is set"
+            remedy = f"if intended, set major_upgrade_to in the settings, and follow {_RUNBOOK}"
+            yield Hit("rejected-by-aws", why, remedy, is_refusal=True)
+
+
+def _parts(version: Any) -> list[int]:
+    """`17.4` as 17, 4; nothing for a version that is known only after the apply."""
+    return [int(number) for number in re.findall(r"\d+", version or "")]
+
+
+def _storage(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Hit]:
+    """Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html."""
+    old, new, most = before.get("allocated_storage"), after.get("allocated_storage"), after.get("max_allocated_storage")
+    if old and new and new < old:
+        why, remedy = f"allocated_storage: {old} becomes {new}: RDS cannot reduce storage", f"set it to {old} or more"
+        yield Hit("rejected-by-aws", why, remedy, is_refusal=True)
+    elif new and most and most != before.get("max_allocated_storage") and most * 10 < new * 11:
+        why = f"max_allocated_storage: {most}: less than 10 % above the allocated storage, which is {new} by now"
+        yield Hit("rejected-by-aws", why, f"set it to {math.ceil(new * 11 / 10)} or more", is_refusal=True)
 
 
 # --- IAM --------------------------------------------------------------------------------------------------------------

@@ -41,10 +41,15 @@ from operations.local.request_check import Request, error, refusal
 
 _STOP_SECONDS = 10
 _LONGEST_RETENTION_DAYS = 36500
+_LARGE_STORAGE = 400  # GiB
 _LEAST_ZONES = 2
 _MOST_RULES = 60  # https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html, the default quota
 _FORM = "application/x-www-form-urlencoded"
 _DATE_OF_AMAZON_LINUX, _BOTTLEROCKET_RELEASE = "20261101", "1.64.0-7c4f0d2b"
+_AWS_DATA = Path(__file__).parents[2] / "constructs" / "eks_gitops" / "aws_data.json"
+
+_WAITS = ("AllocatedStorage", "DBInstanceClass", "EngineVersion", "Iops", "MultiAZ", "StorageThroughput", "StorageType")
+"""The parameters of ModifyDBInstance that wait for the maintenance window, unless they are applied immediately."""
 
 
 class Call(Request):
@@ -163,7 +168,7 @@ async def _get(call: Call, path: str) -> Any:
 async def _ask(service: str, action: str, parameters: Mapping[str, Any]) -> Answer:
     """Call another service, as AWS does internally, in the account and region of the current call."""
     headers, body = {"x-amz-target": f"{service}.{action}"}, json.dumps(parameters)
-    if service in {"ec2", "iam"}:
+    if service in {"ec2", "iam", "rds"}:
         headers, body = {"content-type": _FORM}, urlencode({"Action": action, **parameters})
     return await _forward(Call(service, "POST", "/", headers, body.encode(), {}))
 
@@ -604,22 +609,59 @@ async def _put_role_policy(call: Call) -> Answer:
 
 @_completes("rds:CreateDBInstance")
 async def _create_database(call: Call) -> Answer:
-    """Store the password of a database in Secrets Manager if requested.
+    """Choose the minor version of a database, and store its password in Secrets Manager if requested.
 
-    MiniStack creates no secret. Remove this when DescribeDBInstances returns `MasterUserSecret`.
+    MiniStack keeps a major version as it is, and creates no secret. Remove this when DescribeDBInstances returns a
+    minor version and `MasterUserSecret`.
     """
     form, password, key = call.parameters, secrets.token_urlsafe(), {}
+    if form["Engine"] == "postgres" and form.get("StorageType") == "gp3":
+        _check_gp3(form, int(form.get("AllocatedStorage", 0)))
+    if form["Engine"] == "postgres" and "EngineVersion" in form:
+        call = _with(call, EngineVersion=_minor_version(form["EngineVersion"]))
     if form.get("ManageMasterUserPassword") != "true":
         return await _set_database(call)
     if "MasterUserSecretKmsKeyId" in form:
         described = await _ask("kms", "DescribeKey", {"KeyId": form["MasterUserSecretKmsKeyId"]})
         key = {"KmsKeyId": described.json["KeyMetadata"]["Arn"]}
-    answer = await _set_database(replace(call, body=call.body + f"&MasterUserPassword={password}".encode()))
+    answer = await _set_database(_with(call, MasterUserPassword=password))
     value = json.dumps({"username": form["MasterUsername"], "password": password})
     secret = {"Name": f"rds!db-{uuid.uuid4()}", "SecretString": value, **key}
     arn = (await _ask("secretsmanager", "CreateSecret", secret)).json["ARN"]
     _remember(*answer.texts("DbiResourceId"), MasterUserSecret={"SecretArn": arn, "SecretStatus": "active", **key})
     return answer
+
+
+def _with(call: Call, **parameters: str) -> Call:
+    """A call in the query protocol with more or other parameters."""
+    return replace(call, body=urlencode(call.parameters | parameters).encode(), query={})
+
+
+def _minor_version(version: str) -> str:
+    """A minor version of PostgreSQL. For a major version, AWS does not publish which: here it is the oldest one.
+
+    Source of the versions: cfn-lint, in `aws_data.json`.
+    """
+    major, _, minor = version.partition(".")
+    current = json.loads(_AWS_DATA.read_text())["postgresql_versions"].get(major, {}).get("current", [])
+    if version not in current and (minor or not current):
+        raise _impossible(f"Cannot find version {version} for postgres")
+    return version if minor else str(current[0])
+
+
+def _check_gp3(form: Mapping[str, str], size: int) -> None:
+    """Refuse a performance of gp3 storage that PostgreSQL cannot have with this size in GiB.
+
+    Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
+    """
+    for name, least in (("Iops", 12_000), ("StorageThroughput", 500)):
+        if name in form and (size < _LARGE_STORAGE or int(form[name]) < least):
+            rule = f"{least} or more for {_LARGE_STORAGE} GiB or more, and not allowed for less"
+            raise _impossible(f"{name}: {form[name]}: storage of {size} GiB: it must be {rule}")
+
+
+def _impossible(message: str) -> RefusalError:
+    return _refusal("InvalidParameterCombination", message, protocol="query")
 
 
 @_completes("rds:DeleteDBInstance")
@@ -634,8 +676,76 @@ async def _delete_database(call: Call) -> Answer:
 
 
 @_completes("rds:ModifyDBInstance")
+async def _modify_database(call: Call) -> Answer:
+    """Refuse what RDS refuses, and keep the changes that wait for the maintenance window until an immediate change.
+
+    Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.DBInstance.Modifying.html, "Allocated
+    storage" and "Apply Immediately". MiniStack reduces storage, and forgets waiting changes when others follow. The
+    maintenance window never comes here. Remove this when DescribeDBInstances returns two changes that wait.
+    """
+    form, described = call.parameters, await _ask("rds", "DescribeDBInstances", _identifier(call))
+    (id_,), (allocated,) = described.texts("DbiResourceId"), described.texts("AllocatedStorage")
+    if int(form.get("AllocatedStorage", allocated)) < int(allocated):
+        raise _impossible(f"AllocatedStorage: {form['AllocatedStorage']}: cannot be reduced from {allocated}")
+    if described.texts("Engine") == ["postgres"]:
+        if described.texts("StorageType") == ["gp3"]:
+            _check_gp3(form, int(form.get("AllocatedStorage", allocated)))
+        call = await _upgrade(call, described)
+    waiting = _REMEMBERED.get(id_, {}).get("PendingModifiedValues", {})
+    if form.get("ApplyImmediately") == "true":
+        _remember(id_, PendingModifiedValues={})
+        return await _set_database(_with(call, **waiting | call.parameters))
+    changes = {name: call.parameters[name] for name in _WAITS if name in call.parameters}
+    changed = {name: value for name, value in changes.items() if [value] != described.texts(name)}
+    _remember(id_, PendingModifiedValues=waiting | changed)
+    others = {name: value for name, value in call.parameters.items() if name not in changes}
+    return await _set_database(replace(call, body=urlencode(others).encode(), query={}))
+
+
+def _identifier(call: Call) -> dict[str, str]:
+    return {"DBInstanceIdentifier": call.parameters["DBInstanceIdentifier"]}
+
+
+async def _upgrade(call: Call, described: Answer) -> Call:
+    """A call with the minor version that a database is upgraded to.
+
+    Source of the rules: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html,
+    AllowMajorVersionUpgrade, DBParameterGroupName and EngineVersion. There is no way back
+    (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.html).
+    """
+    form, (running,) = call.parameters, described.texts("EngineVersion")
+    version = _minor_version(form["EngineVersion"]) if form.get("EngineVersion", running) != running else running
+    (old, minor), (new, new_minor) = ([int(number) for number in name.split(".")] for name in (running, version))
+    if new == old and new_minor < minor and form["EngineVersion"] == str(old):
+        version = running  # a major version alone never lowers the minor version
+    elif (new, new_minor) < (old, minor):
+        raise _impossible(f"Cannot upgrade postgres from {running} to {version}")
+    if new != old and form.get("AllowMajorVersionUpgrade") != "true":
+        raise _impossible("The AllowMajorVersionUpgrade flag must be present when upgrading to a new major version.")
+    (group,) = described.texts("DBParameterGroupName")
+    group, wanted = form.get("DBParameterGroupName", group), f"postgres{new}"
+    if not group.startswith("default."):
+        groups = await _ask("rds", "DescribeDBParameterGroups", {"DBParameterGroupName": group})
+        if (family := groups.texts("DBParameterGroupFamily")) != [wanted]:
+            raise _impossible(f"The parameter group {group} is of {family}; specify one of {wanted}")
+    return _with(call, EngineVersion=version) if "EngineVersion" in form else call
+
+
+@_completes("rds:DeleteDBParameterGroup")
+async def _delete_parameter_group(call: Call) -> Answer:
+    """Keep a parameter group that an instance uses, as RDS does. Remove this when MiniStack refuses to delete it.
+
+    Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBParameterGroup.html
+    """
+    name = call.parameters["DBParameterGroupName"]
+    if name in (await _ask("rds", "DescribeDBInstances", {})).texts("DBParameterGroupName"):
+        message = f"One or more database instances are still members of this parameter group {name}"
+        raise _refusal("InvalidDBParameterGroupState", message, protocol="query")
+    return await _forward(call)
+
+
 async def _set_database(call: Call) -> Answer:
-    """Keep the log exports, backup settings and Performance Insights settings of a database.
+    """Keep the log exports, backup and Performance Insights settings and the storage throughput of a database.
 
     MiniStack ignores them or defers them to the maintenance window. Remove this when DescribeDBInstances returns
     `EnabledCloudwatchLogsExports` and a changed `BackupRetentionPeriod`.
@@ -649,7 +759,7 @@ async def _set_database(call: Call) -> Answer:
     exports = _REMEMBERED.get(id_, {}).get("EnabledCloudwatchLogsExports", [])
     _remember(id_, EnabledCloudwatchLogsExports=_listed(call, exports, added=enabled, removed=disabled))
     same = ["BackupRetentionPeriod", "PreferredBackupWindow"]
-    same += ["PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod"]
+    same += ["PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod", "StorageThroughput"]
     _remember_parameters(call, id_, **{name: name for name in same})
     _remember_parameters(call, id_, PerformanceInsightsEnabled="EnablePerformanceInsights")
     return answer

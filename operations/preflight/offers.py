@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from operations.clients.aws import paginate
+from operations.preflight import databases
 from operations.preflight.check import Check, Clients, Line
 from operations.terraform.stacks import Stack
 
@@ -22,6 +23,7 @@ def checks(stacks: Sequence[Stack], aws: Clients) -> Iterator[tuple[str, Check]]
         yield subject, partial(instance_types, subject, group["instance_types"], zones, aws)
     for _, database in _all(stacks, "aws_db_instance"):
         yield f"database {database['identifier']}", partial(database_class, database, aws)
+        yield f"version of database {database['identifier']}", partial(databases.engine_version, database, aws)
     for _, cluster in _all(stacks, "aws_eks_cluster"):
         yield f"cluster {cluster['name']}", partial(cluster_version, cluster["name"], str(cluster["version"]), aws)
     yield from (one for stack in stacks for one in _addons(stack, aws))
@@ -71,7 +73,7 @@ def database_class(database: dict[str, Any], aws: Clients) -> Iterator[Line]:
     options = [
         option
         for option in offers
-        if option["EngineVersion"].split(".")[0] == version
+        if version in {option["EngineVersion"], option["EngineVersion"].split(".")[0]}
         and option.get("StorageType") == database["storage_type"]
         and (option.get("MultiAZCapable") or not database["multi_az"])
     ]

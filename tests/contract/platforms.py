@@ -148,7 +148,7 @@ def maximal() -> Settings:
                 final_snapshot_suffix="final-2",
                 log_retention_days=3653,
             ),
-            _database("carts", engine_version="16"),
+            _database("carts", engine_version="16", major_upgrade_to="16.15"),
         ),
         backup=BackupConfig(
             daily_retention_days=60,

@@ -37,7 +37,7 @@ _NODES: Arguments = {
 BASE: dict[str, Arguments] = {
     "aws_cloudwatch_log_group.cluster": {"name": "/aws/eks/guarded/cluster", "retention_in_days": 90},
     "aws_db_instance.database": {
-        "identifier": "guarded", "engine": "postgres", "engine_version": "17.6", "instance_class": "db.t4g.micro",
+        "identifier": "guarded", "engine": "postgres", "engine_version": "17", "instance_class": "db.t4g.micro",
         "allocated_storage": 20,
         "username": "master", "manage_master_user_password": True, "storage_encrypted": True,
         "backup_retention_period": 14, "deletion_protection": True, "skip_final_snapshot": False,
@@ -115,8 +115,10 @@ _LOST, _WIDER, _OPEN, _PUBLIC, _LOWER, _OLDER, _NONE_LEFT, _MOVED = (
     "loses-data-or-identity", "widens-access", "opens-network", "public", "lowers-protection", "lowers-version",
     "no-nodes", "replaces-nodes",
 )  # fmt: skip
+_REJECTED, _DOWN = "rejected-by-aws", "interrupts-service"
 _MAIN, _BATCH = "aws_eks_node_group.main", "aws_eks_node_group.batch"
 _BLOCK = "aws_s3_bucket_public_access_block.state"
+_DATABASE = "aws_db_instance.database"
 _INGRESS = "aws_vpc_security_group_ingress_rule.database"
 
 
@@ -154,12 +156,10 @@ CASES: dict[str, Case] = {
     "lowered-versions": Case(
         {"aws_eks_cluster.upgraded": {"version": "1.35"},
          "aws_eks_node_group.upgraded": {"version": "1.35", "release_version": "1.35.4-20261107"},
-         "aws_eks_addon.upgraded": {"addon_version": "v1.36.0-eksbuild.8"},
-         "aws_db_instance.database": {"engine_version": "16.10"}},
+         "aws_eks_addon.upgraded": {"addon_version": "v1.36.0-eksbuild.8"}},
         [("aws_eks_cluster.upgraded", _OLDER, "version: 1.36 becomes 1.35: EKS takes the control plane back"),
          ("aws_eks_node_group.upgraded", _OLDER, "version: 1.36 becomes 1.35"),
-         ("aws_eks_addon.upgraded", _OLDER, "addon_version: v1.36.0-eksbuild.9 becomes v1.36.0-eksbuild.8"),
-         ("aws_db_instance.database", _OLDER, "engine_version: 17.6 becomes 16.10")],
+         ("aws_eks_addon.upgraded", _OLDER, "addon_version: v1.36.0-eksbuild.9 becomes v1.36.0-eksbuild.8")],
     ),
     "older-image-of-nodes": Case(
         {"aws_eks_node_group.upgraded": {"release_version": "1.36.0-20261031"}},
@@ -206,6 +206,28 @@ CASES: dict[str, Case] = {
         {"aws_db_instance.database": {"identifier": "renamed", "storage_encrypted": False}},
         [("aws_db_instance.database", _LOST, "storage_encrypted"),
          ("aws_db_instance.database", _LOWER, "storage_encrypted: True becomes False")],
+    ),
+    "upgraded-database": Case(
+        {_DATABASE: {"engine_version": "18", "allow_major_version_upgrade": True, "apply_immediately": True}},
+        [(_DATABASE, _DOWN, "engine_version: 17 becomes 18: an outage")],
+    ),
+    "upgraded-database-by-mistake": Case(
+        {_DATABASE: {"engine_version": "18"}}, [(_DATABASE, _REJECTED, "unless allow_major_version_upgrade is set")]
+    ),
+    "older-database": Case(
+        {_DATABASE: {"engine_version": "16", "allow_major_version_upgrade": True}},
+        [(_DATABASE, _REJECTED, "engine_version: 17 becomes 16: RDS cannot lower a version")],
+    ),
+    "changed-database": Case(
+        {_DATABASE: {"instance_class": "db.t4g.small", "allocated_storage": 30, "max_allocated_storage": 33,
+                     "multi_az": True}},
+        [],
+    ),
+    "smaller-database": Case(
+        {_DATABASE: {"allocated_storage": 10}}, [(_DATABASE, _REJECTED, "allocated_storage: 20 becomes 10")]
+    ),
+    "no-room-for-the-database": Case(
+        {_DATABASE: {"max_allocated_storage": 21}}, [(_DATABASE, _REJECTED, "less than 10 % above")]
     ),
     "replaced-cluster": Case(
         {"aws_eks_cluster.cluster": {"name": "renamed"}}, [("aws_eks_cluster.cluster", _LOST, "(forced by name)")]

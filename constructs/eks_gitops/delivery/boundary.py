@@ -23,6 +23,7 @@ READ_WITHOUT_RESOURCE = (
     "kms:ListAliases",
     "kms:ListKeys",
     "logs:DescribeLogGroups",
+    "rds:DescribeDBEngineVersions",
     "rds:DescribeOrderableDBInstanceOptions",
     "route53:ListHostedZones",
     "route53:ListHostedZonesByName",

@@ -60,11 +60,45 @@ def test_log_groups_are_created_before_the_database_with_key_and_retention(prod:
         assert (group["retention_in_days"], group["kms_key_id"]) == (90, "${aws_kms_key.key.arn}")
 
 
+def test_only_large_storage_has_a_performance_of_its_own(database: Json, alternative: dict[str, Template]) -> None:
+    assert not {"iops", "storage_throughput"} & database.keys()
+    large = alternative["us-gov-west-1-dev"].resources("aws_db_instance")["database-bubblepool_instance"]
+    assert (large["allocated_storage"], large["iops"], large["storage_throughput"]) == (400, 12000, 500)
+
+
 def test_only_tls_is_served(prod: Template) -> None:
     database = prod.resources("aws_db_instance")["database-bubblepool_instance"]
     assert database["parameter_group_name"] == "${aws_db_parameter_group.database-bubblepool_parameters.name}"
     parameters = prod.resources("aws_db_parameter_group")["database-bubblepool_parameters"]
     assert parameters["parameter"] == [{"name": "rds.force_ssl", "value": "1"}]
+
+
+def _running(database: Json) -> str:
+    (postcondition,) = database["lifecycle"]["postcondition"]
+    return str(postcondition["condition"])
+
+
+def test_without_an_upgrade_the_version_stays_and_changes_wait_for_the_maintenance_window(database: Json) -> None:
+    assert database["engine_version"] == "17"
+    assert "allow_major_version_upgrade" not in database
+    assert database["apply_immediately"] is False
+    assert database["lifecycle"]["ignore_changes"] == ["engine_version"]
+    assert _running(database) == '${tonumber(split(".", self.engine_version_actual)[0]) == 17}'
+
+
+def test_an_upgrade_is_immediate_and_replaces_the_parameter_group_after_the_instance(
+    alternative: dict[str, Template],
+) -> None:
+    dev = alternative["us-gov-west-1-dev"]
+    database = dev.resources("aws_db_instance")["database-bubblepool_instance"]
+    assert database["engine_version"] == "18.4"
+    assert database["allow_major_version_upgrade"] is True
+    assert database["apply_immediately"] is True
+    assert "ignore_changes" not in database["lifecycle"]
+    assert _running(database) == '${tonumber(split(".", self.engine_version_actual)[0]) <= 18}'
+    parameters = dev.resources("aws_db_parameter_group")["database-bubblepool_parameters"]
+    assert (parameters["name"], parameters["family"]) == ("us-gov-west-1-dev-bubblepool-postgres18", "postgres18")
+    assert parameters["lifecycle"] == {"create_before_destroy": True}
 
 
 def test_only_the_nodes_of_the_cluster_have_access(prod: Template) -> None:

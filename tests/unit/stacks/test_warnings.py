@@ -105,6 +105,13 @@ def test_no_warning_without_placeholders(owned: EditedSettings) -> None:
     assert list(warnings.found(*owned.load(), LONG_BEFORE)) == []
 
 
+def test_warns_about_an_upgrade_of_a_database_until_it_is_removed(owned: EditedSettings) -> None:
+    owned.replace("ap_northeast_2/dev.py", 'engine_version="17"', 'engine_version="18", major_upgrade_to="18.4"')
+    message = "permits the upgrade to 18, and applies every change immediately; remove it after the deploy"
+    field = "stacks/ap_northeast_2/dev.py: databases[0].major_upgrade_to"
+    assert list(warnings.found(*owned.load(), LONG_BEFORE)) == [("ap-northeast-2-dev", f"{field}: '18.4': {message}")]
+
+
 def test_warns_about_teardown(owned: EditedSettings) -> None:
     owned.replace("ap_northeast_2/prod.py", "production=True", "production=True, teardown=True")
     owned.replace("ap_northeast_2/prod.py", "deletion_protection=True", "deletion_protection=False")

@@ -239,6 +239,7 @@ PLAN_MAY: list[Request] = [
     ("s3:GetLifecycleConfiguration", BACKUPS, {"aws:ResourceAccount": ACCOUNT}),
     ("s3:ListBucket", BACKUPS, {"aws:ResourceAccount": ACCOUNT}),  # required by HeadBucket
     # used by the preflight
+    ("rds:DescribeDBEngineVersions", "*", {}),
     ("rds:DescribeOrderableDBInstanceOptions", "*", {}),
     ("servicequotas:GetAWSDefaultServiceQuota", "*", {}),
     ("servicequotas:GetServiceQuota", "*", {}),

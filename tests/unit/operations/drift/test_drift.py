@@ -19,6 +19,7 @@ from operations.clients import aws as aws_client
 from operations.drift import drift, untracked
 from operations.drift.drift import Finding, Seen
 from operations.drift.ignored import Ignored
+from operations.drift.waiting import Waiting
 from operations.errors import OperationError
 from operations.output.progress import Progress
 from operations.output.report import Report, Status
@@ -162,6 +163,17 @@ def test_pending_changes_are_reported_and_are_not_drift() -> None:
     report = _report(seen={_STACK: Seen(pending=["update aws_kms_key.key"])})
     assert report.status == Status.FINE
     assert report.tables[0].rows[0][:2] == ["not applied yet", "update aws_kms_key.key"]
+
+
+def test_changes_that_wait_for_a_maintenance_window_are_reported_and_are_not_drift() -> None:
+    waits = Waiting("aws_db_instance.db", "multi_az False -> True", "waits for the maintenance window", is_all=True)
+    report = _report(seen={_STACK: Seen(waiting=[waits])})
+    assert (report.title, report.status) == ("no drift in 1 stacks", Status.FINE)
+    assert report.tables[0].title == f"{_STACK}: pending"
+    assert report.tables[0].rows == [
+        ["applied, waits", "aws_db_instance.db", "multi_az False -> True\nwaits for the maintenance window"]
+    ]
+    assert report.data["stacks"][_STACK]["waiting"][0]["address"] == "aws_db_instance.db"
 
 
 def test_a_stack_that_could_not_be_checked_is_an_error() -> None:

@@ -41,7 +41,7 @@ def test_every_recorded_plan_is_a_case() -> None:
 def test_only_the_loss_of_data_identity_or_all_nodes_is_refused() -> None:
     for case in CASES:
         for finding in guard.findings(_plan(case)):
-            assert finding.is_refused == (finding.rule in {"loses-data-or-identity", "no-nodes"})
+            assert finding.is_refused == (finding.rule in {"loses-data-or-identity", "no-nodes", "rejected-by-aws"})
             assert finding.remedy
 
 

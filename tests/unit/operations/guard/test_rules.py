@@ -47,6 +47,40 @@ def test_a_node_group_is_destroyed_only_if_another_one_of_its_cluster_has_nodes(
     assert any(finding.is_refused for finding in guard.findings(plan)) == is_refused
 
 
+_OUTAGE = "an outage during the apply, also with Multi-AZ, and no way back but a restore"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("17", "17.9", []),
+        ("17.9", "17", []),  # RDS keeps a higher minor version
+        ("17.9", "17.10", []),
+        ("17.10", "17.9", ["engine_version: 17.10 becomes 17.9: RDS cannot lower a version"]),
+        ("17", "18.4", [f"engine_version: 17 becomes 18.4: {_OUTAGE}"]),
+        ("9.6", "16.9", [f"engine_version: 9.6 becomes 16.9: {_OUTAGE}"]),
+        (None, "17", []),
+        ("17", None, []),
+    ],
+)  # fmt: skip
+def test_only_another_major_version_of_a_database_and_a_lower_one_are_found(
+    old: str | None, new: str | None, why: list[str]
+) -> None:
+    after = {"engine_version": new, "allow_major_version_upgrade": True}
+    assert _hits("aws_db_instance", "update", {"engine_version": old}, after) == why
+
+
+def test_the_storage_of_a_database_can_grow_up_to_ten_percent_below_the_maximum() -> None:
+    before = {"allocated_storage": 45, "max_allocated_storage": 100}
+    assert _hits("aws_db_instance", "update", before, before | {"max_allocated_storage": 50}) == []
+    (hit,) = hits(Change("it", "aws_db_instance", "update", before, before | {"max_allocated_storage": 49}, {}, {}))
+    assert hit.is_refusal
+    assert hit.why == "max_allocated_storage: 49: less than 10 % above the allocated storage, which is 45 by now"
+    assert hit.remedy == "set it to 50 or more"
+    full = {"allocated_storage": 100, "max_allocated_storage": 100}
+    assert _hits("aws_db_instance", "update", full, full | {"deletion_protection": True}) == []
+
+
 def test_a_policy_known_only_after_the_apply_is_for_review() -> None:
     old = {"policy": '{"Statement": []}'}
     assert _hits("aws_iam_policy", "update", old, {}, policy=True) == ["policy is known only after the apply"]

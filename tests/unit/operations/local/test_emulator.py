@@ -586,6 +586,130 @@ def test_a_new_backup_retention_is_applied_immediately(aws: Client, database: Ca
     assert database()["BackupRetentionPeriod"] == 14
 
 
+def test_a_database_of_a_major_version_runs_a_minor_version(database: Callable[..., dict[str, Any]]) -> None:
+    version = database(MasterUserPassword="a-password", EngineVersion="17")["EngineVersion"]
+    assert re.fullmatch(r"17\.\d+", version)
+
+
+@pytest.mark.parametrize("version", ["17.99", "99", "17.x"])
+def test_rejects_an_unknown_version_of_a_database(aws: Client, version: str) -> None:
+    with pytest.raises(ClientError) as error:
+        aws("rds").create_db_instance(
+            DBInstanceIdentifier="never",
+            DBInstanceClass="db.t4g.medium",
+            Engine="postgres",
+            EngineVersion=version,
+            MasterUsername="someone",
+            MasterUserPassword="a-password",
+            AllocatedStorage=20,
+        )
+    assert code(error) == "InvalidParameterCombination"
+
+
+@pytest.fixture
+def groups(aws: Client) -> Iterator[Callable[[str], str]]:
+    """Creates a parameter group of a major version of PostgreSQL, and returns its name."""
+    created: list[str] = []
+
+    def create(major: str) -> str:
+        name = f"app-{major}"
+        aws("rds").create_db_parameter_group(
+            DBParameterGroupName=name, DBParameterGroupFamily=f"postgres{major}", Description="of app"
+        )
+        created.append(name)
+        return name
+
+    yield create
+    for name in created:
+        aws("rds").delete_db_parameter_group(DBParameterGroupName=name)
+
+
+_UPGRADE = {"EngineVersion": "18", "AllowMajorVersionUpgrade": True, "ApplyImmediately": True}
+
+
+def test_a_major_upgrade_needs_a_flag_and_a_parameter_group_of_the_new_version(
+    aws: Client, groups: Callable[[str], str], database: Callable[..., dict[str, Any]]
+) -> None:
+    old, new = groups("17"), groups("18")
+    database(MasterUserPassword="a-password", EngineVersion="17", DBParameterGroupName=old)
+    for refused, reason in (
+        ({"AllowMajorVersionUpgrade": False, "DBParameterGroupName": new}, "AllowMajorVersionUpgrade flag"),
+        ({}, "specify one of postgres18"),
+        ({"EngineVersion": "18.99", "DBParameterGroupName": new}, "Cannot find version 18.99"),
+    ):
+        with pytest.raises(ClientError, match=reason) as error:
+            aws("rds").modify_db_instance(DBInstanceIdentifier="app", **{**_UPGRADE, **refused})
+        assert code(error) == "InvalidParameterCombination"
+    aws("rds").modify_db_instance(DBInstanceIdentifier="app", **_UPGRADE, DBParameterGroupName=new)
+    upgraded = database()
+    assert upgraded["EngineVersion"].startswith("18.")
+    assert [group["DBParameterGroupName"] for group in upgraded["DBParameterGroups"]] == [new]
+
+
+def test_a_parameter_group_in_use_cannot_be_deleted(
+    aws: Client, groups: Callable[[str], str], database: Callable[..., dict[str, Any]]
+) -> None:
+    used = groups("17")  # deleted after the database
+    database(MasterUserPassword="a-password", EngineVersion="17", DBParameterGroupName=used)
+    with pytest.raises(ClientError) as error:
+        aws("rds").delete_db_parameter_group(DBParameterGroupName=used)
+    assert code(error) == "InvalidDBParameterGroupState"
+
+
+def test_a_version_of_a_database_is_never_lowered(aws: Client, database: Callable[..., dict[str, Any]]) -> None:
+    database(MasterUserPassword="a-password", EngineVersion="17.9")
+    for lower in ("17.8", "16"):
+        with pytest.raises(ClientError, match=r"Cannot upgrade postgres from 17\.9 to"):
+            aws("rds").modify_db_instance(DBInstanceIdentifier="app", **{**_UPGRADE, "EngineVersion": lower})
+    for version, after in (("17", "17.9"), ("17.10", "17.10")):
+        aws("rds").modify_db_instance(DBInstanceIdentifier="app", EngineVersion=version, ApplyImmediately=True)
+        assert database()["EngineVersion"] == after
+
+
+def test_changes_of_a_database_wait_until_another_is_applied_immediately(
+    aws: Client, database: Callable[..., dict[str, Any]]
+) -> None:
+    database(MasterUserPassword="a-password", MultiAZ=False)
+    for change in ({"DBInstanceClass": "db.t4g.large"}, {"AllocatedStorage": 40}, {"MultiAZ": False}):
+        aws("rds").modify_db_instance(DBInstanceIdentifier="app", ApplyImmediately=False, **change)
+    waiting = database()
+    assert waiting["PendingModifiedValues"] == {"DBInstanceClass": "db.t4g.large", "AllocatedStorage": 40}
+    assert (waiting["DBInstanceClass"], waiting["AllocatedStorage"]) == ("db.t4g.medium", 20)
+    aws("rds").modify_db_instance(DBInstanceIdentifier="app", ApplyImmediately=True, DeletionProtection=False)
+    applied = database()
+    assert not applied.get("PendingModifiedValues")
+    assert (applied["DBInstanceClass"], applied["AllocatedStorage"]) == ("db.t4g.large", 40)
+
+
+def test_the_storage_of_a_database_cannot_be_reduced(aws: Client, database: Callable[..., dict[str, Any]]) -> None:
+    database(MasterUserPassword="a-password")
+    with pytest.raises(ClientError, match="cannot be reduced from 20") as error:
+        aws("rds").modify_db_instance(DBInstanceIdentifier="app", AllocatedStorage=10, ApplyImmediately=True)
+    assert code(error) == "InvalidParameterCombination"
+
+
+@pytest.mark.parametrize(
+    ("size", "performance"),
+    [
+        (399, {"Iops": 3000}),
+        (399, {"StorageThroughput": 125}),
+        (400, {"Iops": 3000}),
+        (400, {"StorageThroughput": 125}),
+    ],
+)
+def test_rejects_a_performance_of_storage_that_its_size_does_not_have(
+    aws: Client, database: Callable[..., dict[str, Any]], size: int, performance: dict[str, int]
+) -> None:
+    created = database(MasterUserPassword="a-password", StorageType="gp3")
+    with pytest.raises(ClientError, match=f"storage of {size} GiB") as error:
+        aws("rds").modify_db_instance(DBInstanceIdentifier="app", AllocatedStorage=size, **performance)
+    assert code(error) == "InvalidParameterCombination"
+    large = {"AllocatedStorage": 400, "Iops": 12000, "StorageThroughput": 500}
+    aws("rds").modify_db_instance(DBInstanceIdentifier="app", ApplyImmediately=True, **large)
+    assert created.items().isdisjoint(large.items())
+    assert {name: database()[name] for name in large} == large
+
+
 def test_a_managed_password_is_stored_in_secrets_manager_with_the_kms_key(
     aws: Client, database: Callable[..., dict[str, Any]]
 ) -> None:

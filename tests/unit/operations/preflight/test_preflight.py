@@ -18,8 +18,8 @@ from botocore.stub import Stubber
 from operations.clients import aws as aws_client
 from operations.errors import OperationError
 from operations.output.report import Status
+from operations.preflight import databases, offers, preflight
 from operations.preflight import names as preflight_names
-from operations.preflight import offers, preflight
 from operations.preflight import quotas as preflight_quotas
 from operations.preflight import state as preflight_state
 from operations.preflight import tools as preflight_tools
@@ -546,6 +546,7 @@ def test_instance_types_are_offered_in_every_zone(
 OPTION = {"EngineVersion": "17.4", "StorageType": "gp3", "MultiAZCapable": True}
 
 
+@pytest.mark.parametrize("version", ["17", "17.4"])
 @pytest.mark.parametrize(
     ("options", "outcome"),
     [
@@ -557,14 +558,102 @@ OPTION = {"EngineVersion": "17.4", "StorageType": "gp3", "MultiAZCapable": True}
     ],
 )
 def test_a_database_class_must_be_offered_with_the_settings_of_the_database(
-    aws: Aws, options: list[dict[str, Any]], outcome: str
+    aws: Aws, options: list[dict[str, Any]], outcome: str, version: str
 ) -> None:
     database = {
-        "identifier": "a", "engine": "postgres", "engine_version": "17", "instance_class": "db.m7g.large",
+        "identifier": "a", "engine": "postgres", "engine_version": version, "instance_class": "db.m7g.large",
         "storage_type": "gp3", "multi_az": True,
     }  # fmt: skip
     clients = aws(("rds", "describe_orderable_db_instance_options", {"OrderableDBInstanceOptions": options}))
     assert _outcomes(offers.database_class(database, clients)) == [outcome]
+
+
+def _database(**more: Any) -> Answer:
+    """A deployed database that runs 16.13."""
+    database = {
+        "Engine": "postgres", "EngineVersion": "16.13", "DBInstanceStatus": "available", "BackupRetentionPeriod": 7,
+        "LatestRestorableTime": datetime.now(UTC) - timedelta(minutes=5), "PendingModifiedValues": {}, **more,
+    }  # fmt: skip
+    return ("rds", "describe_db_instances", {"DBInstances": [database]})
+
+
+_TARGETS: Answer = (
+    "rds",
+    "describe_db_engine_versions",
+    {"DBEngineVersions": [{"ValidUpgradeTarget": [{"EngineVersion": name} for name in ("16.14", "17.9", "17.10")]}]},
+)
+
+
+def _engine(aws: Aws, version: str, *answers: Answer, upgrades: bool = False) -> list[tuple[str, str]]:
+    database: dict[str, Any] = {"identifier": "shop", "engine_version": version}
+    database |= {"allow_major_version_upgrade": True} if upgrades else {}
+    return [(line.outcome, line.message) for line in databases.engine_version(database, aws(*answers))]
+
+
+def test_the_version_of_a_new_database_is_not_checked(aws: Aws) -> None:
+    assert _engine(aws, "17", ("rds", "describe_db_instances", "DBInstanceNotFound")) == []
+    with pytest.raises(ClientError):
+        _engine(aws, "17", ("rds", "describe_db_instances", "AccessDenied"))
+
+
+def test_a_database_runs_a_minor_version_of_the_settings(aws: Aws) -> None:
+    assert _engine(aws, "16", _database()) == [("passed", "runs 16.13")]
+
+
+def test_an_upgrade_that_is_done_is_removed_from_the_settings(aws: Aws) -> None:
+    message = "runs 16.13: the upgrade is done; remove major_upgrade_to, and deploy"
+    assert _engine(aws, "16.9", _database(), upgrades=True) == [("warning", message)]
+
+
+def test_the_version_of_a_database_cannot_be_lowered(aws: Aws) -> None:
+    message = (
+        "runs 16.13, but the settings say 15: RDS cannot lower a version; "
+        'set engine_version="16", or restore a snapshot: docs/runbook/databases.md'
+    )
+    assert _engine(aws, "15", _database()) == [("failed", message)]
+
+
+@pytest.mark.parametrize(
+    ("version", "targets"), [("17", "17.9, 17.10"), ("18", "none, first upgrade to another version than 18")]
+)
+def test_an_upgrade_must_be_permitted_in_the_settings(aws: Aws, version: str, targets: str) -> None:
+    message = (
+        f"runs 16.13, but the settings say {version}; if an upgrade is intended, set major_upgrade_to "
+        f"(possible: {targets}), and follow docs/runbook/databases.md"
+    )
+    assert _engine(aws, version, _database(), _TARGETS) == [("failed", message)]
+
+
+def test_a_database_can_be_upgraded(aws: Aws) -> None:
+    ((outcome, message),) = _engine(aws, "17.9", _database(), _TARGETS, upgrades=True)
+    assert outcome == "passed"
+    assert message.startswith("will be upgraded from 16.13 to 17.9; can be restored to 20")
+
+
+_OLD_BACKUP = datetime.now(UTC) - timedelta(hours=2)
+
+
+@pytest.mark.parametrize(
+    ("version", "database", "reason"),
+    [
+        ("17.6", {}, "RDS cannot upgrade 16.13 to 17.6; possible: 17.9, 17.10"),
+        ("18.4", {}, "RDS cannot upgrade 16.13 to 18.4; possible: none"),
+        ("17.9", {"DBInstanceStatus": "modifying"}, "its status is modifying; wait until it is available"),
+        ("17.9", {"BackupRetentionPeriod": 0}, "without automated backups RDS takes no snapshot"),
+        ("17.9", {"LatestRestorableTime": _OLD_BACKUP}, "it can be restored to"),
+    ],
+)
+def test_what_prevents_an_upgrade_is_found(aws: Aws, version: str, database: dict[str, Any], reason: str) -> None:
+    ((outcome, message),) = _engine(aws, version, _database(**database), _TARGETS, upgrades=True)
+    assert outcome == "failed"
+    assert message.startswith(reason)
+
+
+def test_an_upgrade_also_applies_what_waits(aws: Aws) -> None:
+    waits = {"MultiAZ": True, "DBInstanceClass": "db.m7g.large"}
+    warned, passed = _engine(aws, "17.9", _database(PendingModifiedValues=waits), _TARGETS, upgrades=True)
+    message = "the upgrade also applies what waits for the maintenance window: DBInstanceClass, MultiAZ"
+    assert (warned, passed[0]) == (("warning", message), "passed")
 
 
 def _versions(status: str = "STANDARD_SUPPORT", *, days: int = 300) -> Answer:
@@ -636,9 +725,12 @@ def test_checks_each_node_group_database_cluster_and_pinned_add_on(aws: Aws, sta
     )
     names = [name for name, _ in offers.checks([made], aws())]
     assert names == [
-        "node group main of ap-northeast-2-dev", "database shop", "cluster gitops-cluster-dev",
+        "node group main of ap-northeast-2-dev",
+        "database shop",
+        "version of database shop",
+        "cluster gitops-cluster-dev",
         "add-on coredns of ap-northeast-2-dev",
-    ]  # fmt: skip
+    ]
 
 
 class _Unreachable(boto3.Session):

@@ -1,0 +1,105 @@
+"""A deployed database over the years: minor versions by RDS, changes that wait, and another major version."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from operations.terraform.synthesis import synthesize
+from tests.e2e.region import Calls
+from tests.e2e.tamperings import without_hash
+
+pytestmark = pytest.mark.e2e
+
+_STACK = "ap-northeast-2-dev"
+_DATABASE = "ap-northeast-2-dev-bubblepool"
+_ADDRESS = "aws_db_instance.database-bubblepool_instance"
+_UPGRADE = ["rds:CreateDBParameterGroup", "rds:ModifyDBInstance", "rds:DeleteDBParameterGroup"]
+"""The old parameter group is deleted when no instance uses it any more."""
+
+
+def _set(clone: Path, old: str, new: str) -> None:
+    """Change the settings of `dev`, and synthesize them."""
+    settings = clone / "stacks/ap_northeast_2/dev.py"
+    text = settings.read_text()
+    assert text.count(old) == 1
+    settings.write_text(text.replace(old, new))
+    synthesize(clone / "cdktf.out")
+
+
+def _run(command: str, *options: str) -> tuple[int, dict[str, Any], str]:
+    """The exit status, the report and the messages of a command for the stack of `dev`."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "operations", command, _STACK, *options, "--json"],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert finished.stdout, finished.stderr
+    return finished.returncode, json.loads(finished.stdout), finished.stdout + finished.stderr
+
+
+def _drift() -> dict[str, Any]:
+    status, report, output = _run("drift")
+    assert status == 0, output
+    return dict(report["stacks"][_STACK])
+
+
+def _deploy() -> list[tuple[str, str, str]]:
+    """The findings of the guard: verdict, address and reason."""
+    status, report, output = _run("deploy", "--yes")
+    assert report["stacks"][_STACK]["outcome"] == "applied", output
+    findings = [(one["verdict"], without_hash(one["address"]), one["why"]) for one in report["findings"]]
+    assert status == 0, output
+    return findings
+
+
+@pytest.mark.usefixtures("region")
+def test_a_database_changes_over_the_years(aws: boto3.Session, clone: Path, calls: Calls) -> None:
+    rds = aws.client("rds")
+
+    def database() -> dict[str, Any]:
+        return dict(rds.describe_db_instances(DBInstanceIdentifier=_DATABASE)["DBInstances"][0])
+
+    # RDS raises the minor version.
+    rds.modify_db_instance(DBInstanceIdentifier=_DATABASE, EngineVersion="17.10", ApplyImmediately=True)
+    assert _drift()["status"] == "clean"
+
+    # Another class waits for the maintenance window.
+    _set(clone, "db.t4g.medium", "db.t4g.large")
+    assert _deploy() == []
+    found = _drift()
+    assert (found["status"], found["pending"], found["drift"]) == ("pending", [], [])
+    (waits,) = found["waiting"]
+    assert waits["changes"] == "instance_class db.t4g.medium -> db.t4g.large"
+    assert waits["until"] == "waits for the maintenance window sun:18:30-sun:19:30 (UTC)"
+    rds.modify_db_instance(DBInstanceIdentifier=_DATABASE, ApplyImmediately=True, DeletionProtection=False)
+    assert database()["DBInstanceClass"] == "db.t4g.large"
+    assert _drift()["status"] == "clean"
+
+    # Another major version is refused, unless the settings permit the upgrade.
+    _set(clone, 'engine_version="17"', 'engine_version="18"')
+    status, _, output = _run("deploy", "--yes")
+    assert status == 1
+    message = f"{_DATABASE} runs another major version of PostgreSQL than 18, which the settings say."
+    assert message in " ".join(output.replace("\\n", " ").split())
+    assert database()["EngineVersion"] == "17.10"
+    _set(clone, 'engine_version="18"', 'engine_version="18", major_upgrade_to="18.4"')
+    calls.new_in_order()
+    ((verdict, address, why),) = _deploy()
+    assert (verdict, address) == ("for review", _ADDRESS)
+    assert why.startswith("engine_version: 17 becomes 18.4: an outage")
+    assert [action for action in calls.new_in_order() if action in _UPGRADE] == _UPGRADE
+    upgraded = database()
+    assert (upgraded["EngineVersion"], upgraded["DBInstanceClass"]) == ("18.4", "db.t4g.large")
+    (group,) = upgraded["DBParameterGroups"]
+    assert group["DBParameterGroupName"] == f"{_DATABASE}-postgres18"
+    assert _drift()["status"] == "clean"
+
+    # The permission is removed, and RDS raises the minor version again.
+    _set(clone, ', major_upgrade_to="18.4"', "")
+    assert _deploy() == []
+    rds.modify_db_instance(DBInstanceIdentifier=_DATABASE, EngineVersion="18.6", ApplyImmediately=True)
+    assert _drift()["status"] == "clean"
