@@ -75,7 +75,7 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
         *[
             (environment.file, rule(region, environment))
             for environment in environments
-            for rule in (_copies_of_backups, rules_of_environments.web_acl_elsewhere)
+            for rule in (_copies_of_backups, rules_of_environments.web_acl_elsewhere, _zones_of_the_cluster)
         ],
         *[
             (environment.file, rules_of_environments.unreachable_from_the_internet(environment))
@@ -182,6 +182,18 @@ def _copies_of_backups(region: Region, environment: Environment) -> Iterator[Pro
     if vault is not None and f":{region.name}:" in vault:
         message = f"also in {region.name}, and lost with that region; use a vault in another region"
         yield Problem("backup.copy_to_vault", vault, message)
+
+
+def _zones_of_the_cluster(region: Region, environment: Environment) -> Iterator[Problem]:
+    """A cluster stays in its zones. Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html."""
+    names = [zone.name for zone in region.shared.vpc.zones]
+    for index, zone in enumerate(environment.settings.cluster.zones):
+        if zone not in names:
+            message = (
+                f"not a zone of the VPC; choose among {', '.join(names)}, or keep it in vpc.zones of "
+                f"{region.shared_file} if the cluster exists: EKS never changes its zones"
+            )
+            yield Problem(f"cluster.zones[{index}]", zone, message)
 
 
 def _backup_buckets(owner: Owner, region: Region) -> Iterator[Problem]:

@@ -1,7 +1,7 @@
 """Validation rules between regions, for resources that are unique per account or globally."""
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, product
 
 from eks_gitops.config import Problem, known_problems
 from stacks.names import RESERVED
@@ -22,6 +22,7 @@ def broken(regions: Sequence[Region]) -> Iterator[Finding]:
                 yield Finding(right.shared_file, problem)
         yield from known_problems(_same_hosts_of_services(left, right))
         yield from known_problems(_same_owner_of_records(left, right))
+    yield from known_problems(_services_in_a_vpc(regions))
     yield from known_problems(_github_providers(regions))
     yield from known_problems(_duplicate_clusters(regions))
     yield from known_problems(_duplicate_hosts_of_argo_cd(regions))
@@ -31,6 +32,19 @@ def _overlapping_vpcs(region: str, left: SharedSettings, right: SharedSettings) 
     if left.vpc.cidr.overlaps(right.vpc.cidr):
         message = f"overlaps the VPC of {region} ({left.vpc.cidr}); choose another network"
         yield Problem("vpc.cidr", right.vpc.cidr, message)
+
+
+def _services_in_a_vpc(regions: Sequence[Region]) -> Iterator[Finding]:
+    """EKS rejects addresses of Services in the cluster's VPC. Pods could not reach those in a connected VPC.
+
+    Source: `KubernetesNetworkConfigRequest` of EKS in botocore 1.43.
+    """
+    for region, other in product(regions, regions):
+        for environment in region.environments:
+            cidr, vpc = environment.settings.cluster.service_ipv4_cidr, other.shared.vpc.cidr
+            if cidr is not None and cidr.overlaps(vpc):
+                message = f"overlaps the VPC of {other.name} ({vpc}); choose another network"
+                yield Finding(environment.file, Problem("cluster.service_ipv4_cidr", cidr, message))
 
 
 def _duplicate_buckets(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:

@@ -83,8 +83,8 @@ BASE: dict[str, Arguments] = {
     },
 }  # fmt: skip
 
-_LOST, _WIDER, _OPEN, _PUBLIC, _LOWER = (
-    "loses-data-or-identity", "widens-access", "opens-network", "public", "lowers-protection",
+_LOST, _WIDER, _OPEN, _MOVED, _PUBLIC, _LOWER = (
+    "loses-data-or-identity", "widens-access", "opens-network", "moves-control-plane", "public", "lowers-protection",
 )  # fmt: skip
 _BLOCK = "aws_s3_bucket_public_access_block.state"
 _INGRESS = "aws_vpc_security_group_ingress_rule.database"
@@ -129,10 +129,13 @@ CASES: dict[str, Case] = {
     "replaced-network": Case(
         {"aws_vpc.vpc": {"cidr_block": "10.1.0.0/16"}},
         [("aws_vpc.vpc", _LOST, "(forced by cidr_block)"),
-         ("aws_subnet.a", _LOST, "(forced by vpc_id)"), ("aws_subnet.c", _LOST, "(forced by vpc_id)")],
+         ("aws_subnet.a", _LOST, "(forced by vpc_id)"), ("aws_subnet.c", _LOST, "(forced by vpc_id)"),
+         ("aws_eks_cluster.cluster", _MOVED, "become a value known only after the apply")],
     ),
     "replaced-subnet": Case(
-        {"aws_subnet.c": {"cidr_block": "10.0.3.0/24"}}, [("aws_subnet.c", _LOST, "(forced by cidr_block)")]
+        {"aws_subnet.c": {"cidr_block": "10.0.3.0/24"}},
+        [("aws_subnet.c", _LOST, "(forced by cidr_block)"),
+         ("aws_eks_cluster.cluster", _MOVED, "become a value known only after the apply")],
     ),
     "replaced-database": Case(
         {"aws_db_instance.database": {"identifier": "renamed", "storage_encrypted": False}},
@@ -141,6 +144,15 @@ CASES: dict[str, Case] = {
     ),
     "replaced-cluster": Case(
         {"aws_eks_cluster.cluster": {"name": "renamed"}}, [("aws_eks_cluster.cluster", _LOST, "(forced by name)")]
+    ),
+    "replaced-services": Case(
+        {"aws_eks_cluster.cluster": {"kubernetes_network_config": {"service_ipv4_cidr": "172.20.0.0/16"}}},
+        [("aws_eks_cluster.cluster", _LOST, "(forced by kubernetes_network_config[0].service_ipv4_cidr)")],
+    ),
+    "fewer-zones": Case(
+        {"aws_eks_cluster.cluster": {"vpc_config": {
+            **BASE["aws_eks_cluster.cluster"]["vpc_config"], "subnet_ids": ["${aws_subnet.a.id}"]}}},
+        [("aws_eks_cluster.cluster", _MOVED, "only the zones of the cluster's creation")],
     ),
     "more-actions": Case(
         {"aws_iam_role_policy.app": {"policy": policy({**_READ, "Action": ["s3:GetObject", "s3:PutObject"]})}},
