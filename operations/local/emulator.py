@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from ipaddress import IPv4Network
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -174,7 +175,8 @@ async def _create_cluster(call: Call) -> Answer:
 
     MiniStack returns an unrelated VPC and security group, ignores `upgradePolicy` and other settings, and its issuer is
     an http URL, which IAM rejects. It does not check the Availability Zones of the subnets
-    (https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html). Remove this when the issuer is an https URL
+    (https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html) and the addresses of Services
+    (`KubernetesNetworkConfigRequest` in botocore 1.43). Remove this when the issuer is an https URL
     and DescribeSecurityGroups returns the cluster's security group.
     """
     subnets = call.json["resourcesVpcConfig"].get("subnetIds", [])
@@ -182,6 +184,7 @@ async def _create_cluster(call: Call) -> Answer:
     if len(zones) < _LEAST_ZONES:
         message = f"subnetIds: {subnets}: subnets in at least two Availability Zones are required, not {zones}"
         raise _refusal("InvalidParameterException", message)
+    await _check_services(call.json.get("kubernetesNetworkConfig", {}).get("serviceIpv4Cidr"), vpc_id)
     answer = await _forward(call)
     cluster = answer.json["cluster"]
     _remember(f"zones of {cluster['arn']}", zones=zones)
@@ -200,6 +203,15 @@ async def _location(subnets: list[str]) -> tuple[str, list[str]]:
     except RefusalError as refusal:
         raise _refusal("InvalidParameterException", f"A subnet of {subnets} does not exist") from refusal
     return described.texts("vpcId")[0], sorted({*described.texts("availabilityZone")})
+
+
+async def _check_services(addresses: str | None, vpc_id: str) -> None:
+    """Refuse addresses of Services in the VPC. `documented_rules` has the other rules about them."""
+    if addresses:
+        for network in (await _ask("ec2", "DescribeVpcs", {"VpcId.1": vpc_id})).texts("cidrBlock"):
+            if IPv4Network(addresses).overlaps(IPv4Network(network)):
+                message = f"serviceIpv4Cidr: {addresses}: overlaps {network} of the VPC"
+                raise _refusal("InvalidParameterException", message)
 
 
 async def _cluster_security_group(cluster: str, vpc_id: str) -> str:
@@ -364,6 +376,29 @@ async def _tag(call: Call) -> Answer:
 
 
 # --- EC2 --------------------------------------------------------------------------------------------------------------
+
+
+@_completes("ec2:CreateSubnet")
+async def _create_subnet(call: Call) -> Answer:
+    """Refuse a subnet outside of its VPC, one that overlaps another, and one in a zone of another region.
+
+    MiniStack accepts them. An Availability Zone is the region and a letter; which letters a region has is not checked
+    (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-regions-availability-zones.html). The error codes are
+    those of https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html.
+    """
+    vpc_id, region = call.parameters["VpcId"], _module("core.responses").get_region()
+    cidr, zone = IPv4Network(call.parameters["CidrBlock"]), call.parameters.get("AvailabilityZone", f"{region}a")
+    if not re.fullmatch(rf"{region}[a-z]", zone):
+        message = f"Value ({zone}) for parameter availabilityZone is invalid: it is not in {region}"
+        raise _refusal("InvalidParameterValue", message, protocol="ec2")
+    vpc = await _ask("ec2", "DescribeVpcs", {"VpcId.1": vpc_id})
+    if not any(cidr.subnet_of(IPv4Network(network)) for network in vpc.texts("cidrBlock")):
+        raise _refusal("InvalidSubnet.Range", f"The CIDR '{cidr}' is invalid: not in {vpc_id}", protocol="ec2")
+    others = await _ask("ec2", "DescribeSubnets", {"Filter.1.Name": "vpc-id", "Filter.1.Value.1": vpc_id})
+    if overlapping := [other for other in others.texts("cidrBlock") if cidr.overlaps(IPv4Network(other))]:
+        message = f"The CIDR '{cidr}' conflicts with another subnet: {', '.join(overlapping)}"
+        raise _refusal("InvalidSubnet.Conflict", message, protocol="ec2")
+    return await _forward(call)
 
 
 @_completes("ec2:CreateFlowLogs")

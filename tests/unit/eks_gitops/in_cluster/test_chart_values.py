@@ -127,7 +127,8 @@ def _unknown(value: object, schema: Json, path: str = "spec") -> Iterator[str]:
         yield f"{path}: {value!r} is not one of {schema['enum']}"
     if isinstance(value, dict):
         yield from (f"{path}.{field}: not set" for field in schema.get("required", []) if field not in value)
-        properties = schema.get("properties") or dict.fromkeys(value, schema["additionalProperties"])
+        any_field = dict.fromkeys(value, schema.get("additionalProperties", {}))
+        properties: dict[str, Json] = schema.get("properties", any_field)
         yield from (f"{path}.{field}: no such field" for field in value if field not in properties)
         for field in value.keys() & properties.keys():
             yield from _unknown(value[field], properties[field], f"{path}.{field}")

@@ -201,7 +201,7 @@ def test_only_added_sources_of_an_existing_group_are_for_review() -> None:
                             (["subnet-1", "subnet-2", "subnet-3"], True), (None, False)],
 )  # fmt: skip
 def test_other_subnets_of_a_cluster_are_refused_if_their_zones_must_differ(
-    new: list[str] | None, is_refused: bool | None
+    new: list[str] | None, *, is_refused: bool | None
 ) -> None:
     before, after = ({"vpc_config": [{"subnet_ids": subnets}]} for subnets in (["subnet-1", "subnet-2"], new))
     change = Change("aws_eks_cluster.it", "aws_eks_cluster", "update", before, after, {}, {})

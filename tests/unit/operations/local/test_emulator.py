@@ -212,6 +212,38 @@ def test_rejects_a_cluster_in_one_availability_zone(aws: Client, subnet_id: str)
     assert "narrow" not in aws("eks").list_clusters()["clusters"]
 
 
+def test_rejects_a_cluster_whose_services_are_in_its_vpc(aws: Client, subnet_ids: list[str]) -> None:
+    def create(addresses: str) -> None:
+        network = {"serviceIpv4Cidr": addresses}
+        vpc = {"subnetIds": subnet_ids}
+        aws("eks").create_cluster(
+            name="services", roleArn=ROLE, resourcesVpcConfig=vpc, kubernetesNetworkConfig=network
+        )
+
+    with pytest.raises(ClientError, match=r"10\.0\.240\.0/20: overlaps 10\.0\.0\.0/16 of the VPC") as error:
+        create("10.0.240.0/20")
+    assert code(error) == "InvalidParameterException"
+    create("172.30.0.0/16")
+    described = aws("eks").describe_cluster(name="services")["cluster"]
+    assert described["kubernetesNetworkConfig"]["serviceIpv4Cidr"] == "172.30.0.0/16"
+    aws("eks").delete_cluster(name="services")
+
+
+@pytest.mark.parametrize(
+    ("cidr", "zone", "expected"),
+    [
+        ("10.0.0.128/25", "a", "InvalidSubnet.Conflict"),
+        ("10.1.0.0/24", "a", "InvalidSubnet.Range"),
+        ("10.0.99.0/24", "9", "InvalidParameterValue"),
+    ],
+)
+@pytest.mark.usefixtures("subnet_id")
+def test_rejects_a_subnet_that_ec2_rejects(aws: Client, vpc_id: str, cidr: str, zone: str, expected: str) -> None:
+    with pytest.raises(ClientError) as error:
+        aws("ec2").create_subnet(VpcId=vpc_id, CidrBlock=cidr, AvailabilityZone=f"{REGION}{zone}")
+    assert code(error) == expected
+
+
 def test_a_cluster_can_get_other_subnets_in_its_availability_zones_only(
     aws: Client, cluster: str, vpc_id: str, subnet_ids: list[str]
 ) -> None:
