@@ -9,6 +9,7 @@ from eks_gitops.config import Problem, known_problems
 from eks_gitops.delivery.boundary import delivery_path
 from eks_gitops.delivery.plan_policy import read_statements
 from eks_gitops.delivery.roles import administrator_trust
+from eks_gitops.ecr import MOST_REPLICATED
 from eks_gitops.iam import policy_document, trust_policy
 from eks_gitops.location import Location
 from eks_gitops.values import listed_twice
@@ -301,6 +302,10 @@ def _long_iam_names(region: Region, shared: SharedSettings) -> Iterator[Problem]
 
 
 def _replicas(region: str, shared: SharedSettings) -> Iterator[Problem]:
+    repositories = len(shared.image_repositories)
+    if shared.image_replica_regions and repositories > MOST_REPLICATED:
+        message = f"ECR replicates at most {MOST_REPLICATED} by name; remove some, or image_replica_regions"
+        yield Problem("image_repositories", repositories, message)
     for index, replica in enumerate(shared.image_replica_regions):
         if replica == region:
             message = "images cannot be replicated to their own region; choose another region"

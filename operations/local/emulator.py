@@ -583,6 +583,36 @@ async def _replicate(call: Call) -> Answer:
     return _answer((request or described.json) | _REMEMBERED[registry])
 
 
+@_completes("ecr:CreateRepositoryCreationTemplate", "ecr:UpdateRepositoryCreationTemplate")
+@_completes("ecr:DeleteRepositoryCreationTemplate", "ecr:DescribeRepositoryCreationTemplates")
+async def _keep_templates(call: Call) -> Answer:
+    """Keep the templates of a region's registry, without creating repositories from them.
+
+    A template with tags or a KMS key needs a role
+    (https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templates-create.html). MiniStack lacks
+    these calls; remove this when it has them.
+    """
+    described = await _forward(replace(call, headers=call.headers | {"x-amz-target": "ecr.DescribeRegistry"}, body=b""))
+    registry = described.json["registryId"]
+    templates = _REMEMBERED.setdefault(f"templates {registry} {_module('core.responses').get_region()}", {})
+    request, operation = call.json, call.action.removeprefix("ecr:")
+    if operation == "DescribeRepositoryCreationTemplates":
+        prefixes = request.get("prefixes") or list(templates)
+        found = [templates[prefix] for prefix in prefixes if prefix in templates]
+        return _answer({"registryId": registry, "repositoryCreationTemplates": found})
+    prefix = request["prefix"]
+    if (operation == "CreateRepositoryCreationTemplate") == (prefix in templates):
+        code = "TemplateAlreadyExistsException" if prefix in templates else "TemplateNotFoundException"
+        raise _refusal(code, f"prefix: {prefix}: the registry {registry} has {', '.join(templates) or 'no template'}")
+    template = templates.pop(prefix, {}) | request
+    if operation != "DeleteRepositoryCreationTemplate":
+        is_encrypted = template.get("encryptionConfiguration", {}).get("encryptionType", "AES256") != "AES256"
+        if (is_encrypted or template.get("resourceTags")) and "customRoleArn" not in template:
+            raise _refusal("InvalidParameterException", f"prefix: {prefix}: tags and KMS keys need a customRoleArn")
+        templates[prefix] = template
+    return _answer({"registryId": registry, "repositoryCreationTemplate": template})
+
+
 # --- Backup -----------------------------------------------------------------------------------------------------------
 
 

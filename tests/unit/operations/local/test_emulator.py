@@ -564,6 +564,35 @@ def test_a_replication_configuration_belongs_to_one_region(aws: Client) -> None:
     assert elsewhere.describe_registry()["replicationConfiguration"]["rules"] == []
 
 
+def test_a_template_of_repositories_belongs_to_one_region(aws: Client) -> None:
+    ecr, elsewhere = aws("ecr", region_name="us-west-2"), aws("ecr")
+    template = {"prefix": "ROOT", "appliedFor": ["REPLICATION"], "imageTagMutability": "MUTABLE"}
+    ecr.create_repository_creation_template(**template)
+    with pytest.raises(ClientError) as error:
+        ecr.create_repository_creation_template(**template)
+    assert code(error) == "TemplateAlreadyExistsException"
+    ecr.update_repository_creation_template(prefix="ROOT", imageTagMutability="IMMUTABLE")
+    (found,) = ecr.describe_repository_creation_templates(prefixes=["ROOT", "other"])["repositoryCreationTemplates"]
+    assert found == {**template, "imageTagMutability": "IMMUTABLE"}
+    assert elsewhere.describe_repository_creation_templates()["repositoryCreationTemplates"] == []
+    ecr.delete_repository_creation_template(prefix="ROOT")
+    with pytest.raises(ClientError) as error:
+        ecr.delete_repository_creation_template(prefix="ROOT")
+    assert code(error) == "TemplateNotFoundException"
+
+
+@pytest.mark.parametrize(
+    "settings", [{"encryptionConfiguration": {"encryptionType": "KMS"}}, {"resourceTags": [{"Key": "a", "Value": "b"}]}]
+)
+def test_rejects_a_template_with_tags_or_a_key_without_a_role(aws: Client, settings: dict[str, Any]) -> None:
+    template = {"prefix": "ROOT", "appliedFor": ["REPLICATION"], **settings}
+    with pytest.raises(ClientError, match="need a customRoleArn") as error:
+        aws("ecr").create_repository_creation_template(**template)
+    assert code(error) == "InvalidParameterException"
+    aws("ecr").create_repository_creation_template(**template, customRoleArn=ROLE)
+    aws("ecr").delete_repository_creation_template(prefix="ROOT")
+
+
 def test_rejects_replication_to_the_same_registry(aws: Client) -> None:
     rules = [{"destinations": [{"region": REGION, "registryId": ACCOUNT}]}]
     with pytest.raises(ClientError) as error:
