@@ -76,9 +76,12 @@ def test_repositories_of_replication_are_taken_over_without_a_replacement(
         for terraform in (source, other):
             terraform.folder.mkdir()
         seoul = regions["ap-northeast-2-shared"]
-        role = {"template-role": seoul.resources("aws_iam_role")["ecr_template-role"] | {"permissions_boundary": None}}
-        template = _with_references(seoul.resources("aws_ecr_repository_creation_template"), "aws_iam_role", role)
-        source.configure("ap-northeast-2", aws_ecr_repository_creation_template=template, aws_iam_role=role)
+        role = seoul.resources("aws_iam_role")["ecr_template-role"] | {"permissions_boundary": None}
+        template = seoul.only("aws_ecr_repository_creation_template")
+        template |= {"custom_role_arn": "${aws_iam_role.it.arn}", "depends_on": []}
+        source.configure(
+            "ap-northeast-2", aws_ecr_repository_creation_template={"it": template}, aws_iam_role={"it": role}
+        )
         source("apply", "-auto-approve", "-input=false")
         assert {tuple(change["actions"]) for change in source.planned().values()} == {("no-op",)}
         _replicate(emulator)
@@ -87,7 +90,6 @@ def test_repositories_of_replication_are_taken_over_without_a_replacement(
         repositories = {"it": west.resources("aws_ecr_repository")[f"ecr_repository-{_NAME}"]}
         policies = {"it": west.resources("aws_ecr_lifecycle_policy")[f"ecr_lifecycle-{_NAME}"] | {"repository": _NAME}}
         key = {"key": {"description": "The key of the other region"}}
-        repositories = json.loads(json.dumps(repositories))
         other.configure(_OTHER, aws_ecr_repository=repositories, aws_ecr_lifecycle_policy=policies, aws_kms_key=key)
         for kind in ("aws_ecr_repository", "aws_ecr_lifecycle_policy"):
             other("import", "-input=false", f"{kind}.it", _NAME)
@@ -98,15 +100,6 @@ def test_repositories_of_replication_are_taken_over_without_a_replacement(
         assert before["image_tag_mutability"] == after["image_tag_mutability"] == "IMMUTABLE"
         assert before["encryption_configuration"] == after["encryption_configuration"]
         other("apply", "-auto-approve", "-input=false", "plan")
-
-
-def _with_references(blocks: dict[str, Any], kind: str, names: dict[str, Any]) -> dict[str, Any]:
-    """Resources without the hashes of CDKTF in their references to `names`."""
-    (name,) = names
-    return {
-        id_: arguments | {"custom_role_arn": f"${{{kind}.{name}.arn}}", "depends_on": []}
-        for id_, arguments in blocks.items()
-    }
 
 
 def _replicate(emulator: Emulator) -> None:

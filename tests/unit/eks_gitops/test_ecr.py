@@ -8,6 +8,7 @@ from eks_gitops.ecr import EcrRepositories, EcrRepositoryConfig
 from eks_gitops.github import GithubRepository
 from eks_gitops.key import Key
 from eks_gitops.location import Location
+from tests.policies import Role
 from tests.template import Template, one_stack
 
 REPOSITORIES = ("bubblepool", "guestbook", "hello")
@@ -88,6 +89,15 @@ def test_ecr_creates_replicas_with_a_role_that_can_do_nothing_else(alternative: 
         (["kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"],
          ["arn:aws-us-gov:kms:us-gov-east-1:123456789012:key/*"]),
     ]  # fmt: skip
+
+
+def test_the_boundary_allows_what_the_role_of_the_template_does(alternative: dict[str, Template]) -> None:
+    role = Role(alternative["us-gov-west-1-shared"], "ecr_template-role")
+    for statement in role.statements:
+        for action in statement["Action"]:
+            (resource,) = statement["Resource"]
+            assert role.may(action, resource)
+            assert not role.may(action, resource.replace("123456789012", "210987654321"))
 
 
 def test_a_repository_with_another_key_is_not_replaced(shared: Template) -> None:
