@@ -401,6 +401,26 @@ async def _create_subnet(call: Call) -> Answer:
     return await _forward(call)
 
 
+@_completes("ec2:DeleteSubnet")
+async def _delete_subnet(call: Call) -> Answer:
+    """Refuse to delete a subnet of a cluster or a node group, whose network interfaces MiniStack does not have.
+
+    AWS refuses it while instances are in it (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSubnet.html).
+    The interfaces of other services are not checked here.
+    """
+    subnet, eks = call.parameters["SubnetId"], Call("eks", "GET", "/", {}, b"", {})
+    for name in (await _get(eks, "/clusters"))["clusters"]:
+        path = f"/clusters/{name}"
+        used = {path: (await _get(eks, path))["cluster"]["resourcesVpcConfig"]["subnetIds"]}
+        for group in (await _get(eks, f"{path}/node-groups"))["nodegroups"]:
+            below = f"{path}/node-groups/{group}"
+            used[below] = (await _get(eks, below))["nodegroup"]["subnets"]
+        if users := [user for user, subnets in used.items() if subnet in subnets]:
+            message = f"The subnet '{subnet}' has dependencies and cannot be deleted: {', '.join(users)}"
+            raise _refusal("DependencyViolation", message, protocol="ec2")
+    return await _forward(call)
+
+
 @_completes("ec2:CreateFlowLogs")
 async def _create_flow_logs(call: Call) -> Answer:
     """Keep the role, interval, format and tags of flow logs.

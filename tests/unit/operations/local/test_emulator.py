@@ -244,6 +244,17 @@ def test_rejects_a_subnet_that_ec2_rejects(aws: Client, vpc_id: str, cidr: str, 
     assert code(error) == expected
 
 
+def test_a_subnet_of_nodes_cannot_be_deleted(aws: Client, vpc_id: str, cluster: str) -> None:
+    created = aws("ec2").create_subnet(VpcId=vpc_id, CidrBlock="10.0.77.0/24", AvailabilityZone=f"{REGION}b")["Subnet"]
+    subnet = created["SubnetId"]
+    aws("eks").create_nodegroup(clusterName=cluster, nodegroupName="narrow", subnets=[subnet], nodeRole=ROLE)
+    with pytest.raises(ClientError, match=f"/clusters/{cluster}/node-groups/narrow") as error:
+        aws("ec2").delete_subnet(SubnetId=subnet)
+    assert code(error) == "DependencyViolation"
+    aws("eks").delete_nodegroup(clusterName=cluster, nodegroupName="narrow")
+    aws("ec2").delete_subnet(SubnetId=subnet)
+
+
 def test_a_cluster_can_get_other_subnets_in_its_availability_zones_only(
     aws: Client, cluster: str, vpc_id: str, subnet_ids: list[str]
 ) -> None:
