@@ -56,7 +56,7 @@ class EnvironmentStack(RegionStack):
             "cluster",
             self._settings.cluster,
             context=self.context,
-            subnet_ids=list(shared.vpc.private_subnet_ids.values()),
+            subnet_ids=[shared.vpc.private_subnet_ids[zone] for zone in self._settings.cluster.zones],
             access={
                 "cluster-administrator": Access(shared.cluster_administrator.arn, "AmazonEKSClusterAdminPolicy"),
                 "apply": Access(shared.apply_roles[environment.name].arn, "AmazonEKSClusterAdminPolicy"),

@@ -9,6 +9,7 @@ from eks_gitops.config import Problem, known_problems
 from eks_gitops.delivery.boundary import delivery_path
 from eks_gitops.delivery.plan_policy import read_statements
 from eks_gitops.delivery.roles import administrator_trust
+from eks_gitops.ecr import MOST_REPLICATED
 from eks_gitops.iam import policy_document, trust_policy
 from eks_gitops.location import Location
 from eks_gitops.values import listed_twice
@@ -75,7 +76,7 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
         *[
             (environment.file, rule(region, environment))
             for environment in environments
-            for rule in (_copies_of_backups, rules_of_environments.web_acl_elsewhere)
+            for rule in (_copies_of_backups, rules_of_environments.web_acl_elsewhere, _zones_of_the_cluster)
         ],
         *[
             (environment.file, rules_of_environments.unreachable_from_the_internet(environment))
@@ -184,6 +185,18 @@ def _copies_of_backups(region: Region, environment: Environment) -> Iterator[Pro
         yield Problem("backup.copy_to_vault", vault, message)
 
 
+def _zones_of_the_cluster(region: Region, environment: Environment) -> Iterator[Problem]:
+    """A cluster stays in its zones. Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html."""
+    names = [zone.name for zone in region.shared.vpc.zones]
+    for index, zone in enumerate(environment.settings.cluster.zones):
+        if zone not in names:
+            message = (
+                f"not a zone of the VPC; choose among {', '.join(names)}, or keep it in vpc.zones of "
+                f"{region.shared_file} if the cluster exists: EKS never changes its zones"
+            )
+            yield Problem(f"cluster.zones[{index}]", zone, message)
+
+
 def _backup_buckets(owner: Owner, region: Region) -> Iterator[Problem]:
     for index, environment in enumerate(region.environments):
         bucket = backup_bucket_name(region.location(environment.name), owner.organisation)
@@ -289,6 +302,10 @@ def _long_iam_names(region: Region, shared: SharedSettings) -> Iterator[Problem]
 
 
 def _replicas(region: str, shared: SharedSettings) -> Iterator[Problem]:
+    repositories = len(shared.image_repositories)
+    if shared.image_replica_regions and repositories > MOST_REPLICATED:
+        message = f"ECR replicates at most {MOST_REPLICATED} by name; remove some, or image_replica_regions"
+        yield Problem("image_repositories", repositories, message)
     for index, replica in enumerate(shared.image_replica_regions):
         if replica == region:
             message = "images cannot be replicated to their own region; choose another region"

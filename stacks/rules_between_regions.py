@@ -1,7 +1,7 @@
 """Validation rules between regions, for resources that are unique per account or globally."""
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, product
 
 from eks_gitops.config import Problem, known_problems
 from stacks.names import RESERVED
@@ -17,11 +17,18 @@ def broken(regions: Sequence[Region]) -> Iterator[Finding]:
             yield Finding(region.file, Problem("REGION", region.name, message))
     regions = [region for region in regions if region is first[region.name]]
     for left, right in combinations(regions, 2):
-        for rule in (_overlapping_vpcs, _duplicate_buckets, _duplicate_hosted_zones, _two_zones_of_a_domain):
+        for rule in (
+            _overlapping_vpcs,
+            _duplicate_buckets,
+            _duplicate_hosted_zones,
+            _two_zones_of_a_domain,
+            _same_replica_region,
+        ):
             for problem in known_problems(rule(left.name, left.shared, right.shared)):
                 yield Finding(right.shared_file, problem)
         yield from known_problems(_same_hosts_of_services(left, right))
         yield from known_problems(_same_owner_of_records(left, right))
+    yield from known_problems(_services_in_a_vpc(regions))
     yield from known_problems(_github_providers(regions))
     yield from known_problems(_duplicate_clusters(regions))
     yield from known_problems(_duplicate_hosts_of_argo_cd(regions))
@@ -31,6 +38,27 @@ def _overlapping_vpcs(region: str, left: SharedSettings, right: SharedSettings) 
     if left.vpc.cidr.overlaps(right.vpc.cidr):
         message = f"overlaps the VPC of {region} ({left.vpc.cidr}); choose another network"
         yield Problem("vpc.cidr", right.vpc.cidr, message)
+
+
+def _same_replica_region(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:
+    """A registry has one template for all repositories that replication creates in it."""
+    for index, replica in enumerate(right.image_replica_regions):
+        if left.account_id == right.account_id and replica in left.image_replica_regions:
+            message = f"already a replica region of {region}, which owns the template there; choose another region"
+            yield Problem(f"image_replica_regions[{index}]", replica, message)
+
+
+def _services_in_a_vpc(regions: Sequence[Region]) -> Iterator[Finding]:
+    """EKS rejects addresses of Services in the cluster's VPC. Pods could not reach those in a connected VPC.
+
+    Source: `KubernetesNetworkConfigRequest` of EKS in botocore 1.43.
+    """
+    for region, other in product(regions, regions):
+        for environment in region.environments:
+            cidr, vpc = environment.settings.cluster.service_ipv4_cidr, other.shared.vpc.cidr
+            if cidr is not None and cidr.overlaps(vpc):
+                message = f"overlaps the VPC of {other.name} ({vpc}); choose another network"
+                yield Finding(environment.file, Problem("cluster.service_ipv4_cidr", cidr, message))
 
 
 def _duplicate_buckets(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:

@@ -74,7 +74,9 @@ class SharedSettings(Config):
     image_repositories: tuple[EcrRepositoryConfig, ...]
     """The ECR repositories, one per service. `make service` adds entries, and needs one entry per line."""
     image_replica_regions: tuple[str, ...] = ()
-    """Other regions that ECR copies new images to. Images that exist already are not copied."""
+    """Other regions that ECR copies new images of these repositories to. Images that exist already are not copied. A
+    registry has one such configuration: one that exists already must not be overwritten (`make preflight`). To remove a
+    region, see docs/disaster-recovery.md."""
     repository: GithubRepository
     """Your copy of this repository. The roles of its workflows trust it, Argo CD clones it, and Kyverno requires that
     its workflow signed the images of services."""

@@ -65,6 +65,7 @@ class SharedStack(RegionStack):
             settings.image_repositories,
             context=context,
             replica_regions=settings.image_replica_regions,
+            replica_tags=self.tags,
         )
         self.dns = Dns(self, "dns", settings.dns)
         self._build_delivery()

@@ -106,7 +106,7 @@ class Role:
             principal_account="123456789012",
             action=action,
             resource_arn=resource,
-            region="ap-northeast-2",
+            region=context.get("aws:RequestedRegion", "ap-northeast-2"),
             service_context={key.lower(): value for key, value in context.items()},
         )
         policies = [_parsed(policy) for policy in (*self.inline, *self.managed)]

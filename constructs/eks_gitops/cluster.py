@@ -1,6 +1,7 @@
 """Cluster: an EKS control plane with its log group, access entries and OIDC provider."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Network
 from typing import Annotated, NamedTuple
 
 from cdktf import TerraformLocal
@@ -15,6 +16,7 @@ from cdktf_cdktf_provider_aws.eks_cluster import (
     EksClusterAccessConfig,
     EksClusterEncryptionConfig,
     EksClusterEncryptionConfigProvider,
+    EksClusterKubernetesNetworkConfig,
     EksClusterUpgradePolicy,
     EksClusterVpcConfig,
     EksClusterZonalShiftConfig,
@@ -29,11 +31,16 @@ from eks_gitops.iam import Role, Statement, policy_document
 from eks_gitops.security_group import group_description
 from eks_gitops.values import RULES_OF_A_SECURITY_GROUP, listed_twice, not_public, roles_listed_twice, too_large
 from eks_gitops.versions import EKS_VERSIONS
+from eks_gitops.vpc import FEWEST_ZONES
 
 _HTTPS = 443
 # Source: https://docs.aws.amazon.com/general/latest/gr/eks.html; this quota cannot be increased.
 _MOST_PUBLIC_NETWORKS = 40
 _RULES_OF_OTHERS = 10  # in the cluster's security group: those of EKS and of the AWS Load Balancer Controller
+# Source: `KubernetesNetworkConfigRequest` of EKS in botocore 1.43
+_PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+_LARGEST_SERVICE_PREFIX = 12
+_SMALLEST_SERVICE_PREFIX = 24
 _LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 
 
@@ -52,6 +59,12 @@ class ClusterConfig(Config):
     version: str
     """The Kubernetes version of the control plane and of the node groups, such as `1.36`. A change upgrades the control
     plane, then the add-ons, and replaces the nodes gradually; plan it with `make upgrade` (docs/eks-upgrades.md)."""
+    zones: tuple[str, ...]
+    """The Availability Zones of the control plane: two or more zones of the region's VPC. EKS never changes them after
+    the creation of the cluster, and the guard refuses it. Nodes, databases and files use all zones of the VPC."""
+    service_ipv4_cidr: Cidr | None = None
+    """The addresses of Services in the cluster, which exist only there. With None, EKS chooses 10.100.0.0/16 or
+    172.20.0.0/16. A change replaces the cluster, which the guard refuses."""
     administrators: tuple[RoleArn, ...]
     """IAM roles that get an access entry with cluster-admin permissions."""
     public_access_cidrs: tuple[Cidr, ...] = ()
@@ -64,9 +77,15 @@ class ClusterConfig(Config):
     """Days that CloudWatch Logs keeps the logs of the control plane. A change to fewer days deletes older ones."""
 
     def problems(self) -> Iterator[Problem]:
-        """An unsupported version, no administrator or a duplicate one, networks that are too large or too many."""
+        """An unsupported version, too few zones, no administrator, duplicates, networks that are not allowed."""
         if self.version not in EKS_VERSIONS:
             yield Problem("version", self.version, f"not supported; choose one of {', '.join(EKS_VERSIONS)}")
+        # Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
+        if len(self.zones) < FEWEST_ZONES:
+            message = f"EKS needs at least {FEWEST_ZONES} Availability Zones; list zones of the VPC"
+            yield Problem("zones", len(self.zones), message)
+        yield from listed_twice("zones", self.zones, "zone")
+        yield from self._service_cidr_problems()
         if not self.administrators:
             yield Problem("administrators", "()", "the cluster has no administrator; list at least one IAM role")
         for field in ("public_access_cidrs", "private_access_cidrs"):
@@ -79,6 +98,17 @@ class ClusterConfig(Config):
         yield from not_public("public_access_cidrs", self.public_access_cidrs)
         yield from self._too_many_networks()
         yield from roles_listed_twice("administrators", self.administrators)
+
+    def _service_cidr_problems(self) -> Iterator[Problem]:
+        cidr = self.service_ipv4_cidr
+        if cidr is None:
+            return
+        if not _LARGEST_SERVICE_PREFIX <= cidr.prefixlen <= _SMALLEST_SERVICE_PREFIX:
+            sizes = f"/{_LARGEST_SERVICE_PREFIX} and /{_SMALLEST_SERVICE_PREFIX}"
+            yield Problem("service_ipv4_cidr", cidr, f"addresses of Services must be between {sizes}; change it")
+        if not any(cidr.subnet_of(private) for private in _PRIVATE):
+            message = f"not a private network; choose one in {', '.join(map(str, _PRIVATE))}"
+            yield Problem("service_ipv4_cidr", cidr, message)
 
     def _too_many_networks(self) -> Iterator[Problem]:
         public, private = len(self.public_access_cidrs), len(self.private_access_cidrs)
@@ -105,7 +135,8 @@ class Access(NamedTuple):
 class Cluster(Construct):
     """An EKS control plane. Only access entries grant access to it; its creator gets no implicit permissions.
 
-    `access` contains access entries by ID, in addition to those of the administrators.
+    `access` contains access entries by ID, in addition to those of the administrators. `subnet_ids` are the private
+    subnets of `config.zones`.
     """
 
     def __init__(
@@ -148,6 +179,11 @@ class Cluster(Construct):
                 endpoint_private_access=True,
                 endpoint_public_access=bool(config.public_access_cidrs),
                 public_access_cidrs=[str(cidr) for cidr in config.public_access_cidrs] or None,
+            ),
+            kubernetes_network_config=(
+                None
+                if config.service_ipv4_cidr is None
+                else EksClusterKubernetesNetworkConfig(service_ipv4_cidr=str(config.service_ipv4_cidr))
             ),
             zonal_shift_config=EksClusterZonalShiftConfig(enabled=True),
             depends_on=[logs, *self._permissions],

@@ -1,28 +1,42 @@
 """EcrRepositories: one ECR repository per service, with immutable tags, scanning, encryption and a lifecycle policy."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
+from cdktf import ITerraformDependable, TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.ecr_lifecycle_policy import EcrLifecyclePolicy
 from cdktf_cdktf_provider_aws.ecr_replication_configuration import (
     EcrReplicationConfiguration,
     EcrReplicationConfigurationReplicationConfiguration,
     EcrReplicationConfigurationReplicationConfigurationRule,
     EcrReplicationConfigurationReplicationConfigurationRuleDestination,
+    EcrReplicationConfigurationReplicationConfigurationRuleRepositoryFilter,
 )
 from cdktf_cdktf_provider_aws.ecr_repository import (
     EcrRepository,
     EcrRepositoryEncryptionConfiguration,
     EcrRepositoryImageScanningConfiguration,
 )
+from cdktf_cdktf_provider_aws.ecr_repository_creation_template import (
+    EcrRepositoryCreationTemplate,
+    EcrRepositoryCreationTemplateEncryptionConfiguration,
+)
+from cdktf_cdktf_provider_aws.provider import AwsProvider
 from constructs import Construct
 
 from eks_gitops.config import Config, Count, matching
 from eks_gitops.context import Context
 from eks_gitops.github import GithubRepository
+from eks_gitops.iam import Role, Statement, policy_document, service_trust
 from eks_gitops.key import Key
 from eks_gitops.location import Location
+
+MOST_REPLICATED = 100
+"""The repositories that a rule of replication can name. Source: `RepositoryFilterList` of ECR in botocore 1.43."""
+
+_EVERY_PREFIX = "ROOT"
+_IMMUTABLE = "IMMUTABLE"  # a tag always refers to the image that was tested: a pipeline that runs again keeps it
 
 
 class EcrRepositoryConfig(Config):
@@ -45,7 +59,12 @@ class EcrRepositoryConfig(Config):
 
 
 class EcrRepositories(Construct):
-    """The ECR repositories of a region, and their replication to other regions."""
+    """The ECR repositories of a region, and their replication to other regions.
+
+    A registry has one replication configuration for all its repositories. In each of `replica_regions`, a template
+    gives the repositories that ECR creates there the settings of the originals and `replica_tags`, so that the stack of
+    that region can take them over. They are encrypted with AWS's own key, because no stack may exist there yet.
+    """
 
     def __init__(
         self,
@@ -55,6 +74,7 @@ class EcrRepositories(Construct):
         *,
         context: Context,
         replica_regions: Sequence[str] = (),
+        replica_tags: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(scope, id_)
         self.registry = f"{context.location.account_id}.dkr.ecr.{context.location.region}.{context.location.dns_suffix}"
@@ -62,18 +82,20 @@ class EcrRepositories(Construct):
         self.urls: dict[str, str] = {}
         for config in configs:
             self._repository(config, context.key)
-        if replica_regions:
-            self._replicate(context.location, replica_regions)
+        if configs and replica_regions:
+            templates = self._templates(context, configs, replica_regions, replica_tags or {})
+            self._replicate(context.location, configs, replica_regions, depends_on=templates)
 
     def _repository(self, config: EcrRepositoryConfig, key: Key) -> None:
         repository = EcrRepository(
             self,
             f"repository-{config.name}",
             name=config.name,
-            # A tag always refers to the image that was tested. A pipeline that runs again cannot replace it.
-            image_tag_mutability="IMMUTABLE",
+            image_tag_mutability=_IMMUTABLE,
             image_scanning_configuration=EcrRepositoryImageScanningConfiguration(scan_on_push=True),
             encryption_configuration=[EcrRepositoryEncryptionConfiguration(encryption_type="KMS", kms_key=key.arn)],
+            # It never changes in AWS: a repository that replication created has another key, and would be replaced.
+            lifecycle=TerraformResourceLifecycle(ignore_changes=["encryption_configuration"]),
         )
         EcrLifecyclePolicy(
             self, f"lifecycle-{config.name}", repository=repository.name, policy=_lifecycle(config.kept_images)
@@ -81,19 +103,97 @@ class EcrRepositories(Construct):
         self.arns[config.name] = repository.arn
         self.urls[config.name] = repository.repository_url
 
-    def _replicate(self, location: Location, regions: Sequence[str]) -> None:
+    def _replicate(
+        self,
+        location: Location,
+        configs: Sequence[EcrRepositoryConfig],
+        regions: Sequence[str],
+        *,
+        depends_on: Sequence[ITerraformDependable],
+    ) -> None:
         destinations = [
             EcrReplicationConfigurationReplicationConfigurationRuleDestination(
                 region=region, registry_id=location.account_id
             )
             for region in regions
         ]
+        # A filter is the beginning of a name: other repositories of the account stay, unless their names begin so.
+        filters = [
+            EcrReplicationConfigurationReplicationConfigurationRuleRepositoryFilter(
+                filter=config.name, filter_type="PREFIX_MATCH"
+            )
+            for config in configs
+        ]
+        rule = EcrReplicationConfigurationReplicationConfigurationRule(
+            destination=destinations, repository_filter=filters
+        )
         EcrReplicationConfiguration(
             self,
             "replication",
-            replication_configuration=EcrReplicationConfigurationReplicationConfiguration(
-                rule=[EcrReplicationConfigurationReplicationConfigurationRule(destination=destinations)]
-            ),
+            replication_configuration=EcrReplicationConfigurationReplicationConfiguration(rule=[rule]),
+            depends_on=depends_on,
+        )
+
+    def _templates(
+        self,
+        context: Context,
+        configs: Sequence[EcrRepositoryConfig],
+        regions: Sequence[str],
+        tags: Mapping[str, str],
+    ) -> list[EcrRepositoryCreationTemplate]:
+        role, templates = self._template_role(context, regions), []
+        for region in regions:
+            provider = AwsProvider(
+                self,
+                f"aws-{region}",
+                alias=region,
+                region=region,
+                allowed_account_ids=[context.location.account_id],
+            )
+            template = EcrRepositoryCreationTemplate(
+                self,
+                f"template-{region}",
+                provider=provider,
+                # A template's prefix ends at a slash, and our names have none.
+                prefix=_EVERY_PREFIX,
+                description=f"Repositories that ECR replicates from {context.location.region}",
+                applied_for=["REPLICATION"],
+                image_tag_mutability=_IMMUTABLE,
+                encryption_configuration=[EcrRepositoryCreationTemplateEncryptionConfiguration(encryption_type="KMS")],
+                lifecycle_policy=_lifecycle(max(config.kept_images for config in configs)),
+                resource_tags={**tags, "Region": region},
+                custom_role_arn=role.arn,
+                depends_on=role.permissions,
+            )
+            templates.append(template)
+        return templates
+
+    def _template_role(self, context: Context, regions: Sequence[str]) -> Role:
+        """The role that ECR needs to create repositories with tags and a KMS key.
+
+        Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templates-custom.html
+        """
+        location = context.location
+        return Role(
+            self,
+            "template-role",
+            location=location,
+            name="image-replicas",
+            description="ECR: create the repositories of replicated images",
+            trust=[service_trust("ecr.amazonaws.com")],
+            permissions_boundary=context.permissions_boundary,
+            policies={
+                "create-repositories": policy_document(
+                    Statement(
+                        actions=["ecr:CreateRepository", "ecr:ReplicateImage", "ecr:TagResource"],
+                        resources=[location.arn("ecr", "repository/*", region=region) for region in regions],
+                    ),
+                    Statement(
+                        actions=["kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"],
+                        resources=[location.arn("kms", "key/*", region=region) for region in regions],
+                    ),
+                )
+            },
         )
 
 

@@ -24,12 +24,14 @@ from eks_gitops.flow_log import VpcFlowLog
 from eks_gitops.security_group import group_description
 from eks_gitops.values import listed_twice
 
+FEWEST_ZONES = 2
+"""The Availability Zones that EKS and RDS need at least."""
+
 _SMALLEST_AWS_PREFIX = 28
 # A load balancer needs /27 with 8 free addresses.
 # Source: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html
 _SMALLEST_PREFIXES = {"public": 27, "private": 24, "database": _SMALLEST_AWS_PREFIX}
 _LARGEST_AWS_PREFIX = 16
-_FEWEST_ZONES = 2
 # Source: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
 _RESERVED = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4")))
 
@@ -84,11 +86,15 @@ class VpcConfig(Config):
     cidr: Cidr
     """All addresses of the VPC. A change replaces the VPC with everything in it, which the guard refuses."""
     zones: tuple[Zone, ...]
-    """The Availability Zones. Append new ones at the end. Adding one replaces all node groups, because EKS cannot
-    change their subnets: each new group is created first."""
+    """The Availability Zones, in any order. Adding one replaces all node groups, because EKS cannot change their
+    subnets: each new group is created first. Databases, files and load balancers also use it, but no control plane (`cluster.zones`). Removing one
+    destroys its subnets, which the guard refuses (docs/runbook/network.md)."""
     nat_gateways: Literal["none", "one", "one-per-zone"]
     """A trade-off between cost and availability: with `none`, private subnets have no internet access; with `one`, all
-    zones depend on the first one."""
+    zones depend on `nat_gateway_zone`."""
+    nat_gateway_zone: str | None = None
+    """The zone of the only NAT gateway, required with `one`. A change replaces the gateway: the address from which all
+    zones reach the internet changes, and connections break."""
     interface_endpoints: tuple[InterfaceEndpoint, ...] = ()
     """AWS services that are reached by a network interface in each private subnet instead of a NAT gateway, for a price
     per hour and zone."""
@@ -103,12 +109,13 @@ class VpcConfig(Config):
         for reserved in _RESERVED:
             if self.cidr.prefixlen >= _LARGEST_AWS_PREFIX and self.cidr.overlaps(reserved):
                 yield Problem("cidr", self.cidr, f"in {reserved}, which AWS reserves; choose one such as 10.0.0.0/16")
-        if len(self.zones) < _FEWEST_ZONES:
+        if len(self.zones) < FEWEST_ZONES:
             yield Problem(
-                "zones", len(self.zones), f"EKS and RDS need at least {_FEWEST_ZONES} Availability Zones; add one"
+                "zones", len(self.zones), f"EKS and RDS need at least {FEWEST_ZONES} Availability Zones; add one"
             )
         yield from listed_twice("interface_endpoints", self.interface_endpoints, "service")
         yield from self._zone_problems()
+        yield from self._nat_gateway_problems()
         yield from self._subnet_problems()
 
     def _zone_problems(self) -> Iterator[Problem]:
@@ -120,6 +127,15 @@ class VpcConfig(Config):
             if (zone.database is None) != (self.zones[0].database is None):
                 message = "set in some zones only; give every zone a database subnet, or none"
                 yield Problem(f"zones[{index}].database", zone.database, message)
+
+    def _nat_gateway_problems(self) -> Iterator[Problem]:
+        zone, names = self.nat_gateway_zone, [zone.name for zone in self.zones]
+        if self.nat_gateways != "one":
+            if zone is not None:
+                message = f"only with nat_gateways one, not with {self.nat_gateways}; remove it"
+                yield Problem("nat_gateway_zone", zone, message)
+        elif zone not in names:
+            yield Problem("nat_gateway_zone", zone, f"not a zone of the VPC; choose one of {', '.join(names)}")
 
     def _subnet_problems(self) -> Iterator[Problem]:
         subnets = [
@@ -136,10 +152,11 @@ class VpcConfig(Config):
 
 
 class Vpc(Construct):
-    """A VPC. The construct IDs of its subnets contain the zone: changes at the end of `zones` do not affect the others.
+    """A VPC. The construct IDs of its subnets contain the zone, so a change of one zone does not affect the others.
 
-    The subnets are shared by several clusters, so they have no cluster tag. The AWS Load Balancer Controller discovers
-    them by the role tags, and Karpenter by `karpenter.sh/discovery` with the VPC's name.
+    The order of `zones` has no effect. The subnets are shared by several clusters, so they have no cluster tag. The AWS
+    Load Balancer Controller discovers them by the role tags, and Karpenter by `karpenter.sh/discovery` with the VPC's
+    name.
     """
 
     def __init__(
@@ -167,7 +184,6 @@ class Vpc(Construct):
         )
         self.id: str = self._vpc.id
         self.arn: str = self._vpc.arn
-        self.public_subnet_ids: dict[str, str] = {}
         self.private_subnet_ids: dict[str, str] = {}
         self.database_subnet_ids: dict[str, str] = {}
         self.route_tables: list[str] = []
@@ -193,12 +209,16 @@ class Vpc(Construct):
             gateway_id=internet.id,
         )
         database = self._route_table("database") if self._config.zones[0].database else None
-        nat: NatGateway | None = None
-        for zone in self._config.zones:
-            self.public_subnet_ids[zone.name] = self._subnet("public", zone, public)
-            if self._config.nat_gateways == "one-per-zone" or (self._config.nat_gateways == "one" and nat is None):
-                nat = self._nat_gateway(zone.name, internet)
+        zones = self._config.zones
+        self.public_subnet_ids: dict[str, str] = {zone.name: self._subnet("public", zone, public) for zone in zones}
+        gateways = {
+            zone.name: self._nat_gateway(zone.name, internet)
+            for zone in zones
+            if self._config.nat_gateways == "one-per-zone" or zone.name == self._config.nat_gateway_zone
+        }
+        for zone in zones:
             private = self._route_table(f"private-{zone.name}")
+            nat = gateways.get(self._config.nat_gateway_zone or zone.name)
             if nat is not None:
                 Route(
                     self,

@@ -42,6 +42,7 @@ _HOLDS: Mapping[str, str] = {
 
 _UNHARMED = "keep its construct id, or move it (`move_from_id`); if intended, add an override to guard-overrides.toml"
 _REVIEW = "narrow it, or have a reviewer accept it"
+_SAME_ZONES = "keep `cluster.zones`; new zones of the VPC are for nodes, databases and files"
 _LATER = "a value known only after the apply"
 
 
@@ -49,7 +50,7 @@ def hits(change: Change, new_roles: Collection[str] = (), nodes: "Nodes | None" 
     """All hits of a change. `new_roles` are the roles that its plan creates; `nodes` is what the plan does to nodes."""
     yield from _new_grants(change, new_roles)
     yield from _node_groups(change, nodes or Nodes())
-    for rule in (_destroyed, _versions, _database, _iam, _network, _public, _protection):
+    for rule in (_destroyed, _versions, _database, _iam, _network, _zones, _public, _protection):
         yield from rule(change)
 
 
@@ -320,6 +321,25 @@ def _ports(ports: tuple[str, int, int]) -> str:
 
 def _list(value: Any) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, list) else [value]
+
+
+# --- zones of clusters ------------------------------------------------------------------------------------------------
+
+
+def _zones(change: Change) -> Iterator[Hit]:
+    """A cluster accepts other subnets in exactly the zones of its creation, where this platform has one subnet each.
+
+    A plan does not contain the zones of subnets, only their number.
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
+    """
+    if change.kind != "aws_eks_cluster" or change.action != "update":
+        return
+    configs = [_first((arguments or {}).get("vpc_config")) for arguments in (change.before, change.after)]
+    old, new = (sorted(config.get("subnet_ids") or []) for config in configs)
+    if old != new:
+        becomes = ", ".join(new) or _LATER
+        why = f"subnets {', '.join(old)} become {becomes}: EKS accepts only the zones of the cluster's creation"
+        yield Hit("moves-control-plane", why, _SAME_ZONES, is_refusal=len(new) not in {0, len(old)})
 
 
 # --- public endpoints -------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from ipaddress import IPv4Network
 from typing import Any, NamedTuple
 
 Members = Mapping[str, Any]
@@ -62,6 +63,24 @@ def _text(name: str, value: str) -> Iterator[Violation]:
     if not _TEXT.fullmatch(value):
         rule = "valid are up to 255 of the characters a-z, A-Z, 0-9, spaces, and ._-:/()#,@[]+=&;{}!$*"
         yield Violation("InvalidParameterValue", f"{name}: {value}: {rule}")
+
+
+# --- EKS --------------------------------------------------------------------------------------------------------------
+
+# `KubernetesNetworkConfigRequest` in botocore 1.43
+_SERVICES = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+_SIZES_OF_SERVICES = range(12, 25)
+
+
+@_rule("eks", "CreateCluster")
+def _addresses_of_services(members: Members) -> Iterator[Violation]:
+    addresses = members.get("kubernetesNetworkConfig", {}).get("serviceIpv4Cidr")
+    if addresses is None:
+        return
+    network = IPv4Network(addresses)
+    if network.prefixlen not in _SIZES_OF_SERVICES or not any(network.subnet_of(private) for private in _SERVICES):
+        rule = "must be between /24 and /12, in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16"
+        yield Violation("InvalidParameterException", f"serviceIpv4Cidr: {addresses}: {rule}")
 
 
 # --- IAM --------------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
+from ipaddress import IPv4Network
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -182,7 +183,8 @@ async def _create_cluster(call: Call) -> Answer:
 
     MiniStack returns an unrelated VPC and security group, ignores `upgradePolicy` and other settings, and its issuer is
     an http URL, which IAM rejects. It does not check the Availability Zones of the subnets
-    (https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html). Remove this when the issuer is an https URL
+    (https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html) and the addresses of Services
+    (`KubernetesNetworkConfigRequest` in botocore 1.43). Remove this when the issuer is an https URL
     and DescribeSecurityGroups returns the cluster's security group.
     """
     if "version" in call.json and (refused := eks_versions.refused_creation(call.json["version"])):
@@ -192,6 +194,7 @@ async def _create_cluster(call: Call) -> Answer:
     if len(zones) < _LEAST_ZONES:
         message = f"subnetIds: {subnets}: subnets in at least two Availability Zones are required, not {zones}"
         raise _refusal("InvalidParameterException", message)
+    await _check_services(call.json.get("kubernetesNetworkConfig", {}).get("serviceIpv4Cidr"), vpc_id)
     answer = await _forward(call)
     cluster = answer.json["cluster"]
     _remember(f"zones of {cluster['arn']}", zones=zones)
@@ -210,6 +213,15 @@ async def _location(subnets: list[str]) -> tuple[str, list[str]]:
     except RefusalError as refusal:
         raise _refusal("InvalidParameterException", f"A subnet of {subnets} does not exist") from refusal
     return described.texts("vpcId")[0], sorted({*described.texts("availabilityZone")})
+
+
+async def _check_services(addresses: str | None, vpc_id: str) -> None:
+    """Refuse addresses of Services in the VPC. `documented_rules` has the other rules about them."""
+    if addresses:
+        for network in (await _ask("ec2", "DescribeVpcs", {"VpcId.1": vpc_id})).texts("cidrBlock"):
+            if IPv4Network(addresses).overlaps(IPv4Network(network)):
+                message = f"serviceIpv4Cidr: {addresses}: overlaps {network} of the VPC"
+                raise _refusal("InvalidParameterException", message)
 
 
 async def _cluster_security_group(cluster: str, vpc_id: str) -> str:
@@ -504,6 +516,49 @@ async def _tag(call: Call) -> Answer:
 # --- EC2 --------------------------------------------------------------------------------------------------------------
 
 
+@_completes("ec2:CreateSubnet")
+async def _create_subnet(call: Call) -> Answer:
+    """Refuse a subnet outside of its VPC, one that overlaps another, and one in a zone of another region.
+
+    MiniStack accepts them. An Availability Zone is the region and a letter; which letters a region has is not checked
+    (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-regions-availability-zones.html). The error codes are
+    those of https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html.
+    """
+    vpc_id, region = call.parameters["VpcId"], _module("core.responses").get_region()
+    cidr, zone = IPv4Network(call.parameters["CidrBlock"]), call.parameters.get("AvailabilityZone", f"{region}a")
+    if not re.fullmatch(rf"{region}[a-z]", zone):
+        message = f"Value ({zone}) for parameter availabilityZone is invalid: it is not in {region}"
+        raise _refusal("InvalidParameterValue", message, protocol="ec2")
+    vpc = await _ask("ec2", "DescribeVpcs", {"VpcId.1": vpc_id})
+    if not any(cidr.subnet_of(IPv4Network(network)) for network in vpc.texts("cidrBlock")):
+        raise _refusal("InvalidSubnet.Range", f"The CIDR '{cidr}' is invalid: not in {vpc_id}", protocol="ec2")
+    others = await _ask("ec2", "DescribeSubnets", {"Filter.1.Name": "vpc-id", "Filter.1.Value.1": vpc_id})
+    if overlapping := [other for other in others.texts("cidrBlock") if cidr.overlaps(IPv4Network(other))]:
+        message = f"The CIDR '{cidr}' conflicts with another subnet: {', '.join(overlapping)}"
+        raise _refusal("InvalidSubnet.Conflict", message, protocol="ec2")
+    return await _forward(call)
+
+
+@_completes("ec2:DeleteSubnet")
+async def _delete_subnet(call: Call) -> Answer:
+    """Refuse to delete a subnet of a cluster or a node group, whose network interfaces MiniStack does not have.
+
+    AWS refuses it while instances are in it (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSubnet.html).
+    The interfaces of other services are not checked here.
+    """
+    subnet, eks = call.parameters["SubnetId"], Call("eks", "GET", "/", {}, b"", {})
+    for name in (await _get(eks, "/clusters"))["clusters"]:
+        path = f"/clusters/{name}"
+        used = {path: (await _get(eks, path))["cluster"]["resourcesVpcConfig"]["subnetIds"]}
+        for group in (await _get(eks, f"{path}/node-groups"))["nodegroups"]:
+            below = f"{path}/node-groups/{group}"
+            used[below] = (await _get(eks, below))["nodegroup"]["subnets"]
+        if users := [user for user, subnets in used.items() if subnet in subnets]:
+            message = f"The subnet '{subnet}' has dependencies and cannot be deleted: {', '.join(users)}"
+            raise _refusal("DependencyViolation", message, protocol="ec2")
+    return await _forward(call)
+
+
 @_completes("ec2:CreateFlowLogs")
 async def _create_flow_logs(call: Call) -> Answer:
     """Keep the role, interval, format and tags of flow logs.
@@ -789,6 +844,36 @@ async def _replicate(call: Call) -> Answer:
     registry = "registry {registryId} {region}".format_map(here)
     _remember(registry, **request)
     return _answer((request or described.json) | _REMEMBERED[registry])
+
+
+@_completes("ecr:CreateRepositoryCreationTemplate", "ecr:UpdateRepositoryCreationTemplate")
+@_completes("ecr:DeleteRepositoryCreationTemplate", "ecr:DescribeRepositoryCreationTemplates")
+async def _keep_templates(call: Call) -> Answer:
+    """Keep the templates of a region's registry, without creating repositories from them.
+
+    A template with tags or a KMS key needs a role
+    (https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templates-create.html). MiniStack lacks
+    these calls; remove this when it has them.
+    """
+    described = await _forward(replace(call, headers=call.headers | {"x-amz-target": "ecr.DescribeRegistry"}, body=b""))
+    registry = described.json["registryId"]
+    templates = _REMEMBERED.setdefault(f"templates {registry} {_module('core.responses').get_region()}", {})
+    request, operation = call.json, call.action.removeprefix("ecr:")
+    if operation == "DescribeRepositoryCreationTemplates":
+        prefixes = request.get("prefixes") or list(templates)
+        found = [templates[prefix] for prefix in prefixes if prefix in templates]
+        return _answer({"registryId": registry, "repositoryCreationTemplates": found})
+    prefix = request["prefix"]
+    if (operation == "CreateRepositoryCreationTemplate") == (prefix in templates):
+        code = "TemplateAlreadyExistsException" if prefix in templates else "TemplateNotFoundException"
+        raise _refusal(code, f"prefix: {prefix}: the registry {registry} has {', '.join(templates) or 'no template'}")
+    template = templates.pop(prefix, {}) | request
+    if operation != "DeleteRepositoryCreationTemplate":
+        is_encrypted = template.get("encryptionConfiguration", {}).get("encryptionType", "AES256") != "AES256"
+        if (is_encrypted or template.get("resourceTags")) and "customRoleArn" not in template:
+            raise _refusal("InvalidParameterException", f"prefix: {prefix}: tags and KMS keys need a customRoleArn")
+        templates[prefix] = template
+    return _answer({"registryId": registry, "repositoryCreationTemplate": template})
 
 
 # --- Backup -----------------------------------------------------------------------------------------------------------

@@ -39,6 +39,8 @@ def _log_group(logs: Any, name: str) -> None:
         raise LookupError(name)
 
 
+_REPLICATION = "aws_ecr_replication_configuration"
+
 _KINDS: Mapping[str, _Named] = {
     "aws_cloudwatch_log_group": _Named("name", "logs", _log_group),
     "aws_db_instance": _Named(
@@ -62,6 +64,8 @@ def checks(stacks: Sequence[Stack], new: NewResources, aws: Clients) -> Iterator
     for kind, named in _KINDS.items():
         if kind in held:
             yield f"names of {kind}", partial(_taken, kind, named, new, aws)
+    if _REPLICATION in held:
+        yield "replication of images", partial(_replication, new, aws)
 
 
 def _taken(kind: str, named: _Named, new: NewResources, aws: Clients) -> Iterator[Line]:
@@ -100,3 +104,24 @@ def _exists(stack: Stack, address: str, name: str, named: _Named, aws: Clients) 
         " otherwise choose another name"
     )
     yield Line(subject, "failed", message)
+
+
+def _replication(new: NewResources, aws: Clients) -> Iterator[Line]:
+    """A registry has one replication configuration for all its repositories, which Terraform would overwrite.
+
+    Source: `PutReplicationConfiguration` of ECR in botocore 1.43.
+    """
+    subject = "replication of images"
+    for stack, address, _ in new.resources(_REPLICATION):
+        registry = aws("ecr").describe_registry()
+        rules = registry["replicationConfiguration"]["rules"]
+        if rules:
+            regions = sorted({destination["region"] for rule in rules for destination in rule["destinations"]})
+            message = (
+                f"the registry already replicates to {', '.join(regions)}, which an apply would overwrite; if it may: "
+                f"terraform -chdir={stack.directory} import {address} {registry['registryId']}; "
+                "otherwise remove image_replica_regions"
+            )
+            yield Line(subject, "failed", message)
+            return
+    yield Line(subject, "passed", "no other configuration of the registry")

@@ -18,6 +18,7 @@ DEV = EnvironmentSettings(
     cluster=ClusterConfig(
         name="gitops-cluster-dev",
         version="1.36",
+        zones=("ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c"),
         administrators=(OWNER.administrator_role_arn,),
         public_access_cidrs=(),  # private; add the networks of your office to give them access
         log_retention_days=14,

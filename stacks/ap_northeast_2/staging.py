@@ -16,6 +16,7 @@ STAGING = EnvironmentSettings(
     cluster=ClusterConfig(
         name="gitops-cluster-staging",
         version="1.36",
+        zones=("ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c"),
         administrators=(OWNER.administrator_role_arn,),
         public_access_cidrs=(),
         log_retention_days=30,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tests.template import Json, Template
 
 _META = {"//", "depends_on", "lifecycle", "provider", "provisioner"}
-_MAPS = {"labels", "tags"}
+_MAPS = {"labels", "resource_tags", "tags"}
 _REFERENCE = re.compile(
     r"\$\{(?:data\.terraform_remote_state\.cross-stack-reference-input-(?P<stack>.+?)\.outputs\.(?P<output>[\w-]+)"
     r"|(?P<data>data\.)?(?P<kind>aws_\w+)\.(?P<name>[\w-]+)\.(?P<attribute>[\w.\[\]]+))\}"
@@ -57,7 +57,7 @@ class _Count(int):
 def _blocks(stack: Json) -> Iterator[tuple[str, str, Json]]:
     tags: Json = {}
     for block in stack["provider"].get("aws", []):
-        tags = block["default_tags"][0]["tags"]
+        tags = block.get("default_tags", [{"tags": tags}])[0]["tags"]  # providers of other regions make no tags
         yield "provider.aws", "provider.aws", {key: value for key, value in block.items() if key != "default_tags"}
     for kind, arguments in stack["terraform"].get("backend", {}).items():
         yield f"backend.{kind}", f"backend.{kind}", arguments

@@ -100,6 +100,7 @@ def maximal() -> Settings:
         production=True,
         cluster=_cluster(
             "shop-prod".ljust(100, "x"),
+            service_ipv4_cidr="172.16.0.0/12",
             public_access_cidrs=("203.0.113.0/24", "198.51.100.7/32"),
             private_access_cidrs=("192.0.2.0/24", "172.16.0.0/12"),
             log_retention_days=3653,
@@ -200,6 +201,7 @@ def minimal() -> Settings:
                 Zone(name="ap-northeast-2b", public="10.0.0.32/27", private="10.0.8.0/22"),
             ),
             nat_gateways="one",
+            nat_gateway_zone="ap-northeast-2a",
         ),
         dns=DnsConfig(domain=owner.domain),
         image_repositories=(),
@@ -255,7 +257,8 @@ def _region(shared: SharedSettings, **environments: EnvironmentSettings) -> Regi
 
 
 def _cluster(name: str, **more: Any) -> ClusterConfig:
-    return ClusterConfig(name=name, version="1.36", administrators=(_ADMINISTRATOR,), **more)
+    zones = ("ap-northeast-2a", "ap-northeast-2b")
+    return ClusterConfig(name=name, version="1.36", zones=zones, administrators=(_ADMINISTRATOR,), **more)
 
 
 def _nodes(name: str, **more: Any) -> NodeGroupConfig:

@@ -49,8 +49,11 @@ def _types(base: type[Config]) -> Iterator[type[Config]]:
 
 
 def test_maximal_platform_has_every_optional_setting() -> None:
-    """A new optional field is to be set in `platforms.maximal`, to another value than the default."""
-    configs = list(_configs(platforms.maximal()))
+    """A new optional field is to be set in `platforms.maximal`, to another value than the default.
+
+    `platforms.minimal` has those that exclude settings of `platforms.maximal`.
+    """
+    configs = [*_configs(platforms.maximal()), *_configs(platforms.minimal())]
     unset = [
         f"{kind.__name__}.{name}"
         for kind in _types(Config)

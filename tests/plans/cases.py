@@ -115,7 +115,7 @@ _LOST, _WIDER, _OPEN, _PUBLIC, _LOWER, _OLDER, _NONE_LEFT, _MOVED = (
     "loses-data-or-identity", "widens-access", "opens-network", "public", "lowers-protection", "lowers-version",
     "no-nodes", "replaces-nodes",
 )  # fmt: skip
-_REJECTED, _DOWN = "rejected-by-aws", "interrupts-service"
+_REJECTED, _DOWN, _ZONES = "rejected-by-aws", "interrupts-service", "moves-control-plane"
 _MAIN, _BATCH = "aws_eks_node_group.main", "aws_eks_node_group.batch"
 _BLOCK = "aws_s3_bucket_public_access_block.state"
 _DATABASE = "aws_db_instance.database"
@@ -200,7 +200,9 @@ CASES: dict[str, Case] = {
          (_MAIN, _MOVED, ""), (_BATCH, _MOVED, "")],
     ),
     "replaced-subnet": Case(
-        {"aws_subnet.c": {"cidr_block": "10.0.3.0/24"}}, [("aws_subnet.c", _LOST, "(forced by cidr_block)")]
+        {"aws_subnet.c": {"cidr_block": "10.0.3.0/24"}},
+        [("aws_subnet.c", _LOST, "(forced by cidr_block)"),
+         ("aws_eks_cluster.cluster", _ZONES, "become a value known only after the apply")],
     ),
     "replaced-database": Case(
         {"aws_db_instance.database": {"identifier": "renamed", "storage_encrypted": False}},
@@ -231,6 +233,15 @@ CASES: dict[str, Case] = {
     ),
     "replaced-cluster": Case(
         {"aws_eks_cluster.cluster": {"name": "renamed"}}, [("aws_eks_cluster.cluster", _LOST, "(forced by name)")]
+    ),
+    "replaced-services": Case(
+        {"aws_eks_cluster.cluster": {"kubernetes_network_config": {"service_ipv4_cidr": "172.20.0.0/16"}}},
+        [("aws_eks_cluster.cluster", _LOST, "(forced by kubernetes_network_config[0].service_ipv4_cidr)")],
+    ),
+    "fewer-zones": Case(
+        {"aws_eks_cluster.cluster": {"vpc_config": {
+            **BASE["aws_eks_cluster.cluster"]["vpc_config"], "subnet_ids": ["${aws_subnet.a.id}"]}}},
+        [("aws_eks_cluster.cluster", _ZONES, "only the zones of the cluster's creation")],
     ),
     "more-actions": Case(
         {"aws_iam_role_policy.app": {"policy": policy({**_READ, "Action": ["s3:GetObject", "s3:PutObject"]})}},

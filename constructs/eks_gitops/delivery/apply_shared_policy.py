@@ -59,7 +59,24 @@ def statements(location: Location) -> dict[str, list[Statement]]:
                 resources=[location.arn("ecr", "repository/*")],
                 conditions=tagged(location),
             ),
-            Statement(sid="Replication", actions=["ecr:PutReplicationConfiguration"], resources=["*"]),
+            Statement(
+                sid="Replication",
+                actions=[
+                    "ecr:CreateRepositoryCreationTemplate",
+                    "ecr:DeleteRepositoryCreationTemplate",
+                    "ecr:PutReplicationConfiguration",
+                    "ecr:UpdateRepositoryCreationTemplate",
+                ],
+                resources=["*"],
+            ),
+            # What a template contains. Source:
+            # https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templates-create.html
+            Statement(
+                sid="ReplicasOfImages",
+                actions=["ecr:CreateRepository", "ecr:PutLifecyclePolicy"],
+                resources=[location.arn("ecr", "repository/*", region="*")],
+                conditions={"StringNotEquals": {"aws:RequestedRegion": location.region}},
+            ),
             Statement(sid="MakeZones", actions=["route53:CreateHostedZone"], resources=["*"]),
             Statement(
                 sid="Zones",
@@ -86,7 +103,7 @@ def statements(location: Location) -> dict[str, list[Statement]]:
         "identity": [
             *manage_iam(
                 location,
-                passed_to=["vpc-flow-logs.amazonaws.com"],
+                passed_to=["ecr.amazonaws.com", "vpc-flow-logs.amazonaws.com"],
                 linked=["replication.ecr.amazonaws.com"],
             ),
             *manage_keys(location),

@@ -14,6 +14,7 @@ READ_WITHOUT_RESOURCE = (
     "backup:ListBackupVaults",
     "ec2:Describe*",
     "ecr:DescribeRegistry",
+    "ecr:DescribeRepositoryCreationTemplates",
     "eks:DescribeAddonVersions",
     "eks:DescribeClusterVersions",
     "eks:ListClusters",
@@ -37,8 +38,11 @@ WITHOUT_RESOURCE = (
     "backup-storage:*",
     "cognito-idp:DescribeUserPoolClient",
     "ec2:GetSecurityGroupsForVpc",
+    "ecr:CreateRepositoryCreationTemplate",
+    "ecr:DeleteRepositoryCreationTemplate",
     "ecr:GetAuthorizationToken",
     "ecr:PutReplicationConfiguration",
+    "ecr:UpdateRepositoryCreationTemplate",
     "iam:ListInstanceProfiles",
     "iam:ListServerCertificates",
     "kms:CreateKey",
@@ -159,6 +163,7 @@ def _statements(location: Location) -> list[Statement]:
                 for service, name in (("backup", "backup-vault:*"), ("kms", "key/*"), ("rds", "snapshot:awsbackup:*"))
             ],
         ),
+        *([_replicas_of_images(location)] if location.environment == "shared" else []),
         Statement(
             sid="OwnPath",
             actions=["iam:*"],
@@ -210,3 +215,20 @@ def _statements(location: Location) -> list[Statement]:
             resources=[location.arn("iam", "role/*")],
         ),
     ]
+
+
+def _replicas_of_images(location: Location) -> Statement:
+    """What the template of replicated repositories and its role do in other regions."""
+    return Statement(
+        sid="ReplicasOfImages",
+        actions=[
+            "ecr:CreateRepository",
+            "ecr:PutLifecyclePolicy",
+            "ecr:ReplicateImage",
+            "ecr:TagResource",
+            "kms:RetireGrant",  # other actions on keys are those of the copies of backups
+        ],
+        resources=[
+            location.arn(service, name, region="*") for service, name in (("ecr", "repository/*"), ("kms", "key/*"))
+        ],
+    )

@@ -11,6 +11,12 @@ from eks_gitops.location import Location
 from eks_gitops.values import RULES_OF_A_SECURITY_GROUP, listed_twice
 from eks_gitops.versions import LOAD_BALANCER_CONTROLLER_CHART
 
+SUBNET_TAGS: Mapping[str, str] = {
+    "internal": "kubernetes.io/role/internal-elb",
+    "internet-facing": "kubernetes.io/role/elb",
+}
+"""The tags of the subnets of load balancers, by scheme."""
+
 NAMESPACE = "kube-system"
 SERVICE_ACCOUNT = "aws-load-balancer-controller"
 INGRESS_CLASS = "alb"
@@ -72,6 +78,9 @@ def ingress_class_params(
     return {
         **({} if group is None else {"group": {"name": group}}),
         "scheme": config.scheme,
+        # The controller would find the subnets by the same tag, but only when it creates the load balancer: targets in
+        # a zone that is added later would get no requests.
+        "subnets": {"tags": {SUBNET_TAGS[config.scheme]: ["1"]}},
         "inboundCIDRs": [str(cidr) for cidr in config.allowed_cidrs],
         "certificateArn": [certificate_arn],
         "sslPolicy": config.tls_policy,

@@ -67,6 +67,33 @@ def test_control_plane_uses_the_private_subnets(dev: Template, platform: dict[st
     ]
 
 
+_FOURTH_ZONE = 'Zone(name="ap-northeast-2d", public="10.0.4.0/24", private="10.0.128.0/19", database="10.0.14.0/24"),'
+
+
+def test_a_new_zone_reaches_nodes_databases_and_files_but_not_the_control_plane(
+    edited: EditedSettings, tmp_path: Path
+) -> None:
+    edited.replace("ap_northeast_2/shared.py", "zones=(", f"zones=({_FOURTH_ZONE}")
+    stacks = every_stack(edited.load(), tmp_path)
+    dev = stacks["ap-northeast-2-dev"]
+
+    def zones(references: list[str]) -> str:
+        return "".join(sorted(resolved(reference, stacks).removesuffix(".id}")[-1] for reference in references))
+
+    assert zones(dev.only("aws_eks_cluster")["vpc_config"]["subnet_ids"]) == "abc"
+    assert zones(dev.only("aws_eks_node_group")["subnet_ids"]) == "abcd"
+    assert zones(dev.only("aws_db_subnet_group")["subnet_ids"]) == "abcd"
+    targets = dev.resources("aws_efs_mount_target").values()
+    assert zones([target["subnet_id"] for target in targets]) == "abcd"
+
+
+def test_addresses_of_services_are_those_of_the_settings(edited: EditedSettings, tmp_path: Path, dev: Template) -> None:
+    assert "kubernetes_network_config" not in dev.only("aws_eks_cluster")
+    edited.replace("ap_northeast_2/dev.py", 'version="1.36"', 'service_ipv4_cidr="172.30.0.0/16", version="1.36"')
+    cluster = every_stack(edited.load(), tmp_path)["ap-northeast-2-dev"].only("aws_eks_cluster")
+    assert cluster["kubernetes_network_config"] == {"service_ipv4_cidr": "172.30.0.0/16"}
+
+
 def test_access_is_by_access_entries_only_and_the_creator_is_no_administrator(dev: Template) -> None:
     assert dev.only("aws_eks_cluster")["access_config"] == {
         "authentication_mode": "API",
@@ -131,7 +158,7 @@ def test_administrators_with_the_same_role_name_get_separate_entries() -> None:
         Cluster(
             stack,
             "cluster",
-            ClusterConfig(name="cluster", version="1.36", administrators=administrators),
+            ClusterConfig(name="cluster", version="1.36", zones=("zone-1", "zone-2"), administrators=administrators),
             context=Context(location, Key(stack, "key", location=location, description="test"), "boundary"),
             subnet_ids=["subnet-1", "subnet-2"],
             access={"plan": Access("plan-role", "AmazonEKSAdminViewPolicy")},

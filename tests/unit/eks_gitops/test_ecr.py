@@ -8,6 +8,7 @@ from eks_gitops.ecr import EcrRepositories, EcrRepositoryConfig
 from eks_gitops.github import GithubRepository
 from eks_gitops.key import Key
 from eks_gitops.location import Location
+from tests.policies import Role
 from tests.template import Template, one_stack
 
 REPOSITORIES = ("bubblepool", "guestbook", "hello")
@@ -46,10 +47,63 @@ def test_images_are_not_replicated_by_default(shared: Template) -> None:
 
 
 def test_images_are_replicated_to_the_configured_regions(alternative: dict[str, Template]) -> None:
+    """Only those of this platform: the registry can have others."""
     replication = alternative["us-gov-west-1-shared"].only("aws_ecr_replication_configuration")
-    assert replication["replication_configuration"] == {
-        "rule": [{"destination": [{"region": "us-gov-east-1", "registry_id": "123456789012"}]}]
-    }
+    (rule,) = replication["replication_configuration"]["rule"]
+    assert rule["destination"] == [{"region": "us-gov-east-1", "registry_id": "123456789012"}]
+    assert rule["repository_filter"] == [{"filter": name, "filter_type": "PREFIX_MATCH"} for name in REPOSITORIES]
+
+
+def test_replicas_have_the_settings_of_the_originals(alternative: dict[str, Template]) -> None:
+    shared = alternative["us-gov-west-1-shared"]
+    template = shared.only("aws_ecr_repository_creation_template")
+    assert (template["prefix"], template["applied_for"]) == ("ROOT", ["REPLICATION"])
+    original = shared.resources("aws_ecr_repository")["ecr_repository-hello"]
+    assert template["image_tag_mutability"] == original["image_tag_mutability"]
+    assert template["lifecycle_policy"] == shared.resources("aws_ecr_lifecycle_policy")["ecr_lifecycle-hello"]["policy"]
+    assert template["encryption_configuration"] == [{"encryption_type": "KMS"}]  # with AWS's own key in that region
+    assert template["resource_tags"]["Environment"] == "shared"  # the roles of that region manage what has this tag
+    assert template["resource_tags"]["Region"] == "us-gov-east-1"
+
+
+def test_templates_are_in_the_region_of_the_replicas_and_exist_before_the_first_one(
+    alternative: dict[str, Template],
+) -> None:
+    shared = alternative["us-gov-west-1-shared"]
+    template = shared.only("aws_ecr_repository_creation_template")
+    (provider,) = [one for one in shared.json["provider"]["aws"] if one.get("alias")]
+    assert template["provider"] == f"aws.{provider['alias']}"
+    assert (provider["region"], provider["allowed_account_ids"]) == ("us-gov-east-1", ["123456789012"])
+    replication = shared.only("aws_ecr_replication_configuration")
+    assert replication["depends_on"] == ["aws_ecr_repository_creation_template.ecr_template-us-gov-east-1"]
+
+
+def test_ecr_creates_replicas_with_a_role_that_can_do_nothing_else(alternative: dict[str, Template]) -> None:
+    shared = alternative["us-gov-west-1-shared"]
+    (trust,) = shared.document("aws_iam_role.ecr_template-role", "assume_role_policy")["Statement"]
+    assert trust["Principal"] == {"Service": ["ecr.amazonaws.com"]}
+    statements = shared.document("aws_iam_role_policy.ecr_template-role_create-repositories", "policy")["Statement"]
+    assert [(statement["Action"], statement["Resource"]) for statement in statements] == [
+        (["ecr:CreateRepository", "ecr:ReplicateImage", "ecr:TagResource"],
+         ["arn:aws-us-gov:ecr:us-gov-east-1:123456789012:repository/*"]),
+        (["kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"],
+         ["arn:aws-us-gov:kms:us-gov-east-1:123456789012:key/*"]),
+    ]  # fmt: skip
+
+
+def test_the_boundary_allows_what_the_role_of_the_template_does(alternative: dict[str, Template]) -> None:
+    role = Role(alternative["us-gov-west-1-shared"], "ecr_template-role")
+    for statement in role.statements:
+        for action in statement["Action"]:
+            (resource,) = statement["Resource"]
+            assert role.may(action, resource)
+            assert not role.may(action, resource.replace("123456789012", "210987654321"))
+
+
+def test_a_repository_with_another_key_is_not_replaced(shared: Template) -> None:
+    """Its key never changes, and that of a repository that replication created is not the key of the stack."""
+    for repository in shared.resources("aws_ecr_repository").values():
+        assert repository["lifecycle"] == {"ignore_changes": ["encryption_configuration"]}
 
 
 def test_repository_names_do_not_collide_with_other_construct_ids() -> None:

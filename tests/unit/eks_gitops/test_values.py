@@ -19,11 +19,13 @@ CHECKED_BY_RULES = {
     "ArgoCdConfig.chart_version",
     "ClusterConfig.version",
     "DatabaseConfig.engine_version",
+    "ClusterConfig.zones",
     "DatabaseConfig.instance_class",
     "NodeGroupConfig.instance_types",
     "NodeGroupConfig.labels",
     "NodeGroupConfig.release_version",
     "SharedSettings.image_replica_regions",
+    "VpcConfig.nat_gateway_zone",
     "Zone.name",
 }
 # Not in the settings

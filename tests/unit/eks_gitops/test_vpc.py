@@ -1,3 +1,5 @@
+from itertools import permutations
+
 import cdktf
 import pytest
 
@@ -65,6 +67,23 @@ def test_appending_a_zone_adds_only_resources_of_that_zone(two_zones: Template, 
     assert all("ap-northeast-2c" in name for name in added)
 
 
+@pytest.mark.parametrize("gateways", [{}, {"nat_gateways": "one", "nat_gateway_zone": ZONES[1]}])
+def test_the_order_of_the_zones_has_no_effect(gateways: dict[str, str]) -> None:
+    """Lists of subnets and route tables are sets in the provider."""
+    built = [
+        _built(_vpc(*zones, interface_endpoints=("ecr.api",), **gateways))
+        for zones in permutations((_zone(1), _zone(2), _zone(3)))
+    ]
+    assert all(_unordered(template) == _unordered(built[0]) for template in built[1:])
+
+
+def _unordered(template: Template) -> dict[tuple[str, str], Json]:
+    return {
+        (kind, name): {key: sorted(value) if key.endswith("_ids") else value for key, value in arguments.items()}
+        for kind, name, arguments in template.all_resources()
+    }
+
+
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("kind", ["public", "private", "database"])
 def test_every_zone_has_a_subnet_of_each_kind(shared: Template, kind: str, zone: str) -> None:
@@ -98,9 +117,14 @@ def test_no_subnet_has_a_cluster_tag(shared: Template) -> None:
         assert not [tag for tag in subnet["tags"] if tag.startswith("kubernetes.io/cluster")]
 
 
-@pytest.mark.parametrize(("nat_gateways", "zones"), [("none", ()), ("one", ZONES[:1]), ("one-per-zone", ZONES[:2])])
+def _with_gateways(nat_gateways: str) -> Template:
+    one = {"nat_gateway_zone": ZONES[1]} if nat_gateways == "one" else {}
+    return _built(_vpc(_zone(1), _zone(2), nat_gateways=nat_gateways, **one))
+
+
+@pytest.mark.parametrize(("nat_gateways", "zones"), [("none", ()), ("one", ZONES[1:2]), ("one-per-zone", ZONES[:2])])
 def test_number_of_nat_gateways(nat_gateways: str, zones: tuple[str, ...]) -> None:
-    template = _built(_vpc(_zone(1), _zone(2), nat_gateways=nat_gateways))
+    template = _with_gateways(nat_gateways)
     gateways = template.resources("aws_nat_gateway")
     assert [gateway["subnet_id"] for gateway in gateways.values()] == [
         f"${{aws_subnet.vpc_public-{zone}.id}}" for zone in zones
@@ -108,9 +132,9 @@ def test_number_of_nat_gateways(nat_gateways: str, zones: tuple[str, ...]) -> No
     assert len(template.resources("aws_eip")) == len(zones)
 
 
-@pytest.mark.parametrize(("nat_gateways", "through"), [("none", []), ("one", ["a", "a"]), ("one-per-zone", ["a", "b"])])
+@pytest.mark.parametrize(("nat_gateways", "through"), [("none", []), ("one", ["b", "b"]), ("one-per-zone", ["a", "b"])])
 def test_private_subnets_route_to_the_configured_nat_gateways(nat_gateways: str, through: list[str]) -> None:
-    template = _built(_vpc(_zone(1), _zone(2), nat_gateways=nat_gateways))
+    template = _with_gateways(nat_gateways)
     assert [route["nat_gateway_id"] for route in _private_routes(template)] == [
         f"${{aws_nat_gateway.vpc_nat-gateway-ap-northeast-2{zone}.id}}" for zone in through
     ]

@@ -17,6 +17,8 @@ DELIVERY_POLICY = f"{IAM}:policy/ap-northeast-2/delivery/ap-northeast-2-dev-appl
 BOUNDARY = f"{IAM}:policy/ap-northeast-2/delivery/ap-northeast-2-dev-boundary"
 PRODS_BOUNDARY = f"{IAM}:policy/ap-northeast-2/delivery/ap-northeast-2-prod-boundary"
 ISSUER = f"{IAM}:oidc-provider/oidc.eks.ap-northeast-2.amazonaws.com/id/1"
+REPLICA = f"arn:aws:ecr:us-west-2:{ACCOUNT}:repository/bubblepool"
+REPLICAS_ROLE = f"{IAM}:role/ap-northeast-2/shared/ap-northeast-2-shared-image-replicas"
 BACKUPS = "arn:aws:s3:::your-org-ap-northeast-2-dev-backups"
 STATES = "arn:aws:s3:::your-org-terraform-state-ap-northeast-2"
 BOUND = {"iam:PermissionsBoundary": BOUNDARY}
@@ -205,6 +207,10 @@ APPLY_SHARED_MAY: list[Request] = [
     ("ec2:CreateFlowLogs", _arn("ec2", "vpc-flow-log/fl-1"), TAGGED_SHARED),
     ("ecr:CreateRepository", _arn("ecr", "repository/bubblepool"), TAGGED_SHARED),
     ("ecr:PutLifecyclePolicy", _arn("ecr", "repository/bubblepool"), SHAREDS),
+    ("ecr:CreateRepositoryCreationTemplate", "*", {"aws:RequestedRegion": "us-west-2"}),
+    ("ecr:CreateRepository", REPLICA, {"aws:RequestedRegion": "us-west-2"}),
+    ("ecr:PutLifecyclePolicy", REPLICA, {"aws:RequestedRegion": "us-west-2"}),
+    ("iam:PassRole", REPLICAS_ROLE, {"iam:PassedToService": "ecr.amazonaws.com"}),
     ("route53:CreateHostedZone", "*", {}),
     ("route53:ChangeResourceRecordSets", "arn:aws:route53:::hostedzone/Z1", {}),
     ("acm:RequestCertificate", _arn("acm", "certificate/1"), {}),
@@ -221,6 +227,8 @@ APPLY_SHARED_MAY_NOT: list[Request] = [
     ("ec2:CreateSubnet", _arn("ec2", "subnet/subnet-1"), {}),
     ("ec2:DeleteSecurityGroup", _arn("ec2", "security-group/sg-1"), PRODS),
     ("ecr:DeleteRepository", _arn("ecr", "repository/of-another-owner"), {}),
+    ("ecr:CreateRepository", _arn("ecr", "repository/any"), {"aws:RequestedRegion": "ap-northeast-2"}),
+    ("ecr:DeleteRepository", REPLICA, {"aws:RequestedRegion": "us-west-2"}),
     ("iam:UpdateAssumeRolePolicy", DELIVERY_ROLE, BOUND_LIKE_SHARED),
     ("iam:UpdateAssumeRolePolicy", CLUSTER_ADMINISTRATOR, BOUND_LIKE_SHARED),
     ("iam:CreatePolicyVersion", BOUNDARY, {}),

@@ -127,9 +127,11 @@ def _unknown(value: object, schema: Json, path: str = "spec") -> Iterator[str]:
         yield f"{path}: {value!r} is not one of {schema['enum']}"
     if isinstance(value, dict):
         yield from (f"{path}.{field}: not set" for field in schema.get("required", []) if field not in value)
-        yield from (f"{path}.{field}: no such field" for field in value if field not in schema["properties"])
-        for field in value.keys() & schema["properties"].keys():
-            yield from _unknown(value[field], schema["properties"][field], f"{path}.{field}")
+        any_field = dict.fromkeys(value, schema.get("additionalProperties", {}))
+        properties: dict[str, Json] = schema.get("properties", any_field)
+        yield from (f"{path}.{field}: no such field" for field in value if field not in properties)
+        for field in value.keys() & properties.keys():
+            yield from _unknown(value[field], properties[field], f"{path}.{field}")
     if isinstance(value, list):
         for index, below in enumerate(value):
             yield from _unknown(below, schema["items"], f"{path}[{index}]")
@@ -145,6 +147,15 @@ def test_ingress_class_params_match_their_crd(stacks: dict[str, Template], stack
     assert list(_unknown(params["spec"], schema)) == []
     of_services = _values(stacks[stack], "aws-load-balancer-controller_release")["ingressClassParams"]["spec"]
     assert list(_unknown(of_services, schema)) == []
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_load_balancers_use_all_subnets_of_their_scheme(stacks: dict[str, Template], stack: str) -> None:
+    (params,) = _objects(stacks[stack], "IngressClassParams")
+    of_services = _values(stacks[stack], "aws-load-balancer-controller_release")["ingressClassParams"]["spec"]
+    tags = {"internal": "kubernetes.io/role/internal-elb", "internet-facing": "kubernetes.io/role/elb"}
+    for spec in (params["spec"], of_services):
+        assert spec["subnets"] == {"tags": {tags[spec["scheme"]]: ["1"]}}
 
 
 def test_ingress_class_of_argo_cd_references_its_params(stacks: dict[str, Template]) -> None:

@@ -277,3 +277,12 @@ def test_only_added_sources_of_an_existing_group_are_for_review() -> None:
 )
 def test_a_lower_version_is_for_review(kind: str, name: str, old: str, new: str | None, *, is_lowered: bool) -> None:
     assert bool(_hits(kind, "update", {name: old}, {name: new})) == is_lowered
+    ("new", "is_refused"), [(["subnet-2", "subnet-1"], None), (["subnet-1", "subnet-3"], False), (["subnet-1"], True),
+                            (["subnet-1", "subnet-2", "subnet-3"], True), (None, False)],
+)  # fmt: skip
+def test_other_subnets_of_a_cluster_are_refused_if_their_zones_must_differ(
+    new: list[str] | None, *, is_refused: bool | None
+) -> None:
+    before, after = ({"vpc_config": [{"subnet_ids": subnets}]} for subnets in (["subnet-1", "subnet-2"], new))
+    change = Change("aws_eks_cluster.it", "aws_eks_cluster", "update", before, after, {}, {})
+    assert [hit.is_refusal for hit in hits(change)] == ([] if is_refused is None else [is_refused])

@@ -57,6 +57,20 @@ def test_rejects_a_name_of_a_security_group() -> None:
     ]
 
 
+@pytest.mark.parametrize("addresses", [None, "10.96.0.0/12", "172.20.0.0/16", "192.168.1.0/24"])
+def test_accepts_addresses_of_services(addresses: str | None) -> None:
+    network = {} if addresses is None else {"kubernetesNetworkConfig": {"serviceIpv4Cidr": addresses}}
+    assert found("eks", "CreateCluster", network) == []
+
+
+@pytest.mark.parametrize("addresses", ["10.0.0.0/11", "172.20.0.0/25", "100.64.0.0/16"])
+def test_rejects_addresses_of_services(addresses: str) -> None:
+    rule = "must be between /24 and /12, in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16"
+    assert found("eks", "CreateCluster", {"kubernetesNetworkConfig": {"serviceIpv4Cidr": addresses}}) == [
+        ("InvalidParameterException", f"serviceIpv4Cidr: {addresses}: {rule}")
+    ]
+
+
 def test_accepts_policies() -> None:
     assert policy(ALLOW, {"Effect": "Deny", "NotAction": ["s3:*"], "NotResource": ["*"]}) == []
     assert policy(ALLOW, operation="PutRolePolicy") == []

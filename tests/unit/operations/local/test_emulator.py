@@ -212,6 +212,49 @@ def test_rejects_a_cluster_in_one_availability_zone(aws: Client, subnet_id: str)
     assert "narrow" not in aws("eks").list_clusters()["clusters"]
 
 
+def test_rejects_a_cluster_whose_services_are_in_its_vpc(aws: Client, subnet_ids: list[str]) -> None:
+    def create(addresses: str) -> None:
+        network = {"serviceIpv4Cidr": addresses}
+        vpc = {"subnetIds": subnet_ids}
+        aws("eks").create_cluster(
+            name="services", roleArn=ROLE, resourcesVpcConfig=vpc, kubernetesNetworkConfig=network
+        )
+
+    with pytest.raises(ClientError, match=r"10\.0\.240\.0/20: overlaps 10\.0\.0\.0/16 of the VPC") as error:
+        create("10.0.240.0/20")
+    assert code(error) == "InvalidParameterException"
+    create("172.30.0.0/16")
+    described = aws("eks").describe_cluster(name="services")["cluster"]
+    assert described["kubernetesNetworkConfig"]["serviceIpv4Cidr"] == "172.30.0.0/16"
+    aws("eks").delete_cluster(name="services")
+
+
+@pytest.mark.parametrize(
+    ("cidr", "zone", "expected"),
+    [
+        ("10.0.0.128/25", "a", "InvalidSubnet.Conflict"),
+        ("10.1.0.0/24", "a", "InvalidSubnet.Range"),
+        ("10.0.99.0/24", "9", "InvalidParameterValue"),
+    ],
+)
+@pytest.mark.usefixtures("subnet_id")
+def test_rejects_a_subnet_that_ec2_rejects(aws: Client, vpc_id: str, cidr: str, zone: str, expected: str) -> None:
+    with pytest.raises(ClientError) as error:
+        aws("ec2").create_subnet(VpcId=vpc_id, CidrBlock=cidr, AvailabilityZone=f"{REGION}{zone}")
+    assert code(error) == expected
+
+
+def test_a_subnet_of_nodes_cannot_be_deleted(aws: Client, vpc_id: str, cluster: str) -> None:
+    created = aws("ec2").create_subnet(VpcId=vpc_id, CidrBlock="10.0.77.0/24", AvailabilityZone=f"{REGION}b")["Subnet"]
+    subnet = created["SubnetId"]
+    aws("eks").create_nodegroup(clusterName=cluster, nodegroupName="narrow", subnets=[subnet], nodeRole=ROLE)
+    with pytest.raises(ClientError, match=f"/clusters/{cluster}/node-groups/narrow") as error:
+        aws("ec2").delete_subnet(SubnetId=subnet)
+    assert code(error) == "DependencyViolation"
+    aws("eks").delete_nodegroup(clusterName=cluster, nodegroupName="narrow")
+    aws("ec2").delete_subnet(SubnetId=subnet)
+
+
 def test_a_cluster_can_get_other_subnets_in_its_availability_zones_only(
     aws: Client, cluster: str, vpc_id: str, subnet_ids: list[str]
 ) -> None:
@@ -757,6 +800,35 @@ def test_a_replication_configuration_belongs_to_one_region(aws: Client) -> None:
     assert aws("ecr").describe_registry()["replicationConfiguration"]["rules"] == rules
     elsewhere = aws("ecr", region_name="us-west-2")
     assert elsewhere.describe_registry()["replicationConfiguration"]["rules"] == []
+
+
+def test_a_template_of_repositories_belongs_to_one_region(aws: Client) -> None:
+    ecr, elsewhere = aws("ecr", region_name="us-west-2"), aws("ecr")
+    template = {"prefix": "ROOT", "appliedFor": ["REPLICATION"], "imageTagMutability": "MUTABLE"}
+    ecr.create_repository_creation_template(**template)
+    with pytest.raises(ClientError) as error:
+        ecr.create_repository_creation_template(**template)
+    assert code(error) == "TemplateAlreadyExistsException"
+    ecr.update_repository_creation_template(prefix="ROOT", imageTagMutability="IMMUTABLE")
+    (found,) = ecr.describe_repository_creation_templates(prefixes=["ROOT", "other"])["repositoryCreationTemplates"]
+    assert found == {**template, "imageTagMutability": "IMMUTABLE"}
+    assert elsewhere.describe_repository_creation_templates()["repositoryCreationTemplates"] == []
+    ecr.delete_repository_creation_template(prefix="ROOT")
+    with pytest.raises(ClientError) as error:
+        ecr.delete_repository_creation_template(prefix="ROOT")
+    assert code(error) == "TemplateNotFoundException"
+
+
+@pytest.mark.parametrize(
+    "settings", [{"encryptionConfiguration": {"encryptionType": "KMS"}}, {"resourceTags": [{"Key": "a", "Value": "b"}]}]
+)
+def test_rejects_a_template_with_tags_or_a_key_without_a_role(aws: Client, settings: dict[str, Any]) -> None:
+    template = {"prefix": "ROOT", "appliedFor": ["REPLICATION"], **settings}
+    with pytest.raises(ClientError, match="need a customRoleArn") as error:
+        aws("ecr").create_repository_creation_template(**template)
+    assert code(error) == "InvalidParameterException"
+    aws("ecr").create_repository_creation_template(**template, customRoleArn=ROLE)
+    aws("ecr").delete_repository_creation_template(prefix="ROOT")
 
 
 def test_rejects_replication_to_the_same_registry(aws: Client) -> None:

@@ -376,6 +376,22 @@ def test_a_name_that_is_known_only_after_the_apply_is_not_checked(aws: Aws, stac
     assert _outcomes(check()) == ["passed"]
 
 
+@pytest.mark.parametrize(
+    ("rules", "outcome"),
+    [([], "passed"), ([{"destinations": [{"region": "us-west-2", "registryId": "123456789012"}]}], "failed")],
+)
+def test_a_replication_configuration_of_others_is_not_taken_over(
+    aws: Aws, stack: Stacks, rules: list[Any], outcome: str
+) -> None:
+    stacks = [stack(("aws_ecr_replication_configuration", "it", {}))]
+    registry = {"registryId": "123456789012", "replicationConfiguration": {"rules": rules}}
+    clients = aws(("s3", "get_object", "NoSuchKey"), ("ecr", "describe_registry", registry))
+    ((_, check),) = preflight_names.checks(stacks, preflight_state.NewResources(stacks, clients), clients)
+    (line,) = check()
+    assert (line.subject, line.outcome) == ("replication of images", outcome)
+    assert ("already replicates to us-west-2" in line.message) == bool(rules)
+
+
 # --- quotas -----------------------------------------------------------------------------------------------------------
 
 
