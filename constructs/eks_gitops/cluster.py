@@ -152,6 +152,7 @@ class Cluster(Construct):
             zonal_shift_config=EksClusterZonalShiftConfig(enabled=True),
             depends_on=[logs, *self._permissions],
         )
+        self.auto_mode = False
         self.name: str = self._cluster.name
         self.arn: str = self._cluster.arn
         self.endpoint: str = self._cluster.endpoint

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from eks_gitops.addons import AddonsConfig
+from eks_gitops.addons import AddonConfig, AddonIdentityConfig, AddonsConfig
 from eks_gitops.backend import StateBackendConfig
 from eks_gitops.backup_plan import BackupConfig
 from eks_gitops.cluster import ClusterConfig
@@ -125,7 +125,21 @@ def maximal() -> Settings:
                 "coredns": "v1.13.2-eksbuild.4",
                 "kube-proxy": "v1.36.0-eksbuild.2",
                 "vpc-cni": "v1.21.1-eksbuild.3",
-            }
+            },
+            others=(
+                AddonConfig(name="snapshot-controller", version="v8.5.0-eksbuild.1", configuration={"replicaCount": 2}),
+                AddonConfig(
+                    name="amazon-cloudwatch-observability",
+                    identity=AddonIdentityConfig(
+                        namespace="amazon-cloudwatch",
+                        service_account="cloudwatch-agent",
+                        policy_arns=(
+                            "arn:aws:iam::aws:policy/CloudWatchAgentServerPolicy",
+                            f"arn:aws:iam::{_ACCOUNT}:policy/shop/metrics",
+                        ),
+                    ),
+                ),
+            ),
         ),
         karpenter=KarpenterConfig(max_nodes=10),
         gitops=gitops,
