@@ -5,7 +5,7 @@ same stack fails on later plans (docs/adr/0002).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cdktf import ITerraformDependable, TerraformOutput
 from constructs import Construct
@@ -123,7 +123,7 @@ class GitopsStack(RegionStack):
     def _cluster_secret(self, argo_cd: ArgoCd, url: str) -> ClusterSecret:
         repository = self._region.shared.repository
         settings, aws, shared, karpenter = self._environment.settings, self._aws, self._shared, self._aws.karpenter
-        limits = settings.karpenter
+        pool = settings.karpenter
         labels = ClusterLabels(
             environment=self._environment.name,
             region=self._region.name,
@@ -132,6 +132,7 @@ class GitopsStack(RegionStack):
         annotations = ClusterAnnotations(
             account_id=self.location.account_id,
             vpc_id=shared.vpc.id,
+            vpc_name=self._region.shared.vpc.name,
             cluster_name=settings.cluster.name,
             domain=shared.dns.domain,
             hosted_zone_id=shared.dns.zone_id,
@@ -157,7 +158,11 @@ class GitopsStack(RegionStack):
             file_system_id=aws.file_system.id if aws.file_system is not None else _NONE,
             karpenter_queue=karpenter.queue_name if karpenter is not None else _NONE,
             karpenter_instance_profile=karpenter.instance_profile if karpenter is not None else _NONE,
-            karpenter_max_nodes=str(limits.max_nodes) if limits is not None else _NONE,
+            karpenter_limits=_json(pool.limits) if pool is not None else _NONE,
+            karpenter_architectures=_json(pool.architectures) if pool is not None else _NONE,
+            karpenter_capacity_types=_json(pool.capacity_types) if pool is not None else _NONE,
+            tags=_json(self.tags),
+            zonal_shift="true" if settings.cluster.zonal_shift else "false",
         )
         return ClusterSecret(
             self,
@@ -169,5 +174,5 @@ class GitopsStack(RegionStack):
         )
 
 
-def _json(value: Mapping[str, object]) -> str:
+def _json(value: Mapping[str, object] | Sequence[object]) -> str:
     return json.dumps(value, sort_keys=True)

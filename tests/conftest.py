@@ -145,7 +145,8 @@ _ALTERNATIVE_SETTINGS = (
     (
         "dev.py",
         "databases=(",
-        """karpenter={"max_nodes": 20, "identity": "irsa"},
+        """karpenter={"max_nodes": 20, "max_vcpus": 100, "identity": "irsa", "architectures": ("amd64", "arm64"),
+               "capacity_types": ("spot", "on-demand")},
     addons={"vpc_cni_identity": "irsa", "ebs_csi_identity": "irsa", "efs_csi_identity": "irsa",
             "versions": {"coredns": "v1.12.0-eksbuild.1"},
             "others": ({"name": "snapshot-controller", "version": "v8.5.0-eksbuild.1",

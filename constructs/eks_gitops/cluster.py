@@ -22,6 +22,7 @@ from cdktf_cdktf_provider_aws.eks_cluster import (
 from cdktf_cdktf_provider_aws.iam_openid_connect_provider import IamOpenidConnectProvider
 from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
 from constructs import Construct
+from pydantic import StrictBool
 
 from eks_gitops.config import Cidr, Config, LogRetentionDays, Problem, RoleArn, matching
 from eks_gitops.context import Context
@@ -62,6 +63,10 @@ class ClusterConfig(Config):
     cluster's nodes."""
     log_retention_days: LogRetentionDays = 90
     """Days that CloudWatch Logs keeps the logs of the control plane. A change to fewer days deletes older ones."""
+
+    zonal_shift: StrictBool = True
+    """Registers the cluster in Amazon Application Recovery Controller, so that you, or AWS with zonal autoshift, can
+    shift traffic away from an impaired Availability Zone. Karpenter then starts no nodes there."""
 
     def problems(self) -> Iterator[Problem]:
         """An unsupported version, no administrator or a duplicate one, networks that are too large or too many."""
@@ -149,7 +154,7 @@ class Cluster(Construct):
                 endpoint_public_access=bool(config.public_access_cidrs),
                 public_access_cidrs=[str(cidr) for cidr in config.public_access_cidrs] or None,
             ),
-            zonal_shift_config=EksClusterZonalShiftConfig(enabled=True),
+            zonal_shift_config=EksClusterZonalShiftConfig(enabled=config.zonal_shift),
             depends_on=[logs, *self._permissions],
         )
         self.auto_mode = False

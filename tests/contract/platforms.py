@@ -141,7 +141,12 @@ def maximal() -> Settings:
                 ),
             ),
         ),
-        karpenter=KarpenterConfig(max_nodes=10),
+        karpenter=KarpenterConfig(
+            max_nodes=10,
+            max_vcpus=80,
+            architectures=("amd64", "arm64"),
+            capacity_types=("spot", "on-demand"),
+        ),
         gitops=gitops,
         file_system=FileSystemConfig(
             access_points=(
@@ -175,7 +180,7 @@ def maximal() -> Settings:
             **vars(prod),
             "production": False,
             "teardown": True,
-            "cluster": _cluster("shop-dev", log_retention_days=1),
+            "cluster": _cluster("shop-dev", log_retention_days=1, zonal_shift=False),
             "addons": AddonsConfig(vpc_cni_identity="irsa", ebs_csi_identity="irsa", efs_csi_identity="irsa"),
             "controllers": ControllersConfig(
                 load_balancer_controller="irsa",

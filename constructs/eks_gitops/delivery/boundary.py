@@ -33,6 +33,7 @@ READ_WITHOUT_RESOURCE = (
 )
 WITHOUT_RESOURCE = (
     *READ_WITHOUT_RESOURCE,
+    "arc-zonal-shift:GetManagedResource",
     "backup-storage:*",
     "cognito-idp:DescribeUserPoolClient",
     "ec2:GetSecurityGroupsForVpc",
