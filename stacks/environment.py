@@ -175,6 +175,7 @@ class EnvironmentStack(RegionStack):
             cluster=self.cluster,
             zone_arn=self._shared.dns.zone_arn,
             has_databases=bool(self.databases),
+            has_load_balancer_controller=not self.cluster.auto_mode,
         )
         self.role_arns = {**self.controllers.arns}
         self.irsa_role_arns = {**self.controllers.irsa_arns}

@@ -6,14 +6,22 @@ same stack fails on later plans (docs/adr/0002).
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from cdktf import ITerraformDependable, TerraformOutput
 from constructs import Construct
 
 from eks_gitops.in_cluster.argo_cd import ArgoCd
+from eks_gitops.in_cluster.auto_mode import NetworkPolicies
 from eks_gitops.in_cluster.cluster_connection import ClusterConnection
 from eks_gitops.in_cluster.cluster_secret import ClusterAnnotations, ClusterLabels, ClusterSecret
-from eks_gitops.in_cluster.load_balancer_controller import LoadBalancerController
+from eks_gitops.in_cluster.load_balancer_controller import (
+    INGRESS_CLASS,
+    LoadBalancerController,
+    ingress_class,
+    ingress_class_params,
+    ingress_group,
+)
 from eks_gitops.in_cluster.repository_credential import RepositoryCredential, repository_url
 from eks_gitops.in_cluster.root_application import RootApplication
 from eks_gitops.in_cluster.storage_classes import StorageClasses
@@ -60,12 +68,17 @@ class GitopsStack(RegionStack):
             kubeconfig=settings.kubeconfig,
         )
         connection.add_providers(self)
-        controller = self._load_balancer_controller()
+        auto_mode = aws.cluster.auto_mode
+        if auto_mode:
+            NetworkPolicies(self, "network-policies")
+        controller = None if auto_mode else self._load_balancer_controller()
         StorageClasses(
             self,
             "storage-classes",
             key_arn=aws.key.arn,
             file_system_id=aws.file_system.id if aws.file_system is not None else None,
+            auto_mode=auto_mode,
+            tags=self.tags,
         )
         argo_cd = ArgoCd(
             self,
@@ -74,9 +87,12 @@ class GitopsStack(RegionStack):
             certificate_arn=shared.dns.certificate_arn,
             tags=self.tags,
             load_balancer_controller=controller,
+            more_objects=self._ingress_class_of_auto_mode() if auto_mode else (),
         )
         url = repository_url(region.shared.repository, settings.repository_credential)
-        dependencies: list[ITerraformDependable] = [controller.release.resource, argo_cd.release.resource]
+        dependencies: list[ITerraformDependable] = [argo_cd.release.resource]
+        if controller is not None:
+            dependencies.insert(0, controller.release.resource)
         dependencies.append(self._cluster_secret(argo_cd, url).resource)
         if settings.repository_credential is not None:
             credential = RepositoryCredential(
@@ -102,6 +118,16 @@ class GitopsStack(RegionStack):
     def describe(self) -> platform.Stack:
         """The description of this stack and its cluster for `platform.json`."""
         return {**super().describe(), "cluster": self._aws.describe()["cluster"]}
+
+    def _ingress_class_of_auto_mode(self) -> list[dict[str, Any]]:
+        """The IngressClass of the services. The release of Argo CD contains it, as its kind has no other chart."""
+        params = ingress_class_params(
+            self._environment.settings.gitops.ingress,
+            group=ingress_group(self.location),
+            tags=self.tags,
+            certificate_arn=self._shared.dns.certificate_arn,
+        )
+        return ingress_class(INGRESS_CLASS, params, auto_mode=True)
 
     def _load_balancer_controller(self) -> LoadBalancerController:
         settings = self._environment.settings

@@ -158,6 +158,8 @@ def _production_endpoint(environment: Environment) -> Iterator[Problem]:
 
 def _production_nodes(environment: Environment) -> Iterator[Problem]:
     nodes = environment.settings.open_nodes
+    if environment.settings.cluster.auto_mode is not None:
+        return  # EKS starts nodes in several zones for the topology spread constraints of the Pods
     if environment.settings.production and nodes < _PRODUCTION_NODES:
         message = f"production requires at least {_PRODUCTION_NODES} nodes; raise min_size"
         yield Problem("node_groups", f"total min_size {nodes}", message)

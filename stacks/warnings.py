@@ -100,7 +100,8 @@ def _of_combinations(region: Region, environment: Environment) -> Iterator[Probl
     if settings.production and argo_cd.availability == "single-node":
         message = "Argo CD of production stops while its node is replaced; use high-availability"
         yield Problem("gitops.argo_cd.availability", argo_cd.availability, message)
-    if settings.production and all(group.capacity_type == "SPOT" for group in settings.open_node_groups):
+    groups = settings.open_node_groups
+    if settings.production and groups and all(group.capacity_type == "SPOT" for group in groups):
         message = "AWS can reclaim all nodes of production at once; add a group with ON_DEMAND and without taints"
         yield Problem("node_groups", "SPOT only", message)
     yield from _images_for_arm(settings)

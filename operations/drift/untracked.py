@@ -124,13 +124,15 @@ def _access(clients: Clients, states: States, cluster: Resource) -> Iterator[str
                 if policy["policyArn"] not in policies:
                     yield f"access policy {policy['policyArn'].rpartition('/')[2]} of {principal}"
         elif ":role/aws-service-role/" not in principal:
-            node_roles = _roles_of_nodes(eks, name) if node_roles is None else node_roles
+            node_roles = _roles_of_nodes(eks, cluster) if node_roles is None else node_roles
             if principal not in node_roles:
                 yield f"access entry {principal}"
 
 
-def _roles_of_nodes(eks: Any, cluster: str) -> set[str]:
-    """The roles for which EKS creates access entries: those of managed node groups and Fargate profiles."""
+def _roles_of_nodes(eks: Any, resource: Resource) -> set[str]:
+    """The roles for which EKS creates access entries: of managed node groups, Fargate profiles and EKS Auto Mode."""
+    cluster = resource["name"]
+    of_auto_mode = [compute["node_role_arn"] for compute in resource["compute_config"] or ()]
     groups = [
         eks.describe_nodegroup(clusterName=cluster, nodegroupName=name)["nodegroup"]["nodeRole"]
         for name in paginate(eks, "list_nodegroups", "nodegroups", clusterName=cluster)
@@ -139,7 +141,7 @@ def _roles_of_nodes(eks: Any, cluster: str) -> set[str]:
         eks.describe_fargate_profile(clusterName=cluster, fargateProfileName=name)["fargateProfile"]
         for name in paginate(eks, "list_fargate_profiles", "fargateProfileNames", clusterName=cluster)
     ]
-    return {*groups, *[profile["podExecutionRoleArn"] for profile in profiles]}
+    return {*groups, *of_auto_mode, *[profile["podExecutionRoleArn"] for profile in profiles]}
 
 
 def _pod_identities(clients: Clients, states: States, cluster: Resource) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from eks_gitops.addons import AddonConfig, AddonIdentityConfig, AddonsConfig
+from eks_gitops.auto_mode import AutoModeConfig
 from eks_gitops.backend import StateBackendConfig
 from eks_gitops.backup_plan import BackupConfig
 from eks_gitops.cluster import ClusterConfig
@@ -34,7 +35,7 @@ _ENDPOINTS = (
 def maximal() -> Settings:
     """Every optional setting, in prod with the longest names.
 
-    Where there is a choice, dev has IRSA and prod has EKS Pod Identity.
+    Where there is a choice, dev has IRSA and prod has EKS Pod Identity; test has EKS Auto Mode.
     """
     owner = _owner(project="shop-platform", team="shop")
     shared = _shared(
@@ -201,7 +202,20 @@ def maximal() -> Settings:
             "backup": BackupConfig(daily_retention_days=1, monthly_retention_days=31, argo_cd_retention_days=1),
         }
     )
-    return owner, [_region(shared, dev=dev, prod=prod)]
+    test = EnvironmentSettings(
+        **{
+            **vars(dev),
+            "teardown": False,
+            "cluster": _cluster(
+                "shop-test", auto_mode=AutoModeConfig(node_pools=("general-purpose",)), zonal_shift=False
+            ),
+            "node_groups": (),
+            "addons": AddonsConfig(versions={"aws-efs-csi-driver": "v3.4.1-eksbuild.1"}),
+            "karpenter": None,
+            "gitops": GitopsSettings(revision="main", ingress=gitops.ingress, argo_cd=_argo_cd(owner, "test")),
+        }
+    )
+    return owner, [_region(shared, dev=dev, test=test, prod=prod)]
 
 
 def minimal() -> Settings:

@@ -169,6 +169,12 @@ def _statements(location: Location) -> list[Statement]:
             ],
         ),
         Statement(
+            # The name that EKS Auto Mode gives to the instance profile of its nodes.
+            sid="ProfileOfAutoMode",
+            actions=["iam:AddRoleToInstanceProfile"],
+            resources=[location.arn("iam", "instance-profile/eks*")],
+        ),
+        Statement(
             sid="ReadDelivery",
             actions=["iam:Get*", "iam:List*"],
             resources=[

@@ -156,6 +156,13 @@ def test_access_entries_that_eks_creates_are_not_reported() -> None:
     assert found == ["Fargate profile jobs", "access entry role/stranger", "node group main"]
 
 
+def test_access_entry_of_the_nodes_of_auto_mode_is_not_reported() -> None:
+    compute = [{"enabled": True, "node_role_arn": "role/auto-mode-nodes"}]
+    states = _states(aws_eks_cluster={"name": _CLUSTER, "vpc_config": [_NETWORK], "compute_config": compute})
+    found = _found(states, list_access_entries={"accessEntries": ["role/auto-mode-nodes", "role/stranger"]})
+    assert found == ["access entry role/stranger"]
+
+
 def test_stacks_that_were_not_chosen_are_not_checked() -> None:
     session: Any = Aws()
     assert untracked.find_untracked(session, _states(aws_iam_role={"name": "r"}), ["ap-northeast-2-prod"]) == ([], [])
