@@ -60,8 +60,9 @@ class ClusterConfig(Config):
     """The Kubernetes version of the control plane and of the node groups, such as `1.36`. A change upgrades the control
     plane, then replaces the nodes gradually (docs/eks-upgrades.md)."""
     auto_mode: AutoModeConfig | None = None
-    """EKS Auto Mode, or None for managed node groups. It can be added to a cluster, whose node groups, add-ons and load
-    balancers are then replaced at once. AWS does not take it back when this changes to None: create another cluster."""
+    """EKS Auto Mode, or None for managed node groups. Choose it for a new cluster: in an existing one, it deletes all
+    node groups and the drivers of volumes and load balancers at once, and AWS does not take it back when this changes
+    to None (docs/in-cluster.md)."""
     administrators: tuple[RoleArn, ...]
     """IAM roles that get an access entry with cluster-admin permissions."""
     public_access_cidrs: tuple[Cidr, ...] = ()
