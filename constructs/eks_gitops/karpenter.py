@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from cdktf_cdktf_provider_aws.cloudwatch_event_rule import CloudwatchEventRule
 from cdktf_cdktf_provider_aws.cloudwatch_event_target import CloudwatchEventTarget
@@ -11,6 +11,7 @@ from cdktf_cdktf_provider_aws.iam_instance_profile import IamInstanceProfile
 from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 from cdktf_cdktf_provider_aws.sqs_queue_policy import SqsQueuePolicy
 from constructs import Construct
+from pydantic import Field
 
 from eks_gitops.cluster import Cluster
 from eks_gitops.config import Config, Count, Problem
@@ -47,8 +48,9 @@ class KarpenterConfig(Config):
     max_nodes: Count
     """The most nodes of the NodePool. The subnets must have enough addresses for them. Nodes above a lower limit
     remain."""
-    max_vcpus: Count | None = None
-    """The most vCPUs of all nodes of the NodePool together; with None, only `max_nodes` limits it."""
+    max_vcpus: Annotated[int, Field(strict=True, ge=2)] | None = None
+    """The most vCPUs of all nodes of the NodePool together; with None, only `max_nodes` limits it. Its smallest
+    instances have 2."""
     architectures: tuple[Architecture, ...] = ("amd64",)
     """The architectures of the nodes. With `arm64`, the images of all Pods need a variant for it. Nodes of an
     architecture that is removed are replaced gradually."""
