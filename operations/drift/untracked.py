@@ -210,16 +210,22 @@ def _rules_of(clients: Clients, states: States, group: str) -> Iterator[str]:
     of_clusters = {cluster["vpc_config"][0]["cluster_security_group_id"] for cluster in states.of("aws_eks_cluster")}
     of_group = [{"Name": "group-id", "Values": [group]}]
     for rule in paginate(clients["ec2"], "describe_security_group_rules", "SecurityGroupRules", Filters=of_group):
-        if rule["SecurityGroupRuleId"] in known or (group in of_clusters and _is_of_eks(rule, group)):
+        if rule["SecurityGroupRuleId"] in known or (group in of_clusters and _is_of_eks(rule, group, states.clusters)):
             continue
         yield f"rule {rule['SecurityGroupRuleId']}: {_traffic(rule)}"
 
 
-def _is_of_eks(rule: Mapping[str, Any], group: str) -> bool:
-    """Whether a rule is one of EKS (traffic within the group, all egress) or of the AWS Load Balancer Controller."""
+def _is_of_eks(rule: Mapping[str, Any], group: str, clusters: Sequence[Cluster]) -> bool:
+    """Whether a rule is one of EKS (traffic within the group, all egress) or of a load balancer.
+
+    The AWS Load Balancer Controller describes its rules, and EKS Auto Mode tags them with the cluster's name.
+    Source: https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonEKSLoadBalancingPolicy.html
+    """
     itself = rule.get("ReferencedGroupInfo", {}).get("GroupId") == group
     outward = rule["IsEgress"] and rule["IpProtocol"] == _ALL and _peer(rule) in {"0.0.0.0/0", "::/0"}
-    return itself or outward or rule.get("Description", "").startswith("elbv2.k8s.aws/")
+    tags = {tag["Key"]: tag["Value"] for tag in rule.get("Tags", [])}
+    of_auto_mode = any(cluster.owns(tags) for cluster in clusters)
+    return itself or outward or of_auto_mode or rule.get("Description", "").startswith("elbv2.k8s.aws/")
 
 
 def _traffic(rule: Mapping[str, Any]) -> str:

@@ -121,9 +121,10 @@ def _rule(**rule: Any) -> dict[str, Any]:
         _rule(IsEgress=True, CidrIpv4="0.0.0.0/0"),
         _rule(IsEgress=True, CidrIpv6="::/0"),
         _rule(CidrIpv4="10.0.0.0/16", Description="elbv2.k8s.aws/targetGroupBinding=shared"),
+        _rule(CidrIpv4="10.0.0.0/16", Tags=[{"Key": "eks:eks-cluster-name", "Value": _CLUSTER}]),
     ],
 )
-def test_rules_of_eks_and_of_the_load_balancer_controller_are_not_reported(rule: dict[str, Any]) -> None:
+def test_rules_of_eks_and_of_load_balancers_are_not_reported(rule: dict[str, Any]) -> None:
     assert _found(_CLUSTERS, describe_security_group_rules={"SecurityGroupRules": [rule]}) == []
 
 
