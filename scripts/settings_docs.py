@@ -43,6 +43,7 @@ unless an entry in `guard-overrides.toml` allows it.
 """
 
 _WORDS: dict[Any, str] = {
+    Any: "JSON value",
     str: "text",
     int: "integer",
     bool: "`True` or `False`",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cdktf import ITerraformDependable, TerraformOutput
 from constructs import Construct
 
-from eks_gitops.addons import NodeAddons, WorkloadAddons
+from eks_gitops.addons import NodeAddons, OtherAddon, WorkloadAddons
 from eks_gitops.backup_bucket import BackupBucket, backup_bucket_name
 from eks_gitops.backup_plan import BackupPlan
 from eks_gitops.cluster import Access, Cluster, cluster_log_group_name
@@ -74,12 +74,29 @@ class EnvironmentStack(RegionStack):
         self._add_outputs()
 
     def _build_nodes(self) -> None:
-        """Add the node add-ons, the node groups and the workload add-ons. Each depends on the previous one."""
+        """Add the node add-ons, the node groups and the workload add-ons. Each depends on the previous one.
+
+        With EKS Auto Mode, the cluster itself has the first two.
+        """
+        nodes: Sequence[ITerraformDependable] = () if self.cluster.auto_mode else self._build_node_groups()
         addons = self._settings.addons
+        WorkloadAddons(
+            self,
+            "workload-addons",
+            addons,
+            context=self.context,
+            cluster=self.cluster,
+            tags=self.tags,
+            depends_on=nodes,
+        )
+        for addon in addons.others:
+            OtherAddon(self, f"addon-{addon.name}", addon, context=self.context, cluster=self.cluster, depends_on=nodes)
+
+    def _build_node_groups(self) -> list[ITerraformDependable]:
         first = NodeAddons(
             self,
             "node-addons",
-            addons,
+            self._settings.addons,
             context=self.context,
             cluster=self.cluster,
         )
@@ -99,15 +116,7 @@ class EnvironmentStack(RegionStack):
             )
             for config in self._settings.node_groups
         ]
-        nodes: Sequence[ITerraformDependable] = [group.resource for group in groups]
-        WorkloadAddons(
-            self,
-            "workload-addons",
-            addons,
-            context=self.context,
-            cluster=self.cluster,
-            depends_on=nodes,
-        )
+        return [group.resource for group in groups]
 
     def _build_storage(self) -> None:
         vpc = self._shared.vpc
@@ -166,6 +175,7 @@ class EnvironmentStack(RegionStack):
             cluster=self.cluster,
             zone_arn=self._shared.dns.zone_arn,
             has_databases=bool(self.databases),
+            has_load_balancer_controller=not self.cluster.auto_mode,
         )
         self.role_arns = {**self.controllers.arns}
         self.irsa_role_arns = {**self.controllers.irsa_arns}

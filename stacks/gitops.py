@@ -5,15 +5,23 @@ same stack fails on later plans (docs/adr/0002).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from cdktf import ITerraformDependable, TerraformOutput
 from constructs import Construct
 
 from eks_gitops.in_cluster.argo_cd import ArgoCd
+from eks_gitops.in_cluster.auto_mode import NetworkPolicies
 from eks_gitops.in_cluster.cluster_connection import ClusterConnection
 from eks_gitops.in_cluster.cluster_secret import ClusterAnnotations, ClusterLabels, ClusterSecret
-from eks_gitops.in_cluster.load_balancer_controller import LoadBalancerController
+from eks_gitops.in_cluster.load_balancer_controller import (
+    INGRESS_CLASS,
+    LoadBalancerController,
+    ingress_class,
+    ingress_class_params,
+    ingress_group,
+)
 from eks_gitops.in_cluster.repository_credential import RepositoryCredential, repository_url
 from eks_gitops.in_cluster.root_application import RootApplication
 from eks_gitops.in_cluster.storage_classes import StorageClasses
@@ -60,12 +68,17 @@ class GitopsStack(RegionStack):
             kubeconfig=settings.kubeconfig,
         )
         connection.add_providers(self)
-        controller = self._load_balancer_controller()
+        auto_mode = aws.cluster.auto_mode
+        if auto_mode:
+            NetworkPolicies(self, "network-policies")
+        controller = None if auto_mode else self._load_balancer_controller()
         StorageClasses(
             self,
             "storage-classes",
             key_arn=aws.key.arn,
             file_system_id=aws.file_system.id if aws.file_system is not None else None,
+            auto_mode=auto_mode,
+            tags=self.tags,
         )
         argo_cd = ArgoCd(
             self,
@@ -74,9 +87,12 @@ class GitopsStack(RegionStack):
             certificate_arn=shared.dns.certificate_arn,
             tags=self.tags,
             load_balancer_controller=controller,
+            more_objects=self._ingress_class_of_auto_mode() if auto_mode else (),
         )
         url = repository_url(region.shared.repository, settings.repository_credential)
-        dependencies: list[ITerraformDependable] = [controller.release.resource, argo_cd.release.resource]
+        dependencies: list[ITerraformDependable] = [argo_cd.release.resource]
+        if controller is not None:
+            dependencies.insert(0, controller.release.resource)
         dependencies.append(self._cluster_secret(argo_cd, url).resource)
         if settings.repository_credential is not None:
             credential = RepositoryCredential(
@@ -103,6 +119,16 @@ class GitopsStack(RegionStack):
         """The description of this stack and its cluster for `platform.json`."""
         return {**super().describe(), "cluster": self._aws.describe()["cluster"]}
 
+    def _ingress_class_of_auto_mode(self) -> list[dict[str, Any]]:
+        """The IngressClass of the services. The release of Argo CD contains it, as its kind has no other chart."""
+        params = ingress_class_params(
+            self._environment.settings.gitops.ingress,
+            group=ingress_group(self.location),
+            tags=self.tags,
+            certificate_arn=self._shared.dns.certificate_arn,
+        )
+        return ingress_class(INGRESS_CLASS, params, auto_mode=True)
+
     def _load_balancer_controller(self) -> LoadBalancerController:
         settings = self._environment.settings
         name = "aws-load-balancer-controller"
@@ -123,7 +149,7 @@ class GitopsStack(RegionStack):
     def _cluster_secret(self, argo_cd: ArgoCd, url: str) -> ClusterSecret:
         repository = self._region.shared.repository
         settings, aws, shared, karpenter = self._environment.settings, self._aws, self._shared, self._aws.karpenter
-        limits = settings.karpenter
+        pool = settings.karpenter
         labels = ClusterLabels(
             environment=self._environment.name,
             region=self._region.name,
@@ -132,6 +158,7 @@ class GitopsStack(RegionStack):
         annotations = ClusterAnnotations(
             account_id=self.location.account_id,
             vpc_id=shared.vpc.id,
+            vpc_name=self._region.shared.vpc.name,
             cluster_name=settings.cluster.name,
             domain=shared.dns.domain,
             hosted_zone_id=shared.dns.zone_id,
@@ -157,7 +184,11 @@ class GitopsStack(RegionStack):
             file_system_id=aws.file_system.id if aws.file_system is not None else _NONE,
             karpenter_queue=karpenter.queue_name if karpenter is not None else _NONE,
             karpenter_instance_profile=karpenter.instance_profile if karpenter is not None else _NONE,
-            karpenter_max_nodes=str(limits.max_nodes) if limits is not None else _NONE,
+            karpenter_limits=_json(pool.limits) if pool is not None else _NONE,
+            karpenter_architectures=_json(pool.architectures) if pool is not None else _NONE,
+            karpenter_capacity_types=_json(pool.capacity_types) if pool is not None else _NONE,
+            tags=_json(self.tags),
+            zonal_shift="true" if settings.cluster.zonal_shift else "false",
         )
         return ClusterSecret(
             self,
@@ -169,5 +200,5 @@ class GitopsStack(RegionStack):
         )
 
 
-def _json(value: Mapping[str, object]) -> str:
+def _json(value: Mapping[str, object] | Sequence[object]) -> str:
     return json.dumps(value, sort_keys=True)

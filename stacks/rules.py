@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from eks_gitops.addons import addon_role_name
 from eks_gitops.backup_bucket import backup_bucket_name
 from eks_gitops.config import Problem, known_problems
 from eks_gitops.delivery.boundary import delivery_path
@@ -73,6 +74,7 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
         (region.shared_file, _replicas(region.name, shared)),
         *[(environment.file, _another_account(environment.settings, shared)) for environment in environments],
         *[(environment.file, _long_node_group_names(region, environment)) for environment in environments],
+        *[(environment.file, _long_addon_names(region, environment)) for environment in environments],
         *[
             (environment.file, rule(region, environment))
             for environment in environments
@@ -122,6 +124,15 @@ def _long_node_group_names(region: Region, environment: Environment) -> Iterator
         yield from _too_long(location, group.name, f"node_groups[{index}].name", group.name, "launch template")
 
 
+def _long_addon_names(region: Region, environment: Environment) -> Iterator[Problem]:
+    location = region.location(environment.name)
+    for index, addon in enumerate(environment.settings.addons.others):
+        if addon.identity is not None:
+            yield from _too_long(
+                location, addon_role_name(addon.name), f"addons.others[{index}].name", addon.name, "role"
+            )
+
+
 def _another_account(settings: EnvironmentSettings, shared: SharedSettings) -> Iterator[Problem]:
     if settings.account_id != shared.account_id:
         message = f"not the account of the region; use {shared.account_id}, or see docs/adr/0006 for several accounts"
@@ -148,6 +159,8 @@ def _production_endpoint(environment: Environment) -> Iterator[Problem]:
 
 def _production_nodes(environment: Environment) -> Iterator[Problem]:
     nodes = environment.settings.open_nodes
+    if environment.settings.cluster.auto_mode is not None:
+        return  # EKS starts nodes in several zones for the topology spread constraints of the Pods
     if environment.settings.production and nodes < _PRODUCTION_NODES:
         message = f"production requires at least {_PRODUCTION_NODES} nodes; raise min_size"
         yield Problem("node_groups", f"total min_size {nodes}", message)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from eks_gitops import aws_data
 from eks_gitops.config import Problem
+from eks_gitops.values import account
 from stacks.settings import Environment, Region
 
 
@@ -11,7 +12,10 @@ def of_region(region: Region) -> list[tuple[str, Iterator[Problem]]]:
     """The files of a region, each with the problems in it."""
     rules = [(region.shared_file, _cluster_administrators(region))]
     for environment in region.environments:
-        rules += [(environment.file, rule(region, environment)) for rule in (_administrators, _copies_of_backups)]
+        rules += [
+            (environment.file, rule(region, environment))
+            for rule in (_administrators, _copies_of_backups, _policies_of_addons)
+        ]
         rules.append((environment.file, _region_of_the_user_pool(environment)))
     return rules
 
@@ -39,6 +43,19 @@ def _copies_of_backups(region: Region, environment: Environment) -> Iterator[Pro
         if found is None or found.partition != partition:
             message = f"{name} is no region of the partition {partition}; use a vault of a region that exists"
             yield Problem("backup.copy_to_vault", vault, message)
+
+
+def _policies_of_addons(region: Region, environment: Environment) -> Iterator[Problem]:
+    """A managed policy belongs to AWS or to the account of the role that it is attached to.
+
+    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_managed-vs-inline.html
+    """
+    for number, addon in enumerate(environment.settings.addons.others):
+        for index, arn in enumerate(addon.identity.policy_arns if addon.identity is not None else ()):
+            field = f"addons.others[{number}].identity.policy_arns[{index}]"
+            yield from _in_another_partition(region, field, arn)
+            if account(arn) not in ("aws", environment.settings.account_id):
+                yield Problem(field, arn, "a policy of another account; use one of AWS or of your account")
 
 
 def _region_of_the_user_pool(environment: Environment) -> Iterator[Problem]:

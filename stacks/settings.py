@@ -6,6 +6,7 @@ from typing import Annotated, NamedTuple
 from pydantic import StrictBool
 
 from eks_gitops.addons import AddonsConfig
+from eks_gitops.auto_mode import REPLACED_ADDONS
 from eks_gitops.backend import StateBackendConfig
 from eks_gitops.backup_plan import BackupConfig
 from eks_gitops.cluster import ClusterConfig
@@ -147,7 +148,7 @@ class EnvironmentSettings(Config):
     cluster: ClusterConfig
     """The EKS cluster."""
     node_groups: tuple[NodeGroupConfig, ...]
-    """The managed node groups. Argo CD runs on them."""
+    """The managed node groups. Argo CD runs on them. With EKS Auto Mode, there are none: `()`."""
     addons: AddonsConfig = AddonsConfig()
     """The EKS add-ons of the cluster."""
     controllers: ControllersConfig = ControllersConfig()
@@ -169,8 +170,9 @@ class EnvironmentSettings(Config):
         """No node for CoreDNS and Argo CD, duplicates, or an Argo CD that cannot run in the cluster."""
         yield from named_twice("node_groups", [group.name for group in self.node_groups])
         yield from named_twice("databases", [database.name for database in self.databases])
-        yield from self._problems_of_nodes()
-        yield from self._problems_of_argo_cd()
+        yield from known_problems(self._problems_of_nodes())
+        yield from known_problems(self._problems_of_auto_mode())
+        yield from known_problems(self._problems_of_argo_cd())
         yield from known_problems(self._problems_of_kube_proxy())
         yield from known_problems(self._problems_of_releases())
 
@@ -187,6 +189,8 @@ class EnvironmentSettings(Config):
         return sum(group.min_size for group in self.open_node_groups)
 
     def _problems_of_nodes(self) -> Iterator[Problem]:
+        if self.cluster.auto_mode is not None:
+            return
         if not self.node_groups:
             yield Problem("node_groups", "()", "Argo CD needs nodes to run on; add a node group")
         elif not self.open_node_groups:
@@ -195,6 +199,23 @@ class EnvironmentSettings(Config):
         elif self.open_nodes == 0:
             message = "no node for CoreDNS and Argo CD; set min_size of a group without taints to at least 1"
             yield Problem("node_groups", "total min_size 0", message)
+
+    def _problems_of_auto_mode(self) -> Iterator[Problem]:
+        """What EKS Auto Mode replaces, and what does not have its IngressClasses."""
+        if self.cluster.auto_mode is None:
+            return
+        for version in sorted(set(self.addons.versions) & set(REPLACED_ADDONS)):
+            message = "part of EKS Auto Mode, which updates it; remove it"
+            yield Problem(f"addons.versions.{version}", self.addons.versions[version], message)
+        if self.karpenter is not None:
+            message = "EKS Auto Mode starts the nodes itself; set it to None, or cluster.auto_mode"
+            yield Problem("karpenter", self.karpenter, message)
+        if self.gitops.kubeconfig is not None:
+            message = "only EKS has the IngressClassParams of Auto Mode; remove it, or cluster.auto_mode"
+            yield Problem("gitops.kubeconfig", self.gitops.kubeconfig, message)
+        if self.node_groups:
+            message = "their nodes need the add-ons that EKS Auto Mode replaces; write (), or remove cluster.auto_mode"
+            yield Problem("node_groups", f"{len(self.node_groups)} groups", message)
 
     def _problems_of_kube_proxy(self) -> Iterator[Problem]:
         """Its versions are those of Kubernetes, and EKS offers it for the same minor version.

@@ -106,16 +106,11 @@ def _of_combinations(region: Region, environment: Environment) -> Iterator[Probl
     if settings.production and argo_cd.availability == "single-node":
         message = "Argo CD of production stops while its node is replaced; use high-availability"
         yield Problem("gitops.argo_cd.availability", argo_cd.availability, message)
-    if settings.production and all(group.capacity_type == "SPOT" for group in settings.open_node_groups):
+    groups = settings.open_node_groups
+    if settings.production and groups and all(group.capacity_type == "SPOT" for group in groups):
         message = "AWS can reclaim all nodes of production at once; add a group with ON_DEMAND and without taints"
         yield Problem("node_groups", "SPOT only", message)
-    for index, group in enumerate(settings.node_groups):
-        if group in settings.open_node_groups and "ARM_64" in group.ami_type:
-            message = (
-                "build-service builds images for linux/amd64 unless its input platforms names linux/arm64, too; "
-                "set it in the workflow of each service, or use an AMI type for x86_64"
-            )
-            yield Problem(f"node_groups[{index}].ami_type", group.ami_type, message)
+    yield from _images_for_arm(settings)
     for field, ingress in load_balancers(environment).items():
         vpc, cidrs = region.shared.vpc.cidr, ingress.allowed_cidrs
         # A network that contains all addresses overlaps the VPC, too.
@@ -125,6 +120,18 @@ def _of_combinations(region: Region, environment: Environment) -> Iterator[Probl
                 "add the networks that are connected to the VPC, or set scheme to internet-facing"
             )
             yield Problem(f"{field}.allowed_cidrs", ", ".join(map(str, cidrs)), message)
+
+
+def _images_for_arm(settings: EnvironmentSettings) -> Iterator[Problem]:
+    message = (
+        "build-service builds images for linux/amd64 unless its input platforms names linux/arm64, too; "
+        "set it in the workflow of each service, or use "
+    )
+    for index, group in enumerate(settings.node_groups):
+        if group in settings.open_node_groups and "ARM_64" in group.ami_type:
+            yield Problem(f"node_groups[{index}].ami_type", group.ami_type, f"{message}an AMI type for x86_64")
+    if settings.karpenter is not None and "arm64" in settings.karpenter.architectures:
+        yield Problem("karpenter.architectures", settings.karpenter.architectures, f"{message}amd64 only")
 
 
 _PLACEHOLDERS = {

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 from typing import Annotated, NamedTuple
 
-from cdktf import TerraformLocal
+from cdktf import ITerraformDependable, TerraformLocal
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.eks_access_entry import EksAccessEntry
 from cdktf_cdktf_provider_aws.eks_access_policy_association import (
@@ -14,9 +14,13 @@ from cdktf_cdktf_provider_aws.eks_access_policy_association import (
 from cdktf_cdktf_provider_aws.eks_cluster import (
     EksCluster,
     EksClusterAccessConfig,
+    EksClusterComputeConfig,
     EksClusterEncryptionConfig,
     EksClusterEncryptionConfigProvider,
     EksClusterKubernetesNetworkConfig,
+    EksClusterKubernetesNetworkConfigElasticLoadBalancing,
+    EksClusterStorageConfig,
+    EksClusterStorageConfigBlockStorage,
     EksClusterUpgradePolicy,
     EksClusterVpcConfig,
     EksClusterZonalShiftConfig,
@@ -24,7 +28,9 @@ from cdktf_cdktf_provider_aws.eks_cluster import (
 from cdktf_cdktf_provider_aws.iam_openid_connect_provider import IamOpenidConnectProvider
 from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
 from constructs import Construct
+from pydantic import StrictBool
 
+from eks_gitops.auto_mode import CLUSTER_POLICIES, AutoModeConfig, AutoModeNodeRole, tagging_policy
 from eks_gitops.config import Cidr, Config, LogRetentionDays, Problem, RoleArn, matching
 from eks_gitops.context import Context
 from eks_gitops.iam import Role, Statement, policy_document
@@ -65,6 +71,10 @@ class ClusterConfig(Config):
     service_ipv4_cidr: Cidr | None = None
     """The addresses of Services in the cluster, which exist only there. With None, EKS chooses 10.100.0.0/16 or
     172.20.0.0/16. A change replaces the cluster, which the guard refuses."""
+    auto_mode: AutoModeConfig | None = None
+    """EKS Auto Mode, or None for managed node groups. Choose it for a new cluster: in an existing one, it deletes all
+    node groups and the drivers of volumes and load balancers at once, and AWS does not take it back when this changes
+    to None (docs/in-cluster.md)."""
     administrators: tuple[RoleArn, ...]
     """IAM roles that get an access entry with cluster-admin permissions."""
     public_access_cidrs: tuple[Cidr, ...] = ()
@@ -75,6 +85,10 @@ class ClusterConfig(Config):
     cluster's nodes."""
     log_retention_days: LogRetentionDays = 90
     """Days that CloudWatch Logs keeps the logs of the control plane. A change to fewer days deletes older ones."""
+
+    zonal_shift: StrictBool = True
+    """Registers the cluster in Amazon Application Recovery Controller, so that you, or AWS with zonal autoshift, can
+    shift traffic away from an impaired Availability Zone. Karpenter then starts no nodes there."""
 
     def problems(self) -> Iterator[Problem]:
         """An unsupported version, too few zones, no administrator, duplicates, networks that are not allowed."""
@@ -158,12 +172,16 @@ class Cluster(Construct):
             retention_in_days=config.log_retention_days,
             kms_key_id=context.key.arn,
         )
+        self.auto_mode = config.auto_mode is not None
+        role_arn, permissions = self._role(config, context)
+        auto_mode = config.auto_mode
+        nodes = AutoModeNodeRole(self, "auto-mode-node-role", context=context) if auto_mode is not None else None
         self._cluster = EksCluster(
             self,
             "cluster",
             name=config.name,
             version=config.version,
-            role_arn=self._role(context.permissions_boundary, context.key.arn),
+            role_arn=role_arn,
             enabled_cluster_log_types=_LOG_TYPES,
             access_config=EksClusterAccessConfig(
                 authentication_mode="API", bootstrap_cluster_creator_admin_permissions=False
@@ -180,13 +198,26 @@ class Cluster(Construct):
                 endpoint_public_access=bool(config.public_access_cidrs),
                 public_access_cidrs=[str(cidr) for cidr in config.public_access_cidrs] or None,
             ),
-            kubernetes_network_config=(
-                None
-                if config.service_ipv4_cidr is None
-                else EksClusterKubernetesNetworkConfig(service_ipv4_cidr=str(config.service_ipv4_cidr))
-            ),
-            zonal_shift_config=EksClusterZonalShiftConfig(enabled=True),
-            depends_on=[logs, *self._permissions],
+            zonal_shift_config=EksClusterZonalShiftConfig(enabled=config.zonal_shift),
+            # EKS accepts the three capabilities of Auto Mode only together.
+            # Source: https://docs.aws.amazon.com/eks/latest/userguide/auto-enable-existing.html
+            compute_config=EksClusterComputeConfig(
+                enabled=True, node_pools=list(auto_mode.node_pools), node_role_arn=nodes.arn
+            )
+            if auto_mode is not None and nodes is not None
+            else None,
+            kubernetes_network_config=EksClusterKubernetesNetworkConfig(
+                service_ipv4_cidr=None if config.service_ipv4_cidr is None else str(config.service_ipv4_cidr),
+                elastic_load_balancing=EksClusterKubernetesNetworkConfigElasticLoadBalancing(enabled=True)
+                if self.auto_mode
+                else None,
+            )
+            if self.auto_mode or config.service_ipv4_cidr is not None
+            else None,
+            storage_config=EksClusterStorageConfig(block_storage=EksClusterStorageConfigBlockStorage(enabled=True))
+            if self.auto_mode
+            else None,
+            depends_on=[logs, *permissions, *(nodes.permissions if nodes is not None else [])],
         )
         self.name: str = self._cluster.name
         self.version: str = config.version
@@ -209,7 +240,10 @@ class Cluster(Construct):
         self._add_access_entries(config.administrators, access)
         self._add_oidc_provider()
 
-    def _role(self, permissions_boundary: str, key_arn: str) -> str:
+    def _role(self, config: ClusterConfig, context: Context) -> tuple[str, list[ITerraformDependable]]:
+        """The ARN of the cluster's role, and its permissions."""
+        auto_mode = config.auto_mode is not None
+        tagging = {"tag-resources": tagging_policy(context.location, config.name)} if auto_mode else {}
         role = Role(
             self,
             "role",
@@ -219,19 +253,19 @@ class Cluster(Construct):
             trust=[
                 Statement(actions=["sts:AssumeRole", "sts:TagSession"], principals={"Service": ["eks.amazonaws.com"]})
             ],
-            permissions_boundary=permissions_boundary,
+            permissions_boundary=context.permissions_boundary,
             policies={
+                **tagging,
                 "encrypt-secrets": policy_document(
                     Statement(
                         actions=["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:ListGrants"],
-                        resources=[key_arn],
+                        resources=[context.key.arn],
                     )
-                )
+                ),
             },
-            managed_policies=["AmazonEKSClusterPolicy"],
+            managed_policies=CLUSTER_POLICIES if auto_mode else ["AmazonEKSClusterPolicy"],
         )
-        self._permissions = role.permissions
-        return role.arn
+        return role.arn, role.permissions
 
     def _add_access_entries(self, administrators: Sequence[str], access: Mapping[str, Access]) -> None:
         # The ID includes the account and path, because roles may have the same name. In IDs, CDKTF replaces / by --.

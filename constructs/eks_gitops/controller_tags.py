@@ -7,7 +7,11 @@ Source: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/gu
 """
 
 EKS_TAG = "eks:eks-cluster-name"
-"""The tag of Karpenter. Its value is the cluster's name. Source: https://karpenter.sh/docs/concepts/nodeclasses/"""
+"""The tag of Karpenter and of EKS Auto Mode. Its value is the cluster's name.
+
+Source: https://karpenter.sh/docs/concepts/nodeclasses/, and
+https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonEKSComputePolicy.html
+"""
 
 _NAMED_BY_VALUE = ("aws:eks:cluster-name", "cluster.k8s.amazonaws.com/name", EKS_TAG, LOAD_BALANCER_CONTROLLER_TAG)
 

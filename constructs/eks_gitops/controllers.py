@@ -50,6 +50,7 @@ class ControllerRoles(Construct):
         cluster: Cluster,
         zone_arn: str,
         has_databases: bool,
+        has_load_balancer_controller: bool,
     ) -> None:
         super().__init__(scope, id_)
         self.arns: dict[str, str] = {}
@@ -71,12 +72,13 @@ class ControllerRoles(Construct):
             if identity == "irsa":
                 self.irsa_arns[name] = self.arns[name]
 
-        role(
-            "aws-load-balancer-controller",
-            config.load_balancer_controller,
-            "kube-system/aws-load-balancer-controller",
-            load_balancer_controller_policy.statements(context.location),
-        )
+        if has_load_balancer_controller:
+            role(
+                "aws-load-balancer-controller",
+                config.load_balancer_controller,
+                "kube-system/aws-load-balancer-controller",
+                load_balancer_controller_policy.statements(context.location),
+            )
         role(
             "external-secrets",
             config.external_secrets,

@@ -1,6 +1,8 @@
 """Karpenter: the roles of its controller and of its nodes, and its interruption queue."""
 
 import json
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
 
 from cdktf_cdktf_provider_aws.cloudwatch_event_rule import CloudwatchEventRule
 from cdktf_cdktf_provider_aws.cloudwatch_event_target import CloudwatchEventTarget
@@ -9,14 +11,16 @@ from cdktf_cdktf_provider_aws.iam_instance_profile import IamInstanceProfile
 from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 from cdktf_cdktf_provider_aws.sqs_queue_policy import SqsQueuePolicy
 from constructs import Construct
+from pydantic import Field
 
 from eks_gitops.cluster import Cluster
-from eks_gitops.config import Config, Count
+from eks_gitops.config import Config, Count, Problem
 from eks_gitops.context import Context
 from eks_gitops.controller_tags import EKS_TAG, ownership_tag
 from eks_gitops.iam import Statement, policy_document
 from eks_gitops.location import Location
 from eks_gitops.node_group import NodeRole
+from eks_gitops.values import listed_twice
 from eks_gitops.workload_identity import ServiceAccount, WorkloadIdentity, WorkloadRole
 
 _INTERRUPTIONS = {
@@ -28,14 +32,49 @@ _INTERRUPTIONS = {
 _QUEUE_SECONDS = 300
 
 
+Architecture = Literal["amd64", "arm64"]
+"""The architecture of nodes, as in the label `kubernetes.io/arch`."""
+
+CapacityType = Literal["on-demand", "spot"]
+"""The purchase option of nodes, as in the label `karpenter.sh/capacity-type`. With several, Karpenter prefers spot.
+
+Source: https://karpenter.sh/docs/concepts/nodepools/#capacity-type
+"""
+
+
 class KarpenterConfig(Config):
-    """Karpenter for a cluster. Its NodePool and EC2NodeClass are deployed from Git."""
+    """Karpenter for a cluster. Its NodePool and EC2NodeClass are deployed from Git, with these values."""
 
     max_nodes: Count
-    """The number of nodes that the limits of the NodePools allow. The subnets must have enough addresses for them. It
-    changes no resource."""
+    """The most nodes of the NodePool. The subnets must have enough addresses for them. Nodes above a lower limit
+    remain."""
+    max_vcpus: Annotated[int, Field(strict=True, ge=2)] | None = None
+    """The most vCPUs of all nodes of the NodePool together; with None, only `max_nodes` limits it. Its smallest
+    instances have 2."""
+    architectures: tuple[Architecture, ...] = ("amd64",)
+    """The architectures of the nodes. With `arm64`, the images of all Pods need a variant for it. Nodes of an
+    architecture that is removed are replaced gradually."""
+    capacity_types: tuple[CapacityType, ...] = ("on-demand",)
+    """How the nodes are bought. AWS can reclaim `spot` nodes within two minutes. Nodes of a type that is removed are
+    replaced gradually."""
     identity: WorkloadIdentity = "pod-identity"
     """How Karpenter gets its IAM role. With `irsa`, Argo CD sets it in the annotation of the service account."""
+
+    def problems(self) -> Iterator[Problem]:
+        """No architecture or capacity type, or a duplicate one."""
+        for field, what in (("architectures", "architecture"), ("capacity_types", "capacity type")):
+            if not getattr(self, field):
+                yield Problem(field, "()", f"Karpenter could start no node; list at least one {what}")
+            yield from listed_twice(field, getattr(self, field), what)
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """The `limits` of the NodePool.
+
+        Source: https://karpenter.sh/docs/concepts/nodepools/#speclimits, and `resources.Node` of
+        sigs.k8s.io/karpenter v1.14.0.
+        """
+        return {"nodes": self.max_nodes, **({} if self.max_vcpus is None else {"cpu": self.max_vcpus})}
 
 
 class Karpenter(Construct):
@@ -75,7 +114,9 @@ class Karpenter(Construct):
             cluster=cluster,
             policies={
                 "nodes": policy_document(*_launch(location, cluster_name), *_look_up(location, cluster.arn)),
-                "queue-and-profile": policy_document(*_use(location, queue.arn, nodes.arn)),
+                "queue-and-profile": policy_document(
+                    *_use(location, queue.arn, nodes.arn), *_start_spot(location, config.capacity_types)
+                ),
             },
         )
         self.role_arn: str = role.arn
@@ -186,6 +227,12 @@ def _look_up(location: Location, cluster_arn: str) -> list[Statement]:
             resources=[location.arn("ssm", "parameter/aws/service/*", account_id="")],
         ),
         Statement(sid="LookUpCluster", actions=["eks:DescribeCluster"], resources=[cluster_arn]),
+        Statement(
+            sid="LookUpZonalShifts",
+            actions=["arc-zonal-shift:GetManagedResource"],
+            resources=["*"],
+            conditions={"StringEquals": {"arc-zonal-shift:ResourceIdentifier": cluster_arn}},
+        ),
     ]
 
 
@@ -204,4 +251,22 @@ def _use(location: Location, queue_arn: str, node_role_arn: str) -> list[Stateme
             actions=["iam:GetInstanceProfile"],
             resources=[location.arn("iam", f"instance-profile{location.iam_path}*")],
         ),
+    ]
+
+
+def _start_spot(location: Location, capacity_types: Sequence[CapacityType]) -> list[Statement]:
+    """Let the first spot instance of the account create the service-linked role of EC2 Spot.
+
+    Source: https://karpenter.sh/docs/troubleshooting/#missing-service-linked-role, and AmazonEKSComputePolicy of AWS,
+    which has the same statement.
+    """
+    if "spot" not in capacity_types:
+        return []
+    service = "spot.amazonaws.com"
+    return [
+        Statement(
+            actions=["iam:CreateServiceLinkedRole"],
+            resources=[location.arn("iam", f"role/aws-service-role/{service}/AWSServiceRoleForEC2Spot")],
+            conditions={"StringEquals": {"iam:AWSServiceName": service}},
+        )
     ]

@@ -87,8 +87,8 @@ class VpcConfig(Config):
     """All addresses of the VPC. A change replaces the VPC with everything in it, which the guard refuses."""
     zones: tuple[Zone, ...]
     """The Availability Zones, in any order. Adding one replaces all node groups, because EKS cannot change their
-    subnets: each new group is created first. Databases, files and load balancers also use it, but no control plane (`cluster.zones`). Removing one
-    destroys its subnets, which the guard refuses (docs/runbook/network.md)."""
+    subnets: each new group is created first. Databases, files and load balancers also use it, but no control plane
+    (`cluster.zones`). Removing one destroys its subnets, which the guard refuses (docs/runbook/network.md)."""
     nat_gateways: Literal["none", "one", "one-per-zone"]
     """A trade-off between cost and availability: with `none`, private subnets have no internet access; with `one`, all
     zones depend on `nat_gateway_zone`."""

@@ -1,5 +1,6 @@
 """WorkloadRole: the IAM role of a Kubernetes service account, with EKS Pod Identity or IRSA."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -25,7 +26,8 @@ class ServiceAccount(Config):
 class WorkloadRole(Construct):
     """A role that only one service account of one cluster can assume.
 
-    With `associate=False`, the EKS add-on that owns the service account creates the Pod Identity association.
+    `managed_policies` are names of AWS managed policies, `policy_arns` ARNs of others. With `associate=False`, the EKS
+    add-on that owns the service account creates the Pod Identity association.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class WorkloadRole(Construct):
         cluster: Cluster,
         policies: Mapping[str, str] | None = None,
         managed_policies: Sequence[str] = (),
+        policy_arns: Sequence[str] = (),
         associate: bool = True,
     ) -> None:
         super().__init__(scope, id_)
@@ -62,6 +65,8 @@ class WorkloadRole(Construct):
             policies=policies,
             managed_policies=managed_policies,
         )
+        for arn in policy_arns:
+            role.attach(re.sub("[:/]", "-", arn.partition("::")[2]), arn)
         self.arn: str = role.arn
         self.name: str = role.name
         self.permissions = role.permissions

@@ -26,11 +26,13 @@ _INGRESSES = "ingresses.networking.k8s.io"
 _OWNED = "argocd.argoproj.io/tracking-id"
 _EVERY_SECONDS = 5
 
+_NODES = ("nodepools.karpenter.sh", "nodeclaims.karpenter.sh")
+
 # In this order: nodes last, because pods on them must release their volumes.
 _MADE_BY_CONTROLLERS = (
     ("load balancers", (_INGRESSES, "services", "gateways.gateway.networking.k8s.io")),
     ("volumes", ("persistentvolumeclaims", "persistentvolumes")),
-    ("nodes", ("nodepools.karpenter.sh", "nodeclaims.karpenter.sh")),
+    ("nodes", _NODES),
 )
 _BUILT_IN = {_INGRESSES, "services", "persistentvolumeclaims", "persistentvolumes"}
 _WEBHOOKS = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
@@ -156,7 +158,15 @@ class Clearing:
 
 
 def _reaches_aws(one: Object) -> bool:
-    return bool(one["resource"] != "services" or one["spec"].get("type") == "LoadBalancer")
+    """Whether an object holds resources that would outlive the cluster.
+
+    EKS Auto Mode ends its nodes with the cluster, and creates its own NodePools again.
+    """
+    spec = one.get("spec", {})
+    if one["resource"] in _NODES:
+        node_class = spec.get("template", {}).get("spec", spec).get("nodeClassRef", {})
+        return bool(node_class.get("group") != "eks.amazonaws.com")
+    return bool(one["resource"] != "services" or spec.get("type") == "LoadBalancer")
 
 
 def _same(one: Object, others: Sequence[Object]) -> bool:

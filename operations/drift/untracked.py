@@ -124,13 +124,15 @@ def _access(clients: Clients, states: States, cluster: Resource) -> Iterator[str
                 if policy["policyArn"] not in policies:
                     yield f"access policy {policy['policyArn'].rpartition('/')[2]} of {principal}"
         elif ":role/aws-service-role/" not in principal:
-            node_roles = _roles_of_nodes(eks, name) if node_roles is None else node_roles
+            node_roles = _roles_of_nodes(eks, cluster) if node_roles is None else node_roles
             if principal not in node_roles:
                 yield f"access entry {principal}"
 
 
-def _roles_of_nodes(eks: Any, cluster: str) -> set[str]:
-    """The roles for which EKS creates access entries: those of managed node groups and Fargate profiles."""
+def _roles_of_nodes(eks: Any, resource: Resource) -> set[str]:
+    """The roles for which EKS creates access entries: of managed node groups, Fargate profiles and EKS Auto Mode."""
+    cluster = resource["name"]
+    of_auto_mode = [compute["node_role_arn"] for compute in resource["compute_config"] or ()]
     groups = [
         eks.describe_nodegroup(clusterName=cluster, nodegroupName=name)["nodegroup"]["nodeRole"]
         for name in paginate(eks, "list_nodegroups", "nodegroups", clusterName=cluster)
@@ -139,7 +141,7 @@ def _roles_of_nodes(eks: Any, cluster: str) -> set[str]:
         eks.describe_fargate_profile(clusterName=cluster, fargateProfileName=name)["fargateProfile"]
         for name in paginate(eks, "list_fargate_profiles", "fargateProfileNames", clusterName=cluster)
     ]
-    return {*groups, *[profile["podExecutionRoleArn"] for profile in profiles]}
+    return {*groups, *of_auto_mode, *[profile["podExecutionRoleArn"] for profile in profiles]}
 
 
 def _pod_identities(clients: Clients, states: States, cluster: Resource) -> Iterator[str]:
@@ -208,16 +210,22 @@ def _rules_of(clients: Clients, states: States, group: str) -> Iterator[str]:
     of_clusters = {cluster["vpc_config"][0]["cluster_security_group_id"] for cluster in states.of("aws_eks_cluster")}
     of_group = [{"Name": "group-id", "Values": [group]}]
     for rule in paginate(clients["ec2"], "describe_security_group_rules", "SecurityGroupRules", Filters=of_group):
-        if rule["SecurityGroupRuleId"] in known or (group in of_clusters and _is_of_eks(rule, group)):
+        if rule["SecurityGroupRuleId"] in known or (group in of_clusters and _is_of_eks(rule, group, states.clusters)):
             continue
         yield f"rule {rule['SecurityGroupRuleId']}: {_traffic(rule)}"
 
 
-def _is_of_eks(rule: Mapping[str, Any], group: str) -> bool:
-    """Whether a rule is one of EKS (traffic within the group, all egress) or of the AWS Load Balancer Controller."""
+def _is_of_eks(rule: Mapping[str, Any], group: str, clusters: Sequence[Cluster]) -> bool:
+    """Whether a rule is one of EKS (traffic within the group, all egress) or of a load balancer.
+
+    The AWS Load Balancer Controller describes its rules, and EKS Auto Mode tags them with the cluster's name.
+    Source: https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonEKSLoadBalancingPolicy.html
+    """
     itself = rule.get("ReferencedGroupInfo", {}).get("GroupId") == group
     outward = rule["IsEgress"] and rule["IpProtocol"] == _ALL and _peer(rule) in {"0.0.0.0/0", "::/0"}
-    return itself or outward or rule.get("Description", "").startswith("elbv2.k8s.aws/")
+    tags = {tag["Key"]: tag["Value"] for tag in rule.get("Tags", [])}
+    of_auto_mode = any(cluster.owns(tags) for cluster in clusters)
+    return itself or outward or of_auto_mode or rule.get("Description", "").startswith("elbv2.k8s.aws/")
 
 
 def _traffic(rule: Mapping[str, Any]) -> str:

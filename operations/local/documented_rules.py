@@ -83,6 +83,20 @@ def _addresses_of_services(members: Members) -> Iterator[Violation]:
         yield Violation("InvalidParameterException", f"serviceIpv4Cidr: {addresses}: {rule}")
 
 
+# https://docs.aws.amazon.com/eks/latest/userguide/auto-enable-existing.html
+@_rule("eks", "CreateCluster", "UpdateClusterConfig")
+def _auto_mode(members: Members) -> Iterator[Violation]:
+    balancing = members.get("kubernetesNetworkConfig", {}).get("elasticLoadBalancing", {})
+    capabilities = {
+        "computeConfig": members.get("computeConfig", {}).get("enabled", False),
+        "kubernetesNetworkConfig.elasticLoadBalancing": balancing.get("enabled", False),
+        "storageConfig.blockStorage": members.get("storageConfig", {}).get("blockStorage", {}).get("enabled", False),
+    }
+    if len(set(capabilities.values())) > 1:
+        message = f"{capabilities}: the capabilities of EKS Auto Mode must all be enabled or disabled"
+        yield Violation("InvalidParameterException", message)
+
+
 # --- IAM --------------------------------------------------------------------------------------------------------------
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: characters without white space; that of

@@ -203,6 +203,8 @@ async def _create_cluster(call: Call) -> Answer:
     _remember(cluster["arn"], upgradePolicy={"supportType": "EXTENDED"}, identity={"oidc": {"issuer": issuer}})
     _remember(cluster["arn"], resourcesVpcConfig=cluster["resourcesVpcConfig"] | network)
     _remember(cluster["arn"], **_left_out(call, cluster))
+    service = cluster.get("kubernetesNetworkConfig", {}) | call.json.get("kubernetesNetworkConfig", {})
+    _remember(cluster["arn"], kubernetesNetworkConfig=service)
     return answer
 
 
@@ -417,6 +419,9 @@ def _updated_release(group: Mapping[str, Any], request: Mapping[str, Any]) -> st
     return release
 
 
+_MERGED = {"accessConfig", "kubernetesNetworkConfig", "resourcesVpcConfig", "scalingConfig"}
+
+
 def _changed(name: str, old: Any, change: Any) -> Any:
     if name == "labels":
         labels = {key: value for key, value in old.items() if key not in change.get("removeLabels", [])}
@@ -425,7 +430,7 @@ def _changed(name: str, old: Any, change: Any) -> Any:
         mentioned = [(taint["key"], taint["effect"]) for listed in change.values() for taint in listed]
         taints = [taint for taint in old if (taint["key"], taint["effect"]) not in mentioned]
         return taints + change.get("addOrUpdateTaints", [])
-    return old | change if name in {"accessConfig", "resourcesVpcConfig", "scalingConfig"} else change
+    return old | change if name in _MERGED else change
 
 
 def _updated(update: dict[str, Any]) -> Answer:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from eks_gitops.addons import AddonsConfig
+from eks_gitops.addons import AddonConfig, AddonIdentityConfig, AddonsConfig
+from eks_gitops.auto_mode import AutoModeConfig
 from eks_gitops.backend import StateBackendConfig
 from eks_gitops.backup_plan import BackupConfig
 from eks_gitops.cluster import ClusterConfig
@@ -34,7 +35,7 @@ _ENDPOINTS = (
 def maximal() -> Settings:
     """Every optional setting, in prod with the longest names.
 
-    Where there is a choice, dev has IRSA and prod has EKS Pod Identity.
+    Where there is a choice, dev has IRSA and prod has EKS Pod Identity; test has EKS Auto Mode.
     """
     owner = _owner(project="shop-platform", team="shop")
     shared = _shared(
@@ -127,9 +128,28 @@ def maximal() -> Settings:
                 "coredns": "v1.13.2-eksbuild.4",
                 "kube-proxy": "v1.36.0-eksbuild.2",
                 "vpc-cni": "v1.21.1-eksbuild.3",
-            }
+            },
+            others=(
+                AddonConfig(name="snapshot-controller", version="v8.5.0-eksbuild.1", configuration={"replicaCount": 2}),
+                AddonConfig(
+                    name="amazon-cloudwatch-observability",
+                    identity=AddonIdentityConfig(
+                        namespace="amazon-cloudwatch",
+                        service_account="cloudwatch-agent",
+                        policy_arns=(
+                            "arn:aws:iam::aws:policy/CloudWatchAgentServerPolicy",
+                            f"arn:aws:iam::{_ACCOUNT}:policy/shop/metrics",
+                        ),
+                    ),
+                ),
+            ),
         ),
-        karpenter=KarpenterConfig(max_nodes=10),
+        karpenter=KarpenterConfig(
+            max_nodes=10,
+            max_vcpus=80,
+            architectures=("amd64", "arm64"),
+            capacity_types=("spot", "on-demand"),
+        ),
         gitops=gitops,
         file_system=FileSystemConfig(
             access_points=(
@@ -163,7 +183,7 @@ def maximal() -> Settings:
             **vars(prod),
             "production": False,
             "teardown": True,
-            "cluster": _cluster("shop-dev", log_retention_days=1),
+            "cluster": _cluster("shop-dev", log_retention_days=1, zonal_shift=False),
             "addons": AddonsConfig(vpc_cni_identity="irsa", ebs_csi_identity="irsa", efs_csi_identity="irsa"),
             "controllers": ControllersConfig(
                 load_balancer_controller="irsa",
@@ -184,7 +204,20 @@ def maximal() -> Settings:
             "backup": BackupConfig(daily_retention_days=1, monthly_retention_days=31, argo_cd_retention_days=1),
         }
     )
-    return owner, [_region(shared, dev=dev, prod=prod)]
+    test = EnvironmentSettings(
+        **{
+            **vars(dev),
+            "teardown": False,
+            "cluster": _cluster(
+                "shop-test", auto_mode=AutoModeConfig(node_pools=("general-purpose",)), zonal_shift=False
+            ),
+            "node_groups": (),
+            "addons": AddonsConfig(versions={"aws-efs-csi-driver": "v3.4.1-eksbuild.1"}),
+            "karpenter": None,
+            "gitops": GitopsSettings(revision="main", ingress=gitops.ingress, argo_cd=_argo_cd(owner, "test")),
+        }
+    )
+    return owner, [_region(shared, dev=dev, test=test, prod=prod)]
 
 
 def minimal() -> Settings:

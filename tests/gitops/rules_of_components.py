@@ -32,6 +32,7 @@ _CHART = {"repository": str, "name": str, "version": str}
 _PARAMETER = {"name": str, "annotation": str}
 _PATCH = {"kind": str, "name": str, "path": str, "annotation": str}
 _OPTIONAL = {"key": str, "format": str, "op": str}
+_OPTIONAL_IN_PATCHES = {**_OPTIONAL, "json": bool}
 _APPLICATION = {"team": str, "host": str, "database": str}
 
 
@@ -69,10 +70,13 @@ def _chart_is_pinned(component: Component) -> Iterator[str]:
 
 
 def _annotations_are_known(settings: Json) -> Iterator[str]:
-    for name, known in (("parameters", _PARAMETER), ("patches", _PATCH)):
+    for name, known, optional in (
+        ("parameters", _PARAMETER, _OPTIONAL),
+        ("patches", _PATCH, _OPTIONAL_IN_PATCHES),
+    ):
         for index, entry in enumerate(settings[name]):
             where = f"{name}[{index}]"
-            yield from _shape(where, entry, known, _OPTIONAL)
+            yield from _shape(where, entry, known, optional)
             if "annotation" in entry and entry["annotation"] not in cluster_keys():
                 yield f"{where}: {entry['annotation']} is not a key of the cluster Secret"
             if not re.fullmatch(r"[^%]*%s[^%]*", str(entry.get("format", "%s"))):
@@ -94,8 +98,9 @@ def patches_have_targets(component: Component, manifests: Sequence[Json]) -> Ite
             except (KeyError, IndexError, ValueError, TypeError):
                 yield f"{name_of(target)}: no {patch['path']}"
             else:
-                if patch.get("op") != "add" and not isinstance(value, str):
-                    yield f"{name_of(target)}: {patch['path']} is not a string"
+                if patch.get("op") != "add" and isinstance(value, str) is patch.get("json", False):
+                    kind = "a list or an object" if patch.get("json") else "a string"
+                    yield f"{name_of(target)}: {patch['path']} is not {kind}"
 
 
 def namespaces_have_a_component_label(component: Component, manifests: Sequence[Json]) -> Iterator[str]:

@@ -1,5 +1,10 @@
 """Names in the manifests in Git match the resources that Terraform creates."""
 
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
 from tests import ROOT
 from tests.gitops.tree import Json, Renderer, components, documents, read
 from tests.template import Template
@@ -55,21 +60,51 @@ def _karpenter(kind: str) -> Json:
 
 def test_karpenter_discovers_only_the_private_subnets(shared: Template) -> None:
     (term,) = _karpenter("EC2NodeClass")["subnetSelectorTerms"]
+    of_the_vpc = {"karpenter.sh/discovery": "gitops-vpc"}  # which a patch sets
     found = {
         name
         for name, subnet in shared.resources("aws_subnet").items()
-        if all(key in subnet["tags"] and value in ("*", subnet["tags"][key]) for key, value in term["tags"].items())
+        if all(subnet["tags"].get(key) == value for key, value in {**term["tags"], **of_the_vpc}.items())
     }
     assert found
     assert found == {name for name in shared.resources("aws_subnet") if "private" in name}
 
 
-def test_node_limit_of_karpenter_is_set_by_the_settings() -> None:
+def test_settings_reach_the_objects_of_karpenter(
+    alternative: dict[str, Template], helm: Path, kustomize: Path, tmp_path: Path
+) -> None:
+    """Helm renders the patches of the ApplicationSet, because both use Go templates with the functions of Sprig."""
+    secret = alternative["us-gov-west-1-dev-gitops"].resources("kubernetes_secret_v1")["cluster-secret"]
     (karpenter,) = [component for component in components() if component.name == "karpenter"]
-    path, annotation = "/spec/limits/nodes", "platform/karpenter-max-nodes"
-    patch = {"kind": "NodePool", "name": "default", "path": path, "annotation": annotation}
-    assert patch in karpenter.settings["patches"]
-    assert "nodes" in _karpenter("NodePool")["limits"]  # which the patch replaces
+    place = {"basename": "karpenter", "path": "management/karpenter"}
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text("{apiVersion: v2, name: patches, version: 1.0.0}")
+    (tmp_path / "values.yaml").write_text(json.dumps({**karpenter.settings, **secret, "path": place}))
+    patches = documents((ROOT / "management/bootstrap/components.yaml").read_text())[0]["spec"]["templatePatch"]
+    (tmp_path / "templates" / "patches.yaml").write_text(f"{{{{- with .Values }}}}\n{patches}\n{{{{- end }}}}\n")
+    (rendered,) = documents(_output(helm, "template", tmp_path))
+    chart, manifests = rendered["spec"]["sources"]
+    assert {"name": "settings.enableZonalShift", "value": "true", "forceString": True} in chart["helm"]["parameters"]
+
+    shutil.copytree(karpenter.folder / "manifests", tmp_path / "manifests")
+    (tmp_path / "kustomization.yaml").write_text(
+        json.dumps({"resources": ["manifests"], "patches": manifests["kustomize"]["patches"]})
+    )
+    specs = {one["kind"]: one["spec"] for one in documents(_output(kustomize, "build", tmp_path))}
+    node, pool = specs["EC2NodeClass"], specs["NodePool"]
+    assert node["subnetSelectorTerms"][0]["tags"]["karpenter.sh/discovery"] == "gitops-vpc"
+    assert node["tags"]["Environment"] == "dev"
+    assert set(node["tags"]) == {"CostCenter", "Environment", "ManagedBy", "Owner", "Project", "Region"}
+    assert pool["limits"] == {"cpu": 100, "nodes": 20}
+    values = {one["key"]: one["values"] for one in pool["template"]["spec"]["requirements"]}
+    assert values["kubernetes.io/arch"] == ["amd64", "arm64"]
+    assert values["karpenter.sh/capacity-type"] == ["spot", "on-demand"]
+
+
+def _output(program: Path, command: str, folder: Path) -> str:
+    done = subprocess.run([program, command, folder], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_nodes_of_karpenter_have_protected_metadata_and_encrypted_disks() -> None:

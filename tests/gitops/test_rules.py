@@ -203,6 +203,11 @@ def test_finds_a_namespace_without_its_component_label(tmp_path: Path) -> None:
         ("{kind: A, name: b, path: /spec}", ["no A b"]),
         ("{kind: A, name: a, path: /spec/list/1/x~1y}", ["A a: no /spec/list/1/x~1y"]),
         ("{kind: A, name: a, path: /spec/list}", ["A a: /spec/list is not a string"]),
+        ("{kind: A, name: a, path: /spec/list, json: true}", []),
+        (
+            "{kind: A, name: a, path: /spec/list/0/x~1y, json: true}",
+            ["A a: /spec/list/0/x~1y is not a list or an object"],
+        ),
         ("{kind: A, name: a, path: /spec/new, op: add}", []),
         ("{kind: A, name: a, path: /other/new, op: add}", ["A a: no /other/new"]),
     ],

@@ -35,6 +35,7 @@ READ_WITHOUT_RESOURCE = (
 )
 WITHOUT_RESOURCE = (
     *READ_WITHOUT_RESOURCE,
+    "arc-zonal-shift:GetManagedResource",
     "backup-storage:*",
     "cognito-idp:DescribeUserPoolClient",
     "ec2:GetSecurityGroupsForVpc",
@@ -172,6 +173,12 @@ def _statements(location: Location) -> list[Statement]:
                 location.arn("iam", "oidc-provider/oidc.eks.*"),
                 location.arn("iam", "role/aws-service-role/*"),
             ],
+        ),
+        Statement(
+            # The name that EKS Auto Mode gives to the instance profile of its nodes.
+            sid="ProfileOfAutoMode",
+            actions=["iam:AddRoleToInstanceProfile"],
+            resources=[location.arn("iam", "instance-profile/eks*")],
         ),
         Statement(
             sid="ReadDelivery",

@@ -1,6 +1,7 @@
 """ArgoCd: the GitOps controller of a cluster. Its RBAC and notifications are configured from Git."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from cdktf import TerraformStack
 from cdktf_cdktf_provider_kubernetes.namespace_v1 import NamespaceV1, NamespaceV1Metadata
@@ -34,8 +35,10 @@ class ArgoCd(Construct):
         *,
         certificate_arn: str,
         tags: Mapping[str, str],
-        load_balancer_controller: LoadBalancerController,
+        load_balancer_controller: LoadBalancerController | None,
+        more_objects: Sequence[Mapping[str, Any]] = (),
     ) -> None:
+        """Without `load_balancer_controller`, the cluster has EKS Auto Mode. `more_objects` belong to the release."""
         super().__init__(scope, id_)
         namespace = NamespaceV1(
             self,
@@ -54,11 +57,20 @@ class ArgoCd(Construct):
             self,
             "release",
             ARGO_CD_CHARTS[config.chart_version],
-            argo_cd_values.values(config, certificate_arn=certificate_arn, tags=tags),
+            argo_cd_values.values(
+                config,
+                certificate_arn=certificate_arn,
+                tags=tags,
+                auto_mode=load_balancer_controller is None,
+                more_objects=more_objects,
+            ),
             namespace=self.namespace,
             name=NAMESPACE,  # the chart then names its objects as in the Argo CD documentation, such as argocd-server
             timeout_seconds=900,
-            depends_on=[load_balancer_controller.release.resource, redis],
+            depends_on=[
+                *([] if load_balancer_controller is None else [load_balancer_controller.release.resource]),
+                redis,
+            ],
         )
 
     def _redis_password(self) -> SecretV1:

@@ -1,11 +1,11 @@
 """Helm values of the chart argo-cd, generated from the config. A test checks that the chart knows every key."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eks_gitops.in_cluster.argo_cd_config import ArgoCdConfig
-from eks_gitops.in_cluster.load_balancer_controller import ingress_class_params
+from eks_gitops.in_cluster.load_balancer_controller import ingress_class, ingress_class_params
 from eks_gitops.versions import LOAD_BALANCER_CONTROLLER_CHART
 
 _INGRESS_CLASS = "argo-cd"
@@ -56,11 +56,21 @@ _EXCLUDED = (
 )
 
 
-def values(config: ArgoCdConfig, *, certificate_arn: str, tags: Mapping[str, str]) -> dict[str, Any]:
+def values(
+    config: ArgoCdConfig,
+    *,
+    certificate_arn: str,
+    tags: Mapping[str, str],
+    auto_mode: bool = False,
+    more_objects: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
     """The chart's values. Booleans must not be strings, because the string "false" is true in a Helm template."""
+    ingress = _ingress()
+    if auto_mode and config.web_acl_arn is not None:
+        ingress["annotations"]["alb.ingress.kubernetes.io/wafv2-acl-arn"] = config.web_acl_arn
     highly_available = config.availability == "high-availability"
     components = {name: _component(name, highly_available=highly_available) for name in _COMPONENTS}
-    components["server"]["ingress"] = _ingress()
+    components["server"]["ingress"] = ingress
     components["redis-ha"] = _redis_ha() if highly_available else {"enabled": False}
     return {
         **components,
@@ -77,7 +87,7 @@ def values(config: ArgoCdConfig, *, certificate_arn: str, tags: Mapping[str, str
         },
         "crds": {"install": True, "keep": True},  # their deletion would hang on an Application with a finalizer
         "dex": {"enabled": False},
-        "extraObjects": _ingress_class(config, certificate_arn, tags),
+        "extraObjects": [*more_objects, *_ingress_class(config, certificate_arn, tags, auto_mode=auto_mode)],
         "redisSecretInit": {"enabled": False},  # ArgoCd creates the Secret, and the hook would leave objects behind
     }
 
@@ -189,27 +199,16 @@ def _ingress() -> dict[str, Any]:
     }
 
 
-def _ingress_class(config: ArgoCdConfig, certificate_arn: str, tags: Mapping[str, str]) -> list[dict[str, Any]]:
+def _ingress_class(
+    config: ArgoCdConfig, certificate_arn: str, tags: Mapping[str, str], *, auto_mode: bool
+) -> list[dict[str, Any]]:
     """A separate IngressClass for Argo CD, because its allowed networks differ from those of the services."""
     spec = ingress_class_params(config.ingress, group=None, tags=tags, certificate_arn=certificate_arn)
-    if config.web_acl_arn is not None:
+    if config.web_acl_arn is not None and not auto_mode:
         spec["wafv2AclArn"] = config.web_acl_arn
-    parameters = {"apiGroup": "elbv2.k8s.aws", "kind": "IngressClassParams", "name": _INGRESS_CLASS}
-    return [
-        {
-            "apiVersion": "elbv2.k8s.aws/v1beta1",
-            "kind": "IngressClassParams",
-            # The controller's webhook ignores objects with the controller's own label.
-            "metadata": {"name": _INGRESS_CLASS, "labels": _WEBHOOK_EXEMPTION},
-            "spec": spec,
-        },
-        {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "IngressClass",
-            "metadata": {"name": _INGRESS_CLASS},
-            "spec": {"controller": "ingress.k8s.aws/alb", "parameters": parameters},
-        },
-    ]
+    # The controller's webhook ignores objects with the controller's own label.
+    labels = None if auto_mode else _WEBHOOK_EXEMPTION
+    return ingress_class(_INGRESS_CLASS, spec, auto_mode=auto_mode, labels=labels)
 
 
 def _spread_over_zones() -> list[dict[str, Any]]:

@@ -35,6 +35,8 @@ class ClusterAnnotations:
 
     account_id: str
     vpc_id: str
+    vpc_name: str
+    """The value of the tag `karpenter.sh/discovery` of the private subnets."""
     cluster_name: str
     domain: str
     hosted_zone_id: str
@@ -60,8 +62,16 @@ class ClusterAnnotations:
     """Name of Karpenter's interruption queue; `none` without Karpenter."""
     karpenter_instance_profile: str
     """Name of the instance profile of Karpenter's nodes; `none` without Karpenter."""
-    karpenter_max_nodes: str
-    """The limit of nodes of Karpenter's NodePool; `none` without Karpenter."""
+    karpenter_limits: str
+    """JSON: the limits of Karpenter's NodePool; `none` without Karpenter."""
+    karpenter_architectures: str
+    """JSON: the architectures of Karpenter's NodePool; `none` without Karpenter."""
+    karpenter_capacity_types: str
+    """JSON: the capacity types of Karpenter's NodePool; `none` without Karpenter."""
+    tags: str
+    """JSON: the tags of all AWS resources of the environment."""
+    zonal_shift: str
+    """`true` if the cluster is registered for zonal shifts, else `false`."""
 
 
 def label_key(field: str) -> str:

@@ -88,6 +88,42 @@ def ingress_class_params(
     }
 
 
+def ingress_class(
+    name: str, params: Mapping[str, Any], *, auto_mode: bool, labels: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """An IngressClass and its IngressClassParams, of the AWS Load Balancer Controller or of EKS Auto Mode.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/auto-configure-alb.html, with the fields that differ.
+    """
+    group, version, controller = "elbv2.k8s.aws", "v1beta1", "ingress.k8s.aws/alb"
+    spec = dict(params)
+    if auto_mode:
+        group, version, controller = "eks.amazonaws.com", "v1", "eks.amazonaws.com/alb"
+        spec["certificateARNs"] = spec.pop("certificateArn")
+    return [
+        {
+            "apiVersion": f"{group}/{version}",
+            "kind": "IngressClassParams",
+            "metadata": {"name": name, **({} if labels is None else {"labels": dict(labels)})},
+            "spec": spec,
+        },
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "IngressClass",
+            "metadata": {"name": name},
+            "spec": {
+                "controller": controller,
+                "parameters": {"apiGroup": group, "kind": "IngressClassParams", "name": name},
+            },
+        },
+    ]
+
+
+def ingress_group(location: Location) -> str:
+    """The group of the Ingresses of all services of an environment, which share one load balancer."""
+    return f"{location.region}-{location.environment}"
+
+
 class LoadBalancerController(Construct):
     """The AWS Load Balancer Controller, with two replicas in different zones.
 
@@ -115,9 +151,7 @@ class LoadBalancerController(Construct):
         but get no load balancer and no finalizer that would block their deletion.
         """
         super().__init__(scope, id_)
-        params = ingress_class_params(
-            config, group=f"{location.region}-{location.environment}", tags=tags, certificate_arn=certificate_arn
-        )
+        params = ingress_class_params(config, group=ingress_group(location), tags=tags, certificate_arn=certificate_arn)
         self.release = HelmRelease(
             self,
             "release",

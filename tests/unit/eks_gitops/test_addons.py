@@ -1,16 +1,18 @@
 """The order of add-ons and nodes, which is read from `depends_on`, and the settings of the add-ons."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from eks_gitops.addons import AddonsConfig
 from eks_gitops.versions import ADDON_SETS, EKS_VERSIONS, addon_version
+from tests.edited_settings import EditedSettings
 from tests.policies import Role
-from tests.template import Template
+from tests.template import Template, every_stack
 
 NODE_ADDONS = ("eks-pod-identity-agent", "kube-proxy", "vpc-cni")
-WORKLOAD_ADDONS = ("aws-ebs-csi-driver", "aws-efs-csi-driver", "coredns")
+WORKLOAD_ADDONS = ("aws-ebs-csi-driver", "aws-efs-csi-driver", "coredns", "eks-node-monitoring-agent")
 NODES = "aws_eks_node_group.node-group-main_node-group"
 
 
@@ -106,7 +108,11 @@ def test_a_version_in_the_settings_is_used_instead(alternative: dict[str, Templa
     (cluster,) = template.resources("aws_eks_cluster").values()
     tested = ADDON_SETS[cluster["version"]].versions
     assert tested["coredns"] != "v1.12.0-eksbuild.1"
-    assert _versions(template) == {**tested, "coredns": "v1.12.0-eksbuild.1"}
+    assert _versions(template) == {
+        **tested,
+        "coredns": "v1.12.0-eksbuild.1",
+        "snapshot-controller": "v8.5.0-eksbuild.1",
+    }
 
 
 def test_the_tested_versions_are_valid_settings() -> None:
@@ -117,6 +123,55 @@ def test_the_tested_versions_are_valid_settings() -> None:
         assert tested.source
     assert addon_version("kube-proxy", "1.99") is None
     assert addon_version("eks-unknown", "1.36") is None
+
+
+def test_drivers_tag_what_they_create(prod: Template) -> None:
+    ebs, efs = (
+        json.loads(prod.resources("aws_eks_addon")[f"workload-addons_{name}"]["configuration_values"])["controller"]
+        for name in ("aws-ebs-csi-driver", "aws-efs-csi-driver")
+    )
+    (provider,) = prod.json["provider"]["aws"]
+    (tags,) = provider["default_tags"]
+    assert ebs == {"extraVolumeTags": tags["tags"]}
+    assert efs == {"tags": tags["tags"]}
+
+
+def test_spaces_and_colons_of_tags_are_escaped_for_the_efs_csi_driver(tmp_path: Path) -> None:
+    settings = EditedSettings(tmp_path)
+    settings.replace("owner.py", 'cost_center="your-cost-center"', 'cost_center="unit 7: shops"')
+    template = every_stack(settings.load(), tmp_path / "out")["ap-northeast-2-dev"]
+    values = json.loads(
+        template.resources("aws_eks_addon")["workload-addons_aws-efs-csi-driver"]["configuration_values"]
+    )
+    assert values["controller"]["tags"]["CostCenter"] == r"unit\ 7\:\ shops"
+
+
+def test_further_addons_depend_on_the_node_group(alternative: dict[str, Template]) -> None:
+    template = alternative["us-gov-west-1-dev"]
+    assert NODES in _before(template, "aws_eks_addon.addon-snapshot-controller_addon")
+    arguments = template.resources("aws_eks_addon")["addon-snapshot-controller_addon"]
+    assert json.loads(arguments["configuration_values"]) == {"replicaCount": 1}
+    assert "pod_identity_association" not in arguments
+
+
+def test_further_addon_gets_a_role_with_the_named_policies(alternative: dict[str, Template]) -> None:
+    template = alternative["us-gov-west-1-dev"]
+    arguments = template.resources("aws_eks_addon")["addon-aws-mountpoint-s3-csi-driver_addon"]
+    assert arguments["pod_identity_association"] == [
+        {
+            "role_arn": "${aws_iam_role.addon-aws-mountpoint-s3-csi-driver_role.arn}",
+            "service_account": "s3-csi-driver-sa",
+        }
+    ]
+    assert "configuration_values" not in arguments
+    role = template.resources("aws_iam_role")["addon-aws-mountpoint-s3-csi-driver_role"]
+    assert role["name"] == "us-gov-west-1-dev-addon-aws-mountpoint-s3-csi-driver"
+    attachments = [
+        one["policy_arn"]
+        for name, one in template.resources("aws_iam_role_policy_attachment").items()
+        if name.startswith("addon-aws-mountpoint-s3-csi-driver_")
+    ]
+    assert attachments == ["arn:aws-us-gov:iam::aws:policy/AmazonS3ReadOnlyAccess"]
 
 
 def test_ebs_csi_driver_can_use_only_the_environments_key(prod: Template) -> None:

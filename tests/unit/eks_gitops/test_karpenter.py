@@ -1,9 +1,12 @@
 import json
+from pathlib import Path
 
 import pytest
 
+from eks_gitops.delivery import boundary
+from tests.edited_settings import EditedSettings
 from tests.policies import Role, statement
-from tests.template import Json, Template
+from tests.template import Json, Template, every_stack
 
 CLUSTER = "kubernetes.io/cluster/gitops-cluster-dev"
 EC2 = "arn:aws-us-gov:ec2:us-gov-west-1:123456789012"
@@ -39,10 +42,34 @@ def test_controller_can_only_use_an_existing_instance_profile(karpenter: Templat
     assert profile["path"] == "/us-gov-west-1/dev/"
     actions = {action for entry in controller.statements for action in entry["Action"]}
     assert {action for action in actions if action.startswith("iam:")} == {
+        "iam:CreateServiceLinkedRole",
         "iam:GetInstanceProfile",
         "iam:ListInstanceProfiles",
         "iam:PassRole",
     }
+
+
+def test_controller_can_create_only_the_service_linked_role_of_spot(controller: Role) -> None:
+    (entry,) = [entry for entry in controller.statements if "iam:CreateServiceLinkedRole" in entry["Action"]]
+    service = "spot.amazonaws.com"
+    assert entry["Resource"] == [
+        f"arn:aws-us-gov:iam::123456789012:role/aws-service-role/{service}/AWSServiceRoleForEC2Spot"
+    ]
+    assert entry["Condition"] == {"StringEquals": {"iam:AWSServiceName": service}}
+
+
+def test_controller_creates_no_service_linked_role_without_spot(tmp_path: Path) -> None:
+    settings = EditedSettings(tmp_path)
+    settings.replace("ap_northeast_2/dev.py", "databases=(", 'karpenter={"max_nodes": 10}, databases=(')
+    role = Role(every_stack(settings.load(), tmp_path / "out")["ap-northeast-2-dev"], "karpenter_role")
+    assert "iam:CreateServiceLinkedRole" not in {action for entry in role.statements for action in entry["Action"]}
+
+
+def test_controller_can_read_the_zonal_shifts_of_its_cluster(controller: Role) -> None:
+    (entry,) = [entry for entry in controller.statements if "arc-zonal-shift:GetManagedResource" in entry["Action"]]
+    arn = "${aws_eks_cluster.cluster.arn}"
+    assert entry["Condition"] == {"StringEquals": {"arc-zonal-shift:ResourceIdentifier": arn}}
+    assert "arc-zonal-shift:GetManagedResource" in boundary.WITHOUT_RESOURCE
 
 
 def test_controller_can_pass_only_the_node_role_and_only_to_ec2(controller: Role) -> None:

@@ -17,6 +17,7 @@ from tests.unit.eks_gitops.accepts import accepts
 CHECKED_BY_RULES = {
     "AddonsConfig.versions",
     "ArgoCdConfig.chart_version",
+    "AddonConfig.configuration",
     "ClusterConfig.version",
     "DatabaseConfig.engine_version",
     "ClusterConfig.zones",

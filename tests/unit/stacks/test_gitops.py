@@ -564,9 +564,13 @@ def test_no_irsa_roles_with_pod_identity(gitops: Template) -> None:
 
 
 def test_cluster_secret_has_the_values_of_karpenter(gitops: Template, trial: Template) -> None:
-    names = [f"platform/karpenter-{name}" for name in ("queue", "instance-profile", "max-nodes")]
-    assert [_annotations(gitops)[name] for name in names] == ["none", "none", "none"]
-    assert _annotations(trial)["platform/karpenter-max-nodes"] == "20"
+    names = [
+        f"platform/karpenter-{name}"
+        for name in ("queue", "instance-profile", "limits", "architectures", "capacity-types")
+    ]
+    assert [_annotations(gitops)[name] for name in names] == ["none"] * 5
+    values = [json.loads(_annotations(trial)[name]) for name in names[2:]]
+    assert values == [{"cpu": 100, "nodes": 20}, ["amd64", "arm64"], ["spot", "on-demand"]]
     assert "none" not in [_annotations(trial)[name] for name in names]
     for stack, value in ((gitops, "false"), (trial, "true")):
         assert _body(stack, CLUSTER_SECRET)["metadata"]["labels"]["platform/karpenter"] == value

@@ -166,7 +166,7 @@ _SPOT = (
 )
 _ARM = (
     "build-service builds images for linux/amd64 unless its input platforms names linux/arm64, too; "
-    "set it in the workflow of each service, or use an AMI type for x86_64"
+    "set it in the workflow of each service, or use "
 )
 _INTERNAL = (
     "neither in the VPC (10.0.0.0/16) nor private networks, but this load balancer is internal; "
@@ -197,7 +197,11 @@ _INTERNAL = (
         ([("node_groups=(", _TAINTED)], []),
         (
             [("m7i.large", "m7g.large"), ("AL2023_x86_64_STANDARD", "BOTTLEROCKET_ARM_64")],
-            [f"node_groups[0].ami_type: 'BOTTLEROCKET_ARM_64': {_ARM}"],
+            [f"node_groups[0].ami_type: 'BOTTLEROCKET_ARM_64': {_ARM}an AMI type for x86_64"],
+        ),
+        (
+            [("databases=(", 'karpenter={"max_nodes": 10, "architectures": ("amd64", "arm64")}, databases=(')],
+            [f"karpenter.architectures: ('amd64', 'arm64'): {_ARM}amd64 only"],
         ),
         (
             [('("10.0.0.0/16",)', '("203.0.113.0/24", "198.51.100.0/24")')],

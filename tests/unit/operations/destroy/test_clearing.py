@@ -107,6 +107,15 @@ def test_only_objects_with_aws_resources_are_deleted(cluster: Cluster) -> None:
     assert "waiting for volumes: persistentvolumeclaims n/data" in messages
 
 
+def test_nodes_of_auto_mode_are_left_to_eks() -> None:
+    cluster = Cluster(*_KINDS)
+    of_eks = {"nodeClassRef": {"group": "eks.amazonaws.com", "kind": "NodeClass", "name": "default"}}
+    cluster.add("nodepools.karpenter.sh", "system", spec={"template": {"spec": of_eks}})
+    cluster.add("nodeclaims.karpenter.sh", "system-1", "karpenter.sh/termination", spec=of_eks)
+    assert _clear(cluster) == []
+    assert cluster.left == ["system", "system-1"]
+
+
 def test_the_root_application_is_deleted_first_and_nodes_last(cluster: Cluster) -> None:
     _clear(cluster)
     assert cluster.deleted == ["root", "services", "by-hand", "web", "lb", "data", "default"]

@@ -121,9 +121,10 @@ def _rule(**rule: Any) -> dict[str, Any]:
         _rule(IsEgress=True, CidrIpv4="0.0.0.0/0"),
         _rule(IsEgress=True, CidrIpv6="::/0"),
         _rule(CidrIpv4="10.0.0.0/16", Description="elbv2.k8s.aws/targetGroupBinding=shared"),
+        _rule(CidrIpv4="10.0.0.0/16", Tags=[{"Key": "eks:eks-cluster-name", "Value": _CLUSTER}]),
     ],
 )
-def test_rules_of_eks_and_of_the_load_balancer_controller_are_not_reported(rule: dict[str, Any]) -> None:
+def test_rules_of_eks_and_of_load_balancers_are_not_reported(rule: dict[str, Any]) -> None:
     assert _found(_CLUSTERS, describe_security_group_rules={"SecurityGroupRules": [rule]}) == []
 
 
@@ -154,6 +155,13 @@ def test_access_entries_that_eks_creates_are_not_reported() -> None:
         describe_fargate_profile={"fargateProfile": {"podExecutionRoleArn": "role/pods"}},
     )
     assert found == ["Fargate profile jobs", "access entry role/stranger", "node group main"]
+
+
+def test_access_entry_of_the_nodes_of_auto_mode_is_not_reported() -> None:
+    compute = [{"enabled": True, "node_role_arn": "role/auto-mode-nodes"}]
+    states = _states(aws_eks_cluster={"name": _CLUSTER, "vpc_config": [_NETWORK], "compute_config": compute})
+    found = _found(states, list_access_entries={"accessEntries": ["role/auto-mode-nodes", "role/stranger"]})
+    assert found == ["access entry role/stranger"]
 
 
 def test_stacks_that_were_not_chosen_are_not_checked() -> None:

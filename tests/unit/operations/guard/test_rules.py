@@ -277,6 +277,9 @@ def test_only_added_sources_of_an_existing_group_are_for_review() -> None:
 )
 def test_a_lower_version_is_for_review(kind: str, name: str, old: str, new: str | None, *, is_lowered: bool) -> None:
     assert bool(_hits(kind, "update", {name: old}, {name: new})) == is_lowered
+
+
+@pytest.mark.parametrize(
     ("new", "is_refused"), [(["subnet-2", "subnet-1"], None), (["subnet-1", "subnet-3"], False), (["subnet-1"], True),
                             (["subnet-1", "subnet-2", "subnet-3"], True), (None, False)],
 )  # fmt: skip

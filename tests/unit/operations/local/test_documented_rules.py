@@ -116,6 +116,16 @@ def test_rejects_policies_above_the_quota(operation: str, statement: dict[str, A
     assert message.endswith(f"{maximum + 1} characters: the maximum is {maximum}")
 
 
+def test_capabilities_of_auto_mode_are_enabled_together() -> None:
+    compute, storage = {"computeConfig": {"enabled": True}}, {"storageConfig": {"blockStorage": {"enabled": True}}}
+    network = {"kubernetesNetworkConfig": {"elasticLoadBalancing": {"enabled": True}}}
+    assert found("eks", "CreateCluster", {}) == []
+    assert found("eks", "CreateCluster", {**compute, **storage, **network}) == []
+    ((code, message),) = found("eks", "UpdateClusterConfig", {**compute, **storage})
+    assert code == "InvalidParameterException"
+    assert "'kubernetesNetworkConfig.elasticLoadBalancing': False" in message
+
+
 def test_autoscaled_storage_is_at_least_a_tenth_above_the_allocated() -> None:
     def storage(operation: str, now: int, most: int) -> list[tuple[str, str]]:
         return found("rds", operation, {"AllocatedStorage": now, "MaxAllocatedStorage": most})

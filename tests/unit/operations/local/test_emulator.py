@@ -191,6 +191,33 @@ def test_a_cluster_is_described_with_its_settings(aws: Client, cluster: str) -> 
     assert "clientRequestToken" not in described
 
 
+def test_a_cluster_has_the_capabilities_of_auto_mode(aws: Client, subnet_ids: list[str]) -> None:
+    eks, name = aws("eks"), "auto"
+    capabilities = {
+        "computeConfig": {"enabled": True, "nodePools": ["system"], "nodeRoleArn": ROLE},
+        "kubernetesNetworkConfig": {"elasticLoadBalancing": {"enabled": True}},
+        "storageConfig": {"blockStorage": {"enabled": True}},
+    }
+    network = {"subnetIds": subnet_ids}
+    eks.create_cluster(name=name, roleArn=ROLE, resourcesVpcConfig=network, **capabilities)
+    described = eks.describe_cluster(name=name)["cluster"]
+    off = {"enabled": False}
+    eks.update_cluster_config(
+        name=name,
+        computeConfig=off,
+        kubernetesNetworkConfig={"elasticLoadBalancing": off},
+        storageConfig={"blockStorage": off},
+    )
+    updated = eks.describe_cluster(name=name)["cluster"]
+    eks.delete_cluster(name=name)
+    assert {member: described[member] for member in ("computeConfig", "storageConfig")} == {
+        member: capabilities[member] for member in ("computeConfig", "storageConfig")
+    }
+    assert described["kubernetesNetworkConfig"]["elasticLoadBalancing"] == {"enabled": True}
+    assert described["kubernetesNetworkConfig"]["ipFamily"] == "ipv4"
+    assert updated["kubernetesNetworkConfig"] == {**described["kubernetesNetworkConfig"], "elasticLoadBalancing": off}
+
+
 def test_a_cluster_gets_extended_support_by_default(aws: Client, subnet_ids: list[str]) -> None:
     network = {"subnetIds": subnet_ids}
     created = aws("eks").create_cluster(name="default", roleArn=ROLE, resourcesVpcConfig=network)["cluster"]
