@@ -24,6 +24,21 @@ Source: `EntityName` and `EntityId` of WAF in botocore 1.43.
 """
 
 
+Issuer = Annotated[
+    str,
+    matching(
+        r"https://[a-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*",
+        "not the URL of an issuer; write https://<host>/<path>, without a slash at the end",
+    ),
+]
+"""The URL of an OpenID Connect issuer, without a slash at the end."""
+ClientId = Annotated[
+    str,
+    matching(r"[A-Za-z0-9._:/@+-]{1,255}", "not a client ID; use 1 to 255 letters, digits and ._:/@+-"),
+]
+"""The ID of a client of an OpenID Connect provider. Argo CD would take one with a `$` for a reference to a secret."""
+
+
 class OidcProvider(NamedTuple):
     """What Argo CD needs to know of a kind of identity provider, and what its issuers and client IDs look like."""
 
@@ -75,15 +90,7 @@ OIDC_PROVIDERS = {
         scopes=_WITH_GROUPS,
         groups_claim=True,
     ),
-    "other": OidcProvider(
-        "SSO",
-        r"https://[a-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*",
-        "not the URL of an issuer; write https://<host>/<path>, without a slash at the end",
-        r"[A-Za-z0-9._:/@+-]{1,255}",
-        "not a client ID; use 1 to 255 letters, digits and ._:/@+-",
-        scopes=_WITH_GROUPS,
-        groups_claim=True,
-    ),
+    "other": OidcProvider("SSO", ".*", "", ".*", "", scopes=_WITH_GROUPS, groups_claim=True),
 }
 """The kinds of identity providers.
 
@@ -97,11 +104,11 @@ class OidcConfig(Config):
     provider: Literal["cognito", "entra-id", "google", "okta", "other"] = "cognito"
     """The identity provider: Amazon Cognito, Microsoft Entra ID, Google Workspace, Okta, or another one that has the
     scope and the claim `groups`. It determines the scopes and claims that Argo CD requests."""
-    issuer: str
+    issuer: Issuer
     """The URL of the issuer: of the Cognito user pool, the Entra ID tenant, or the authorization server of Okta."""
-    client_id: str
+    client_id: ClientId
     """The client of the provider for Argo CD, which has a secret. Its callback is `https://<domain>/auth/callback`."""
-    cli_client_id: str | None = None
+    cli_client_id: ClientId | None = None
     """A public client, without a secret, for `argocd login --sso`. Its callback is
     `http://localhost:8085/auth/callback`. With None, the command line uses `client_id`, which Entra ID permits."""
 
