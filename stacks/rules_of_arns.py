@@ -1,9 +1,11 @@
 """Validation rules for ARNs and URLs of AWS in the settings of a region: their region, partition and owner."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from eks_gitops import aws_data
 from eks_gitops.config import Problem
+from eks_gitops.in_cluster.argo_cd_config import OIDC_PROVIDERS
 from eks_gitops.values import account
 from stacks.settings import Environment, Region
 
@@ -60,10 +62,10 @@ def _policies_of_addons(region: Region, environment: Environment) -> Iterator[Pr
 
 def _region_of_the_user_pool(environment: Environment) -> Iterator[Problem]:
     sso = environment.settings.gitops.argo_cd.sso
-    name = "" if sso is None else sso.issuer.split(".")[1]
-    if sso is not None and aws_data.region(name) is None:
-        message = f"{name} is no AWS region; write the region of the user pool"
-        yield Problem("gitops.argo_cd.sso.issuer", sso.issuer, message)
+    pool = re.fullmatch(OIDC_PROVIDERS["cognito"].issuer, sso.issuer) if sso is not None else None
+    if pool is not None and aws_data.region(pool[1]) is None:
+        message = f"{pool[1]} is no AWS region; write the region of the user pool"
+        yield Problem("gitops.argo_cd.sso.issuer", pool[0], message)
 
 
 def _in_another_partition(region: Region, field: str, arn: str) -> Iterator[Problem]:

@@ -45,9 +45,10 @@ class SharedStack(RegionStack):
         self._region = region
         self._organisation = owner.organisation
         self._state_location = StateLocation(settings.state.bucket, settings.state.lock_table)
+        clusters = {environment.name: environment.settings.cluster.name for environment in region.environments}
         self._boundaries = {
-            name: PermissionsBoundary(self, f"boundary-{name}", location=region.location(name))
-            for name in ("shared", *[environment.name for environment in region.environments])
+            name: PermissionsBoundary(self, f"boundary-{name}", location=region.location(name), cluster=cluster)
+            for name, cluster in {"shared": None, **clusters}.items()
         }
         key = Key(
             self,

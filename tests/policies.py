@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import NamedTuple
 
 from ministack.core.iam_evaluator import (  # type: ignore[import-untyped]
@@ -98,8 +99,9 @@ class Role:
         self._template = template
         self.boundary = self.arguments.get("permissions_boundary")
 
-    def may(self, action: str, resource: str, **context: str) -> bool:
-        """Whether `action` on `resource` is allowed for a request with these condition keys."""
+    def may(self, action: str, resource: str, *, tags: Mapping[str, str], **context: str) -> bool:
+        """Whether `action` on `resource`, which has these tags, is allowed for a request with these condition keys."""
+        context |= {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
         request = EvalContext(
             principal_arn="arn:aws:iam::123456789012:role/test",
             principal_type="AssumedRole",
@@ -119,6 +121,7 @@ class Role:
         return [statement for text in (*self.inline, *self.managed) for statement in json.loads(text)["Statement"]]
 
 
+@cache
 def _parsed(text: str) -> list[ParsedStatement]:
     parsed: list[ParsedStatement] = parse_policy_document(text)
     return parsed

@@ -149,7 +149,6 @@ def _read_images(location: Location) -> list[Statement]:
                 "ecr:BatchGetImage",
                 "ecr:DescribeImages",
                 "ecr:GetDownloadUrlForLayer",
-                "ecr:ListImageReferrers",
                 "ecr:ListImages",
             ],
             resources=[location.arn("ecr", "repository/*")],

@@ -23,11 +23,15 @@ Conditions = Mapping[str, Mapping[str, str | Sequence[str]]]
 class Statement:
     """One statement of a policy. A trust policy has no `resources`, an identity policy has no `principals`.
 
+    A statement that denies everything but a few actions has `except_actions` (`NotAction`) instead of `actions`.
+
     Raises:
-        ValueError: if `actions` or a list of `principals` is empty, which IAM rejects (MalformedPolicyDocument).
+        ValueError: if `actions` or a list of `principals` is empty, which IAM rejects (MalformedPolicyDocument), or if
+            it allows everything but `except_actions`.
     """
 
-    actions: Sequence[str]
+    actions: Sequence[str] = ()
+    except_actions: Sequence[str] = ()
     resources: Sequence[str] = ()
     principals: Mapping[str, Sequence[str]] | Literal["*"] | None = None
     conditions: Conditions = field(default_factory=dict)
@@ -35,14 +39,21 @@ class Statement:
     sid: str = ""
 
     def __post_init__(self) -> None:
-        lists = [self.actions, *(self.principals.values() if isinstance(self.principals, Mapping) else ())]
+        lists = [
+            self.actions or self.except_actions,
+            *(self.principals.values() if isinstance(self.principals, Mapping) else ()),
+        ]
         if not all(lists):
             message = f"{self}: has an empty list; leave the statement out"
+            raise ValueError(message)
+        if self.except_actions and (self.actions or self.effect == "Allow"):
+            message = f"{self}: except_actions is only for a Deny without actions"
             raise ValueError(message)
 
     def render(self) -> dict[str, object]:
         """The statement in the IAM JSON grammar, with sorted lists so that the output is deterministic."""
-        rendered: dict[str, object] = {"Effect": self.effect, "Action": sorted(self.actions)}
+        element, actions = ("Action", self.actions) if self.actions else ("NotAction", self.except_actions)
+        rendered: dict[str, object] = {"Effect": self.effect, element: sorted(actions)}
         if self.sid:
             rendered["Sid"] = self.sid
         if self.resources:

@@ -40,7 +40,7 @@ STAGING = EnvironmentSettings(
             domain=f"argocd-staging.{OWNER.domain}",
             availability="single-node",
             ingress=IngressClassConfig(scheme="internal", allowed_cidrs=("10.0.0.0/16",)),
-            sso=None,  # OidcConfig(issuer=..., client_id=...), once you have a user pool
+            sso=None,  # OidcConfig(provider=..., issuer=..., client_id=...), once your provider has a client
             local_admin=True,
         ),
     ),

@@ -77,8 +77,10 @@ def maximal() -> Settings:
             ingress=IngressClassConfig(scheme="internal", allowed_cidrs=("10.0.0.0/16",), tls_policy=_TLS_POLICY),
             web_acl_arn=f"arn:aws:wafv2:ap-northeast-2:{_ACCOUNT}:regional/webacl/argo-cd/1",
             sso=OidcConfig(
-                issuer="https://cognito-idp.ap-northeast-2.amazonaws.com/ap-northeast-2_Ab12Cd34E",
-                client_id="4cl1ent",
+                provider="okta",
+                issuer="https://your-company.okta.com/oauth2/aus9abcdefgABCDEFGd7",
+                client_id="0oa9abcdefgh123AB5d7",
+                cli_client_id="0oa9abcdefgh123AB5d8",
             ),
             tuning=TuningConfig(
                 status_processors=50,

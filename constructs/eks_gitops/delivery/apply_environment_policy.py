@@ -1,6 +1,6 @@
 """IAM policies for applying an environment's stacks: its cluster, storage, databases, roles and key."""
 
-from eks_gitops.delivery.apply_policy import manage_ec2, manage_iam, manage_keys, tagged
+from eks_gitops.delivery.apply_policy import manage_ec2, manage_iam, manage_keys, tagged, tags_new
 from eks_gitops.delivery.boundary import own_backups
 from eks_gitops.iam import Statement
 from eks_gitops.location import Location
@@ -9,6 +9,8 @@ from eks_gitops.location import Location
 def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
     """The statements by policy name; `cluster` is the name of the environment's cluster."""
     region, own = location.region, f"{location.region}-{location.environment}-*"
+    is_own = {"aws:ResourceTag/Environment": location.environment, "aws:ResourceTag/aws:eks:cluster-name": cluster}
+    of_own_database = {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": location.arn("rds", f"db:{own}")}
     kinds = ("cluster", "nodegroup", "addon", "access-entry", "podidentityassociation")
     return {
         "cluster": [
@@ -20,30 +22,39 @@ def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
                 ],
             ),
             Statement(
+                sid="MakeCluster",
+                actions=["eks:CreateCluster"],
+                resources=["*"],
+                conditions=tagged(location, "aws:RequestTag/Environment"),
+            ),
+            Statement(
                 sid="LaunchNodes",
                 actions=["ec2:RunInstances"],
                 resources=[
-                    *[
-                        location.arn("ec2", f"{kind}/*")
-                        for kind in (
-                            "instance",
-                            "launch-template",
-                            "network-interface",
-                            "security-group",
-                            "subnet",
-                            "volume",
-                        )
-                    ],
-                    location.arn("ec2", "image/*", account_id=""),
+                    location.arn("ec2", f"{kind}/*")
+                    for kind in ("instance", "launch-template", "network-interface", "security-group", "volume")
                 ],
+                conditions={
+                    "ArnLike": {"ec2:LaunchTemplate": location.arn("ec2", "launch-template/*")},
+                    "StringEqualsIfExists": is_own,
+                },
+            ),
+            Statement(
+                sid="LaunchNodesFrom",
+                actions=["ec2:RunInstances"],
+                resources=[location.arn("ec2", "subnet/*"), location.arn("ec2", "image/*", account_id="")],
                 conditions={"ArnLike": {"ec2:LaunchTemplate": location.arn("ec2", "launch-template/*")}},
+            ),
+            Statement(
+                sid="MountTargets",  # for Amazon EFS, which does not tag network interfaces
+                actions=["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"],
+                resources=[location.arn("ec2", f"{kind}/*") for kind in ("network-interface", "security-group")],
+                conditions={"StringEqualsIfExists": is_own},
             ),
             Statement(
                 sid="SubnetsOfTheRegion",
                 actions=["ec2:CreateNetworkInterface"],
-                resources=[
-                    location.arn("ec2", f"{kind}/*") for kind in ("network-interface", "security-group", "subnet")
-                ],
+                resources=[location.arn("ec2", "subnet/*")],
             ),
             Statement(
                 sid="VpcOfTheRegion",
@@ -62,12 +73,9 @@ def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
             ),
             *manage_ec2(
                 location,
-                create=[
-                    "ec2:AuthorizeSecurityGroupEgress",
-                    "ec2:AuthorizeSecurityGroupIngress",
-                    "ec2:CreateLaunchTemplate",
-                    "ec2:CreateSecurityGroup",
-                ],
+                create=["ec2:CreateLaunchTemplate", "ec2:CreateSecurityGroup"],
+                created=["launch-template", "security-group"],
+                rules=["ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"],
                 keep=[
                     "ec2:CreateLaunchTemplateVersion",
                     "ec2:DeleteLaunchTemplate",
@@ -78,7 +86,6 @@ def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
                     "ec2:RevokeSecurityGroupEgress",
                     "ec2:RevokeSecurityGroupIngress",
                 ],
-                created=["launch-template", "security-group", "security-group-rule"],
             ),
         ],
         "data": [
@@ -90,34 +97,37 @@ def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
             ),
             Statement(
                 sid="MakeFileSystems",
-                actions=[
-                    "elasticfilesystem:CreateAccessPoint",
-                    "elasticfilesystem:CreateFileSystem",
-                    "elasticfilesystem:TagResource",
-                ],
-                resources=[location.arn("elasticfilesystem", f"{kind}/*") for kind in ("access-point", "file-system")],
+                actions=["elasticfilesystem:CreateFileSystem"],
+                resources=["*"],
                 conditions=tagged(location, "aws:RequestTag/Environment"),
+            ),
+            Statement(
+                sid="TagNewFileSystems",
+                actions=["elasticfilesystem:TagResource"],
+                resources=[location.arn("elasticfilesystem", f"{kind}/*") for kind in ("access-point", "file-system")],
+                conditions=tags_new(location),
             ),
             Statement(
                 sid="OwnDatabases",
                 actions=["rds:*"],
-                resources=[
-                    *[location.arn("rds", f"{kind}:{own}") for kind in ("db", "pg", "snapshot", "subgrp")],
-                    location.arn("rds", "og:default*"),  # the default option group of RDS, which each database uses
-                ],
+                resources=[location.arn("rds", f"{kind}:{own}") for kind in ("db", "pg", "snapshot", "subgrp")],
+            ),
+            Statement(
+                sid="DefaultOptionGroup",  # which each database uses
+                actions=["rds:*DBInstance*"],
+                resources=[location.arn("rds", "og:default*")],
             ),
             Statement(
                 sid="MakeMasterPasswords",
                 actions=["secretsmanager:CreateSecret", "secretsmanager:TagResource"],
                 resources=[location.arn("secretsmanager", "secret:rds!db-*")],
+                conditions={"ArnLikeIfExists": of_own_database},
             ),
             Statement(
                 sid="KeepMasterPasswords",
                 actions=["secretsmanager:DescribeSecret", "secretsmanager:RotateSecret"],
                 resources=[location.arn("secretsmanager", "secret:rds!db-*")],
-                conditions={
-                    "ArnLike": {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": location.arn("rds", f"db:{own}")}
-                },
+                conditions={"ArnLike": of_own_database},
             ),
             Statement(
                 sid="OwnSecrets",  # not their values, which a Job in the cluster writes
@@ -178,7 +188,7 @@ def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
                 sid="MakePlans",
                 actions=["backup:CreateBackupPlan", "backup:TagResource"],
                 resources=[location.arn("backup", "backup-plan:*")],
-                conditions=tagged(location, "aws:RequestTag/Environment"),
+                conditions=tags_new(location),
             ),
             Statement(
                 sid="KeepPlans",
@@ -200,6 +210,7 @@ def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
                 passed_to=["backup.amazonaws.com", "ec2.amazonaws.com", "eks.amazonaws.com", "pods.eks.amazonaws.com"],
                 linked=[
                     "autoscaling.amazonaws.com",
+                    "backup.amazonaws.com",
                     "eks-nodegroup.amazonaws.com",
                     "eks.amazonaws.com",
                     "elasticfilesystem.amazonaws.com",
@@ -211,7 +222,7 @@ def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
                 sid="MakeClusterIssuer",
                 actions=["iam:CreateOpenIDConnectProvider", "iam:TagOpenIDConnectProvider"],
                 resources=[location.arn("iam", f"oidc-provider/oidc.eks.{region}.*")],
-                conditions=tagged(location, "aws:RequestTag/Environment"),
+                conditions=tags_new(location),
             ),
             Statement(
                 sid="KeepClusterIssuer",

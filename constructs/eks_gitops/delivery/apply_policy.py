@@ -7,7 +7,7 @@ resources that AWS names (subnets, keys, file systems), those with its `Environm
 from collections.abc import Sequence
 
 from eks_gitops.delivery.boundary import boundary_arn, own_roles
-from eks_gitops.iam import Statement
+from eks_gitops.iam import Conditions, Statement
 from eks_gitops.key import key_alias
 from eks_gitops.location import Location
 
@@ -15,6 +15,15 @@ from eks_gitops.location import Location
 def tagged(location: Location, key: str = "aws:ResourceTag/Environment") -> dict[str, dict[str, str]]:
     """The condition that a resource has the environment's tag, or, with another `key`, that a request sets it."""
     return {"StringEquals": {key: location.environment}}
+
+
+def tags_new(location: Location) -> Conditions:
+    """The conditions that a request sets the environment's tag, and that the resource has that of no other environment.
+
+    A resource that is being created has no tags yet, or those of the request.
+    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    """
+    return {**tagged(location, "aws:RequestTag/Environment"), "StringEqualsIfExists": tagged(location)["StringEquals"]}
 
 
 def manage_iam(location: Location, *, passed_to: Sequence[str], linked: Sequence[str]) -> list[Statement]:
@@ -30,7 +39,7 @@ def manage_iam(location: Location, *, passed_to: Sequence[str], linked: Sequence
                 "iam:PutRolePermissionsBoundary",
                 "iam:PutRolePolicy",
             ],
-            resources=own_roles(location),
+            resources=[own_roles(location)],
             conditions={"StringEquals": {"iam:PermissionsBoundary": boundary_arn(location)}},
         ),
         Statement(
@@ -49,12 +58,12 @@ def manage_iam(location: Location, *, passed_to: Sequence[str], linked: Sequence
                 "iam:UpdateRole",
                 "iam:UpdateRoleDescription",
             ],
-            resources=own_roles(location),
+            resources=[own_roles(location), own_roles(location, "instance-profile")],
         ),
         Statement(
             sid="PassRoles",
             actions=["iam:PassRole"],
-            resources=own_roles(location),
+            resources=[own_roles(location)],
             conditions={"StringEquals": {"iam:PassedToService": sorted(passed_to)}},
         ),
         Statement(
@@ -79,7 +88,7 @@ def manage_keys(location: Location) -> list[Statement]:
             sid="TagNewKeys",
             actions=["kms:TagResource"],
             resources=[location.arn("kms", "key/*")],
-            conditions=tagged(location, "aws:RequestTag/Environment"),
+            conditions=tags_new(location),
         ),
         Statement(
             sid="KeepKeys",
@@ -113,15 +122,24 @@ def manage_keys(location: Location) -> list[Statement]:
 
 
 def manage_ec2(
-    location: Location, create: Sequence[str], keep: Sequence[str], created: Sequence[str]
+    location: Location, *, create: Sequence[str], created: Sequence[str], rules: Sequence[str], keep: Sequence[str]
 ) -> list[Statement]:
-    """Create EC2 resources with the environment's tag, and change resources that have it."""
-    resources = [location.arn("ec2", f"{kind}/*") for kind in created]
+    """Create EC2 resources of the kinds `created` with the environment's tag, and change resources that have it.
+
+    `rules` are the actions that create rules in a security group, which must have the tag, too.
+    """
+    actions = {action.removeprefix("ec2:") for action in (*create, *rules, "ec2:RunInstances")}
     return [
         Statement(
             sid="MakeTagged",
             actions=create,
-            resources=resources,
+            resources=[location.arn("ec2", f"{kind}/*") for kind in created],
+            conditions=tagged(location, "aws:RequestTag/Environment"),
+        ),
+        Statement(
+            sid="MakeRules",
+            actions=rules,
+            resources=[location.arn("ec2", "security-group-rule/*")],
             conditions=tagged(location, "aws:RequestTag/Environment"),
         ),
         Statement(
@@ -131,13 +149,14 @@ def manage_ec2(
             conditions={
                 "StringEquals": {
                     "aws:RequestTag/Environment": location.environment,
-                    "ec2:CreateAction": sorted({action.removeprefix("ec2:") for action in create} | {"RunInstances"}),
-                }
+                    "ec2:CreateAction": sorted(actions),
+                },
+                "StringEqualsIfExists": tagged(location)["StringEquals"],
             },
         ),
         Statement(
             sid="KeepTagged",
-            actions=[*create, *keep, "ec2:CreateTags", "ec2:DeleteTags"],
+            actions=[*rules, *keep, "ec2:CreateTags", "ec2:DeleteTags"],
             resources=[location.arn("ec2", "*/*")],
             conditions=tagged(location),
         ),

@@ -1,33 +1,38 @@
 """IAM policies for applying a region's shared stack: its network, image repositories, domain and key."""
 
-from eks_gitops.delivery.apply_policy import manage_ec2, manage_iam, manage_keys, tagged
+from eks_gitops.delivery.apply_policy import manage_ec2, manage_iam, manage_keys, tagged, tags_new
 from eks_gitops.iam import Statement
 from eks_gitops.location import Location
 
 
 def statements(location: Location) -> dict[str, list[Statement]]:
     """The statements by policy name. They exclude the delivery roles, which only an administrator changes."""
-    network = [
-        "ec2:AllocateAddress",
-        "ec2:AuthorizeSecurityGroupIngress",
+    in_vpc = [
         "ec2:CreateFlowLogs",
-        "ec2:CreateInternetGateway",
         "ec2:CreateNatGateway",
         "ec2:CreateRouteTable",
         "ec2:CreateSecurityGroup",
         "ec2:CreateSubnet",
-        "ec2:CreateVpc",
         "ec2:CreateVpcEndpoint",
     ]
-    kinds = [
-        "elastic-ip", "internet-gateway", "natgateway", "route-table", "security-group", "security-group-rule",
-        "subnet", "vpc", "vpc-endpoint", "vpc-flow-log",
-    ]  # fmt: skip
     return {
         "network": manage_ec2(
             location,
-            create=network,
+            create=[*in_vpc, "ec2:AllocateAddress", "ec2:CreateInternetGateway", "ec2:CreateVpc"],
+            created=[
+                "elastic-ip",
+                "internet-gateway",
+                "natgateway",
+                "route-table",
+                "security-group",
+                "subnet",
+                "vpc",
+                "vpc-endpoint",
+                "vpc-flow-log",
+            ],
+            rules=["ec2:AuthorizeSecurityGroupIngress"],
             keep=[
+                *in_vpc,
                 "ec2:AssociateRouteTable",
                 "ec2:AttachInternetGateway",
                 "ec2:CreateRoute",
@@ -44,14 +49,13 @@ def statements(location: Location) -> dict[str, list[Statement]]:
                 "ec2:RevokeSecurityGroupEgress",
                 "ec2:RevokeSecurityGroupIngress",
             ],
-            created=kinds,
         ),
         "images-and-domain": [
             Statement(
                 sid="MakeRepositories",
                 actions=["ecr:CreateRepository", "ecr:TagResource"],
                 resources=[location.arn("ecr", "repository/*")],
-                conditions=tagged(location, "aws:RequestTag/Environment"),
+                conditions=tags_new(location),
             ),
             Statement(
                 sid="KeepRepositories",
@@ -89,14 +93,22 @@ def statements(location: Location) -> dict[str, list[Statement]]:
                 resources=[location.arn("route53", "hostedzone/*")],
             ),
             Statement(
-                sid="Certificates",
-                actions=[
-                    "acm:AddTagsToCertificate",
-                    "acm:DeleteCertificate",
-                    "acm:RemoveTagsFromCertificate",
-                    "acm:RequestCertificate",
-                ],
+                sid="MakeCertificates",
+                actions=["acm:RequestCertificate"],
+                resources=["*"],
+                conditions=tagged(location, "aws:RequestTag/Environment"),
+            ),
+            Statement(
+                sid="TagNewCertificates",
+                actions=["acm:AddTagsToCertificate"],
                 resources=[location.arn("acm", "certificate/*")],
+                conditions=tags_new(location),
+            ),
+            Statement(
+                sid="KeepCertificates",
+                actions=["acm:AddTagsToCertificate", "acm:DeleteCertificate", "acm:RemoveTagsFromCertificate"],
+                resources=[location.arn("acm", "certificate/*")],
+                conditions=tagged(location),
             ),
             Statement(sid="FlowLogs", actions=["logs:*"], resources=[location.arn("logs", "log-group:/aws/vpc/*")]),
         ],

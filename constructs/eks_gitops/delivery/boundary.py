@@ -1,10 +1,13 @@
 """PermissionsBoundary: the maximum permissions of an environment's apply role and of the roles that it creates."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 from cdktf_cdktf_provider_aws.iam_policy import IamPolicy
 from constructs import Construct
 
 from eks_gitops.backup_bucket import backup_bucket_suffix
-from eks_gitops.iam import Statement, policy_document
+from eks_gitops.iam import Conditions, Statement, policy_document
 from eks_gitops.location import Location
 
 READ_WITHOUT_RESOURCE = (
@@ -33,33 +36,91 @@ READ_WITHOUT_RESOURCE = (
     "servicequotas:GetServiceQuota",
     "tag:GetResources",
 )
-WITHOUT_RESOURCE = (
-    *READ_WITHOUT_RESOURCE,
+_WITHOUT_RESOURCE = (
+    "acm:ListCertificates",
     "arc-zonal-shift:GetManagedResource",
-    "backup-storage:*",
+    "autoscaling:Describe*",
+    "backup-storage:MountCapsule",
+    "backup:List*",
     "cognito-idp:DescribeUserPoolClient",
+    "ec2:Describe*",
     "ec2:GetSecurityGroupsForVpc",
+    "ecr:DescribeRegistry",
+    "ecr:GetAuthorizationToken",
+    "eks:CreateCluster",
+    "eks:DescribeAddonVersions",
+    "eks:DescribeClusterVersions",
+    "eks:ListClusters",
+    "elasticfilesystem:CreateFileSystem",
+    "elasticloadbalancing:Describe*",
+    "elasticloadbalancing:SetWebAcl",
+    "iam:List*",
+    "kms:CreateKey",
+    "kms:List*",
+    "logs:DescribeLogGroups",
+    "pricing:GetProducts",
+    "rds:DescribeDBEngineVersions",
+    "rds:DescribeOrderableDBInstanceOptions",
+    "route53:ListHostedZones*",
+    "secretsmanager:BatchGetSecretValue",
+    "secretsmanager:GetRandomPassword",
+    "secretsmanager:ListSecrets",
+    "servicequotas:Get*",
+    "shield:*Protection",
+    "shield:GetSubscriptionState",
+    "tag:GetResources",
+    "waf-regional:*ssociateWebACL",
+    "waf-regional:GetWebACL*",
+)
+"""Actions whose resource is always `*`, and those that the AWS Load Balancer Controller has on `*`.
+
+Source: https://docs.aws.amazon.com/service-authorization/latest/reference/
+"""
+_SHARED_WITHOUT_RESOURCE = (
+    "acm:RequestCertificate",
     "ecr:CreateRepositoryCreationTemplate",
     "ecr:DeleteRepositoryCreationTemplate",
-    "ecr:GetAuthorizationToken",
     "ecr:PutReplicationConfiguration",
     "ecr:UpdateRepositoryCreationTemplate",
-    "iam:ListInstanceProfiles",
-    "iam:ListServerCertificates",
-    "kms:CreateKey",
-    "pricing:GetProducts",
     "route53:CreateHostedZone",
-    "secretsmanager:BatchGetSecretValue",
-    "secretsmanager:ListSecrets",
-    "shield:*",
-    "waf-regional:*",
 )
-"""Actions whose resource is always `*`. Source: https://docs.aws.amazon.com/service-authorization/latest/reference/"""
+"""The same of the shared stack alone."""
 
 _REGIONAL_SERVICES = (
-    "acm", "autoscaling", "backup", "dynamodb", "ec2", "ecr", "eks", "eks-auth", "elasticfilesystem",
-    "elasticloadbalancing", "events", "kms", "logs", "rds", "secretsmanager", "sqs", "ssm", "wafv2",
+    "acm", "backup", "ec2", "ecr", "eks", "eks-auth", "elasticfilesystem", "elasticloadbalancing", "events", "kms",
+    "logs", "rds", "secretsmanager", "sqs", "ssm", "wafv2",
 )  # fmt: skip
+_USES = (
+    "acm:Describe*",
+    "cognito-idp:Describe*",
+    "dynamodb:*Item",
+    "dynamodb:DescribeTable",
+    "ec2:CreateFleet",
+    "ec2:CreateNetworkInterface",
+    "ec2:CreateSecurityGroup",
+    "ec2:Describe*",
+    "ec2:Get*",
+    "ec2:RunInstances",
+    "ecr:BatchCheck*",
+    "ecr:BatchGet*",
+    "ecr:Describe*",
+    "ecr:Get*",
+    "ecr:List*",
+    "iam:Get*",
+    "iam:List*",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey*",
+    "s3:*Object",
+    "s3:Get*",
+    "s3:List*",
+    "secretsmanager:DescribeSecret",
+    "secretsmanager:GetSecretValue",
+    "wafv2:*ssociateWebACL",
+    "wafv2:GetWebACL*",
+)
+"""What an environment does with resources of the shared and backend stacks. It can do nothing else with them."""
 
 
 def delivery_path(location: Location) -> str:
@@ -77,9 +138,9 @@ def boundary_arn(location: Location) -> str:
     return location.arn("iam", f"policy{delivery_path(location)}{boundary_name(location)}")
 
 
-def own_roles(location: Location) -> list[str]:
-    """The ARN patterns of the roles and instance profiles on an environment's IAM path."""
-    return [location.arn("iam", f"{kind}{location.iam_path}*") for kind in ("role", "instance-profile")]
+def own_roles(location: Location, kind: Literal["role", "instance-profile"] = "role") -> str:
+    """The ARN pattern of the roles, or of the instance profiles, on an environment's IAM path."""
+    return location.arn("iam", f"{kind}{location.iam_path}*")
 
 
 def own_backups(location: Location) -> list[str]:
@@ -92,11 +153,13 @@ class PermissionsBoundary(Construct):
     """The permissions boundary of an environment. It also limits the environment's own apply role.
 
     It permits creating roles only with the same boundary and on the environment's own path. It permits no access to
-    resources with the tag of another environment, nor to the state of another environment. It also denies deleting
-    backups, which only an administrator can do.
+    resources with the tag of another environment, to resources that AWS tagged with another cluster than `cluster` or
+    with the database of another environment, nor to the state of another environment. Of resources with the tag of
+    the shared or backend stack, it permits only reads and uses. It also denies deleting backups, which only an
+    administrator can do. `cluster` is None for the shared stack.
     """
 
-    def __init__(self, scope: Construct, id_: str, *, location: Location) -> None:
+    def __init__(self, scope: Construct, id_: str, *, location: Location, cluster: str | None) -> None:
         super().__init__(scope, id_)
         policy = IamPolicy(
             self,
@@ -104,38 +167,56 @@ class PermissionsBoundary(Construct):
             name=boundary_name(location),
             path=delivery_path(location),
             description=f"The most that a role of {location.region} {location.environment} may do",
-            policy=policy_document(*_statements(location)),
+            policy=policy_document(*statements(location, cluster)),
         )
         self.arn: str = policy.arn
 
 
-def _statements(location: Location) -> list[Statement]:
+def statements(location: Location, cluster: str | None) -> list[Statement]:
+    """All statements, without `Sid`, because a managed policy may have 6,144 characters.
+
+    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
+    return [*_allowed(location), *_denied(location, cluster)]
+
+
+def _allowed(location: Location) -> list[Statement]:
+    is_shared = location.environment == "shared"
+    records = ["route53:ChangeResourceRecordSets", "route53:Get*", "route53:List*"]
     return [
+        # The services of the region. The ARNs of images and snapshots of AWS have another account ID or none.
         Statement(
-            sid="RegionalServices",
             actions=[f"{service}:*" for service in _REGIONAL_SERVICES],
-            # The ARNs of images and snapshots of AWS have another account ID or none.
             resources=[location.arn(service, "*", account_id="*") for service in _REGIONAL_SERVICES],
         ),
-        Statement(sid="WithoutResource", actions=WITHOUT_RESOURCE, resources=["*"]),
         Statement(
-            sid="Zones",
-            actions=["route53:*"],
+            actions=[*_WITHOUT_RESOURCE, *(_SHARED_WITHOUT_RESOURCE if is_shared else ())],
+            resources=["*"],
+        ),
+        # Route 53 has no condition on the tags of a zone
+        Statement(
+            actions=["route53:*"] if is_shared else records,
             resources=[location.arn("route53", "hostedzone/*"), location.arn("route53", "change/*")],
         ),
-        Statement(sid="Buckets", actions=["s3:GetBucket*", "s3:ListBucket"], resources=[location.arn("s3", "*")]),
+        # Buckets, the environment's own state and locks, and the outputs of the shared stack
+        Statement(actions=["s3:GetBucket*", "s3:ListBucket"], resources=[location.arn("s3", "*")]),
         Statement(
-            sid="OwnState",
             actions=["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
             resources=[location.arn("s3", f"*/{location.region}/{location.environment}/*")],
         ),
         Statement(
-            sid="SharedState",
             actions=["s3:GetObject"],
             resources=[location.arn("s3", f"*/{location.region}/shared/*")],
         ),
         Statement(
-            sid="OwnBackups",
+            actions=["dynamodb:DeleteItem", "dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:PutItem"],
+            resources=[location.arn("dynamodb", "table/*")],
+            conditions={
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": f"*/{location.region}/{location.environment}/*"}
+            },
+        ),
+        # The environment's own backups, and their copies in another region
+        Statement(
             actions=[
                 "s3:CreateBucket",
                 "s3:DeleteBucket*",
@@ -148,7 +229,6 @@ def _statements(location: Location) -> list[Statement]:
             resources=own_backups(location),
         ),
         Statement(
-            sid="CopiesOfBackups",
             actions=[
                 "backup:CopyIntoBackupVault",
                 "kms:CreateGrant",
@@ -165,61 +245,85 @@ def _statements(location: Location) -> list[Statement]:
             ],
         ),
         *([_replicas_of_images(location)] if location.environment == "shared" else []),
+        # The environment's own path, service-linked roles, and reading the rest of the region
         Statement(
-            sid="OwnPath",
             actions=["iam:*"],
             resources=[
-                *own_roles(location),
+                own_roles(location),
+                own_roles(location, "instance-profile"),
                 location.arn("iam", "oidc-provider/oidc.eks.*"),
-                location.arn("iam", "role/aws-service-role/*"),
             ],
         ),
         Statement(
             # The name that EKS Auto Mode gives to the instance profile of its nodes.
-            sid="ProfileOfAutoMode",
             actions=["iam:AddRoleToInstanceProfile"],
             resources=[location.arn("iam", "instance-profile/eks*")],
         ),
         Statement(
-            sid="ReadDelivery",
+            actions=["iam:CreateServiceLinkedRole", "iam:GetRole"],
+            resources=[location.arn("iam", "role/aws-service-role/*")],
+        ),
+        Statement(
             actions=["iam:Get*", "iam:List*"],
             resources=[
                 *[location.arn("iam", f"{kind}/{location.region}/*") for kind in ("role", "policy")],
                 location.arn("iam", "server-certificate/*"),
             ],
         ),
+    ]
+
+
+def _denied(location: Location, cluster: str | None) -> list[Statement]:
+    """Denials by tags do not concern a resource that has no tags yet, such as one that is being created."""
+    shared = sorted({"shared", "backend"} - {location.environment})
+    database = location.arn("rds", f"db:{location.name('*')}")
+    return [
+        # The shared and backend stacks
         Statement(
-            sid="OtherEnvironmentsStay",
             effect="Deny",
-            actions=[f"{service}:*" for service in _REGIONAL_SERVICES],
+            except_actions=_USES,
             resources=["*"],
-            conditions={
-                "Null": {"aws:ResourceTag/Environment": "false"},
-                "StringNotEquals": {"aws:ResourceTag/Environment": sorted({location.environment, "shared", "backend"})},
-            },
+            conditions={"StringEquals": {"aws:ResourceTag/Environment": shared}},
         ),
+        # Other environments. The cluster administrator role has the boundary of `shared`, and finds all clusters.
         Statement(
-            sid="RolesCarryThisBoundary",
+            effect="Deny",
+            actions=["*"] if cluster is not None else (),
+            except_actions=["eks:DescribeCluster"] if cluster is None else (),
+            resources=["*"],
+            conditions=_is_of_another("aws:ResourceTag/Environment", [location.environment, *shared]),
+        ),
+        # Security groups and nodes of other clusters, which EKS tags
+        Statement(
+            effect="Deny",
+            actions=["ec2:*"],
+            resources=["*"],
+            conditions=_is_of_another("aws:ResourceTag/aws:eks:cluster-name", [cluster] if cluster is not None else []),
+        ),
+        # Master passwords of other databases, which RDS tags
+        Statement(
+            effect="Deny",
+            actions=["secretsmanager:*"],
+            resources=["*"],
+            conditions=_is_of_another("aws:ResourceTag/aws:rds:primaryDBInstanceArn", [database], test="ArnNotLike"),
+        ),
+        # Roles without this boundary
+        Statement(
             effect="Deny",
             actions=["iam:CreateRole", "iam:PutRolePermissionsBoundary"],
-            resources=[location.arn("iam", "role/*")],
+            resources=["*"],
             conditions={"StringNotEquals": {"iam:PermissionsBoundary": boundary_arn(location)}},
         ),
+        # Deletion of backups and of the boundary
         Statement(
-            sid="BackupsStay",
             effect="Deny",
             actions=[
                 "backup:DeleteBackupVaultLockConfiguration",
                 "backup:DeleteRecoveryPoint",
                 "backup:UpdateRecoveryPointLifecycle",
+                "iam:DeleteRolePermissionsBoundary",
             ],
             resources=["*"],
-        ),
-        Statement(
-            sid="BoundaryStays",
-            effect="Deny",
-            actions=["iam:DeleteRolePermissionsBoundary"],
-            resources=[location.arn("iam", "role/*")],
         ),
     ]
 
@@ -227,7 +331,6 @@ def _statements(location: Location) -> list[Statement]:
 def _replicas_of_images(location: Location) -> Statement:
     """What the template of replicated repositories and its role do in other regions."""
     return Statement(
-        sid="ReplicasOfImages",
         actions=[
             "ecr:CreateRepository",
             "ecr:PutLifecyclePolicy",
@@ -239,3 +342,9 @@ def _replicas_of_images(location: Location) -> Statement:
             location.arn(service, name, region="*") for service, name in (("ecr", "repository/*"), ("kms", "key/*"))
         ],
     )
+
+
+def _is_of_another(tag: str, own: Sequence[str], test: str = "StringNotEquals") -> Conditions:
+    """The condition that a resource has the tag, with a value that is not in `own`."""
+    has_tag = {"Null": {tag: "false"}}
+    return {**has_tag, test: {tag: sorted(own)}} if own else has_tag

@@ -195,7 +195,6 @@ class ImagePushRole(Construct):
                             "ecr:DescribeImages",
                             "ecr:GetDownloadUrlForLayer",
                             "ecr:InitiateLayerUpload",
-                            "ecr:ListImageReferrers",
                             "ecr:ListImages",
                             "ecr:PutImage",
                             "ecr:UploadLayerPart",

@@ -1,7 +1,8 @@
 """The settings of Argo CD: domain, allowed networks, single sign-on, availability and tuning."""
 
+import re
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import StrictBool
 
@@ -23,22 +24,106 @@ Source: `EntityName` and `EntityId` of WAF in botocore 1.43.
 """
 
 
-class OidcConfig(Config):
-    """Single sign-on with Amazon Cognito. The client secret is `oidc.cognito.clientSecret` of `argocd-secret`."""
+Issuer = Annotated[
+    str,
+    matching(
+        r"https://[a-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*",
+        "not the URL of an issuer; write https://<host>/<path>, without a slash at the end",
+    ),
+]
+"""The URL of an OpenID Connect issuer, without a slash at the end."""
+ClientId = Annotated[
+    str,
+    matching(r"[A-Za-z0-9._:/@+-]{1,255}", "not a client ID; use 1 to 255 letters, digits and ._:/@+-"),
+]
+"""The ID of a client of an OpenID Connect provider. Argo CD would take one with a `$` for a reference to a secret."""
 
-    issuer: Annotated[
-        str,
-        matching(
-            # Source: `UserPoolIdType` of Cognito in botocore 1.43; the ID starts with the region
-            r"https://cognito-idp\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?=.{1,55}$)\1_[A-Za-z0-9]+",
-            "not the issuer of a Cognito user pool; write https://cognito-idp.<region>.amazonaws.com/<user pool id>",
-        ),
-    ]
-    """The URL of the Cognito user pool."""
-    client_id: Annotated[
-        str, matching(r"[a-z0-9]{1,128}", "not the ID of an app client; use lower-case letters and digits")
-    ]
-    """The app client of the user pool for Argo CD."""
+
+class OidcProvider(NamedTuple):
+    """What Argo CD needs to know of a kind of identity provider, and what its issuers and client IDs look like."""
+
+    name: str
+    """The text of the login button."""
+    issuer: str
+    issuer_remedy: str
+    client_id: str
+    client_id_remedy: str
+    scopes: tuple[str, ...] = ("openid", "email", "profile")
+    groups_claim: bool = False
+    """Whether to request the claim `groups`. Cognito always adds its own claim, and Google has none."""
+
+
+_GUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_WITH_GROUPS = ("openid", "email", "profile", "groups")
+OIDC_PROVIDERS = {
+    "cognito": OidcProvider(
+        "Cognito",
+        # Source: `UserPoolIdType` of Cognito in botocore 1.43; the ID starts with the region
+        r"https://cognito-idp\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?=.{1,55}$)\1_[A-Za-z0-9]+",
+        "not the issuer of a Cognito user pool; write https://cognito-idp.<region>.amazonaws.com/<user pool id>",
+        r"[a-z0-9]{1,128}",
+        "not the ID of an app client; use lower-case letters and digits",
+    ),
+    "entra-id": OidcProvider(
+        "Microsoft Entra ID",
+        # Not `common` or `organizations`, with which users of every tenant could log in. The national clouds:
+        # https://learn.microsoft.com/en-us/entra/identity-platform/authentication-national-cloud
+        rf"https://login\.(microsoftonline\.com|microsoftonline\.us|partner\.microsoftonline\.cn)/{_GUID}/v2\.0",
+        "not the issuer of one Entra ID tenant; write https://login.microsoftonline.com/<tenant id>/v2.0",
+        _GUID,
+        "not the ID of an app registration; write its application ID, a GUID in lower case",
+        groups_claim=True,
+    ),
+    "google": OidcProvider(
+        "Google",
+        r"https://accounts\.google\.com",
+        "not the issuer of Google; write https://accounts.google.com",
+        r"[a-z0-9-]{1,100}\.apps\.googleusercontent\.com",
+        "not the ID of an OAuth client of Google; write <id>.apps.googleusercontent.com",
+    ),
+    "okta": OidcProvider(
+        "Okta",
+        r"https://[a-z0-9-]+\.(okta|oktapreview|okta-emea)\.com(/oauth2/[A-Za-z0-9]+)?",
+        "not the issuer of Okta; write https://<name>.okta.com/oauth2/<server id>, or choose the provider other",
+        r"[A-Za-z0-9]{1,100}",
+        "not the ID of an app integration; use letters and digits",
+        scopes=_WITH_GROUPS,
+        groups_claim=True,
+    ),
+    "other": OidcProvider("SSO", ".*", "", ".*", "", scopes=_WITH_GROUPS, groups_claim=True),
+}
+"""The kinds of identity providers.
+
+Source: docs/operator-manual/user-management/{index,google,microsoft,okta}.md of Argo CD 3.5.0.
+"""
+
+
+class OidcConfig(Config):
+    """Single sign-on with OpenID Connect. The client secret is `oidc.clientSecret` of `argocd-secret`."""
+
+    provider: Literal["cognito", "entra-id", "google", "okta", "other"] = "cognito"
+    """The identity provider: Amazon Cognito, Microsoft Entra ID, Google Workspace, Okta, or another one that has the
+    scope and the claim `groups`. It determines the scopes and claims that Argo CD requests."""
+    issuer: Issuer
+    """The URL of the issuer: of the Cognito user pool, the Entra ID tenant, or the authorization server of Okta."""
+    client_id: ClientId
+    """The client of the provider for Argo CD, which has a secret. Its callback is `https://<domain>/auth/callback`."""
+    cli_client_id: ClientId | None = None
+    """A public client, without a secret, for `argocd login --sso`. Its callback is
+    `http://localhost:8085/auth/callback`. With None, the command line uses `client_id`, which Entra ID permits."""
+
+    def problems(self) -> Iterator[Problem]:
+        """An issuer or a client ID that the provider does not have, or one client for two purposes."""
+        provider = OIDC_PROVIDERS[self.provider]
+        if re.fullmatch(provider.issuer, self.issuer) is None:
+            yield Problem("issuer", self.issuer, provider.issuer_remedy)
+        for field in ("client_id", "cli_client_id"):
+            client = getattr(self, field)
+            if client is not None and re.fullmatch(provider.client_id, client) is None:
+                yield Problem(field, client, provider.client_id_remedy)
+        if self.cli_client_id == self.client_id:
+            message = "is the client with the secret; create a public client, or leave it out"
+            yield Problem("cli_client_id", self.cli_client_id, message)
 
 
 class TuningConfig(Config):
@@ -87,7 +172,9 @@ class ArgoCdConfig(Config):
             message = f"its Kubernetes versions are unknown; choose one of {known}, or add it to versions.py"
             yield Problem("chart_version", self.chart_version, message)
         if self.sso is None and not self.local_admin:
-            yield Problem("sso", None, "no login method; set it to a user pool, or set local_admin to True until then")
+            yield Problem(
+                "sso", None, "no login method; set it to your provider, or set local_admin to True until then"
+            )
         if self.sso is not None and self.local_admin:
             yield Problem("local_admin", True, "sso replaces the local administrator; set it to False")
         cidrs = self.ingress.allowed_cidrs if self.ingress.scheme == "internet-facing" and self.sso is None else ()

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eks_gitops.in_cluster.argo_cd_config import ArgoCdConfig
+from eks_gitops.in_cluster.argo_cd_config import OIDC_PROVIDERS, ArgoCdConfig, OidcConfig
 from eks_gitops.in_cluster.load_balancer_controller import ingress_class, ingress_class_params
 from eks_gitops.versions import LOAD_BALANCER_CONTROLLER_CHART
 
@@ -144,18 +144,29 @@ def _settings(config: ArgoCdConfig) -> dict[str, Any]:
         "timeout.reconciliation.jitter": f"{config.tuning.reconciliation_jitter_seconds}s",
     }
     if config.sso is not None:
-        settings["oidc.config"] = json.dumps(
-            {
-                "name": "Cognito",
-                "issuer": config.sso.issuer,
-                "clientID": config.sso.client_id,
-                # A reference that Argo CD resolves in argocd-secret, to which External Secrets adds the key.
-                "clientSecret": "$oidc.cognito.clientSecret",
-                "requestedScopes": ["openid", "email", "profile"],
-            },
-            sort_keys=True,
-        )
+        settings["oidc.config"] = json.dumps(_single_sign_on(config.sso), sort_keys=True)
     return settings
+
+
+def _single_sign_on(sso: OidcConfig) -> dict[str, Any]:
+    """The key `oidc.config`.
+
+    Source: docs/operator-manual/user-management/index.md of Argo CD 3.5.0.
+    """
+    provider = OIDC_PROVIDERS[sso.provider]
+    login: dict[str, Any] = {
+        "name": provider.name,
+        "issuer": sso.issuer,
+        "clientID": sso.client_id,
+        # A reference that Argo CD resolves in argocd-secret, to which External Secrets adds the key.
+        "clientSecret": "$oidc.clientSecret",
+        "requestedScopes": list(provider.scopes),
+    }
+    if sso.cli_client_id is not None:
+        login["cliClientID"] = sso.cli_client_id
+    if provider.groups_claim:
+        login["requestedIDTokenClaims"] = {"groups": {"essential": True}}
+    return login
 
 
 def _parameters(config: ArgoCdConfig) -> dict[str, Any]:

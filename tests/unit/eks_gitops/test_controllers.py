@@ -7,7 +7,6 @@ READ_IMAGES = {
     "ecr:BatchGetImage",
     "ecr:DescribeImages",
     "ecr:GetDownloadUrlForLayer",
-    "ecr:ListImageReferrers",
     "ecr:ListImages",
 }
 
@@ -37,7 +36,7 @@ def _secret(name: str) -> str:
 def _of_database(environment: str, region: str = "ap-northeast-2") -> dict[str, str]:
     """The tag that RDS sets on the secret of a master password."""
     arn = f"arn:aws:rds:{region}:123456789012:db:{region}-{environment}-bubblepool"
-    return {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": arn}
+    return {"aws:rds:primaryDBInstanceArn": arn}
 
 
 def _controllers(template: Template) -> dict[str, Role]:
@@ -51,20 +50,22 @@ def _controllers(template: Template) -> dict[str, Role]:
 def test_only_the_database_users_job_can_read_master_passwords(prod: Template) -> None:
     secret = _secret("rds!db-1-AbCdEf")
     for name, role in _controllers(prod).items():
-        may = role.may("secretsmanager:GetSecretValue", secret, **_of_database("prod"))
+        may = role.may("secretsmanager:GetSecretValue", secret, tags=_of_database("prod"))
         assert may == (name == "controllers_database-users_role"), name
 
 
 @pytest.mark.parametrize("tags", [_of_database("dev"), _of_database("prod2"), _of_database("prod", "us-west-2"), {}])
 def test_the_database_users_job_can_read_no_other_master_password(prod: Template, tags: dict[str, str]) -> None:
     job = _controllers(prod)["controllers_database-users_role"]
-    assert not job.may("secretsmanager:GetSecretValue", _secret("rds!db-1-AbCdEf"), **tags)
+    assert not job.may("secretsmanager:GetSecretValue", _secret("rds!db-1-AbCdEf"), tags=tags)
 
 
 def test_only_the_database_users_job_can_write_user_secrets(prod: Template) -> None:
     secret = _secret("ap-northeast-2/prod/guestbook/database-AbCdEf")
     for name, role in _controllers(prod).items():
-        assert role.may("secretsmanager:PutSecretValue", secret) == (name == "controllers_database-users_role"), name
+        assert role.may("secretsmanager:PutSecretValue", secret, tags={}) == (
+            name == "controllers_database-users_role"
+        ), name
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_only_the_database_users_job_can_write_user_secrets(prod: Template) -> N
 )
 def test_the_database_users_job_can_write_no_other_secret(prod: Template, secret: str) -> None:
     job = _controllers(prod)["controllers_database-users_role"]
-    assert not job.may("secretsmanager:PutSecretValue", _secret(f"{secret}-AbCdEf"))
+    assert not job.may("secretsmanager:PutSecretValue", _secret(f"{secret}-AbCdEf"), tags={})
 
 
 def test_external_dns_can_write_only_to_the_platforms_zone(prod: Template, platform: dict[str, Template]) -> None:
@@ -94,18 +95,18 @@ def test_kyverno_can_only_read_images(prod: Template) -> None:
 @pytest.mark.parametrize(
     ("repository", "tags", "may"),
     [
-        ("ap-northeast-2:123456789012:repository/bubblepool", {"aws:ResourceTag/Environment": "shared"}, True),
-        ("ap-northeast-2:123456789012:repository/bubblepool", {"aws:ResourceTag/Environment": "dev"}, False),
+        ("ap-northeast-2:123456789012:repository/bubblepool", {"Environment": "shared"}, True),
+        ("ap-northeast-2:123456789012:repository/bubblepool", {"Environment": "dev"}, False),
         ("ap-northeast-2:123456789012:repository/of-another-team", {}, False),
-        ("us-west-2:123456789012:repository/bubblepool", {"aws:ResourceTag/Environment": "shared"}, False),
-        ("ap-northeast-2:111122223333:repository/bubblepool", {"aws:ResourceTag/Environment": "shared"}, False),
+        ("us-west-2:123456789012:repository/bubblepool", {"Environment": "shared"}, False),
+        ("ap-northeast-2:111122223333:repository/bubblepool", {"Environment": "shared"}, False),
     ],
 )
 def test_kyverno_can_read_only_the_platforms_images(
     prod: Template, repository: str, tags: dict[str, str], *, may: bool
 ) -> None:
     kyverno = _controllers(prod)["controllers_kyverno_role"]
-    assert kyverno.may("ecr:BatchGetImage", f"arn:aws:ecr:{repository}", **tags) == may
+    assert kyverno.may("ecr:BatchGetImage", f"arn:aws:ecr:{repository}", tags=tags) == may
 
 
 def test_repositories_have_the_tag_by_which_kyverno_may_read_them(shared: Template) -> None:

@@ -96,8 +96,8 @@ def test_the_boundary_allows_what_the_role_of_the_template_does(alternative: dic
     for statement in role.statements:
         for action in statement["Action"]:
             (resource,) = statement["Resource"]
-            assert role.may(action, resource)
-            assert not role.may(action, resource.replace("123456789012", "210987654321"))
+            assert role.may(action, resource, tags={})
+            assert not role.may(action, resource.replace("123456789012", "210987654321"), tags={})
 
 
 def test_a_repository_with_another_key_is_not_replaced(shared: Template) -> None:

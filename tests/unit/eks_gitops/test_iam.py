@@ -3,19 +3,16 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatchcase
 
 import pytest
 
-from eks_gitops.delivery.boundary import WITHOUT_RESOURCE
 from eks_gitops.iam import Statement, policy_document, trust_policy
-from tests.policies import Role, all_policies, identity_policies, resource_policies, trust_policies
+from tests.policies import Role, all_policies, resource_policies, trust_policies
 from tests.template import Json, Template
 
 MANAGED_LIMIT = 6_144
 INLINE_LIMIT = 10_240
 TRUST_LIMIT = 2_048
-PUBLISHED = "controllers_aws-load-balancer-controller_role_aws-load-balancer-controller"
 
 _TOKEN = re.compile(r"\$\{[^}]*\}")
 
@@ -61,6 +58,19 @@ def test_statement_rejects_empty_lists(fields: Json) -> None:
         Statement(**fields)
 
 
+@pytest.mark.parametrize(
+    "fields", [{"except_actions": ["a:A"]}, {"except_actions": ["a:A"], "actions": ["b:B"], "effect": "Deny"}]
+)
+def test_statement_rejects_exceptions_from_other_than_a_denial(fields: Json) -> None:
+    with pytest.raises(ValueError, match="except_actions is only for a Deny without actions"):
+        Statement(**fields)
+
+
+def test_statement_denies_everything_except_some_actions() -> None:
+    statement = Statement(effect="Deny", except_actions=["b:B", "a:A"], resources=["*"])
+    assert statement.render() == {"Effect": "Deny", "NotAction": ["a:A", "b:B"], "Resource": ["*"]}
+
+
 def test_policy_document_rejects_a_statement_without_resources() -> None:
     with pytest.raises(
         ValueError, match=r"Statement\(actions=\['ecr:BatchGetImage'\].* has no resources; leave the st"
@@ -97,23 +107,13 @@ def test_references_in_a_statement_stay_in_order() -> None:
 
 def test_no_statement_allows_every_action(stacks: dict[str, Template]) -> None:
     for address, statement in _statements(stacks):
-        assert "*" not in statement["Action"], address
+        assert statement["Effect"] == "Deny" or "*" not in statement["Action"], address
 
 
-def test_wildcard_resource_is_allowed_only_for_actions_without_resource_types(stacks: dict[str, Template]) -> None:
-    for stack in stacks.values():
-        for policy in identity_policies(stack):
-            if policy.address == f"aws_iam_role_policy.{PUBLISHED}":
-                continue  # published upstream; test_load_balancer_controller_policy.py compares it
-            for statement in policy.statements:
-                if statement["Effect"] == "Allow" and "*" in statement["Resource"]:
-                    for action in statement["Action"]:
-                        assert any(fnmatchcase(action, known) for known in WITHOUT_RESOURCE), (policy.address, action)
-
-
-def test_no_policy_uses_negated_elements(stacks: dict[str, Template]) -> None:
+def test_only_denials_are_for_all_actions_except_some(stacks: dict[str, Template]) -> None:
     for address, statement in _statements(stacks):
-        assert not {"NotAction", "NotResource", "NotPrincipal"} & statement.keys(), address
+        assert not {"NotResource", "NotPrincipal"} & statement.keys(), address
+        assert statement["Effect"] == "Deny" or "NotAction" not in statement, address
 
 
 def test_every_arn_has_the_regions_partition(stacks: dict[str, Template]) -> None:

@@ -69,7 +69,7 @@ def test_controller_can_read_the_zonal_shifts_of_its_cluster(controller: Role) -
     (entry,) = [entry for entry in controller.statements if "arc-zonal-shift:GetManagedResource" in entry["Action"]]
     arn = "${aws_eks_cluster.cluster.arn}"
     assert entry["Condition"] == {"StringEquals": {"arc-zonal-shift:ResourceIdentifier": arn}}
-    assert "arc-zonal-shift:GetManagedResource" in boundary.WITHOUT_RESOURCE
+    assert "arc-zonal-shift:GetManagedResource" in boundary._WITHOUT_RESOURCE
 
 
 def test_controller_can_pass_only_the_node_role_and_only_to_ec2(controller: Role) -> None:
@@ -81,9 +81,9 @@ def test_controller_can_pass_only_the_node_role_and_only_to_ec2(controller: Role
 @pytest.mark.parametrize(
     ("resource", "tags", "allowed"),
     [
-        ("instance/i-1", {f"aws:ResourceTag/{CLUSTER}": "owned"}, True),
-        ("instance/i-1", {f"aws:ResourceTag/{CLUSTER}": "shared"}, False),
-        ("instance/i-1", {"aws:ResourceTag/kubernetes.io/cluster/another": "owned"}, False),
+        ("instance/i-1", {CLUSTER: "owned"}, True),
+        ("instance/i-1", {CLUSTER: "shared"}, False),
+        ("instance/i-1", {"kubernetes.io/cluster/another": "owned"}, False),
         ("instance/i-1", {}, False),
     ],
 )
@@ -92,7 +92,7 @@ def test_controller_can_terminate_only_instances_of_its_cluster(
 ) -> None:
     role = Role(karpenter, "karpenter_role")
     role.boundary = None
-    assert role.may("ec2:TerminateInstances", f"{EC2}:{resource}", **tags) is allowed
+    assert role.may("ec2:TerminateInstances", f"{EC2}:{resource}", tags=tags) is allowed
 
 
 def test_controller_can_launch_instances_only_with_the_clusters_tag(karpenter: Template) -> None:

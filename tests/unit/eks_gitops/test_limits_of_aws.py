@@ -2,21 +2,22 @@
 
 import re
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 import botocore.session
 import pytest
 
 from eks_gitops.backup_plan import BackupVaultArn
-from eks_gitops.config import RoleArn
+from eks_gitops.config import RoleArn, matching
 from eks_gitops.ecr import EcrRepositoryConfig
 from eks_gitops.file_system import AccessPoint, PosixId
-from eks_gitops.in_cluster.argo_cd_config import OidcConfig, WebAclArn
+from eks_gitops.in_cluster.argo_cd_config import OIDC_PROVIDERS, WebAclArn
 from eks_gitops.in_cluster.repository_credential import RepositoryCredentialConfig
 from eks_gitops.values import LabelKey, LabelValue, TagValue
 from tests.unit.eks_gitops.accepts import accepts
 
 SESSION = botocore.session.get_session()
+COGNITO_CLIENT_ID = Annotated[str, matching(OIDC_PROVIDERS["cognito"].client_id, "")]
 
 
 @cache
@@ -40,7 +41,7 @@ def _field(kind: Any, name: str) -> Any:
         (_field(EcrRepositoryConfig, "name"), "ecr", "RepositoryName", "{}"),
         (_field(RepositoryCredentialConfig, "secret_name"), "secretsmanager", "NameType", "{}"),
         (_field(AccessPoint, "path"), "efs", "Path", "/{}"),
-        (_field(OidcConfig, "client_id"), "cognito-idp", "ClientIdType", "{}"),
+        (COGNITO_CLIENT_ID, "cognito-idp", "ClientIdType", "{}"),
         (WebAclArn, "wafv2", "EntityName", "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/{}/1a"),
     ],
 )
@@ -89,7 +90,7 @@ CANDIDATES = [
         (RoleArn, "iam", "roleNameType", "arn:aws:iam::123456789012:role/{}"),
         (_field(EcrRepositoryConfig, "name"), "ecr", "RepositoryName", "{}"),
         (_field(AccessPoint, "path"), "efs", "Path", "{}"),
-        (_field(OidcConfig, "client_id"), "cognito-idp", "ClientIdType", "{}"),
+        (COGNITO_CLIENT_ID, "cognito-idp", "ClientIdType", "{}"),
         (BackupVaultArn, "backup", "BackupVaultName", "arn:aws:backup:us-east-1:123456789012:backup-vault:{}"),
     ],
 )

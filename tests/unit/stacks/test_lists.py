@@ -36,7 +36,7 @@ def _assert_valid(stacks: dict[str, Template]) -> None:
         for policy in all_policies(stack):
             assert policy.statements, (name, policy.address)
             for statement in policy.statements:
-                required = {"Effect", "Action"}
+                required = {"Effect", "NotAction" if "NotAction" in statement else "Action"}
                 required |= {"Principal"} if policy in (*trusting, *of_resources) else set()
                 required |= {"Resource"} if policy not in trusting else set()
                 assert required == {key for key in statement if key not in ("Sid", "Condition") and statement[key]}, (

@@ -1,15 +1,18 @@
 """The maximum permissions of a role with a permissions boundary, for any policies of the role."""
 
 import json
-from fnmatch import fnmatchcase
 
 import pytest
 
-from eks_gitops.delivery.boundary import WITHOUT_RESOURCE
+from eks_gitops.delivery.boundary import statements
+from eks_gitops.iam import policy_document
+from eks_gitops.location import Location
+from tests import iam_data
 from tests.policies import Role
 from tests.template import Template
 
 ACCOUNT = "123456789012"
+CLUSTER = "gitops-cluster-dev"
 IAM = f"arn:aws:iam::{ACCOUNT}"
 BOUNDARY = f"{IAM}:policy/ap-northeast-2/delivery/ap-northeast-2-dev-boundary"
 STATES = "arn:aws:s3:::your-org-terraform-state-ap-northeast-2"
@@ -36,9 +39,9 @@ def unlimited(shared: Template) -> Role:
     ],
 )
 def test_roles_can_be_created_only_with_the_same_boundary(unlimited: Role, action: str, resource: str) -> None:
-    assert unlimited.may(action, resource, **{"iam:PermissionsBoundary": BOUNDARY})
-    assert not unlimited.may(action, resource, **{"iam:PermissionsBoundary": BOUNDARY.replace("dev", "prod")})
-    assert not unlimited.may(action, resource)
+    assert unlimited.may(action, resource, tags={}, **{"iam:PermissionsBoundary": BOUNDARY})
+    assert not unlimited.may(action, resource, tags={}, **{"iam:PermissionsBoundary": BOUNDARY.replace("dev", "prod")})
+    assert not unlimited.may(action, resource, tags={})
 
 
 @pytest.mark.parametrize(
@@ -69,28 +72,52 @@ def test_roles_can_be_created_only_with_the_same_boundary(unlimited: Role, actio
     ],
 )
 def test_boundary_denies(unlimited: Role, action: str, resource: str) -> None:
-    assert not unlimited.may(action, resource, **{"iam:PermissionsBoundary": BOUNDARY})
+    assert not unlimited.may(action, resource, tags={}, **{"iam:PermissionsBoundary": BOUNDARY})
 
 
 @pytest.mark.parametrize(
-    ("action", "resource"),
+    ("action", "resource", "environments"),
     [
-        ("ec2:TerminateInstances", "ec2:ap-northeast-2:123456789012:instance/i-1"),
-        ("eks:DeleteCluster", "eks:ap-northeast-2:123456789012:cluster/any"),
-        ("elasticfilesystem:ClientMount", "elasticfilesystem:ap-northeast-2:123456789012:file-system/fs-1"),
-        ("kms:Decrypt", "kms:ap-northeast-2:123456789012:key/1"),
-        ("rds:DeleteDBInstance", "rds:ap-northeast-2:123456789012:db:any"),
-        ("secretsmanager:GetSecretValue", "secretsmanager:ap-northeast-2:123456789012:secret:any"),
+        ("ec2:TerminateInstances", "ec2:ap-northeast-2:123456789012:instance/i-1", {"dev"}),
+        ("ec2:RunInstances", "ec2:ap-northeast-2:123456789012:subnet/subnet-1", {"dev", "shared", "backend"}),
+        ("eks:DeleteCluster", "eks:ap-northeast-2:123456789012:cluster/any", {"dev"}),
+        ("eks:DescribeCluster", "eks:ap-northeast-2:123456789012:cluster/any", {"dev"}),
+        ("ecr:BatchGetImage", "ecr:ap-northeast-2:123456789012:repository/any", {"dev", "shared", "backend"}),
+        ("ecr:DeleteRepository", "ecr:ap-northeast-2:123456789012:repository/any", {"dev"}),
+        ("elasticfilesystem:ClientMount", "elasticfilesystem:ap-northeast-2:123456789012:file-system/fs-1", {"dev"}),
+        ("iam:TagOpenIDConnectProvider", "iam::123456789012:oidc-provider/oidc.eks.ap-northeast-2.any", {"dev"}),
+        ("kms:Decrypt", "kms:ap-northeast-2:123456789012:key/1", {"dev", "shared", "backend"}),
+        ("kms:ScheduleKeyDeletion", "kms:ap-northeast-2:123456789012:key/1", {"dev"}),
+        ("rds:DeleteDBInstance", "rds:ap-northeast-2:123456789012:db:any", {"dev"}),
     ],
 )
-@pytest.mark.parametrize(
-    ("environment", "allowed"), [("dev", True), ("shared", True), ("prod", False), ("staging", False)]
-)
+@pytest.mark.parametrize("environment", ["dev", "shared", "backend", "prod", "staging"])
 def test_resources_with_the_tag_of_another_environment_are_denied(
-    unlimited: Role, action: str, resource: str, environment: str, *, allowed: bool
+    unlimited: Role, action: str, resource: str, environments: set[str], environment: str
 ) -> None:
-    tag = {"aws:ResourceTag/Environment": environment}
-    assert unlimited.may(action, f"arn:aws:{resource}", **tag) is allowed
+    tags = {"Environment": environment}
+    assert unlimited.may(action, f"arn:aws:{resource}", tags=tags) is (environment in environments)
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "tag", "own"),
+    [
+        ("ec2:RunInstances", "ec2:ap-northeast-2:123456789012:security-group/sg-1", "aws:eks:cluster-name", CLUSTER),
+        ("ec2:TerminateInstances", "ec2:ap-northeast-2:123456789012:instance/i-1", "aws:eks:cluster-name", CLUSTER),
+        (
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:ap-northeast-2:123456789012:secret:rds!db-1",
+            "aws:rds:primaryDBInstanceArn",
+            f"arn:aws:rds:ap-northeast-2:{ACCOUNT}:db:ap-northeast-2-dev-bubblepool",
+        ),
+    ],
+)
+def test_resources_that_aws_tags_for_another_environment_are_denied(
+    unlimited: Role, action: str, resource: str, tag: str, own: str
+) -> None:
+    """The security group of a cluster, its nodes and the secret of a database have no tag `Environment`."""
+    assert unlimited.may(action, f"arn:aws:{resource}", tags={tag: own})
+    assert not unlimited.may(action, f"arn:aws:{resource}", tags={tag: own.replace("dev", "prod")})
 
 
 @pytest.mark.parametrize(
@@ -102,22 +129,38 @@ def test_resources_with_the_tag_of_another_environment_are_denied(
     ],
 )
 def test_backups_can_be_copied_to_another_region(unlimited: Role, action: str, resource: str) -> None:
-    assert unlimited.may(action, f"arn:aws:{resource}")
-    assert not unlimited.may(action, f"arn:aws:{resource.replace(ACCOUNT, '210987654321')}")
+    assert unlimited.may(action, f"arn:aws:{resource}", tags={})
+    assert not unlimited.may(action, f"arn:aws:{resource.replace(ACCOUNT, '210987654321')}", tags={})
+
+
+@pytest.mark.parametrize("region", ["ap-southeast-5", "us-gov-west-1", "cn-northwest-1"])
+def test_boundary_is_within_the_size_limit_of_managed_policies_with_the_longest_names(region: str) -> None:
+    location = Location(account_id=ACCOUNT, region=region, environment="e" * 21)  # limited by the longest role name
+    assert len(policy_document(*statements(location, "c" * 100)).replace(" ", "")) <= 6_144
+
+
+def _partition(region: str) -> str:
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
 def _request(action: str, resource: str, region: str) -> str:
     """A resource to request for `action`, for a statement that contains `resource`."""
     service = action.partition(":")[0]
-    if resource == "*" and any(fnmatchcase(action, known) for known in WITHOUT_RESOURCE):
+    if resource == "*" and not all(known.resources for known in iam_data.matching(action)):
         return "*"
     if resource != "*" and not resource.startswith("${"):
         return resource.replace(":*:*:", f":{region}:{ACCOUNT}:")
-    partition = "aws-us-gov" if region.startswith("us-gov-") else "aws"
+    partition = _partition(region)
     return {
         "iam": f"arn:{partition}:iam::{ACCOUNT}:role/{region}/dev/any",
         "route53": f"arn:{partition}:route53:::hostedzone/any",
     }.get(service, f"arn:{partition}:{service}:{region}:{ACCOUNT}:any/any")
+
+
+def _has_type(action: str, resource: str) -> bool:
+    """Whether the resource is of a type of the action; a statement may contain the actions of several services."""
+    types = [kind for known in iam_data.matching(action) for kind in known.resources]
+    return any(iam_data.overlap(kind.arn, resource) for kind in types)
 
 
 @pytest.mark.parametrize("region", ["ap-northeast-2", "us-gov-west-1"])
@@ -127,12 +170,21 @@ def test_boundary_allows_everything_that_the_policies_of_roles_allow(
     stacks = {**platform, **alternative}
     bound = _under_boundary_of_dev(stacks[f"{region}-shared"])
     template = stacks[f"{region}-dev"]
+    roles = [Role(template, name) for name in template.resources("aws_iam_role")]
+    delivery = [Role(stacks[f"{region}-shared"], name) for name in ("apply-dev_role", "backup-dev_role")]
     asked = {
         (action, _request(action, resource, region))
-        for name in template.resources("aws_iam_role")
-        for statement in Role(template, name).statements
+        for role in (*roles, *delivery)
+        for statement in role.statements
         for action in statement["Action"]
         for resource in statement["Resource"]
+        if resource == "*" or resource.startswith("${") or _has_type(action, resource)
+        if role in roles or any(known.changes for known in iam_data.matching(action))
     }
-    denied = [request for request in sorted(asked) if not bound.may(*request)]
-    assert denied == []
+    boundary = f"arn:{_partition(region)}:iam::{ACCOUNT}:policy/{region}/delivery/{region}-dev-boundary"
+    denied = [
+        request
+        for request in sorted(asked)
+        if not bound.may(*request, tags={}, **{"iam:PermissionsBoundary": boundary})
+    ]
+    assert denied == [], "\n".join(" on ".join(request) for request in denied)

@@ -24,266 +24,353 @@ STATES = "arn:aws:s3:::your-org-terraform-state-ap-northeast-2"
 BOUND = {"iam:PermissionsBoundary": BOUNDARY}
 BOUND_LIKE_PROD = {"iam:PermissionsBoundary": PRODS_BOUNDARY}
 BOUND_LIKE_SHARED = {"iam:PermissionsBoundary": BOUNDARY.replace("dev", "shared")}
-DEVS = {"aws:ResourceTag/Environment": "dev"}
-PRODS = {"aws:ResourceTag/Environment": "prod"}
-SHAREDS = {"aws:ResourceTag/Environment": "shared"}
+DEVS = {"Environment": "dev"}
+PRODS = {"Environment": "prod"}
+SHAREDS = {"Environment": "shared"}
+BACKENDS = {"Environment": "backend"}
 TAGGED_DEV = {"aws:RequestTag/Environment": "dev"}
 TAGGED_PROD = {"aws:RequestTag/Environment": "prod"}
 TAGGED_SHARED = {"aws:RequestTag/Environment": "shared"}
 BACKEND_KEY = {"kms:ResourceAliases": "alias/ap-northeast-2/backend"}
 
-OF_DEVS_DATABASE = {
-    "aws:ResourceTag/aws:rds:primaryDBInstanceArn": f"arn:aws:rds:ap-northeast-2:{ACCOUNT}:db:ap-northeast-2-dev-any"
-}
+OF_DEVS_DATABASE = {"aws:rds:primaryDBInstanceArn": f"arn:aws:rds:ap-northeast-2:{ACCOUNT}:db:ap-northeast-2-dev-any"}
 OF_PRODS_DATABASE = {key: arn.replace("-dev-", "-prod-") for key, arn in OF_DEVS_DATABASE.items()}
 
-OF_DEVS_CLUSTER = {"aws:ResourceTag/aws:eks:cluster-name": "gitops-cluster-dev"}
-OF_PRODS_CLUSTER = {"aws:ResourceTag/aws:eks:cluster-name": "gitops-cluster-prod"}
-
-Request = tuple[str, str, dict[str, str]]
+OF_DEVS_CLUSTER = {"aws:eks:cluster-name": "gitops-cluster-dev"}
+OF_PRODS_CLUSTER = {"aws:eks:cluster-name": "gitops-cluster-prod"}
 
 
 def _arn(service: str, resource: str) -> str:
     return f"arn:aws:{service}:ap-northeast-2:{ACCOUNT}:{resource}"
 
 
+FROM_TEMPLATE = {"ec2:LaunchTemplate": _arn("ec2", "launch-template/lt-1")}
+
+Request = tuple[str, str, dict[str, str], dict[str, str]]
+"""An action, a resource, the tags of the resource, and condition keys of the request."""
+
+
 APPLY_DEV_MAY: list[Request] = [
     # its own roles
-    ("iam:CreateRole", OWN_ROLE, BOUND),
-    ("iam:AttachRolePolicy", OWN_ROLE, BOUND),
-    ("iam:PutRolePolicy", OWN_ROLE, BOUND),
-    ("iam:UpdateAssumeRolePolicy", OWN_ROLE, {}),
-    ("iam:DeleteRole", OWN_ROLE, {}),
-    ("iam:GetRole", OWN_ROLE, {}),
-    ("iam:PassRole", OWN_ROLE, {"iam:PassedToService": "eks.amazonaws.com"}),
-    ("iam:PassRole", OWN_ROLE, {"iam:PassedToService": "pods.eks.amazonaws.com"}),
-    ("iam:CreateInstanceProfile", OWN_PROFILE, {}),
-    ("iam:AddRoleToInstanceProfile", OWN_PROFILE, {}),
-    ("iam:TagInstanceProfile", OWN_PROFILE, {}),
-    ("iam:RemoveRoleFromInstanceProfile", OWN_PROFILE, {}),
-    ("iam:DeleteInstanceProfile", OWN_PROFILE, {}),
+    ("iam:CreateRole", OWN_ROLE, {}, BOUND),
+    ("iam:AttachRolePolicy", OWN_ROLE, {}, BOUND),
+    ("iam:PutRolePolicy", OWN_ROLE, {}, BOUND),
+    ("iam:UpdateAssumeRolePolicy", OWN_ROLE, {}, {}),
+    ("iam:DeleteRole", OWN_ROLE, {}, {}),
+    ("iam:GetRole", OWN_ROLE, {}, {}),
+    ("iam:PassRole", OWN_ROLE, {}, {"iam:PassedToService": "eks.amazonaws.com"}),
+    ("iam:PassRole", OWN_ROLE, {}, {"iam:PassedToService": "pods.eks.amazonaws.com"}),
+    ("iam:CreateInstanceProfile", OWN_PROFILE, {}, {}),
+    ("iam:AddRoleToInstanceProfile", OWN_PROFILE, {}, {}),
+    ("iam:TagInstanceProfile", OWN_PROFILE, {}, {}),
+    ("iam:RemoveRoleFromInstanceProfile", OWN_PROFILE, {}, {}),
+    ("iam:DeleteInstanceProfile", OWN_PROFILE, {}, {}),
     (
         "iam:CreateServiceLinkedRole",
         f"{IAM}:role/aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS",
+        {},
         {"iam:AWSServiceName": "rds.amazonaws.com"},
     ),
-    ("iam:CreateOpenIDConnectProvider", ISSUER, TAGGED_DEV),
-    ("iam:DeleteOpenIDConnectProvider", ISSUER, DEVS),
-    # its own cluster and nodes
-    ("eks:CreateCluster", _arn("eks", "cluster/gitops-cluster-dev"), {}),
-    ("eks:CreateNodegroup", _arn("eks", "cluster/gitops-cluster-dev"), {}),
-    ("eks:UpdateAddon", _arn("eks", "addon/gitops-cluster-dev/coredns/1"), {}),
-    ("ec2:CreateLaunchTemplate", _arn("ec2", "launch-template/lt-1"), TAGGED_DEV),
-    ("ec2:CreateLaunchTemplateVersion", _arn("ec2", "launch-template/lt-1"), DEVS),
+    ("iam:CreateOpenIDConnectProvider", ISSUER, {}, TAGGED_DEV),
+    ("iam:TagOpenIDConnectProvider", ISSUER, {}, TAGGED_DEV),
+    ("iam:DeleteOpenIDConnectProvider", ISSUER, DEVS, {}),
     (
-        "ec2:RunInstances",
-        _arn("ec2", "instance/i-1"),
-        {"ec2:LaunchTemplate": _arn("ec2", "launch-template/lt-1")},
+        "iam:CreateServiceLinkedRole",
+        f"{IAM}:role/aws-service-role/backup.amazonaws.com/AWSServiceRoleForBackup",
+        {},
+        {"iam:AWSServiceName": "backup.amazonaws.com"},
     ),
-    ("ec2:CreateSecurityGroup", _arn("ec2", "security-group/sg-1"), TAGGED_DEV),
-    ("ec2:CreateSecurityGroup", _arn("ec2", "vpc/vpc-1"), SHAREDS),
+    # its own cluster and nodes
+    ("eks:CreateCluster", "*", {}, TAGGED_DEV),
+    ("eks:TagResource", _arn("eks", "cluster/gitops-cluster-dev"), {}, TAGGED_DEV),
+    ("eks:DescribeCluster", _arn("eks", "cluster/gitops-cluster-dev"), DEVS, {}),
+    ("eks:CreateNodegroup", _arn("eks", "cluster/gitops-cluster-dev"), DEVS, {}),
+    ("eks:UpdateAddon", _arn("eks", "addon/gitops-cluster-dev/coredns/1"), DEVS, {}),
+    ("eks:DeleteCluster", _arn("eks", "cluster/gitops-cluster-dev"), DEVS, {}),
+    ("ec2:CreateLaunchTemplate", _arn("ec2", "launch-template/lt-1"), {}, TAGGED_DEV),
+    ("ec2:CreateLaunchTemplateVersion", _arn("ec2", "launch-template/lt-1"), DEVS, {}),
+    ("ec2:RunInstances", _arn("ec2", "instance/i-1"), {}, FROM_TEMPLATE),
+    ("ec2:RunInstances", _arn("ec2", "volume/vol-1"), {}, FROM_TEMPLATE),
+    ("ec2:RunInstances", _arn("ec2", "network-interface/eni-1"), {}, FROM_TEMPLATE),
+    ("ec2:RunInstances", _arn("ec2", "launch-template/lt-1"), DEVS, FROM_TEMPLATE),
+    ("ec2:RunInstances", _arn("ec2", "security-group/sg-1"), DEVS, FROM_TEMPLATE),
+    ("ec2:RunInstances", _arn("ec2", "security-group/sg-1"), OF_DEVS_CLUSTER, FROM_TEMPLATE),
+    ("ec2:RunInstances", _arn("ec2", "subnet/subnet-1"), SHAREDS, FROM_TEMPLATE),
+    ("ec2:RunInstances", "arn:aws:ec2:ap-northeast-2::image/ami-1", {}, FROM_TEMPLATE),
+    ("ec2:DeleteLaunchTemplate", _arn("ec2", "launch-template/lt-1"), DEVS, {}),
+    ("ec2:CreateSecurityGroup", _arn("ec2", "security-group/sg-1"), {}, TAGGED_DEV),
+    ("ec2:CreateSecurityGroup", _arn("ec2", "vpc/vpc-1"), SHAREDS, {}),
     (
         "ec2:CreateTags",
         _arn("ec2", "security-group/sg-1"),
+        {},
         {**TAGGED_DEV, "ec2:CreateAction": "CreateSecurityGroup"},
     ),
-    ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), DEVS),
-    ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), OF_DEVS_CLUSTER),
+    ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), DEVS, {}),
+    ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), OF_DEVS_CLUSTER, {}),
     # its own data
-    ("elasticfilesystem:CreateFileSystem", _arn("elasticfilesystem", "file-system/fs-1"), TAGGED_DEV),
-    ("elasticfilesystem:CreateMountTarget", _arn("elasticfilesystem", "file-system/fs-1"), DEVS),
-    ("rds:CreateDBInstance", _arn("rds", "db:ap-northeast-2-dev-bubblepool"), {}),
-    ("rds:CreateDBParameterGroup", _arn("rds", "pg:ap-northeast-2-dev-bubblepool-postgres17"), {}),
-    ("rds:CreateDBInstance", _arn("rds", "og:default:postgres-17"), {}),
-    ("secretsmanager:CreateSecret", _arn("secretsmanager", "secret:rds!db-1"), {}),
-    ("secretsmanager:RotateSecret", _arn("secretsmanager", "secret:rds!db-1"), OF_DEVS_DATABASE),
-    ("secretsmanager:CreateSecret", _arn("secretsmanager", "secret:ap-northeast-2/dev/bubblepool/database-1"), {}),
-    ("secretsmanager:GetRandomPassword", "*", {}),
-    ("logs:CreateLogGroup", _arn("logs", "log-group:/aws/eks/gitops-cluster-dev/cluster"), {}),
-    ("logs:PutRetentionPolicy", _arn("logs", "log-group:/aws/rds/instance/ap-northeast-2-dev-bubblepool/upgrade"), {}),
-    ("sqs:CreateQueue", _arn("sqs", "ap-northeast-2-dev-karpenter"), {}),
-    ("events:PutRule", _arn("events", "rule/ap-northeast-2-dev-karpenter-state-change"), {}),
-    ("kms:CreateKey", "*", TAGGED_DEV),
-    ("kms:PutKeyPolicy", _arn("kms", "key/1"), DEVS),
-    ("kms:CreateAlias", _arn("kms", "alias/ap-northeast-2/dev"), {}),
+    ("elasticfilesystem:CreateFileSystem", "*", {}, TAGGED_DEV),
+    ("elasticfilesystem:TagResource", _arn("elasticfilesystem", "file-system/fs-1"), {}, TAGGED_DEV),
+    ("elasticfilesystem:CreateAccessPoint", _arn("elasticfilesystem", "file-system/fs-1"), DEVS, TAGGED_DEV),
+    ("elasticfilesystem:TagResource", _arn("elasticfilesystem", "access-point/fsap-1"), {}, TAGGED_DEV),
+    ("elasticfilesystem:CreateMountTarget", _arn("elasticfilesystem", "file-system/fs-1"), DEVS, {}),
+    ("elasticfilesystem:DeleteMountTarget", _arn("elasticfilesystem", "file-system/fs-1"), DEVS, {}),
+    ("elasticfilesystem:DeleteFileSystem", _arn("elasticfilesystem", "file-system/fs-1"), DEVS, {}),
+    ("ec2:CreateNetworkInterface", _arn("ec2", "subnet/subnet-1"), SHAREDS, {}),
+    ("ec2:CreateNetworkInterface", _arn("ec2", "network-interface/eni-1"), {}, {}),
+    ("ec2:CreateNetworkInterface", _arn("ec2", "security-group/sg-1"), DEVS, {}),
+    ("ec2:DeleteNetworkInterface", _arn("ec2", "network-interface/eni-1"), {}, {}),
+    ("rds:CreateDBInstance", _arn("rds", "db:ap-northeast-2-dev-bubblepool"), {}, {}),
+    ("rds:CreateDBParameterGroup", _arn("rds", "pg:ap-northeast-2-dev-bubblepool-postgres17"), {}, {}),
+    ("rds:CreateDBInstance", _arn("rds", "og:default:postgres-17"), {}, {}),
+    ("rds:ModifyDBInstance", _arn("rds", "og:default:postgres-17"), {}, {}),
+    ("rds:DeleteDBInstance", _arn("rds", "db:ap-northeast-2-dev-bubblepool"), DEVS, {}),
+    ("secretsmanager:CreateSecret", _arn("secretsmanager", "secret:rds!db-1"), {}, {}),
+    ("secretsmanager:TagResource", _arn("secretsmanager", "secret:rds!db-1"), {}, {}),
+    ("secretsmanager:TagResource", _arn("secretsmanager", "secret:rds!db-1"), OF_DEVS_DATABASE, {}),
+    ("secretsmanager:RotateSecret", _arn("secretsmanager", "secret:rds!db-1"), OF_DEVS_DATABASE, {}),
+    ("secretsmanager:CreateSecret", _arn("secretsmanager", "secret:ap-northeast-2/dev/bubblepool/database-1"), {}, {}),
+    ("secretsmanager:GetRandomPassword", "*", {}, {}),
+    ("logs:CreateLogGroup", _arn("logs", "log-group:/aws/eks/gitops-cluster-dev/cluster"), {}, {}),
+    (
+        "logs:PutRetentionPolicy",
+        _arn("logs", "log-group:/aws/rds/instance/ap-northeast-2-dev-bubblepool/upgrade"),
+        {},
+        {},
+    ),
+    ("sqs:CreateQueue", _arn("sqs", "ap-northeast-2-dev-karpenter"), {}, {}),
+    ("events:PutRule", _arn("events", "rule/ap-northeast-2-dev-karpenter-state-change"), {}, {}),
+    ("kms:CreateKey", "*", {}, TAGGED_DEV),
+    ("kms:TagResource", _arn("kms", "key/1"), {}, TAGGED_DEV),
+    ("kms:PutKeyPolicy", _arn("kms", "key/1"), DEVS, {}),
+    ("kms:ScheduleKeyDeletion", _arn("kms", "key/1"), DEVS, {}),
+    ("kms:CreateAlias", _arn("kms", "alias/ap-northeast-2/dev"), {}, {}),
     # its own backups
-    ("s3:CreateBucket", BACKUPS, {}),
-    ("s3:ListBucket", BACKUPS, {"aws:ResourceAccount": ACCOUNT}),
-    ("s3:PutLifecycleConfiguration", BACKUPS, {}),
-    ("s3:PutObject", f"{BACKUPS}/argo-cd/export", {}),
-    ("s3:GetObjectVersion", f"{BACKUPS}/argo-cd/export", {}),
-    ("kms:GenerateDataKey", _arn("kms", "key/1"), DEVS),
-    ("kms:Decrypt", _arn("kms", "key/1"), DEVS),
-    ("backup:CreateBackupVault", _arn("backup", "backup-vault:ap-northeast-2-dev-data"), TAGGED_DEV),
-    ("backup-storage:MountCapsule", "*", {}),
-    ("backup:PutBackupVaultLockConfiguration", _arn("backup", "backup-vault:ap-northeast-2-dev-data"), DEVS),
-    ("backup:CreateBackupPlan", _arn("backup", "backup-plan:*"), TAGGED_DEV),
-    ("backup:CreateBackupSelection", _arn("backup", "backup-plan:1"), DEVS),
-    ("iam:PassRole", OWN_ROLE, {"iam:PassedToService": "backup.amazonaws.com"}),
+    ("s3:CreateBucket", BACKUPS, {}, {}),
+    ("s3:ListBucket", BACKUPS, {}, {"aws:ResourceAccount": ACCOUNT}),
+    ("s3:PutLifecycleConfiguration", BACKUPS, {}, {}),
+    ("s3:PutObject", f"{BACKUPS}/argo-cd/export", {}, {}),
+    ("s3:GetObjectVersion", f"{BACKUPS}/argo-cd/export", {}, {}),
+    ("kms:GenerateDataKey", _arn("kms", "key/1"), DEVS, {}),
+    ("kms:Decrypt", _arn("kms", "key/1"), DEVS, {}),
+    ("backup:CreateBackupVault", _arn("backup", "backup-vault:ap-northeast-2-dev-data"), {}, TAGGED_DEV),
+    ("backup-storage:MountCapsule", "*", {}, {}),
+    ("backup:PutBackupVaultLockConfiguration", _arn("backup", "backup-vault:ap-northeast-2-dev-data"), DEVS, {}),
+    ("backup:CreateBackupPlan", _arn("backup", "backup-plan:*"), {}, TAGGED_DEV),
+    ("backup:TagResource", _arn("backup", "backup-plan:1"), {}, TAGGED_DEV),
+    ("backup:DeleteBackupPlan", _arn("backup", "backup-plan:1"), DEVS, {}),
+    ("backup:CreateBackupSelection", _arn("backup", "backup-plan:1"), DEVS, {}),
+    ("iam:PassRole", OWN_ROLE, {}, {"iam:PassedToService": "backup.amazonaws.com"}),
     # its own state
-    ("s3:GetObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
-    ("s3:PutObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
-    ("s3:PutObject", f"{STATES}/ap-northeast-2/dev/gitops/terraform.tfstate.tflock", {}),
-    ("s3:DeleteObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate.tflock", {}),
-    ("s3:GetObject", f"{STATES}/ap-northeast-2/shared/terraform.tfstate", {}),
-    ("kms:GenerateDataKey", _arn("kms", "key/1"), BACKEND_KEY),
+    ("s3:GetObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}, {}),
+    ("s3:PutObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}, {}),
+    ("s3:PutObject", f"{STATES}/ap-northeast-2/dev/gitops/terraform.tfstate.tflock", {}, {}),
+    ("s3:DeleteObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate.tflock", {}, {}),
+    ("s3:GetObject", f"{STATES}/ap-northeast-2/shared/terraform.tfstate", {}, {}),
+    ("kms:GenerateDataKey", _arn("kms", "key/1"), {}, BACKEND_KEY),
     # search for resources that remain after a destroy
-    ("iam:ListRoles", "*", {}),
-    ("tag:GetResources", "*", {}),
+    ("iam:ListRoles", "*", {}, {}),
+    ("tag:GetResources", "*", {}, {}),
 ]
 
 APPLY_DEV_MAY_NOT: list[Request] = [
     # privilege escalation
-    ("iam:CreateRole", OWN_ROLE, {}),
-    ("iam:CreateRole", OWN_ROLE, BOUND_LIKE_PROD),
-    ("iam:CreateRole", DELIVERY_ROLE, BOUND),
-    ("iam:CreateRole", f"{IAM}:role/admin", BOUND),
-    ("iam:AttachRolePolicy", OWN_ROLE, {}),
-    ("iam:PutRolePermissionsBoundary", OWN_ROLE, BOUND_LIKE_PROD),
-    ("iam:DeleteRolePermissionsBoundary", OWN_ROLE, BOUND),
-    ("iam:DeleteRolePermissionsBoundary", DELIVERY_ROLE, BOUND),
-    ("iam:AttachRolePolicy", DELIVERY_ROLE, BOUND),
-    ("iam:PutRolePolicy", DELIVERY_ROLE, BOUND),
-    ("iam:UpdateAssumeRolePolicy", DELIVERY_ROLE, BOUND),
-    ("iam:PassRole", DELIVERY_ROLE, {"iam:PassedToService": "ec2.amazonaws.com"}),
-    ("iam:PassRole", OWN_ROLE, {"iam:PassedToService": "lambda.amazonaws.com"}),
-    ("iam:CreatePolicyVersion", BOUNDARY, {}),
-    ("iam:SetDefaultPolicyVersion", BOUNDARY, {}),
-    ("iam:DeletePolicy", BOUNDARY, {}),
-    ("iam:CreatePolicyVersion", DELIVERY_POLICY, {}),
-    ("iam:CreatePolicy", f"{IAM}:policy/ap-northeast-2/dev/any", {}),
-    ("iam:CreateUser", f"{IAM}:user/alice", {}),
-    ("iam:CreateAccessKey", f"{IAM}:user/alice", {}),
-    ("iam:CreateOpenIDConnectProvider", f"{IAM}:oidc-provider/token.example.com", {}),
-    ("iam:DeleteOpenIDConnectProvider", f"{IAM}:oidc-provider/token.actions.githubusercontent.com", {}),
-    ("sts:AssumeRole", DELIVERY_ROLE.replace("dev-apply", "prod-apply"), {}),
-    ("sts:AssumeRole", CLUSTER_ADMINISTRATOR, {}),
+    ("iam:CreateRole", OWN_ROLE, {}, {}),
+    ("iam:CreateRole", OWN_ROLE, {}, BOUND_LIKE_PROD),
+    ("iam:CreateRole", DELIVERY_ROLE, {}, BOUND),
+    ("iam:CreateRole", f"{IAM}:role/admin", {}, BOUND),
+    ("iam:AttachRolePolicy", OWN_ROLE, {}, {}),
+    ("iam:PutRolePermissionsBoundary", OWN_ROLE, {}, BOUND_LIKE_PROD),
+    ("iam:DeleteRolePermissionsBoundary", OWN_ROLE, {}, BOUND),
+    ("iam:DeleteRolePermissionsBoundary", DELIVERY_ROLE, {}, BOUND),
+    ("iam:AttachRolePolicy", DELIVERY_ROLE, {}, BOUND),
+    ("iam:PutRolePolicy", DELIVERY_ROLE, {}, BOUND),
+    ("iam:UpdateAssumeRolePolicy", DELIVERY_ROLE, {}, BOUND),
+    ("iam:PassRole", DELIVERY_ROLE, {}, {"iam:PassedToService": "ec2.amazonaws.com"}),
+    ("iam:PassRole", OWN_ROLE, {}, {"iam:PassedToService": "lambda.amazonaws.com"}),
+    ("iam:CreatePolicyVersion", BOUNDARY, {}, {}),
+    ("iam:SetDefaultPolicyVersion", BOUNDARY, {}, {}),
+    ("iam:DeletePolicy", BOUNDARY, {}, {}),
+    ("iam:CreatePolicyVersion", DELIVERY_POLICY, {}, {}),
+    ("iam:CreatePolicy", f"{IAM}:policy/ap-northeast-2/dev/any", {}, {}),
+    ("iam:CreateUser", f"{IAM}:user/alice", {}, {}),
+    ("iam:CreateAccessKey", f"{IAM}:user/alice", {}, {}),
+    ("iam:CreateOpenIDConnectProvider", f"{IAM}:oidc-provider/token.example.com", {}, {}),
+    ("iam:DeleteOpenIDConnectProvider", f"{IAM}:oidc-provider/token.actions.githubusercontent.com", {}, {}),
+    ("sts:AssumeRole", DELIVERY_ROLE.replace("dev-apply", "prod-apply"), {}, {}),
+    ("sts:AssumeRole", CLUSTER_ADMINISTRATOR, {}, {}),
     # access to another environment
-    ("iam:DeleteRole", OWN_ROLE.replace("dev", "prod"), BOUND),
-    ("eks:DeleteCluster", _arn("eks", "cluster/gitops-cluster-prod"), {}),
-    ("eks:CreateAccessEntry", _arn("eks", "cluster/gitops-cluster-prod"), {}),
-    ("rds:DeleteDBInstance", _arn("rds", "db:ap-northeast-2-prod-bubblepool"), {}),
-    ("secretsmanager:RotateSecret", _arn("secretsmanager", "secret:rds!db-1"), OF_PRODS_DATABASE),
-    ("secretsmanager:DeleteSecret", _arn("secretsmanager", "secret:ap-northeast-2/prod/bubblepool/database-1"), {}),
-    ("iam:DeleteOpenIDConnectProvider", ISSUER, PRODS),
-    ("elasticfilesystem:DeleteFileSystem", _arn("elasticfilesystem", "file-system/fs-1"), PRODS),
-    ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), PRODS),
-    ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), OF_PRODS_CLUSTER),
-    ("ec2:CreateSecurityGroup", _arn("ec2", "security-group/sg-1"), TAGGED_PROD),
-    ("ec2:CreateTags", _arn("ec2", "security-group/sg-1"), {**TAGGED_DEV, **PRODS}),
-    ("ec2:DeleteVpc", _arn("ec2", "vpc/vpc-1"), SHAREDS),
-    ("ec2:RunInstances", _arn("ec2", "instance/i-1"), {}),
-    ("kms:ScheduleKeyDeletion", _arn("kms", "key/1"), PRODS),
-    ("kms:Decrypt", _arn("kms", "key/1"), PRODS),
-    ("kms:GenerateDataKey", _arn("kms", "key/1"), {"kms:ResourceAliases": "alias/ap-northeast-2/prod"}),
-    ("s3:GetObject", f"{STATES}/ap-northeast-2/prod/terraform.tfstate", {}),
-    ("s3:PutObject", f"{STATES}/ap-northeast-2/prod/terraform.tfstate", {}),
-    ("s3:PutObject", f"{STATES}/ap-northeast-2/shared/terraform.tfstate", {}),
-    ("s3:GetObject", f"{BACKUPS.replace('dev', 'prod')}/argo-cd/export", {}),
-    ("s3:PutObject", f"{BACKUPS.replace('dev', 'prod')}/argo-cd/export", {}),
-    ("backup:UpdateBackupPlan", _arn("backup", "backup-plan:1"), PRODS),
-    ("backup:DeleteBackupVault", _arn("backup", "backup-vault:ap-northeast-2-prod-data"), PRODS),
+    ("iam:DeleteRole", OWN_ROLE.replace("dev", "prod"), {}, BOUND),
+    ("eks:DeleteCluster", _arn("eks", "cluster/gitops-cluster-prod"), {}, {}),
+    ("eks:CreateAccessEntry", _arn("eks", "cluster/gitops-cluster-prod"), {}, {}),
+    ("rds:DeleteDBInstance", _arn("rds", "db:ap-northeast-2-prod-bubblepool"), {}, {}),
+    ("secretsmanager:RotateSecret", _arn("secretsmanager", "secret:rds!db-1"), OF_PRODS_DATABASE, {}),
+    ("secretsmanager:DeleteSecret", _arn("secretsmanager", "secret:ap-northeast-2/prod/bubblepool/database-1"), {}, {}),
+    ("iam:DeleteOpenIDConnectProvider", ISSUER, PRODS, {}),
+    ("elasticfilesystem:DeleteFileSystem", _arn("elasticfilesystem", "file-system/fs-1"), PRODS, {}),
+    ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), PRODS, {}),
+    ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), OF_PRODS_CLUSTER, {}),
+    ("ec2:CreateSecurityGroup", _arn("ec2", "security-group/sg-1"), {}, TAGGED_PROD),
+    ("ec2:CreateTags", _arn("ec2", "security-group/sg-1"), PRODS, TAGGED_DEV),
+    ("ec2:DeleteVpc", _arn("ec2", "vpc/vpc-1"), SHAREDS, {}),
+    ("ec2:RunInstances", _arn("ec2", "instance/i-1"), {}, {}),
+    ("ec2:RunInstances", _arn("ec2", "security-group/sg-1"), OF_PRODS_CLUSTER, FROM_TEMPLATE),
+    ("ec2:RunInstances", _arn("ec2", "launch-template/lt-1"), PRODS, FROM_TEMPLATE),
+    ("ec2:CreateNetworkInterface", _arn("ec2", "security-group/sg-1"), OF_PRODS_CLUSTER, {}),
+    ("ec2:DeleteNetworkInterface", _arn("ec2", "network-interface/eni-1"), PRODS, {}),
+    ("eks:CreateCluster", "*", {}, TAGGED_PROD),
+    ("rds:AddTagsToResource", _arn("rds", "og:default:postgres-17"), {}, TAGGED_DEV),
+    # taking what is not its own, by a tag
+    ("kms:TagResource", _arn("kms", "key/1"), PRODS, TAGGED_DEV),
+    ("kms:TagResource", _arn("kms", "key/1"), SHAREDS, TAGGED_DEV),
+    ("kms:TagResource", _arn("kms", "key/1"), BACKENDS, TAGGED_DEV),
+    ("iam:TagOpenIDConnectProvider", ISSUER, PRODS, TAGGED_DEV),
+    ("elasticfilesystem:TagResource", _arn("elasticfilesystem", "file-system/fs-1"), PRODS, TAGGED_DEV),
+    ("backup:TagResource", _arn("backup", "backup-plan:1"), PRODS, TAGGED_DEV),
+    ("secretsmanager:TagResource", _arn("secretsmanager", "secret:rds!db-1"), OF_PRODS_DATABASE, TAGGED_DEV),
+    ("ecr:TagResource", _arn("ecr", "repository/bubblepool"), SHAREDS, TAGGED_DEV),
+    # destroying what all environments stand on
+    ("kms:ScheduleKeyDeletion", _arn("kms", "key/1"), BACKENDS, {}),
+    ("ecr:DeleteRepository", _arn("ecr", "repository/bubblepool"), SHAREDS, {}),
+    ("ec2:DeleteNatGateway", _arn("ec2", "natgateway/nat-1"), SHAREDS, {}),
+    ("route53:DeleteHostedZone", "arn:aws:route53:::hostedzone/Z1", {}, {}),
+    ("logs:DeleteLogGroup", _arn("logs", "log-group:/aws/vpc/gitops-vpc/flow-logs"), SHAREDS, {}),
+    ("kms:ScheduleKeyDeletion", _arn("kms", "key/1"), PRODS, {}),
+    ("kms:Decrypt", _arn("kms", "key/1"), PRODS, {}),
+    ("kms:GenerateDataKey", _arn("kms", "key/1"), {}, {"kms:ResourceAliases": "alias/ap-northeast-2/prod"}),
+    ("s3:GetObject", f"{STATES}/ap-northeast-2/prod/terraform.tfstate", {}, {}),
+    ("s3:PutObject", f"{STATES}/ap-northeast-2/prod/terraform.tfstate", {}, {}),
+    ("s3:PutObject", f"{STATES}/ap-northeast-2/shared/terraform.tfstate", {}, {}),
+    ("s3:GetObject", f"{BACKUPS.replace('dev', 'prod')}/argo-cd/export", {}, {}),
+    ("s3:PutObject", f"{BACKUPS.replace('dev', 'prod')}/argo-cd/export", {}, {}),
+    ("backup:UpdateBackupPlan", _arn("backup", "backup-plan:1"), PRODS, {}),
+    ("backup:DeleteBackupVault", _arn("backup", "backup-vault:ap-northeast-2-prod-data"), PRODS, {}),
     # deletion of backups
-    ("backup:DeleteRecoveryPoint", _arn("backup", "recovery-point:1"), DEVS),
-    ("backup:DeleteBackupVaultLockConfiguration", _arn("backup", "backup-vault:ap-northeast-2-dev-data"), DEVS),
-    ("s3:DeleteObject", f"{BACKUPS}/argo-cd/export", {}),
-    ("s3:DeleteObjectVersion", f"{BACKUPS}/argo-cd/export", {}),
+    ("backup:DeleteRecoveryPoint", _arn("backup", "recovery-point:1"), DEVS, {}),
+    ("backup:DeleteBackupVaultLockConfiguration", _arn("backup", "backup-vault:ap-northeast-2-dev-data"), DEVS, {}),
+    ("s3:DeleteObject", f"{BACKUPS}/argo-cd/export", {}, {}),
+    ("s3:DeleteObjectVersion", f"{BACKUPS}/argo-cd/export", {}, {}),
     # deletion of state, or reading secrets
-    ("s3:DeleteObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
-    ("s3:DeleteObjectVersion", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
-    ("s3:PutBucketPolicy", STATES, {}),
-    ("s3:DeleteBucket", STATES, {}),
-    ("secretsmanager:GetSecretValue", _arn("secretsmanager", "secret:rds!db-1"), {}),
-    ("secretsmanager:GetSecretValue", _arn("secretsmanager", "secret:ap-northeast-2/dev/any"), {}),
-    ("secretsmanager:PutSecretValue", _arn("secretsmanager", "secret:ap-northeast-2/dev/any"), {}),
+    ("s3:DeleteObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}, {}),
+    ("s3:DeleteObjectVersion", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}, {}),
+    ("s3:PutBucketPolicy", STATES, {}, {}),
+    ("s3:DeleteBucket", STATES, {}, {}),
+    ("secretsmanager:GetSecretValue", _arn("secretsmanager", "secret:rds!db-1"), {}, {}),
+    ("secretsmanager:GetSecretValue", _arn("secretsmanager", "secret:ap-northeast-2/dev/any"), {}, {}),
+    ("secretsmanager:PutSecretValue", _arn("secretsmanager", "secret:ap-northeast-2/dev/any"), {}, {}),
 ]
 
 APPLY_SHARED_MAY: list[Request] = [
-    ("ec2:CreateVpc", _arn("ec2", "vpc/vpc-1"), TAGGED_SHARED),
-    ("ec2:CreateSubnet", _arn("ec2", "subnet/subnet-1"), TAGGED_SHARED),
-    ("ec2:CreateSubnet", _arn("ec2", "vpc/vpc-1"), SHAREDS),
-    ("ec2:DeleteSubnet", _arn("ec2", "subnet/subnet-1"), SHAREDS),
-    ("ec2:CreateNatGateway", _arn("ec2", "natgateway/nat-1"), TAGGED_SHARED),
-    ("ec2:CreateFlowLogs", _arn("ec2", "vpc-flow-log/fl-1"), TAGGED_SHARED),
-    ("ecr:CreateRepository", _arn("ecr", "repository/bubblepool"), TAGGED_SHARED),
-    ("ecr:PutLifecyclePolicy", _arn("ecr", "repository/bubblepool"), SHAREDS),
-    ("ecr:CreateRepositoryCreationTemplate", "*", {"aws:RequestedRegion": "us-west-2"}),
-    ("ecr:CreateRepository", REPLICA, {"aws:RequestedRegion": "us-west-2"}),
-    ("ecr:PutLifecyclePolicy", REPLICA, {"aws:RequestedRegion": "us-west-2"}),
-    ("iam:PassRole", REPLICAS_ROLE, {"iam:PassedToService": "ecr.amazonaws.com"}),
-    ("route53:CreateHostedZone", "*", {}),
-    ("route53:ChangeResourceRecordSets", "arn:aws:route53:::hostedzone/Z1", {}),
-    ("acm:RequestCertificate", _arn("acm", "certificate/1"), {}),
-    ("logs:CreateLogGroup", _arn("logs", "log-group:/aws/vpc/gitops-vpc/flow-logs"), {}),
+    ("ec2:CreateVpc", _arn("ec2", "vpc/vpc-1"), {}, TAGGED_SHARED),
+    ("ec2:CreateSubnet", _arn("ec2", "subnet/subnet-1"), {}, TAGGED_SHARED),
+    ("ec2:CreateSubnet", _arn("ec2", "vpc/vpc-1"), SHAREDS, {}),
+    ("ec2:DeleteSubnet", _arn("ec2", "subnet/subnet-1"), SHAREDS, {}),
+    ("ec2:CreateNatGateway", _arn("ec2", "natgateway/nat-1"), {}, TAGGED_SHARED),
+    ("ec2:CreateFlowLogs", _arn("ec2", "vpc-flow-log/fl-1"), {}, TAGGED_SHARED),
+    ("ecr:CreateRepository", _arn("ecr", "repository/bubblepool"), {}, TAGGED_SHARED),
+    ("ecr:PutLifecyclePolicy", _arn("ecr", "repository/bubblepool"), SHAREDS, {}),
+    ("route53:CreateHostedZone", "*", {}, {}),
+    ("route53:ChangeResourceRecordSets", "arn:aws:route53:::hostedzone/Z1", {}, {}),
+    ("acm:RequestCertificate", "*", {}, TAGGED_SHARED),
+    ("acm:AddTagsToCertificate", _arn("acm", "certificate/1"), {}, TAGGED_SHARED),
+    ("acm:DeleteCertificate", _arn("acm", "certificate/1"), SHAREDS, {}),
+    ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), SHAREDS, {}),
+    ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group-rule/sgr-1"), {}, TAGGED_SHARED),
+    ("ecr:TagResource", _arn("ecr", "repository/bubblepool"), {}, TAGGED_SHARED),
+    ("ecr:PutReplicationConfiguration", "*", {}, {}),
+    ("logs:CreateLogGroup", _arn("logs", "log-group:/aws/vpc/gitops-vpc/flow-logs"), {}, {}),
+    ("ecr:CreateRepositoryCreationTemplate", "*", {}, {"aws:RequestedRegion": "us-west-2"}),
+    ("ecr:CreateRepository", REPLICA, {}, {"aws:RequestedRegion": "us-west-2"}),
+    ("ecr:PutLifecyclePolicy", REPLICA, {}, {"aws:RequestedRegion": "us-west-2"}),
+    ("iam:PassRole", REPLICAS_ROLE, {}, {"iam:PassedToService": "ecr.amazonaws.com"}),
     (
         "iam:CreateRole",
         f"{IAM}:role/ap-northeast-2/shared/ap-northeast-2-shared-flow-log",
+        {},
         BOUND_LIKE_SHARED,
     ),
-    ("s3:PutObject", f"{STATES}/ap-northeast-2/shared/terraform.tfstate", {}),
+    ("s3:PutObject", f"{STATES}/ap-northeast-2/shared/terraform.tfstate", {}, {}),
 ]
 
 APPLY_SHARED_MAY_NOT: list[Request] = [
-    ("ec2:CreateSubnet", _arn("ec2", "subnet/subnet-1"), {}),
-    ("ec2:DeleteSecurityGroup", _arn("ec2", "security-group/sg-1"), PRODS),
-    ("ecr:DeleteRepository", _arn("ecr", "repository/of-another-owner"), {}),
-    ("ecr:CreateRepository", _arn("ecr", "repository/any"), {"aws:RequestedRegion": "ap-northeast-2"}),
-    ("ecr:DeleteRepository", REPLICA, {"aws:RequestedRegion": "us-west-2"}),
-    ("iam:UpdateAssumeRolePolicy", DELIVERY_ROLE, BOUND_LIKE_SHARED),
-    ("iam:UpdateAssumeRolePolicy", CLUSTER_ADMINISTRATOR, BOUND_LIKE_SHARED),
-    ("iam:CreatePolicyVersion", BOUNDARY, {}),
-    ("eks:DeleteCluster", _arn("eks", "cluster/gitops-cluster-prod"), {}),
-    ("s3:PutObject", f"{STATES}/ap-northeast-2/prod/terraform.tfstate", {}),
+    ("ec2:CreateSubnet", _arn("ec2", "subnet/subnet-1"), {}, {}),
+    ("ec2:DeleteSecurityGroup", _arn("ec2", "security-group/sg-1"), PRODS, {}),
+    ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), OF_PRODS_CLUSTER, TAGGED_SHARED),
+    ("acm:AddTagsToCertificate", _arn("acm", "certificate/1"), PRODS, TAGGED_SHARED),
+    ("acm:DeleteCertificate", _arn("acm", "certificate/1"), {}, {}),
+    ("ecr:TagResource", _arn("ecr", "repository/bubblepool"), PRODS, TAGGED_SHARED),
+    ("kms:TagResource", _arn("kms", "key/1"), BACKENDS, TAGGED_SHARED),
+    ("kms:ScheduleKeyDeletion", _arn("kms", "key/1"), BACKENDS, {}),
+    ("ecr:DeleteRepository", _arn("ecr", "repository/of-another-owner"), {}, {}),
+    ("iam:UpdateAssumeRolePolicy", DELIVERY_ROLE, {}, BOUND_LIKE_SHARED),
+    ("iam:UpdateAssumeRolePolicy", CLUSTER_ADMINISTRATOR, {}, BOUND_LIKE_SHARED),
+    ("iam:CreatePolicyVersion", BOUNDARY, {}, {}),
+    ("eks:DeleteCluster", _arn("eks", "cluster/gitops-cluster-prod"), {}, {}),
+    ("s3:PutObject", f"{STATES}/ap-northeast-2/prod/terraform.tfstate", {}, {}),
+    ("ecr:CreateRepository", _arn("ecr", "repository/any"), {}, {"aws:RequestedRegion": "ap-northeast-2"}),
+    ("ecr:DeleteRepository", REPLICA, {}, {"aws:RequestedRegion": "us-west-2"}),
 ]
 
 PLAN_MAY: list[Request] = [
-    ("s3:GetObject", f"{STATES}/ap-northeast-2/prod/terraform.tfstate", {}),
-    ("kms:Decrypt", _arn("kms", "key/1"), BACKEND_KEY),
-    ("eks:DescribeCluster", _arn("eks", "cluster/gitops-cluster-prod"), {}),
-    ("ec2:DescribeVpcs", "*", {}),
-    ("iam:GetRole", OWN_ROLE, {}),
-    ("rds:DescribeDBInstances", _arn("rds", "db:ap-northeast-2-prod-bubblepool"), {}),
-    ("backup:GetBackupPlan", _arn("backup", "backup-plan:1"), {}),
-    ("s3:GetLifecycleConfiguration", BACKUPS, {"aws:ResourceAccount": ACCOUNT}),
-    ("s3:ListBucket", BACKUPS, {"aws:ResourceAccount": ACCOUNT}),  # required by HeadBucket
+    ("s3:GetObject", f"{STATES}/ap-northeast-2/prod/terraform.tfstate", {}, {}),
+    ("kms:Decrypt", _arn("kms", "key/1"), {}, BACKEND_KEY),
+    ("eks:DescribeCluster", _arn("eks", "cluster/gitops-cluster-prod"), PRODS, {}),
+    ("ec2:DescribeVpcs", "*", {}, {}),
+    ("iam:GetRole", OWN_ROLE, {}, {}),
+    ("rds:DescribeDBInstances", _arn("rds", "db:ap-northeast-2-prod-bubblepool"), {}, {}),
+    ("backup:GetBackupPlan", _arn("backup", "backup-plan:1"), {}, {}),
+    ("s3:GetLifecycleConfiguration", BACKUPS, {}, {"aws:ResourceAccount": ACCOUNT}),
+    ("s3:ListBucket", BACKUPS, {}, {"aws:ResourceAccount": ACCOUNT}),  # required by HeadBucket
     # used by the preflight
-    ("rds:DescribeDBEngineVersions", "*", {}),
-    ("rds:DescribeOrderableDBInstanceOptions", "*", {}),
-    ("servicequotas:GetAWSDefaultServiceQuota", "*", {}),
-    ("servicequotas:GetServiceQuota", "*", {}),
+    ("rds:DescribeDBEngineVersions", "*", {}, {}),
+    ("rds:DescribeOrderableDBInstanceOptions", "*", {}, {}),
+    ("servicequotas:GetAWSDefaultServiceQuota", "*", {}, {}),
+    ("servicequotas:GetServiceQuota", "*", {}, {}),
 ]
 
 PLAN_MAY_NOT: list[Request] = [
-    ("s3:PutObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
-    ("s3:PutObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate.tflock", {}),
-    ("s3:GetObject", "arn:aws:s3:::another-bucket/any", {}),
-    ("s3:GetObject", f"{BACKUPS}/argo-cd/export", {}),
-    ("kms:Decrypt", _arn("kms", "key/1"), {"kms:ResourceAliases": "alias/ap-northeast-2/prod"}),
-    ("secretsmanager:GetSecretValue", _arn("secretsmanager", "secret:rds!db-1"), {}),
-    ("ssm:GetParameter", _arn("ssm", "parameter/any"), {}),
-    ("sqs:ReceiveMessage", _arn("sqs", "ap-northeast-2-dev-karpenter"), {}),
-    ("logs:GetLogEvents", _arn("logs", "log-group:/aws/eks/gitops-cluster-prod/cluster"), {}),
-    ("iam:CreateRole", OWN_ROLE, BOUND),
-    ("eks:UpdateClusterConfig", _arn("eks", "cluster/gitops-cluster-dev"), {}),
-    ("sts:AssumeRole", DELIVERY_ROLE, {}),
+    ("s3:PutObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}, {}),
+    ("s3:PutObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate.tflock", {}, {}),
+    ("s3:GetObject", "arn:aws:s3:::another-bucket/any", {}, {}),
+    ("s3:GetObject", f"{BACKUPS}/argo-cd/export", {}, {}),
+    ("kms:Decrypt", _arn("kms", "key/1"), {}, {"kms:ResourceAliases": "alias/ap-northeast-2/prod"}),
+    ("secretsmanager:GetSecretValue", _arn("secretsmanager", "secret:rds!db-1"), {}, {}),
+    ("ssm:GetParameter", _arn("ssm", "parameter/any"), {}, {}),
+    ("sqs:ReceiveMessage", _arn("sqs", "ap-northeast-2-dev-karpenter"), {}, {}),
+    ("logs:GetLogEvents", _arn("logs", "log-group:/aws/eks/gitops-cluster-prod/cluster"), {}, {}),
+    ("iam:CreateRole", OWN_ROLE, {}, BOUND),
+    ("eks:UpdateClusterConfig", _arn("eks", "cluster/gitops-cluster-dev"), {}, {}),
+    ("sts:AssumeRole", DELIVERY_ROLE, {}, {}),
 ]
 
 
 BACKUP_DEV_MAY: list[Request] = [
-    ("eks:DescribeCluster", _arn("eks", "cluster/gitops-cluster-dev"), {}),
-    ("s3:PutObject", f"{BACKUPS}/argo-cd/export", {}),
-    ("kms:GenerateDataKey", _arn("kms", "key/1"), {"kms:ResourceAliases": "alias/ap-northeast-2/dev"}),
+    ("eks:DescribeCluster", _arn("eks", "cluster/gitops-cluster-dev"), DEVS, {}),
+    ("s3:PutObject", f"{BACKUPS}/argo-cd/export", {}, {}),
+    ("kms:GenerateDataKey", _arn("kms", "key/1"), {}, {"kms:ResourceAliases": "alias/ap-northeast-2/dev"}),
 ]
 
 BACKUP_DEV_MAY_NOT: list[Request] = [
-    ("s3:GetObject", f"{BACKUPS}/argo-cd/export", {}),
-    ("s3:DeleteObjectVersion", f"{BACKUPS}/argo-cd/export", {}),
-    ("s3:PutObject", f"{BACKUPS.replace('dev', 'prod')}/argo-cd/export", {}),
-    ("kms:Decrypt", _arn("kms", "key/1"), {"kms:ResourceAliases": "alias/ap-northeast-2/dev"}),
-    ("kms:GenerateDataKey", _arn("kms", "key/1"), {"kms:ResourceAliases": "alias/ap-northeast-2/prod"}),
-    ("eks:DescribeCluster", _arn("eks", "cluster/gitops-cluster-prod"), {}),
-    ("s3:GetObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}),
-    ("sts:AssumeRole", DELIVERY_ROLE, {}),
+    ("s3:GetObject", f"{BACKUPS}/argo-cd/export", {}, {}),
+    ("s3:DeleteObjectVersion", f"{BACKUPS}/argo-cd/export", {}, {}),
+    ("s3:PutObject", f"{BACKUPS.replace('dev', 'prod')}/argo-cd/export", {}, {}),
+    ("kms:Decrypt", _arn("kms", "key/1"), {}, {"kms:ResourceAliases": "alias/ap-northeast-2/dev"}),
+    ("kms:GenerateDataKey", _arn("kms", "key/1"), {}, {"kms:ResourceAliases": "alias/ap-northeast-2/prod"}),
+    ("eks:DescribeCluster", _arn("eks", "cluster/gitops-cluster-prod"), PRODS, {}),
+    ("s3:GetObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate", {}, {}),
+    ("sts:AssumeRole", DELIVERY_ROLE, {}, {}),
+]
+
+CLUSTER_ADMINISTRATOR_MAY: list[Request] = [
+    ("eks:ListClusters", "*", {}, {}),
+    ("eks:DescribeCluster", _arn("eks", "cluster/gitops-cluster-dev"), DEVS, {}),
+    ("eks:DescribeCluster", _arn("eks", "cluster/gitops-cluster-prod"), PRODS, {}),
+]
+
+CLUSTER_ADMINISTRATOR_MAY_NOT: list[Request] = [
+    ("eks:DeleteCluster", _arn("eks", "cluster/gitops-cluster-dev"), DEVS, {}),
+    ("eks:CreateAccessEntry", _arn("eks", "cluster/gitops-cluster-dev"), DEVS, {}),
+    ("sts:AssumeRole", DELIVERY_ROLE, SHAREDS, {}),
 ]
 
 
@@ -292,7 +379,7 @@ def _requests(role: str, *tables: tuple[bool, list[Request]]) -> list[tuple[str,
 
 
 def _id(value: Request | str | bool) -> str:  # noqa: FBT001 (pytest calls it)
-    return " ".join((*value[:2], *value[2].values())) if isinstance(value, tuple) else str(value)
+    return " ".join((*value[:2], *value[2].values(), *value[3].values())) if isinstance(value, tuple) else str(value)
 
 
 @pytest.mark.parametrize(
@@ -301,13 +388,16 @@ def _id(value: Request | str | bool) -> str:  # noqa: FBT001 (pytest calls it)
         *_requests("apply-dev_role", (True, APPLY_DEV_MAY), (False, APPLY_DEV_MAY_NOT)),
         *_requests("apply-shared_role", (True, APPLY_SHARED_MAY), (False, APPLY_SHARED_MAY_NOT)),
         *_requests("backup-dev_role", (True, BACKUP_DEV_MAY), (False, BACKUP_DEV_MAY_NOT)),
+        *_requests(
+            "cluster-administrator_role", (True, CLUSTER_ADMINISTRATOR_MAY), (False, CLUSTER_ADMINISTRATOR_MAY_NOT)
+        ),
         *_requests("plan_role", (True, PLAN_MAY), (False, PLAN_MAY_NOT)),
     ],
     ids=_id,
 )
 def test_role_permissions(shared: Template, role: str, request_: Request, *, allowed: bool) -> None:
-    action, resource, context = request_
-    assert Role(shared, role).may(action, resource, **context) is allowed
+    action, resource, tags, context = request_
+    assert Role(shared, role).may(action, resource, tags=tags, **context) is allowed
 
 
 @pytest.mark.parametrize(
@@ -323,8 +413,8 @@ def test_policies_deny_even_without_the_boundary(
 ) -> None:
     unlimited = Role(shared, role)
     unlimited.boundary = None
-    action, resource, context = request_
-    assert unlimited.may(action, resource, **context) is allowed
+    action, resource, tags, context = request_
+    assert unlimited.may(action, resource, tags=tags, **context) is allowed
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
@@ -334,12 +424,12 @@ def test_apply_role_can_take_only_its_own_locks_in_the_table(
     role = Role(alternative["us-gov-west-1-shared"], "apply-dev_role")
     table = f"arn:aws-us-gov:dynamodb:us-gov-west-1:{ACCOUNT}:table/your-org-terraform-state-us-gov-west-1-lock"
     key = f"your-org-terraform-state-us-gov-west-1/us-gov-west-1/{environment}/terraform.tfstate"
-    assert role.may("dynamodb:PutItem", table, **{"dynamodb:LeadingKeys": key}) is (environment == "dev")
+    assert role.may("dynamodb:PutItem", table, tags={}, **{"dynamodb:LeadingKeys": key}) is (environment == "dev")
 
 
 def test_without_a_lock_table_no_role_can_write_to_dynamodb(shared: Template) -> None:
     table = f"arn:aws:dynamodb:ap-northeast-2:{ACCOUNT}:table/your-org-terraform-state-ap-northeast-2-lock"
-    assert not Role(shared, "apply-dev_role").may("dynamodb:PutItem", table)
+    assert not Role(shared, "apply-dev_role").may("dynamodb:PutItem", table, tags={})
 
 
 def test_plan_role_is_read_only(shared: Template) -> None:
@@ -360,9 +450,11 @@ def test_plan_role_can_read_metadata_of_secrets_but_not_their_values(shared: Tem
 def test_plan_role_can_read_only_the_credential_of_a_private_repository(alternative: dict[str, Template]) -> None:
     role = Role(alternative["us-gov-west-1-shared"], "plan_role")
     secret = f"arn:aws-us-gov:secretsmanager:us-gov-west-1:{ACCOUNT}:secret"
-    assert role.may("secretsmanager:GetSecretValue", f"{secret}:gitops/repository-a1B2c3")
-    assert not role.may("secretsmanager:GetSecretValue", f"{secret}:gitops/repository-of-others-a1B2c3")
-    assert not role.may("secretsmanager:GetSecretValue", f"{secret}:us-gov-west-1/dev/bubblepool/database-a1B2c3")
+    assert role.may("secretsmanager:GetSecretValue", f"{secret}:gitops/repository-a1B2c3", tags={})
+    assert not role.may("secretsmanager:GetSecretValue", f"{secret}:gitops/repository-of-others-a1B2c3", tags={})
+    assert not role.may(
+        "secretsmanager:GetSecretValue", f"{secret}:us-gov-west-1/dev/bubblepool/database-a1B2c3", tags={}
+    )
 
 
 @pytest.mark.parametrize(

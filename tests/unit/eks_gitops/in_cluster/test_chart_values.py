@@ -281,7 +281,7 @@ def test_sso_replaces_the_local_administrator(stacks: dict[str, Template]) -> No
         "name": "Cognito",
         "issuer": "https://cognito-idp.us-gov-west-1.amazonaws.com/us-gov-west-1_Ab12Cd34E",
         "clientID": "4cl1ent",
-        "clientSecret": "$oidc.cognito.clientSecret",
+        "clientSecret": "$oidc.clientSecret",
         "requestedScopes": ["openid", "email", "profile"],
     }
 

@@ -1,0 +1,189 @@
+"""What an environment may do to resources of others, asked for every published action that changes a resource.
+
+The questions are generated: each action of a service in use, for each kind of resource that has tags in a condition.
+"""
+
+import json
+from collections.abc import Iterator
+from itertools import product
+from typing import NamedTuple
+
+import pytest
+
+from tests import iam_data
+from tests.policies import Role
+from tests.template import Template
+
+SERVICES = (
+    "acm", "backup", "dynamodb", "ec2", "ecr", "eks", "elasticfilesystem", "elasticloadbalancing", "events", "iam",
+    "kms", "logs", "rds", "s3", "secretsmanager", "sqs", "ssm", "wafv2",
+)  # fmt: skip
+ENVIRONMENTS = ("dev", "prod", "shared", "staging")
+OWNERS = (*ENVIRONMENTS, "backend")
+EVERYTHING = json.dumps({"Statement": [{"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}]})
+
+USES_OF_SHARED = {
+    "dynamodb:DeleteItem",  # own locks
+    "dynamodb:PutItem",
+    "ec2:CreateFleet",  # in a subnet
+    "ec2:CreateNetworkInterface",
+    "ec2:CreateSecurityGroup",  # in the VPC
+    "ec2:RunInstances",
+    "kms:Decrypt",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyPair",
+    "kms:GenerateDataKeyPairWithoutPlaintext",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "wafv2:AssociateWebACL",
+    "wafv2:DisassociateWebACL",
+}
+"""The only actions other than reads that an environment may take on a resource of the shared or backend stack."""
+
+BY_ADMINISTRATORS = {
+    "backup:DeleteBackupVaultLockConfiguration",
+    "backup:DeleteRecoveryPoint",
+    "backup:UpdateRecoveryPointLifecycle",
+    "iam:CreateRole",  # allowed only with the boundary, which test_boundary.py asks
+    "iam:DeleteRolePermissionsBoundary",
+    "iam:PutRolePermissionsBoundary",
+}
+"""Actions that the boundary denies on an environment's own resources, too."""
+
+
+class Question(NamedTuple):
+    """An action on a resource that is named for its owner and has its tag."""
+
+    action: iam_data.Action
+    resource: str
+    owner: str
+    is_tagged_by: bool
+    """Whether the request can set a tag of the resource."""
+
+    def allowed(self, role: Role, environment: str) -> bool:
+        """Whether `role` may do it, in a request that sets the tag of its environment if it can."""
+        context = {"aws:RequestTag/Environment": environment} if self.is_tagged_by else {}
+        return role.may(self.action.name, self.resource, tags={"Environment": self.owner}, **context)
+
+
+def _questions(owner: str) -> Iterator[Question]:
+    """Every change of a resource that has tags, except of resources that are being created."""
+    for service in SERVICES:
+        for action in iam_data.actions(service).values():
+            for arn, keys in action.resources:
+                if action.changes and "aws:ResourceTag/*" in keys:
+                    yield Question(action, _named(arn, owner), owner, "aws:RequestTag/*" in keys)
+
+
+def _named(arn: str, owner: str) -> str:
+    """The ARN of a resource of the region that has the name of its owner in all variable parts."""
+    _, _, service, region, account, resource = arn.split(":", maxsplit=5)
+    name = f"ap-northeast-2-{owner}-any"
+    if service == "iam":
+        resource = resource.replace("*", f"ap-northeast-2/{owner}/{name}", 1)
+    return ":".join(
+        (
+            "arn:aws",
+            service,
+            "ap-northeast-2" if region else "",
+            "123456789012" if account else "",
+            resource.replace("*", name),
+        )
+    )
+
+
+def _unlimited(shared: Template, environment: str) -> Role:
+    """A role with every permission, below the boundary of an environment."""
+    role = Role(shared, f"apply-{environment}_role")
+    role.inline, role.managed = [EVERYTHING], []
+    return role
+
+
+def _without_boundary(shared: Template, environment: str) -> Role:
+    role = Role(shared, f"apply-{environment}_role")
+    role.boundary = None
+    return role
+
+
+PAIRS = [(environment, owner) for environment, owner in product(ENVIRONMENTS, OWNERS) if environment != owner]
+
+
+@pytest.mark.parametrize(("environment", "owner"), PAIRS)
+def test_no_role_of_an_environment_can_change_what_others_own(
+    shared: Template, capsys: pytest.CaptureFixture[str], environment: str, owner: str
+) -> None:
+    questions = list(_questions(owner))
+    role = _unlimited(shared, environment)
+    allowed = {question.action.name for question in questions if question.allowed(role, environment)}
+    assert allowed <= (USES_OF_SHARED if owner in ("backend", "shared") else set())
+    assert len(questions) > 500
+    with capsys.disabled():
+        print(f"\n{len(questions)} questions: a role of {environment} and resources of {owner}")
+
+
+@pytest.mark.parametrize(("environment", "owner"), PAIRS)
+def test_no_apply_role_can_change_what_others_own_even_without_its_boundary(
+    shared: Template, environment: str, owner: str
+) -> None:
+    role = _without_boundary(shared, environment)
+    allowed = {question.action.name for question in _questions(owner) if question.allowed(role, environment)}
+    assert allowed <= USES_OF_SHARED, sorted(allowed - USES_OF_SHARED)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_boundary_permits_everything_on_own_resources(shared: Template, environment: str) -> None:
+    role = _unlimited(shared, environment)
+    in_region = [
+        question
+        for question in _questions(environment)
+        if question.resource.startswith(f"arn:aws:{question.action.service}:ap-northeast-2:")
+        and question.action.service not in ("dynamodb", "s3")  # only the lock table and own buckets
+    ]
+    denied = {question.action.name for question in in_region if not question.allowed(role, environment)}
+    assert denied <= BY_ADMINISTRATORS, sorted(denied - BY_ADMINISTRATORS)
+
+
+def test_every_service_in_use_is_asked(shared: Template) -> None:
+    role = _unlimited(shared, "dev")
+    assert role.boundary is not None
+    (boundary,) = [
+        policy["policy"] for name, policy in shared.resources("aws_iam_policy").items() if name == "boundary-dev_policy"
+    ]
+    services = {
+        action.partition(":")[0]
+        for statement in json.loads(boundary)["Statement"]
+        if statement["Effect"] == "Allow" and statement["Resource"] != ["*"]
+        for action in statement["Action"]
+    }
+    without_tags = {"eks-auth", "route53"}  # a service without changes, and one whose resources have no tags in IAM
+    assert services - set(SERVICES) == without_tags
+    changes = [action for action in iam_data.actions("eks-auth").values() if action.changes]
+    zones = [
+        action
+        for action in iam_data.actions("route53").values()
+        if any("aws:ResourceTag/*" in resource.keys for resource in action.resources)
+    ]
+    assert (changes, zones) == ([], [])
+
+
+def test_no_role_of_an_environment_can_change_a_zone_except_its_records(shared: Template) -> None:
+    role = _unlimited(shared, "dev")
+    zone = "arn:aws:route53:::hostedzone/Z1"
+    changes = [action.name for action in iam_data.actions("route53").values() if action.changes]
+    allowed = {action for action in changes for on in (zone, "*") if role.may(action, on, tags={})}
+    assert allowed == {"route53:ChangeResourceRecordSets"}
+
+
+def _tagging(owner: str) -> list[Question]:
+    """The actions of each service that change the tags of an existing resource."""
+    return [question for question in _questions(owner) if question.action.levels & {"Tagging"}]
+
+
+@pytest.mark.parametrize(("environment", "owner"), PAIRS)
+def test_no_resource_of_others_can_be_tagged_and_then_destroyed(shared: Template, environment: str, owner: str) -> None:
+    """Once a resource had the environment's tag, destroying it would be allowed: tagging it must not be."""
+    unlimited, apply = _unlimited(shared, environment), _without_boundary(shared, environment)
+    questions = _tagging(owner)
+    tagged = [question for question in questions for role in (unlimited, apply) if question.allowed(role, environment)]
+    assert not tagged
+    assert {question.action.service for question in questions} == set(SERVICES)
