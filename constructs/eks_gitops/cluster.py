@@ -85,7 +85,6 @@ class ClusterConfig(Config):
     cluster's nodes."""
     log_retention_days: LogRetentionDays = 90
     """Days that CloudWatch Logs keeps the logs of the control plane. A change to fewer days deletes older ones."""
-
     zonal_shift: StrictBool = True
     """Registers the cluster in Amazon Application Recovery Controller, so that you, or AWS with zonal autoshift, can
     shift traffic away from an impaired Availability Zone. Karpenter then starts no nodes there."""
@@ -172,9 +171,9 @@ class Cluster(Construct):
             retention_in_days=config.log_retention_days,
             kms_key_id=context.key.arn,
         )
-        self.auto_mode = config.auto_mode is not None
-        role_arn, permissions = self._role(config, context)
         auto_mode = config.auto_mode
+        self.auto_mode = auto_mode is not None
+        role_arn, permissions = self._role(config, context)
         nodes = AutoModeNodeRole(self, "auto-mode-node-role", context=context) if auto_mode is not None else None
         self._cluster = EksCluster(
             self,

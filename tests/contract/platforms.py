@@ -25,6 +25,7 @@ Settings = tuple[Owner, list[Region]]
 
 _ACCOUNT = "123456789012"
 _ADMINISTRATOR = f"arn:aws:iam::{_ACCOUNT}:role/administrator"
+_WEB_ACL = f"arn:aws:wafv2:ap-northeast-2:{_ACCOUNT}:regional/webacl/argo-cd/1"
 _TLS_POLICY = "ELBSecurityPolicy-TLS13-1-3-2021-06"
 _ENDPOINTS = (
     "autoscaling", "ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "elasticloadbalancing", "kms", "logs",
@@ -75,7 +76,7 @@ def maximal() -> Settings:
             domain=f"argocd-prod.{owner.domain}",
             availability="high-availability",
             ingress=IngressClassConfig(scheme="internal", allowed_cidrs=("10.0.0.0/16",), tls_policy=_TLS_POLICY),
-            web_acl_arn=f"arn:aws:wafv2:ap-northeast-2:{_ACCOUNT}:regional/webacl/argo-cd/1",
+            web_acl_arn=_WEB_ACL,
             sso=OidcConfig(
                 provider="okta",
                 issuer="https://your-company.okta.com/oauth2/aus9abcdefgABCDEFGd7",
@@ -216,7 +217,9 @@ def maximal() -> Settings:
             "node_groups": (),
             "addons": AddonsConfig(versions={"aws-efs-csi-driver": "v3.4.1-eksbuild.1"}),
             "karpenter": None,
-            "gitops": GitopsSettings(revision="main", ingress=gitops.ingress, argo_cd=_argo_cd(owner, "test")),
+            "gitops": GitopsSettings(
+                revision="main", ingress=gitops.ingress, argo_cd=_argo_cd(owner, "test", web_acl_arn=_WEB_ACL)
+            ),
         }
     )
     return owner, [_region(shared, dev=dev, test=test, prod=prod)]
@@ -321,11 +324,12 @@ def _database(name: str, **more: Any) -> DatabaseConfig:
     return DatabaseConfig(name=name, **{**values, **more})
 
 
-def _argo_cd(owner: Owner, environment: str) -> ArgoCdConfig:
+def _argo_cd(owner: Owner, environment: str, **more: Any) -> ArgoCdConfig:
     return ArgoCdConfig(
         chart_version="10.4.1",
         domain=f"argocd-{environment}.{owner.domain}",
         availability="single-node",
         ingress=IngressClassConfig(scheme="internal", allowed_cidrs=("10.0.0.0/20",)),
         local_admin=True,
+        **more,
     )

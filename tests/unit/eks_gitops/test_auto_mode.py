@@ -126,3 +126,11 @@ def test_ingress_classes_belong_to_auto_mode(argo_cd: Json) -> None:
         assert "certificateArn" not in params["spec"]
         assert len(params["spec"]["certificateARNs"]) == 1
     assert objects["IngressClassParams", "alb"]["spec"]["group"] == {"name": "ap-northeast-2-test"}
+
+
+def test_web_acl_is_set_by_the_ingress_of_argo_cd(argo_cd: Json) -> None:
+    """AWS does not document a field for it in the IngressClassParams of EKS Auto Mode."""
+    annotations = argo_cd["server"]["ingress"]["annotations"]
+    web_acl = "arn:aws:wafv2:ap-northeast-2:123456789012:regional/webacl/argo-cd/1"
+    assert annotations["alb.ingress.kubernetes.io/wafv2-acl-arn"] == web_acl
+    assert not [one for one in argo_cd["extraObjects"] if "wafv2AclArn" in one["spec"]]
