@@ -146,7 +146,8 @@ def _run(program: str, *arguments: str) -> str:
     run = process.run(program, *arguments)
     if run.returncode:
         lines = run.stderr.strip().splitlines() or ["failed"]
-        raise OperationError(f"{program} {arguments[0]}: {lines[-1]}")
+        reasons = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
+        raise OperationError(f"{program} {arguments[0]}: {(reasons or lines)[-1]}")
     return run.stdout
 
 
