@@ -197,12 +197,14 @@ CASES: dict[str, Case] = {
         {"aws_vpc.vpc": {"cidr_block": "10.1.0.0/16"}},
         [("aws_vpc.vpc", _LOST, "(forced by cidr_block)"),
          ("aws_subnet.a", _LOST, "(forced by vpc_id)"), ("aws_subnet.c", _LOST, "(forced by vpc_id)"),
-         (_MAIN, _MOVED, ""), (_BATCH, _MOVED, "")],
+         (_MAIN, _MOVED, ""), (_BATCH, _MOVED, ""),
+         *[(f"aws_eks_cluster.{name}", _ZONES, "become a value") for name in ("cluster", "upgraded")],
+         ("aws_eks_node_group.upgraded", _NONE_LEFT, "forced by subnet_ids")],
     ),
     "replaced-subnet": Case(
         {"aws_subnet.c": {"cidr_block": "10.0.3.0/24"}},
         [("aws_subnet.c", _LOST, "(forced by cidr_block)"),
-         ("aws_eks_cluster.cluster", _ZONES, "become a value known only after the apply")],
+         *[(f"aws_eks_cluster.{name}", _ZONES, "become a value") for name in ("cluster", "upgraded")]],
     ),
     "replaced-database": Case(
         {"aws_db_instance.database": {"identifier": "renamed", "storage_encrypted": False}},
