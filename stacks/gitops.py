@@ -71,7 +71,7 @@ class GitopsStack(RegionStack):
             self,
             "argo-cd",
             settings.argo_cd,
-            certificate_arn=shared.dns.certificate_arn,
+            certificate_arn=aws.dns.certificate_arn,
             tags=self.tags,
             load_balancer_controller=controller,
         )
@@ -107,6 +107,7 @@ class GitopsStack(RegionStack):
         settings = self._environment.settings
         name = "aws-load-balancer-controller"
         irsa = settings.controllers.load_balancer_controller == "irsa"
+        of_parent = self._shared.dns.certificate_arn
         return LoadBalancerController(
             self,
             name,
@@ -114,7 +115,7 @@ class GitopsStack(RegionStack):
             location=self.location,
             cluster_name=settings.cluster.name,
             vpc_id=self._shared.vpc.id,
-            certificate_arn=self._shared.dns.certificate_arn,
+            certificate_arns=[self._aws.dns.certificate_arn, *([] if of_parent is None else [of_parent])],
             role_arn=self._aws.controllers.arns[name] if irsa else None,
             tags=self.tags,
             outside_aws=settings.gitops.kubeconfig is not None,
@@ -133,9 +134,9 @@ class GitopsStack(RegionStack):
             account_id=self.location.account_id,
             vpc_id=shared.vpc.id,
             cluster_name=settings.cluster.name,
-            domain=shared.dns.domain,
-            hosted_zone_id=shared.dns.zone_id,
-            certificate_arn=shared.dns.certificate_arn,
+            domain=aws.dns.domain,
+            hosted_zone_id=aws.dns.zone_id,
+            certificate_arn=aws.dns.certificate_arn,
             image_registry=shared.repositories.registry,
             repository_name=f"{repository.owner}/{repository.name}",
             repository_url=url,

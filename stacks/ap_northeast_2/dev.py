@@ -39,7 +39,7 @@ DEV = EnvironmentSettings(
         ingress=IngressClassConfig(scheme="internet-facing", allowed_cidrs=("0.0.0.0/0",)),
         argo_cd=ArgoCdConfig(
             chart_version="10.4.1",
-            domain=f"argocd-dev.{OWNER.domain}",
+            domain=f"argocd.dev.{OWNER.domain}",
             availability="single-node",
             ingress=IngressClassConfig(scheme="internal", allowed_cidrs=("10.0.0.0/16",)),
             sso=None,  # OidcConfig(issuer=..., client_id=...), once you have a user pool

@@ -1,5 +1,7 @@
 """PermissionsBoundary: the maximum permissions of an environment's apply role and of the roles that it creates."""
 
+from collections.abc import Sequence
+
 from cdktf_cdktf_provider_aws.iam_policy import IamPolicy
 from constructs import Construct
 
@@ -90,7 +92,8 @@ class PermissionsBoundary(Construct):
     backups, which only an administrator can do.
     """
 
-    def __init__(self, scope: Construct, id_: str, *, location: Location) -> None:
+    def __init__(self, scope: Construct, id_: str, *, location: Location, domain: str | None = None) -> None:
+        """`domain` is that of the environment's zone; `shared` has none, and can write to all zones."""
         super().__init__(scope, id_)
         policy = IamPolicy(
             self,
@@ -98,12 +101,38 @@ class PermissionsBoundary(Construct):
             name=boundary_name(location),
             path=delivery_path(location),
             description=f"The most that a role of {location.region} {location.environment} may do",
-            policy=policy_document(*_statements(location)),
+            policy=policy_document(*_statements(location, domain)),
         )
         self.arn: str = policy.arn
 
 
-def _statements(location: Location) -> list[Statement]:
+def changed_records(names: Sequence[str], *types: str) -> dict[str, dict[str, Sequence[str]]]:
+    """The condition that all records of a change have one of `names`, which may have wildcards, and one of `types`.
+
+    Source: https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/specifying-rrset-conditions.html
+    """
+    key = "route53:ChangeResourceRecordSets"
+    of_types = {f"{key}RecordTypes": types} if types else {}
+    return {"ForAllValues:StringLike": {f"{key}NormalizedRecordNames": names, **of_types}}
+
+
+def _zones(location: Location, domain: str | None) -> list[Statement]:
+    zones, changes = location.arn("route53", "hostedzone/*"), location.arn("route53", "change/*")
+    if domain is None:
+        return [Statement(sid="Zones", actions=["route53:*"], resources=[zones, changes])]
+    actions = ["ChangeTagsForResource", "DeleteHostedZone", "Get*", "List*", "UpdateHostedZoneComment"]
+    return [
+        Statement(sid="Zones", actions=[f"route53:{action}" for action in actions], resources=[zones, changes]),
+        Statement(
+            sid="OwnRecords",
+            actions=["route53:ChangeResourceRecordSets"],
+            resources=[zones],
+            conditions=changed_records([domain, f"*.{domain}"]),
+        ),
+    ]
+
+
+def _statements(location: Location, domain: str | None) -> list[Statement]:
     return [
         Statement(
             sid="RegionalServices",
@@ -112,11 +141,7 @@ def _statements(location: Location) -> list[Statement]:
             resources=[location.arn(service, "*", account_id="*") for service in _REGIONAL_SERVICES],
         ),
         Statement(sid="WithoutResource", actions=WITHOUT_RESOURCE, resources=["*"]),
-        Statement(
-            sid="Zones",
-            actions=["route53:*"],
-            resources=[location.arn("route53", "hostedzone/*"), location.arn("route53", "change/*")],
-        ),
+        *_zones(location, domain),
         Statement(sid="Buckets", actions=["s3:GetBucket*", "s3:ListBucket"], resources=[location.arn("s3", "*")]),
         Statement(
             sid="OwnState",

@@ -191,7 +191,7 @@ def _ingress() -> dict[str, Any]:
 
 def _ingress_class(config: ArgoCdConfig, certificate_arn: str, tags: Mapping[str, str]) -> list[dict[str, Any]]:
     """A separate IngressClass for Argo CD, because its allowed networks differ from those of the services."""
-    spec = ingress_class_params(config.ingress, group=None, tags=tags, certificate_arn=certificate_arn)
+    spec = ingress_class_params(config.ingress, group=None, tags=tags, certificate_arns=[certificate_arn])
     if config.web_acl_arn is not None:
         spec["wafv2AclArn"] = config.web_acl_arn
     parameters = {"apiGroup": "elbv2.k8s.aws", "kind": "IngressClassParams", "name": _INGRESS_CLASS}
