@@ -116,7 +116,7 @@ class EnvironmentDns(Construct):
 
 def _is_zone_of(config: DnsConfig) -> Postcondition:
     message = f"{config.hosted_zone_id} is not the zone of {config.domain}; correct hosted_zone_id"
-    return Postcondition(condition=f'${{self.name == "{config.domain}"}}', error_message=message)
+    return Postcondition(condition=f'${{trimsuffix(self.name, ".") == "{config.domain}"}}', error_message=message)
 
 
 def _certificate(

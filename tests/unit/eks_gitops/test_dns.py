@@ -34,7 +34,7 @@ def test_an_existing_zone_is_used_if_set(named: Template) -> None:
     zone = named.json["data"]["aws_route53_zone"]["dns_zone"]
     assert zone["zone_id"] == "Z0123456789ABC"
     (condition,) = zone["lifecycle"]["postcondition"]
-    assert condition["condition"] == '${self.name == "platform.your-domain.com"}'
+    assert condition["condition"] == '${trimsuffix(self.name, ".") == "platform.your-domain.com"}'
 
 
 def test_zone_of_the_platform_has_no_records_and_no_certificate(shared: Template) -> None:
