@@ -13,6 +13,7 @@ from eks_gitops.context import Context
 from eks_gitops.controller_tags import controller_tags
 from eks_gitops.controllers import ControllerRoles
 from eks_gitops.database import Database, database_log_group_prefix
+from eks_gitops.dns import EnvironmentDns
 from eks_gitops.file_system import FileSystem
 from eks_gitops.in_cluster import argo_cd
 from eks_gitops.karpenter import Karpenter
@@ -69,6 +70,13 @@ class EnvironmentStack(RegionStack):
         )
         self._build_nodes()
         self._build_storage()
+        self.dns = EnvironmentDns(
+            self,
+            "dns",
+            region.shared.dns.of_environment(environment.name),
+            parent=shared.dns,
+            force_destroy=self._settings.teardown,
+        )
         self._build_backups()
         self._build_identities()
         self._add_outputs()
@@ -173,7 +181,7 @@ class EnvironmentStack(RegionStack):
             self._settings.controllers,
             context=self.context,
             cluster=self.cluster,
-            zone_arn=self._shared.dns.zone_arn,
+            zone_arn=self.dns.zone_arn,
             has_databases=bool(self.databases),
             has_load_balancer_controller=not self.cluster.auto_mode,
         )
@@ -221,6 +229,11 @@ class EnvironmentStack(RegionStack):
             ),
             ("backup_bucket", self.backup_bucket.bucket_name, "Where `make backup` keeps what Argo CD knows"),
             ("backup_vault", self.backup_plan.vault_name, "Where AWS Backup keeps files and databases"),
+            (
+                "certificate_arn",
+                self.dns.certificate_arn,
+                "The certificate of the environment's domain, and one level below",
+            ),
             ("controller_role_arns", self.role_arns, "The role of each controller in the cluster"),
         ):
             TerraformOutput(self, name, value=value, description=description)

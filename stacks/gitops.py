@@ -84,7 +84,7 @@ class GitopsStack(RegionStack):
             self,
             "argo-cd",
             settings.argo_cd,
-            certificate_arn=shared.dns.certificate_arn,
+            certificate_arn=aws.dns.certificate_arn,
             tags=self.tags,
             load_balancer_controller=controller,
             more_objects=self._ingress_class_of_auto_mode() if auto_mode else (),
@@ -125,7 +125,7 @@ class GitopsStack(RegionStack):
             self._environment.settings.gitops.ingress,
             group=ingress_group(self.location),
             tags=self.tags,
-            certificate_arn=self._shared.dns.certificate_arn,
+            certificate_arns=self._certificate_arns,
         )
         return ingress_class(INGRESS_CLASS, params, auto_mode=True)
 
@@ -140,11 +140,17 @@ class GitopsStack(RegionStack):
             location=self.location,
             cluster_name=settings.cluster.name,
             vpc_id=self._shared.vpc.id,
-            certificate_arn=self._shared.dns.certificate_arn,
+            certificate_arns=self._certificate_arns,
             role_arn=self._aws.controllers.arns[name] if irsa else None,
             tags=self.tags,
             outside_aws=settings.gitops.kubeconfig is not None,
         )
+
+    @property
+    def _certificate_arns(self) -> list[str]:
+        """The certificates of the services: of the environment's zone and, while hosts move, of the parent's."""
+        of_parent = self._shared.dns.certificate_arn
+        return [self._aws.dns.certificate_arn, *([] if of_parent is None else [of_parent])]
 
     def _cluster_secret(self, argo_cd: ArgoCd, url: str) -> ClusterSecret:
         repository = self._region.shared.repository
@@ -160,9 +166,9 @@ class GitopsStack(RegionStack):
             vpc_id=shared.vpc.id,
             vpc_name=self._region.shared.vpc.name,
             cluster_name=settings.cluster.name,
-            domain=shared.dns.domain,
-            hosted_zone_id=shared.dns.zone_id,
-            certificate_arn=shared.dns.certificate_arn,
+            domain=aws.dns.domain,
+            hosted_zone_id=aws.dns.zone_id,
+            certificate_arn=aws.dns.certificate_arn,
             image_registry=shared.repositories.registry,
             repository_name=f"{repository.owner}/{repository.name}",
             repository_url=url,

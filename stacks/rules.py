@@ -10,6 +10,7 @@ from eks_gitops.config import Problem, known_problems
 from eks_gitops.delivery.boundary import delivery_path
 from eks_gitops.delivery.plan_policy import read_statements
 from eks_gitops.delivery.roles import administrator_trust
+from eks_gitops.dns import LONGEST_DOMAIN
 from eks_gitops.ecr import MOST_REPLICATED
 from eks_gitops.iam import policy_document, trust_policy
 from eks_gitops.location import Location
@@ -84,7 +85,8 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
             (environment.file, rules_of_environments.unreachable_from_the_internet(environment))
             for environment in environments
         ],
-        *[(environment.file, _domain_of_argo_cd(environment.settings, shared)) for environment in environments],
+        *[(environment.file, _domain_of_argo_cd(environment, shared)) for environment in environments],
+        (region.shared_file, _long_domains(shared, environments)),
         *rules_of_arns.of_region(region),
     ]
     for file, problems in rules:
@@ -139,8 +141,18 @@ def _another_account(settings: EnvironmentSettings, shared: SharedSettings) -> I
         yield Problem("account_id", settings.account_id, message)
 
 
-def _domain_of_argo_cd(settings: EnvironmentSettings, shared: SharedSettings) -> Iterator[Problem]:
-    domain, covered = settings.gitops.argo_cd.domain, shared.dns.domain
+def _long_domains(shared: SharedSettings, environments: Sequence[Environment]) -> Iterator[Problem]:
+    for environment in environments:
+        domain = shared.dns.of_environment(environment.name)
+        if len(domain) > LONGEST_DOMAIN:
+            message = (
+                f"too long for the certificate of {domain}; choose a shorter one, at most {LONGEST_DOMAIN} together"
+            )
+            yield Problem("dns.domain", shared.dns.domain, message)
+
+
+def _domain_of_argo_cd(environment: Environment, shared: SharedSettings) -> Iterator[Problem]:
+    domain, covered = environment.settings.gitops.argo_cd.domain, shared.dns.of_environment(environment.name)
     first, _, rest = domain.partition(".") if domain != covered else ("argocd", "", "")
     if rest != covered:
         message = f"must be one level below {covered} to match the certificate; write {first}.{covered}"

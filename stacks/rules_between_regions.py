@@ -26,12 +26,10 @@ def broken(regions: Sequence[Region]) -> Iterator[Finding]:
         ):
             for problem in known_problems(rule(left.name, left.shared, right.shared)):
                 yield Finding(right.shared_file, problem)
-        yield from known_problems(_same_hosts_of_services(left, right))
-        yield from known_problems(_same_owner_of_records(left, right))
+        yield from known_problems(_same_zones_of_environments(left, right))
     yield from known_problems(_services_in_a_vpc(regions))
     yield from known_problems(_github_providers(regions))
     yield from known_problems(_duplicate_clusters(regions))
-    yield from known_problems(_duplicate_hosts_of_argo_cd(regions))
 
 
 def _overlapping_vpcs(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:
@@ -83,42 +81,21 @@ def _two_zones_of_a_domain(region: str, left: SharedSettings, right: SharedSetti
         yield Problem("dns.hosted_zone_id", ours, message)
 
 
-def _same_hosts_of_services(left: Region, right: Region) -> Iterator[Finding]:
-    """Hosts of services are set per environment, in `service/<service>/overlays/<environment>`."""
-    names = [environment.name for environment in left.environments]
+def _same_zones_of_environments(left: Region, right: Region) -> Iterator[Finding]:
+    """The zone of an environment is named after it and the domain of its region."""
+    zones = {left.shared.dns.of_environment(environment.name): environment.name for environment in left.environments}
     for index, environment in enumerate(right.environments):
-        if left.shared.dns.domain == right.shared.dns.domain and environment.name in names:
+        zone = right.shared.dns.of_environment(environment.name)
+        if zone in zones:
             message = (
-                f"also an environment of {left.name}, so that its services have the same hosts below "
-                f"{right.shared.dns.domain}; rename it, or use a subdomain in dns.domain of this region"
+                f"{left.name} already has the zone {zone}; rename it, or use a subdomain in dns.domain of this region"
             )
             yield Finding(right.file, Problem(f"ENVIRONMENTS[{index}]", environment.name, message))
-
-
-def _same_owner_of_records(left: Region, right: Region) -> Iterator[Finding]:
-    """External DNS deletes the records of its owner, the cluster's name, that its own cluster does not need."""
-    ours, theirs = right.shared.dns, left.shared.dns
-    same_id = ours.hosted_zone_id is not None and ours.hosted_zone_id == theirs.hosted_zone_id
-    names = [environment.settings.cluster.name for environment in left.environments]
-    for environment in right.environments:
-        name = environment.settings.cluster.name
-        if (same_id or ours.domain == theirs.domain) and name in names:
-            message = (
-                f"also a cluster of {left.name} with the same hosted zone, and External DNS of each would delete the "
-                "records of the other; choose another name"
-            )
-            yield Finding(environment.file, Problem("cluster.name", name, message))
-
-
-def _duplicate_hosts_of_argo_cd(regions: Sequence[Region]) -> Iterator[Finding]:
-    owners: dict[str, str] = {}
-    for region in regions:
-        for environment in _environments(region):
-            domain = environment.settings.gitops.argo_cd.domain
-            if domain in owners:
-                message = f"already the domain of Argo CD in {owners[domain]}; choose another one"
-                yield Finding(environment.file, Problem("gitops.argo_cd.domain", domain, message))
-            owners.setdefault(domain, environment.file)
+    for one, other in ((left, right), (right, left)):
+        for environment in other.environments:
+            if one.shared.dns.domain == other.shared.dns.of_environment(environment.name):
+                message = f"the zone of {environment.name} in {other.name}; choose another domain"
+                yield Finding(one.shared_file, Problem("dns.domain", one.shared.dns.domain, message))
 
 
 def _environments(region: Region) -> list[Environment]:

@@ -47,7 +47,9 @@ class Owner(Config):
     account_id: AccountId
     """The account of the example settings: every region and environment refers to it."""
     domain: DomainName
-    """The domain of the example settings: those of the region and of Argo CD are derived from it."""
+    """The domain of the example settings: those of the region, its environments and Argo CD are derived from it. Use a
+    subdomain, such as `platform.your-domain.com`: whoever points a whole domain to the name servers of a new zone takes
+    over its mail and web."""
     repository: GithubRepository
     """Your copy of this repository. The settings of the region refer to it."""
     administrator_role_arn: RoleArn
@@ -71,7 +73,7 @@ class SharedSettings(Config):
     vpc: VpcConfig
     """The network that all environments of the region share."""
     dns: DnsConfig
-    """The domain, its hosted zone and its certificate."""
+    """The domain of the platform and its hosted zone."""
     image_repositories: tuple[EcrRepositoryConfig, ...]
     """The ECR repositories, one per service. `make service` adds entries, and needs one entry per line."""
     image_replica_regions: tuple[str, ...] = ()

@@ -47,7 +47,13 @@ class SharedStack(RegionStack):
         self._state_location = StateLocation(settings.state.bucket, settings.state.lock_table)
         clusters = {environment.name: environment.settings.cluster.name for environment in region.environments}
         self._boundaries = {
-            name: PermissionsBoundary(self, f"boundary-{name}", location=region.location(name), cluster=cluster)
+            name: PermissionsBoundary(
+                self,
+                f"boundary-{name}",
+                location=region.location(name),
+                cluster=cluster,
+                domain=None if cluster is None else settings.dns.of_environment(name),
+            )
             for name, cluster in {"shared": None, **clusters}.items()
         }
         key = Key(
@@ -102,7 +108,12 @@ class SharedStack(RegionStack):
         self.apply_roles = {"shared": self._apply_role("shared", shared)}
         for environment in self._region.environments:
             location = self._region.location(environment.name)
-            policies = apply_environment_policy.statements(location, environment.settings.cluster.name)
+            policies = apply_environment_policy.statements(
+                location,
+                environment.settings.cluster.name,
+                domain=settings.dns.of_environment(environment.name),
+                parent_zone_arn=self.dns.zone_arn,
+            )
             self.apply_roles[environment.name] = self._apply_role(environment.name, policies)
         self.backup_roles = {
             environment.name: ArgoCdBackupRole(
@@ -148,8 +159,11 @@ class SharedStack(RegionStack):
     def _add_outputs(self) -> None:
         for name, value, description in (
             ("vpc_id", self.vpc.id, "The VPC that all clusters of the region share"),
-            ("name_servers", self.dns.name_servers, "Enter these at the registrar of the domain"),
-            ("certificate_arn", self.dns.certificate_arn, "The certificate of the domain and one level below"),
+            (
+                "name_servers",
+                self.dns.name_servers,
+                "The values of an NS record named like the domain, in the zone above it",
+            ),
             ("image_repositories", self.repositories.urls, "Where each service's images are pushed, by service"),
             ("plan_role_arn", self.plan_role.arn, "GitHub variable AWS_PLAN_ROLE_ARN of this repository"),
             (

@@ -19,6 +19,9 @@ _FILE_IN_GIT = "management/monitoring/manifests/alerts/kustomization.yaml"
 
 _WARNING = timedelta(days=90)
 
+_COUNTRY = 2  # letters
+_CATEGORIES = {"ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"}
+
 # Source: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
 _NETWORK_OF_DOCKER = IPv4Network("172.17.0.0/16")
 
@@ -28,9 +31,9 @@ def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tupl
 
     Warns about remaining placeholders, about versions of Kubernetes and PostgreSQL whose standard support ends within
     90 days or has ended, about upgrades of databases, about environments with `teardown`, about administrators of
-    another account, about a VPC that Docker can conflict with, about names of databases that RDS may reject, and about
-    combinations that run, but seldom as intended. None of these is an error: the result of a synth does not depend on
-    the date, and the others can be intended.
+    another account, about a VPC that Docker can conflict with, about a domain that is no subdomain, about names of
+    databases that RDS may reject, and about combinations that run, but seldom as intended. None of these is an error:
+    the result of a synth does not depend on the date, and the others can be intended.
     """
     remaining = [*placeholders(owner, regions), *_placeholders_in_git()]
     if remaining:
@@ -81,7 +84,24 @@ def _of_shared(settings: SharedSettings) -> Iterator[Problem]:
     if settings.vpc.cidr.overlaps(_NETWORK_OF_DOCKER):
         message = f"contains addresses of {_NETWORK_OF_DOCKER}, which Docker and some AWS services use; choose another"
         yield Problem("vpc.cidr", settings.vpc.cidr, message)
+    if settings.dns.hosted_zone_id is None and _is_registrable(settings.dns.domain):
+        message = (
+            "not a subdomain: whoever points it to the new zone's name servers loses its mail and web; "
+            f"use one such as platform.{settings.dns.domain}, or set hosted_zone_id to its existing zone"
+        )
+        yield Problem("dns.domain", settings.dns.domain, message)
     yield from _of_another_account("cluster_administrators", settings.cluster_administrators, settings.account_id)
+
+
+def _is_registrable(domain: str) -> bool:
+    """Whether a domain looks like one that a registrar sells: two labels, or three as in example.co.kr.
+
+    Of the registries with a second level, only the most common ones are recognized: a category below a country.
+    Source: https://publicsuffix.org/list/
+    """
+    labels = domain.split(".")
+    below_category = len(labels[-1]) == _COUNTRY and labels[-2] in _CATEGORIES
+    return len(labels) == (3 if below_category else 2)
 
 
 def _of_another_account(field: str, roles: Sequence[str], account_id: str) -> Iterator[Problem]:
@@ -137,7 +157,7 @@ def _images_for_arm(settings: EnvironmentSettings) -> Iterator[Problem]:
 _PLACEHOLDERS = {
     "organisation": "your-org",
     "account_id": "123456789012",
-    "domain": "your-domain.com",
+    "domain": "platform.your-domain.com",
     "administrator_role_arn": "arn:aws:iam::123456789012:role/your-admin-role",
     "cost_center": "your-cost-center",
 }

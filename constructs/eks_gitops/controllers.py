@@ -23,7 +23,7 @@ class ControllersConfig(Config):
     external_secrets: WorkloadIdentity = "pod-identity"
     """External Secrets, which reads the environment's secrets in Secrets Manager."""
     external_dns: WorkloadIdentity = "pod-identity"
-    """External DNS, which writes records to the hosted zone."""
+    """External DNS, which writes records to the environment's hosted zone."""
     kyverno: WorkloadIdentity = "pod-identity"
     """Kyverno, which reads the signatures of images in ECR."""
     database_users: WorkloadIdentity = "pod-identity"

@@ -20,7 +20,7 @@ def service(
         str, typer.Option(help="The team that owns the service; a new team gets an Argo CD project and permissions.")
     ],
     like: Annotated[
-        str, typer.Option(help="The service to copy: bubblepool, or guestbook for blue/green deployments.")
+        str, typer.Option(help="The service to copy: bubblepool, or guestbook to switch all requests at once.")
     ] = ("bubblepool"),
     repository_id: Annotated[
         int | None,

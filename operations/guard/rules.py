@@ -34,7 +34,7 @@ _HOLDS: Mapping[str, str] = {
     "aws_eks_cluster": "all workloads in it are lost, with their volumes, load balancers and the OIDC issuer",
     "aws_iam_openid_connect_provider": "pipelines or workloads that authenticate with it lose access immediately",
     "aws_kms_key": "data that it encrypted can never be decrypted again, including backups and state",
-    "aws_route53_zone": "a new zone has other name servers: the domain is down until they are set at the registrar",
+    "aws_route53_zone": "a new zone has other name servers: its hosts are down until the zone above delegates to them",
     "aws_s3_bucket": "the objects in it are lost, including Terraform states if it is the state bucket",
     "aws_subnet": "nodes, databases and mount targets are in it; they are destroyed with it or block its deletion",
     "aws_vpc": "every cluster, database and file system of the region is in it",

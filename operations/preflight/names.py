@@ -1,4 +1,7 @@
-"""Finds names that exist in AWS but in no Terraform state: Terraform would fail to create those resources."""
+"""Finds names that exist in AWS but in no Terraform state.
+
+Terraform would fail to create those resources. Of a hosted zone it would create a second one, which gets no requests.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -41,6 +44,13 @@ def _log_group(logs: Any, name: str) -> None:
 
 _REPLICATION = "aws_ecr_replication_configuration"
 
+
+def _hosted_zone(route53: Any, name: str) -> None:
+    zones = route53.list_hosted_zones_by_name(DNSName=name)["HostedZones"]
+    if not any(zone["Name"] == f"{name}." and not zone["Config"]["PrivateZone"] for zone in zones):
+        raise LookupError(name)
+
+
 _KINDS: Mapping[str, _Named] = {
     "aws_cloudwatch_log_group": _Named("name", "logs", _log_group),
     "aws_db_instance": _Named(
@@ -51,6 +61,7 @@ _KINDS: Mapping[str, _Named] = {
     "aws_iam_openid_connect_provider": _Named("url", "iam", _identity_provider),
     "aws_iam_role": _Named("name", "iam", lambda iam, name: iam.get_role(RoleName=name)),
     "aws_kms_alias": _Named("name", "kms", lambda kms, name: kms.describe_key(KeyId=name)),
+    "aws_route53_zone": _Named("name", "route53", _hosted_zone),
     "aws_s3_bucket": _Named("bucket", "s3", lambda s3, name: s3.head_bucket(Bucket=name)),
     "aws_secretsmanager_secret": _Named(
         "name", "secretsmanager", lambda secrets, name: secrets.describe_secret(SecretId=name)

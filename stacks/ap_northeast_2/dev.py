@@ -40,7 +40,7 @@ DEV = EnvironmentSettings(
         ingress=IngressClassConfig(scheme="internet-facing", allowed_cidrs=("0.0.0.0/0",)),
         argo_cd=ArgoCdConfig(
             chart_version="10.4.1",
-            domain=f"argocd-dev.{OWNER.domain}",
+            domain=f"argocd.dev.{OWNER.domain}",
             availability="single-node",
             ingress=IngressClassConfig(scheme="internal", allowed_cidrs=("10.0.0.0/16",)),
             sso=None,  # OidcConfig(provider=..., issuer=..., client_id=...), once your provider has a client

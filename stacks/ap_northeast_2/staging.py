@@ -37,7 +37,7 @@ STAGING = EnvironmentSettings(
         ingress=IngressClassConfig(scheme="internet-facing", allowed_cidrs=("0.0.0.0/0",)),
         argo_cd=ArgoCdConfig(
             chart_version="10.4.1",
-            domain=f"argocd-staging.{OWNER.domain}",
+            domain=f"argocd.staging.{OWNER.domain}",
             availability="single-node",
             ingress=IngressClassConfig(scheme="internal", allowed_cidrs=("10.0.0.0/16",)),
             sso=None,  # OidcConfig(provider=..., issuer=..., client_id=...), once your provider has a client

@@ -133,7 +133,7 @@ def test_the_values_of_terraform_are_filled_in(dev: ControlPlane) -> None:
     assert container["image"].startswith(f"{registry}/{_SERVICE}:")
     assert "@sha256:" in container["image"]
     (rule,) = dev.get("ingress", namespace, _SERVICE)["spec"]["rules"]
-    assert rule["host"] == f"{_SERVICE}-dev.your-domain.com"
+    assert rule["host"] == f"{_SERVICE}.dev.platform.your-domain.com"
     (source,) = dev.get("externalsecret", namespace, "database")["spec"]["dataFrom"]
     assert source["extract"]["key"] == f"ap-northeast-2/dev/{_SERVICE}/database"
     store = dev.get("clustersecretstore", "aws-secrets-manager") if _exists(dev, "clustersecretstore") else None
@@ -210,7 +210,7 @@ def test_notification_templates_can_be_rendered(argo_cd: ArgoCd, template: str, 
     arguments = ("admin", "notifications", "template", "notify", template, f"{_SERVICE}-dev", "--secret=:empty")
     message = argo_cd.argocd(*arguments, f"--namespace={ARGO_CD_NAMESPACE}")
     assert holds in message
-    assert "https://argocd-dev.your-domain.com" in message
+    assert "https://argocd.dev.platform.your-domain.com" in message
     assert "<no value>" not in message
 
 

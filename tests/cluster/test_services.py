@@ -116,10 +116,19 @@ class Delivery:
         return self._cluster.get("rollout", f"--namespace={service}-dev", service)
 
     def stable_version(self, service: str) -> str:
-        """The version, as its pod template hash, that the stable Service selects."""
-        name = "bubblepool-stable" if service == "bubblepool" else service
+        """The version, as its pod template hash, that the Service with all requests selects."""
+        (name,) = [name for name, weight in self.weights(service).items() if weight == 100]
+        return self.selected(service, name)
+
+    def selected(self, service: str, name: str) -> str:
         found = self._cluster.get("service", f"--namespace={service}-dev", name)
         return str(found["spec"]["selector"]["rollouts-pod-template-hash"])
+
+    def weights(self, service: str) -> dict[str, int]:
+        """The share of the requests, in percent, that the load balancer sends to each Service."""
+        ingress = self._cluster.get("ingress", f"--namespace={service}-dev", service)
+        action = json.loads(ingress["metadata"]["annotations"][f"alb.ingress.kubernetes.io/actions.{service}"])
+        return {group["ServiceName"]: group["Weight"] for group in action["ForwardConfig"]["TargetGroups"]}
 
     def analyses(self, service: str) -> dict[str, str]:
         found = self._cluster.get("analysisruns", f"--namespace={service}-dev")["items"]
@@ -188,11 +197,17 @@ def test_a_good_version_becomes_stable_after_its_analysis(delivery: Delivery, se
     assert set(analyses.values()) == {"Successful"}
     rollout = delivery.wait(service, "{.status.phase}=Healthy")
     assert delivery.stable_version(service) == rollout["status"]["currentPodHash"] == rollout["status"]["stableRS"]
+    # Ping had the first version. The second one took over from pong, whose pods the load balancer already knew.
+    assert delivery.weights(service) == {f"{service}-ping": 0, f"{service}-pong": 100}
 
 
-def test_a_bad_version_is_aborted_and_the_stable_one_is_kept(
-    delivery: Delivery, measured: Measured, control_plane: ControlPlane
-) -> None:
+def test_clients_in_the_cluster_get_the_active_version_of_guestbook(delivery: Delivery) -> None:
+    active = delivery.selected("guestbook", "guestbook")
+    assert active == delivery.selected("guestbook", "guestbook-pong")
+    assert active != delivery.selected("guestbook", "guestbook-ping")
+
+
+def test_a_bad_version_is_aborted_and_the_stable_one_is_kept(delivery: Delivery, measured: Measured) -> None:
     before = {service: delivery.stable_version(service) for service in SERVICES}
     measured.well = False
     delivery.bring(2)
@@ -201,9 +216,4 @@ def test_a_bad_version_is_aborted_and_the_stable_one_is_kept(
         assert ":2.0.0@" in rollout["spec"]["template"]["spec"]["containers"][0]["image"]
         assert "Failed" in delivery.analyses(service).values()
         assert delivery.stable_version(service) == before[service]
-    ingress = control_plane.get("ingress", "--namespace=bubblepool-dev", "bubblepool")
-    action = json.loads(ingress["metadata"]["annotations"]["alb.ingress.kubernetes.io/actions.bubblepool"])
-    assert {group["ServiceName"]: group["Weight"] for group in action["ForwardConfig"]["TargetGroups"]} == {
-        "bubblepool-canary": 0,
-        "bubblepool-stable": 100,
-    }
+        assert delivery.weights(service) == {f"{service}-ping": 0, f"{service}-pong": 100}

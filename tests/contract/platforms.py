@@ -60,7 +60,7 @@ def maximal() -> Settings:
             interface_endpoints=_ENDPOINTS,
             flow_log_retention_days=3653,
         ),
-        dns=DnsConfig(domain=owner.domain, hosted_zone_id="Z0123456789ABC"),
+        dns=DnsConfig(domain=owner.domain, hosted_zone_id="Z0123456789ABC", certificate=True),
         image_repositories=(
             EcrRepositoryConfig(
                 name="shop", pushed_by=GithubRepository(owner="minji", owner_id=1, name="shop", id=3), kept_images=50
@@ -73,7 +73,7 @@ def maximal() -> Settings:
         ingress=IngressClassConfig(scheme="internet-facing", allowed_cidrs=("203.0.113.0/24",), tls_policy=_TLS_POLICY),
         argo_cd=ArgoCdConfig(
             chart_version="10.4.1",
-            domain=f"argocd-prod.{owner.domain}",
+            domain=f"argocd.prod.{owner.domain}",
             availability="high-availability",
             ingress=IngressClassConfig(scheme="internal", allowed_cidrs=("10.0.0.0/16",), tls_policy=_TLS_POLICY),
             web_acl_arn=_WEB_ACL,
@@ -263,7 +263,7 @@ def _owner(**more: Any) -> Owner:
     return Owner(
         organisation="minji",
         account_id=_ACCOUNT,
-        domain="your-domain.com",
+        domain="platform.your-domain.com",
         repository=GithubRepository(owner="minji", owner_id=1, name="platform", id=2),
         administrator_role_arn=_ADMINISTRATOR,
         cost_center="1234",
@@ -327,7 +327,7 @@ def _database(name: str, **more: Any) -> DatabaseConfig:
 def _argo_cd(owner: Owner, environment: str, **more: Any) -> ArgoCdConfig:
     return ArgoCdConfig(
         chart_version="10.4.1",
-        domain=f"argocd-{environment}.{owner.domain}",
+        domain=f"argocd.{environment}.{owner.domain}",
         availability="single-node",
         ingress=IngressClassConfig(scheme="internal", allowed_cidrs=("10.0.0.0/20",)),
         local_admin=True,

@@ -203,7 +203,7 @@ def of_images_names_and_logs(aws: boto3.Session, known: Known) -> Iterator[Tampe
     )  # fmt: skip
     zone = known("shared", "aws_route53_zone.dns_zone", "zone_id")
     record: Any = {
-        "Name": "www.your-domain.com", "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": "198.51.100.7"}],
+        "Name": "www.platform.your-domain.com", "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": "198.51.100.7"}],
     }  # fmt: skip
 
     def change(action: Any) -> Any:
@@ -212,7 +212,7 @@ def of_images_names_and_logs(aws: boto3.Session, known: Known) -> Iterator[Tampe
 
     yield Tampering(
         lambda: change("CREATE"),
-        "shared", "added", "aws_route53_zone.dns_zone: record www.your-domain.com A",
+        "shared", "added", "aws_route53_zone.dns_zone: record www.platform.your-domain.com A",
         undo=lambda _: change("DELETE"),
     )  # fmt: skip
     yield Tampering(
@@ -362,11 +362,14 @@ def of_controllers(aws: boto3.Session, known: Known) -> Iterator[Tampering]:
         lambda: eks.create_access_entry(clusterName=_CLUSTER, principalArn=nodes, type="EC2_LINUX"),
         undo=lambda _: eks.delete_access_entry(clusterName=_CLUSTER, principalArn=nodes),
     )
-    zone = known("shared", "aws_route53_zone.dns_zone", "zone_id")
+    zone = known("dev", "aws_route53_zone.dns_zone", "zone_id")
     records: list[Any] = [
-        {"Name": "shop.your-domain.com", "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": "198.51.100.7"}]},
         {
-            "Name": "a-shop.your-domain.com", "Type": "TXT", "TTL": 60,
+            "Name": "shop.dev.platform.your-domain.com", "Type": "A", "TTL": 60,
+            "ResourceRecords": [{"Value": "198.51.100.7"}],
+        },
+        {
+            "Name": "a-shop.dev.platform.your-domain.com", "Type": "TXT", "TTL": 60,
             "ResourceRecords": [{"Value": '"heritage=external-dns,external-dns/owner=dev"'}],
         },
     ]  # fmt: skip

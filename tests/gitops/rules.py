@@ -115,21 +115,52 @@ def ingresses_have_a_class_and_no_settings_of_the_class(manifests: Sequence[Json
             yield f"{name_of(ingress)}: spec.tls is set; the load balancer has the certificate"
 
 
+_SERVICES_OF_VERSIONS = (
+    ("activeService", "previewService"),
+    ("stableService", "canaryService"),
+    ("pingService", "pongService"),
+)
+
+
+def _services_of_rollout(rollout: Json) -> Json:
+    """The fields of a Rollout that name Services, with the names."""
+    fields = {field for pair in _SERVICES_OF_VERSIONS for field in pair} | {"rootService"}
+    named = within(rollout["spec"]["strategy"])
+    return {field: holder[field] for holder in named for field in fields & holder.keys()}
+
+
 def services_of_rollouts_exist(manifests: Sequence[Json]) -> Iterator[str]:
     """With one Service for both versions, the traffic of the canary cannot be distinguished."""
     services = {service["metadata"]["name"] for service in of_kind(manifests, "Service")}
     for rollout in of_kind(manifests, "Rollout"):
-        strategy = rollout["spec"]["strategy"]
-        names = {
-            "canary": ("stableService", "canaryService"),
-            "blueGreen": ("activeService", "previewService"),
-        }
-        named = [strategy[way].get(key, "") for way in strategy for key in names[way]]
-        if way := strategy.get("canary", {}).get("trafficRouting", {}).get("alb", {}).get("rootService"):
-            named.append(way)
-        if len(set(named)) != len(named):
-            yield f"{name_of(rollout)}: duplicate Service: {', '.join(named)}"
-        yield from (f"{name_of(rollout)}: no Service {name or '(unnamed)'}" for name in named if name not in services)
+        named = _services_of_rollout(rollout)
+        for one, other in _SERVICES_OF_VERSIONS:
+            if {one, other} & named.keys():
+                pair = [named.get(one, ""), named.get(other, "")]
+                if pair[0] == pair[1]:
+                    yield f"{name_of(rollout)}: duplicate Service: {', '.join(pair)}"
+                yield from (
+                    f"{name_of(rollout)}: no Service {name or '(unnamed)'}" for name in pair if name not in services
+                )
+        if named.get("rootService") not in {None, *services}:
+            yield f"{name_of(rollout)}: no Service {named['rootService']}"
+
+
+def rollouts_behind_the_load_balancer_use_ping_pong(manifests: Sequence[Json]) -> Iterator[str]:
+    """Otherwise the end of an update gives a Service other pods, for which its target group has no healthy targets yet.
+
+    Sources: the page "AWS Load Balancer Controller" in the documentation of Argo Rollouts 1.9, and
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/4204
+    """
+    backends = [holder["service"]["name"] for one in of_kind(manifests, "Ingress") for holder in _backends(one)]
+    for rollout in of_kind(manifests, "Rollout"):
+        named = _services_of_rollout(rollout)
+        if set(backends) & set(named.values()) and "pingService" not in named:
+            yield f"{name_of(rollout)}: gets requests from the load balancer, but has no pingPong"
+
+
+def _backends(ingress: Json) -> Iterator[Json]:
+    return (holder for holder in within(ingress["spec"]) if isinstance(holder.get("service"), dict))
 
 
 def only_autoscalers_set_replicas(manifests: Sequence[Json]) -> Iterator[str]:
@@ -190,6 +221,7 @@ ALL = (
     namespaces_deny_by_default,
     namespaces_have_pod_security_labels,
     projects_have_a_finalizer,
+    rollouts_behind_the_load_balancer_use_ping_pong,
     services_of_rollouts_exist,
     secrets_have_no_values,
     selectors_contain_no_version,

@@ -67,6 +67,7 @@ def test_values_of_every_service_pass_helm_lint(values: Path, helm: Path) -> Non
         ("image.tga=1.0.0", "at '/image': additional properties 'tga' not allowed"),
         ("probes.liveness.port=1", "at '/probes/liveness': additional properties 'port' not allowed"),
         ("workload.steps[0].weight=1", "at '/workload/steps/0': additional properties 'weight' not allowed"),
+        ("workload.steps[0].setCanaryScale.replicas=1", "additional properties 'replicas' not allowed"),
         ("config.greeting=hello", "invalid propertyName 'greeting'"),
         ("port=http", "at '/port': got string, want integer"),
         ("config.ANSWER=42", "at '/config/ANSWER': got number, want string"),
@@ -91,3 +92,10 @@ def test_rejects_an_invalid_value(value: str, message: str, helm: Path) -> None:
 def test_large_numbers_are_not_rendered_in_scientific_notation(helm: Path) -> None:
     """Helm parses numbers as floats, and renders large ones as 1e+06."""
     assert "runAsUser: 1000000\n" in _rendered(helm, "runAsUser=1000000")
+
+
+def test_steps_can_switch_all_requests_at_once(helm: Path) -> None:
+    steps = "workload.steps[0].setCanaryScale.weight=100,workload.steps[1].setWeight=100"
+    assert "      steps:\n        - setCanaryScale:\n            weight: 100\n        - setWeight: 100\n" in _rendered(
+        helm, f"{KNOWN},{steps}"
+    )

@@ -151,7 +151,8 @@ class Renderer:
         if overlay.is_kustomized:
             return self.kustomize(overlay.folder)
         values = ("--values", str(overlay.folder / "values.yaml"))
-        known = ("--set", f"image.registry=registry.example,ingress.host={overlay.settings['host']}.example.com")
+        host = f"{overlay.settings['host']}.{overlay.folder.name}.example.com"
+        known = ("--set", f"image.registry=registry.example,ingress.host={host}")
         secret = ("--set", "database.secretKey=placeholder") if overlay.settings["database"] else ()
         chart = overlay.folder.parents[3] / "helm" / "my-app"
         return self.helm(chart, overlay.service, overlay.namespace, *values, *known, *secret)

@@ -1,13 +1,18 @@
-"""IAM policies for applying an environment's stacks: its cluster, storage, databases, roles and key."""
+"""IAM policies for applying an environment's stacks: its cluster, storage, databases, domain, roles and key."""
 
 from eks_gitops.delivery.apply_policy import manage_ec2, manage_iam, manage_keys, tagged, tags_new
-from eks_gitops.delivery.boundary import own_backups
+from eks_gitops.delivery.boundary import changed_records, own_backups
 from eks_gitops.iam import Statement
 from eks_gitops.location import Location
 
+_KEEP_ZONES = ("route53:ChangeTagsForResource", "route53:DeleteHostedZone", "route53:UpdateHostedZoneComment")
 
-def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
-    """The statements by policy name; `cluster` is the name of the environment's cluster."""
+
+def statements(location: Location, cluster: str, *, domain: str, parent_zone_arn: str) -> dict[str, list[Statement]]:
+    """The statements by policy name.
+
+    `cluster` is the name of the environment's cluster, and `domain` that of its zone, which the parent zone delegates.
+    """
     region, own = location.region, f"{location.region}-{location.environment}-*"
     is_own = {"aws:ResourceTag/Environment": location.environment, "aws:ResourceTag/aws:eks:cluster-name": cluster}
     of_own_database = {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": location.arn("rds", f"db:{own}")}
@@ -201,6 +206,42 @@ def statements(location: Location, cluster: str) -> dict[str, list[Statement]]:
                     "backup:UpdateBackupPlan",
                 ],
                 resources=[location.arn("backup", "backup-plan:*")],
+                conditions=tagged(location),
+            ),
+        ],
+        "domain": [
+            Statement(sid="MakeZones", actions=["route53:CreateHostedZone"], resources=["*"]),
+            Statement(
+                # IAM cannot limit these to zones by tag or name. Route 53 deletes no zone with records, and only those
+                # of this environment can be deleted here.
+                # Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonroute53.html
+                sid="KeepZones",
+                actions=_KEEP_ZONES,
+                resources=[location.arn("route53", "hostedzone/*")],
+            ),
+            Statement(sid="ParentZoneStays", effect="Deny", actions=_KEEP_ZONES, resources=[parent_zone_arn]),
+            Statement(
+                sid="Delegation",
+                actions=["route53:ChangeResourceRecordSets"],
+                resources=[parent_zone_arn],
+                conditions=changed_records([domain], "NS"),
+            ),
+            Statement(
+                sid="OwnRecords",
+                actions=["route53:ChangeResourceRecordSets"],
+                resources=[location.arn("route53", "hostedzone/*")],
+                conditions=changed_records([f"*.{domain}"]),
+            ),
+            Statement(
+                sid="MakeCertificates",
+                actions=["acm:AddTagsToCertificate", "acm:RequestCertificate"],
+                resources=[location.arn("acm", "certificate/*")],
+                conditions=tagged(location, "aws:RequestTag/Environment"),
+            ),
+            Statement(
+                sid="KeepCertificates",
+                actions=["acm:AddTagsToCertificate", "acm:DeleteCertificate", "acm:RemoveTagsFromCertificate"],
+                resources=[location.arn("acm", "certificate/*")],
                 conditions=tagged(location),
             ),
         ],

@@ -38,6 +38,7 @@ READ_WITHOUT_RESOURCE = (
 )
 _WITHOUT_RESOURCE = (
     "acm:ListCertificates",
+    "acm:RequestCertificate",
     "arc-zonal-shift:GetManagedResource",
     "autoscaling:Describe*",
     "backup-storage:MountCapsule",
@@ -61,6 +62,7 @@ _WITHOUT_RESOURCE = (
     "pricing:GetProducts",
     "rds:DescribeDBEngineVersions",
     "rds:DescribeOrderableDBInstanceOptions",
+    "route53:CreateHostedZone",
     "route53:ListHostedZones*",
     "secretsmanager:BatchGetSecretValue",
     "secretsmanager:GetRandomPassword",
@@ -77,12 +79,10 @@ _WITHOUT_RESOURCE = (
 Source: https://docs.aws.amazon.com/service-authorization/latest/reference/
 """
 _SHARED_WITHOUT_RESOURCE = (
-    "acm:RequestCertificate",
     "ecr:CreateRepositoryCreationTemplate",
     "ecr:DeleteRepositoryCreationTemplate",
     "ecr:PutReplicationConfiguration",
     "ecr:UpdateRepositoryCreationTemplate",
-    "route53:CreateHostedZone",
 )
 """The same of the shared stack alone."""
 
@@ -156,10 +156,13 @@ class PermissionsBoundary(Construct):
     resources with the tag of another environment, to resources that AWS tagged with another cluster than `cluster` or
     with the database of another environment, nor to the state of another environment. Of resources with the tag of
     the shared or backend stack, it permits only reads and uses. It also denies deleting backups, which only an
-    administrator can do. `cluster` is None for the shared stack.
+    administrator can do. `cluster` and `domain`, of the environment's zone, are None for the shared stack, which can
+    change all zones.
     """
 
-    def __init__(self, scope: Construct, id_: str, *, location: Location, cluster: str | None) -> None:
+    def __init__(
+        self, scope: Construct, id_: str, *, location: Location, cluster: str | None, domain: str | None
+    ) -> None:
         super().__init__(scope, id_)
         policy = IamPolicy(
             self,
@@ -167,22 +170,47 @@ class PermissionsBoundary(Construct):
             name=boundary_name(location),
             path=delivery_path(location),
             description=f"The most that a role of {location.region} {location.environment} may do",
-            policy=policy_document(*statements(location, cluster)),
+            policy=policy_document(*statements(location, cluster, domain)),
         )
         self.arn: str = policy.arn
 
 
-def statements(location: Location, cluster: str | None) -> list[Statement]:
+def changed_records(names: Sequence[str], *types: str) -> dict[str, dict[str, Sequence[str]]]:
+    """The condition that all records of a change have one of `names`, which may have wildcards, and one of `types`.
+
+    Source: https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/specifying-rrset-conditions.html
+    """
+    key = "route53:ChangeResourceRecordSets"
+    of_types = {f"{key}RecordTypes": types} if types else {}
+    return {"ForAllValues:StringLike": {f"{key}NormalizedRecordNames": names, **of_types}}
+
+
+def statements(location: Location, cluster: str | None, domain: str | None) -> list[Statement]:
     """All statements, without `Sid`, because a managed policy may have 6,144 characters.
 
     Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     """
-    return [*_allowed(location), *_denied(location, cluster)]
+    return [*_allowed(location, domain), *_denied(location, cluster)]
 
 
-def _allowed(location: Location) -> list[Statement]:
+def _zones(location: Location, domain: str | None) -> list[Statement]:
+    """Route 53 has no condition on the tags of a zone, and deletes only zones without records."""
+    zones, changes = location.arn("route53", "hostedzone/*"), location.arn("route53", "change/*")
+    if domain is None:
+        return [Statement(actions=["route53:*"], resources=[zones, changes])]
+    actions = ["ChangeTagsForResource", "DeleteHostedZone", "Get*", "List*", "UpdateHostedZoneComment"]
+    return [
+        Statement(actions=[f"route53:{action}" for action in actions], resources=[zones, changes]),
+        Statement(
+            actions=["route53:ChangeResourceRecordSets"],
+            resources=[zones],
+            conditions=changed_records([domain, f"*.{domain}"]),
+        ),
+    ]
+
+
+def _allowed(location: Location, domain: str | None) -> list[Statement]:
     is_shared = location.environment == "shared"
-    records = ["route53:ChangeResourceRecordSets", "route53:Get*", "route53:List*"]
     return [
         # The services of the region. The ARNs of images and snapshots of AWS have another account ID or none.
         Statement(
@@ -193,11 +221,7 @@ def _allowed(location: Location) -> list[Statement]:
             actions=[*_WITHOUT_RESOURCE, *(_SHARED_WITHOUT_RESOURCE if is_shared else ())],
             resources=["*"],
         ),
-        # Route 53 has no condition on the tags of a zone
-        Statement(
-            actions=["route53:*"] if is_shared else records,
-            resources=[location.arn("route53", "hostedzone/*"), location.arn("route53", "change/*")],
-        ),
+        *_zones(location, domain),
         # Buckets, the environment's own state and locks, and the outputs of the shared stack
         Statement(actions=["s3:GetBucket*", "s3:ListBucket"], resources=[location.arn("s3", "*")]),
         Statement(

@@ -151,7 +151,8 @@ class ArgoCdConfig(Config):
     chart_version: str
     """The version of the Helm chart `argo-cd`, which determines that of Argo CD. A change upgrades it."""
     domain: DomainName
-    """The host of Argo CD, one level below the platform's domain. External DNS creates its record."""
+    """The host of Argo CD, one level below the environment's zone, such as `argocd.dev.platform.your-domain.com`.
+    External DNS creates its record."""
     availability: Literal["single-node", "high-availability"]
     """Determines the replicas, the Redis setup, the disruption budgets and the spread over zones."""
     ingress: IngressClassConfig

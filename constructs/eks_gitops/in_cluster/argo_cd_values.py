@@ -214,7 +214,7 @@ def _ingress_class(
     config: ArgoCdConfig, certificate_arn: str, tags: Mapping[str, str], *, auto_mode: bool
 ) -> list[dict[str, Any]]:
     """A separate IngressClass for Argo CD, because its allowed networks differ from those of the services."""
-    spec = ingress_class_params(config.ingress, group=None, tags=tags, certificate_arn=certificate_arn)
+    spec = ingress_class_params(config.ingress, group=None, tags=tags, certificate_arns=[certificate_arn])
     if config.web_acl_arn is not None and not auto_mode:
         spec["wafv2AclArn"] = config.web_acl_arn
     # The controller's webhook ignores objects with the controller's own label.

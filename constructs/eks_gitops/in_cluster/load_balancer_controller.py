@@ -1,6 +1,6 @@
 """LoadBalancerController: creates AWS load balancers for Ingresses. Releases with an Ingress must depend on it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from constructs import Construct
@@ -69,11 +69,11 @@ class IngressClassConfig(Config):
 
 
 def ingress_class_params(
-    config: IngressClassConfig, *, group: str | None, tags: Mapping[str, str], certificate_arn: str
+    config: IngressClassConfig, *, group: str | None, tags: Mapping[str, str], certificate_arns: Sequence[str]
 ) -> dict[str, Any]:
     """The `spec` of IngressClassParams, which overrides the annotations of all Ingresses of the class.
 
-    With a `group`, all Ingresses of the class share one load balancer.
+    With a `group`, all Ingresses of the class share one load balancer. The first certificate is the default one.
     """
     return {
         **({} if group is None else {"group": {"name": group}}),
@@ -82,7 +82,7 @@ def ingress_class_params(
         # a zone that is added later would get no requests.
         "subnets": {"tags": {SUBNET_TAGS[config.scheme]: ["1"]}},
         "inboundCIDRs": [str(cidr) for cidr in config.allowed_cidrs],
-        "certificateArn": [certificate_arn],
+        "certificateArn": list(certificate_arns),
         "sslPolicy": config.tls_policy,
         "tags": [{"key": key, "value": value} for key, value in sorted(tags.items())],
     }
@@ -140,7 +140,7 @@ class LoadBalancerController(Construct):
         location: Location,
         cluster_name: str,
         vpc_id: str,
-        certificate_arn: str,
+        certificate_arns: Sequence[str],
         role_arn: str | None,
         tags: Mapping[str, str],
         outside_aws: bool = False,
@@ -151,7 +151,9 @@ class LoadBalancerController(Construct):
         but get no load balancer and no finalizer that would block their deletion.
         """
         super().__init__(scope, id_)
-        params = ingress_class_params(config, group=ingress_group(location), tags=tags, certificate_arn=certificate_arn)
+        params = ingress_class_params(
+            config, group=ingress_group(location), tags=tags, certificate_arns=certificate_arns
+        )
         self.release = HelmRelease(
             self,
             "release",

@@ -16,7 +16,7 @@ PLACEHOLDERS = """\
 placeholders remain in the settings; replace them before you deploy to a real account:
   stacks/owner.py: organisation: 'your-org'
   stacks/owner.py: account_id: '123456789012'
-  stacks/owner.py: domain: 'your-domain.com'
+  stacks/owner.py: domain: 'platform.your-domain.com'
   stacks/owner.py: administrator_role_arn: 'arn:aws:iam::123456789012:role/your-admin-role'
   stacks/owner.py: cost_center: 'your-cost-center'
   stacks/owner.py: repository.owner_id: 1
@@ -110,6 +110,33 @@ def test_warns_about_an_upgrade_of_a_database_until_it_is_removed(owned: EditedS
     message = "permits the upgrade to 18, and applies every change immediately; remove it after the deploy"
     field = "stacks/ap_northeast_2/dev.py: databases[0].major_upgrade_to"
     assert list(warnings.found(*owned.load(), LONG_BEFORE)) == [("ap-northeast-2-dev", f"{field}: '18.4': {message}")]
+
+
+@pytest.mark.parametrize(
+    ("domain", "warns"),
+    [
+        ("your-company.com", True),
+        ("your-company.kr", True),
+        ("your-company.co.kr", True),
+        ("platform.your-company.com", False),
+        ("platform.your-company.kr", False),
+        ("platform.your-company.co.kr", False),
+    ],
+)
+def test_warns_about_a_domain_that_is_no_subdomain(owned: EditedSettings, domain: str, *, warns: bool) -> None:
+    owned.replace("owner.py", "platform.your-company.com", domain)
+    found = [text for _, text in warnings.found(*owned.load(), LONG_BEFORE)]
+    message = (
+        "not a subdomain: whoever points it to the new zone's name servers loses its mail and web; "
+        f"use one such as platform.{domain}, or set hosted_zone_id to its existing zone"
+    )
+    assert found == ([f"stacks/ap_northeast_2/shared.py: dns.domain: {domain!r}: {message}"] if warns else [])
+
+
+def test_does_not_warn_about_a_domain_whose_zone_exists(owned: EditedSettings) -> None:
+    owned.replace("owner.py", "platform.your-company.com", "your-company.com")
+    owned.replace("ap_northeast_2/shared.py", "hosted_zone_id=None", 'hosted_zone_id="Z0123456789ABC"')
+    assert list(warnings.found(*owned.load(), LONG_BEFORE)) == []
 
 
 def test_warns_about_teardown(owned: EditedSettings) -> None:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from eks_gitops.delivery.boundary import statements
+from eks_gitops.dns import LONGEST_DOMAIN
 from eks_gitops.iam import policy_document
 from eks_gitops.location import Location
 from tests import iam_data
@@ -136,7 +137,7 @@ def test_backups_can_be_copied_to_another_region(unlimited: Role, action: str, r
 @pytest.mark.parametrize("region", ["ap-southeast-5", "us-gov-west-1", "cn-northwest-1"])
 def test_boundary_is_within_the_size_limit_of_managed_policies_with_the_longest_names(region: str) -> None:
     location = Location(account_id=ACCOUNT, region=region, environment="e" * 21)  # limited by the longest role name
-    assert len(policy_document(*statements(location, "c" * 100)).replace(" ", "")) <= 6_144
+    assert len(policy_document(*statements(location, "c" * 100, "d" * LONGEST_DOMAIN)).replace(" ", "")) <= 6_144
 
 
 def _partition(region: str) -> str:

@@ -108,6 +108,11 @@ APPLY_DEV_MAY: list[Request] = [
     ),
     ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), DEVS, {}),
     ("ec2:AuthorizeSecurityGroupIngress", _arn("ec2", "security-group/sg-1"), OF_DEVS_CLUSTER, {}),
+    # its own zone and certificate
+    ("route53:CreateHostedZone", "*", {}, {}),
+    ("acm:RequestCertificate", "*", {}, TAGGED_DEV),
+    ("acm:AddTagsToCertificate", _arn("acm", "certificate/1"), {}, TAGGED_DEV),
+    ("acm:DeleteCertificate", _arn("acm", "certificate/1"), DEVS, {}),
     # its own data
     ("elasticfilesystem:CreateFileSystem", "*", {}, TAGGED_DEV),
     ("elasticfilesystem:TagResource", _arn("elasticfilesystem", "file-system/fs-1"), {}, TAGGED_DEV),
@@ -233,7 +238,6 @@ APPLY_DEV_MAY_NOT: list[Request] = [
     ("kms:ScheduleKeyDeletion", _arn("kms", "key/1"), BACKENDS, {}),
     ("ecr:DeleteRepository", _arn("ecr", "repository/bubblepool"), SHAREDS, {}),
     ("ec2:DeleteNatGateway", _arn("ec2", "natgateway/nat-1"), SHAREDS, {}),
-    ("route53:DeleteHostedZone", "arn:aws:route53:::hostedzone/Z1", {}, {}),
     ("logs:DeleteLogGroup", _arn("logs", "log-group:/aws/vpc/gitops-vpc/flow-logs"), SHAREDS, {}),
     ("kms:ScheduleKeyDeletion", _arn("kms", "key/1"), PRODS, {}),
     ("kms:Decrypt", _arn("kms", "key/1"), PRODS, {}),
@@ -245,6 +249,8 @@ APPLY_DEV_MAY_NOT: list[Request] = [
     ("s3:PutObject", f"{BACKUPS.replace('dev', 'prod')}/argo-cd/export", {}, {}),
     ("backup:UpdateBackupPlan", _arn("backup", "backup-plan:1"), PRODS, {}),
     ("backup:DeleteBackupVault", _arn("backup", "backup-vault:ap-northeast-2-prod-data"), PRODS, {}),
+    ("acm:DeleteCertificate", _arn("acm", "certificate/1"), PRODS, {}),
+    ("acm:DeleteCertificate", _arn("acm", "certificate/1"), SHAREDS, {}),
     # deletion of backups
     ("backup:DeleteRecoveryPoint", _arn("backup", "recovery-point:1"), DEVS, {}),
     ("backup:DeleteBackupVaultLockConfiguration", _arn("backup", "backup-vault:ap-northeast-2-dev-data"), DEVS, {}),
@@ -415,6 +421,58 @@ def test_policies_deny_even_without_the_boundary(
     unlimited.boundary = None
     action, resource, tags, context = request_
     assert unlimited.may(action, resource, tags=tags, **context) is allowed
+
+
+_PLATFORM = "arn:aws:route53:::hostedzone/PLATFORM"
+_OTHER_ZONE = "arn:aws:route53:::hostedzone/OTHER"
+
+
+@pytest.mark.parametrize(
+    ("zone", "name", "kind", "allowed"),
+    [
+        (_PLATFORM, "dev.platform.your-domain.com", "NS", True),
+        (_PLATFORM, "dev.platform.your-domain.com", "A", False),
+        (_PLATFORM, "prod.platform.your-domain.com", "NS", False),
+        (_PLATFORM, "platform.your-domain.com", "NS", False),
+        (_PLATFORM, "shop.platform.your-domain.com", "CNAME", False),
+        (_OTHER_ZONE, "_1a2b.dev.platform.your-domain.com", "CNAME", True),
+        (_OTHER_ZONE, "_1a2b.prod.platform.your-domain.com", "CNAME", False),
+        (_OTHER_ZONE, "notdev.platform.your-domain.com", "NS", False),
+    ],
+)
+def test_apply_role_changes_only_its_delegation_and_its_own_records(
+    shared: Template, zone: str, name: str, kind: str, *, allowed: bool
+) -> None:
+    key = "route53:ChangeResourceRecordSets"
+    names = {f"{key}NormalizedRecordNames": name, f"{key}RecordTypes": kind}
+    role = _with_zone_of_the_platform(shared)
+    assert role.may(key, zone, tags={}, **names) is allowed
+    role.boundary = None
+    assert role.may(key, zone, tags={}, **names) is allowed
+
+
+@pytest.mark.parametrize(
+    "action", ["route53:ChangeTagsForResource", "route53:DeleteHostedZone", "route53:UpdateHostedZoneComment"]
+)
+def test_apply_role_cannot_delete_the_zone_of_the_platform(shared: Template, action: str) -> None:
+    role = _with_zone_of_the_platform(shared)
+    assert role.may(action, _OTHER_ZONE, tags={})
+    assert not role.may(action, _PLATFORM, tags={})
+
+
+def _with_zone_of_the_platform(shared: Template) -> Role:
+    role = Role(shared, "apply-dev_role")
+    role.managed = [text.replace("${aws_route53_zone.dns_zone.arn}", _PLATFORM) for text in role.managed]
+    return role
+
+
+def test_roles_of_an_environment_cannot_write_the_records_of_another_one(shared: Template) -> None:
+    """Not even a role that the apply role creates with all permissions of the boundary."""
+    role = Role(shared, "apply-dev_role")
+    role.inline, role.managed = ['{"Statement": [{"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}]}'], []
+    key = "route53:ChangeResourceRecordSets"
+    for name, allowed in (("shop.dev.platform.your-domain.com", True), ("shop.prod.platform.your-domain.com", False)):
+        assert role.may(key, _OTHER_ZONE, tags={}, **{f"{key}NormalizedRecordNames": name}) is allowed
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])

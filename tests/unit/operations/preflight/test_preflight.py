@@ -284,6 +284,12 @@ def test_a_state_that_cannot_be_read_is_not_treated_as_empty(aws: Aws, stack: St
 
 # --- names ------------------------------------------------------------------------------------------------------------
 
+
+def _hosted_zones(name: str, *, private: bool = False) -> dict[str, Any]:
+    zone = {"Id": "Z1", "Name": name, "CallerReference": "a", "Config": {"PrivateZone": private}}
+    return {"HostedZones": [zone], "IsTruncated": False, "MaxItems": "100"}
+
+
 FREE: dict[str, tuple[dict[str, str], list[Answer]]] = {
     "aws_cloudwatch_log_group": ({"name": "/aws/a"}, [("logs", "describe_log_groups", {"logGroups": []})]),
     "aws_db_instance": ({"identifier": "a"}, [("rds", "describe_db_instances", "DBInstanceNotFound")]),
@@ -295,6 +301,10 @@ FREE: dict[str, tuple[dict[str, str], list[Answer]]] = {
     ),
     "aws_iam_role": ({"name": "a"}, [("iam", "get_role", "NoSuchEntity")]),
     "aws_kms_alias": ({"name": "alias/a"}, [("kms", "describe_key", "NotFoundException")]),
+    "aws_route53_zone": (
+        {"name": "dev.example.com"},
+        [("route53", "list_hosted_zones_by_name", _hosted_zones("dev.example.com.", private=True))],
+    ),
     "aws_s3_bucket": ({"bucket": "abc"}, [("s3", "head_bucket", "404")]),
     "aws_secretsmanager_secret": ({"name": "a"}, [("secretsmanager", "describe_secret", "ResourceNotFoundException")]),
 }
@@ -313,6 +323,7 @@ TAKEN: dict[str, list[Answer]] = {
     ],
     "aws_iam_role": [("iam", "get_role", {"Role": ROLE})],
     "aws_kms_alias": [("kms", "describe_key", {"KeyMetadata": {"KeyId": "1"}})],
+    "aws_route53_zone": [("route53", "list_hosted_zones_by_name", _hosted_zones("dev.example.com."))],
     "aws_s3_bucket": [("s3", "head_bucket", {})],
     "aws_secretsmanager_secret": [("secretsmanager", "describe_secret", {})],
 }

@@ -103,7 +103,7 @@ def test_files_are_those_of_the_model_with_new_names_and_without_the_database(tr
 def test_application_has_team_and_host_but_no_database(tree: Path, environment: str) -> None:
     _write(tree, "xylophone", "percussion")
     marker = tree / "service" / "xylophone" / "overlays" / environment / "application.yaml"
-    assert marker.read_text() == f'team: percussion\nhost: xylophone-{environment}\ndatabase: ""\n'
+    assert marker.read_text() == 'team: percussion\nhost: xylophone\ndatabase: ""\n'
 
 
 def test_image_is_an_example_even_if_the_model_was_delivered(tree: Path) -> None:
