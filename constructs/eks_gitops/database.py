@@ -1,7 +1,6 @@
 """Database: a private PostgreSQL database on RDS. Its master password is managed by RDS in AWS Secrets Manager."""
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar
 
@@ -47,7 +46,9 @@ class DatabaseConfig(Config):
     """The major version of PostgreSQL. RDS raises the minor version in maintenance windows, which is no drift. Another
     major version than that of the deployed database fails the plan: a higher one needs `major_upgrade_to`, and RDS
     cannot lower a version."""
-    major_upgrade_to: str | None = None
+    major_upgrade_to: (
+        Annotated[str, matching(r"[1-9][0-9]\.[0-9]{1,2}", "not a minor version; write one such as 18.4")] | None
+    ) = None
     """Permits the upgrade of a deployed database to `engine_version`: the minor version to upgrade to, such as `18.4`.
     `make preflight` lists the possible ones. The deploy upgrades immediately, with an outage, and also applies changes
     that wait for the maintenance window. Remove it in the next deploy. Steps: docs/runbook/databases.md."""
@@ -111,10 +112,8 @@ class DatabaseConfig(Config):
     def _upgrade_problems(self, target: str) -> Iterator[Problem]:
         """Whether the target of an upgrade is a minor version of `engine_version` that RDS still offers."""
         minors = aws_data.content()["postgresql_versions"][self.engine_version]
-        if not re.fullmatch(rf"{self.engine_version}\.[0-9]{{1,2}}", target):
-            message = (
-                f"not a minor version of {self.engine_version}; write one such as {minors['current'][-1]}, or None"
-            )
+        if target.partition(".")[0] != self.engine_version:
+            message = f"not a minor version of engine_version ({self.engine_version}); change one of them"
             yield Problem("major_upgrade_to", target, message)
         elif target in minors["deprecated"]:
             message = f"RDS no longer offers it; choose a newer one, such as {minors['current'][-1]}"
