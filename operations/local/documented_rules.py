@@ -16,19 +16,20 @@ class Violation(NamedTuple):
     message: str
 
 
-_RULES: dict[tuple[str, str], Callable[[Members], Iterator[Violation]]] = {}
-"""The function that checks the members of a request, by botocore's name of the service and the operation."""
+_RULES: dict[tuple[str, str], list[Callable[[Members], Iterator[Violation]]]] = {}
+"""The functions that check the members of a request, by botocore's name of the service and the operation."""
 
 
 def violations(service: str, operation: str, members: Members) -> Iterator[Violation]:
     """The violations of a request whose members are valid in the API model."""
-    if rule := _RULES.get((service, operation)):
+    for rule in _RULES.get((service, operation), ()):
         yield from rule(members)
 
 
 def _rule(service: str, *operations: str) -> Callable[..., Callable[[Members], Iterator[Violation]]]:
     def register(rule: Callable[[Members], Iterator[Violation]]) -> Callable[[Members], Iterator[Violation]]:
-        _RULES.update(dict.fromkeys([(service, operation) for operation in operations], rule))
+        for operation in operations:
+            _RULES.setdefault((service, operation), []).append(rule)
         return rule
 
     return register

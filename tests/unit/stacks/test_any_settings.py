@@ -123,7 +123,6 @@ def _load(changes: list[Change]) -> tuple[Owner, Region, list[Finding]]:
     return owner, region, [*findings, *rules.broken(owner, [region])]
 
 
-@given(_CHANGES)
 def _assert_errors_are_lines_with_a_field_and_a_remedy(changes: list[Change]) -> None:
     _, _, findings = _load(changes)
     for finding in findings:
@@ -136,7 +135,7 @@ def _assert_errors_are_lines_with_a_field_and_a_remedy(changes: list[Change]) ->
 @pytest.mark.parametrize("examples", [100, pytest.param(2_000, marks=pytest.mark.slow)])
 def test_errors_are_lines_with_a_field_and_a_remedy(examples: int) -> None:
     options = settings(max_examples=examples, deadline=None, derandomize=True, database=None)
-    options(_assert_errors_are_lines_with_a_field_and_a_remedy)()
+    options(given(_CHANGES)(_assert_errors_are_lines_with_a_field_and_a_remedy))()
 
 
 @pytest.mark.slow
