@@ -124,7 +124,7 @@ def test_ingress_classes_belong_to_auto_mode(argo_cd: Json) -> None:
         assert of_class["controller"] == "eks.amazonaws.com/alb"
         assert of_class["parameters"] == {"apiGroup": "eks.amazonaws.com", "kind": "IngressClassParams", "name": name}
         assert "certificateArn" not in params["spec"]
-        assert len(params["spec"]["certificateARNs"]) == 1
+        assert "-ap-northeast-2-test." in params["spec"]["certificateARNs"][0]  # of the zone of the environment
     assert objects["IngressClassParams", "alb"]["spec"]["group"] == {"name": "ap-northeast-2-test"}
 
 
