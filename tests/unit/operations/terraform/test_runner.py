@@ -125,7 +125,7 @@ def test_run_appends_the_output_to_the_log_without_colors(program: Path, tmp_pat
 def test_run_without_a_log_shows_the_output(program: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     _write(program, 'echo "$*"; echo warning >&2')
     Terraform(tmp_path).run("apply", "-auto-approve")
-    assert capfd.readouterr() == ("apply -auto-approve\n", "warning\n")
+    assert capfd.readouterr() == ("apply -auto-approve\nwarning\n", "")
 
 
 def test_output_returns_the_output_and_shows_errors(
@@ -195,14 +195,16 @@ def test_only_one_init_runs_at_a_time_in_a_shared_plugin_cache(
     monkeypatch.setenv("TF_PLUGIN_CACHE_DIR", "/cache" if shared == "variable" else "")
     _write(program, f"mkdir {tmp_path}/running || exit 1\nsleep 0.2\nrmdir {tmp_path}/running")
 
-    def init() -> None:
+    def init(number: int) -> None:
+        folder = tmp_path / str(number)
+        folder.mkdir()
         try:
-            Terraform(tmp_path).stream_init(tmp_path / "log", lambda _: None)
+            Terraform(folder).stream_init(folder / "log", lambda _: None)
         except TerraformError as error:
             failures.append(error)
 
     failures: list[TerraformError] = []
-    threads = [threading.Thread(target=init) for _ in range(3)]
+    threads = [threading.Thread(target=init, args=(number,)) for number in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
