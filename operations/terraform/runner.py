@@ -1,14 +1,16 @@
 """Runs Terraform in a folder."""
 
+import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,6 +18,10 @@ from operations.clients import process
 from operations.errors import OperationError
 from operations.terraform import running
 from operations.terraform.running import Running
+
+_PLANS = "plans-"
+UNSAVED_STATE = "errored.tfstate"
+"""The file in which Terraform leaves a state that it cannot save."""
 
 _running: "set[subprocess.Popen[bytes]]" = set()
 """The Terraform processes that `stream` started, in any thread."""
@@ -131,12 +137,27 @@ class Terraform:
         if listener_error:
             raise listener_error
 
+    @property
+    def unsaved_state(self) -> str:
+        """What to do with a state that an apply could not save, and that Terraform left in the folder; else empty."""
+        file = self.directory / UNSAVED_STATE
+        if not file.exists():
+            return ""
+        command = f"terraform -chdir={self.directory} state push {UNSAVED_STATE} && rm {file}"
+        return (
+            f"{file}: the state of an apply that could not be saved; once the bucket can be reached, save it: {command}"
+        )
+
     def stream_init(self, log: Path, on_event: Callable[[Mapping[str, Any]], None]) -> None:
         """Initialize the folder, with `stream`.
 
         Raises:
+            OperationError: if the folder holds a state that could not be saved: another apply would create everything
+                in it again.
             TerraformError: if it failed.
         """
+        if unsaved := self.unsaved_state:
+            raise OperationError(unsaved)
         with init_lock():
             # Without -upgrade, the lock file of an older provider version is an error. The stacks pin exact versions.
             self.stream(log, on_event, "init", "-input=false", "-upgrade")
@@ -219,9 +240,30 @@ def _uninterrupted(started: Running) -> Iterator[str]:
 
 @contextmanager
 def plan_folder() -> Iterator[Path]:
-    """A temporary folder for plan files, which contain the prior state in plaintext. Only this user can read it."""
-    with tempfile.TemporaryDirectory(prefix="plans-") as folder:  # of mode 0700
+    """A temporary folder for plan files, which contain the prior state in plaintext. Only this user can read it.
+
+    Folders that killed commands left are deleted: each command holds a lock on its own.
+    """
+    for former in Path(tempfile.gettempdir()).glob(f"{_PLANS}*"):
+        with suppress(OSError), _locked(former):  # of another user, or in use
+            shutil.rmtree(former)
+    with tempfile.TemporaryDirectory(prefix=_PLANS) as folder, _locked(Path(folder)):  # of mode 0700
         yield Path(folder)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a lock on a folder.
+
+    Raises:
+        OSError: if another process holds it, or the folder cannot be read.
+    """
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(lock)
 
 
 def new_log(logs: Path, name: str) -> Path:

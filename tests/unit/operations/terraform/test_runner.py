@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -263,6 +264,25 @@ def test_the_folder_of_plans_is_private_and_temporary() -> None:
         assert folder.stat().st_mode & 0o777 == 0o700
         (folder / "plan").write_text("secret")
     assert not folder.exists()
+
+
+def test_folders_of_plans_that_killed_commands_left_are_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "plans-left").mkdir()
+    (tmp_path / "plans-left/dev.tfplan").touch()
+    with terraform.plan_folder() as first, terraform.plan_folder() as second:
+        assert {path.name for path in tmp_path.iterdir()} == {first.name, second.name}
+
+
+def test_a_state_that_could_not_be_saved_is_not_ignored(program: Path, tmp_path: Path) -> None:
+    """Another apply would create everything in it again."""
+    _write(program, f"touch {tmp_path}/called")
+    (tmp_path / "errored.tfstate").touch()
+    with pytest.raises(OperationError, match=r"state push errored\.tfstate && rm "):
+        Terraform(tmp_path).stream_plan(tmp_path / "plan", tmp_path / "log", lambda _: None)
+    assert not (tmp_path / "called").exists()
 
 
 def test_a_new_log_is_empty(tmp_path: Path) -> None:
