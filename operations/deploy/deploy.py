@@ -59,6 +59,8 @@ class _Result:
     done: set[str] = field(default_factory=set)
     """The addresses whose change was applied."""
     seconds: float = 0.0
+    unsaved: str = ""
+    """What to do with a state that could not be saved."""
 
 
 def reviewed(file: Path) -> dict[str, str]:
@@ -95,6 +97,8 @@ def deploy(
             result.outcome, result.what = "failed", locks.failure(error, by_name[name], _WAIT)
         except Exception as error:  # noqa: BLE001 (the outcomes of the other stacks must be reported)
             result.outcome, result.what = "failed", describe(error)
+        if result.outcome == "failed":
+            result.unsaved = Terraform(by_name[name].directory).unsaved_state
         result.seconds = time.monotonic() - started
         progress.end(name, f"{result.outcome}{f': {result.what}' if result.what else ''}")
         return result.outcome in _SUCCESSFUL
@@ -207,4 +211,5 @@ def _reached(result: _Result) -> str:
     """How many changes a failed apply made; empty if nothing was applied."""
     if result.outcome != "failed" or result.plan is None or result.plan.is_empty:
         return ""
-    return f"\n{len(result.done)} of {len(result.plan.changes)} changes were made and saved in the state"
+    made = f"\n{len(result.done)} of {len(result.plan.changes)} changes were made"
+    return f"{made}, but not saved. {result.unsaved}" if result.unsaved else f"{made} and saved in the state"

@@ -1,20 +1,29 @@
 """Runs Terraform in a folder."""
 
+import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from operations.clients import process
 from operations.errors import OperationError
+from operations.terraform import running
+from operations.terraform.running import Running
 
-_running: "set[subprocess.Popen[str]]" = set()
+_PLANS = "plans-"
+UNSAVED_STATE = "errored.tfstate"
+"""The file in which Terraform leaves a state that it cannot save."""
+
+_running: "set[subprocess.Popen[bytes]]" = set()
 """The Terraform processes that `stream` started, in any thread."""
 _interrupted = threading.Event()
 _STARTING = threading.RLock()  # reentrant: a signal handler may interrupt another one
@@ -66,15 +75,38 @@ class Terraform:
         Raises:
             OperationError: if it failed; its output is above the message or in the log.
         """
-        if self._log is None:
-            self._run(arguments, None, None)
-        else:
-            with self._log.open("ab") as log:
-                self._run(arguments, log.fileno(), log.fileno())
+        with self._opened() as log, self._start((*arguments, *(["-no-color"] if self._log else []))) as started:
+            for line in _uninterrupted(started):
+                log.write(line)
+                log.flush()
+        if started.program.returncode:
+            where = f"see {self._log}" if self._log else "see above"
+            message = f"terraform {arguments[0]} failed in {self.directory} (status {started.program.returncode})"
+            raise OperationError(f"{message}; {where}")
+
+    def _opened(self) -> AbstractContextManager[TextIO]:
+        return nullcontext(sys.stdout) if self._log is None else self._log.open("a", encoding="utf-8")
 
     def output(self, *arguments: str) -> str:
-        """The output of a command that must succeed. Its errors are shown as they come."""
-        return self._run(arguments, subprocess.PIPE, None)
+        """The output of a command that changes nothing and must succeed. Its errors are shown as they come.
+
+        Raises:
+            OperationError: if it failed.
+        """
+        with process.starting("terraform", self.directory):
+            found = subprocess.run(
+                [process.find("terraform"), *arguments],
+                cwd=self.directory,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        if found.returncode:
+            message = f"terraform {arguments[0]} failed in {self.directory} (status {found.returncode}); see above"
+            raise OperationError(message)
+        return found.stdout
 
     def stream(self, log: Path, on_event: Callable[[Mapping[str, Any]], None], *arguments: str) -> None:
         """Run a command with `-json`, and call `on_event` with each event. Their messages are appended to `log`.
@@ -86,9 +118,11 @@ class Terraform:
         """
         errors: list[Mapping[str, Any]] = []
         listener_error: Exception | None = None
-        with log.open("a", encoding="utf-8", buffering=1) as file, self._start(arguments) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
+        with (
+            log.open("a", encoding="utf-8", buffering=1) as file,
+            self._start((arguments[0], "-json", *arguments[1:])) as started,
+        ):
+            for line in started.lines():
                 event = _event(line)
                 diagnostic = event.get("diagnostic", {})
                 if diagnostic.get("severity") == "error":
@@ -96,21 +130,34 @@ class Terraform:
                 try:
                     file.write(f"{event['@message']}\n{diagnostic.get('detail', '')}".strip() + "\n")
                     on_event(event)
-                # Such as a full disk or a closed terminal. If the pipe closed, Terraform would die and lose its state.
-                except Exception as error:  # noqa: BLE001
+                except Exception as error:  # noqa: BLE001 (such as a full disk or a closed terminal)
                     listener_error = listener_error or error
-        _running.discard(process)
-        if process.returncode:
+        if started.program.returncode:
             raise TerraformError(self.directory.name, errors, log)
         if listener_error:
             raise listener_error
+
+    @property
+    def unsaved_state(self) -> str:
+        """What to do with a state that an apply could not save, and that Terraform left in the folder; else empty."""
+        file = self.directory / UNSAVED_STATE
+        if not file.exists():
+            return ""
+        command = f"terraform -chdir={self.directory} state push {UNSAVED_STATE} && rm {file}"
+        return (
+            f"{file}: the state of an apply that could not be saved; once the bucket can be reached, save it: {command}"
+        )
 
     def stream_init(self, log: Path, on_event: Callable[[Mapping[str, Any]], None]) -> None:
         """Initialize the folder, with `stream`.
 
         Raises:
+            OperationError: if the folder holds a state that could not be saved: another apply would create everything
+                in it again.
             TerraformError: if it failed.
         """
+        if unsaved := self.unsaved_state:
+            raise OperationError(unsaved)
         with init_lock():
             # Without -upgrade, the lock file of an older provider version is an error. The stacks pin exact versions.
             self.stream(log, on_event, "init", "-input=false", "-upgrade")
@@ -154,47 +201,69 @@ class Terraform:
         document: dict[str, Any] = json.loads(self.output("show", "-json", str(file.absolute())))
         return document
 
-    def _start(self, arguments: tuple[str, ...]) -> "subprocess.Popen[str]":
-        with _STARTING:
-            if _interrupted.is_set():
-                raise TerraformError(self.directory.name, [{"summary": "interrupted before it started"}], Path())
-            started = self._popen((arguments[0], "-json", *arguments[1:]), subprocess.PIPE, subprocess.STDOUT)
-            _running.add(started)
-        return started
+    @contextmanager
+    def _start(self, arguments: Sequence[str]) -> Iterator[Running]:
+        """Start Terraform, unless there was an interrupt; a later one stops it."""
+        try:
+            with running.start(arguments, self.directory, _environment(), _interrupted) as started:
+                with _STARTING:
+                    _running.add(started.program)
+                    if _interrupted.is_set():
+                        started.program.send_signal(signal.SIGINT)
+                try:
+                    yield started
+                finally:
+                    _running.discard(started.program)
+        except running.StoppedError as error:
+            summary = {"summary": "interrupted before it started"}
+            raise TerraformError(self.directory.name, [summary], Path()) from error
 
-    def _run(self, arguments: tuple[str, ...], stdout: int | None, stderr: int | None) -> str:
-        with self._popen((*arguments, *(["-no-color"] if self._log else [])), stdout, stderr) as started:
-            try:
-                printed, _ = started.communicate()
-            except KeyboardInterrupt:
-                started.send_signal(signal.SIGINT)
-                started.wait()
-                raise
-        if started.returncode:
-            where = f"see {self._log}" if self._log else "see above"
-            message = f"terraform {arguments[0]} failed in {self.directory} (status {started.returncode}); {where}"
-            raise OperationError(message)
-        return printed or ""
 
-    def _popen(self, arguments: Sequence[str], stdout: int | None, stderr: int | None) -> "subprocess.Popen[str]":
-        with process.starting("terraform", self.directory):
-            # In its own session, Terraform gets Ctrl-C only once, from here: on a second one it would lose its state.
-            return subprocess.Popen(
-                [process.find("terraform"), *arguments],
-                cwd=self.directory,
-                env=_environment(),
-                stdout=stdout,
-                stderr=stderr,
-                text=True,
-                start_new_session=True,
-            )
+def _uninterrupted(started: Running) -> Iterator[str]:
+    """The lines of a running Terraform. Ctrl-C is passed on to it, and raised after it has ended."""
+    interrupted = None
+    lines = started.lines()
+    while True:
+        try:
+            line = next(lines, None)
+        except KeyboardInterrupt as error:
+            interrupted = error
+            started.program.send_signal(signal.SIGINT)
+            lines = started.lines()
+            continue
+        if line is None:
+            break
+        yield line
+    if interrupted:
+        raise interrupted
 
 
 @contextmanager
 def plan_folder() -> Iterator[Path]:
-    """A temporary folder for plan files, which contain the prior state in plaintext. Only this user can read it."""
-    with tempfile.TemporaryDirectory(prefix="plans-") as folder:  # of mode 0700
+    """A temporary folder for plan files, which contain the prior state in plaintext. Only this user can read it.
+
+    Folders that killed commands left are deleted: each command holds a lock on its own.
+    """
+    for former in Path(tempfile.gettempdir()).glob(f"{_PLANS}*"):
+        with suppress(OSError), _locked(former):  # of another user, or in use
+            shutil.rmtree(former)
+    with tempfile.TemporaryDirectory(prefix=_PLANS) as folder, _locked(Path(folder)):  # of mode 0700
         yield Path(folder)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a lock on a folder.
+
+    Raises:
+        OSError: if another process holds it, or the folder cannot be read.
+    """
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(lock)
 
 
 def new_log(logs: Path, name: str) -> Path:

@@ -182,6 +182,20 @@ def test_a_replacement_whose_creation_failed_is_not_reported_as_made(tmp_path: P
     assert _details(report, "dev").endswith("0 of 1 changes were made and saved in the state")
 
 
+def test_a_state_that_could_not_be_saved_is_reported_and_stops_the_next_deploy(
+    tmp_path: Path, terraform: FakeTerraform
+) -> None:
+    stack = terraform.stack("dev", {"aws_eip.a": {"apply_error": "ServiceUnavailable"}})
+    unsaved = stack.directory / "errored.tfstate"
+    unsaved.touch()
+    report = _deploy(tmp_path, [stack])
+    assert report.data["stacks"]["dev"]["outcome"] == "failed"
+    remedy = f"save it: terraform -chdir={stack.directory} state push errored.tfstate && rm {unsaved}"
+    assert _details(report, "dev").endswith(remedy)
+    unsaved.unlink()
+    assert "were made and saved in the state" in _details(_deploy(tmp_path, [stack]), "dev")
+
+
 def test_a_failed_plan_does_not_report_changes(tmp_path: Path, terraform: FakeTerraform) -> None:
     stacks = [terraform.stack("dev", _REPOSITORY)]
     terraform.lock("dev", "minji@laptop")

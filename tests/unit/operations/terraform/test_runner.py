@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -125,7 +126,7 @@ def test_run_appends_the_output_to_the_log_without_colors(program: Path, tmp_pat
 def test_run_without_a_log_shows_the_output(program: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     _write(program, 'echo "$*"; echo warning >&2')
     Terraform(tmp_path).run("apply", "-auto-approve")
-    assert capfd.readouterr() == ("apply -auto-approve\n", "warning\n")
+    assert capfd.readouterr() == ("apply -auto-approve\nwarning\n", "")
 
 
 def test_output_returns_the_output_and_shows_errors(
@@ -195,14 +196,16 @@ def test_only_one_init_runs_at_a_time_in_a_shared_plugin_cache(
     monkeypatch.setenv("TF_PLUGIN_CACHE_DIR", "/cache" if shared == "variable" else "")
     _write(program, f"mkdir {tmp_path}/running || exit 1\nsleep 0.2\nrmdir {tmp_path}/running")
 
-    def init() -> None:
+    def init(number: int) -> None:
+        folder = tmp_path / str(number)
+        folder.mkdir()
         try:
-            Terraform(tmp_path).stream_init(tmp_path / "log", lambda _: None)
+            Terraform(folder).stream_init(folder / "log", lambda _: None)
         except TerraformError as error:
             failures.append(error)
 
     failures: list[TerraformError] = []
-    threads = [threading.Thread(target=init) for _ in range(3)]
+    threads = [threading.Thread(target=init, args=(number,)) for number in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -261,6 +264,25 @@ def test_the_folder_of_plans_is_private_and_temporary() -> None:
         assert folder.stat().st_mode & 0o777 == 0o700
         (folder / "plan").write_text("secret")
     assert not folder.exists()
+
+
+def test_folders_of_plans_that_killed_commands_left_are_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "plans-left").mkdir()
+    (tmp_path / "plans-left/dev.tfplan").touch()
+    with terraform.plan_folder() as first, terraform.plan_folder() as second:
+        assert {path.name for path in tmp_path.iterdir()} == {first.name, second.name}
+
+
+def test_a_state_that_could_not_be_saved_is_not_ignored(program: Path, tmp_path: Path) -> None:
+    """Another apply would create everything in it again."""
+    _write(program, f"touch {tmp_path}/called")
+    (tmp_path / "errored.tfstate").touch()
+    with pytest.raises(OperationError, match=r"state push errored\.tfstate && rm "):
+        Terraform(tmp_path).stream_plan(tmp_path / "plan", tmp_path / "log", lambda _: None)
+    assert not (tmp_path / "called").exists()
 
 
 def test_a_new_log_is_empty(tmp_path: Path) -> None:

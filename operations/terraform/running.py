@@ -1,0 +1,151 @@
+"""Starts Terraform so that it outlives this process: it finishes, saves its state and releases its lock.
+
+Terraform dies without saving its state if it writes to a pipe whose reader is gone (SIGPIPE, seen with 1.11.4). So it
+writes to a file, which this process follows, and runs in a session of its own. A lock on a file in its folder tells
+the next command that it still runs there.
+"""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from operations.clients import process
+
+_LOCK = ".running"
+_POLL_SECONDS = 0.05
+_WAIT_SECONDS = 1.0
+
+
+class StoppedError(Exception):
+    """Terraform was not started, because of an interrupt."""
+
+
+class Running:
+    """A Terraform that was started. `pid` is also the ID of its process group, to which its providers belong."""
+
+    def __init__(self, program: "subprocess.Popen[bytes]", output: IO[str]) -> None:
+        self.program = program
+        self.pid = program.pid
+        self._output = output
+
+    def lines(self) -> Iterator[str]:
+        """The lines of its output, as they are written, until it has ended."""
+        line = ""
+        while True:
+            has_ended = self.program.poll() is not None
+            while part := self._output.readline():
+                line += part
+                if line.endswith("\n"):
+                    yield line
+                    line = ""
+            if has_ended:
+                break
+            time.sleep(_POLL_SECONDS)
+        if line:
+            yield line
+
+
+@contextmanager
+def start(
+    arguments: Sequence[str], directory: Path, environment: dict[str, str], stop: threading.Event
+) -> Iterator[Running]:
+    """Start Terraform in a folder, after one that still runs there. At the end, no process of it is left.
+
+    It waits for that one until `stop` is set.
+
+    Raises:
+        OperationError: if Terraform is not installed, or cannot be run.
+        StoppedError: if `stop` was set.
+    """
+    with _claimed(directory, stop) as claim, _followed() as (written, output):
+        with process.starting("terraform", directory):
+            program = subprocess.Popen(
+                [process.find("terraform"), *arguments],
+                cwd=directory,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=written,
+                stderr=subprocess.STDOUT,
+                pass_fds=(claim,),  # the lock lasts as long as Terraform, if this process is killed
+                start_new_session=True,  # Ctrl-C reaches Terraform only from here: on a second one it loses its state
+            )
+        os.ftruncate(claim, 0)
+        os.pwrite(claim, str(program.pid).encode(), 0)
+        try:
+            yield Running(program, output)
+        finally:
+            program.wait()
+            _end_providers(program.pid)
+
+
+@contextmanager
+def _followed() -> Iterator[tuple[int, IO[str]]]:
+    """A file without a name, to write to and to read from."""
+    written, name = tempfile.mkstemp(prefix="terraform-")
+    try:
+        with Path(name).open(encoding="utf-8", errors="replace") as output:
+            Path(name).unlink()
+            yield written, output
+    finally:
+        os.close(written)
+
+
+@contextmanager
+def _claimed(directory: Path, stop: threading.Event) -> Iterator[int]:
+    """The file descriptor of the locked file of a folder."""
+    with process.starting("terraform", directory):
+        claim = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        told = False
+        while not stop.is_set() and not _is_locked(claim):
+            pid = _owner(claim)
+            if pid is not None and not _runs(pid):
+                _end_providers(pid)  # they keep the lock of a Terraform that was killed
+            elif not told:
+                told = True
+                text = f"Terraform of an earlier command still runs in {directory} (process {pid}); waiting for its end"
+                print(text, file=sys.stderr, flush=True)
+            stop.wait(_WAIT_SECONDS)
+        if stop.is_set():
+            raise StoppedError
+        yield claim
+    finally:
+        os.close(claim)
+
+
+def _is_locked(claim: int) -> bool:
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _owner(claim: int) -> int | None:
+    text = os.pread(claim, 20, 0).decode()
+    return int(text) if text.isdecimal() else None
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _end_providers(group: int) -> None:
+    """Kill what is left of the process group of a Terraform that has ended: providers of one that was killed."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
