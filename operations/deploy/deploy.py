@@ -211,5 +211,7 @@ def _reached(result: _Result) -> str:
     """How many changes a failed apply made; empty if nothing was applied."""
     if result.outcome != "failed" or result.plan is None or result.plan.is_empty:
         return ""
-    made = f"\n{len(result.done)} of {len(result.plan.changes)} changes were made"
-    return f"{made}, but not saved. {result.unsaved}" if result.unsaved else f"{made} and saved in the state"
+    done, planned = len(result.done), len(result.plan.changes)
+    if result.unsaved:
+        return f"\n{done} of {planned} changes were made, but not saved. {result.unsaved}"
+    return f"\n{done} of {planned} changes were made and saved in the state"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from operations.terraform import running
 from operations.terraform.running import Running
 
 _PLANS = "plans-"
+_LOCKED_AFTER_SECONDS = 60
 UNSAVED_STATE = "errored.tfstate"
 """The file in which Terraform leaves a state that it cannot save."""
 
@@ -242,11 +244,12 @@ def _uninterrupted(started: Running) -> Iterator[str]:
 def plan_folder() -> Iterator[Path]:
     """A temporary folder for plan files, which contain the prior state in plaintext. Only this user can read it.
 
-    Folders that killed commands left are deleted: each command holds a lock on its own.
+    Folders that killed commands left are deleted: each command holds a lock on its own, which it takes at once.
     """
     for former in Path(tempfile.gettempdir()).glob(f"{_PLANS}*"):
         with suppress(OSError), _locked(former):  # of another user, or in use
-            shutil.rmtree(former)
+            if time.time() - former.stat().st_mtime > _LOCKED_AFTER_SECONDS:
+                shutil.rmtree(former)
     with tempfile.TemporaryDirectory(prefix=_PLANS) as folder, _locked(Path(folder)):  # of mode 0700
         yield Path(folder)
 

@@ -278,6 +278,7 @@ def test_subprocesses_are_started_only_by_these_modules() -> None:
     expected = {
         "clients/process",
         "terraform/runner",
+        "terraform/running",
         "local/emulator_process",
         "local/cluster/processes",
     }

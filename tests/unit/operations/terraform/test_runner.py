@@ -272,8 +272,10 @@ def test_folders_of_plans_that_killed_commands_left_are_deleted(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / "plans-left").mkdir()
     (tmp_path / "plans-left/dev.tfplan").touch()
+    os.utime(tmp_path / "plans-left", (0, 0))
+    (tmp_path / "plans-new").mkdir()  # of a command that has not locked it yet
     with terraform.plan_folder() as first, terraform.plan_folder() as second:
-        assert {path.name for path in tmp_path.iterdir()} == {first.name, second.name}
+        assert {path.name for path in tmp_path.iterdir()} == {"plans-new", first.name, second.name}
 
 
 def test_a_state_that_could_not_be_saved_is_not_ignored(program: Path, tmp_path: Path) -> None:
