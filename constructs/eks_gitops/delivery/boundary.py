@@ -39,18 +39,16 @@ READ_WITHOUT_RESOURCE = (
 _WITHOUT_RESOURCE = (
     "acm:ListCertificates",
     "acm:RequestCertificate",
-    "arc-zonal-shift:GetManagedResource",
+    "arc-zonal-shift:Get*",
     "autoscaling:Describe*",
     "backup-storage:MountCapsule",
     "backup:List*",
-    "cognito-idp:DescribeUserPoolClient",
+    "cognito-idp:Describe*",
     "ec2:Describe*",
-    "ec2:GetSecurityGroupsForVpc",
     "ecr:DescribeRegistry",
     "ecr:GetAuthorizationToken",
     "eks:CreateCluster",
-    "eks:DescribeAddonVersions",
-    "eks:DescribeClusterVersions",
+    "eks:Describe*Versions",
     "eks:ListClusters",
     "elasticfilesystem:CreateFileSystem",
     "elasticloadbalancing:Describe*",
@@ -59,11 +57,11 @@ _WITHOUT_RESOURCE = (
     "kms:CreateKey",
     "kms:List*",
     "logs:DescribeLogGroups",
-    "pricing:GetProducts",
-    "rds:DescribeDBEngineVersions",
-    "rds:DescribeOrderableDBInstanceOptions",
+    "pricing:Get*",
+    "rds:Describe*",
     "route53:CreateHostedZone",
-    "route53:ListHostedZones*",
+    "route53:Get*",
+    "route53:List*",
     "secretsmanager:BatchGetSecretValue",
     "secretsmanager:GetRandomPassword",
     "secretsmanager:ListSecrets",
@@ -74,7 +72,7 @@ _WITHOUT_RESOURCE = (
     "waf-regional:*ssociateWebACL",
     "waf-regional:GetWebACL*",
 )
-"""Actions whose resource is always `*`, and those that the AWS Load Balancer Controller has on `*`.
+"""Actions whose resource is always `*`, those that the AWS Load Balancer Controller has on `*`, and reads.
 
 Source: https://docs.aws.amazon.com/service-authorization/latest/reference/
 """
@@ -90,6 +88,8 @@ _REGIONAL_SERVICES = (
     "acm", "backup", "ec2", "ecr", "eks", "eks-auth", "elasticfilesystem", "elasticloadbalancing", "events", "kms",
     "logs", "rds", "secretsmanager", "sqs", "ssm", "wafv2",
 )  # fmt: skip
+KEEP_ZONES = ("route53:ChangeTagsForResource", "route53:DeleteHostedZone", "route53:UpdateHostedZoneComment")
+"""What an environment does with its own zone, except to create and read it."""
 _USES = (
     "acm:Describe*",
     "cognito-idp:Describe*",
@@ -195,12 +195,11 @@ def statements(location: Location, cluster: str | None, domain: str | None) -> l
 
 def _zones(location: Location, domain: str | None) -> list[Statement]:
     """Route 53 has no condition on the tags of a zone, and deletes only zones without records."""
-    zones, changes = location.arn("route53", "hostedzone/*"), location.arn("route53", "change/*")
+    zones = location.arn("route53", "hostedzone/*")
     if domain is None:
-        return [Statement(actions=["route53:*"], resources=[zones, changes])]
-    actions = ["ChangeTagsForResource", "DeleteHostedZone", "Get*", "List*", "UpdateHostedZoneComment"]
+        return [Statement(actions=["route53:*"], resources=[zones])]
     return [
-        Statement(actions=[f"route53:{action}" for action in actions], resources=[zones, changes]),
+        Statement(actions=KEEP_ZONES, resources=[zones]),
         Statement(
             actions=["route53:ChangeResourceRecordSets"],
             resources=[zones],
@@ -246,9 +245,7 @@ def _allowed(location: Location, domain: str | None) -> list[Statement]:
                 "s3:DeleteBucket*",
                 "s3:Get*",
                 "s3:ListBucket*",
-                "s3:Put*Configuration",
-                "s3:PutBucket*",
-                "s3:PutObject",
+                "s3:Put*",
             ],
             resources=own_backups(location),
         ),
@@ -261,7 +258,6 @@ def _allowed(location: Location, domain: str | None) -> list[Statement]:
                 "kms:GenerateDataKey*",
                 "rds:AddTagsToResource",
                 "rds:CopyDBSnapshot",
-                "rds:DescribeDBSnapshots",
             ],
             resources=[
                 location.arn(service, name, region="*")
@@ -269,7 +265,8 @@ def _allowed(location: Location, domain: str | None) -> list[Statement]:
             ],
         ),
         *([_replicas_of_images(location)] if location.environment == "shared" else []),
-        # The environment's own path, service-linked roles, and reading the rest of the region
+        # The environment's own path, service-linked roles, the instance profiles of EKS Auto Mode, whose names begin
+        # with `eks`, and reading the rest of the region
         Statement(
             actions=["iam:*"],
             resources=[
@@ -278,20 +275,13 @@ def _allowed(location: Location, domain: str | None) -> list[Statement]:
                 location.arn("iam", "oidc-provider/oidc.eks.*"),
             ],
         ),
-        Statement(
-            # The name that EKS Auto Mode gives to the instance profile of its nodes.
-            actions=["iam:AddRoleToInstanceProfile"],
-            resources=[location.arn("iam", "instance-profile/eks*")],
-        ),
-        Statement(
-            actions=["iam:CreateServiceLinkedRole", "iam:GetRole"],
-            resources=[location.arn("iam", "role/aws-service-role/*")],
-        ),
-        Statement(
-            actions=["iam:Get*", "iam:List*"],
+        Statement(  # one for all, because each action has resources of one type only
+            actions=["iam:AddRoleToInstanceProfile", "iam:CreateServiceLinkedRole", "iam:Get*"],
             resources=[
-                *[location.arn("iam", f"{kind}/{location.region}/*") for kind in ("role", "policy")],
+                location.arn("iam", "instance-profile/eks*"),
+                location.arn("iam", "role/aws-service-role/*"),
                 location.arn("iam", "server-certificate/*"),
+                *[location.arn("iam", f"{kind}/{location.region}/*") for kind in ("role", "policy")],
             ],
         ),
     ]
@@ -300,7 +290,7 @@ def _allowed(location: Location, domain: str | None) -> list[Statement]:
 def _denied(location: Location, cluster: str | None) -> list[Statement]:
     """Denials by tags do not concern a resource that has no tags yet, such as one that is being created."""
     shared = sorted({"shared", "backend"} - {location.environment})
-    database = location.arn("rds", f"db:{location.name('*')}")
+    database = location.arn("rds", f"db:{location.name('*')}", account_id="*", region="*")  # RDS sets the tag itself
     return [
         # The shared and backend stacks
         Statement(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
+from eks_gitops.delivery.boundary import KEEP_ZONES
 from tests import iam_data
 from tests.policies import Role
 from tests.template import Template
@@ -166,12 +167,13 @@ def test_every_service_in_use_is_asked(shared: Template) -> None:
     assert (changes, zones) == ([], [])
 
 
-def test_no_role_of_an_environment_can_change_a_zone_except_its_records(shared: Template) -> None:
+def test_roles_of_an_environment_can_change_only_these_of_zones(shared: Template) -> None:
+    """IAM cannot limit most of them to the own zone; test_roles.py asks about records and the zone of the platform."""
     role = _unlimited(shared, "dev")
     zone = "arn:aws:route53:::hostedzone/Z1"
     changes = [action.name for action in iam_data.actions("route53").values() if action.changes]
     allowed = {action for action in changes for on in (zone, "*") if role.may(action, on, tags={})}
-    assert allowed == {"route53:ChangeResourceRecordSets"}
+    assert allowed == {*KEEP_ZONES, "route53:ChangeResourceRecordSets", "route53:CreateHostedZone"}
 
 
 def _tagging(owner: str) -> list[Question]:
