@@ -56,7 +56,7 @@ class Owner(Config):
     """The IAM role of the administrators in the example settings. It must exist before the first deploy."""
     cost_center: TagValue
     """The tag `CostCenter` of all resources. A change also replaces all nodes gradually, because their launch template
-    has the tags."""
+    has the tags, and an administrator deploys `shared`, whose delivery roles have them, too."""
     project: TagValue = "gitops-platform"
     """The tag `Project` of all resources. A change does the same as one of `cost_center`."""
     team: TagValue = "platform"

@@ -271,7 +271,11 @@ def statements(location: Location, cluster: str, *, domain: str, parent_zone_arn
             ),
             Statement(
                 sid="KeepClusterIssuer",
-                actions=["iam:DeleteOpenIDConnectProvider", "iam:UntagOpenIDConnectProvider"],
+                actions=[
+                    "iam:DeleteOpenIDConnectProvider",
+                    "iam:TagOpenIDConnectProvider",
+                    "iam:UntagOpenIDConnectProvider",
+                ],
                 resources=[location.arn("iam", f"oidc-provider/oidc.eks.{region}.*")],
                 conditions=tagged(location),
             ),

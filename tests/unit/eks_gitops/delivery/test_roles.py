@@ -31,6 +31,7 @@ BACKENDS = {"Environment": "backend"}
 TAGGED_DEV = {"aws:RequestTag/Environment": "dev"}
 TAGGED_PROD = {"aws:RequestTag/Environment": "prod"}
 TAGGED_SHARED = {"aws:RequestTag/Environment": "shared"}
+TAGGED_COST_CENTER = {"aws:RequestTag/CostCenter": "any"}
 BACKEND_KEY = {"kms:ResourceAliases": "alias/ap-northeast-2/backend"}
 
 OF_DEVS_DATABASE = {"aws:rds:primaryDBInstanceArn": f"arn:aws:rds:ap-northeast-2:{ACCOUNT}:db:ap-northeast-2-dev-any"}
@@ -173,6 +174,15 @@ APPLY_DEV_MAY: list[Request] = [
     ("s3:DeleteObject", f"{STATES}/ap-northeast-2/dev/terraform.tfstate.tflock", {}, {}),
     ("s3:GetObject", f"{STATES}/ap-northeast-2/shared/terraform.tfstate", {}, {}),
     ("kms:GenerateDataKey", _arn("kms", "key/1"), {}, BACKEND_KEY),
+    # a changed tag, which is sent without the others
+    ("acm:AddTagsToCertificate", _arn("acm", "certificate/1"), DEVS, TAGGED_COST_CENTER),
+    ("backup:TagResource", _arn("backup", "backup-plan:1"), DEVS, TAGGED_COST_CENTER),
+    ("ec2:CreateTags", _arn("ec2", "security-group/sg-1"), DEVS, TAGGED_COST_CENTER),
+    ("ec2:CreateTags", _arn("ec2", "security-group-rule/sgr-1"), DEVS, TAGGED_COST_CENTER),
+    ("elasticfilesystem:TagResource", _arn("elasticfilesystem", "file-system/fs-1"), DEVS, TAGGED_COST_CENTER),
+    ("iam:TagOpenIDConnectProvider", ISSUER, DEVS, TAGGED_COST_CENTER),
+    ("iam:TagRole", OWN_ROLE, DEVS, TAGGED_COST_CENTER),
+    ("kms:TagResource", _arn("kms", "key/1"), DEVS, TAGGED_COST_CENTER),
     # search for resources that remain after a destroy
     ("iam:ListRoles", "*", {}, {}),
     ("tag:GetResources", "*", {}, {}),
