@@ -38,7 +38,8 @@ AmiType = Literal[
 
 _RELEASES = {
     "AL2023": (r"\d+\.\d+\.\d+-20\d{6}", "1.36.0-20261101"),
-    "BOTTLEROCKET": (r"\d+\.\d+\.\d+-[0-9a-f]{8}", "1.64.0-7c4f0d2b"),
+    # A commit has eight hexadecimal digits, which a date is, too: the release that an Amazon Linux group had before.
+    "BOTTLEROCKET": (r"\d+\.\d+\.\d+-(?!20\d\d(0[1-9]|1[0-2])[0-3]\d)[0-9a-f]{8}", "1.64.0-7c4f0d2b"),
 }
 """The pattern of a release and an example, by operating system: the version of Kubernetes and a date, or the version of
 Bottlerocket and a commit.
