@@ -114,7 +114,7 @@ class Nodes(NamedTuple):
     kept: Collection[Any] = ()
     """The clusters in which a node group runs Pods during the whole apply."""
     added: Collection[Any] = ()
-    """The clusters that get another node group."""
+    """The clusters that get another node group, or nodes in one that had none."""
     lost: Collection[Any] = ()
     """The clusters that are destroyed or replaced, with everything in them."""
 
@@ -123,8 +123,10 @@ def nodes(plan: Plan) -> Nodes:
     """What a plan does to the nodes of clusters."""
     groups = [change for change in plan.changes if change.kind == _NODE_GROUP]
     kept = [arguments for kind, arguments in plan.unchanged if kind == _NODE_GROUP]
-    kept += [one.after for one in groups if one.after and (one.action in {"update", "move"} or one.creates_first)]
-    added = [one.after for one in groups if one.after and one.action == "create"]
+    stay = [one for one in groups if one.after and (one.action in {"update", "move"} or one.creates_first)]
+    kept += [one.after for one in stay if one.after and one.before and _runs_pods(one.before)]
+    # A group whose first nodes start, or lose their taint, is no better than a new one.
+    added = [one.after for one in groups if one.after and (one.action == "create" or one in stay)]
     clusters = [one.before for one in plan.changes if one.kind == "aws_eks_cluster" and one.action in _ENDS]
     return Nodes(
         kept={group.get("cluster_name") for group in kept if _runs_pods(group)},
@@ -154,7 +156,7 @@ def _node_groups(change: Change, nodes: Nodes) -> Iterator[Hit]:
     elif cluster in nodes.kept:
         return
     elif cluster in nodes.added:
-        why = f"{cluster} has no ready nodes until those of the new group join, which is created at the same time"
+        why = f"{cluster} has no ready nodes until those of another group join, which start at the same time"
         yield Hit("replaces-nodes", why, _GROUP_FIRST)
     else:
         forced = f" (forced by {', '.join(change.replaced_for)})" if change.replaced_for else ""

@@ -177,7 +177,7 @@ CASES: dict[str, Case] = {
     "destroyed-nodes-beside-others": Case({_BATCH: None}, []),
     "renamed-nodes": Case(
         {_MAIN: None, "aws_eks_node_group.new": {**_NODES, "node_group_name_prefix": "new-"}},
-        [(_MAIN, _MOVED, "no ready nodes until those of the new group join")],
+        [(_MAIN, _MOVED, "no ready nodes until those of another group join")],
     ),
     "replaced-nodes": Case(
         {_MAIN: {"instance_types": ["m7i.xlarge"]}}, [(_MAIN, _MOVED, "new nodes, which are created first")]

@@ -47,6 +47,24 @@ def test_a_node_group_is_destroyed_only_if_another_one_of_its_cluster_has_nodes(
     assert any(finding.is_refused for finding in guard.findings(plan)) == is_refused
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        {"scaling_config": [{"desired_size": 0}], "taint": []},
+        {"scaling_config": [{"desired_size": 1}], "taint": [{"key": "batch", "effect": "NO_SCHEDULE"}]},
+    ],
+    ids=["no nodes before", "tainted before"],
+)
+@pytest.mark.parametrize("actions", [["update"], ["create", "delete"]])
+def test_nodes_that_start_while_the_others_are_destroyed_are_found(actions: list[str], before: dict[str, Any]) -> None:
+    other = _group("other", actions)
+    other["change"]["before"] = {"cluster_name": "dev", **before}
+    plan = Plan("dev", {"resource_changes": [_group("main", ["delete"]), other]})
+    assert "dev has no ready nodes until those of another group join, which start at the same time" in {
+        finding.why for finding in guard.findings(plan)
+    }
+
+
 _OUTAGE = "an outage during the apply, also with Multi-AZ, and no way back but a restore"
 
 
