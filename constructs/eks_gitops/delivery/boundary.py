@@ -39,7 +39,7 @@ READ_WITHOUT_RESOURCE = (
 _WITHOUT_RESOURCE = (
     "acm:ListCertificates",
     "acm:RequestCertificate",
-    "arc-zonal-shift:Get*",
+    "arc-zonal-shift:GetManagedResource",
     "autoscaling:Describe*",
     "backup-storage:MountCapsule",
     "backup:List*",
