@@ -82,12 +82,12 @@ def test_cluster_can_tag_only_what_it_creates_for_itself(stacks: dict[str, Templ
 
 
 def test_boundary_permits_the_instance_profile_of_auto_mode(stacks: dict[str, Template]) -> None:
-    policy = stacks["ap-northeast-2-shared"].document("aws_iam_policy.boundary-test_policy")
-    entry = statement(policy, "ProfileOfAutoMode")
-    assert (entry["Action"], entry["Resource"]) == (
-        ["iam:AddRoleToInstanceProfile"],
-        ["arn:aws:iam::123456789012:instance-profile/eks*"],
-    )
+    role = Role(stacks["ap-northeast-2-shared"], "apply-test_role")
+    role.inline, role.managed = ['{"Statement": [{"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}]}'], []
+    profiles = "arn:aws:iam::123456789012:instance-profile"
+    assert role.may("iam:AddRoleToInstanceProfile", f"{profiles}/eks-ap-northeast-2-any", tags={})
+    assert not role.may("iam:AddRoleToInstanceProfile", f"{profiles}/another", tags={})
+    assert not role.may("iam:DeleteInstanceProfile", f"{profiles}/eks-ap-northeast-2-any", tags={})
 
 
 def test_what_auto_mode_replaces_is_left_out(stacks: dict[str, Template]) -> None:
