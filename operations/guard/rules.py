@@ -105,7 +105,7 @@ def _numbers(version: str) -> list[int]:
 
 _NODE_GROUP = "aws_eks_node_group"
 _ENDS = {"destroy", "replace"}
-_GROUP_FIRST = "add another node group and deploy it, then remove this one"
+_GROUP_FIRST = "add another node group and deploy it, then change or remove this one"
 
 
 class Nodes(NamedTuple):
@@ -141,13 +141,19 @@ def _runs_pods(group: Mapping[str, Any]) -> bool:
     return has_nodes and all(taint["effect"] == "PREFER_NO_SCHEDULE" for taint in group.get("taint") or [])
 
 
+def _stops_pods(change: Change) -> bool:
+    """Whether a node group ends, or an update leaves it without nodes on which Pods without tolerations run."""
+    was, becomes = change.before or {}, change.after or {}
+    return change.action in _ENDS or (change.action == "update" and _runs_pods(was) and not _runs_pods(becomes))
+
+
 def _node_groups(change: Change, nodes: Nodes) -> Iterator[Hit]:
     """EKS drains the nodes of a group that is deleted, 5 minutes each, and then terminates them.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/delete-managed-node-group.html
     """
     cluster = (change.before or {}).get("cluster_name")
-    if change.kind != _NODE_GROUP or change.action not in _ENDS or cluster in nodes.lost:
+    if change.kind != _NODE_GROUP or not _stops_pods(change) or cluster in nodes.lost:
         return
     if change.creates_first:
         yield Hit(

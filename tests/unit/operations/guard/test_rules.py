@@ -65,6 +65,31 @@ def test_nodes_that_start_while_the_others_are_destroyed_are_found(actions: list
     }
 
 
+@pytest.mark.parametrize(
+    "after",
+    [
+        {"scaling_config": [{"desired_size": 0}], "taint": []},
+        {"scaling_config": [{"desired_size": 1}], "taint": [{"key": "batch", "effect": "NO_EXECUTE"}]},
+    ],
+    ids=["no nodes any more", "tainted"],
+)
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        (_group("other", ["no-op"]), []),
+        (_group("other", ["create"]), ["replaces-nodes"]),
+        (_group("other", ["no-op"], desired=0), ["no-nodes"]),
+    ],
+)
+def test_a_node_group_that_loses_its_nodes_is_like_a_destroyed_one(
+    other: dict[str, Any], expected: list[str], after: dict[str, Any]
+) -> None:
+    main = _group("main", ["update"])
+    main["change"]["after"] = {"cluster_name": "dev", **after}
+    plan = Plan("dev", {"resource_changes": [main, other]})
+    assert [finding.rule for finding in guard.findings(plan)] == expected
+
+
 _OUTAGE = "an outage during the apply, also with Multi-AZ, and no way back but a restore"
 
 
