@@ -159,8 +159,8 @@ settings-docs: install ## update docs/settings.md after a change of a type of th
 	$(BIN)/python -m scripts.settings_docs
 
 .PHONY: changes
-changes: install ## update docs/changes.md: plan every change of the settings from a deployed region; takes half an hour
-	$(BIN)/python -m tests.changes.make
+changes: install ## update docs/changes.md: plan every change of the settings, or those of ONLY="NodeGroupConfig."
+	$(BIN)/python -m tests.changes.make $(ONLY)
 
 .PHONY: tools
 tools: install ## build Kubernetes, Argo CD and other programs of `make cluster` and the tests; needs Go
