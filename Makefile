@@ -158,6 +158,10 @@ chart-readme: install ## update the table of values in the README of the Helm ch
 settings-docs: install ## update docs/settings.md after a change of a type of the settings
 	$(BIN)/python -m scripts.settings_docs
 
+.PHONY: changes
+changes: install ## update docs/changes.md: plan every change of the settings, or those of ONLY="NodeGroupConfig."
+	$(BIN)/python -m tests.changes.make $(ONLY)
+
 .PHONY: tools
 tools: install ## build Kubernetes, Argo CD and other programs of `make cluster` and the tests; needs Go
 	$(BIN)/python -m operations tools

@@ -45,6 +45,7 @@ class SharedStack(RegionStack):
         self._region = region
         self._organisation = owner.organisation
         self._state_location = StateLocation(settings.state.bucket, settings.state.lock_table)
+        self.dns = Dns(self, "dns", settings.dns)
         clusters = {environment.name: environment.settings.cluster.name for environment in region.environments}
         self._boundaries = {
             name: PermissionsBoundary(
@@ -53,6 +54,7 @@ class SharedStack(RegionStack):
                 location=region.location(name),
                 cluster=cluster,
                 domain=None if cluster is None else settings.dns.of_environment(name),
+                parent_zone_arn=None if cluster is None else self.dns.zone_arn,
             )
             for name, cluster in {"shared": None, **clusters}.items()
         }
@@ -74,7 +76,6 @@ class SharedStack(RegionStack):
             replica_regions=settings.image_replica_regions,
             replica_tags=self.tags,
         )
-        self.dns = Dns(self, "dns", settings.dns)
         self._build_delivery()
         self.cluster_administrator = ClusterAdministratorRole(
             self,

@@ -52,7 +52,7 @@ _EFFECTS = (
             "outage", ("multi_az",)),
     _Effect("aws_db_instance", "update", "restarts the database if the retention of backups changes from or to 0",
             ("backup_retention_period",)),
-    _Effect("aws_ecr_lifecycle_policy", "update", "ECR deletes the images beyond it within a day"),
+    _Effect("aws_ecr_lifecycle_policy", "replace", "ECR deletes the images beyond it within a day"),
     _Effect("aws_ecr_repository", "destroy", "deletes the images in it"),
     _Effect("aws_ecr_repository", "replace", "deletes the images in it"),
     _Effect("aws_efs_access_point", "destroy", "Pods that mount it fail; the files stay"),

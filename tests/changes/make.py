@@ -1,11 +1,14 @@
 """Writes `docs/changes.md`: what every change of the settings does. Run it with `make changes`; it takes half an hour.
 
+`make changes ONLY="NodeGroupConfig. ClusterConfig.zones"` plans some changes only, which takes some minutes.
+
 All stacks are deployed to an emulated AWS. Each change is then synthesized and planned by Terraform, and the guard
 checks its plans.
 """
 
 import os
 import re
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -45,26 +48,29 @@ _MEANINGS = {
 }
 
 
-def page(rows: Sequence[tuple[SettingsChange, Outcome]]) -> str:
-    """The whole page."""
-    counts = Counter(outcome.kind for _, outcome in rows)
+def page(rows: Sequence[str]) -> str:
+    """The whole page, from its rows."""
+    cells = [text.split(" | ") for text in rows]
+    counts = Counter(kind for _, _, kind, *_ in cells)
     lines = [f"| {kind} | {counts[kind]} | {meaning} |" for kind, meaning in _MEANINGS.items()]
-    lines += [f"| all | {len(rows)} | of {len({change.field for change, _ in rows})} fields |", ""]
+    lines += [f"| all | {len(rows)} | of {len({field for field, *_ in cells})} fields |", ""]
     lines += ["| field | change | outcome | plan and effects | guard |", "| --- | --- | --- | --- | --- |"]
-    lines += [row(change, outcome) for change, outcome in rows]
-    return _INTRODUCTION + "\n".join(lines) + "\n"
+    return _INTRODUCTION + "\n".join([*lines, *rows]) + "\n"
 
 
 def row(change: SettingsChange, outcome: Outcome) -> str:
     """The row of a change."""
     what = "\n".join(line for line in (outcome.what, change.note) if line)
-    cells = [f"`{change.field}`", change.how, outcome.kind, what, outcome.guard]
-    return f"| {' | '.join(_cell(cell) for cell in cells)} |"
+    return _start(change) + " | ".join(_cell(cell) for cell in (outcome.kind, what, outcome.guard)) + " |"
+
+
+def _start(change: SettingsChange) -> str:
+    return f"| `{change.field}` | {change.how} | "
 
 
 def _cell(text: str) -> str:
     text = re.sub(r"stacks/ap_northeast_2/(\w+)\.py:\d+: ", r"\1.py: ", text)  # lines move with every edit
-    return re.sub(r"([<>*_\\|])", r"\\\1", text).replace("\n", "<br>") if "`" not in text else text
+    return re.sub(r"([<>*_\\|`])", r"\\\1", text).replace("\n", "<br>")
 
 
 def outcomes(changes: Sequence[SettingsChange], planners: Sequence[Planner]) -> list[Outcome]:
@@ -86,8 +92,12 @@ def outcomes(changes: Sequence[SettingsChange], planners: Sequence[Planner]) -> 
         return list(pool.map(outcome, changes))
 
 
-def main() -> None:
-    """Deploy the region, plan every change, and write the page."""
+def main(*names: str) -> None:
+    """Deploy the region, plan the changes whose names begin with one of `names`, or all, and write the page.
+
+    The rows of other changes stay as they are.
+    """
+    chosen = [change for change in CHANGES if not names or change.name.startswith(names)]
     with tempfile.TemporaryDirectory() as name, Emulator(Path(name) / "emulator.log") as emulator:
         os.environ.update(emulator.environment)
         planners = [Planner(Path(name) / f"planner-{number}", BASE) for number in range(_PLANNERS)]
@@ -96,9 +106,12 @@ def main() -> None:
         stacks = [stack.name for stack in read_stacks(Path("cdktf.out")) if not stack.is_in_cluster]
         operations("deploy", *stacks, "--yes")
         print(f"deployed {len(stacks)} stacks", flush=True)
-        rows = list(zip(CHANGES, outcomes(CHANGES, planners), strict=True))
-    PAGE.write_text(page(rows), encoding="utf-8")
+        rows = {change: row(change, found) for change, found in zip(chosen, outcomes(chosen, planners), strict=True)}
+    known = PAGE.read_text(encoding="utf-8").splitlines() if names else []
+    for change in CHANGES:
+        rows.setdefault(change, next((line for line in known if line.startswith(_start(change))), ""))
+    PAGE.write_text(page([rows[change] for change in CHANGES if rows[change]]), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

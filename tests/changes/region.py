@@ -19,6 +19,8 @@ from tests.changes.cases import FILES, Edit, SettingsChange
 from tests.e2e.clone import clone_into
 
 _REGION = "ap-northeast-2"
+_SUFFIX = re.compile(r"-\d{18}[0-9a-f]{8}$")
+"""What the AWS provider adds to `node_group_name_prefix`: the time and a counter."""
 
 
 class Outcome(NamedTuple):
@@ -132,7 +134,7 @@ def _outcome(plans: Sequence[Plan], texts: Sequence[str]) -> Outcome:
     affected: dict[str, set[str]] = {}
     for plan in plans:
         for text, resources in effects.effects(plan):
-            affected.setdefault(text, set()).update(resources)
+            affected.setdefault(text, set()).update(_SUFFIX.sub("", name) for name in resources)
     lines += [f"{', '.join(sorted(resources))}: {text}" for text, resources in affected.items()]
     rules = sorted({f"{finding.verdict}: {finding.rule}" for finding in findings})
     return Outcome(kind, "\n".join([*lines, *sorted(texts)]), "\n".join(rules))

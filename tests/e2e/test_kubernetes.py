@@ -36,10 +36,15 @@ def _failed(report: dict[str, Any]) -> set[str]:
     return {line["subject"] for line in report["checks"] if line["outcome"] == "failed"}
 
 
+def _group(aws: boto3.Session) -> str:
+    (name,) = aws.client("eks").list_nodegroups(clusterName=CLUSTER)["nodegroups"]
+    return str(name)
+
+
 def _versions(aws: boto3.Session) -> dict[str, str]:
     """What runs in dev."""
     eks = aws.client("eks")
-    group = eks.describe_nodegroup(clusterName=CLUSTER, nodegroupName="main")["nodegroup"]
+    group = eks.describe_nodegroup(clusterName=CLUSTER, nodegroupName=_group(aws))["nodegroup"]
     addon = eks.describe_addon(clusterName=CLUSTER, addonName="kube-proxy")["addon"]
     return {
         "cluster": eks.describe_cluster(name=CLUSTER)["cluster"]["version"],
@@ -88,9 +93,9 @@ def test_dev_gets_a_new_version_and_goes_back(output: Path, region: Region, aws:
     operations("plan", STACK, "--all")  # without changes
 
     _, report = _report("upgrade", "dev", OLDER, "--write")
-    assert _failed(report) == {"node group main", "add-on kube-proxy", "insight Kubelet version skew"}
+    assert _failed(report) == {f"node group {_group(aws)}", "add-on kube-proxy", "insight Kubelet version skew"}
     eks = aws.client("eks")
-    eks.update_nodegroup_version(clusterName=CLUSTER, nodegroupName="main", version=OLDER)
+    eks.update_nodegroup_version(clusterName=CLUSTER, nodegroupName=_group(aws), version=OLDER)
     kube_proxy = _all_of(OLDER)["kube-proxy"]
     eks.update_addon(clusterName=CLUSTER, addonName="kube-proxy", addonVersion=kube_proxy)
     _, report = _report("upgrade", "dev", OLDER, "--write")

@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from operations.terraform.synthesis import synthesize
-from tests.e2e.region import Calls, Region, operations
+from tests.e2e.region import OLDER, Calls, Region, operations
 from tests.e2e.tamperings import without_hash
 
 pytestmark = pytest.mark.e2e
@@ -20,7 +20,7 @@ _CHANGES = {f"eks:{verb}" for verb in ("CreateNodegroup", "DeleteNodegroup", "Up
 _REPLACED = ["eks:CreateNodegroup", "eks:DeleteNodegroup"]
 _ON_LARGE = ('instance_types=("t3.medium",)', 'instance_types=("t3.large",)')
 _ON_BOTTLEROCKET = ('ami_type="AL2023_x86_64_STANDARD"', 'ami_type="BOTTLEROCKET_x86_64"')
-_OLD_AMI = ("max_size=10", 'max_size=10, release_version="1.36.0-20261001"')
+_OLD_AMI = ("max_size=10", f'max_size=10, release_version="{OLDER}.0-20261001"')
 _FOUR = ("desired_size=3", "desired_size=4")
 
 
@@ -54,6 +54,6 @@ def test_a_replaced_node_group_is_created_before_the_old_one_is_destroyed(
     assert all(name.startswith("main-") for name in names)
     assert (names[0], names[2]) == (names[1], names[3])
     assert len(set(names)) == 3
-    releases = ["1.36.0-20261001", "1.36.0-20261101", "1.64.0-7c4f0d2b", "1.64.0-7c4f0d2b", "1.36.0-20261101"]
+    releases = [f"{OLDER}.0-20261001", f"{OLDER}.0-20261101", *["1.64.0-7c4f0d2b"] * 2, f"{OLDER}.0-20261101"]
     assert [group["releaseVersion"] for group in groups] == releases
     assert [group["scalingConfig"]["desiredSize"] for group in groups] == [3, 3, 3, 4, 3]

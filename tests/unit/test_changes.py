@@ -1,5 +1,6 @@
 """The list of changes of the settings: complete, and as the page was made from."""
 
+import re
 from pathlib import Path
 
 import stacks
@@ -7,6 +8,7 @@ from eks_gitops.config import Config
 from scripts.settings_docs import FILES as TOPS
 from scripts.settings_docs import classes
 from tests.changes.cases import BASE, CHANGES, FILES
+from tests.changes.make import PAGE
 
 _HOW = ("set", "unset", "add", "remove", "raise", "lower", "replace")
 
@@ -44,3 +46,8 @@ def test_changes_apply_to_the_committed_settings() -> None:
     for change in CHANGES:
         for edit in change.edits:
             assert edit.old in texts[edit.file], change.name
+
+
+def test_the_page_has_a_row_for_each_change() -> None:
+    rows = re.findall(r"^\| `([\w.]+)` \| ([^|]+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert rows == [(change.field, change.how) for change in CHANGES]

@@ -1,7 +1,7 @@
 """IAM policies for applying an environment's stacks: its cluster, storage, databases, domain, roles and key."""
 
-from eks_gitops.delivery.apply_policy import manage_ec2, manage_iam, manage_keys, tagged, tags_new
-from eks_gitops.delivery.boundary import KEEP_ZONES, changed_records, own_backups
+from eks_gitops.delivery.apply_policy import manage_certificates, manage_ec2, manage_iam, manage_keys, tagged, tags_new
+from eks_gitops.delivery.boundary import changed_records, keep_zone, own_backups
 from eks_gitops.iam import Statement
 from eks_gitops.location import Location
 
@@ -214,10 +214,14 @@ def statements(location: Location, cluster: str, *, domain: str, parent_zone_arn
                 # of this environment can be deleted here.
                 # Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonroute53.html
                 sid="KeepZones",
-                actions=KEEP_ZONES,
+                actions=[
+                    "route53:ChangeTagsForResource",
+                    "route53:DeleteHostedZone",
+                    "route53:UpdateHostedZoneComment",
+                ],
                 resources=[location.arn("route53", "hostedzone/*")],
             ),
-            Statement(sid="ParentZoneStays", effect="Deny", actions=KEEP_ZONES, resources=[parent_zone_arn]),
+            keep_zone(parent_zone_arn, sid="ParentZoneStays"),
             Statement(
                 sid="Delegation",
                 actions=["route53:ChangeResourceRecordSets"],
@@ -230,24 +234,7 @@ def statements(location: Location, cluster: str, *, domain: str, parent_zone_arn
                 resources=[location.arn("route53", "hostedzone/*")],
                 conditions=changed_records([f"*.{domain}"]),
             ),
-            Statement(
-                sid="MakeCertificates",
-                actions=["acm:RequestCertificate"],
-                resources=["*"],
-                conditions=tagged(location, "aws:RequestTag/Environment"),
-            ),
-            Statement(
-                sid="TagNewCertificates",
-                actions=["acm:AddTagsToCertificate"],
-                resources=[location.arn("acm", "certificate/*")],
-                conditions=tags_new(location),
-            ),
-            Statement(
-                sid="KeepCertificates",
-                actions=["acm:AddTagsToCertificate", "acm:DeleteCertificate", "acm:RemoveTagsFromCertificate"],
-                resources=[location.arn("acm", "certificate/*")],
-                conditions=tagged(location),
-            ),
+            *manage_certificates(location),
         ],
         "identity": [
             *manage_iam(

@@ -121,6 +121,30 @@ def manage_keys(location: Location) -> list[Statement]:
     ]
 
 
+def manage_certificates(location: Location) -> list[Statement]:
+    """Request certificates with the environment's tag, and manage those that have it."""
+    return [
+        Statement(
+            sid="MakeCertificates",
+            actions=["acm:RequestCertificate"],
+            resources=["*"],
+            conditions=tagged(location, "aws:RequestTag/Environment"),
+        ),
+        Statement(
+            sid="TagNewCertificates",
+            actions=["acm:AddTagsToCertificate"],
+            resources=[location.arn("acm", "certificate/*")],
+            conditions=tags_new(location),
+        ),
+        Statement(
+            sid="KeepCertificates",
+            actions=["acm:AddTagsToCertificate", "acm:DeleteCertificate", "acm:RemoveTagsFromCertificate"],
+            resources=[location.arn("acm", "certificate/*")],
+            conditions=tagged(location),
+        ),
+    ]
+
+
 def manage_ec2(
     location: Location, *, create: Sequence[str], created: Sequence[str], rules: Sequence[str], keep: Sequence[str]
 ) -> list[Statement]:

@@ -1,6 +1,6 @@
 """IAM policies for applying a region's shared stack: its network, image repositories, domain and key."""
 
-from eks_gitops.delivery.apply_policy import manage_ec2, manage_iam, manage_keys, tagged, tags_new
+from eks_gitops.delivery.apply_policy import manage_certificates, manage_ec2, manage_iam, manage_keys, tagged, tags_new
 from eks_gitops.iam import Statement
 from eks_gitops.location import Location
 
@@ -92,24 +92,7 @@ def statements(location: Location) -> dict[str, list[Statement]]:
                 ],
                 resources=[location.arn("route53", "hostedzone/*")],
             ),
-            Statement(
-                sid="MakeCertificates",
-                actions=["acm:RequestCertificate"],
-                resources=["*"],
-                conditions=tagged(location, "aws:RequestTag/Environment"),
-            ),
-            Statement(
-                sid="TagNewCertificates",
-                actions=["acm:AddTagsToCertificate"],
-                resources=[location.arn("acm", "certificate/*")],
-                conditions=tags_new(location),
-            ),
-            Statement(
-                sid="KeepCertificates",
-                actions=["acm:AddTagsToCertificate", "acm:DeleteCertificate", "acm:RemoveTagsFromCertificate"],
-                resources=[location.arn("acm", "certificate/*")],
-                conditions=tagged(location),
-            ),
+            *manage_certificates(location),
             Statement(sid="FlowLogs", actions=["logs:*"], resources=[location.arn("logs", "log-group:/aws/vpc/*")]),
         ],
         "identity": [

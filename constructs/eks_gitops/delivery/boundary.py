@@ -43,8 +43,9 @@ _WITHOUT_RESOURCE = (
     "autoscaling:Describe*",
     "backup-storage:MountCapsule",
     "backup:List*",
-    "cognito-idp:Describe*",
+    "cognito-idp:DescribeUserPoolClient",
     "ec2:Describe*",
+    "ec2:GetSecurityGroupsForVpc",
     "ecr:DescribeRegistry",
     "ecr:GetAuthorizationToken",
     "eks:CreateCluster",
@@ -57,12 +58,12 @@ _WITHOUT_RESOURCE = (
     "kms:CreateKey",
     "kms:List*",
     "logs:DescribeLogGroups",
-    "pricing:Get*",
-    "rds:Describe*",
+    "pricing:GetProducts",
+    "rds:DescribeDBEngine*",
+    "rds:DescribeOrderable*",
     "route53:CreateHostedZone",
-    "route53:Get*",
-    "route53:List*",
-    "secretsmanager:BatchGetSecretValue",
+    "route53:ListHostedZones*",
+    "secretsmanager:Batch*",
     "secretsmanager:GetRandomPassword",
     "secretsmanager:ListSecrets",
     "servicequotas:Get*",
@@ -72,24 +73,25 @@ _WITHOUT_RESOURCE = (
     "waf-regional:*ssociateWebACL",
     "waf-regional:GetWebACL*",
 )
-"""Actions whose resource is always `*`, those that the AWS Load Balancer Controller has on `*`, and reads.
+"""Actions whose resource is always `*`, and those that the AWS Load Balancer Controller has on `*`.
 
 Source: https://docs.aws.amazon.com/service-authorization/latest/reference/
 """
 _SHARED_WITHOUT_RESOURCE = (
     "ecr:CreateRepositoryCreationTemplate",
     "ecr:DeleteRepositoryCreationTemplate",
+    "ecr:DescribeRepositoryCreationTemplates",
     "ecr:PutReplicationConfiguration",
     "ecr:UpdateRepositoryCreationTemplate",
 )
 """The same of the shared stack alone."""
 
+_OF_ZONES = ("ChangeR*", "ChangeT*", "DeleteHosted*", "Get*", "List*", "UpdateHostedZoneC*")
+"""The actions of Route 53 on an environment's own zone: changes of records, tags and comment, deletion, and reads."""
 _REGIONAL_SERVICES = (
-    "acm", "backup", "ec2", "ecr", "eks", "eks-auth", "elasticfilesystem", "elasticloadbalancing", "events", "kms",
-    "logs", "rds", "secretsmanager", "sqs", "ssm", "wafv2",
+    "acm", "backup", "ec2", "ecr", "eks", "elasticfilesystem", "elasticloadbalancing", "events", "kms", "logs", "rds",
+    "secretsmanager", "sqs", "ssm", "wafv2",
 )  # fmt: skip
-KEEP_ZONES = ("route53:ChangeTagsForResource", "route53:DeleteHostedZone", "route53:UpdateHostedZoneComment")
-"""What an environment does with its own zone, except to create and read it."""
 _USES = (
     "acm:Describe*",
     "cognito-idp:Describe*",
@@ -108,9 +110,8 @@ _USES = (
     "ecr:List*",
     "iam:Get*",
     "iam:List*",
-    "kms:Decrypt",
+    "kms:*crypt",
     "kms:DescribeKey",
-    "kms:Encrypt",
     "kms:GenerateDataKey*",
     "s3:*Object",
     "s3:Get*",
@@ -156,12 +157,20 @@ class PermissionsBoundary(Construct):
     resources with the tag of another environment, to resources that AWS tagged with another cluster than `cluster` or
     with the database of another environment, nor to the state of another environment. Of resources with the tag of
     the shared or backend stack, it permits only reads and uses. It also denies deleting backups, which only an
-    administrator can do. `cluster` and `domain`, of the environment's zone, are None for the shared stack, which can
+    administrator can do, and changes of the zone above the environment's own, except of the environment's records.
+    `cluster`, `domain`, of the environment's zone, and `parent_zone_arn` are None for the shared stack, which can
     change all zones.
     """
 
     def __init__(
-        self, scope: Construct, id_: str, *, location: Location, cluster: str | None, domain: str | None
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        location: Location,
+        cluster: str | None,
+        domain: str | None,
+        parent_zone_arn: str | None,
     ) -> None:
         super().__init__(scope, id_)
         policy = IamPolicy(
@@ -170,7 +179,7 @@ class PermissionsBoundary(Construct):
             name=boundary_name(location),
             path=delivery_path(location),
             description=f"The most that a role of {location.region} {location.environment} may do",
-            policy=policy_document(*statements(location, cluster, domain)),
+            policy=policy_document(*statements(location, cluster, domain, parent_zone_arn)),
         )
         self.arn: str = policy.arn
 
@@ -185,70 +194,66 @@ def changed_records(names: Sequence[str], *types: str) -> dict[str, dict[str, Se
     return {"ForAllValues:StringLike": {f"{key}NormalizedRecordNames": names, **of_types}}
 
 
-def statements(location: Location, cluster: str | None, domain: str | None) -> list[Statement]:
+def keep_zone(arn: str, sid: str = "") -> Statement:
+    """Deny deleting a zone, and changing its tags or comment. Its records can still be changed."""
+    return Statement(
+        sid=sid,
+        effect="Deny",
+        actions=["route53:ChangeT*", "route53:D*", "route53:U*"],
+        resources=[arn],
+    )
+
+
+def statements(
+    location: Location, cluster: str | None, domain: str | None, parent_zone_arn: str | None
+) -> list[Statement]:
     """All statements, without `Sid`, because a managed policy may have 6,144 characters.
 
     Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     """
-    return [*_allowed(location, domain), *_denied(location, cluster)]
-
-
-def _zones(location: Location, domain: str | None) -> list[Statement]:
-    """Route 53 has no condition on the tags of a zone, and deletes only zones without records."""
-    zones = location.arn("route53", "hostedzone/*")
-    if domain is None:
-        return [Statement(actions=["route53:*"], resources=[zones])]
-    return [
-        Statement(actions=KEEP_ZONES, resources=[zones]),
-        Statement(
-            actions=["route53:ChangeResourceRecordSets"],
-            resources=[zones],
-            conditions=changed_records([domain, f"*.{domain}"]),
-        ),
-    ]
+    return [*_allowed(location, domain), *_denied(location, cluster, parent_zone_arn)]
 
 
 def _allowed(location: Location, domain: str | None) -> list[Statement]:
+    """What the boundary permits. To be short, some statements have several services, and wildcards in action names.
+
+    An action of one service cannot be taken on the resources of the others, and `ForAllValues` is true for actions that
+    do not have the key. The tests compare both with the published data.
+    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+    """
     is_shared = location.environment == "shared"
     return [
-        # The services of the region. The ARNs of images and snapshots of AWS have another account ID or none.
+        # The services of the region. The ARNs of images and snapshots of AWS have another account ID or none. EKS Auth
+        # acts on clusters.
         Statement(
-            actions=[f"{service}:*" for service in _REGIONAL_SERVICES],
+            actions=[f"{service}:*" for service in (*_REGIONAL_SERVICES, "eks-auth")],
             resources=[location.arn(service, "*", account_id="*") for service in _REGIONAL_SERVICES],
         ),
         Statement(
             actions=[*_WITHOUT_RESOURCE, *(_SHARED_WITHOUT_RESOURCE if is_shared else ())],
             resources=["*"],
         ),
-        *_zones(location, domain),
-        # Buckets, the environment's own state and locks, and the outputs of the shared stack
-        Statement(actions=["s3:GetBucket*", "s3:ListBucket"], resources=[location.arn("s3", "*")]),
+        _zones(location, domain),
+        # The environment's own state and locks
         Statement(
-            actions=["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
-            resources=[location.arn("s3", f"*/{location.region}/{location.environment}/*")],
-        ),
-        Statement(
-            actions=["s3:GetObject"],
-            resources=[location.arn("s3", f"*/{location.region}/shared/*")],
-        ),
-        Statement(
-            actions=["dynamodb:DeleteItem", "dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:PutItem"],
-            resources=[location.arn("dynamodb", "table/*")],
+            actions=[
+                "dynamodb:DeleteItem",
+                "dynamodb:DescribeTable",
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "s3:DeleteObject",
+                "s3:GetObject",
+                "s3:PutObject",
+            ],
+            resources=[
+                location.arn("dynamodb", "table/*"),
+                location.arn("s3", f"*/{location.region}/{location.environment}/*"),
+            ],
             conditions={
                 "ForAllValues:StringLike": {"dynamodb:LeadingKeys": f"*/{location.region}/{location.environment}/*"}
             },
         ),
         # The environment's own backups, and their copies in another region
-        Statement(
-            actions=[
-                "s3:CreateBucket",
-                "s3:DeleteBucket*",
-                "s3:Get*",
-                "s3:ListBucket*",
-                "s3:Put*",
-            ],
-            resources=own_backups(location),
-        ),
         Statement(
             actions=[
                 "backup:CopyIntoBackupVault",
@@ -258,39 +263,75 @@ def _allowed(location: Location, domain: str | None) -> list[Statement]:
                 "kms:GenerateDataKey*",
                 "rds:AddTagsToResource",
                 "rds:CopyDBSnapshot",
+                "rds:DescribeDBSnapshots",
+                "s3:CreateBucket",
+                "s3:DeleteBucket*",
+                "s3:Get*",
+                "s3:ListBucket*",
+                "s3:Put*Configuration",
+                "s3:PutBucket*",
+                "s3:PutObject",
             ],
             resources=[
-                location.arn(service, name, region="*")
-                for service, name in (("backup", "backup-vault:*"), ("kms", "key/*"), ("rds", "snapshot:awsbackup:*"))
+                *own_backups(location),
+                *[
+                    location.arn(service, name, region="*")
+                    for service, name in (
+                        ("backup", "backup-vault:*"),
+                        ("kms", "key/*"),
+                        ("rds", "snapshot:awsbackup:*"),
+                    )
+                ],
             ],
         ),
-        *([_replicas_of_images(location)] if location.environment == "shared" else []),
-        # The environment's own path, service-linked roles, the instance profiles of EKS Auto Mode, whose names begin
-        # with `eks`, and reading the rest of the region
+        *([_replicas_of_images(location)] if is_shared else []),
+        # The environment's own path, and reading the settings of buckets
         Statement(
-            actions=["iam:*"],
+            actions=["iam:*", "s3:GetBucket*", "s3:ListBucket"],
             resources=[
+                location.arn("s3", "*"),
                 own_roles(location),
                 own_roles(location, "instance-profile"),
                 location.arn("iam", "oidc-provider/oidc.eks.*"),
             ],
         ),
-        Statement(  # one for all, because each action has resources of one type only
-            actions=["iam:AddRoleToInstanceProfile", "iam:CreateServiceLinkedRole", "iam:Get*"],
+        # Reading the rest of the region, the outputs of the shared stack and service-linked roles, which can also be
+        # created, and the instance profiles of EKS Auto Mode, which names them, and adds its role to them
+        Statement(
+            actions=[
+                "iam:AddRoleToInstanceProfile",
+                "iam:CreateServiceLinkedRole",
+                "iam:Get*",
+                "iam:List*",
+                "s3:GetObject",
+            ],
             resources=[
+                *[location.arn("iam", f"{kind}/{location.region}/*") for kind in ("role", "policy")],
                 location.arn("iam", "instance-profile/eks*"),
                 location.arn("iam", "role/aws-service-role/*"),
                 location.arn("iam", "server-certificate/*"),
-                *[location.arn("iam", f"{kind}/{location.region}/*") for kind in ("role", "policy")],
+                location.arn("s3", f"*/{location.region}/shared/*"),
             ],
         ),
     ]
 
 
-def _denied(location: Location, cluster: str | None) -> list[Statement]:
+def _zones(location: Location, domain: str | None) -> Statement:
+    """Route 53 has no condition on the tags of a zone, and deletes only zones without records."""
+    zones = [location.arn("route53", f"{kind}/*") for kind in ("hostedzone", "change")]
+    if domain is None:
+        return Statement(actions=["route53:*"], resources=zones)
+    return Statement(
+        actions=[f"route53:{action}" for action in _OF_ZONES],
+        resources=zones,
+        conditions=changed_records([domain, f"*.{domain}"]),
+    )
+
+
+def _denied(location: Location, cluster: str | None, parent_zone_arn: str | None) -> list[Statement]:
     """Denials by tags do not concern a resource that has no tags yet, such as one that is being created."""
     shared = sorted({"shared", "backend"} - {location.environment})
-    database = location.arn("rds", f"db:{location.name('*')}", account_id="*", region="*")  # RDS sets the tag itself
+    database = f"arn:*:rds:*:*:db:{location.name('*')}"  # unique in the account
     return [
         # The shared and backend stacks
         Statement(
@@ -321,6 +362,8 @@ def _denied(location: Location, cluster: str | None) -> list[Statement]:
             resources=["*"],
             conditions=_is_of_another("aws:ResourceTag/aws:rds:primaryDBInstanceArn", [database], test="ArnNotLike"),
         ),
+        # The zone above the environment's own
+        *([keep_zone(parent_zone_arn)] if parent_zone_arn is not None else []),
         # Roles without this boundary
         Statement(
             effect="Deny",
@@ -332,7 +375,7 @@ def _denied(location: Location, cluster: str | None) -> list[Statement]:
         Statement(
             effect="Deny",
             actions=[
-                "backup:DeleteBackupVaultLockConfiguration",
+                "backup:DeleteBackupVaultLock*",
                 "backup:DeleteRecoveryPoint",
                 "backup:UpdateRecoveryPointLifecycle",
                 "iam:DeleteRolePermissionsBoundary",

@@ -22,6 +22,7 @@ CHECKED_BY_RULES = {
     "ClusterConfig.zones",
     "DatabaseConfig.engine_version",
     "DatabaseConfig.instance_class",
+    "DatabaseConfig.major_upgrade_to",
     "NodeGroupConfig.instance_types",
     "NodeGroupConfig.labels",
     "NodeGroupConfig.release_version",

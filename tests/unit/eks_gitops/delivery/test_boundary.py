@@ -17,6 +17,29 @@ CLUSTER = "gitops-cluster-dev"
 IAM = f"arn:aws:iam::{ACCOUNT}"
 BOUNDARY = f"{IAM}:policy/ap-northeast-2/delivery/ap-northeast-2-dev-boundary"
 STATES = "arn:aws:s3:::your-org-terraform-state-ap-northeast-2"
+LONGEST_ZONE_ID = 32  # Source: `ResourceId` of Route 53 in botocore 1.43
+BY_WILDCARD = {
+    "backup:ListIndexedRecoveryPointsForSearch",  # a read that AWS publishes as a change
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyPair",
+    "kms:GenerateDataKeyPairWithoutPlaintext",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "shield:CreateProtection",
+    "shield:DeleteProtection",
+    "waf-regional:AssociateWebACL",
+    "waf-regional:DisassociateWebACL",
+}
+"""The changes that the boundary permits by a wildcard in their names, besides those of Amazon S3."""
+BY_WILDCARD_OF = {
+    "dev": {
+        *BY_WILDCARD,
+        "route53:ChangeResourceRecordSets",
+        "route53:ChangeTagsForResource",
+        "route53:DeleteHostedZone",
+        "route53:UpdateHostedZoneComment",
+    },
+    "shared": BY_WILDCARD,
+}
 EVERYTHING = json.dumps({"Statement": [{"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}]})
 
 
@@ -137,7 +160,44 @@ def test_backups_can_be_copied_to_another_region(unlimited: Role, action: str, r
 @pytest.mark.parametrize("region", ["ap-southeast-5", "us-gov-west-1", "cn-northwest-1"])
 def test_boundary_is_within_the_size_limit_of_managed_policies_with_the_longest_names(region: str) -> None:
     location = Location(account_id=ACCOUNT, region=region, environment="e" * 21)  # limited by the longest role name
-    assert len(policy_document(*statements(location, "c" * 100, "d" * LONGEST_DOMAIN)).replace(" ", "")) <= 6_144
+    zone = location.arn("route53", f"hostedzone/{'Z' * LONGEST_ZONE_ID}")
+    policy = policy_document(*statements(location, "c" * 100, "d" * LONGEST_DOMAIN, zone))
+    assert len(policy.replace(" ", "")) <= 6_144
+
+
+def _of_another_service(action: str, arns: list[str]) -> set[str]:
+    """Those of `arns` that belong to another service than the action, and which it can nevertheless act on."""
+    service = action.partition(":")[0]
+    return {arn for arn in arns if arn.split(":")[2] != service and _has_type(action, arn)}
+
+
+def test_statements_of_several_services_permit_no_action_on_the_resources_of_another(shared: Template) -> None:
+    """They are as strict as one statement for each service, except the first one: `<service>:*` in the region."""
+    boundary = shared.document("aws_iam_policy.boundary-dev_policy")
+    _, *limited = [one for one in boundary["Statement"] if one["Effect"] == "Allow" and one["Resource"] != ["*"]]
+    several = [one for one in limited if len({action.partition(":")[0] for action in one["Action"]}) > 1]
+    assert len(several) >= 4
+    for one in several:
+        for action in one["Action"]:
+            assert not _of_another_service(action, one["Resource"]), action
+
+
+@pytest.mark.parametrize("environment", ["dev", "shared"])
+def test_wildcards_in_names_of_actions_permit_no_more_changes_than_names_would(
+    shared: Template, environment: str
+) -> None:
+    """Of the published actions, a wildcard permits only these changes, unless it is for a whole service."""
+    boundary = shared.document(f"aws_iam_policy.boundary-{environment}_policy")
+    permitted = {
+        action.name
+        for one in boundary["Statement"]
+        if one["Effect"] == "Allow"
+        for pattern in one["Action"]
+        if "*" in pattern and not pattern.endswith(":*")
+        for action in iam_data.matching(pattern)
+        if action.changes and (one["Resource"] == ["*"] or any(_has_type(action.name, arn) for arn in one["Resource"]))
+    }
+    assert {name for name in permitted if not name.startswith("s3:")} == BY_WILDCARD_OF[environment]
 
 
 def _partition(region: str) -> str:
@@ -177,6 +237,7 @@ def test_boundary_allows_everything_that_the_policies_of_roles_allow(
         (action, _request(action, resource, region))
         for role in (*roles, *delivery)
         for statement in role.statements
+        if statement["Effect"] == "Allow"
         for action in statement["Action"]
         for resource in statement["Resource"]
         if resource == "*" or resource.startswith("${") or _has_type(action, resource)

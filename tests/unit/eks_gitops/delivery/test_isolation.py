@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import pytest
 
-from eks_gitops.delivery.boundary import KEEP_ZONES
 from tests import iam_data
 from tests.policies import Role
 from tests.template import Template
@@ -21,6 +20,8 @@ SERVICES = (
 )  # fmt: skip
 ENVIRONMENTS = ("dev", "prod", "shared", "staging")
 OWNERS = (*ENVIRONMENTS, "backend")
+RECORDS = "route53:ChangeResourceRecordSets"
+ZONE_OF_THE_PLATFORM, OTHER_ZONE = "arn:aws:route53:::hostedzone/PLATFORM", "arn:aws:route53:::hostedzone/OTHER"
 EVERYTHING = json.dumps({"Statement": [{"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}]})
 
 USES_OF_SHARED = {
@@ -167,13 +168,47 @@ def test_every_service_in_use_is_asked(shared: Template) -> None:
     assert (changes, zones) == ([], [])
 
 
-def test_roles_of_an_environment_can_change_only_these_of_zones(shared: Template) -> None:
-    """IAM cannot limit most of them to the own zone; test_roles.py asks about records and the zone of the platform."""
-    role = _unlimited(shared, "dev")
-    zone = "arn:aws:route53:::hostedzone/Z1"
+def _changes_of(zone: str, role: Role, name: str) -> set[str]:
+    """The changes of Route 53 that a role may make without a resource or to a zone, there to NS records of a name."""
     changes = [action.name for action in iam_data.actions("route53").values() if action.changes]
-    allowed = {action for action in changes for on in (zone, "*") if role.may(action, on, tags={})}
-    assert allowed == {*KEEP_ZONES, "route53:ChangeResourceRecordSets", "route53:CreateHostedZone"}
+    records = {f"{RECORDS}NormalizedRecordNames": name, f"{RECORDS}RecordTypes": "NS"}
+    return {
+        action
+        for action in changes
+        for on in (zone, "*")
+        if role.may(action, on, tags={}, **(records if action == RECORDS else {}))
+    }
+
+
+@pytest.fixture(scope="module")
+def with_zone(shared: Template) -> Template:
+    """The shared stack in which the zone of the platform has an ARN."""
+    return Template(json.dumps(shared.json).replace("${aws_route53_zone.dns_zone.arn}", ZONE_OF_THE_PLATFORM))
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod", "staging"])
+def test_no_role_of_an_environment_can_change_the_zone_of_the_platform_except_its_own_records(
+    with_zone: Template, environment: str
+) -> None:
+    for role in (_unlimited(with_zone, environment), Role(with_zone, f"apply-{environment}_role")):
+        own = f"{environment}.platform.your-domain.com"
+        assert _changes_of(ZONE_OF_THE_PLATFORM, role, own) == {RECORDS, "route53:CreateHostedZone"}
+        for other in {*OWNERS, "www"} - {environment}:
+            name = f"{other}.platform.your-domain.com"
+            assert _changes_of(ZONE_OF_THE_PLATFORM, role, name) == {"route53:CreateHostedZone"}
+        assert _changes_of(ZONE_OF_THE_PLATFORM, role, "platform.your-domain.com") == {"route53:CreateHostedZone"}
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod", "staging"])
+def test_an_environment_can_delete_zones_without_the_records_of_others(with_zone: Template, environment: str) -> None:
+    """IAM cannot limit deletion to zones by name or tag. Route 53 deletes only zones without records."""
+    on_zones = {f"route53:{name}" for name in ("ChangeTagsForResource", "DeleteHostedZone", "UpdateHostedZoneComment")}
+    for role in (_unlimited(with_zone, environment), Role(with_zone, f"apply-{environment}_role")):
+        own = f"any.{environment}.platform.your-domain.com"
+        assert _changes_of(OTHER_ZONE, role, own) == {RECORDS, "route53:CreateHostedZone", *on_zones}
+        for other in set(OWNERS) - {environment}:
+            for name in (f"{other}.platform.your-domain.com", f"any.{other}.platform.your-domain.com"):
+                assert _changes_of(OTHER_ZONE, role, name) == {"route53:CreateHostedZone", *on_zones}
 
 
 def _tagging(owner: str) -> list[Question]:

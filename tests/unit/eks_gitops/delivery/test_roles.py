@@ -259,6 +259,8 @@ APPLY_DEV_MAY_NOT: list[Request] = [
     ("s3:PutObject", f"{BACKUPS.replace('dev', 'prod')}/argo-cd/export", {}, {}),
     ("backup:UpdateBackupPlan", _arn("backup", "backup-plan:1"), PRODS, {}),
     ("backup:DeleteBackupVault", _arn("backup", "backup-vault:ap-northeast-2-prod-data"), PRODS, {}),
+    ("acm:RequestCertificate", "*", {}, {}),
+    ("acm:AddTagsToCertificate", _arn("acm", "certificate/1"), PRODS, TAGGED_DEV),
     ("acm:DeleteCertificate", _arn("acm", "certificate/1"), PRODS, {}),
     ("acm:DeleteCertificate", _arn("acm", "certificate/1"), SHAREDS, {}),
     # deletion of backups
@@ -296,6 +298,7 @@ APPLY_SHARED_MAY: list[Request] = [
     ("ecr:PutReplicationConfiguration", "*", {}, {}),
     ("logs:CreateLogGroup", _arn("logs", "log-group:/aws/vpc/gitops-vpc/flow-logs"), {}, {}),
     ("ecr:CreateRepositoryCreationTemplate", "*", {}, {"aws:RequestedRegion": "us-west-2"}),
+    ("ecr:DescribeRepositoryCreationTemplates", "*", {}, {"aws:RequestedRegion": "us-west-2"}),
     ("ecr:CreateRepository", REPLICA, {}, {"aws:RequestedRegion": "us-west-2"}),
     ("ecr:PutLifecyclePolicy", REPLICA, {}, {"aws:RequestedRegion": "us-west-2"}),
     ("iam:PassRole", REPLICAS_ROLE, {}, {"iam:PassedToService": "ecr.amazonaws.com"}),
