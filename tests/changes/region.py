@@ -102,6 +102,8 @@ class Planner:
                 texts += [f"{_short(name)}: planned after {', '.join(producers)}"] if producers else []
             elif not before:
                 texts.append(f"{_short(name)}: a new stack")
+            elif before["terraform"]["backend"] != document["terraform"]["backend"]:
+                texts.append(f"{_short(name)}: cannot be planned: its backend changes")
             elif stack.is_in_cluster:
                 texts.append(f"{_short(name)}: {_difference(before, document)}")
             else:
