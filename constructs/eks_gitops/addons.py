@@ -19,6 +19,8 @@ from eks_gitops.versions import addon_version
 from eks_gitops.workload_identity import ServiceAccount, WorkloadIdentity, WorkloadRole
 
 _NAMESPACE = "kube-system"
+_ACCOUNTS = ("aws-node", "ebs-csi-controller-sa", "efs-csi-controller-sa")
+"""The service accounts of the add-ons of the platform that have a role."""
 
 AddonName = Literal[
     "aws-ebs-csi-driver",
@@ -141,14 +143,26 @@ class AddonsConfig(Config):
     """Further add-ons by name. Removing one deletes it with what it installed in the cluster."""
 
     def problems(self) -> Iterator[Problem]:
-        """The version of an add-on that the platform does not install, or an add-on that is listed twice."""
+        """The version of an add-on that the platform does not install; add-ons or service accounts that are listed twice."""
         yield from known_problems(named_twice("others", [addon.name for addon in self.others]))
+        yield from known_problems(self._accounts_listed_twice())
         names = get_args(AddonName)
         for name in self.versions:
             if name not in names:
                 close = difflib.get_close_matches(name, names, n=1)
                 remedy = f"did you mean {close[0]}?" if close else f"use {', '.join(names)}"
                 yield Problem("versions", name, f"not an add-on of the platform; {remedy}")
+
+    def _accounts_listed_twice(self) -> Iterator[Problem]:
+        """A service account has one role. Source: `CreatePodIdentityAssociation` in botocore 1.43."""
+        seen = {(_NAMESPACE, account) for account in _ACCOUNTS}
+        for index, addon in enumerate(self.others):
+            if addon.identity is not None:
+                account = addon.identity.namespace, addon.identity.service_account
+                if account in seen:
+                    message = "has the role of another add-on; use another service account, or leave out the identity"
+                    yield Problem(f"others[{index}].identity.service_account", account[1], message)
+                seen.add(account)
 
 
 class NodeAddons(Construct):

@@ -122,6 +122,12 @@ class ClusterConfig(Config):
         if not any(cidr.subnet_of(private) for private in _PRIVATE):
             message = f"not a private network; choose one in {', '.join(map(str, _PRIVATE))}"
             yield Problem("service_ipv4_cidr", cidr, message)
+        for network in self.private_access_cidrs:
+            if cidr.overlaps(network):
+                message = (
+                    f"overlaps {network} of private_access_cidrs, which Pods could not answer; choose another network"
+                )
+                yield Problem("service_ipv4_cidr", cidr, message)
 
     def _too_many_networks(self) -> Iterator[Problem]:
         public, private = len(self.public_access_cidrs), len(self.private_access_cidrs)
