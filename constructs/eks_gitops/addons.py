@@ -143,7 +143,7 @@ class AddonsConfig(Config):
     """Further add-ons by name. Removing one deletes it with what it installed in the cluster."""
 
     def problems(self) -> Iterator[Problem]:
-        """The version of an add-on that the platform does not install; add-ons or service accounts that are listed twice."""
+        """The version of an add-on that the platform does not install; duplicate add-ons or service accounts."""
         yield from known_problems(named_twice("others", [addon.name for addon in self.others]))
         yield from known_problems(self._accounts_listed_twice())
         names = get_args(AddonName)
