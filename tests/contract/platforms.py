@@ -106,7 +106,7 @@ def maximal() -> Settings:
             "shop-prod".ljust(100, "x"),
             service_ipv4_cidr="172.16.0.0/12",
             public_access_cidrs=("203.0.113.0/24", "198.51.100.7/32"),
-            private_access_cidrs=("192.0.2.0/24", "172.16.0.0/12"),
+            private_access_cidrs=("192.0.2.0/24", "192.168.0.0/16"),
             log_retention_days=3653,
         ),
         node_groups=(
