@@ -83,6 +83,8 @@ _VERSION = re.compile(r"v?(\d+(?:\.\d+)*)(?:-(?:eksbuild\.)?(\d+)$)?")
 def _versions(change: Change) -> Iterator[Hit]:
     before, after = change.before or {}, change.after or {}
     for name in _VERSIONS.get(change.kind, ()):
+        if name == "release_version" and before.get("ami_type") != after.get("ami_type"):
+            continue  # releases of different operating systems cannot be compared
         old, new = before.get(name), after.get(name)
         if old and new and _is_older(new, old):
             yield Hit("lowers-version", f"{name}: {old} becomes {new}: {_WHEN_LOWERED[change.kind]}", _NEWER)

@@ -146,6 +146,7 @@ def test_a_change_outside_of_terraform_is_planned_again(region: Region, aws: bot
     plan = _plan(region.stack("dev"))
     assert plan.returncode == 2, plan.stdout + plan.stderr
     assert re.search(r"aws_eks_access_entry\.cluster_access-plan\S* will be created", plan.stdout)
+    operations("deploy", region.stack("dev").name, "--yes")
 
 
 @pytest.mark.usefixtures("region")

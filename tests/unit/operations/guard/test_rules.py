@@ -322,6 +322,12 @@ def test_a_lower_version_is_for_review(kind: str, name: str, old: str, new: str 
     assert bool(_hits(kind, "update", {name: old}, {name: new})) == is_lowered
 
 
+def test_releases_of_different_operating_systems_are_not_compared() -> None:
+    before = {"ami_type": "BOTTLEROCKET_x86_64", "release_version": "1.64.0-7c4f0d2b"}
+    after = {"ami_type": "AL2023_x86_64_STANDARD", "release_version": "1.36.0-20261101"}
+    assert _hits("aws_eks_node_group", "update", before, after) == []
+
+
 @pytest.mark.parametrize(
     ("new", "is_refused"), [(["subnet-2", "subnet-1"], None), (["subnet-1", "subnet-3"], False), (["subnet-1"], True),
                             (["subnet-1", "subnet-2", "subnet-3"], True), (None, False)],
