@@ -825,6 +825,17 @@ async def _set_database(call: Call) -> Answer:
     return answer
 
 
+@_completes("route53:GetDNSSEC")
+async def _get_dnssec(call: Call) -> Answer:  # noqa: ARG001
+    """Describe a zone without DNSSEC. The AWS provider asks for it before it deletes a zone with `force_destroy`.
+
+    MiniStack lacks this call; remove this when it has it.
+    """
+    status = "<Status><ServeSignature>NOT_SIGNING</ServeSignature></Status><KeySigningKeys/>"
+    body = f'<GetDNSSECResponse xmlns="https://route53.amazonaws.com/doc/2013-04-01/">{status}</GetDNSSECResponse>'
+    return Answer(HTTPStatus.OK, {"Content-Type": "text/xml"}, body.encode())
+
+
 @_completes("elasticfilesystem:PutFileSystemPolicy", "elasticfilesystem:DescribeFileSystemPolicy")
 async def _keep_file_system_policy(call: Call) -> Answer:
     """Return the policy of a file system unchanged. MiniStack adds an `Id`; remove this when it does not."""

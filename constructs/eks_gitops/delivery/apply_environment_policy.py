@@ -217,6 +217,7 @@ def statements(location: Location, cluster: str, *, domain: str, parent_zone_arn
                 actions=[
                     "route53:ChangeTagsForResource",
                     "route53:DeleteHostedZone",
+                    "route53:GetDNSSEC",  # before a zone is deleted with force_destroy
                     "route53:UpdateHostedZoneComment",
                 ],
                 resources=[location.arn("route53", "hostedzone/*")],

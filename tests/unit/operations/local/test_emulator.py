@@ -880,6 +880,12 @@ def _lock(vault: dict[str, Any]) -> tuple[bool, object, object]:
     return vault["Locked"], vault.get("MinRetentionDays"), vault.get("MaxRetentionDays")
 
 
+def test_a_zone_has_no_dnssec(aws: Client) -> None:
+    zone = aws("route53").create_hosted_zone(Name="dev.example.com", CallerReference="1")["HostedZone"]["Id"]
+    found = aws("route53").get_dnssec(HostedZoneId=zone)
+    assert (found["Status"]["ServeSignature"], found["KeySigningKeys"]) == ("NOT_SIGNING", [])
+
+
 def test_a_vault_is_locked_until_the_lock_or_the_vault_is_deleted(aws: Client, vault: str) -> None:
     backup = aws("backup")
     days = {"MinRetentionDays": 7, "MaxRetentionDays": 31}
