@@ -47,7 +47,8 @@ def test_a_replaced_node_group_is_created_before_the_old_one_is_destroyed(
         report = json.loads(operations("deploy", stack, "--yes", "--json"))
         assert [action for action in calls.new_in_order() if action in _CHANGES] == expected
         found = [(one["rule"], one["verdict"]) for one in report["findings"] if without_hash(one["address"]) == _GROUP]
-        assert found == ([("replaces-nodes", "for review")] if expected == _REPLACED else [])
+        rules = ["replaces-nodes"] * (expected == _REPLACED) + ["lowers-version"] * (_OLD_AMI in (edits or []))
+        assert found == [(rule, "for review") for rule in rules]
         (name,) = eks.list_nodegroups(clusterName=_CLUSTER)["nodegroups"]
         groups.append(eks.describe_nodegroup(clusterName=_CLUSTER, nodegroupName=name)["nodegroup"])
     names = [group["nodegroupName"] for group in groups]
