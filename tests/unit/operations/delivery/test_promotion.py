@@ -23,6 +23,8 @@ from operations.output.report import Report
 from tests import ROOT, fake_gh
 from tests.fake_gh import FakeGh
 
+pytestmark = pytest.mark.slow
+
 OVERLAY = "images:\n- digest: sha256:{digest}\n  name: {service}\n  newTag: {tag}\n"
 OLD = Image("0" * 39 + "a", f"sha256:{'0' * 63}a")
 SERVICES = ("shop", "cart")

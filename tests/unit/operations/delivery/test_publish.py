@@ -16,6 +16,8 @@ import pytest
 from operations.delivery.publish import attestations, publish
 from operations.errors import OperationError
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY, TAG = "registry.example.com/shop", "a" * 40
 SBOM, PROVENANCE = "https://spdx.dev/Document", "https://slsa.dev/provenance/v1"
 

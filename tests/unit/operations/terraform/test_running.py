@@ -13,6 +13,8 @@ import pytest
 
 from operations.terraform.runner import Terraform
 
+pytestmark = pytest.mark.slow
+
 _COMMAND = """\
 import sys
 from pathlib import Path

@@ -17,6 +17,8 @@ from operations.repository import revision
 from operations.terraform import recorder, synthesis
 from tests import ROOT
 
+pytestmark = pytest.mark.slow
+
 ELSEWHERE = Path("/etc/hosts")
 
 # Reads a module, files, a folder and a variable, and asks whether paths exist, as settings may.
