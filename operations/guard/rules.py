@@ -86,20 +86,23 @@ def _versions(change: Change) -> Iterator[Hit]:
         if name == "release_version" and before.get("ami_type") != after.get("ami_type"):
             continue  # releases of different operating systems cannot be compared
         old, new = before.get(name), after.get(name)
-        if old and new and _is_older(new, old):
+        if _is_older(new, old):
             yield Hit("lowers-version", f"{name}: {old} becomes {new}: {_WHEN_LOWERED[change.kind]}", _NEWER)
 
 
-def _is_older(new: str, old: str) -> bool:
+def _is_older(new: str | None, old: str | None) -> bool:
     """Whether a version is older than another. `17` is not older than `17.6`: AWS chooses the rest of it."""
     ours, theirs = _numbers(new), _numbers(old)
     length = min(len(ours), len(theirs))
     return ours[:length] < theirs[:length]
 
 
-def _numbers(version: str) -> list[int]:
-    """`v1.36.0-eksbuild.9` and `1.36.0-9` as 1, 36, 0 and 9; the last part of `1.36.0-9a` is no number."""
-    found = _VERSION.match(version)
+def _numbers(version: str | None) -> list[int]:
+    """`v1.36.0-eksbuild.9` and `1.36.0-9` as 1, 36, 0 and 9; the last part of `1.36.0-9a` is no number.
+
+    Nothing for a version that is known only after the apply.
+    """
+    found = _VERSION.match(version or "")
     return [int(part) for part in [*found[1].split("."), found[2]] if part] if found else []
 
 
@@ -187,12 +190,12 @@ def _database(change: Change) -> Iterator[Hit]:
 
 def _engine(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Hit]:
     """Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.html."""
-    old, new = _parts(before.get("engine_version")), _parts(after.get("engine_version"))
-    changed = f"engine_version: {before.get('engine_version')} becomes {after.get('engine_version')}"
-    if new < old[: len(new)]:
+    old, new = before.get("engine_version"), after.get("engine_version")
+    changed = f"engine_version: {old} becomes {new}"
+    if _is_older(new, old):
         remedy = f"set the version that runs, without major_upgrade_to; the way back is a restore: {_RUNBOOK}"
         yield Hit("rejected-by-aws", f"{changed}: RDS cannot lower a version", remedy, is_refusal=True)
-    elif new[:1] > old[:1] > []:
+    elif _numbers(new)[:1] > _numbers(old)[:1] > []:
         if after.get("allow_major_version_upgrade"):
             why = f"{changed}: an outage during the apply, also with Multi-AZ, and no way back but a restore"
             yield Hit("interrupts-service", why, f"follow {_RUNBOOK}, and have a reviewer accept it")
@@ -200,11 +203,6 @@ def _engine(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Hit
             why = f"{changed}: RDS rejects another major version unless allow_major_version_upgrade is set"
             remedy = f"if intended, set major_upgrade_to in the settings, and follow {_RUNBOOK}"
             yield Hit("rejected-by-aws", why, remedy, is_refusal=True)
-
-
-def _parts(version: Any) -> list[int]:
-    """`17.4` as 17, 4; nothing for a version that is known only after the apply."""
-    return [int(number) for number in re.findall(r"\d+", version or "")]
 
 
 def _storage(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Hit]:
