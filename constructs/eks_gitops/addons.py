@@ -19,8 +19,10 @@ from eks_gitops.versions import addon_version
 from eks_gitops.workload_identity import ServiceAccount, WorkloadIdentity, WorkloadRole
 
 _NAMESPACE = "kube-system"
-_ACCOUNTS = ("aws-node", "ebs-csi-controller-sa", "efs-csi-controller-sa")
-"""The service accounts of the add-ons of the platform that have a role."""
+# The service accounts of the add-ons of the platform that have a role.
+_VPC_CNI = ServiceAccount(namespace=_NAMESPACE, name="aws-node")
+_EBS_CSI = ServiceAccount(namespace=_NAMESPACE, name="ebs-csi-controller-sa")
+_EFS_CSI = ServiceAccount(namespace=_NAMESPACE, name="efs-csi-controller-sa")
 
 AddonName = Literal[
     "aws-ebs-csi-driver",
@@ -82,6 +84,11 @@ class AddonIdentityConfig(Config):
     policy_arns: tuple[PolicyArn, ...]
     """The managed policies of the role. The permissions boundary of the environment
     (`constructs/eks_gitops/delivery/boundary.py`) limits them: a service that it does not list stays denied."""
+
+    @property
+    def account(self) -> ServiceAccount:
+        """The service account with its namespace."""
+        return ServiceAccount(namespace=self.namespace, name=self.service_account)
 
     def problems(self) -> Iterator[Problem]:
         """No policy, or a duplicate one."""
@@ -155,14 +162,14 @@ class AddonsConfig(Config):
 
     def _accounts_listed_twice(self) -> Iterator[Problem]:
         """A service account has one role. Source: `CreatePodIdentityAssociation` in botocore 1.43."""
-        seen = {(_NAMESPACE, account) for account in _ACCOUNTS}
+        seen = [_VPC_CNI, _EBS_CSI, _EFS_CSI]
         for index, addon in enumerate(self.others):
             if addon.identity is not None:
-                account = addon.identity.namespace, addon.identity.service_account
+                account = addon.identity.account
                 if account in seen:
                     message = "has the role of another add-on; use another service account, or leave out the identity"
-                    yield Problem(f"others[{index}].identity.service_account", account[1], message)
-                seen.add(account)
+                    yield Problem(f"others[{index}].identity.service_account", account.name, message)
+                seen.append(account)
 
 
 class NodeAddons(Construct):
@@ -185,7 +192,7 @@ class NodeAddons(Construct):
             self,
             "vpc-cni-role",
             config.vpc_cni_identity,
-            ServiceAccount(namespace=_NAMESPACE, name="aws-node"),
+            _VPC_CNI,
             context=context,
             name="vpc-cni",
             cluster=cluster,
@@ -233,7 +240,7 @@ class WorkloadAddons(Construct):
                 self,
                 "ebs-csi-role",
                 config.ebs_csi_identity,
-                ServiceAccount(namespace=_NAMESPACE, name="ebs-csi-controller-sa"),
+                _EBS_CSI,
                 context=context,
                 name="ebs-csi",
                 cluster=cluster,
@@ -249,7 +256,7 @@ class WorkloadAddons(Construct):
             self,
             "efs-csi-role",
             config.efs_csi_identity,
-            ServiceAccount(namespace=_NAMESPACE, name="efs-csi-controller-sa"),
+            _EFS_CSI,
             context=context,
             name="efs-csi",
             cluster=cluster,
@@ -280,7 +287,7 @@ class OtherAddon(Construct):
                 self,
                 "role",
                 "pod-identity",
-                ServiceAccount(namespace=identity.namespace, name=identity.service_account),
+                identity.account,
                 context=context,
                 name=addon_role_name(config.name),
                 cluster=cluster,

@@ -13,6 +13,9 @@ Source: https://karpenter.sh/docs/concepts/nodeclasses/, and
 https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonEKSComputePolicy.html
 """
 
+SUBNET_TAGS = {"internal": "kubernetes.io/role/internal-elb", "internet-facing": "kubernetes.io/role/elb"}
+"""The tags by which subnets of load balancers are found, by the scheme of the load balancer."""
+
 _NAMED_BY_VALUE = ("aws:eks:cluster-name", "cluster.k8s.amazonaws.com/name", EKS_TAG, LOAD_BALANCER_CONTROLLER_TAG)
 
 

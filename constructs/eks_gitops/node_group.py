@@ -284,9 +284,8 @@ class NodeGroup(Construct):
         bottlerocket = config.ami_type.startswith("BOTTLEROCKET")
         # Bottlerocket has its operating system on the first volume, whose size the AMI sets, and data on the second.
         # Source: https://github.com/bottlerocket-os/bottlerocket#default-volumes
-        disks = {"/dev/xvda": None if bottlerocket else config.disk_size_gib}
-        if bottlerocket:
-            disks["/dev/xvdb"] = config.disk_size_gib
+        size = config.disk_size_gib
+        disks = {"/dev/xvda": None, "/dev/xvdb": size} if bottlerocket else {"/dev/xvda": size}
         return LaunchTemplate(
             self,
             "launch-template",

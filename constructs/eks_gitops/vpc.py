@@ -20,6 +20,7 @@ from constructs import Construct
 
 from eks_gitops.config import Cidr, Config, LogRetentionDays, Problem, matching
 from eks_gitops.context import Context
+from eks_gitops.controller_tags import SUBNET_TAGS
 from eks_gitops.flow_log import VpcFlowLog
 from eks_gitops.security_group import group_description
 from eks_gitops.values import listed_twice
@@ -238,8 +239,8 @@ class Vpc(Construct):
 
     def _subnet(self, kind: str, zone: Zone, routes: RouteTable) -> str:
         discovery = {
-            "public": {"kubernetes.io/role/elb": "1"},
-            "private": {"kubernetes.io/role/internal-elb": "1", "karpenter.sh/discovery": self._config.name},
+            "public": {SUBNET_TAGS["internet-facing"]: "1"},
+            "private": {SUBNET_TAGS["internal"]: "1", "karpenter.sh/discovery": self._config.name},
             "database": {},
         }
         subnet = Subnet(

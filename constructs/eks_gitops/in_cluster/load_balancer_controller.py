@@ -6,16 +6,11 @@ from typing import Annotated, Any, Literal
 from constructs import Construct
 
 from eks_gitops.config import Cidr, Config, Problem, matching
+from eks_gitops.controller_tags import SUBNET_TAGS
 from eks_gitops.in_cluster.helm import HelmRelease
 from eks_gitops.location import Location
 from eks_gitops.values import RULES_OF_A_SECURITY_GROUP, listed_twice
 from eks_gitops.versions import LOAD_BALANCER_CONTROLLER_CHART
-
-SUBNET_TAGS: Mapping[str, str] = {
-    "internal": "kubernetes.io/role/internal-elb",
-    "internet-facing": "kubernetes.io/role/elb",
-}
-"""The tags of the subnets of load balancers, by scheme."""
 
 NAMESPACE = "kube-system"
 SERVICE_ACCOUNT = "aws-load-balancer-controller"
