@@ -13,24 +13,15 @@ import boto3
 
 from eks_gitops.addons import AddonName
 from eks_gitops.versions import EKS_VERSIONS
+from operations.preflight.offers import default_version, offered_addons
 
 _OUTPUT = Path(__file__).parent.parent / "constructs" / "eks_gitops" / "addon_versions.json"
-
-
-def default_version(eks: Any, addon: str, kubernetes: str) -> str | None:
-    """The version of an add-on that EKS installs by default on a Kubernetes version; None if EKS names none."""
-    pages = eks.get_paginator("describe_addon_versions").paginate(addonName=addon, kubernetesVersion=kubernetes)
-    for page in pages:
-        for entry in [entry for found in page["addons"] for entry in found["addonVersions"]]:
-            if any(one["clusterVersion"] == kubernetes and one["defaultVersion"] for one in entry["compatibilities"]):
-                return str(entry["addonVersion"])
-    return None
 
 
 def rows(eks: Any, today: str) -> dict[str, Any]:
     """The content of the file, by Kubernetes version."""
     found = {
-        kubernetes: {addon: default_version(eks, addon, kubernetes) for addon in get_args(AddonName)}
+        kubernetes: {addon: default_version(offered_addons(addon, kubernetes, eks)) for addon in get_args(AddonName)}
         for kubernetes in EKS_VERSIONS
     }
     return {

@@ -85,13 +85,16 @@ def charts(root: Path, environment: str, kubernetes: str) -> list[Source]:
 
     Helm fails if the `kubeVersion` of a chart excludes the version.
     """
-    found = []
-    for file in sorted(root.glob("management/*/component.yaml")):
-        component = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-        if component.get("chart"):
-            render = partial(_charted(file.parent, component, environment), "--kube-version", kubernetes)
-            found.append(Source(file.parent.name, environment, render, (file.parent,)))
-    return found
+    return [
+        Source(
+            folder.name,
+            environment,
+            partial(_charted(folder, component, environment), "--kube-version", kubernetes),
+            (folder,),
+        )
+        for folder, component in _described(root)
+        if component.get("chart")
+    ]
 
 
 def _services(root: Path) -> Iterable[Source]:
@@ -106,10 +109,14 @@ def _services(root: Path) -> Iterable[Source]:
             yield Source(name, environment, partial(_run, "helm", *command), (overlay, chart))
 
 
-def _components(root: Path) -> Iterable[Source]:
+def _described(root: Path) -> Iterable[tuple[Path, dict[str, Any]]]:
+    """The folder of each component, with the content of its `component.yaml`."""
     for file in sorted(root.glob("management/*/component.yaml")):
-        folder = file.parent
-        component = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        yield file.parent, yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+
+
+def _components(root: Path) -> Iterable[Source]:
+    for folder, component in _described(root):
         for manifests in [folder / "manifests", *sorted(folder.glob("overlays/*"))]:
             if (manifests / "kustomization.yaml").is_file():
                 environment = "" if manifests.name == "manifests" else manifests.name

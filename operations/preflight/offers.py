@@ -1,6 +1,6 @@
 """Checks what a region offers: instance types in the zones, database instance classes, versions of EKS and add-ons."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -89,10 +89,17 @@ def offered_addons(addon: str, kubernetes: str, eks: Any) -> dict[str, bool]:
     """The versions of an add-on that EKS offers for a Kubernetes version, each with whether it is the default."""
     described = paginate(eks, "describe_addon_versions", "addons", addonName=addon, kubernetesVersion=kubernetes)
     return {
-        entry["addonVersion"]: any(one.get("defaultVersion") for one in entry["compatibilities"])
+        entry["addonVersion"]: any(
+            one["clusterVersion"] == kubernetes and one.get("defaultVersion") for one in entry["compatibilities"]
+        )
         for found in described
         for entry in found["addonVersions"]
     }
+
+
+def default_version(offered: Mapping[str, bool]) -> str | None:
+    """The version of an add-on that EKS installs by default; None if it names none."""
+    return next((version for version, is_default in offered.items() if is_default), None)
 
 
 def addon_version(subject: str, addon: dict[str, Any], kubernetes: str, aws: Clients) -> Iterator[Line]:
@@ -101,7 +108,7 @@ def addon_version(subject: str, addon: dict[str, Any], kubernetes: str, aws: Cli
     if version in offered:
         yield Line(subject, "passed", version)
     else:
-        default = next((one for one, is_default in offered.items() if is_default), "one of DescribeAddonVersions")
+        default = default_version(offered) or "one of DescribeAddonVersions"
         message = f"{version}: not offered for Kubernetes {kubernetes}; set addons.versions to {default}"
         yield Line(subject, "failed", message)
 

@@ -132,11 +132,21 @@ def with_versions(settings: Path, kubernetes: str, addons: Mapping[str, str]) ->
     if not _is_text(version):
         raise OperationError(f'{settings}: cluster.version: not written as text; write version="1.36"')
     edits = [(version, kubernetes), *((node, addons[name]) for name, node in _pins(module).items() if name in addons)]
-    lines = read_text(settings).encode().splitlines(keepends=True)  # ast counts columns in bytes
+    lines = _lines(settings)
     for node, value in sorted(edits, key=lambda edit: (edit[0].lineno, edit[0].col_offset), reverse=True):
-        line = lines[node.lineno - 1]
-        lines[node.lineno - 1] = line[: node.col_offset] + f'"{value}"'.encode() + line[node.end_col_offset :]
+        _put(lines, node.lineno, (node.col_offset, node.end_col_offset or 0), f'"{value}"')
     return b"".join(lines).decode()
+
+
+def _lines(settings: Path) -> list[bytes]:
+    """The lines of a file as bytes, in which the syntax tree counts columns."""
+    return read_text(settings).encode().splitlines(keepends=True)
+
+
+def _put(lines: list[bytes], number: int, columns: tuple[int, int], text: str) -> None:
+    """Put a text between two columns of a line, the first of which has the number 1."""
+    (start, end), line = columns, lines[number - 1]
+    lines[number - 1] = line[:start] + text.encode() + line[end:]
 
 
 def _pins(module: ast.Module) -> dict[str, ast.Constant]:
@@ -174,8 +184,7 @@ def with_release(settings: Path, group: str, release: str) -> str:
     """
     for node in ast.walk(_parsed(settings)):
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("NodeGroupConfig"):
-            values = {keyword.arg: keyword.value for keyword in node.keywords}
-            name, ami_type, old = (values.get(field) for field in ("name", "ami_type", "release_version"))
+            name, ami_type, old = (_member(node, field) for field in ("name", "ami_type", "release_version"))
             if ami_type is not None and isinstance(name, ast.Constant) and name.value == group:
                 return _with_release(settings, ami_type, old, release)
     remedy = f'write release_version="{release}" in it'
@@ -184,13 +193,13 @@ def with_release(settings: Path, group: str, release: str) -> str:
 
 def _with_release(settings: Path, ami_type: ast.expr, old: ast.expr | None, release: str) -> str:
     """Replace the value `old`, or add the argument after `ami_type`, on a line of its own if that has one."""
-    lines = settings.read_bytes().splitlines(keepends=True)  # the columns of the syntax tree are in bytes
-    place = old or ami_type
-    number, start, end = (place.end_lineno or 0) - 1, place.col_offset, place.end_col_offset or 0
-    text, before = f'"{release}"', lines[number][: place.col_offset].decode()
-    if old is None:
-        start, indent = end, before[: len(before) - len(before.lstrip())]
+    lines, text = _lines(settings), f'"{release}"'
+    if old is not None:
+        _put(lines, old.end_lineno or 0, (old.col_offset, old.end_col_offset or 0), text)
+    else:
+        number, end = ami_type.end_lineno or 0, ami_type.end_col_offset or 0
+        before = lines[number - 1][: ami_type.col_offset].decode()
+        indent = before[: len(before) - len(before.lstrip())]
         separator = f",\n{indent}" if before.strip() == "ami_type=" else ", "
-        text = f"{separator}release_version={text}"
-    lines[number] = lines[number][:start] + text.encode() + lines[number][end:]
+        _put(lines, number, (end, end), f"{separator}release_version={text}")
     return b"".join(lines).decode()

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from operations.clients.aws import paginate
 from operations.errors import OperationError
 from operations.preflight.check import Line, Outcome
-from operations.preflight.offers import offered_addons
+from operations.preflight.offers import default_version, offered_addons
 
 _BLOCKING = {True: {"ERROR", "UNKNOWN"}, False: {"ERROR"}}
 """The statuses of insights that block going back, and an upgrade."""
@@ -140,7 +140,7 @@ def addons(change: Change, versions: Addons, eks: Any) -> Iterator[Line]:
 def _addon(name: str, running: str, versions: Addons, offered: Mapping[str, bool], change: Change) -> Line:
     subject = f"add-on {name}"
     wanted = versions.tested.get(name) or versions.pinned.get(name) or running
-    default = next((version for version, is_default in offered.items() if is_default), "")
+    default = default_version(offered)
     pin = f'set addons.versions["{name}"]' + (f", such as {default}" if default else "")
     if wanted not in offered:
         has = "runs"
