@@ -3,7 +3,7 @@
 `make plan` shows these sentences, and `docs/changes.md` is made with them. Changes of roles, tags and others have none.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from operations.output.report import Table
@@ -99,7 +99,7 @@ _EFFECTS = (
 )  # fmt: skip
 
 
-def effect(change: Change) -> str:
+def _effect(change: Change) -> str:
     """What a change does to what runs; empty if there is nothing to say."""
     texts = [rule.text for rule in _EFFECTS if _applies(rule, change)]
     return "; ".join(dict.fromkeys(texts))
@@ -119,16 +119,16 @@ def _is_lowered(change: Change, argument: str) -> bool:
     return isinstance(before, int) and isinstance(after, int) and after < before
 
 
-def effects(plan: Plan) -> Iterator[tuple[str, list[str]]]:
-    """Each effect of a plan, with the resources that have it."""
+def effects(plan: Plan) -> dict[str, list[str]]:
+    """The resources of a plan by what happens to them."""
     found: dict[str, list[str]] = {}
     for change in plan.changes:
-        if text := effect(change):
-            found.setdefault(text, []).append(named(change))
-    yield from found.items()
+        if text := _effect(change):
+            found.setdefault(text, []).append(_named(change))
+    return found
 
 
-def named(change: Change) -> str:
+def _named(change: Change) -> str:
     """A resource by type and its name in AWS, such as `aws_eks_node_group main`."""
     arguments: Mapping[str, Any] = change.before or change.after or {}
     names = (arguments.get(key) for key in ("node_group_name", "addon_name", "identifier", "name", "bucket"))
@@ -136,7 +136,7 @@ def named(change: Change) -> str:
     return f"{change.kind} {next((name for name in names if name), tags.get('Name', ''))}".strip()
 
 
-def effects_table(plans: Iterable[Plan]) -> Table:
-    """A table of the effects by stack."""
-    rows = [[plan.stack, text, "\n".join(resources)] for plan in plans for text, resources in effects(plan)]
+def effects_table(stacks: Mapping[str, Mapping[str, Sequence[str]]]) -> Table:
+    """A table of the effects of each stack."""
+    rows = [[stack, text, "\n".join(names)] for stack, found in stacks.items() for text, names in found.items()]
     return Table("What the changes do", ["stack", "effect", "resources"], rows)

@@ -120,8 +120,8 @@ def _plan_report(
     notes += [] if chosen.base is None else [f"compared with {chosen.base}; stacks without differences are not planned"]
     tables = [Table("Stacks", ["stack", "plan", "hash"], [[name, *row] for name, row in outcomes.items()])]
     tables += [plans.changes_table(changing)] if changing else []
-    table = effects.effects_table(changing)
-    tables += [table] if table.rows else []
+    found_effects = {plan.stack: effects.effects(plan) for plan in changing}
+    tables += [effects.effects_table(found_effects)] if any(found_effects.values()) else []
     tables += [guard.findings_table(found)] if found else []
     title = f"{len(changing)} of {len(chosen.stacks)} stacks change"
     title += f", {len(waits)} to plan after them" if waits else ""
@@ -133,7 +133,7 @@ def _plan_report(
             "base": chosen.base,
             "stacks": {name: {"plan": outcome, "hash": hash_} for name, (outcome, hash_) in outcomes.items()},
             "changes": {plan.stack: [change.data() for change in plan.changes] for plan in changing},
-            "effects": {plan.stack: dict(effects.effects(plan)) for plan in changing},
+            "effects": found_effects,
             "findings": [finding.data() for finding in found],
             "errors": errors,
             "removed": removed,

@@ -135,7 +135,7 @@ def _outcome(plans: Sequence[Plan], texts: Sequence[str]) -> Outcome:
     lines = [f"{_short(plan.stack)}: {plan.summary}" for plan in plans if not plan.is_empty]
     affected: dict[str, set[str]] = {}
     for plan in plans:
-        for text, resources in effects.effects(plan):
+        for text, resources in effects.effects(plan).items():
             affected.setdefault(text, set()).update(_SUFFIX.sub("", name) for name in resources)
     lines += [f"{', '.join(sorted(resources))}: {text}" for text, resources in affected.items()]
     rules = sorted({f"{finding.verdict}: {finding.rule}" for finding in findings})

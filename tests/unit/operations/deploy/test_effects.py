@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from operations.deploy.effects import effects, effects_table
+from operations.output.report import Table
 from operations.terraform.plans import Plan
 
 
@@ -13,8 +14,12 @@ def _plan(kind: str, *actions: str, before: Any = None, after: Any = None, **oth
     return Plan("dev", {"resource_changes": [{"address": f"{kind}.one", "type": kind, "change": change}]})
 
 
+def _table(plan: Plan) -> Table:
+    return effects_table({plan.stack: effects(plan)})
+
+
 def _texts(*arguments: Any, **others: Any) -> str:
-    return "\n".join(text for text, _ in effects(_plan(*arguments, **others)))
+    return "\n".join(effects(_plan(*arguments, **others)))
 
 
 def test_a_node_group_is_replaced_before_or_after_the_new_one() -> None:
@@ -45,11 +50,11 @@ def test_only_a_shorter_retention_deletes_logs() -> None:
 
 
 def test_resources_have_their_names_in_aws() -> None:
-    table = effects_table([_plan("aws_eks_node_group", "delete", before={"node_group_name": "main"})])
+    table = _table(_plan("aws_eks_node_group", "delete", before={"node_group_name": "main"}))
     assert [row[2] for row in table.rows] == ["aws_eks_node_group main"]
-    (row,) = effects_table([_plan("aws_nat_gateway", "delete", before={"tags": {"Name": "vpc-a"}})]).rows
+    (row,) = _table(_plan("aws_nat_gateway", "delete", before={"tags": {"Name": "vpc-a"}})).rows
     assert row[2] == "aws_nat_gateway vpc-a"
 
 
 def test_changes_without_an_effect_are_not_listed() -> None:
-    assert effects_table([_plan("aws_iam_role", "create", after={"name": "a"})]).rows == []
+    assert _table(_plan("aws_iam_role", "create", after={"name": "a"})).rows == []
