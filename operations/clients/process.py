@@ -1,5 +1,6 @@
 """Runs other programs. Missing programs, failures and timeouts become error messages for the user."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -148,3 +149,12 @@ def run_shown(program: str | Path, *arguments: str | Path, environment: Mapping[
     find(program)
     with starting(program):
         return subprocess.run([str(program), *map(str, arguments)], env=environment, check=False).returncode
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process exists; also one that has ended, and whose parent did not read its status yet."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from operations.clients import process
 from operations.clients.kubectl import server
 from operations.deploy import deploy
 from operations.destroy import destroy
@@ -191,11 +192,7 @@ def _stop() -> None:
 def _is_alive(pid: int) -> bool:
     with suppress(ChildProcessError):  # not a child of this process if an earlier `make local` started it
         os.waitpid(pid, os.WNOHANG)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    return process.is_alive(pid)
 
 
 @contextmanager

@@ -234,23 +234,27 @@ class _Environment(dict[str, str]):
             self[name] = default
         return self[name]
 
+    def _note_all(self) -> None:
+        """Note that the caller of a method reads every variable."""
+        self._reads.note_environment(sys._getframe(2).f_code.co_filename)  # noqa: SLF001
+
     def __iter__(self) -> Iterator[str]:
-        self._reads.note_environment(sys._getframe(1).f_code.co_filename)  # noqa: SLF001
+        self._note_all()
         return super().__iter__()
 
     def keys(self) -> Any:
         """The names of all variables."""
-        self._reads.note_environment(sys._getframe(1).f_code.co_filename)  # noqa: SLF001
+        self._note_all()
         return super().keys()
 
     def items(self) -> Any:
         """All variables."""
-        self._reads.note_environment(sys._getframe(1).f_code.co_filename)  # noqa: SLF001
+        self._note_all()
         return super().items()
 
     def copy(self) -> dict[str, str]:
         """All variables as a dictionary of their own."""
-        self._reads.note_environment(sys._getframe(1).f_code.co_filename)  # noqa: SLF001
+        self._note_all()
         return dict(super().items())
 
     def __setitem__(self, name: str, value: str) -> None:

@@ -26,7 +26,7 @@ UNSAVED_STATE = "errored.tfstate"
 """The file in which Terraform leaves a state that it cannot save."""
 
 _running: "set[subprocess.Popen[bytes]]" = set()
-"""The Terraform processes that `stream` started, in any thread."""
+"""The Terraform processes that were started, in any thread."""
 _interrupted = threading.Event()
 _STARTING = threading.RLock()  # reentrant: a signal handler may interrupt another one
 
@@ -44,12 +44,12 @@ class TerraformError(OperationError):
 
 
 def is_interrupted() -> bool:
-    """Whether there was an interrupt, after which `stream` starts nothing."""
+    """Whether there was an interrupt, after which nothing is started."""
     return _interrupted.is_set()
 
 
 def interrupt() -> None:
-    """Ask every Terraform that `stream` started to save its state, release its lock and stop. No other one starts.
+    """Ask every Terraform that runs to save its state, release its lock and stop. No other one starts.
 
     Only the first call has an effect: on a second signal Terraform exits without saving its state.
     """

@@ -30,11 +30,10 @@ class StoppedError(Exception):
 
 
 class Running:
-    """A Terraform that was started. `pid` is also the ID of its process group, to which its providers belong."""
+    """A Terraform that was started. Its process ID is also that of its group, to which its providers belong."""
 
     def __init__(self, program: "subprocess.Popen[bytes]", output: IO[str]) -> None:
         self.program = program
-        self.pid = program.pid
         self._output = output
 
     def lines(self) -> Iterator[str]:
@@ -108,7 +107,7 @@ def _claimed(directory: Path, stop: threading.Event) -> Iterator[int]:
         told = False
         while not stop.is_set() and not _is_locked(claim):
             pid = _owner(claim)
-            if pid is not None and not _runs(pid):
+            if pid is not None and not process.is_alive(pid):
                 _end_providers(pid)  # they keep the lock of a Terraform that was killed
             elif not told:
                 told = True
@@ -133,14 +132,6 @@ def _is_locked(claim: int) -> bool:
 def _owner(claim: int) -> int | None:
     text = os.pread(claim, 20, 0).decode()
     return int(text) if text.isdecimal() else None
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _end_providers(group: int) -> None:
