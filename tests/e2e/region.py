@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from eks_gitops.versions import EKS_VERSIONS
 from operations.terraform.stacks import Stack
@@ -50,3 +50,12 @@ def operations(*arguments: str) -> str:
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
     return finished.stdout
+
+
+def reported(*arguments: str) -> tuple[int, dict[str, Any]]:
+    """The exit status and the report of a command, whatever its status."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "operations", *arguments, "--json"], check=False, capture_output=True, text=True
+    )
+    assert finished.stdout, finished.stderr
+    return finished.returncode, json.loads(finished.stdout)

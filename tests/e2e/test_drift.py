@@ -1,9 +1,6 @@
 """`drift` on the deployed region: first without findings, then with all changes of `tamperings.py` and no others."""
 
-import json
 import re
-import subprocess
-import sys
 from typing import Any
 
 import boto3
@@ -11,7 +8,7 @@ import pytest
 
 from operations.drift.drift import LOSSES
 from tests.e2e import tamperings
-from tests.e2e.region import Region, operations
+from tests.e2e.region import Region, operations, reported
 from tests.e2e.tamperings import Known, without_hash
 
 pytestmark = pytest.mark.e2e
@@ -22,12 +19,7 @@ _IDS = re.compile(r"\b(?:acl|sg|sgr|subnet|vpce)-[0-9a-f]+\b", re.IGNORECASE)
 
 def _drift(*names: str) -> tuple[int, dict[str, Any]]:
     """The exit status and the report."""
-    finished = subprocess.run(
-        [sys.executable, "-m", "operations", "drift", "--json", *[f"ap-northeast-2-{name}" for name in names]],
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
-    assert finished.stdout, finished.stderr
-    return finished.returncode, json.loads(finished.stdout)
+    return reported("drift", *[f"ap-northeast-2-{name}" for name in names])
 
 
 def _found(report: dict[str, Any]) -> set[tuple[str, str, str, tuple[str, ...]]]:

@@ -1,8 +1,6 @@
 """A new Kubernetes version of dev, and the way back: the command, the plan, the guard, and the deploy."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,7 +11,7 @@ import pytest
 
 from eks_gitops.versions import ADDON_SETS
 from operations.terraform.synthesis import synthesize
-from tests.e2e.region import NEWER, OLDER, Calls, Region, operations
+from tests.e2e.region import NEWER, OLDER, Calls, Region, operations, reported
 from tests.policies import Role
 from tests.template import Template
 
@@ -21,15 +19,6 @@ pytestmark = pytest.mark.e2e
 
 STACK, CLUSTER = "ap-northeast-2-dev", "gitops-cluster-dev"
 UPDATES = {"eks:UpdateClusterVersion", "eks:UpdateNodegroupVersion", "eks:UpdateAddon"}
-
-
-def _report(*arguments: str) -> tuple[int, dict[str, Any]]:
-    """The exit status and the report of a command."""
-    finished = subprocess.run(
-        [sys.executable, "-m", "operations", *arguments, "--json"], check=False, capture_output=True, text=True
-    )
-    assert finished.stdout, finished.stderr
-    return finished.returncode, json.loads(finished.stdout)
 
 
 def _failed(report: dict[str, Any]) -> set[str]:
@@ -59,7 +48,7 @@ def _all_of(version: str) -> dict[str, str]:
 
 def _plan() -> tuple[dict[str, str], list[str]]:
     """The planned actions by type of resource, and the rules of the guard."""
-    status, report = _report("plan", STACK, "--all")
+    status, report = reported("plan", STACK, "--all")
     assert status == 2, report
     changes = {change["address"].split(".")[0]: change["action"] for change in report["changes"][STACK]}
     return changes, [finding["rule"] for finding in report["findings"]]
@@ -74,10 +63,10 @@ def output(clone: Path, region: Region) -> Iterator[Path]:  # noqa: ARG001 (depl
 
 def test_dev_gets_a_new_version_and_goes_back(output: Path, region: Region, aws: boto3.Session, calls: Calls) -> None:
     assert _versions(aws) == _all_of(OLDER)
-    _, report = _report("upgrade", "staging", NEWER, "--write")
+    _, report = reported("upgrade", "staging", NEWER, "--write")
     assert _failed(report) == {"environment dev"}
 
-    status, report = _report("upgrade", "dev", NEWER, "--write")
+    status, report = reported("upgrade", "dev", NEWER, "--write")
     assert (status, _failed(report)) == (2, set())  # the cluster has no Kubernetes API to ask for nodes
     assert f'+        version="{NEWER}"' in report["diff"]
     synthesize(output)
@@ -92,13 +81,13 @@ def test_dev_gets_a_new_version_and_goes_back(output: Path, region: Region, aws:
     assert _versions(aws) == _all_of(NEWER)
     operations("plan", STACK, "--all")  # without changes
 
-    _, report = _report("upgrade", "dev", OLDER, "--write")
+    _, report = reported("upgrade", "dev", OLDER, "--write")
     assert _failed(report) == {f"node group {_group(aws)}", "add-on kube-proxy", "insight Kubelet version skew"}
     eks = aws.client("eks")
     eks.update_nodegroup_version(clusterName=CLUSTER, nodegroupName=_group(aws), version=OLDER)
     kube_proxy = _all_of(OLDER)["kube-proxy"]
     eks.update_addon(clusterName=CLUSTER, addonName="kube-proxy", addonVersion=kube_proxy)
-    _, report = _report("upgrade", "dev", OLDER, "--write")
+    _, report = reported("upgrade", "dev", OLDER, "--write")
     assert _failed(report) == set()
     synthesize(output)
     assert _plan() == ({"aws_eks_cluster": "update"}, ["lowers-version"])

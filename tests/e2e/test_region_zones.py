@@ -1,16 +1,12 @@
 """A zone is added to the VPC of the deployed region, and removed again as in docs/runbook/network.md."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
 
 from operations.terraform.synthesis import synthesize
-from tests.e2e.region import Region, operations
+from tests.e2e.region import Region, operations, reported
 
 pytestmark = pytest.mark.e2e
 
@@ -49,7 +45,7 @@ def test_a_new_zone_reaches_all_but_the_control_planes_and_can_be_removed(
     synthesize(clone / "cdktf.out")
     operations("deploy", *_ENVIRONMENTS, "--yes")
     assert _zones(aws) == {"control plane": "abc", "nodes": "abc", "database": "abc", "files": "abc"}
-    status, report = _report("deploy", "ap-northeast-2-shared", "--yes")
+    status, report = reported("deploy", "ap-northeast-2-shared", "--yes")
     assert (status, report["stacks"]["ap-northeast-2-shared"]["outcome"]) == (2, "refused")
     subnets = [address for action, address in _planned("ap-northeast-2-shared") if address.startswith("aws_subnet.")]
     assert len(subnets) == len(_SUBNETS)
@@ -60,17 +56,9 @@ def test_a_new_zone_reaches_all_but_the_control_planes_and_can_be_removed(
     operations("plan", *names, "--all")
 
 
-def _report(*arguments: str) -> tuple[int, dict[str, Any]]:
-    finished = subprocess.run(
-        [sys.executable, "-m", "operations", *arguments, "--json"], check=False, capture_output=True, text=True
-    )
-    assert finished.stdout, finished.stderr
-    return finished.returncode, json.loads(finished.stdout)
-
-
 def _planned(stack: str) -> set[tuple[str, str]]:
     """The action and the address of each planned change of a stack."""
-    status, report = _report("plan", stack, "--all")
+    status, report = reported("plan", stack, "--all")
     assert status == 2, report
     return {(change["action"], change["address"]) for change in report["changes"][stack]}
 

@@ -1,8 +1,5 @@
 """Teardown, which runs last because it destroys the region."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +7,7 @@ import boto3
 import pytest
 
 from operations.terraform.synthesis import synthesize
-from tests.e2e.region import Region, operations
+from tests.e2e.region import Region, operations, reported
 
 pytestmark = pytest.mark.e2e
 
@@ -61,12 +58,7 @@ def test_destroying_in_reverse_order_leaves_only_what_aws_retains(
 
 
 def _destroy(*names: str) -> tuple[int, dict[str, Any]]:
-    finished = subprocess.run(
-        [sys.executable, "-m", "operations", "destroy", *names, "--confirm", "dev,prod,shared,staging", "--json"],
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
-    assert finished.stdout, finished.stderr
-    return finished.returncode, json.loads(finished.stdout)
+    return reported("destroy", *names, "--confirm", "dev,prod,shared,staging")
 
 
 def _volume_of_a_pod(aws: boto3.Session) -> str:
