@@ -152,8 +152,8 @@ def _start(stack: Stack) -> None:
     """Start the emulator in a separate session if it is not running, and point this process at it."""
     if _running() is None:
         port = ports.free_port()
-        process = emulator_process.start(port, HOME / "emulator.log", detached=True)
-        _RUNNING.write_text(json.dumps({"pid": process.pid, "port": port}), encoding="utf-8")
+        started = emulator_process.start(port, HOME / "emulator.log", detached=True)
+        _RUNNING.write_text(json.dumps({"pid": started.pid, "port": port}), encoding="utf-8")
     for variable in _REAL_ACCOUNT_VARIABLES:
         os.environ.pop(variable, None)
     environment = emulator_process.environment(_port(), account_id=stack.account_id, region=stack.region)
