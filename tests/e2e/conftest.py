@@ -1,5 +1,6 @@
 """Fixtures: a region that is deployed by the usual commands, once per session."""
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -36,11 +37,15 @@ def emulated_region(clone: Path, calls: Calls, aws_provider: None) -> Iterator[M
 
 
 @pytest.fixture(scope="session")
-def deployed(clone: Path, emulated_region: Mapping[str, str], calls: Calls) -> Region:
+def deployed(
+    clone: Path, emulated_region: Mapping[str, str], calls: Calls, tmp_path_factory: pytest.TempPathFactory
+) -> Region:
     """All AWS stacks of the region, deployed as in the README, with a Kubernetes version that can be upgraded.
 
     In-cluster stacks would need a running cluster.
     """
+    if "PYTEST_XDIST_WORKER" in os.environ:  # a second process would deploy it again: its tests have lost their group
+        (tmp_path_factory.getbasetemp().parent / "region").mkdir()
     for environment in ("dev", "staging", "prod"):
         settings = clone / f"stacks/ap_northeast_2/{environment}.py"
         settings.write_text(settings_files.with_versions(settings, OLDER, {}))
