@@ -1,16 +1,20 @@
 """Fixtures for all tests."""
 
+import functools
 import gc
 import json
 import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import eks_gitops  # noqa: F401  (before cdktf, to install lazy loading of the provider packages)
 
 # isort: split
+import botocore.loaders
+import botocore.session
 import pytest
 
 import main
@@ -28,6 +32,21 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.set_threshold(50_000, 20, 50)  # with the default, looking for garbage takes a sixth of the time of all tests
+
+
+@pytest.fixture(scope="session", autouse=True)
+def service_models() -> Iterator[None]:
+    """Read the service models of AWS once: each session of boto3 has a loader of its own, which reads them again."""
+    loaders = functools.cache(botocore.session.create_loader)
+
+    def create_loader(path: str | None = None) -> botocore.loaders.Loader:
+        loader = loaders(path)
+        loader.search_paths[:] = dict.fromkeys(loader.search_paths)  # each session of boto3 adds its own folder
+        return loader
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", create_loader)
+        yield
 
 
 @pytest.fixture(scope="session")
