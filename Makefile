@@ -50,6 +50,28 @@ node_modules/.installed: package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
+# checkov needs an older boto3 than this project: it has an environment of its own.
+SCANNER := operations/scanner/requirements
+
+.PHONY: checkov
+checkov: .checkov/.installed ## install checkov, for `make scan`, `make validate` and the tests
+
+.checkov/.installed: $(SCANNER).txt
+	$(PYTHON) -m venv --clear .checkov
+	.checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# renovate: datasource=pypi depName=pip-tools
+PIP_TOOLS_VERSION := 7.6.2
+
+.PHONY: checkov-lock
+checkov-lock: ## update the versions and hashes of what checkov needs, after a change of its requirements.in
+	@venv=$$(mktemp -d); trap 'rm -rf "$$venv"' EXIT; \
+	$(PYTHON) -m venv "$$venv"; \
+	"$$venv/bin/python" -m pip install --quiet --disable-pip-version-check pip-tools==$(PIP_TOOLS_VERSION); \
+	"$$venv/bin/pip-compile" --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file $(SCANNER).txt $(SCANNER).in
+
 .PHONY: lock
 lock: .pipenv/.installed-$(PIPENV_VERSION) ## update Pipfile.lock and package-lock.json after a change to Pipfile or package.json
 	$(PIPENV) lock
@@ -176,6 +198,10 @@ cluster: synth ## run Kubernetes and Argo CD on this machine until Ctrl-C, witho
 validate: synth ## run the checks of the pipelines that need no AWS account: stacks, style, manifests, workflows
 	$(BIN)/python -m operations validate $(STACK)
 
+.PHONY: scan
+scan: synth checkov ## check plans with checkov: make scan [PLAN="ap-northeast-2-dev.json"]; without any, deployed stacks are planned
+	$(BIN)/python -m operations scan $(PLAN)
+
 # One test process for each core; a file of tests stays in one of them, because tests of a file share what is slow.
 # Compiled modules are kept, whatever the environment says: each of many processes would compile the same again.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
@@ -196,6 +222,7 @@ test: lint ## run all checks and tests; the unit tests must reach the required c
 
 .PHONY: test-deploys
 test-deploys: install # the tests that deploy to the emulated AWS: the provider waits for most of their time
+	@$(MAKE) checkov || echo "checkov: cannot be installed; its test is skipped"
 	$(PYTEST) --numprocesses 3 --dist loadgroup tests/e2e
 
 .PHONY: test-others
@@ -233,4 +260,4 @@ bench: install ## measure how long the commands take, compared with the usual wa
 
 .PHONY: clean
 clean: ## remove the installed packages and the synthesized stacks
-	rm -rf .venv .pipenv node_modules cdktf.out
+	rm -rf .venv .pipenv .checkov node_modules cdktf.out

@@ -4,9 +4,10 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -14,6 +15,7 @@ from operations.clients import process
 from operations.clients.process import Result
 from operations.errors import OperationError
 from operations.output.report import Report, Status, Table
+from operations.scanner import scanner
 from operations.terraform.runner import init_lock
 from operations.terraform.stacks import Stack
 
@@ -34,10 +36,14 @@ class Step(NamedTuple):
     said: str = ""
 
 
-def validate(stacks: Sequence[Stack], say: Callable[[str], None]) -> Report:
-    """Check the stacks and everything else that needs no AWS account."""
+def validate(stacks: Sequence[Stack], every: Sequence[Stack], folder: Path, say: Callable[[str], None]) -> Report:
+    """Check the chosen stacks, and everything else that needs no AWS account.
+
+    checkov checks the plans of `every` stack that exist as `folder`/STACK.json.
+    """
+    plans = sorted(folder.glob("*.json"))
     steps = []
-    for step in _steps(stacks):
+    for step in _steps(stacks, every, plans):
         steps.append(step)
         say(f"{step.name}: {step.outcome} in {step.seconds:.0f} s")
     failed, skipped = ([step for step in steps if step.outcome == outcome] for outcome in ("failed", "skipped"))
@@ -48,15 +54,34 @@ def validate(stacks: Sequence[Stack], say: Callable[[str], None]) -> Report:
         status=status,
         data={"steps": [step._asdict() for step in steps]},
         tables=[Table("Checks", ["", "check", "time", "output"], rows)],
+        notes=[]
+        if plans
+        else [f"checkov did not run: {folder}/STACK.json: no plans; `terraform show -json` prints one"],
     )
 
 
-def _steps(stacks: Sequence[Stack]) -> Iterator[Step]:
+def _steps(stacks: Sequence[Stack], every: Sequence[Stack], plans: Sequence[Path]) -> Iterator[Step]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from pool.map(stack_is_valid, stacks)
     yield command("style and types", "make", "lint")
     yield pytest("manifests", Path("tests/gitops"))
     yield pytest("workflows", Path("tests/workflows"))
+    if plans:
+        yield plans_are_clean(plans, [stack.name for stack in every if not stack.is_in_cluster])
+
+
+def plans_are_clean(plans: Sequence[Path], stacks: Collection[str]) -> Step:
+    """Check plans, each named after its stack, with checkov. `stacks` are the names of all stacks."""
+    if not scanner.PROGRAM.is_file():
+        return Step("checkov", "skipped", 0, f"{scanner.PROGRAM}: not installed; run: make checkov")
+    started = time.monotonic()
+    try:
+        allowed = scanner.reasons(scanner.EXCEPTIONS, datetime.now(UTC).date())
+        report = scanner.scan(plans, allowed, stacks)
+    except OperationError as error:
+        return Step("checkov", "failed", time.monotonic() - started, str(error))
+    outcome: Literal["passed", "failed"] = "passed" if report.status is Status.FINE else "failed"
+    return Step("checkov", outcome, time.monotonic() - started, "\n".join([report.title, *report.notes]))
 
 
 def stack_is_valid(stack: Stack) -> Step:

@@ -12,7 +12,7 @@ from eks_gitops.cluster import Access, Cluster, cluster_log_group_name
 from eks_gitops.context import Context
 from eks_gitops.controller_tags import controller_tags
 from eks_gitops.controllers import ControllerRoles
-from eks_gitops.database import Database, database_log_group_prefix
+from eks_gitops.database import Database, database_log_group_prefix, monitoring_role
 from eks_gitops.dns import EnvironmentDns
 from eks_gitops.file_system import FileSystem
 from eks_gitops.in_cluster import argo_cd
@@ -139,6 +139,8 @@ class EnvironmentStack(RegionStack):
                 subnet_ids=vpc.private_subnet_ids,
                 client_security_group_id=self.cluster.security_group_id,
             )
+        databases = self._settings.databases
+        monitoring = monitoring_role(self, self.context) if databases else None
         self.databases = {
             config.name: Database(
                 self,
@@ -148,8 +150,10 @@ class EnvironmentStack(RegionStack):
                 vpc_id=vpc.id,
                 subnet_ids=list((vpc.database_subnet_ids or vpc.private_subnet_ids).values()),
                 client_security_group_id=self.cluster.security_group_id,
+                monitoring_role=monitoring,
             )
-            for config in self._settings.databases
+            for config in databases
+            if monitoring is not None
         }
 
     def _build_backups(self) -> None:

@@ -21,6 +21,7 @@ from stacks.settings import Environment, EnvironmentSettings, Finding, Owner, Re
 
 _PRODUCTION = "prod"
 _PRODUCTION_BACKUP_DAYS = 14
+_PRODUCTION_LOG_DAYS = 365
 _PRODUCTION_MONTHLY_BACKUP_DAYS = 90
 _PRODUCTION_NODES = 2
 _PRODUCTION_PREFIX = 16
@@ -53,7 +54,13 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
         *[
             (environment.file, rule(environment))
             for environment in environments
-            for rule in (_production_endpoint, _production_nodes, _production_databases, _production_backups)
+            for rule in (
+                _production_endpoint,
+                _production_nodes,
+                _production_databases,
+                _production_logs,
+                _production_backups,
+            )
         ],
         *[
             (upper.file, rule(lower, upper))
@@ -68,6 +75,7 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
         (region.shared_file, _too_few_addresses(shared, environments)),
         (region.shared_file, _no_way_to_the_internet(shared, environments)),
         (region.shared_file, _nat_of_production(shared, environments)),
+        (region.shared_file, _flow_logs_of_production(shared, environments)),
         (region.shared_file, _too_many_databases(shared, environments)),
         (region.file, _long_read_policy(region)),
         (region.shared_file, _long_trust_policy(shared)),
@@ -189,6 +197,17 @@ def _production_databases(environment: Environment) -> Iterator[Problem]:
         if database.backup_retention_days < _PRODUCTION_BACKUP_DAYS:
             message = f"production must keep backups for at least {_PRODUCTION_BACKUP_DAYS} days; raise it"
             yield Problem(f"{field}.backup_retention_days", database.backup_retention_days, message)
+
+
+def _production_logs(environment: Environment) -> Iterator[Problem]:
+    settings = environment.settings
+    kept = {"cluster": settings.cluster.log_retention_days} | {
+        f"databases[{index}]": database.log_retention_days for index, database in enumerate(settings.databases)
+    }
+    for field, days in kept.items():
+        if settings.production and days < _PRODUCTION_LOG_DAYS:
+            message = f"production must keep logs for a year; choose {_PRODUCTION_LOG_DAYS} or more"
+            yield Problem(f"{field}.log_retention_days", days, message)
 
 
 def _production_backups(environment: Environment) -> Iterator[Problem]:
@@ -317,6 +336,13 @@ def _nat_of_production(shared: SharedSettings, environments: Sequence[Environmen
     if shared.vpc.nat_gateways == "one" and any(environment.settings.production for environment in environments):
         message = "production runs in this VPC and must survive the loss of a zone; use one-per-zone"
         yield Problem("vpc.nat_gateways", shared.vpc.nat_gateways, message)
+
+
+def _flow_logs_of_production(shared: SharedSettings, environments: Sequence[Environment]) -> Iterator[Problem]:
+    days = shared.vpc.flow_log_retention_days
+    if days < _PRODUCTION_LOG_DAYS and any(environment.settings.production for environment in environments):
+        message = f"production runs in this VPC and must keep logs for a year; choose {_PRODUCTION_LOG_DAYS} or more"
+        yield Problem("vpc.flow_log_retention_days", days, message)
 
 
 def _long_iam_names(region: Region, shared: SharedSettings) -> Iterator[Problem]:

@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("operations.clients",),
     ("operations.terraform",),
     ("operations.repository", "operations.state"),
-    ("operations.guard",),
+    ("operations.guard", "operations.scanner"),
     (
         "operations.ami_releases",
         "operations.backup",

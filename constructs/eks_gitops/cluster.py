@@ -83,7 +83,7 @@ class ClusterConfig(Config):
     private_access_cidrs: tuple[Cidr, ...] = ()
     """Networks, such as that of a runner or a VPN, from which the private endpoint is reachable, in addition to the
     cluster's nodes."""
-    log_retention_days: LogRetentionDays = 90
+    log_retention_days: LogRetentionDays = 365
     """Days that CloudWatch Logs keeps the logs of the control plane. A change to fewer days deletes older ones."""
     zonal_shift: StrictBool = True
     """Registers the cluster in Amazon Application Recovery Controller, so that you, or AWS with zonal autoshift, can

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from cdktf import Postcondition, TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
@@ -18,6 +18,7 @@ from pydantic import Field, StrictBool
 from eks_gitops import aws_data, instance_classes, postgresql_words
 from eks_gitops.config import Config, LogRetentionDays, Problem, matching
 from eks_gitops.context import Context
+from eks_gitops.iam import Role, service_trust
 from eks_gitops.location import Location
 from eks_gitops.security_group import group_description
 from eks_gitops.versions import POSTGRESQL_MAJORS
@@ -78,9 +79,12 @@ class DatabaseConfig(Config):
     ] = "final"
     """The end of the name of the snapshot that is taken when the database is destroyed. Change it after a restore,
     because a snapshot with that name may exist already."""
-    log_retention_days: LogRetentionDays = 30
+    log_retention_days: LogRetentionDays = 365
     """Days that CloudWatch Logs keeps the logs of PostgreSQL and of upgrades. A change to fewer days deletes older
     ones."""
+    monitoring_interval_seconds: Literal[0, 1, 5, 10, 15, 30, 60] = 60
+    """Seconds between measurements of the operating system (Enhanced Monitoring), which RDS writes to the log group
+    `RDSOSMetrics` of the account; 0 measures nothing. A change takes effect immediately, without an outage."""
 
     def problems(self) -> Iterator[Problem]:
         """A reserved name, an unsupported version or class, a wrong upgrade, too little room for storage to grow."""
@@ -137,6 +141,7 @@ class Database(Construct):
         vpc_id: str,
         subnet_ids: Sequence[str],
         client_security_group_id: str,
+        monitoring_role: Role,
     ) -> None:
         super().__init__(scope, id_)
         self._identifier = context.location.name(config.name)
@@ -184,6 +189,8 @@ class Database(Construct):
             enabled_cloudwatch_logs_exports=list(_LOG_EXPORTS),
             performance_insights_enabled=True,
             performance_insights_kms_key_id=context.key.arn,
+            monitoring_interval=config.monitoring_interval_seconds,
+            monitoring_role_arn=monitoring_role.arn if config.monitoring_interval_seconds else None,
             backup_retention_period=config.backup_retention_days,
             backup_window="17:00-18:00",  # UTC: 02:00 to 03:00 in Seoul
             maintenance_window="sun:18:30-sun:19:30",
@@ -193,7 +200,7 @@ class Database(Construct):
             final_snapshot_identifier=f"{self._identifier}-{config.final_snapshot_suffix}",
             # Terraform deletes the old parameter group at the end of the apply, when no instance may use it any more.
             apply_immediately=config.major_upgrade_to is not None,
-            depends_on=logs,
+            depends_on=[*logs, *monitoring_role.permissions],
             lifecycle=_lifecycle(config, self._identifier),
         )
         self.address: str = instance.address
@@ -243,6 +250,32 @@ class Database(Construct):
             parameter=[DbParameterGroupParameter(name="rds.force_ssl", value="1")],
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         ).name
+
+
+def monitoring_role(scope: Construct, context: Context) -> Role:
+    """The role with which RDS writes the measurements of an environment's databases.
+
+    Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_Monitoring.OS.Enabling.html
+    """
+    return Role(
+        scope,
+        "database-monitoring-role",
+        location=context.location,
+        name="database-monitoring",
+        description="Writes the measurements of databases to CloudWatch Logs",
+        trust=[
+            service_trust(
+                "monitoring.rds.amazonaws.com",
+                # The conditions prevent another account from using the service as a confused deputy.
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": context.location.account_id},
+                    "ArnLike": {"aws:SourceArn": context.location.arn("rds", f"db:{context.location.name('*')}")},
+                },
+            )
+        ],
+        permissions_boundary=context.permissions_boundary,
+        managed_policies=["service-role/AmazonRDSEnhancedMonitoringRole"],
+    )
 
 
 def _lifecycle(config: DatabaseConfig, identifier: str) -> TerraformResourceLifecycle:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from cdktf import ITerraformDependable, Postcondition, TerraformResourceLifecycle
-from cdktf_cdktf_provider_aws.acm_certificate import AcmCertificate
+from cdktf_cdktf_provider_aws.acm_certificate import AcmCertificate, AcmCertificateOptions
 from cdktf_cdktf_provider_aws.acm_certificate_validation import AcmCertificateValidation
 from cdktf_cdktf_provider_aws.data_aws_route53_zone import DataAwsRoute53Zone
 from cdktf_cdktf_provider_aws.route53_record import Route53Record
@@ -129,6 +129,8 @@ def _certificate(
         domain_name=domain,
         subject_alternative_names=[f"*.{domain}"],
         validation_method="DNS",
+        # Browsers reject a certificate that is in no public log. It is the default of ACM, written down.
+        options=AcmCertificateOptions(certificate_transparency_logging_preference="ENABLED"),
         # A listener always needs a certificate.
         lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
     )

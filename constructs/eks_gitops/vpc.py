@@ -99,7 +99,7 @@ class VpcConfig(Config):
     interface_endpoints: tuple[InterfaceEndpoint, ...] = ()
     """AWS services that are reached by a network interface in each private subnet instead of a NAT gateway, for a price
     per hour and zone."""
-    flow_log_retention_days: LogRetentionDays = 90
+    flow_log_retention_days: LogRetentionDays = 365
     """Days that CloudWatch Logs keeps the flow logs of the VPC. A change to fewer days deletes older ones."""
 
     def problems(self) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""The commands for stacks: list, plan, guard, deploy, drift, destroy, preflight, upgrade and validate."""
+"""The commands for stacks: list, plan, guard, deploy, drift, destroy, preflight, upgrade, validate and scan."""
 
 import select
 import shlex
@@ -26,6 +26,7 @@ Parallelism = Annotated[int, typer.Option(min=1, help="The number of stacks to p
 _PARALLELISM = 4
 _NO_WAIT = "0s"
 _OVERRIDES = Path("guard-overrides.toml")
+_EXCEPTIONS = Path("scanner-exceptions.toml")
 _TIMEOUT_MINUTES = 15
 _POLL_SECONDS = 0.2
 
@@ -312,8 +313,35 @@ def validate_(
         typer.secho(text, err=True)
 
     with reported(as_json=as_json) as report:
-        chosen = select_stacks(read_stacks(output), stacks or [])
-        report(validate.validate(chosen, say))
+        every = read_stacks(output)
+        report(validate.validate(select_stacks(every, stacks or []), every, output / "plans", say))
+
+
+@app.command("scan")
+def scan_(
+    plans: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PLAN.json...]", help="Existing plans, each named after its stack."),
+    ] = None,
+    *,
+    output: Output = Path("cdktf.out"),
+    exceptions: Annotated[Path, typer.Option(help="The reviewed file of failed checks that are right.")] = _EXCEPTIONS,
+    as_json: AsJson = False,
+) -> None:
+    """Check plans with checkov, without the network. Without plans, all AWS stacks are planned, which must be deployed.
+
+    Exits with status 1 if a failed check has no reason, or a reason is not needed. Needs `make checkov`.
+
+    Example: python -m operations scan ap-northeast-2-dev.json
+    """
+    from operations.scanner import scanner  # noqa: PLC0415
+    from operations.terraform.runner import plan_folder  # noqa: PLC0415
+
+    with reported(as_json=as_json) as report, plan_folder() as folder:
+        allowed = scanner.reasons(exceptions, datetime.now(UTC).date())
+        stacks = [stack for stack in read_stacks(output) if not stack.is_in_cluster]
+        files = plans or scanner.write_plans(stacks, folder, output / "logs")
+        report(scanner.scan(files, allowed, [stack.name for stack in stacks]))
 
 
 def _allowed(file: Path) -> "list[Override]":

@@ -56,7 +56,7 @@ PROD = EnvironmentSettings(
             multi_az=True,
             deletion_protection=True,
             backup_retention_days=35,
-            log_retention_days=90,
+            log_retention_days=365,
         ),
         DatabaseConfig(
             name="guestbook",
@@ -67,7 +67,7 @@ PROD = EnvironmentSettings(
             multi_az=True,
             deletion_protection=True,
             backup_retention_days=35,
-            log_retention_days=90,
+            log_retention_days=365,
         ),
     ),
     backup=BackupConfig(

@@ -24,7 +24,7 @@ SHARED = SharedSettings(
         ),
         nat_gateways="one-per-zone",  # required by prod
         interface_endpoints=("ecr.api", "ecr.dkr"),  # image pulls bypass the NAT gateways
-        flow_log_retention_days=90,
+        flow_log_retention_days=365,
     ),
     dns=DnsConfig(
         domain=OWNER.domain,

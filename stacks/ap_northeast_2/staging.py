@@ -55,6 +55,7 @@ STAGING = EnvironmentSettings(
             multi_az=False,
             deletion_protection=True,
             backup_retention_days=7,
+            log_retention_days=30,
         ),
     ),
     backup=BackupConfig(

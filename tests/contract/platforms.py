@@ -171,6 +171,7 @@ def maximal() -> Settings:
                 backup_retention_days=35,
                 final_snapshot_suffix="final-2",
                 log_retention_days=3653,
+                monitoring_interval_seconds=1,
             ),
             _database("carts", engine_version="16", major_upgrade_to="16.15"),
         ),

@@ -19,6 +19,7 @@ def copy_into(folder: Path) -> None:
 def clone_into(folder: Path) -> Path:
     """Copy every file of the repository, and link the installed packages."""
     copy_into(folder)
-    for installed in (".venv", "node_modules"):
-        (folder / installed).symlink_to(ROOT / installed)
+    for installed in (".venv", ".checkov", "node_modules"):
+        if (ROOT / installed).exists():
+            (folder / installed).symlink_to(ROOT / installed)
     return folder

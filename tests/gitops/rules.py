@@ -204,6 +204,37 @@ def custom_resources_are_synced_after_their_chart(component: str, manifests: Seq
             yield f"{name_of(manifest)}: no sync wave after that of the chart"
 
 
+def containers_request_and_limit_the_disk(manifests: Sequence[Json]) -> Iterator[str]:
+    """Without a limit, one container can fill the disk of its node, which then evicts the others."""
+    for manifest in manifests:
+        for holder in within(manifest):
+            for container in [*(holder.get("containers") or []), *(holder.get("initContainers") or [])]:
+                if isinstance(container, dict) and "image" in container:
+                    resources = container.get("resources") or {}
+                    yield from (
+                        f"{name_of(manifest)}: {container['name']}: no {kind} of ephemeral-storage"
+                        for kind in ("requests", "limits")
+                        if "ephemeral-storage" not in resources.get(kind, {})
+                    )
+
+
+def namespaces_limit_the_disk(manifests: Sequence[Json]) -> Iterator[str]:
+    """A LimitRange gives containers their default, and a ResourceQuota limits their sum."""
+    for limits in of_kind(manifests, "LimitRange"):
+        for entry in limits["spec"]["limits"]:
+            yield from (
+                f"{name_of(limits)}: no {kind} of ephemeral-storage"
+                for kind in ("default", "defaultRequest", "max")
+                if "ephemeral-storage" not in entry.get(kind, {})
+            )
+    for quota in of_kind(manifests, "ResourceQuota"):
+        yield from (
+            f"{name_of(quota)}: no {kind}.ephemeral-storage"
+            for kind in ("requests", "limits")
+            if f"{kind}.ephemeral-storage" not in quota["spec"]["hard"]
+        )
+
+
 def projects_have_a_finalizer(manifests: Sequence[Json]) -> Iterator[str]:
     """Applications cannot be deleted if their AppProject is deleted before them."""
     for project in of_kind(manifests, "AppProject"):
@@ -214,6 +245,8 @@ def projects_have_a_finalizer(manifests: Sequence[Json]) -> Iterator[str]:
 
 
 ALL = (
+    containers_request_and_limit_the_disk,
+    namespaces_limit_the_disk,
     only_autoscalers_set_replicas,
     custom_resources_skip_dry_run_on_missing_kinds,
     images_have_a_tag_and_a_digest,

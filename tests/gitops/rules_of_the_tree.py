@@ -37,6 +37,20 @@ def kustomizations_reference_existing_files(root: Path) -> Iterator[str]:
                 yield f"{file.relative_to(root)}: {path} does not exist"
 
 
+def values_of_charts_limit_the_disk(root: Path) -> Iterator[str]:
+    """Whoever sets the memory of a container also sets its ephemeral storage: the disk of the node."""
+    for file in files(root):
+        if re.fullmatch(r"values.*\.yaml", file.name):
+            for holder in within(read(file)):
+                yield from (
+                    f"{file.relative_to(root)}: {kind} of memory without ephemeral-storage"
+                    for kind in ("requests", "limits")
+                    if isinstance(set_ := holder.get(kind), dict)
+                    and "memory" in set_
+                    and "ephemeral-storage" not in set_
+                )
+
+
 def _kustomizations(root: Path) -> list[Path]:
     return [file for file in files(root) if file.name == "kustomization.yaml"]
 
@@ -140,6 +154,7 @@ def no_file_contains_an_account_id(root: Path) -> Iterator[str]:
 
 
 ALL = (
+    values_of_charts_limit_the_disk,
     kustomizations_reference_existing_files,
     kustomizations_use_no_deprecated_fields,
     namespaces_are_manifests,

@@ -11,6 +11,10 @@ PUBLISHED = SHARED / "data" / "chart-values"
 
 # Paths below which any key is valid, in addition to empty maps in the chart's values, with the reason.
 FREE: dict[str, dict[str, str]] = {
+    "kyverno": dict.fromkeys(
+        ("admissionController.container.resources", "reportsController.resources"),
+        "copied to the field of the container",
+    ),
     "metrics-server": {"resources": "copied to the field of the container"},
     "monitoring": {"alertmanager.config": "copied to the configuration of Alertmanager"},
 }

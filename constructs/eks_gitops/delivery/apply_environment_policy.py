@@ -240,7 +240,13 @@ def statements(location: Location, cluster: str, *, domain: str, parent_zone_arn
         "identity": [
             *manage_iam(
                 location,
-                passed_to=["backup.amazonaws.com", "ec2.amazonaws.com", "eks.amazonaws.com", "pods.eks.amazonaws.com"],
+                passed_to=[
+                    "backup.amazonaws.com",
+                    "ec2.amazonaws.com",
+                    "eks.amazonaws.com",
+                    "monitoring.rds.amazonaws.com",
+                    "pods.eks.amazonaws.com",
+                ],
                 linked=[
                     "autoscaling.amazonaws.com",
                     "backup.amazonaws.com",

@@ -18,10 +18,11 @@ _RESOURCES = {
     "controller": ("250m", "512Mi", "2Gi"),
     "notifications": ("20m", "64Mi", "128Mi"),
     "redis": ("50m", "64Mi", "256Mi"),
-    "repoServer": ("100m", "256Mi", "1Gi"),
+    "repoServer": ("100m", "256Mi", "1Gi", "8Gi"),  # clones of the repositories are on the disk of its node
     "server": ("50m", "128Mi", "512Mi"),
 }
-"""CPU request, memory request and memory limit of each component. A CPU limit would only throttle it."""
+"""CPU request, memory request, memory limit and, if it is not the default, the limit of the node's disk of each
+component. A CPU limit would only throttle it."""
 
 # Numerous internal resources of controllers. Watching them costs memory and shows nothing of interest.
 _EXCLUDED = (
@@ -108,8 +109,11 @@ def _redis_ha() -> dict[str, Any]:
     }
 
 
-def _resources(cpu: str, memory: str, memory_limit: str) -> dict[str, Any]:
-    return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory_limit}}
+def _resources(cpu: str, memory: str, memory_limit: str, disk_limit: str = "1Gi") -> dict[str, Any]:
+    return {
+        "requests": {"cpu": cpu, "memory": memory, "ephemeral-storage": "64Mi"},
+        "limits": {"memory": memory_limit, "ephemeral-storage": disk_limit},
+    }
 
 
 def _component(name: str, *, highly_available: bool) -> dict[str, Any]:

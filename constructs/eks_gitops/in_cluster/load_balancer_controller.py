@@ -163,8 +163,8 @@ class LoadBalancerController(Construct):
                 "topologySpreadConstraints": [_spread_over_zones()],
                 "podDisruptionBudget": {"maxUnavailable": 1},
                 "resources": {
-                    "requests": {"cpu": "100m", "memory": "128Mi"},
-                    "limits": {"memory": "256Mi"},
+                    "requests": {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "64Mi"},
+                    "limits": {"memory": "256Mi", "ephemeral-storage": "1Gi"},
                 },
                 "createIngressClassResource": True,
                 "ingressClass": INGRESS_CLASS,

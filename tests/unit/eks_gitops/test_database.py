@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from tests.template import Json, Template, resolved
@@ -57,7 +59,33 @@ def test_log_groups_are_created_before_the_database_with_key_and_retention(prod:
         group = prod.resources("aws_cloudwatch_log_group")[name]
         assert f"aws_cloudwatch_log_group.{name}" in database["depends_on"]
         assert group["name"] == f"/aws/rds/instance/{database['identifier']}/{export}"
-        assert (group["retention_in_days"], group["kms_key_id"]) == (90, "${aws_kms_key.key.arn}")
+        assert (group["retention_in_days"], group["kms_key_id"]) == (365, "${aws_kms_key.key.arn}")
+
+
+def test_the_operating_system_is_measured_with_a_role_that_only_rds_of_this_environment_has(prod: Template) -> None:
+    database = prod.resources("aws_db_instance")["database-bubblepool_instance"]
+    assert (database["monitoring_interval"], database["monitoring_role_arn"]) == (
+        60,
+        "${aws_iam_role.database-monitoring-role.arn}",
+    )
+    (trusted,) = json.loads(prod.resources("aws_iam_role")["database-monitoring-role"]["assume_role_policy"])[
+        "Statement"
+    ]
+    assert trusted["Principal"] == {"Service": ["monitoring.rds.amazonaws.com"]}
+    assert trusted["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": "123456789012"},
+        "ArnLike": {"aws:SourceArn": "arn:aws:rds:ap-northeast-2:123456789012:db:ap-northeast-2-prod-*"},
+    }
+    attached = prod.resources("aws_iam_role_policy_attachment")[
+        "database-monitoring-role_AmazonRDSEnhancedMonitoringRole"
+    ]
+    assert attached["policy_arn"] == "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"
+
+
+def test_a_database_that_is_not_measured_names_no_role(alternative: dict[str, Template]) -> None:
+    database = alternative["us-gov-west-1-dev"].resources("aws_db_instance")["database-bubblepool_instance"]
+    assert database["monitoring_interval"] == 0
+    assert "monitoring_role_arn" not in database
 
 
 def test_only_large_storage_has_a_performance_of_its_own(database: Json, alternative: dict[str, Template]) -> None:

@@ -201,7 +201,7 @@ def test_flow_logs_are_encrypted_and_expire(shared: Template) -> None:
     group = shared.only("aws_cloudwatch_log_group")
     assert group["name"] == "/aws/vpc/gitops-vpc/flow-logs"
     assert group["kms_key_id"] == "${aws_kms_key.key.arn}"
-    assert group["retention_in_days"] == 90
+    assert group["retention_in_days"] == 365
 
 
 def test_flow_log_role_is_trusted_only_for_this_account(shared: Template) -> None:

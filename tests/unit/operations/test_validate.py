@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from operations import validate
-from operations.output.report import Status
+from operations.output.report import Report, Status
+from operations.scanner import scanner
 from operations.validate import Step
 from tests.stacks import make_stack
 
@@ -56,7 +57,7 @@ def test_checks_whose_programs_or_folders_are_missing_are_skipped(
     _script(tmp_path / "make", "")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    report = validate.validate([make_stack(directory=tmp_path, name="dev")], lambda _: None)
+    report = validate.validate([make_stack(directory=tmp_path, name="dev")], [], tmp_path / "plans", lambda _: None)
     assert {step["name"]: (step["outcome"], step["said"]) for step in report.data["steps"]} == {
         "dev": ("skipped", "terraform: not installed; install Terraform 1.11 or newer (below 2)"),
         "style and types": ("passed", ""),
@@ -64,6 +65,9 @@ def test_checks_whose_programs_or_folders_are_missing_are_skipped(
         "workflows": ("skipped", "tests/workflows: not found"),
     }
     assert report.status is Status.ATTENTION
+    assert report.notes == [
+        f"checkov did not run: {tmp_path}/plans/STACK.json: no plans; `terraform show -json` prints one"
+    ]
 
 
 def test_programs_that_cannot_be_run_fail_their_checks_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +75,7 @@ def test_programs_that_cannot_be_run_fail_their_checks_only(tmp_path: Path, monk
     (tmp_path / "terraform").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    report = validate.validate([make_stack(directory=tmp_path, name="dev")], lambda _: None)
+    report = validate.validate([make_stack(directory=tmp_path, name="dev")], [], tmp_path / "plans", lambda _: None)
     remedy = "install Terraform 1.11 or newer (below 2)"
     assert [(step["outcome"], step["said"]) for step in report.data["steps"]] == [
         ("failed", f"terraform: cannot be run: Exec format error; {remedy}"),
@@ -108,8 +112,35 @@ def test_the_worst_outcome_determines_the_status(
     monkeypatch: pytest.MonkeyPatch, outcomes: list[str], status: Status
 ) -> None:
     steps = [Step("any", outcome, 0.4) for outcome in outcomes]  # type: ignore[arg-type]
-    monkeypatch.setattr(validate, "_steps", lambda _: iter(steps))
+    monkeypatch.setattr(validate, "_steps", lambda *_: iter(steps))
     messages: list[str] = []
-    report = validate.validate([], messages.append)
+    report = validate.validate([], [], Path("plans"), messages.append)
     assert report.status is status
     assert len(messages) == len(report.data["steps"]) == 2
+
+
+@pytest.mark.parametrize(("problems", "outcome"), [([], "passed"), (["dev: aws_vpc.vpc: CKV_1"], "failed")])
+def test_existing_plans_are_checked_with_checkov(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problems: list[str], outcome: str
+) -> None:
+    monkeypatch.setattr(scanner, "PROGRAM", tmp_path / "checkov")
+    monkeypatch.chdir(tmp_path)
+    plans = [tmp_path / "dev.json"]
+    missing = validate.plans_are_clean(plans, ["dev"])
+    assert (missing.outcome, missing.said) == ("skipped", f"{tmp_path}/checkov: not installed; run: make checkov")
+    (tmp_path / "checkov").touch()
+    report = Report("checkov: all", Status.ERROR if problems else Status.FINE, {}, notes=problems)
+    monkeypatch.setattr(scanner, "scan", lambda *_: report)
+    step = validate.plans_are_clean(plans, ["dev"])
+    assert (step.outcome, step.said) == (outcome, "\n".join(["checkov: all", *problems]))
+    (tmp_path / "scanner-exceptions.toml").write_text("no TOML")
+    assert validate.plans_are_clean(plans, ["dev"]).outcome == "failed"
+
+
+def test_plans_are_looked_for_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "dev.json").touch()
+    report = validate.validate([], [], tmp_path, lambda _: None)
+    assert [step["name"] for step in report.data["steps"]][-1] == "checkov"
+    assert report.notes == []

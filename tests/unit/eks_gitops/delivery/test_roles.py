@@ -61,6 +61,7 @@ APPLY_DEV_MAY: list[Request] = [
     ("iam:GetRole", OWN_ROLE, {}, {}),
     ("iam:PassRole", OWN_ROLE, {}, {"iam:PassedToService": "eks.amazonaws.com"}),
     ("iam:PassRole", OWN_ROLE, {}, {"iam:PassedToService": "pods.eks.amazonaws.com"}),
+    ("iam:PassRole", OWN_ROLE, {}, {"iam:PassedToService": "monitoring.rds.amazonaws.com"}),
     ("iam:CreateInstanceProfile", OWN_PROFILE, {}, {}),
     ("iam:AddRoleToInstanceProfile", OWN_PROFILE, {}, {}),
     ("iam:TagInstanceProfile", OWN_PROFILE, {}, {}),

@@ -224,7 +224,7 @@ def test_availability_sets_replicas_redis_budgets_and_spread(
     assert values["redis-ha"].get("topologySpreadConstraints", {"enabled": False}) == {"enabled": enabled}
 
 
-def test_every_component_has_requests_and_a_memory_limit(stacks: dict[str, Template]) -> None:
+def test_every_component_has_requests_and_limits_of_memory_and_disk(stacks: dict[str, Template]) -> None:
     values = _values(stacks["ap-northeast-2-prod-gitops"])
     components = ["applicationSet", "controller", "notifications", "redis", "repoServer", "server"]
     of_redis = ["haproxy", "init", "redis", "sentinel", "splitBrainDetection"]
@@ -232,8 +232,8 @@ def test_every_component_has_requests_and_a_memory_limit(stacks: dict[str, Templ
     found += [values["redis-ha"][name]["resources"] for name in of_redis]
     found.append(values["redis-ha"]["haproxy"]["init"]["resources"])
     for resources in found:
-        assert sorted(resources["requests"]) == ["cpu", "memory"]
-        assert list(resources["limits"]) == ["memory"]
+        assert sorted(resources["requests"]) == ["cpu", "ephemeral-storage", "memory"]
+        assert sorted(resources["limits"]) == ["ephemeral-storage", "memory"]
 
 
 def test_load_balancer_controller_runs_only_in_aws(stacks: dict[str, Template]) -> None:

@@ -15,6 +15,7 @@ from operations.drift import drift
 from operations.output.report import Report, Status
 from operations.preflight import preflight
 from operations.repository import revision
+from operations.scanner import scanner
 from operations.terraform import runner, synthesis
 from operations.terraform.stacks import Stack, read_stacks
 from operations.upgrade import upgrade
@@ -212,7 +213,7 @@ def test_preflight_checks_the_chosen_stacks_and_the_placeholders(output: Path, m
 
 def test_validate_prints_progress_apart_from_its_json(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = [validate.Step("manifests", "passed", 1.2), validate.Step("workflows", "skipped", 0, "no tests")]
-    monkeypatch.setattr(validate, "_steps", lambda _: iter(steps))
+    monkeypatch.setattr(validate, "_steps", lambda *_: iter(steps))
     result = run("validate", "--output", output, "--json", status=2)
     assert result.stderr.splitlines() == ["manifests: passed in 1 s", "workflows: skipped in 0 s"]
     assert [step["outcome"] for step in json.loads(result.stdout)["steps"]] == ["passed", "skipped"]
@@ -231,3 +232,18 @@ def test_ami_releases_of_the_named_stacks_are_pinned(output: Path, monkeypatch: 
     assert "the title" in run("ami-releases", DEV, "--output", output).stdout
     (chosen, root) = pinned.call_args.args
     assert (_names(chosen), root) == ([DEV], Path())
+
+
+def test_scan_plans_the_aws_stacks_if_it_gets_no_plans(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    aws_stacks = [stack.name for stack in read_stacks(output) if not stack.is_in_cluster]
+    scan, write = _mocked(monkeypatch, scanner, "scan"), Mock(return_value=["planned"])
+    monkeypatch.setattr(scanner, "write_plans", write)
+    run("scan", "--output", output, "--exceptions", "none.toml")
+    assert _names(write.call_args.args[0]) == aws_stacks
+    scan.assert_called_once_with(["planned"], [], aws_stacks)
+
+
+def test_scan_reads_existing_plans(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = _mocked(monkeypatch, scanner, "scan", Status.ERROR)
+    run("scan", "dev.json", "--output", output, "--exceptions", "none.toml", status=1)
+    assert scan.call_args.args[:2] == ([Path("dev.json")], [])

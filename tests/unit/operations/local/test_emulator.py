@@ -510,6 +510,16 @@ def test_a_pod_identity_association_can_be_tagged(aws: Client, cluster: str) -> 
     eks.delete_pod_identity_association(**name)
 
 
+# --- ACM --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"Options": {"CertificateTransparencyLoggingPreference": "DISABLED"}}])
+def test_a_certificate_is_in_a_transparency_log_unless_it_opts_out(aws: Client, options: dict[str, Any]) -> None:
+    arn = aws("acm").request_certificate(DomainName="dev.platform.example.com", **options)["CertificateArn"]
+    found = aws("acm").describe_certificate(CertificateArn=arn)["Certificate"]["Options"]
+    assert found == (options or {"Options": {"CertificateTransparencyLoggingPreference": "ENABLED"}})["Options"]
+
+
 # --- EC2 --------------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,1 @@
+"""The scanner: checkov on plans, with reviewed reasons for what fails."""
