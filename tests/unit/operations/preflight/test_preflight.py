@@ -260,7 +260,7 @@ def test_a_lock_is_reported_with_its_owner_and_the_remedy(aws: Aws, stack: Stack
     (line,) = preflight_state.locks([stack()], aws(("s3", "get_object", _body(held))))
     assert line.outcome == "failed"
     assert "minji@laptop holds the lock for apply, since 2026-01-01T00:00:00Z" in line.message
-    assert line.message.endswith("force-unlock 6f1c")
+    assert line.message.endswith("force-unlock 6f1c, then: make recover STACK=environment")
 
 
 def test_a_lock_in_the_lock_table_is_reported(aws: Aws, stack: Stacks) -> None:
@@ -295,13 +295,13 @@ def _existing(aws: Aws, stack: Stack, *answers: Answer) -> list[Line]:
 
 
 def test_a_resource_that_does_not_exist_passes(aws: Aws, stack: Stacks) -> None:
-    answers = [("s3", "get_object", "NoSuchKey"), ("iam", "get_role", "NoSuchEntity")]
+    answers: list[Answer] = [("s3", "get_object", "NoSuchKey"), ("iam", "get_role", "NoSuchEntity")]
     (line,) = _existing(aws, stack(IAM_ROLE), *answers)
     assert line == Line("resources of ap-northeast-2-dev", "passed", "1 to create, none of them exists")
 
 
 def test_a_resource_that_exists_but_is_in_no_state_fails(aws: Aws, stack: Stacks) -> None:
-    answers = [("s3", "get_object", "NoSuchKey"), ("iam", "get_role", {"Role": ROLE})]
+    answers: list[Answer] = [("s3", "get_object", "NoSuchKey"), ("iam", "get_role", {"Role": ROLE})]
     (line,) = _existing(aws, stack(IAM_ROLE), *answers)
     assert line == Line(
         "ap-northeast-2-dev: aws_iam_role.it",
@@ -323,7 +323,7 @@ def test_resources_of_a_resource_that_was_found_are_found(aws: Aws, stack: Stack
     one = stack(("aws_route", "it", route), ("aws_route_table", "it", {"tags": {"Name": "public"}}))
     tables = {"RouteTables": [{"RouteTableId": "rtb-1", "Tags": [*tags, {"Key": "Name", "Value": "public"}]}]}
     routes = {"RouteTables": [{"Routes": [{"DestinationCidrBlock": "0.0.0.0/0"}]}]}
-    answers = [("s3", "get_object", "NoSuchKey"), ("ec2", "describe_route_tables", tables)]
+    answers: list[Answer] = [("s3", "get_object", "NoSuchKey"), ("ec2", "describe_route_tables", tables)]
     lines = _existing(aws, one, *answers, ("ec2", "describe_route_tables", routes))
     assert [line.message.split(" exists")[0] for line in lines] == ["rtb-1", "rtb-1_0.0.0.0/0"]
 
@@ -384,7 +384,7 @@ def test_a_bucket_of_another_account_fails(aws: Aws, stack: Stacks) -> None:
 
 def test_access_denied_for_one_resource_is_a_warning_and_the_next_one_is_looked_for(aws: Aws, stack: Stacks) -> None:
     one = stack(*(("aws_iam_role", name, {"name": name}) for name in ("hidden", "taken")))
-    answers = [("iam", "get_role", "AccessDenied"), ("iam", "get_role", {"Role": ROLE})]
+    answers: list[Answer] = [("iam", "get_role", "AccessDenied"), ("iam", "get_role", {"Role": ROLE})]
     hidden, taken = _existing(aws, one, ("s3", "get_object", "NoSuchKey"), *answers)
     assert (hidden.subject, hidden.outcome) == ("ap-northeast-2-dev: aws_iam_role.hidden", "warning")
     assert hidden.message.startswith("could not be checked: ")

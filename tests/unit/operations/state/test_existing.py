@@ -553,6 +553,7 @@ def test_finds_nothing_if_it_does_not_exist(account: Callable[..., Account], kin
 @pytest.mark.parametrize("kind", [kind for kind, case in CASES.items() if case.values])
 def test_finds_nothing_as_long_as_no_argument_is_known(kind: str) -> None:
     (service, operation, answer), *_ = CASES[kind].answers
+    assert isinstance(answer, dict)
     with Stubber(_client(service)) as stubber:
         stubber.add_response(operation, copy.deepcopy(answer))
         assert existing.find(Account(_client), kind, dict.fromkeys(CASES[kind].values)) == []
