@@ -28,10 +28,11 @@ class Lock:
     def describe(self, directory: Path, now: datetime, wait: str = "wait for it") -> str:
         """A message: who holds the lock, for what, since when, and the remedy. `wait` says how to wait for it."""
         operation = self.operation.removeprefix("OperationType").lower() or "an unknown operation"
+        then = f", then: make recover STACK={directory.name}" if operation == "apply" else ""
         return (
             f"{self.who or 'another process'} holds the lock for {operation}, since {self.created}{self._age(now)}; "
             f"{wait} or, if you are certain that nothing is running any more, break it: "
-            f"terraform -chdir={directory} force-unlock {self.id_}"
+            f"terraform -chdir={directory} force-unlock {self.id_}{then}"
         )
 
     def _age(self, now: datetime) -> str:
