@@ -198,6 +198,10 @@ test: lint ## run all checks and tests; the unit tests must reach the required c
 test-deploys: install # the tests that deploy to the emulated AWS: the provider waits for most of their time
 	$(PYTEST) --numprocesses 3 --dist loadgroup tests/e2e
 
+.PHONY: test-kills
+test-kills: install ## kill deploys at 20 moments and recover, in hours; goes on where it was ended: make test-kills [FRESH=1]
+	$(BIN)/python -m tests.kills.make $(if $(FRESH),fresh)
+
 .PHONY: test-others
 test-others: install # all tests but the unit tests and those that deploy
 	$(PYTEST) --ignore=tests/unit --ignore=tests/e2e

@@ -1,0 +1,1 @@
+"""Commands, Terraform and its providers, killed at chosen moments: whether the documented commands recover everything."""
