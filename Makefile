@@ -101,6 +101,11 @@ deploy: synth ## deploy stacks in the order of their dependencies: make deploy S
 restore-state: synth ## list the versions of the state of STACK, or restore VERSION
 	$(BIN)/python -m operations restore-state $(STACK) $(if $(VERSION),--version $(VERSION))
 
+.PHONY: recover
+recover: synth ## bring what exists back into a lost state, after a killed deploy: make recover STACK=ap-northeast-2-dev
+	@$(if $(STACK),,$(error name the stacks to recover, such as: make recover STACK=ap-northeast-2-dev))
+	$(BIN)/python -m operations recover $(STACK)
+
 .PHONY: drift
 drift: synth ## find changes in AWS since the last apply: make drift STACK='ap-northeast-2-dev*'
 	$(BIN)/python -m operations drift $(STACK)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 from typing import Annotated, NamedTuple
 
-from cdktf import ITerraformDependable, TerraformLocal
+from cdktf import ITerraformDependable, TerraformLocal, TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.eks_access_entry import EksAccessEntry
 from cdktf_cdktf_provider_aws.eks_access_policy_association import (
@@ -223,6 +223,12 @@ class Cluster(Construct):
             if self.auto_mode
             else None,
             depends_on=[logs, *permissions, *(nodes.permissions if nodes is not None else [])],
+            # It matters only while the cluster is created. EKS does not return it, so after an import the provider
+            # 5.100.0 assumes True (`resourceClusterRead` in internal/service/eks/cluster.go), and would replace the
+            # cluster.
+            lifecycle=TerraformResourceLifecycle(
+                ignore_changes=["access_config[0].bootstrap_cluster_creator_admin_permissions"]
+            ),
         )
         self.name: str = self._cluster.name
         self.version: str = config.version

@@ -1,4 +1,4 @@
-"""The commands for stacks: list, plan, guard, deploy, drift, destroy, preflight, upgrade and validate."""
+"""The commands for stacks: list, plan, guard, deploy, recover, drift, destroy, preflight, upgrade and validate."""
 
 import select
 import shlex
@@ -158,6 +158,50 @@ def deploy_(
         )
         chosen, producers = select_stacks(found, stacks or []), all_producers(found)
         report(deploy.deploy(chosen, producers, options, Progress(), resume_command))
+
+
+@app.command("recover")
+def recover_(
+    stacks: Annotated[list[str], typer.Argument(metavar="STACK...", help="Names or glob patterns.")],
+    *,
+    output: Output = Path("cdktf.out"),
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Apply the plans without confirmation, unless they are refused.")
+    ] = False,
+    wait_for_lock: Annotated[str, typer.Option(help="How long to wait for a locked state, such as 10m.")] = _NO_WAIT,
+    overrides: Overrides = _OVERRIDES,
+    as_json: AsJson = False,
+) -> None:
+    """Bring resources that exist back into the state, after Terraform was killed during an apply.
+
+    Finds them in AWS by their names and tags, and applies a plan that imports them and creates what is missing.
+    Refuses a plan that would replace or destroy a resource. Safe to run again.
+
+    Example: python -m operations recover ap-northeast-2-dev
+    """
+    from operations.deploy import deploy  # noqa: PLC0415
+    from operations.output.progress import Progress  # noqa: PLC0415
+
+    with reported(as_json=as_json) as report:
+        found = read_stacks(output)
+        options = deploy.Options(
+            allowed=_allowed(overrides),
+            applies_unreviewed=yes,
+            is_recovery=True,
+            ask=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None,
+            lock_timeout=wait_for_lock,
+            logs=output / "logs",
+        )
+        given = ["--output", str(output)] if output != Path("cdktf.out") else []
+        report(
+            deploy.deploy(
+                select_stacks(found, stacks),
+                all_producers(found),
+                options,
+                Progress(),
+                lambda names: _command("recover", *names, *given),
+            )
+        )
 
 
 @app.command("drift")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from operations.deploy import recover
 from operations.errors import OperationError, describe
 from operations.guard import guard
 from operations.guard.guard import Finding, Override
@@ -44,6 +45,8 @@ class Options:
     """Whether the guard checks the plans; not needed in an emulated account, which has no data to protect."""
     allowed: Sequence[Override] = ()
     applies_unreviewed: bool = False
+    is_recovery: bool = False
+    """Whether resources that exist, but that the state has lost, are imported."""
     ask: Ask | None = None
     lock_timeout: str = "0s"
     parallelism: int = 4
@@ -121,7 +124,11 @@ def _deploy(stack: Stack, result: _Result, options: Options, progress: Progress,
     )
     timeout = f"-lock-timeout={options.lock_timeout}"
     with progress.stack(stack.name, "planning") as on_event:
-        result.plan = plan = Plan(stack.name, terraform.stream_plan(file, log, on_event, timeout))
+        if options.is_recovery:
+            document = recover.plan(stack, file, log, on_event, timeout)
+        else:
+            document = terraform.stream_plan(file, log, on_event, timeout)
+    result.plan = plan = Plan(stack.name, document)
     if plan.is_empty:
         result.outcome = "unchanged"
         return
@@ -143,8 +150,9 @@ def _deploy(stack: Stack, result: _Result, options: Options, progress: Progress,
 
 
 def _why_refused(plan: Plan, options: Options) -> str:
-    """Why the guard refuses a plan; empty if it does not."""
-    return "\n".join(f"{f.action} {f.address}: {f.why}; {f.remedy}" for f in _findings(plan, options) if f.is_refused)
+    """Why the guard refuses a plan, or why it is no recovery; empty if it may be applied."""
+    refused = [f"{f.action} {f.address}: {f.why}; {f.remedy}" for f in _findings(plan, options) if f.is_refused]
+    return "\n".join([*(recover.refusals(plan) if options.is_recovery else []), *refused])
 
 
 def _findings(plan: Plan, options: Options) -> list[Finding]:
@@ -177,10 +185,12 @@ def _deploy_report(results: Mapping[str, _Result], options: Options, resume_comm
     refused = [result.plan for result in results.values() if result.plan and result.outcome == "refused"]
     tables = [Table("Stacks", ["stack", "outcome", "time", "details"], rows)]
     tables += [plans.changes_table(refused)] if refused else []
+    imported = [[plan.stack, address, id_] for plan in applied for address, id_ in plan.imports.items()]
+    tables += [Table("Imported", ["stack", "address", "ID"], imported)] if imported else []
     tables += [guard.findings_table(found)] if found else []
     status = Status.ERROR if "failed" in outcomes else Status.ATTENTION if left else Status.FINE
     return Report(
-        title=f"deploy: {', '.join(counts)}",
+        title=f"{'recover' if options.is_recovery else 'deploy'}: {', '.join(counts)}",
         status=status,
         data={
             "stacks": {
@@ -190,6 +200,7 @@ def _deploy_report(results: Mapping[str, _Result], options: Options, resume_comm
                     "done": sorted(result.done),
                     "seconds": round(result.seconds, 1),
                     "hash": result.plan.hash if result.plan else "",
+                    "imported": result.plan.imports if result.plan else {},
                 }
                 for name, result in results.items()
             },

@@ -564,6 +564,29 @@ async def _delete_subnet(call: Call) -> Answer:
     return await _forward(call)
 
 
+@_completes("ec2:CreateNatGateway", "ec2:DescribeNatGateways")
+async def _keep_address(call: Call) -> Answer:
+    """Return the address of a NAT gateway, without which an imported one would be replaced.
+
+    MiniStack returns none; remove this when its `natGatewayAddressSet` has an item. The members are those of
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NatGatewayAddress.html.
+    """
+    answer = await _forward(call)
+    if call.action == "ec2:CreateNatGateway" and "AllocationId" in call.parameters:
+        allocation, (id_,) = call.parameters["AllocationId"], answer.texts("natGatewayId")
+        address = await _ask("ec2", "DescribeAddresses", {"AllocationId.1": allocation})
+        public = "".join(address.texts("publicIp"))
+        item = {"allocationId": allocation, "isPrimary": "true", "publicIp": public, "status": "succeeded"}
+        _remember(f"address of {id_}", natGatewayAddressSet=[item])
+    root = ET.fromstring(re.sub(rb' xmlns="[^"]*"', b"", answer.body))  # noqa: S314  (written by MiniStack)
+    for gateway in [element for element in root.iter() if element.find("natGatewayAddressSet") is not None]:
+        for name, value in _REMEMBERED.get(f"address of {gateway.findtext('natGatewayId')}", {}).items():
+            for empty in gateway.findall(name):
+                gateway.remove(empty)
+            _add_element(gateway, name, value)
+    return replace(answer, body=bytes(ET.tostring(root)))
+
+
 @_completes("ec2:CreateFlowLogs")
 async def _create_flow_logs(call: Call) -> Answer:
     """Keep the role, interval, format and tags of flow logs.

@@ -26,7 +26,8 @@ class Clients:
     """The AWS clients of a region, created in advance because a session is not thread-safe."""
 
     _SERVICES = (
-        "dynamodb", "ec2", "ecr", "efs", "eks", "iam", "kms", "logs", "rds", "s3", "secretsmanager", "service-quotas",
+        "acm", "backup", "dynamodb", "ec2", "ecr", "efs", "eks", "events", "iam", "kms", "logs", "rds", "route53", "s3",
+        "secretsmanager", "service-quotas", "sqs",
     )  # fmt: skip
 
     def __init__(self, session: "boto3.Session") -> None:

@@ -112,6 +112,13 @@ class Plan:
         changes: Mapping[str, Mapping[str, Any]] = self.document.get("output_changes", {})
         return {name: change for name, change in sorted(changes.items()) if change["actions"] != ["no-op"]}
 
+    @cached_property
+    def imports(self) -> dict[str, str]:
+        """The import IDs of the resources that the plan imports, by address."""
+        entries = self.document.get("resource_changes", [])
+        found = {entry["address"]: entry["change"].get("importing") for entry in entries}
+        return {address: importing["id"] for address, importing in sorted(found.items()) if importing}
+
     @property
     def is_empty(self) -> bool:
         """Whether an apply would do nothing."""

@@ -22,6 +22,7 @@ from operations.terraform.running import Running
 
 _PLANS = "plans-"
 _LOCKED_AFTER_SECONDS = 60
+_IMPORTS = "imports.tf.json"
 UNSAVED_STATE = "errored.tfstate"
 """The file in which Terraform leaves a state that it cannot save."""
 
@@ -171,8 +172,11 @@ class Terraform:
         on_event: Callable[[Mapping[str, Any]], None],
         *arguments: str,
         drifting: Collection[str] = (),
+        imports: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """Initialize, plan into `file`, and return the output of `terraform show -json` for it.
+
+        The plan imports the resources `imports`, whose import IDs are given by address.
 
         Both contain the prior state in plaintext: they must not leave this machine. `show` starts the providers again,
         so it is skipped, and the result is empty, if the events of the plan have no change, nor any drift of resources
@@ -197,11 +201,29 @@ class Terraform:
                     is_changing |= event["change"]["resource"]["resource_type"] in drifting
             on_event(event)
 
-        self.stream(log, note, "plan", "-input=false", f"-out={file.absolute()}", *arguments)
+        with self._with_imports(imports or {}):
+            self.stream(log, note, "plan", "-input=false", f"-out={file.absolute()}", *arguments)
         if is_complete and not is_changing:
             return {}
         document: dict[str, Any] = json.loads(self.output("show", "-json", str(file.absolute())))
         return document
+
+    @contextmanager
+    def _with_imports(self, imports: Mapping[str, str]) -> Iterator[None]:
+        """Write `import` blocks beside the configuration while a plan runs. Those of a killed command are removed.
+
+        Source: https://developer.hashicorp.com/terraform/language/v1.11.x/import
+        """
+        file = self.directory / _IMPORTS
+        try:
+            if imports:
+                blocks = [{"to": address, "id": id_} for address, id_ in imports.items()]
+                file.write_text(json.dumps({"import": blocks}, indent=2), encoding="utf-8")
+            else:
+                file.unlink(missing_ok=True)
+            yield
+        finally:
+            file.unlink(missing_ok=True)
 
     @contextmanager
     def _start(self, arguments: Sequence[str]) -> Iterator[Running]:

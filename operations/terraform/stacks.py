@@ -151,6 +151,12 @@ class Stack:
             for name, arguments in resources.items():
                 yield kind, name, arguments
 
+    def region_of(self, kind: str, name: str) -> str:
+        """The region of a resource, which differs from that of the stack if another provider creates it."""
+        provider = self.configuration["resource"][kind][name].get("provider", "")
+        regions = {f"aws.{entry.get('alias')}": entry["region"] for entry in self.configuration["provider"]["aws"]}
+        return str(regions.get(provider, self.region))
+
 
 @dataclass(frozen=True)
 class Platform:
