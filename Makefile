@@ -204,8 +204,8 @@ test-deploys: install # the tests that deploy to the emulated AWS: the provider 
 	$(PYTEST) --numprocesses 3 --dist loadgroup tests/e2e
 
 .PHONY: test-kills
-test-kills: install ## kill deploys at 20 moments and recover, in hours; goes on where it was ended: make test-kills [FRESH=1]
-	$(BIN)/python -m tests.kills.make $(if $(FRESH),fresh)
+test-kills: install ## kill deploys at 20 moments and recover, in hours; goes on where it was ended: make test-kills [FRESH=1] [ONLY=deploy]
+	$(BIN)/python -m tests.kills.make $(if $(FRESH),fresh) $(if $(ONLY),"$(ONLY)")
 
 .PHONY: test-others
 test-others: install # all tests but the unit tests and those that deploy

@@ -29,7 +29,7 @@ def environment(port: int, *, account_id: str, region: str) -> dict[str, str]:
     }
 
 
-def start(
+def start(  # noqa: PLR0913 (how a process is started)
     port: int,
     log: Path,
     *,

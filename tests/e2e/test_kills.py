@@ -13,10 +13,12 @@ pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("aws_provider")]
 
 _SAMPLE = {
     "deploy: the VPC is created, but not answered: SIGKILL to command": "deploy again",
-    "deploy: the VPC is created, but not answered: SIGKILL to terraform": "force-unlock, then recover, then deploy again",
-    "deploy: the VPC is created, but not answered: SIGKILL to provider": "recover, then deploy again",
+    "deploy: the VPC is created, but not answered: SIGKILL to terraform": "force-unlock, then recover",
+    "deploy: the VPC is created, but not answered: SIGKILL to provider": "recover",
     "deploy: the state is not saved yet: SIGTERM to command": "deploy again",
-    "destroy: the VPC, one of the last, is deleted, but not answered: SIGKILL to terraform": "force-unlock, then destroy again",
+    "destroy: the VPC, one of the last, is deleted, but not answered: SIGKILL to terraform": (
+        "force-unlock, then destroy again"
+    ),
     "bootstrap: the bucket is created, but not answered: SIGINT to command": "bootstrap again",
 }
 

@@ -1,1 +1,1 @@
-"""Commands, Terraform and its providers, killed at chosen moments: whether the documented commands recover everything."""
+"""Commands, Terraform and providers, killed at chosen moments: do the documented commands recover everything?"""

@@ -1,7 +1,7 @@
 """The matrix: what is killed, by which signal, at which moment of which command."""
 
 import itertools
-import signal
+from signal import Signals
 from typing import Literal, NamedTuple, get_args
 
 from tests.kills.emulator import Hold
@@ -37,8 +37,8 @@ class Case(NamedTuple):
         return f"{self.moment.command}: {self.moment.name}: {self.signal} to {self.process}"
 
     @property
-    def number(self) -> signal.Signals:
-        return signal.Signals[self.signal]
+    def number(self) -> Signals:
+        return Signals[self.signal]
 
 
 MOMENTS = (
@@ -61,7 +61,7 @@ MOMENTS = (
     Moment("destroy", "the state is not saved yet", Hold("s3:PutObject", _STATE, is_done=False), has_provider=False),
     Moment("bootstrap", "the key is created, but not answered", Hold("kms:CreateKey")),
     Moment("bootstrap", "the bucket is created, but not answered", Hold("s3:CreateBucket")),
-    Moment("bootstrap", "the state moves to the bucket", Hold("s3:PutObject", _STATE, is_done=False), has_provider=False),
+    Moment("bootstrap", "its state is not moved yet", Hold("s3:PutObject", _STATE, is_done=False), has_provider=False),
 )  # fmt: skip
 
 CASES = tuple(

@@ -69,7 +69,7 @@ async def _gated(call: Call) -> tuple[int, dict[str, str], bytes]:
         return await _complete(call)
     answer = await _complete(call) if hold.is_done else None
     (folder / "held").touch()
-    while (folder / "closed").exists():
+    while (folder / "closed").exists():  # noqa: ASYNC110 (another process removes the file)
         await asyncio.sleep(_POLL_SECONDS)
     if answer is None and (folder / "lost").exists():
         return HTTPStatus.SERVICE_UNAVAILABLE, {}, b""

@@ -93,14 +93,19 @@ def _result(case: Case, all_worlds: Worlds) -> Result:
 
 
 def main(*arguments: str) -> int:
-    """Run the cases that have no result, or that failed. Returns whether one fails."""
+    """Run the cases that have no result, or that failed; only those whose names contain one of the arguments, if any.
+
+    With `fresh`, begin again. Returns whether one fails.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it, as do its child processes
     os.chdir(ROOT)
     if "fresh" in arguments:
         _RESULTS.unlink(missing_ok=True)
     _RESULTS.parent.mkdir(exist_ok=True)
     results = json.loads(_RESULTS.read_text()) if _RESULTS.exists() else {}
-    left = [case for case in CASES if case.name not in results or results[case.name][1]]
+    texts = [argument for argument in arguments if argument != "fresh"] or [""]
+    chosen = [case for case in CASES if any(text in case.name for text in texts)]
+    left = [case for case in chosen if case.name not in results or results[case.name][1]]
     with tempfile.TemporaryDirectory(prefix="kills-") as name, worlds(Path(name)) as all_worlds:
         for number, case in enumerate(left, 1):
             result = _result(case, all_worlds)
