@@ -193,6 +193,8 @@ def recover_(
             logs=output / "logs",
         )
         given = ["--output", str(output)] if output != Path("cdktf.out") else []
+        given += ["--wait-for-lock", wait_for_lock] if wait_for_lock != _NO_WAIT else []
+        given += ["--yes"] if yes else []
         report(
             deploy.deploy(
                 select_stacks(found, stacks),

@@ -235,10 +235,11 @@ def _identity_provider(account: Account, values: Values) -> Iterator[str]:
 
 
 def _key(account: Account, values: Values) -> Iterator[str]:
+    description = values["description"]
     for entry in account.all("kms", "list_keys", "Keys"):
         for answer in account.get("kms", "describe_key", KeyId=entry["KeyId"]):
             key = answer["KeyMetadata"]
-            is_ours = key.get("KeyManager") == "CUSTOMER" and key.get("Description") == values["description"]
+            is_ours = key.get("KeyManager") == "CUSTOMER" and key.get("Description") == description
             if is_ours and "DeletionDate" not in key:
                 listed = account.all("kms", "list_resource_tags", "Tags", KeyId=key["KeyId"])
                 if _is_own({tag["TagKey"]: tag["TagValue"] for tag in listed}, values):

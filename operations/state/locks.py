@@ -32,6 +32,7 @@ class Lock:
             f"{self.who or 'another process'} holds the lock for {operation}, since {self.created}{self._age(now)}; "
             f"{wait} or, if you are certain that nothing is running any more, break it: "
             f"terraform -chdir={directory} force-unlock {self.id_}"
+            f"{f', then: make recover STACK={directory.name}' if operation == 'apply' else ''}"
         )
 
     def _age(self, now: datetime) -> str:

@@ -113,6 +113,14 @@ def test_deploy_prints_a_command_that_resumes_with_the_same_options(
     assert resume_command([DEV]).endswith(f"-m operations deploy {DEV} --output {output} --wait-for-lock 10m --yes")
 
 
+def test_recover_imports_into_the_named_stacks(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed = _mocked(monkeypatch, deploy, "deploy")
+    run("recover", DEV, "--output", output, "--yes")
+    stacks, _, options, _, resume_command = deployed.call_args.args
+    assert (_names(stacks), options.is_recovery, options.applies_unreviewed) == ([DEV], True, True)
+    assert resume_command([DEV]).endswith(f"-m operations recover {DEV} --output {output} --yes")
+
+
 def test_deploy_applies_the_reviewed_plans(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deployed = _mocked(monkeypatch, deploy, "deploy")
     reviewed = output.parent / "reviewed.json"

@@ -3,7 +3,7 @@
 Each stack is a folder: `configuration.json` has its resources, `state.json` those that were applied last, and
 `actual.json` those that exist. All of them map addresses to arguments. A value `${NAME}` is the output of the stack
 NAME: the argument `value` in its state. A changed argument `id` forces a replacement. An argument `apply_error` makes
-the creation or update fail, and `plan_error` the plan.
+the creation or update fail, and `plan_error` the plan. `imports.tf.json` names resources that exist, to import.
 """
 
 import json
@@ -39,6 +39,9 @@ def main(arguments: list[str]) -> int:
 
 def _plan(folder: Path, out: Path) -> int:
     state, actual = _read(folder / "state.json"), _known(folder)
+    blocks = _read(folder / "imports.tf.json").get("import", [])
+    imports = {block["to"]: block["id"] for block in blocks if block["to"] not in state}
+    actual |= {address: _read(folder / "actual.json")[address] for address in imports}
     wanted = {address: _resolved(folder, one) for address, one in _read(folder / "configuration.json").items()}
     for address, arguments in wanted.items():
         if "plan_error" in arguments:
@@ -46,6 +49,9 @@ def _plan(folder: Path, out: Path) -> int:
     drift = [_entry(address, state[address], actual.get(address)) for address in state]
     drift = [entry for entry in drift if entry["change"]["actions"] != ["no-op"]]
     changes = [_entry(address, actual.get(address), wanted.get(address)) for address in sorted({*actual, *wanted})]
+    for entry in changes:
+        if entry["address"] in imports:
+            entry["change"]["importing"] = {"id": imports[entry["address"]]}
     _write(out, {"resource_changes": changes, "resource_drift": drift})
     return 0
 
@@ -68,13 +74,15 @@ def _entry(address: str, before: dict[str, Any] | None, after: dict[str, Any] | 
     else:
         actions = ["update"] if before.get("id") == after.get("id") else ["delete", "create"]
     return {
-        "address": address, "type": address.partition(".")[0],
+        "address": address, "type": address.partition(".")[0], "name": address.partition(".")[2],
         "change": {"actions": actions, "before": before, "after": after, "after_unknown": {}},
     }  # fmt: skip
 
 
 def _apply(folder: Path, changes: list[dict[str, Any]]) -> int:
-    resources = _known(folder)
+    imported = {entry["address"]: entry["change"]["before"] for entry in changes if "importing" in entry["change"]}
+    resources = _known(folder) | imported
+    _write(folder / "state.json", resources)
     for entry in changes:
         address, change = entry["address"], entry["change"]
         for action in change["actions"]:

@@ -19,7 +19,7 @@ from operations.clients import aws as aws_client
 from operations.errors import OperationError
 from operations.output.report import Status
 from operations.preflight import databases, offers, preflight
-from operations.preflight import names as preflight_names
+from operations.preflight import existing as preflight_existing
 from operations.preflight import quotas as preflight_quotas
 from operations.preflight import state as preflight_state
 from operations.preflight import tools as preflight_tools
@@ -75,7 +75,7 @@ class Stacks:
         document = {
             "//": {"metadata": {"version": "0.21.0"}},
             "terraform": {"backend": {"s3": {}}, "required_version": ">= 1.11, < 2"},
-            "provider": {"kubernetes": [{}]},
+            "provider": {"aws": [{"region": REGION}], "kubernetes": [{}]},
             "resource": by_kind,
         }
         (directory / "cdk.tf.json").write_text(json.dumps(document))
@@ -260,7 +260,7 @@ def test_a_lock_is_reported_with_its_owner_and_the_remedy(aws: Aws, stack: Stack
     (line,) = preflight_state.locks([stack()], aws(("s3", "get_object", _body(held))))
     assert line.outcome == "failed"
     assert "minji@laptop holds the lock for apply, since 2026-01-01T00:00:00Z" in line.message
-    assert line.message.endswith("force-unlock 6f1c")
+    assert line.message.endswith("force-unlock 6f1c, then: make recover STACK=environment")
 
 
 def test_a_lock_in_the_lock_table_is_reported(aws: Aws, stack: Stacks) -> None:
@@ -282,109 +282,113 @@ def test_a_state_that_cannot_be_read_is_not_treated_as_empty(aws: Aws, stack: St
         list(new.resources("aws_vpc"))
 
 
-# --- names ------------------------------------------------------------------------------------------------------------
+# --- existing resources -----------------------------------------------------------------------------------------------
 
-
-def _hosted_zones(name: str, *, private: bool = False) -> dict[str, Any]:
-    zone = {"Id": "Z1", "Name": name, "CallerReference": "a", "Config": {"PrivateZone": private}}
-    return {"HostedZones": [zone], "IsTruncated": False, "MaxItems": "100"}
-
-
-FREE: dict[str, tuple[dict[str, str], list[Answer]]] = {
-    "aws_cloudwatch_log_group": ({"name": "/aws/a"}, [("logs", "describe_log_groups", {"logGroups": []})]),
-    "aws_db_instance": ({"identifier": "a"}, [("rds", "describe_db_instances", "DBInstanceNotFound")]),
-    "aws_ecr_repository": ({"name": "shop"}, [("ecr", "describe_repositories", "RepositoryNotFoundException")]),
-    "aws_eks_cluster": ({"name": "a"}, [("eks", "describe_cluster", "ResourceNotFoundException")]),
-    "aws_iam_openid_connect_provider": (
-        {"url": "https://token.example.com"},
-        [("iam", "list_open_id_connect_providers", {"OpenIDConnectProviderList": []})],
-    ),
-    "aws_iam_role": ({"name": "a"}, [("iam", "get_role", "NoSuchEntity")]),
-    "aws_kms_alias": ({"name": "alias/a"}, [("kms", "describe_key", "NotFoundException")]),
-    "aws_route53_zone": (
-        {"name": "dev.example.com"},
-        [("route53", "list_hosted_zones_by_name", _hosted_zones("dev.example.com.", private=True))],
-    ),
-    "aws_s3_bucket": ({"bucket": "abc"}, [("s3", "head_bucket", "404")]),
-    "aws_secretsmanager_secret": ({"name": "a"}, [("secretsmanager", "describe_secret", "ResourceNotFoundException")]),
-}
 ROLE = {"Path": "/", "RoleName": "a", "RoleId": "A" * 16, "Arn": "a" * 20, "CreateDate": datetime.now(UTC)}
-TAKEN: dict[str, list[Answer]] = {
-    "aws_cloudwatch_log_group": [("logs", "describe_log_groups", {"logGroups": [{"logGroupName": "/aws/a"}]})],
-    "aws_db_instance": [("rds", "describe_db_instances", {})],
-    "aws_ecr_repository": [("ecr", "describe_repositories", {})],
-    "aws_eks_cluster": [("eks", "describe_cluster", {})],
-    "aws_iam_openid_connect_provider": [
-        (
-            "iam",
-            "list_open_id_connect_providers",
-            {"OpenIDConnectProviderList": [{"Arn": "arn:aws:iam::210987654321:oidc-provider/token.example.com"}]},
-        )
-    ],
-    "aws_iam_role": [("iam", "get_role", {"Role": ROLE})],
-    "aws_kms_alias": [("kms", "describe_key", {"KeyMetadata": {"KeyId": "1"}})],
-    "aws_route53_zone": [("route53", "list_hosted_zones_by_name", _hosted_zones("dev.example.com."))],
-    "aws_s3_bucket": [("s3", "head_bucket", {})],
-    "aws_secretsmanager_secret": [("secretsmanager", "describe_secret", {})],
-}
+IAM_ROLE = ("aws_iam_role", "it", {"name": "a"})
 
 
-def _names(aws: Aws, stack: Stacks, kind: str, *answers: Answer, known: tuple[str, ...] = ()) -> list[Line]:
-    stacks = [stack((kind, "it", FREE[kind][0]))]
-    clients = aws(("s3", "get_object", _state(*known)), *answers)
-    ((_, check),) = preflight_names.checks(stacks, preflight_state.NewResources(stacks, clients), clients)
+def _existing(aws: Aws, stack: Stack, *answers: Answer) -> list[Line]:
+    clients = aws(*answers)
+    ((_, check),) = preflight_existing.checks([stack], preflight_state.NewResources([stack], clients), clients)
     return list(check())
 
 
-def test_every_checked_type_has_test_cases() -> None:
-    assert FREE.keys() == TAKEN.keys() == preflight_names._KINDS.keys()
+def test_a_resource_that_does_not_exist_passes(aws: Aws, stack: Stacks) -> None:
+    answers: list[Answer] = [("s3", "get_object", "NoSuchKey"), ("iam", "get_role", "NoSuchEntity")]
+    (line,) = _existing(aws, stack(IAM_ROLE), *answers)
+    assert line == Line("resources of ap-northeast-2-dev", "passed", "1 to create, none of them exists")
 
 
-@pytest.mark.parametrize("kind", FREE)
-def test_an_available_name_passes(aws: Aws, stack: Stacks, kind: str) -> None:
-    assert _outcomes(_names(aws, stack, kind, *FREE[kind][1])) == ["passed"]
-
-
-@pytest.mark.parametrize("kind", TAKEN)
-def test_a_name_that_exists_but_is_in_no_state_fails(aws: Aws, stack: Stacks, kind: str) -> None:
-    (line,) = _names(aws, stack, kind, *TAKEN[kind])
-    assert line.outcome == "failed"
-    assert f"import {kind}.it ID" in line.message
-
-
-def test_names_in_the_state_are_not_checked(aws: Aws, stack: Stacks) -> None:
-    assert _outcomes(_names(aws, stack, "aws_iam_role", known=("aws_iam_role.it",))) == ["passed"]
-
-
-def test_a_bucket_of_another_account_fails(aws: Aws, stack: Stacks) -> None:
-    (line,) = _names(aws, stack, "aws_s3_bucket", ("s3", "head_bucket", "403"))
+def test_a_resource_that_exists_but_is_in_no_state_fails(aws: Aws, stack: Stacks) -> None:
+    answers: list[Answer] = [("s3", "get_object", "NoSuchKey"), ("iam", "get_role", {"Role": ROLE})]
+    (line,) = _existing(aws, stack(IAM_ROLE), *answers)
     assert line == Line(
-        "ap-northeast-2-dev: abc", "failed", "the bucket is owned by another account; choose another name"
+        "ap-northeast-2-dev: aws_iam_role.it",
+        "failed",
+        "a exists, but is in no Terraform state; if it is yours: make recover STACK=ap-northeast-2-dev; otherwise "
+        "delete it, or choose another name",
     )
 
 
-def test_a_bucket_in_another_region_fails(aws: Aws, stack: Stacks) -> None:
-    (line,) = _names(aws, stack, "aws_s3_bucket", ("s3", "head_bucket", "PermanentRedirect"))
-    assert (line.subject, line.outcome) == ("ap-northeast-2-dev: abc", "failed")
-    assert line.message.startswith("the bucket is in another region; ")
+def test_resources_in_the_state_are_not_looked_for(aws: Aws, stack: Stacks) -> None:
+    answer = ("s3", "get_object", _state("aws_iam_role.it"))
+    assert _outcomes(_existing(aws, stack(IAM_ROLE), answer)) == ["passed"]
 
 
-def test_access_denied_for_one_name_is_a_warning_and_the_next_name_is_checked(aws: Aws, stack: Stacks) -> None:
-    stacks = [stack(*(("aws_iam_role", name, {"name": name}) for name in ("hidden", "taken")))]
-    answers = [("iam", "get_role", "AccessDenied"), TAKEN["aws_iam_role"][0]]
-    clients = aws(("s3", "get_object", "NoSuchKey"), *answers)
-    ((_, check),) = preflight_names.checks(stacks, preflight_state.NewResources(stacks, clients), clients)
-    hidden, taken = check()
-    assert (hidden.subject, hidden.outcome) == ("ap-northeast-2-dev: hidden", "warning")
+def test_resources_of_a_resource_that_was_found_are_found(aws: Aws, stack: Stacks) -> None:
+    """The order of a configuration is the one of the names of types, in which a policy can be before its role."""
+    tags = [{"Key": name, "Value": value} for name, value in stack_tags.items()]
+    route = {"route_table_id": "${aws_route_table.it.id}", "destination_cidr_block": "0.0.0.0/0"}
+    one = stack(("aws_route", "it", route), ("aws_route_table", "it", {"tags": {"Name": "public"}}))
+    tables = {"RouteTables": [{"RouteTableId": "rtb-1", "Tags": [*tags, {"Key": "Name", "Value": "public"}]}]}
+    routes = {"RouteTables": [{"Routes": [{"DestinationCidrBlock": "0.0.0.0/0"}]}]}
+    answers: list[Answer] = [("s3", "get_object", "NoSuchKey"), ("ec2", "describe_route_tables", tables)]
+    lines = _existing(aws, one, *answers, ("ec2", "describe_route_tables", routes))
+    assert [line.message.split(" exists")[0] for line in lines] == ["rtb-1", "rtb-1_0.0.0.0/0"]
+
+
+stack_tags = {"Environment": "dev", "Project": "gitops-platform", "Region": REGION}
+
+
+def test_references_to_resources_in_the_state_are_known(aws: Aws, stack: Stacks) -> None:
+    state = _body(
+        {
+            "resources": [
+                {
+                    "mode": "managed", "type": "aws_eks_cluster", "name": "it",
+                    "instances": [{"attributes": {"vpc_config": [{"cluster_security_group_id": "sg-2"}], "id": None}}],
+                }
+            ]
+        }
+    )  # fmt: skip
+    other = _body({"outputs": {"group": {"value": "sg-1"}}})
+    rule = {
+        "security_group_id": "${data.terraform_remote_state.shared.outputs.group}",
+        "referenced_security_group_id": "${aws_eks_cluster.it.vpc_config[0].cluster_security_group_id}",
+        "ip_protocol": "-1",
+    }
+    one = stack(
+        ("aws_eks_cluster", "it", {"name": "gitops"}),
+        ("aws_vpc_security_group_ingress_rule", "it", rule),
+        ("aws_iam_role_policy", "it", {"role": "${aws_iam_role.it.name}", "name": "b", "policy": "${aws_x.y.z}"}),
+        ("aws_iam_instance_profile", "it", {"name": "${aws_eks_cluster.it.id}${aws_eks_cluster.it.none[1]}"}),
+        IAM_ROLE,
+    )
+    remote = {"shared": {"config": {"bucket": "state", "key": "shared.tfstate"}}}
+    one.configuration["data"] = {"terraform_remote_state": remote}
+    found = {"SecurityGroupRuleId": "sgr-1", "IsEgress": False, "IpProtocol": "-1"}
+    rules = {"SecurityGroupRules": [{**found, "ReferencedGroupInfo": {"GroupId": "sg-2"}}]}
+    policy = {"RoleName": "a", "PolicyName": "b", "PolicyDocument": "{}"}
+    answers: list[Answer] = [
+        ("s3", "get_object", state), ("s3", "get_object", other),
+        ("ec2", "describe_security_group_rules", rules), ("iam", "get_role_policy", policy),
+        ("iam", "get_role", "NoSuchEntity"),
+    ]  # fmt: skip
+    lines = _existing(aws, one, *answers)
+    assert [line.message.split(" exists")[0] for line in lines] == ["sgr-1", "a:b"]
+
+
+def test_a_resource_of_another_region_is_not_looked_for(aws: Aws, stack: Stacks) -> None:
+    one = stack(("aws_iam_role", "it", {"name": "a", "provider": "aws.us-west-2"}))
+    one.configuration["provider"]["aws"].append({"region": "us-west-2", "alias": "us-west-2"})
+    assert _outcomes(_existing(aws, one, ("s3", "get_object", "NoSuchKey"))) == ["passed"]
+
+
+def test_a_bucket_of_another_account_fails(aws: Aws, stack: Stacks) -> None:
+    one = stack(("aws_s3_bucket", "it", {"bucket": "abc"}))
+    (line,) = _existing(aws, one, ("s3", "get_object", "NoSuchKey"), ("s3", "head_bucket", "403"))
+    message = "abc: the bucket is owned by another account; choose another name"
+    assert line == Line("ap-northeast-2-dev: aws_s3_bucket.it", "failed", message)
+
+
+def test_access_denied_for_one_resource_is_a_warning_and_the_next_one_is_looked_for(aws: Aws, stack: Stacks) -> None:
+    one = stack(*(("aws_iam_role", name, {"name": name}) for name in ("hidden", "taken")))
+    answers: list[Answer] = [("iam", "get_role", "AccessDenied"), ("iam", "get_role", {"Role": ROLE})]
+    hidden, taken = _existing(aws, one, ("s3", "get_object", "NoSuchKey"), *answers)
+    assert (hidden.subject, hidden.outcome) == ("ap-northeast-2-dev: aws_iam_role.hidden", "warning")
     assert hidden.message.startswith("could not be checked: ")
-    assert (taken.subject, taken.outcome) == ("ap-northeast-2-dev: taken", "failed")
-
-
-def test_a_name_that_is_known_only_after_the_apply_is_not_checked(aws: Aws, stack: Stacks) -> None:
-    stacks = [stack(("aws_iam_role", "it", {"name": "${aws_eks_cluster.cluster.name}"}))]
-    clients = aws(("s3", "get_object", "NoSuchKey"))
-    ((_, check),) = preflight_names.checks(stacks, preflight_state.NewResources(stacks, clients), clients)
-    assert _outcomes(check()) == ["passed"]
+    assert (taken.subject, taken.outcome) == ("ap-northeast-2-dev: aws_iam_role.taken", "failed")
 
 
 @pytest.mark.parametrize(
@@ -397,8 +401,8 @@ def test_a_replication_configuration_of_others_is_not_taken_over(
     stacks = [stack(("aws_ecr_replication_configuration", "it", {}))]
     registry = {"registryId": "123456789012", "replicationConfiguration": {"rules": rules}}
     clients = aws(("s3", "get_object", "NoSuchKey"), ("ecr", "describe_registry", registry))
-    ((_, check),) = preflight_names.checks(stacks, preflight_state.NewResources(stacks, clients), clients)
-    (line,) = check()
+    _, replication = preflight_existing.checks(stacks, preflight_state.NewResources(stacks, clients), clients)
+    (line,) = replication[1]()
     assert (line.subject, line.outcome) == ("replication of images", outcome)
     assert ("already replicates to us-west-2" in line.message) == bool(rules)
 

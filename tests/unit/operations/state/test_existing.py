@@ -1,6 +1,7 @@
 """Every finder, once with a resource that exists and once without. AWS answers from botocore stubs."""
 
 import ast
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -226,8 +227,8 @@ CASES: dict[str, Case] = {
                 {
                     "MountTargets": [
                         {
-                            "MountTargetId": "fsmt-0123456789abcdef0", "SubnetId": "subnet-0123456789abcdef0", "LifeCycleState": "available",
-                            "FileSystemId": "fs-1",
+                            "MountTargetId": "fsmt-0123456789abcdef0", "SubnetId": "subnet-0123456789abcdef0",
+                            "LifeCycleState": "available", "FileSystemId": "fs-1",
                         }
                     ]
                 },
@@ -508,7 +509,7 @@ def account() -> Iterator[Callable[..., Account]]:
             if isinstance(answer, str):
                 stubbers[service].add_client_error(operation, answer)
             else:
-                stubbers[service].add_response(operation, answer)
+                stubbers[service].add_response(operation, copy.deepcopy(answer))
         return Account(_client)
 
     yield answering
@@ -550,9 +551,12 @@ def test_finds_nothing_if_it_does_not_exist(account: Callable[..., Account], kin
 
 
 @pytest.mark.parametrize("kind", [kind for kind, case in CASES.items() if case.values])
-def test_asks_nothing_as_long_as_no_argument_is_known(kind: str) -> None:
-    unknown = dict.fromkeys(CASES[kind].values)
-    assert existing.find(Account(_refuse), kind, unknown) == []
+def test_finds_nothing_as_long_as_no_argument_is_known(kind: str) -> None:
+    (service, operation, answer), *_ = CASES[kind].answers
+    assert isinstance(answer, dict)
+    with Stubber(_client(service)) as stubber:
+        stubber.add_response(operation, copy.deepcopy(answer))
+        assert existing.find(Account(_client), kind, dict.fromkeys(CASES[kind].values)) == []
 
 
 def test_a_resource_that_is_being_deleted_does_not_exist(account: Callable[..., Account]) -> None:

@@ -1,0 +1,147 @@
+"""`recover` with a fake `terraform`; `tests/e2e/test_recover.py` recovers real stacks."""
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from rich.console import Console
+
+from operations.deploy import deploy
+from operations.errors import OperationError
+from operations.output.progress import Progress
+from operations.output.report import Report, Status
+from operations.state import existing
+from operations.terraform.stacks import Stack
+from tests.unit.operations.deploy.fake_terraform import FakeTerraform, Resources
+
+_VPC: Resources = {"aws_vpc.it": {"cidr_block": "10.0.0.0/16"}}
+_BOTH: Resources = {**_VPC, "aws_subnet.it": {"cidr_block": "10.0.0.0/24"}}
+
+
+class Aws:
+    """What exists: import IDs by type. A subnet is found after the VPC, as its ID is not known before."""
+
+    def __init__(self, **ids: list[str]) -> None:
+        self.ids = ids
+        self.asked: list[str] = []
+
+    def find(self, account: object, kind: str, values: Mapping[str, Any]) -> list[str]:
+        assert isinstance(account, existing.Account)
+        assert "cidr_block" in values
+        self.asked.append(kind)
+        if kind == "aws_subnet" and self.asked.count("aws_vpc") and self.asked.count(kind) == 1:
+            return []
+        return self.ids.get(kind, [])
+
+
+@pytest.fixture
+def terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeTerraform:
+    monkeypatch.setattr(Stack, "aws_session", lambda _: boto3.Session(region_name="ap-northeast-2"))
+    return FakeTerraform(tmp_path, monkeypatch)
+
+
+def _stack(terraform: FakeTerraform, wanted: Resources, actual: Resources, **more: Any) -> Stack:
+    stack = terraform.stack("dev", wanted, **more)
+    by_kind: dict[str, dict[str, Any]] = {}
+    for address in wanted:
+        kind, _, name = address.partition(".")
+        by_kind.setdefault(kind, {})[name] = {}
+    document = {
+        "terraform": {"backend": {"s3": {}}},
+        "provider": {"aws": [{"region": "ap-northeast-2"}]},
+        "resource": by_kind,
+    }
+    (stack.directory / "cdk.tf.json").write_text(json.dumps(document))
+    (stack.directory / "actual.json").write_text(json.dumps(actual))
+    return stack
+
+
+def _recover(tmp_path: Path, stack: Stack, **options: Any) -> Report:
+    chosen = {"applies_unreviewed": True, "logs": tmp_path / "logs", **options}
+    progress = Progress(Console(file=io.StringIO()))
+    return deploy.deploy([stack], {"dev": set()}, deploy.Options(is_recovery=True, **chosen), progress, " ".join)
+
+
+def test_what_exists_is_imported_and_what_is_missing_is_created(
+    tmp_path: Path, terraform: FakeTerraform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(existing, "find", Aws(aws_vpc=["vpc-1"], aws_subnet=["subnet-1"]).find)
+    wanted: Resources = {**_BOTH, "aws_acm_certificate_validation.it": {}, "aws_eip.it": {"cidr_block": ""}}
+    stack = _stack(terraform, wanted, _BOTH)
+    report = _recover(tmp_path, stack)
+    assert (report.status, report.title) == (Status.FINE, "recover: 1 applied")
+    assert report.data["stacks"]["dev"]["imported"] == {"aws_subnet.it": "subnet-1", "aws_vpc.it": "vpc-1"}
+    assert [table.rows for table in report.tables if table.title == "Imported"] == [
+        [["dev", "aws_subnet.it", "subnet-1"], ["dev", "aws_vpc.it", "vpc-1"]]
+    ]
+    assert terraform.state("dev") == terraform.actual("dev") == wanted
+    assert not (stack.directory / "imports.tf.json").exists()
+    assert _recover(tmp_path, stack).title == "recover: 1 unchanged"
+
+
+@pytest.mark.parametrize(
+    ("actual", "refused"),
+    [
+        ({"id": "vpc-2"}, "replace aws_vpc.it: ; recover with the settings of the last apply, then deploy the change"),
+    ],
+)
+def test_a_plan_that_loses_resources_is_refused(
+    tmp_path: Path,
+    terraform: FakeTerraform,
+    monkeypatch: pytest.MonkeyPatch,
+    actual: dict[str, str],
+    refused: str,
+) -> None:
+    monkeypatch.setattr(existing, "find", Aws(aws_vpc=["vpc-1"]).find)
+    stack = _stack(terraform, _VPC, {"aws_vpc.it": actual})
+    report = _recover(tmp_path, stack, is_guarded=False)
+    assert report.status is Status.ATTENTION
+    assert report.data["stacks"]["dev"]["what"] == refused
+    assert terraform.actual("dev") == {"aws_vpc.it": actual}
+
+
+def test_a_plan_is_applied_after_confirmation(
+    tmp_path: Path, terraform: FakeTerraform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(existing, "find", Aws(aws_vpc=["vpc-1"]).find)
+    stack = _stack(terraform, _VPC, _VPC)
+    report = _recover(tmp_path, stack, applies_unreviewed=False, ask=lambda *_: False)
+    assert report.data["stacks"]["dev"]["what"] == "the plan was not reviewed, and was declined"
+
+
+def test_two_that_cannot_be_told_apart_are_refused(
+    tmp_path: Path, terraform: FakeTerraform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(existing, "find", Aws(aws_vpc=["vpc-1", "vpc-2"]).find)
+    report = _recover(tmp_path, _stack(terraform, _VPC, _VPC))
+    assert report.data["stacks"]["dev"]["what"] == (
+        "aws_vpc.it: vpc-1, vpc-2: 2 exist with its name or tags; delete those that are not in use"
+    )
+
+
+def test_a_type_that_cannot_be_found_is_refused(tmp_path: Path, terraform: FakeTerraform) -> None:
+    stack = _stack(terraform, {"aws_lambda_function.it": {}}, {})
+    assert _recover(tmp_path, stack).data["stacks"]["dev"]["what"] == (
+        "aws_lambda_function.it: aws_lambda_function: recover does not know how to find it; if it exists: "
+        f"terraform -chdir={stack.directory} import aws_lambda_function.it ID"
+    )
+
+
+def test_a_stack_of_kubernetes_objects_is_refused(tmp_path: Path, terraform: FakeTerraform) -> None:
+    stack = _stack(terraform, {}, {}, kind="in-cluster")
+    assert _recover(tmp_path, stack).data["stacks"]["dev"]["what"] == (
+        f"dev: not a stack of AWS resources; import its objects: terraform -chdir={stack.directory} import ADDRESS ID"
+    )
+
+
+def test_an_error_of_aws_is_reported(tmp_path: Path, terraform: FakeTerraform, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object) -> list[str]:
+        raise OperationError("abc: the bucket is owned by another account; choose another name")
+
+    monkeypatch.setattr(existing, "find", denied)
+    report = _recover(tmp_path, _stack(terraform, _VPC, _VPC))
+    assert report.data["stacks"]["dev"]["what"].startswith("abc: the bucket is owned by another account")
