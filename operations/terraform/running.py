@@ -6,6 +6,7 @@ the next command that it still runs there.
 """
 
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -69,6 +70,7 @@ def start(
     """
     _remove_sockets()
     with _claimed(directory, stop) as claim, _followed() as (written, output):
+        _forget_broken_backend(directory)
         with process.starting("terraform", directory):
             program = subprocess.Popen(
                 [process.find("terraform"), *arguments],
@@ -99,6 +101,21 @@ def _followed() -> Iterator[tuple[int, IO[str]]]:
             yield written, output
     finally:
         os.close(written)
+
+
+def _forget_broken_backend(directory: Path) -> None:
+    """Remove Terraform's note of the backend if it cannot be read, as after an `init` that was killed.
+
+    Every later `init` would fail: "Failed to load state: invalid syntax: unexpected end of JSON input" (seen with
+    1.11.4). An `init` writes it again.
+    """
+    file = directory / ".terraform/terraform.tfstate"
+    try:
+        json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return
+    except ValueError:
+        file.unlink()
 
 
 def _remove_sockets() -> None:

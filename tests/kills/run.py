@@ -174,7 +174,7 @@ def _recover(case: Case, world: World, said: str) -> tuple[list[str], Done]:
             line = unlock[0] if name != "bootstrap" else f"terraform -chdir={directory} force-unlock {unlock[1]}"
             unlocked = world.run_printed(line.replace("force-unlock", "force-unlock -force"))
             assert unlocked.status == 0, unlocked.output
-            if name == "deploy":
+            if "make recover" in text:
                 next_command, label = _RECOVER, "recover"
         else:
             raise AssertionError(f"{label}: {done.output}")

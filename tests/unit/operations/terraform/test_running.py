@@ -102,6 +102,16 @@ def test_the_next_command_ends_what_is_left_of_a_killed_terraform(
     _wait_for_end(int((folder / "provider").read_text()))
 
 
+@pytest.mark.parametrize("text", ["", '{"version": 3', "{}"])
+def test_a_backend_file_that_a_killed_init_left_is_removed(folder: Path, text: str) -> None:
+    file = folder / ".terraform/terraform.tfstate"
+    file.parent.mkdir()
+    file.write_text(text)
+    _write(folder, "exit 0")
+    Terraform(folder).run("init")
+    assert file.exists() is (text == "{}")
+
+
 def test_sockets_of_killed_providers_are_removed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with tempfile.TemporaryDirectory() as name:  # the path of a socket has at most 107 bytes
         monkeypatch.setattr(tempfile, "tempdir", name)
