@@ -106,14 +106,16 @@ def main(*arguments: str) -> int:
     texts = [argument for argument in arguments if argument != "fresh"] or [""]
     chosen = [case for case in CASES if any(text in case.name for text in texts)]
     left = [case for case in chosen if case.name not in results or results[case.name][1]]
-    with tempfile.TemporaryDirectory(prefix="kills-") as name, worlds(Path(name)) as all_worlds:
-        for number, case in enumerate(left, 1):
-            result = _result(case, all_worlds)
-            results[case.name] = (result.needed, result.problems)
-            _RESULTS.write_text(json.dumps(results, indent=1))
-            what = "; ".join(result.problems) or result.needed
-            print(f"{number}/{len(left)} {case.name}: {what} ({result.seconds:.0f} s)", flush=True)
-    _write_page(results)
+    try:
+        with tempfile.TemporaryDirectory(prefix="kills-") as name, worlds(Path(name)) as all_worlds:
+            for number, case in enumerate(left, 1):
+                result = _result(case, all_worlds)
+                results[case.name] = (result.needed, result.problems)
+                _RESULTS.write_text(json.dumps(results, indent=1))
+                what = "; ".join(result.problems) or result.needed
+                print(f"{number}/{len(left)} {case.name}: {what} ({result.seconds:.0f} s)", flush=True)
+    finally:
+        _write_page(results)
     print(f"\n{table(results)}\n\n{summary(results)}")
     return int(any(problems for _, problems in results.values()))
 
