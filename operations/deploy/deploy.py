@@ -190,7 +190,7 @@ def _deploy_report(results: Mapping[str, _Result], options: Options, resume_comm
     tables += [guard.findings_table(found)] if found else []
     status = Status.ERROR if "failed" in outcomes else Status.ATTENTION if left else Status.FINE
     return Report(
-        title=f"{'recover' if options.is_recovery else 'deploy'}: {', '.join(counts)}",
+        title=f"recover: {', '.join(counts)}" if options.is_recovery else f"deploy: {', '.join(counts)}",
         status=status,
         data={
             "stacks": {

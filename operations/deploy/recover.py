@@ -27,8 +27,8 @@ def plan(stack: Stack, file: Path, log: Path, on_event: OnEvent, *arguments: str
         TerraformError: if a plan failed.
     """
     if stack.is_in_cluster:
-        remedy = f"import its objects: terraform -chdir={stack.directory} import ADDRESS ID"
-        raise OperationError(f"{stack.name}: not a stack of AWS resources; {remedy}")
+        command = f"terraform -chdir={stack.directory} import ADDRESS ID"
+        raise OperationError(f"{stack.name}: not a stack of AWS resources; import its objects: {command}")
     session = stack.aws_session()
 
     @cache
@@ -57,8 +57,8 @@ def _found(stack: Stack, document: Mapping[str, Any], account: Callable[[str], A
             continue
         ids = existing.find(account(stack.region_of(kind, entry["name"])), kind, entry["change"]["after"])
         if len(ids) > 1:
-            remedy = "delete those that are not in use"
-            problems.append(f"{address}: {', '.join(ids)}: {len(ids)} exist with its name or tags; {remedy}")
+            found = f"{address}: {', '.join(ids)}"
+            problems.append(f"{found}: {len(ids)} exist with its name or tags; delete those that are not in use")
         for id_ in ids:
             yield address, id_
     if problems:

@@ -332,8 +332,8 @@ def _secret(account: Account, values: Values) -> Iterator[str]:
     name = values["name"]
     for secret in account.get("secretsmanager", "describe_secret", SecretId=name):
         if "DeletedDate" in secret:
-            remedy = f"restore it: aws secretsmanager restore-secret --secret-id {name}"
-            raise OperationError(f"{name}: the secret is scheduled for deletion; {remedy}")
+            command = f"aws secretsmanager restore-secret --secret-id {name}"
+            raise OperationError(f"{name}: the secret is scheduled for deletion; restore it: {command}")
         yield secret["ARN"]
 
 

@@ -31,11 +31,11 @@ class Lock:
         With `recovers`, the stack is to be recovered after an apply; not to destroy it, which is an apply, too.
         """
         operation = self.operation.removeprefix("OperationType").lower() or "an unknown operation"
+        then = f", then: make recover STACK={directory.name}" if recovers and operation == "apply" else ""
         return (
             f"{self.who or 'another process'} holds the lock for {operation}, since {self.created}{self._age(now)}; "
             f"{wait} or, if you are certain that nothing is running any more, break it: "
-            f"terraform -chdir={directory} force-unlock {self.id_}"
-            f"{f', then: make recover STACK={directory.name}' if recovers and operation == 'apply' else ''}"
+            f"terraform -chdir={directory} force-unlock {self.id_}{then}"
         )
 
     def _age(self, now: datetime) -> str:

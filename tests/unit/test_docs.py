@@ -28,9 +28,10 @@ OTHER_PROGRAMS = {
         "Access to KMS is not allowed", "AccessDenied", "AccessDeniedException", "AlreadyExists",
         "Backup vault cannot be deleted because it contains recovery points", "BucketNotEmpty", "CREATE_FAILED",
         "Cannot create the snapshot because a snapshot with the identifier …-final already exists", "DEGRADED",
-        "DependencyViolation", "EntityAlreadyExists", "ExpiredToken", "HostedZoneNotEmpty", "NodeCreationFailure",
+        "DependencyViolation", "EntityAlreadyExists", "ExpiredToken", "HostedZoneNotEmpty",
+        "InvalidDBInstanceState", "NodeCreationFailure",
         "Not authorized to perform sts:AssumeRoleWithWebIdentity", "PENDING_VALIDATION", "PodEvictionFailure",
-        "RepositoryNotEmptyException",
+        "RepositoryNotEmptyException", "ResourceInUseException",
     },
     "External Secrets": {
         "Secret does not exist", "SecretSyncedError", "can't find the specified secret",

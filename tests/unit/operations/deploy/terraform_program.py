@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
 
 def _plan(folder: Path, out: Path) -> int:
     state, actual = _read(folder / "state.json"), _known(folder)
-    blocks = _read(folder / "imports.tf.json").get("import", [])
+    blocks: Any = _read(folder / "imports.tf.json").get("import", [])
     imports = {block["to"]: block["id"] for block in blocks if block["to"] not in state}
     actual |= {address: _read(folder / "actual.json")[address] for address in imports}
     wanted = {address: _resolved(folder, one) for address, one in _read(folder / "configuration.json").items()}
