@@ -230,6 +230,10 @@ test-deploys: install # the tests that deploy to the emulated AWS: the provider 
 	@$(MAKE) checkov || echo "checkov: cannot be installed; its test is skipped"
 	$(PYTEST) --numprocesses 3 --dist loadgroup tests/e2e
 
+.PHONY: test-kills
+test-kills: install ## kill deploys at 20 moments and recover, in hours; goes on where it was ended: make test-kills [FRESH=1] [ONLY=deploy]
+	$(BIN)/python -m tests.kills.make $(if $(FRESH),fresh) $(if $(ONLY),"$(ONLY)")
+
 .PHONY: test-others
 test-others: install # all tests but the unit tests and those that deploy
 	$(PYTEST) --ignore=tests/unit --ignore=tests/e2e

@@ -184,7 +184,7 @@ def in_reverse(
                 terraform.stream_init(log, on_event)
                 terraform.stream(log, on_event, "destroy", "-input=false", "-auto-approve")
         except TerraformError as error:
-            failed[name] = locks.failure(error, stacks[name])
+            failed[name] = locks.failure(error, stacks[name], recovers=False)
         except Exception as error:  # noqa: BLE001 (the outcomes of the other stacks must be reported)
             failed[name] = describe(error)
         progress.end(name, "failed" if name in failed else "destroyed")

@@ -11,6 +11,7 @@ from operations.errors import OperationError
 from operations.local.ports import HOST, answers, free_port
 
 _ROOT = Path(__file__).parents[2]
+MODULE = "operations.local.emulator"
 _START_SECONDS = 60
 _STOP_SECONDS = 10
 _LOG_TAIL = 2000
@@ -28,15 +29,23 @@ def environment(port: int, *, account_id: str, region: str) -> dict[str, str]:
     }
 
 
-def start(
-    port: int, log: Path, *, record: Path | None = None, stdin: int = subprocess.DEVNULL, detached: bool = False
+def start(  # noqa: PLR0913 (how a process is started)
+    port: int,
+    log: Path,
+    *,
+    record: Path | None = None,
+    stdin: int = subprocess.DEVNULL,
+    detached: bool = False,
+    module: str = MODULE,
 ) -> "subprocess.Popen[bytes]":
     """Start the emulator and wait until it listens. If `stdin` is a pipe, it stops when that pipe is closed.
+
+    `module` is one that runs it in another way.
 
     Raises:
         OperationError: if it does not start, with the end of its log.
     """
-    command = [sys.executable, "-m", "operations.local.emulator", "--port", str(port)]
+    command = [sys.executable, "-m", module, "--port", str(port)]
     command += ["--while-stdin-is-open"] if stdin == subprocess.PIPE else []
     command += ["--record", str(record.absolute())] if record else []
     # MiniStack also reads some of these variables, but each request must determine the account.
@@ -67,15 +76,22 @@ class Emulator:
     """A context manager that runs the emulator. It also stops when the parent process ends, even if killed."""
 
     def __init__(
-        self, log: Path, *, account_id: str = "123456789012", region: str = "ap-northeast-2", record: Path | None = None
+        self,
+        log: Path,
+        *,
+        account_id: str = "123456789012",
+        region: str = "ap-northeast-2",
+        record: Path | None = None,
+        module: str = MODULE,
     ) -> None:
         self._log = log
         self._record = record
+        self._module = module
         self._port = free_port()
         self.environment = environment(self._port, account_id=account_id, region=region)
 
     def __enter__(self) -> Self:
-        self._process = start(self._port, self._log, record=self._record, stdin=subprocess.PIPE)
+        self._process = start(self._port, self._log, record=self._record, stdin=subprocess.PIPE, module=self._module)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,6 +8,7 @@ import copy
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from operations.clients.aws import object_of, paginate
 from operations.errors import OperationError
+from operations.state import existing
 from operations.terraform.runner import Terraform
 from operations.terraform.stacks import Stack
 
@@ -59,7 +61,7 @@ def unbootstrap(stack: Stack, home: Path, say: Callable[[str], None], log: Path 
     session = stack.aws_session()
     work = home / stack.name
     in_bucket = object_of(session.client("s3"), stack.state.bucket, stack.state.key)
-    if in_bucket is None and not (work / _STATE).is_file():
+    if in_bucket is None and not _has_state(work):
         say(f"{stack.name}: nothing to destroy: s3://{stack.state.bucket} has no state of this stack")
         return
     if in_bucket is not None:
@@ -115,14 +117,24 @@ def _check_owner(session: "boto3.Session", stack: Stack) -> None:
 
 def _adopt(session: "boto3.Session", stack: Stack, local: Terraform) -> None:
     """Import existing resources that are not in the local state, such as those of a run that lost its state."""
-    known = set(local.output("state", "list").split()) if (local.directory / _STATE).is_file() else set()
+    known = set(local.output("state", "list").split()) if _has_state(local.directory) else set()
     for address, id_ in _existing(session, stack):
         if address not in known:
             local.run("import", address, id_)
+            known.add(address)
+
+
+def _has_state(work: Path) -> bool:
+    """Whether Terraform has saved a local state; its lock creates an empty file."""
+    file = work / _STATE
+    return file.is_file() and file.stat().st_size > 0
 
 
 def _existing(session: "boto3.Session", stack: Stack) -> Iterator[tuple[str, str]]:
-    """The resources of the backend stack that exist already under their names: addresses and import ids."""
+    """The resources of the backend stack that exist already: addresses and import ids.
+
+    They are found by their names, the key also by its tags: its alias may be missing.
+    """
     account = stack.account_id
     for kind, name, arguments in stack.resources():
         try:
@@ -134,6 +146,10 @@ def _existing(session: "boto3.Session", stack: Stack) -> Iterator[tuple[str, str
                 key_address = arguments["target_key_id"].removeprefix("${").removesuffix(".key_id}")
                 yield key_address, key["KeyId"]
                 yield f"{kind}.{name}", arguments["name"]
+            elif kind == "aws_kms_key":
+                values = {**arguments, "tags_all": {**stack.tags, **arguments.get("tags", {})}}
+                for id_ in existing.find(existing.Account(cache(session.client)), kind, values):
+                    yield f"{kind}.{name}", id_
             elif kind == "aws_dynamodb_table":
                 session.client("dynamodb").describe_table(TableName=arguments["name"])
                 yield f"{kind}.{name}", arguments["name"]
@@ -173,9 +189,9 @@ def _managed_resources(content: bytes) -> int | None:
 
 def _forget_copy(session: "boto3.Session", stack: Stack, work: Path) -> None:
     """Remove the local state after a check that the state in the bucket contains all of its resources."""
-    if not (work / _STATE).is_file():
+    if not work.is_dir():
         return
-    here = _identities((work / _STATE).read_bytes())
+    here = _identities((work / _STATE).read_bytes()) if _has_state(work) else set()
     there = _identities(object_of(session.client("s3"), stack.state.bucket, stack.state.key) or b"{}")
     if not here <= there:
         missing = ", ".join(sorted(f"{kind}.{name} ({id_})" for kind, name, id_ in here - there))

@@ -25,10 +25,13 @@ class Lock:
     operation: str
     created: str
 
-    def describe(self, directory: Path, now: datetime, wait: str = "wait for it") -> str:
-        """A message: who holds the lock, for what, since when, and the remedy. `wait` says how to wait for it."""
+    def describe(self, directory: Path, now: datetime, wait: str = "wait for it", *, recovers: bool = True) -> str:
+        """A message: who holds the lock, for what, since when, and the remedy. `wait` says how to wait for it.
+
+        With `recovers`, the stack is to be recovered after an apply; not to destroy it, which is an apply, too.
+        """
         operation = self.operation.removeprefix("OperationType").lower() or "an unknown operation"
-        then = f", then: make recover STACK={directory.name}" if operation == "apply" else ""
+        then = f", then: make recover STACK={directory.name}" if recovers and operation == "apply" else ""
         return (
             f"{self.who or 'another process'} holds the lock for {operation}, since {self.created}{self._age(now)}; "
             f"{wait} or, if you are certain that nothing is running any more, break it: "
@@ -71,12 +74,12 @@ def of_object(document: dict[str, Any]) -> Lock:
     return Lock(*(str(document.get(name, "")) for name in ("ID", "Who", "Operation", "Created")))
 
 
-def failure(error: TerraformError, stack: Stack, wait: str = "wait for it") -> str:
+def failure(error: TerraformError, stack: Stack, wait: str = "wait for it", *, recovers: bool = True) -> str:
     """Why Terraform failed in a stack: the lock that it could not acquire, or its own message."""
     lock = of_message(error.details)
     if lock is None:
         return str(error).removeprefix(f"{stack.name}: ")
-    return lock.describe(stack.directory, datetime.now(UTC), wait)
+    return lock.describe(stack.directory, datetime.now(UTC), wait, recovers=recovers)
 
 
 def of_message(details: list[str]) -> Lock | None:

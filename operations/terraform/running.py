@@ -6,15 +6,17 @@ the next command that it still runs there.
 """
 
 import fcntl
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +25,7 @@ from operations.clients import process
 _LOCK = ".running"
 _POLL_SECONDS = 0.05
 _WAIT_SECONDS = 1.0
+_OLD_SECONDS = 60
 
 
 class StoppedError(Exception):
@@ -65,7 +68,9 @@ def start(
         OperationError: if Terraform is not installed, or cannot be run.
         StoppedError: if `stop` was set.
     """
+    _remove_sockets()
     with _claimed(directory, stop) as claim, _followed() as (written, output):
+        _forget_broken_backend(directory)
         with process.starting("terraform", directory):
             program = subprocess.Popen(
                 [process.find("terraform"), *arguments],
@@ -96,6 +101,37 @@ def _followed() -> Iterator[tuple[int, IO[str]]]:
             yield written, output
     finally:
         os.close(written)
+
+
+def _forget_broken_backend(directory: Path) -> None:
+    """Remove Terraform's note of the backend if it cannot be read, as after an `init` that was killed.
+
+    Every later `init` would fail: "Failed to load state: invalid syntax: unexpected end of JSON input" (seen with
+    1.11.4). An `init` writes it again.
+    """
+    file = directory / ".terraform/terraform.tfstate"
+    try:
+        json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return
+    except ValueError:
+        file.unlink()
+
+
+def _remove_sockets() -> None:
+    """Remove the sockets of providers that were killed, in the temporary folder, where nobody listens any more.
+
+    A provider creates one, named plugin and a number, and removes it when it ends by itself (seen with version 5.100.0
+    of the AWS provider).
+    """
+    for file in Path(tempfile.gettempdir()).glob("plugin[0-9]*"):
+        with suppress(FileNotFoundError, PermissionError), socket.socket(socket.AF_UNIX) as client:
+            if not file.is_socket() or time.time() - file.stat().st_mtime < _OLD_SECONDS:
+                continue
+            try:
+                client.connect(str(file))
+            except ConnectionRefusedError:
+                file.unlink()
 
 
 @contextmanager

@@ -49,6 +49,7 @@ OTHER_PROGRAMS = {
         "Failed to query available provider packages", "The specified plugin cache dir … cannot be opened",
         "Unable to find remote state", "Unsupported attribute", "context deadline exceeded",
         "state data in S3 does not have the expected content",
+        "Plugin did not respond",
     },
 }  # fmt: skip
 """Messages that the runbook quotes and other programs print."""

@@ -242,7 +242,8 @@ def test_a_held_lock_is_reported_with_its_owner_and_the_remedy(
     tmp_path: Path, hold: Hold, done: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stream(*_: object) -> None:
-        held = {"summary": "Error acquiring the state lock", "detail": "Lock Info:\n  ID: 6f1c\n  Who: minji@laptop"}
+        detail = "Lock Info:\n  ID: 6f1c\n  Operation: OperationTypeApply\n  Who: minji@laptop"
+        held = {"summary": "Error acquiring the state lock", "detail": detail}
         raise TerraformError("ap-northeast-2-dev", [held], tmp_path)
 
     dev = _stack(tmp_path, "dev")

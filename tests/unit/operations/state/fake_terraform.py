@@ -77,7 +77,8 @@ def _client(service: str) -> Any:
 
 def _read() -> dict[str, dict[str, Any]]:
     """The attributes of the resources in the local state, by address."""
-    document = json.loads(STATE.read_text()) if STATE.exists() else {"resources": []}
+    text = STATE.read_text() if STATE.exists() else ""
+    document = json.loads(text or '{"resources": []}')
     return {f"{one['type']}.{one['name']}": one["instances"][0]["attributes"] for one in document["resources"]}
 
 

@@ -56,6 +56,12 @@ class Backend:
             },
         }
 
+    def describe_key(self, description: str) -> None:
+        """Configure a description of the key."""
+        configuration = self._configuration()
+        configuration["resource"]["aws_kms_key"]["key"]["description"] = description
+        (self.stack.directory / "cdk.tf.json").write_text(json.dumps(configuration))
+
     def bootstrap(self) -> list[str]:
         """Run `bootstrap`, and return the printed lines."""
         printed: list[str] = []
@@ -154,6 +160,25 @@ def test_bootstrap_keeps_a_local_state_whose_resources_the_bucket_does_not_conta
     with pytest.raises(OperationError, match=r"does not contain aws_kms_key.key \(1234abcd\); import those that exist"):
         backend.bootstrap()
     assert backend.local_state.exists()
+
+
+def test_bootstrap_imports_a_key_that_has_no_alias_yet(backend: Backend) -> None:
+    """Terraform was killed after it created the key; its lock leaves an empty state file."""
+    description = f"Terraform state {backend.bucket}"
+    backend.describe_key(description)
+    tags: Any = [{"TagKey": name, "TagValue": value} for name, value in backend.stack.tags.items()]
+    key = backend.aws.client("kms").create_key(Description=description, Tags=tags)["KeyMetadata"]["KeyId"]
+    backend.put_local_state(b"")
+    backend.bootstrap()
+    assert [call for call in backend.terraform.calls if call.startswith("import")] == [f"import aws_kms_key.key {key}"]
+    assert backend.key()["KeyId"] == key
+
+
+def test_bootstrap_forgets_an_empty_local_state(backend: Backend) -> None:
+    backend.bootstrap()
+    backend.put_local_state(b"")
+    backend.bootstrap()
+    assert not backend.local_state.parent.exists()
 
 
 def test_bootstrap_imports_existing_resources_without_a_local_state(backend: Backend) -> None:

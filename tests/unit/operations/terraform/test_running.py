@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -98,6 +100,38 @@ def test_the_next_command_ends_what_is_left_of_a_killed_terraform(
     _write(folder, "exit 0")
     Terraform(folder).run("plan")
     _wait_for_end(int((folder / "provider").read_text()))
+
+
+@pytest.mark.parametrize("text", ["", '{"version": 3', "{}"])
+def test_a_backend_file_that_a_killed_init_left_is_removed(folder: Path, text: str) -> None:
+    file = folder / ".terraform/terraform.tfstate"
+    file.parent.mkdir()
+    file.write_text(text)
+    _write(folder, "exit 0")
+    Terraform(folder).run("init")
+    assert file.exists() is (text == "{}")
+
+
+def test_sockets_of_killed_providers_are_removed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory() as name:  # the path of a socket has at most 107 bytes
+        monkeypatch.setattr(tempfile, "tempdir", name)
+        files = {
+            kind: Path(name) / f"plugin{number}" for number, kind in enumerate(("old", "new", "used", "no socket"))
+        }
+        files["no socket"].touch()
+        with (
+            socket.socket(socket.AF_UNIX) as used,
+            socket.socket(socket.AF_UNIX) as old,
+            socket.socket(socket.AF_UNIX) as new,
+        ):
+            for kind, one in (("old", old), ("new", new), ("used", used)):
+                one.bind(str(files[kind]))
+            used.listen()
+            for kind in ("old", "used", "no socket"):
+                os.utime(files[kind], (0, 0))
+            _write(folder, "exit 0")
+            Terraform(folder).run("plan")
+        assert [kind for kind, file in files.items() if file.exists()] == ["new", "used", "no socket"]
 
 
 def _run(folder: Path) -> None:

@@ -1,0 +1,38 @@
+"""A sample of the matrix in `docs/reliability.md`. `make test-kills` runs all of it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests import ROOT
+from tests.kills.cases import CASES, Case
+from tests.kills.make import worlds
+from tests.kills.run import Worlds, run
+
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("aws_provider")]
+
+_SAMPLE = {
+    "deploy: the VPC is created, but not answered: SIGKILL to command": "deploy again",
+    "deploy: the VPC is created, but not answered: SIGKILL to terraform": "force-unlock, then recover",
+    "deploy: the VPC is created, but not answered: SIGKILL to provider": "recover",
+    "deploy: the state is not saved yet: SIGTERM to command": "deploy again",
+    "destroy: the VPC, one of the last, is deleted, but not answered: SIGKILL to terraform": (
+        "force-unlock, then destroy again"
+    ),
+    "bootstrap: the bucket is created, but not answered: SIGINT to command": "bootstrap again",
+}
+
+
+@pytest.fixture(scope="module")
+def all_worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        with worlds(tmp_path_factory.mktemp("kills")) as made:
+            yield made
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.name in _SAMPLE], ids=lambda case: case.name)
+def test_nothing_is_lost(case: Case, all_worlds: Worlds) -> None:
+    result = run(case, all_worlds)
+    assert result.problems == []
+    assert result.needed == _SAMPLE[case.name]
