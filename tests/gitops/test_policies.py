@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from operations.delivery import publish
 from tests import ROOT
 from tests.gitops.tree import Json, Overlay, Renderer, documents, overlays, read
 
@@ -131,13 +132,17 @@ def test_only_control_plane_and_argo_cd_namespaces_are_excluded_by_name(renderer
 def test_signer_is_the_build_workflow_of_this_repository() -> None:
     (patch,) = read(ROOT / "management/policies/component.yaml")["patches"]
     assert patch["annotation"] == "platform/repository-name"
+    assert patch["format"] == publish.SIGNER
     signer = re.compile(patch["format"] % "your-org/platform")
     workflow = "https://github.com/your-org/platform/.github/workflows/build-service.yaml"
-    for reviewed in ("refs/heads/main", "refs/tags/v1.2.3", "0123456789abcdef0123456789abcdef01234567"):
+    for reviewed in ("refs/heads/main", "refs/tags/v1.2.3"):
         assert signer.search(f"{workflow}@{reviewed}")
     for other in (
         f"{workflow}@refs/pull/7/merge",
         f"{workflow}@refs/heads/feature",
+        f"{workflow}@refs/heads/v1.2.3",
+        f"{workflow}@refs/tags/v1.2.3-rc.1",
+        f"{workflow}@0123456789abcdef0123456789abcdef01234567",
         "https://github.com/your-org/bubblepool/.github/workflows/build-service.yaml@refs/heads/main",
         "https://github.com/your-org/platform-evil/.github/workflows/build-service.yaml@refs/heads/main",
         "https://github.com/your-org/platform/.github/workflows/other.yaml@refs/heads/main",
