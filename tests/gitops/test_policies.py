@@ -72,6 +72,7 @@ def test_services_pass_the_policies_of_prod(
     text = text.replace("key: placeholder", f"key: {prefix}{overlay.settings['database']}/database")
     (tmp_path / "manifests.yaml").write_text(text)
     annotations = {
+        "platform/host": f"{overlay.service}.{overlay.folder.name}.example.com",
         "platform/image-registry": "registry.example",
         "platform/secret-prefix": f"{prefix}{overlay.service}/",
         "platform/database-secret": f"{prefix}{overlay.settings['database']}/database",
@@ -93,7 +94,9 @@ def test_services_pass_the_policies_of_prod(
     )
     found = re.search(r"pass: (\d+), fail: 0, warn: 0, error: 0", done.stdout)
     assert found, done.stdout + done.stderr
-    assert int(found[1]) >= len({"image-references", "resources", "ingress-class"}), done.stdout
+    assert int(found[1]) >= len(
+        {"image-references", "resources", "ingress-class", "ingress-hosts", "service-addresses"}
+    ), done.stdout
 
 
 def test_policies_audit_in_dev_and_deny_in_other_environments(renderer: Renderer) -> None:
@@ -154,5 +157,5 @@ def test_service_namespaces_have_every_annotation_that_policies_read(renderer: R
     (namespace,) = documents((ROOT / "management/service-namespace/base/namespace.yaml").read_text())
     text = yaml.dump_all(_policies(renderer, "prod"), Dumper=yaml.CSafeDumper, width=10000)
     annotations = set(re.findall(r"annotations\[\?'+(platform/[\w-]+)'+\]", text))
-    assert len(annotations) == 3
+    assert len(annotations) == 4
     assert annotations <= namespace["metadata"]["annotations"].keys()
