@@ -202,6 +202,10 @@ test-deploys: install # the tests that deploy to the emulated AWS: the provider 
 test-others: install # all tests but the unit tests and those that deploy
 	$(PYTEST) --ignore=tests/unit --ignore=tests/e2e
 
+.PHONY: test-inputs
+test-inputs: install ## run every command with all bad input, of which `make test` tries a sample; takes about an hour
+	$(BIN)/python -m tests.inputs.run
+
 .PHONY: lint
 lint: install ## check style and types
 	$(BIN)/ruff check .

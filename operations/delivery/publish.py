@@ -130,7 +130,7 @@ def _read_archive(archive: Path) -> _Image:
             platform = image.get("platform", {})
             options = [f"--override-{part}={platform[key]}" for part, key in _PLATFORM.items() if key in platform]
             return _Image(str(image["digest"]), [*options, "copy"])
-    except (OSError, tarfile.TarError, KeyError, ValueError) as error:
+    except (OSError, tarfile.TarError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         message = f"{archive}: {error}; use an archive that BuildKit wrote with type=oci"
         raise OperationError(message) from error
 

@@ -16,7 +16,7 @@ import yaml
 from operations.clients import git
 from operations.clients.github import api, gh
 from operations.errors import OperationError
-from operations.output.report import Report, Status, Table
+from operations.output.report import Report, Status, Table, counted
 from operations.terraform.json_files import read_json
 from operations.terraform.stacks import Stack
 
@@ -129,7 +129,7 @@ def _reviewed_report(stacks: Mapping[str, Mapping[str, Any]], known: Sequence[St
         raise OperationError("\n".join(f"{name!r}: no such stack at this commit; {_BY_HAND}" for name in unknown))
     deploy, notes = _deploys([by_name[name] for name in touched], repository)
     rows = [[name, entry["plan"], entry["hash"][:12]] for name, entry in touched.items()]
-    title = f"{len(touched)} stacks to deploy" if touched else "no stack to deploy"
+    title = f"{counted(len(touched), 'stack')} to deploy" if touched else "no stack to deploy"
     tables = [Table("Reviewed", ["stack", "plan", "hash"], rows)] if rows else []
     return Report(title, Status.FINE, {"stacks": touched, "deploy": deploy}, tables, notes)
 
@@ -165,7 +165,7 @@ def _jobs(repository: Path) -> list[str]:
     except OSError as error:
         message = f"{_WORKFLOW}: cannot be read: {error.strerror}; run this in the root of the repository"
         raise OperationError(message) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise OperationError(f"{_WORKFLOW}: not YAML: {' '.join(str(error).split())}; correct the file") from error
     jobs = document.get("jobs") if isinstance(document, dict) else None
     if not isinstance(jobs, dict) or not all(isinstance(job, dict) for job in jobs.values()):
@@ -191,7 +191,7 @@ def _commits(repository: Path, commit: str) -> list[str]:
         raise OperationError(f"{commit}: {listed.stderr.strip()}; fetch the whole history of main")
     commits = listed.stdout.split()
     if len(commits) > _MOST:
-        raise OperationError(f"{len(commits)} commits since the last deploy; {_BY_HAND}")
+        raise OperationError(f"{counted(len(commits), 'commit')} since the last deploy; {_BY_HAND}")
     return commits
 
 

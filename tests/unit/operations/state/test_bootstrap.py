@@ -258,8 +258,8 @@ def test_unbootstrap_is_refused_while_stacks_have_resources_or_a_lock_is_held(ba
     with pytest.raises(OperationError) as raised:
         backend.unbootstrap()
     assert str(raised.value).splitlines() == [
-        f"s3://{backend.bucket}/dev/terraform.tfstate: 1 resources; destroy that stack first",
-        f"s3://{backend.bucket}/shared/terraform.tfstate: 1 resources; destroy that stack first",
+        f"s3://{backend.bucket}/dev/terraform.tfstate: 1 resource; destroy that stack first",
+        f"s3://{backend.bucket}/shared/terraform.tfstate: 1 resource; destroy that stack first",
         f"s3://{backend.bucket}/shared/terraform.tfstate.tflock: the lock is held; wait for it, or break it",
     ]
     assert backend.terraform.calls == before
@@ -273,7 +273,7 @@ def test_unbootstrap_is_refused_while_a_state_under_any_key_has_resources(backen
     with pytest.raises(OperationError) as raised:
         backend.unbootstrap()
     where = f"s3://{backend.bucket}/ap-northeast-2/dev/state.json"
-    assert str(raised.value) == f"{where}: 1 resources; destroy that stack first"
+    assert str(raised.value) == f"{where}: 1 resource; destroy that stack first"
     assert backend.has_bucket()
 
 
