@@ -176,6 +176,22 @@ def test_changes_that_wait_for_a_maintenance_window_are_reported_and_are_not_dri
     assert report.data["stacks"][_STACK]["waiting"][0]["address"] == "aws_db_instance.db"
 
 
+@pytest.mark.parametrize(
+    ("seen", "title"),
+    [
+        ([Seen(errors=["AccessDenied"])], "drift unknown; 1 stack could not be checked"),
+        (
+            [Seen(errors=["AccessDenied"]), Seen(errors=["AccessDenied"])],
+            "drift unknown; 2 stacks could not be checked",
+        ),
+        ([Seen(), Seen(), Seen(errors=["AccessDenied"])], "no drift in 2 stacks; 1 stack could not be checked"),
+        ([Seen()], "no drift in 1 stack"),
+    ],
+)
+def test_the_headline_counts_only_stacks_that_were_checked(seen: list[Seen], title: str) -> None:
+    assert _report(seen={f"stack-{number}": one for number, one in enumerate(seen)}).title == title
+
+
 def test_a_stack_that_could_not_be_checked_is_an_error() -> None:
     report = _report(seen={_STACK: Seen(errors=["AccessDenied"]), "other": Seen()})
     assert (report.title, report.status) == ("no drift in 1 stack; 1 stack could not be checked", Status.ERROR)

@@ -175,13 +175,16 @@ def test_bootstrap_imports_existing_resources_without_a_local_state(backend: Bac
     assert _ids(backend.stored_state()).keys() == ALL
 
 
-def test_bootstrap_rejects_a_bucket_that_another_account_owns(backend: Backend) -> None:
+def test_a_bucket_that_another_account_owns_is_rejected(backend: Backend) -> None:
     other = boto3.Session(aws_access_key_id="999999999999", aws_secret_access_key="other")  # noqa: S106
     region = {"LocationConstraint": REGION}
     client: Any = other.client("s3")
     client.create_bucket(Bucket=backend.bucket, CreateBucketConfiguration=region)
-    with pytest.raises(OperationError, match=r"^backend: s3://state-\w+ is owned by another account; choose another"):
-        backend.bootstrap()
+    for act in (backend.bootstrap, backend.unbootstrap):
+        with pytest.raises(
+            OperationError, match=r"^backend: s3://state-\w+ is owned by another account; choose another"
+        ):
+            act()
     assert backend.terraform.calls == []
 
 
