@@ -238,6 +238,10 @@ test-kills: install ## kill deploys at 20 moments and recover, in hours; goes on
 test-others: install # all tests but the unit tests and those that deploy
 	$(PYTEST) --ignore=tests/unit --ignore=tests/e2e
 
+.PHONY: test-inputs
+test-inputs: install ## run every command with all bad input, of which `make test` tries a sample; takes about an hour
+	$(BIN)/python -m tests.inputs.run
+
 .PHONY: lint
 lint: install ## check style and types
 	$(BIN)/ruff check .

@@ -1,6 +1,8 @@
 """The entry point of `python -m operations`."""
 
+import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import typer
@@ -12,8 +14,27 @@ def main() -> int:
     """Run the command line and return its exit status.
 
     A usage error exits with status 1, because status 2 means that there are changes or findings, as with `terraform
-    plan -detailed-exitcode`.
+    plan -detailed-exitcode`. So does output that cannot be written, such as to a full disk.
     """
+    _open_closed_streams()
+    try:
+        status = _run()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError as error:  # commands report those of files themselves
+        with suppress(OSError):
+            print(
+                f"error: the output cannot be written: {error.strerror}; free space, or check the pipe", file=sys.stderr
+            )
+            sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):  # Python would fail to write the rest when it exits
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return 1
+    return status
+
+
+def _run() -> int:
     try:
         return app(prog_name="operations", standalone_mode=False) or 0
     except typer.TyperException as error:
@@ -23,6 +44,16 @@ def main() -> int:
     except typer.Abort:  # Ctrl-D at a prompt
         print("aborted", file=sys.stderr)
         return 1
+
+
+def _open_closed_streams() -> None:
+    """Open a closed standard stream as the null device; otherwise Python has None for it.
+
+    The lowest free number is that of the stream, so that no file gets it instead.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 (open until the end)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from operations.output.report import Report, Status, Table
+from operations.output.report import Report, Status, Table, counted
 from operations.repository import settings_files
 from operations.terraform.stacks import Stack
 
@@ -44,7 +44,7 @@ def pin(stacks: Sequence[Stack], root: Path) -> Report:
         file.write_text(settings_files.with_release(file, one.group, one.newest), encoding="utf-8")
     rows = [[one.stack, one.group, one.old or "none", one.newest] for one in pins]
     return Report(
-        title=f"{len(changed)} of {len(pins)} node groups get a newer AMI",
+        title=f"{len(changed)} of {counted(len(pins), 'node group')} with a newer AMI",
         status=Status.FINE,
         data={"pins": [one._asdict() for one in pins]},
         tables=[Table("AMI releases", ["stack", "node group", "in the settings", "newest"], rows)],

@@ -138,7 +138,7 @@ class NodeGroupConfig(Config):
 
     def _problem_of_release(self) -> Iterator[Problem]:
         pattern, example = _RELEASES[self.ami_type.partition("_")[0]]
-        if self.release_version is not None and not re.fullmatch(pattern, self.release_version):
+        if self.release_version is not None and not re.fullmatch(pattern, self.release_version, re.ASCII):
             message = f"not a release of {self.ami_type}; run make ami-releases, or write one such as {example}"
             yield Problem("release_version", self.release_version, message)
 

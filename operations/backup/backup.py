@@ -18,7 +18,7 @@ from operations.backup.envelope import decrypt, encrypt
 from operations.clients import aws
 from operations.clients.kubectl import server
 from operations.errors import OperationError
-from operations.output.report import Report, Status, Table
+from operations.output.report import Report, Status, Table, counted
 from operations.terraform.stacks import Stack
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def backup(at: BackupLocation, argo_cd: ArgoCdAdmin) -> Report:
     if "VersionId" not in put:
         raise OperationError(f"{at.bucket}: not versioned, so the next backup would replace this; deploy the stack")
     return Report(
-        title=f"{at.cluster}: {sum(kinds.values())} objects of Argo CD backed up",
+        title=f"{at.cluster}: {counted(sum(kinds.values()), 'object')} of Argo CD backed up",
         status=Status.FINE,
         data={"bucket": at.bucket, "key": OBJECT, "version": put["VersionId"], "sha256": checksum, "objects": kinds},
         tables=[Table("Backed up", ["kind", "objects"], [[kind, str(count)] for kind, count in kinds.items()])],
@@ -136,7 +136,7 @@ def versions(at: BackupLocation) -> Report:
         ]
     rows = [[str(version[name]) for name in ("made", "version", "bytes")] for version in found]
     return Report(
-        title=f"{at.cluster}: {len(found)} backups of Argo CD",
+        title=f"{at.cluster}: {counted(len(found), 'backup')} of Argo CD",
         status=Status.FINE if found else Status.ATTENTION,
         data={"versions": found},
         tables=[Table(at.url, ["made", "version", "bytes"], rows)],
@@ -155,14 +155,18 @@ def restore(at: BackupLocation, argo_cd: ArgoCdAdmin, version: str | None, confi
     difference = argo_cd_export.compare(saved, argo_cd_export.parse_export(argo_cd.export()))
     if not difference.to_import:
         return _difference_report(at, difference, "the cluster has all objects of the backup", Status.FINE)
-    asked = _difference_report(at, difference, f"{len(difference.to_import)} objects to restore", Status.ATTENTION)
+    asked = _difference_report(
+        at, difference, f"{counted(len(difference.to_import), 'object')} to restore", Status.ATTENTION
+    )
     if not confirm(asked):
         return _difference_report(at, difference, "nothing was restored", Status.ATTENTION)
     argo_cd.import_(saved.text(difference.to_import))
     left = argo_cd_export.compare(saved, argo_cd_export.parse_export(argo_cd.export()))
     if left.to_import:
-        return _difference_report(at, left, f"{len(left.to_import)} objects still differ from the backup", Status.ERROR)
-    return _difference_report(at, difference, f"{len(difference.to_import)} objects restored", Status.FINE)
+        return _difference_report(
+            at, left, f"{counted(len(left.to_import), 'object')} not as in the backup", Status.ERROR
+        )
+    return _difference_report(at, difference, f"{counted(len(difference.to_import), 'object')} restored", Status.FINE)
 
 
 def _difference_report(at: BackupLocation, difference: Difference, outcome: str, status: Status) -> Report:

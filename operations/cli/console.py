@@ -18,6 +18,8 @@ Stacks = Annotated[
     list[str] | None, typer.Argument(metavar="[STACK]...", help="Names or glob patterns; all stacks if omitted.")
 ]
 
+_LONGEST_PATH = 200  # characters in a message
+
 
 @contextmanager
 def errors_for_people() -> Iterator[None]:
@@ -25,12 +27,23 @@ def errors_for_people() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # Compared by name, because importing botocore is slow.
-        if not isinstance(error, OperationError) and not type(error).__module__.startswith("botocore."):
+        message = _message(error)
+        if message is None:
             raise
-        for line in str(error).splitlines():
+        for line in message.splitlines():
             typer.secho(f"error: {line}", fg="red", err=True)
         raise typer.Exit(1) from None
+
+
+def _message(error: Exception) -> str | None:
+    """What the user can do about an error; None if it is an error of this program."""
+    if isinstance(error, OSError) and error.filename is not None:
+        place = str(error.filename)
+        place = place if len(place) <= _LONGEST_PATH else f"{place[:_LONGEST_PATH]}…"
+        return f"{place}: {error.strerror}; check the path, its permissions and the free space"
+    # Compared by name, because importing botocore is slow.
+    is_known = isinstance(error, OperationError) or type(error).__module__.startswith("botocore.")
+    return str(error) if is_known else None
 
 
 @contextmanager

@@ -92,18 +92,19 @@ def publish_image_(
     repository: Annotated[str, typer.Argument(help="The image repository: REGISTRY/SERVICE.")],
     *,
     tag: Annotated[str, typer.Option(help="The full SHA of the commit that was built.")],
+    platform: Annotated[str, typer.Option(help="The repository of the workflow that signs images: OWNER/NAME.")],
     as_json: AsJson = False,
 ) -> None:
     """Push an image that was built and scanned, sign it, and attach its attestations. Safe to run again.
 
     Sets the output `digest` of a workflow step. Needs skopeo and cosign.
 
-    Example: python -m operations publish-image image.tar REGISTRY/bubblepool --tag SHA
+    Example: python -m operations publish-image image.tar REGISTRY/bubblepool --tag SHA --platform your-org/platform
     """
     from operations.delivery import publish  # noqa: PLC0415
 
     def run() -> "Report":
-        report = publish.publish(archive, repository, tag)
+        report = publish.publish(archive, repository, tag, platform)
         set_output("digest", report.data["digest"])
         return report
 

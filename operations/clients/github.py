@@ -34,7 +34,10 @@ def api(path: str, *arguments: str, body: Any = None) -> Any:
     """The response of a REST API path, such as `repos/{owner}/{repo}/pulls`."""
     sends = () if body is None else ("--input", "-")
     answer = gh("api", path, *arguments, *sends, stdin=None if body is None else json.dumps(body))
-    return json.loads(answer) if answer.strip() else None
+    try:
+        return json.loads(answer) if answer.strip() else None
+    except (ValueError, RecursionError) as error:
+        raise OperationError(f"gh api {path}: the answer is not JSON ({error}); try again") from error
 
 
 def every(path: str) -> list[Any]:

@@ -39,7 +39,7 @@ def _text(file: Path) -> str:
     """The contents of a file; a missing file is reported, so that the comment never shows an older commit's."""
     if not file.is_file():
         return f"`{file.name}` was not created; see the log of the run."
-    return file.read_text(encoding="utf-8").strip()
+    return file.read_text(encoding="utf-8", errors="replace").strip()
 
 
 def _run_line() -> list[str]:

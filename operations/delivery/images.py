@@ -98,7 +98,7 @@ class Overlay:
         """The YAML nodes of the tag and the digest, with their positions."""
         try:
             document = yaml.compose(text, Loader=yaml.SafeLoader)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, RecursionError) as error:
             raise OperationError(f"{self.file}: not YAML: {' '.join(str(error).split())}; correct the file") from error
         if self.file.name == "values.yaml":
             image, tag, digest = _value(document, "image"), "tag", "digest"

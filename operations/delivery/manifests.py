@@ -17,9 +17,10 @@ import yaml
 
 from operations.clients import process
 from operations.errors import OperationError
-from operations.output.report import Report, Status
+from operations.output.report import Report, Status, counted
 from operations.output.report import markdown as plain
 from operations.repository import revision, settings_files
+from operations.repository.text import read_yaml
 
 if TYPE_CHECKING:
     import yaml
@@ -112,7 +113,10 @@ def _services(root: Path) -> Iterable[Source]:
 def _described(root: Path) -> Iterable[tuple[Path, dict[str, Any]]]:
     """The folder of each component, with the content of its `component.yaml`."""
     for file in sorted(root.glob("management/*/component.yaml")):
-        yield file.parent, yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        component = read_yaml(file) or {}
+        if not isinstance(component, dict):
+            raise OperationError(f"{file}: not a mapping; correct it")
+        yield file.parent, component
 
 
 def _components(root: Path) -> Iterable[Source]:
@@ -222,7 +226,7 @@ def _compared(before: Mapping[str, str], after: Mapping[str, str]) -> str:
 
 def _manifests_report(changed: Mapping[str, Mapping[str, str]], problems: list[str], notes: list[str]) -> Report:
     count = sum(len(names) for names in changed.values())
-    title = f"{count} applications change in {', '.join(changed)}" if count else "no manifest changes"
+    title = f"{counted(count, 'application')} with changes in {', '.join(changed)}" if count else "no manifest changes"
     title += f"; {len(problems)} could not be rendered" if problems else ""
     status = Status.ERROR if problems else Status.ATTENTION if count else Status.FINE
     notes = [*(f"error: {problem}" for problem in problems), *notes]

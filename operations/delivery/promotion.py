@@ -101,4 +101,5 @@ def _description(image: Image) -> str:
 
 def _is_ancestor(repository: Path, older: str, newer: str) -> bool:
     """Whether a commit is an ancestor of another; False if the repository lacks one of them."""
-    return older != newer and git.run(repository, "merge-base", "--is-ancestor", older, newer).returncode == 0
+    asked = ("merge-base", "--is-ancestor", "--end-of-options", older, newer)
+    return older != newer and git.run(repository, *asked).returncode == 0

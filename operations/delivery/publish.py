@@ -1,10 +1,12 @@
 """Publishing an image that was built and scanned: the same bytes are pushed once, signed, and attested.
 
 The tag is the full SHA of the commit. Tags are immutable: a second run finds the image and continues. The signature and
-the attestations are OCI 1.1 referrers of the digest and need no tag.
+the attestations are OCI 1.1 referrers of the digest and need no tag. An image that another run pushed is never signed:
+it was neither built nor scanned here.
 """
 
 import json
+import re
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,15 +21,26 @@ _REFERENCE_DIGEST = "vnd.docker.reference.digest"
 _REFERENCE_TYPE = "vnd.docker.reference.type"
 _PLATFORM = {"os": "os", "arch": "architecture", "variant": "variant"}
 _PREDICATE_TYPE = "in-toto.io/predicate-type"
-_SIGNATURE = "cosign/sign/"
-"""Part of the output of `cosign tree` for a signature."""
+_ISSUER = "https://token.actions.githubusercontent.com"
+
+SIGNER = (
+    r"^https://github\.com/%s/\.github/workflows/build-service\.yaml@refs/(heads/main|tags/v[0-9]+\.[0-9]+\.[0-9]+)$"
+)
+"""The signer that clusters accept: the workflow of the platform repository `%s`, at main or a release.
+
+management/policies/component.yaml has the same expression. A commit is not accepted: GitHub also finds the commits of
+branches and pull requests, whose workflow nobody has approved.
+"""
 
 
-def publish(archive: Path, repository: str, tag: str) -> Report:
+def publish(archive: Path, repository: str, tag: str, platform: str) -> Report:
     """Push the archive to `repository`, which is `<registry>/<service>`, and sign it.
 
+    `platform` is the GitHub repository of the workflow that signs: `<owner>/<name>`.
+
     Raises:
-        OperationError: if the archive contains no image, or pushing or signing fails.
+        OperationError: if the archive contains no image, pushing or signing fails, or the tag is that of another image
+            that the workflow did not sign for this commit.
     """
     image_in_archive = _read_archive(archive)
     digest = image_in_archive.digest
@@ -41,12 +54,33 @@ def publish(archive: Path, repository: str, tag: str) -> Report:
             raise OperationError(f"{repository}:{tag}: digest is {pushed}, expected {digest}; find out who else pushes")
     assert pushed is not None
     image = f"{repository}@{pushed}"
-    if _SIGNATURE not in _run("cosign", "tree", image):
+    failure = _verification_failure(image, tag, platform)
+    if pushed != digest and failure:
+        raise OperationError(
+            f"{repository}:{tag}: is {pushed}, which this run did not build, and whose signature cannot be verified "
+            f"({failure}); run the failed job of the first build again, or delete the image when you know who pushed it"
+        )
+    if failure:
         _run("cosign", "sign", "--yes", image)
     if pushed == digest:  # a second build of a commit may differ; the first one stays, because it may already run
         _attest(archive, repository)
     title = f"published {repository}:{tag}" if is_new else f"{repository}:{tag} exists already"
     return Report(title, Status.FINE, {"repository": repository, "digest": pushed, "pushed": is_new}, notes=[pushed])
+
+
+def _verification_failure(image: str, commit: str, platform: str) -> str:
+    """Why an image has no valid signature that the workflow made in a run for this commit; empty if it has one.
+
+    Source of the options: https://github.com/sigstore/cosign/blob/main/doc/cosign_verify.md
+    """
+    expected = {
+        "oidc-issuer": _ISSUER,
+        "identity-regexp": SIGNER % re.escape(platform),
+        "github-workflow-sha": commit,
+    }
+    options = [f"--certificate-{name}={value}" for name, value in expected.items()]
+    run = process.run("cosign", "verify", *options, image)
+    return (run.stderr.strip().splitlines() or [f"status {run.returncode}"])[-1] if run.returncode else ""
 
 
 def _attest(archive: Path, repository: str) -> None:
@@ -96,7 +130,7 @@ def _read_archive(archive: Path) -> _Image:
             platform = image.get("platform", {})
             options = [f"--override-{part}={platform[key]}" for part, key in _PLATFORM.items() if key in platform]
             return _Image(str(image["digest"]), [*options, "copy"])
-    except (OSError, tarfile.TarError, KeyError, ValueError) as error:
+    except (OSError, tarfile.TarError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         message = f"{archive}: {error}; use an archive that BuildKit wrote with type=oci"
         raise OperationError(message) from error
 

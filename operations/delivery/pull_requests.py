@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from operations.clients import git
+from operations.clients import git, process
 from operations.clients.github import gh
 from operations.errors import OperationError
 from operations.output.report import Report, Status
@@ -43,8 +43,10 @@ def propose(repository: Path, proposal: Proposal, *, base: str = "main", merge: 
     The work tree of `repository` does not change. With `merge`, GitHub merges when all checks have passed.
 
     Raises:
-        OperationError: if a Git command or a GitHub call fails, or other processes keep updating the branch.
+        OperationError: if `gh` is not installed, a Git command or a GitHub call fails, or other processes keep updating
+            the branch.
     """
+    process.find("gh")  # before anything is pushed
     for attempt in range(1, _ATTEMPTS + 1):
         newest, lease = _fetch(repository, base, proposal.branch)
         with _work_tree(repository, newest) as tree:

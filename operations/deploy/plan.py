@@ -12,7 +12,7 @@ from operations.errors import describe
 from operations.guard import guard
 from operations.guard.guard import Override
 from operations.output.progress import Progress
-from operations.output.report import Report, Status, Table
+from operations.output.report import Report, Status, Table, counted
 from operations.repository import revision
 from operations.terraform import plans, schedule
 from operations.terraform.plans import Plan
@@ -123,9 +123,9 @@ def _plan_report(
     found_effects = {plan.stack: effects.effects(plan) for plan in changing}
     tables += [effects.effects_table(found_effects)] if any(found_effects.values()) else []
     tables += [guard.findings_table(found)] if found else []
-    title = f"{len(changing)} of {len(chosen.stacks)} stacks change"
+    title = f"{len(changing)} of {counted(len(chosen.stacks), 'stack')} with changes"
     title += f", {len(waits)} to plan after them" if waits else ""
-    parts = [title, guard.title(found), f"{len(errors)} errors" if errors else ""]
+    parts = [title, guard.title(found), counted(len(errors), "error") if errors else ""]
     return Report(
         title="; ".join(part for part in parts if part),
         status=Status.ERROR if errors else Status.ATTENTION if changing or waits or removed else Status.FINE,

@@ -16,7 +16,7 @@ import yaml
 from operations.clients import git
 from operations.clients.github import api, gh
 from operations.errors import OperationError
-from operations.output.report import Report, Status, Table
+from operations.output.report import Report, Status, Table, counted
 from operations.terraform.json_files import read_json
 from operations.terraform.stacks import Stack
 
@@ -129,7 +129,7 @@ def _reviewed_report(stacks: Mapping[str, Mapping[str, Any]], known: Sequence[St
         raise OperationError("\n".join(f"{name!r}: no such stack at this commit; {_BY_HAND}" for name in unknown))
     deploy, notes = _deploys([by_name[name] for name in touched], repository)
     rows = [[name, entry["plan"], entry["hash"][:12]] for name, entry in touched.items()]
-    title = f"{len(touched)} stacks to deploy" if touched else "no stack to deploy"
+    title = f"{counted(len(touched), 'stack')} to deploy" if touched else "no stack to deploy"
     tables = [Table("Reviewed", ["stack", "plan", "hash"], rows)] if rows else []
     return Report(title, Status.FINE, {"stacks": touched, "deploy": deploy}, tables, notes)
 
@@ -165,7 +165,7 @@ def _jobs(repository: Path) -> list[str]:
     except OSError as error:
         message = f"{_WORKFLOW}: cannot be read: {error.strerror}; run this in the root of the repository"
         raise OperationError(message) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise OperationError(f"{_WORKFLOW}: not YAML: {' '.join(str(error).split())}; correct the file") from error
     jobs = document.get("jobs") if isinstance(document, dict) else None
     if not isinstance(jobs, dict) or not all(isinstance(job, dict) for job in jobs.values()):
@@ -185,12 +185,13 @@ def _commits(repository: Path, commit: str) -> list[str]:
     ]
     if not finished:
         raise OperationError(f"no deploy has succeeded yet, so the commits to deploy are unknown; {_BY_HAND}")
-    listed = git.run(repository, "rev-list", "--first-parent", "--reverse", f"{finished[0]}..{commit}")
+    commits_of = ("rev-list", "--first-parent", "--reverse", "--end-of-options", f"{finished[0]}..{commit}", "--")
+    listed = git.run(repository, *commits_of)
     if listed.returncode:
         raise OperationError(f"{commit}: {listed.stderr.strip()}; fetch the whole history of main")
     commits = listed.stdout.split()
     if len(commits) > _MOST:
-        raise OperationError(f"{len(commits)} commits since the last deploy; {_BY_HAND}")
+        raise OperationError(f"{counted(len(commits), 'commit')} since the last deploy; {_BY_HAND}")
     return commits
 
 
@@ -204,13 +205,25 @@ def _pull_request(sha: str) -> Mapping[str, Any]:
 
 
 def _plan(pull_request: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The plan of the head commit of a pull request. Runs of forks do not count."""
-    number, head = pull_request["number"], pull_request["head"]["sha"]
-    query = f"event=pull_request&head_sha={head}&per_page=10"
+    """The plan of the head commit of a pull request into its base. Runs of forks do not count.
+
+    Another pull request may have the same head commit, but another plan. The title of the run names the pull request,
+    because the field `pull_requests` of a run lists only open ones, and not necessarily that of the run
+    (https://docs.github.com/en/rest/actions/workflow-runs).
+    """
+    number, head = pull_request["number"], pull_request["head"]
+    title = f"plan #{number} into {pull_request['base']['ref']}"
+    query = f"event=pull_request&head_sha={head['sha']}&per_page=100"
     answer = api(f"repos/{{owner}}/{{repo}}/actions/workflows/plan.yaml/runs?{query}")
-    planned = [run for run in answer["workflow_runs"] if not _is_of_a_fork(run) and _planned(run["id"])]
+    planned = [
+        run
+        for run in answer["workflow_runs"]
+        if (run["display_title"], run["head_branch"]) == (title, head["ref"])
+        and not _is_of_a_fork(run)
+        and _planned(run["id"])
+    ]
     if not planned:
-        raise OperationError(f"pull request {number}: no successful run of the workflow plan for its head commit")
+        raise OperationError(f"{title}: no successful run of the workflow plan has this title and its head commit")
     with tempfile.TemporaryDirectory(prefix="reviewed-") as folder:
         gh("run", "download", str(planned[0]["id"]), "--name", ARTIFACT, "--dir", folder)
         return _read_plan(Path(folder) / FILE)

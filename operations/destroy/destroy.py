@@ -18,7 +18,7 @@ from operations.destroy.clearing import Clearing
 from operations.destroy.leftovers import Leftover
 from operations.errors import OperationError, describe
 from operations.output.progress import Progress
-from operations.output.report import Report, Status, Table
+from operations.output.report import Report, Status, Table, counted
 from operations.state import locks, states
 from operations.state.states import Resource
 from operations.terraform import schedule
@@ -64,7 +64,7 @@ class Destruction:
     @property
     def summary(self) -> str:
         """How many resources each stack has, shown before the confirmation."""
-        return "\n".join(f"{stack.name}: {len(self.held[stack.name])} resources" for stack in self.stacks)
+        return "\n".join(f"{stack.name}: {counted(len(self.held[stack.name]), 'resource')}" for stack in self.stacks)
 
 
 def environments(stacks: Sequence[Stack], every: Sequence[Stack]) -> list[str]:
@@ -247,9 +247,10 @@ def _destroy_report(
     forgotten = [one for some in remaining.values() for one in some if not one.is_kept]
     kept = [one for some in remaining.values() for one in some if one.is_kept]
     destroyed = list(outcomes.values()).count("destroyed")
-    title = f"destroyed {destroyed} of {len(outcomes)} stacks"
+    title = f"destroyed {destroyed} of {counted(len(outcomes), 'stack')}"
     if forgotten:
-        title += f"; {len(forgotten)} resources remain, about ${sum(one.monthly or 0 for one in forgotten):.0f} a month"
+        monthly = sum(one.monthly or 0 for one in forgotten)
+        title += f"; {counted(len(forgotten), 'remaining resource')}, about ${monthly:.0f} a month"
     tables = [Table("Stacks", ["stack", "outcome", "why"], [[n, o, whys.get(n, "")] for n, o in outcomes.items()])]
     by_environment = {name: [one for one in some if not one.is_kept] for name, some in remaining.items()}
     tables += [leftovers.leftovers_table(name, some) for name, some in by_environment.items() if some]

@@ -23,7 +23,7 @@ from operations.drift.untracked import Added
 from operations.drift.waiting import Waiting, waiting
 from operations.errors import describe
 from operations.output.progress import Progress
-from operations.output.report import Report, Status, Table
+from operations.output.report import Report, Status, Table, counted
 from operations.state import locks, states
 from operations.state.states import States
 from operations.terraform import schedule
@@ -317,11 +317,14 @@ def report(seen: Mapping[str, Seen], entries: Sequence[Ignored], notes: Sequence
                     break
     statuses = [one.status for one in seen.values()]
     findings = sum(len(one.drift) for one in seen.values())
-    title = f"drift: {findings} findings in {statuses.count('drift')} of {len(seen)} stacks"
-    if not findings:
-        title = f"no drift in {len(seen)} stacks"
-    if "error" in statuses:
-        title += f"; {statuses.count('error')} could not be checked"
+    unread = statuses.count("error")
+    title = f"no drift in {counted(len(seen) - unread, 'stack')}"
+    if findings:
+        drifted = sum(bool(one.drift) for one in seen.values())
+        title = f"drift: {counted(findings, 'finding')} in {drifted} of {counted(len(seen), 'stack')}"
+    elif unread == len(seen) > 0:
+        title = "drift unknown"
+    title += f"; {counted(unread, 'stack')} could not be checked" if unread else ""
     expired = [
         f"{FILE}: {e.stack} {e.finding}: until {e.until}: expired, so the finding is reported again"
         for e in entries

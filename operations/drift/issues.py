@@ -7,7 +7,7 @@ from typing import Any
 
 from operations.clients.github import gh, run_url
 from operations.errors import OperationError
-from operations.output.report import Report, Status, Table
+from operations.output.report import Report, Status, Table, counted
 from operations.terraform.json_files import read_json
 
 LABEL = "drift"
@@ -31,7 +31,7 @@ def follow(file: Path) -> Report:
         done = _act(name, stack, issue)
         if done:
             rows.append([name, done])
-    title = f"{len(rows)} issues changed" if rows else "no issue changed"
+    title = f"{counted(len(rows), 'issue')} changed" if rows else "no issue changed"
     tables = [Table("Issues", ["stack", "done"], rows)] if rows else []
     return Report(title, Status.FINE, {"issues": dict(rows)}, tables)
 

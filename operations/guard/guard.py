@@ -14,7 +14,7 @@ from typing import Any
 
 from operations.errors import OperationError
 from operations.guard import rules
-from operations.output.report import Report, Status, Table
+from operations.output.report import Report, Status, Table, counted
 from operations.repository import waivers
 from operations.terraform.json_files import read_json
 from operations.terraform.plans import Plan
@@ -129,7 +129,7 @@ def guard(files: Sequence[Path], allowed: Sequence[Override]) -> Report:
     if wrong := [problem for plan in plans for problem in unused(plan, found, allowed)]:
         raise OperationError("\n".join(wrong))
     return Report(
-        title=title(found) or f"guard: no findings in {len(plans)} plans",
+        title=title(found) or f"guard: no findings in {counted(len(plans), 'plan')}",
         status=Status.ATTENTION if any(finding.override is None for finding in found) else Status.FINE,
         data={"findings": [finding.data() for finding in found]},
         tables=[findings_table(found)] if found else [],

@@ -38,6 +38,11 @@ class Report:
     notes: Sequence[str] = field(default=())
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, such as `1 stack` and `2 stacks`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def show(report: Report, *, as_json: bool) -> None:
     """Print a report and, in a GitHub workflow, append it to the job summary (`GITHUB_STEP_SUMMARY`)."""
     summary = os.environ.get("GITHUB_STEP_SUMMARY")

@@ -32,7 +32,7 @@ def exported(revision: str, repository: Path = Path()) -> Iterator[Path]:
     Raises:
         OperationError: if there is no such revision.
     """
-    archived = process.run_binary("git", "archive", "--format=tar", revision, directory=repository)
+    archived = process.run_binary("git", "archive", "--format=tar", "--end-of-options", revision, directory=repository)
     if archived.returncode:
         remedy = "fetch it (`git fetch --unshallow origin`), or plan all stacks (`plan --all`)"
         raise OperationError(f"{revision}: {archived.stderr.decode().strip()}; {remedy}")

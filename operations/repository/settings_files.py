@@ -83,6 +83,8 @@ def _parsed(file: Path) -> ast.Module:
         return ast.parse(read_text(file))
     except SyntaxError as error:
         raise OperationError(f"{file}: line {error.lineno}: {error.msg}; correct it") from error
+    except (ValueError, RecursionError, MemoryError) as error:  # a null byte, or nested too deeply
+        raise OperationError(f"{file}: not Python: {error or 'nested too deeply'}; correct it") from error
 
 
 def with_one_more(settings: Path, last_line: int, name: str, repository_id: int) -> str:

@@ -1,6 +1,9 @@
 """Reads text files of the repository."""
 
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from operations.errors import OperationError
 
@@ -18,3 +21,15 @@ def read_text(file: Path) -> str:
         raise OperationError(message) from error
     except UnicodeDecodeError as error:
         raise OperationError(f"{file}: {error}; correct it") from error
+
+
+def read_yaml(file: Path) -> Any:
+    """The only document of a YAML file in the repository.
+
+    Raises:
+        OperationError: if it cannot be read or is not YAML.
+    """
+    try:
+        return yaml.safe_load(read_text(file))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise OperationError(f"{file}: not YAML: {' '.join(str(error).split())}; correct it") from error

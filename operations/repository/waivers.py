@@ -29,7 +29,7 @@ def read_waivers(
         return [], []
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:  # invalid TOML or UTF-8
+    except (ValueError, RecursionError) as error:  # invalid TOML or UTF-8, or nested too deeply
         raise OperationError(f"{file}: {error}; write it as TOML") from error
     problems = [f"{file}: {name!r}: unknown table; write [[{table}]]" for name in document.keys() - {table}]
     entries = document.get(table, [])

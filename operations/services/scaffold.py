@@ -23,6 +23,7 @@ _NAME_REMEDY = "use lower-case letters and digits, a letter first, with single h
 _YAML_KEYWORDS = {"false", "n", "no", "null", "off", "on", "true", "y", "yes"}
 _RESERVED_NAMES = {"argocd": "its host name is used by Argo CD"}
 _RESERVED_TEAMS = {"default": "is a project of Argo CD", "management": "is a project of the platform"}
+_SHORTEST_NAME = 2  # as in the settings of image repositories
 _LONGEST_LABEL = 63
 _LONGEST_IAM_NAME = 64
 _DATABASE = Path("base/database")
@@ -94,6 +95,8 @@ def _name_problems(tree: _Tree, name: str) -> Iterator[str]:
     if _NAME.fullmatch(name) is None:
         yield f"name: {name!r}: {_NAME_REMEDY}"
         return
+    if len(name) < _SHORTEST_NAME:
+        yield f"name: {name!r}: too short for an image repository; use at least {_SHORTEST_NAME} characters"
     if name in _YAML_KEYWORDS:
         yield f"name: {name!r}: is a keyword in YAML; choose another"
     if name in _RESERVED_NAMES:

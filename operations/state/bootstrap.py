@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from operations.clients.aws import object_of, paginate
 from operations.errors import OperationError
+from operations.output.report import counted
 from operations.state import existing
 from operations.terraform.runner import Terraform
 from operations.terraform.stacks import Stack
@@ -55,10 +56,11 @@ def unbootstrap(stack: Stack, home: Path, say: Callable[[str], None], log: Path 
     """Copy the state to `home`, then destroy the bucket with all objects in it, then its key.
 
     Raises:
-        OperationError: if the bucket holds a lock, a state with resources, or an object that is not a state, and
-            nothing was changed; or if Terraform failed.
+        OperationError: if the bucket belongs to another account or holds a lock, a state with resources, or an object
+            that is not a state, and nothing was changed; or if Terraform failed.
     """
     session = stack.aws_session()
+    _check_owner(session, stack)
     work = home / stack.name
     in_bucket = object_of(session.client("s3"), stack.state.bucket, stack.state.key)
     if in_bucket is None and not _has_state(work):
@@ -173,7 +175,7 @@ def _refuse_while_used(session: "boto3.Session", stack: Stack) -> None:
             if managed is None:
                 problems.append(f"{where}: cannot be read as a Terraform state; move or delete it first")
             elif managed:
-                problems.append(f"{where}: {managed} resources; destroy that stack first")
+                problems.append(f"{where}: {counted(managed, 'resource')}; destroy that stack first")
     if problems:
         raise OperationError("\n".join(problems))
 
@@ -182,7 +184,7 @@ def _managed_resources(content: bytes) -> int | None:
     """The number of managed resources in a state; None if the content is not a state."""
     try:
         modes = [str(resource["mode"]) for resource in json.loads(content)["resources"]]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None
     return modes.count("managed")
 

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 
 from operations.clients.aws import paginate
 from operations.errors import OperationError
-from operations.output.report import Report, Status, Table
+from operations.output.report import Report, Status, Table, counted
 from operations.state import locks
 from operations.state.locks import Lock
 from operations.terraform import plans
@@ -93,7 +93,7 @@ def show_versions(session: "boto3.Session", stack: Stack, at_most: int | None = 
     older = [f"{count - len(found)} older versions are not listed: add --all"] if len(found) < count else []
     rows = [version.row for version in found]
     return Report(
-        title=f"{stack.name}: {count} versions of its state",
+        title=f"{stack.name}: {counted(count, 'version')} of its state",
         status=Status.FINE,
         data={"versions": [version.data for version in found], "count": count},
         tables=[Table("Versions", ["version", "written", "serial", "resources", "lineage"], rows)],

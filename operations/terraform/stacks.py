@@ -133,8 +133,16 @@ class Stack:
 
     @property
     def kubeconfig(self) -> str | None:
-        """The kubeconfig that an in-cluster stack uses; None if it connects to EKS."""
-        path: str | None = self.configuration["provider"]["kubernetes"][0].get("config_path")
+        """The kubeconfig that an in-cluster stack uses; None if it connects to EKS.
+
+        Raises:
+            OperationError: as `configuration`, or if the stack has no provider for Kubernetes.
+        """
+        try:
+            path: str | None = self.configuration["provider"]["kubernetes"][0].get("config_path")
+        except (LookupError, TypeError, AttributeError) as error:
+            file = self.directory / "cdk.tf.json"
+            raise OperationError(f"{file}: provider.kubernetes: not found; {_REMEDY}") from error
         return path
 
     def aws_session(self) -> "boto3.Session":
@@ -290,7 +298,11 @@ def _configuration(directory: Path, *, has_backend: bool = False) -> dict[str, A
     file = directory / "cdk.tf.json"
     configuration = read_json(file, _REMEDY)
     blocks = [configuration.get(block, {}) for block in ("resource", "data")] if _is_object(configuration) else [None]
-    complete = all(_is_object(block) and all(_is_object(named) for named in block.values()) for block in blocks)
+    complete = all(
+        _is_object(block)
+        and all(_is_object(named) and all(_is_object(one) for one in named.values()) for named in block.values())
+        for block in blocks
+    )
     if complete and has_backend:
         terraform = configuration.get("terraform")
         backend = terraform.get("backend") if _is_object(terraform) else None

@@ -94,5 +94,5 @@ def in_tree(root: Path, minor: int) -> Iterator[tuple[Path, str]]:
     """Each file of the Git tree with an object that Kubernetes 1.`minor` does not serve."""
     for folder in _FOLDERS:
         for file in sorted((root / folder).rglob("*.y*ml")):
-            for what in in_text(file.read_text(encoding="utf-8"), minor):
+            for what in in_text(file.read_text(encoding="utf-8", errors="replace"), minor):
                 yield file.relative_to(root), what

@@ -97,7 +97,9 @@ def _checks(
         for other in platform.stacks
         if other.is_in_cluster and (other.region, other.environment) == (stack.region, stack.environment)
     ]
-    running = settings[stack.environment]
+    running = settings.get(stack.environment, "")
+    if not running:
+        raise OperationError(f"{stack.name}: its cluster has no version; synthesize again: make synth")
     try:
         aws = Clients(stack.aws_session())
         described = aws("eks").describe_cluster(name=name)["cluster"]

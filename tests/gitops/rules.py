@@ -107,12 +107,32 @@ def ingresses_have_a_class_and_no_settings_of_the_class(manifests: Sequence[Json
             yield f"{name_of(ingress)}: no spec.ingressClassName"
         reserved = {"kubernetes.io/ingress.class"} | {
             f"alb.ingress.kubernetes.io/{name}"
-            for name in ("certificate-arn", "group.name", "inbound-cidrs", "scheme", "ssl-policy")
+            for name in ("certificate-arn", "group.name", "group.order", "inbound-cidrs", "scheme", "ssl-policy")
         }
         found = sorted(reserved & _annotations(ingress).keys())
         yield from (f"{name_of(ingress)}: {key} is set by the class" for key in found)
         if ingress["spec"].get("tls"):
             yield f"{name_of(ingress)}: spec.tls is set; the load balancer has the certificate"
+
+
+def ingresses_have_rules_with_hosts(manifests: Sequence[Json]) -> Iterator[str]:
+    """Services share a load balancer. A rule without a host gets the requests to every host that has no better rule."""
+    for ingress in of_kind(manifests, "Ingress"):
+        rules = ingress["spec"].get("rules") or []
+        if "defaultBackend" in ingress["spec"]:
+            yield f"{name_of(ingress)}: spec.defaultBackend is set; write a rule with a host"
+        if not all(rule.get("host") for rule in rules):
+            yield f"{name_of(ingress)}: a rule has no host"
+        for key, value in _annotations(ingress).items():
+            if key.startswith("alb.ingress.kubernetes.io/conditions.") and ("host-header" in value or "\\" in value):
+                yield f"{name_of(ingress)}: {key} may add hosts to a rule"
+
+
+def services_have_no_external_addresses(manifests: Sequence[Json]) -> Iterator[str]:
+    """Nodes send the traffic of the whole cluster to these addresses to the Service (CVE-2020-8554)."""
+    for service in of_kind(manifests, "Service"):
+        if service["spec"].get("externalIPs"):
+            yield f"{name_of(service)}: spec.externalIPs is set"
 
 
 _SERVICES_OF_VERSIONS = (
@@ -251,10 +271,12 @@ ALL = (
     custom_resources_skip_dry_run_on_missing_kinds,
     images_have_a_tag_and_a_digest,
     ingresses_have_a_class_and_no_settings_of_the_class,
+    ingresses_have_rules_with_hosts,
     namespaces_deny_by_default,
     namespaces_have_pod_security_labels,
     projects_have_a_finalizer,
     rollouts_behind_the_load_balancer_use_ping_pong,
+    services_have_no_external_addresses,
     services_of_rollouts_exist,
     secrets_have_no_values,
     selectors_contain_no_version,

@@ -120,12 +120,21 @@ def overlay_is_complete(overlay: Overlay, teams: set[str]) -> Iterator[str]:
     yield from _shape(overlay.marker.name, overlay.settings, _APPLICATION)
     if overlay.settings.get("team") not in teams:
         yield f"team: {overlay.settings.get('team')} has no AppProject"
-    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", str(overlay.settings.get("host"))):
-        yield f"host: {overlay.settings.get('host')} is not one label below the domain"
+    if overlay.settings.get("host") != overlay.service:
+        yield f"host: {overlay.settings.get('host')} is not the name of the service, {overlay.service}"
     if overlay.is_kustomized:
         namespace = read(overlay.folder / "kustomization.yaml").get("namespace")
         if namespace != overlay.namespace:
             yield f"kustomization.yaml: namespace {namespace}, not {overlay.namespace}"
+
+
+def hosts_belong_to_the_service(overlay: Overlay, manifests: Sequence[Json]) -> Iterator[str]:
+    """The host of a service is its name below the domain of the environment, which Git does not know."""
+    own = f"{overlay.service}.{overlay.folder.name}.example.com"
+    for ingress in of_kind(manifests, "Ingress"):
+        for rule in ingress["spec"].get("rules") or []:
+            if rule.get("host") != own:
+                yield f"{name_of(ingress)}: host {rule.get('host')}, not {own}"
 
 
 def _shape(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from operations.delivery import publish
 from tests import ROOT
 from tests.gitops.tree import Json, Overlay, Renderer, documents, overlays, read
 
@@ -71,6 +72,7 @@ def test_services_pass_the_policies_of_prod(
     text = text.replace("key: placeholder", f"key: {prefix}{overlay.settings['database']}/database")
     (tmp_path / "manifests.yaml").write_text(text)
     annotations = {
+        "platform/host": f"{overlay.service}.{overlay.folder.name}.example.com",
         "platform/image-registry": "registry.example",
         "platform/secret-prefix": f"{prefix}{overlay.service}/",
         "platform/database-secret": f"{prefix}{overlay.settings['database']}/database",
@@ -92,7 +94,9 @@ def test_services_pass_the_policies_of_prod(
     )
     found = re.search(r"pass: (\d+), fail: 0, warn: 0, error: 0", done.stdout)
     assert found, done.stdout + done.stderr
-    assert int(found[1]) >= len({"image-references", "resources", "ingress-class"}), done.stdout
+    assert int(found[1]) >= len(
+        {"image-references", "resources", "ingress-class", "ingress-hosts", "service-addresses"}
+    ), done.stdout
 
 
 def test_policies_audit_in_dev_and_deny_in_other_environments(renderer: Renderer) -> None:
@@ -131,13 +135,17 @@ def test_only_control_plane_and_argo_cd_namespaces_are_excluded_by_name(renderer
 def test_signer_is_the_build_workflow_of_this_repository() -> None:
     (patch,) = read(ROOT / "management/policies/component.yaml")["patches"]
     assert patch["annotation"] == "platform/repository-name"
+    assert patch["format"] == publish.SIGNER
     signer = re.compile(patch["format"] % "your-org/platform")
     workflow = "https://github.com/your-org/platform/.github/workflows/build-service.yaml"
-    for reviewed in ("refs/heads/main", "refs/tags/v1.2.3", "0123456789abcdef0123456789abcdef01234567"):
+    for reviewed in ("refs/heads/main", "refs/tags/v1.2.3"):
         assert signer.search(f"{workflow}@{reviewed}")
     for other in (
         f"{workflow}@refs/pull/7/merge",
         f"{workflow}@refs/heads/feature",
+        f"{workflow}@refs/heads/v1.2.3",
+        f"{workflow}@refs/tags/v1.2.3-rc.1",
+        f"{workflow}@0123456789abcdef0123456789abcdef01234567",
         "https://github.com/your-org/bubblepool/.github/workflows/build-service.yaml@refs/heads/main",
         "https://github.com/your-org/platform-evil/.github/workflows/build-service.yaml@refs/heads/main",
         "https://github.com/your-org/platform/.github/workflows/other.yaml@refs/heads/main",
@@ -149,5 +157,5 @@ def test_service_namespaces_have_every_annotation_that_policies_read(renderer: R
     (namespace,) = documents((ROOT / "management/service-namespace/base/namespace.yaml").read_text())
     text = yaml.dump_all(_policies(renderer, "prod"), Dumper=yaml.CSafeDumper, width=10000)
     annotations = set(re.findall(r"annotations\[\?'+(platform/[\w-]+)'+\]", text))
-    assert len(annotations) == 3
+    assert len(annotations) == 4
     assert annotations <= namespace["metadata"]["annotations"].keys()

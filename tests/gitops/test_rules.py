@@ -51,6 +51,11 @@ def test_overlay_is_complete(overlay: Overlay) -> None:
     assert list(rules_of_components.overlay_is_complete(overlay, teams)) == []
 
 
+@pytest.mark.parametrize("overlay", overlays(), ids=lambda overlay: overlay.namespace)
+def test_hosts_belong_to_the_service(overlay: Overlay, renderer: Renderer) -> None:
+    assert list(rules_of_components.hosts_belong_to_the_service(overlay, renderer.overlay(overlay))) == []
+
+
 def test_projects_permit_the_resources_of_their_applications(renderer: Renderer) -> None:
     if not projects():
         pytest.skip("management/bootstrap/projects not found")
@@ -221,10 +226,10 @@ def test_finds_a_patch_without_a_target(patch: str, expected: list[str], tmp_pat
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ("{team: a, host: b, database: ''}", []),
-        ("{team: a, host: b}", ["application.yaml: database is missing"]),
-        ("{team: c, host: b, database: ''}", ["team: c has no AppProject"]),
-        ("{team: a, host: b.example.com, database: ''}", ["host: b.example.com is not one label below the domain"]),
+        ("{team: a, host: s, database: ''}", []),
+        ("{team: a, host: s}", ["application.yaml: database is missing"]),
+        ("{team: c, host: s, database: ''}", ["team: c has no AppProject"]),
+        ("{team: a, host: b, database: ''}", ["host: b is not the name of the service, s"]),
     ],
 )
 def test_finds_an_incomplete_overlay(settings: str, expected: list[str], tmp_path: Path) -> None:
@@ -238,10 +243,19 @@ def test_finds_an_incomplete_overlay(settings: str, expected: list[str], tmp_pat
 def test_finds_an_overlay_in_another_namespace(tmp_path: Path) -> None:
     folder = tmp_path / "service" / "s" / "overlays" / "dev"
     folder.mkdir(parents=True)
-    (folder / "application.yaml").write_text("{team: a, host: b, database: ''}")
+    (folder / "application.yaml").write_text("{team: a, host: s, database: ''}")
     (folder / "kustomization.yaml").write_text("namespace: s-prod")
     expected = ["kustomization.yaml: namespace s-prod, not s-dev"]
     assert list(rules_of_components.overlay_is_complete(Overlay(folder / "application.yaml"), {"a"})) == expected
+
+
+@pytest.mark.parametrize("host", ["b.dev.example.com", "s.prod.example.com", "a.s.dev.example.com", None])
+def test_finds_the_host_of_another_service(host: str | None, tmp_path: Path) -> None:
+    overlay = Overlay(tmp_path / "service" / "s" / "overlays" / "dev" / "application.yaml")
+    rules = [{"host": "s.dev.example.com"}, {"host": host}]
+    ingress = {"kind": "Ingress", "metadata": {"name": "a"}, "spec": {"rules": rules}}
+    found = list(rules_of_components.hosts_belong_to_the_service(overlay, [ingress]))
+    assert found == [f"Ingress a: host {host}, not s.dev.example.com"]
 
 
 _PROJECT = """

@@ -67,7 +67,7 @@ def test_the_newest_release_is_written_but_none_that_is_earlier(
     file.write_text(f'NodeGroupConfig(name="main", ami_type="{ami_type}"{pinned})\n')
     report = ami_releases.pin([stack], tmp_path)
     assert file.read_text() == f'NodeGroupConfig(name="main", ami_type="{ami_type}", release_version="{new}")\n'
-    assert report.title == f"{int(new != old)} of 1 node groups get a newer AMI"
+    assert report.title == f"{int(new != old)} of 1 node group with a newer AMI"
     assert [list(row) for row in report.tables[0].rows] == [["ap-northeast-2-dev", "main", old or "none", new]]
 
 

@@ -73,7 +73,7 @@ def test_restore_without_a_terminal_needs_yes(output: Path, argocd: Path, option
 @pytest.mark.usefixtures("find_location")
 def test_restore_with_yes_imports_the_missing_objects(output: Path, argocd: Path) -> None:
     result = run("restore", "dev", "--output", output, "--argocd", argocd, "--yes", "--version", "v1")
-    assert "gitops-cluster-dev: 1 objects restored" in result.stdout
+    assert "gitops-cluster-dev: 1 object restored" in result.stdout
     assert _imported(argocd) == f"---\n{APPLICATION}"
     assert backup.fetch.call_args.args[1] == "v1"  # type: ignore[attr-defined]
 

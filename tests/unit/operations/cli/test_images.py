@@ -36,6 +36,6 @@ def test_publish_image_sets_the_digest_as_output_of_the_step(tmp_path: Path, mon
     published = Mock(return_value=Report("published", Status.FINE, {"digest": DIGEST}))
     monkeypatch.setattr(publish, "publish", published)
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
-    run("publish-image", "image.tar", "registry.example.com/shop", "--tag", TAG)
-    published.assert_called_once_with(Path("image.tar"), "registry.example.com/shop", TAG)
+    run("publish-image", "image.tar", "registry.example.com/shop", "--tag", TAG, "--platform", "your-org/platform")
+    published.assert_called_once_with(Path("image.tar"), "registry.example.com/shop", TAG, "your-org/platform")
     assert (tmp_path / "output").read_text() == f"digest={DIGEST}\n"

@@ -39,7 +39,7 @@ def test_issues_from_drift_opens_an_issue_for_a_stack_with_drift(tmp_path: Path,
 @pytest.fixture
 def _changed(monkeypatch: pytest.MonkeyPatch) -> None:
     changes = {"environments": {"dev": {"shop-dev": "-a\n+b"}}, "errors": []}
-    report = Report("1 applications change in dev", Status.ATTENTION, changes)
+    report = Report("1 application with changes in dev", Status.ATTENTION, changes)
     monkeypatch.setattr(manifests, "diff", Mock(return_value=report))
 
 

@@ -301,6 +301,27 @@ def test_an_error_of_git_is_reported_without_retries(remote: Remote) -> None:
         _propose_image(clone, "shop", _image(1))
 
 
+def test_nothing_is_pushed_without_gh(remote: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone, before = remote.clone("clone"), remote.branches()
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "git").symlink_to(shutil.which("git") or "")
+    monkeypatch.setenv("PATH", str(programs))
+    with pytest.raises(OperationError, match=r"^gh: not installed; install the GitHub CLI and run: gh auth login$"):
+        _propose_image(clone, "shop", _image(1))
+    assert remote.branches() == before
+
+
+@pytest.mark.usefixtures("github")
+def test_a_tag_is_no_option_of_git(tmp_path: Path) -> None:
+    application, images = _application(tmp_path / "application")
+    file = tmp_path / "written"
+    assert not promotion._is_ancestor(application, f"--output={file}", images[0].tag)
+    assert not promotion._is_ancestor(application, images[0].tag, "--all")
+    assert promotion._is_ancestor(application, images[0].tag, images[1].tag)
+    assert not file.exists()
+
+
 def test_rejects_a_base_branch_that_origin_does_not_have(remote: Remote) -> None:
     clone = remote.clone("clone")
     proposal = promotion.image_proposal(Overlay(clone, "shop", "dev"), _image(1), None)

@@ -64,7 +64,7 @@ def test_consumers_of_a_stack_with_changes_wait(tmp_path: Path, monkeypatch: pyt
         "dev-gitops": "planned after shared",
     }
     assert report.status is Status.ATTENTION
-    assert report.title == "1 of 3 stacks change, 2 to plan after them"
+    assert report.title == "1 of 3 stacks with changes, 2 to plan after them"
     assert {name for name, entry in report.data["stacks"].items() if entry["hash"]} == {"shared"}
 
 
@@ -118,7 +118,7 @@ def test_stacks_are_compared_with_the_base_revision(tmp_path: Path, monkeypatch:
 
 def test_no_differences_are_reported_as_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = _planned(tmp_path, monkeypatch, {}, differing={})
-    assert (report.title, report.status, report.tables) == ("0 of 3 stacks change", Status.FINE, [])
+    assert (report.title, report.status, report.tables) == ("0 of 3 stacks with changes", Status.FINE, [])
 
 
 def test_a_stack_waits_for_a_producer_that_differs_and_was_not_chosen(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from operations.cli.app import app
@@ -59,10 +60,12 @@ def _plan(**stacks: str) -> dict[str, Any]:
 
 
 def _merged(state: dict[str, Any], number: int, commit: str, plan: dict[str, Any], *, fork: bool = False) -> None:
-    entry = {"number": number, "merged_at": "2026", "base": {"ref": "main"}, "head": {"sha": f"head-{number}"}}
+    head = {"sha": f"head-{number}", "ref": f"branch-{number}"}
+    entry = {"number": number, "merged_at": "2026", "base": {"ref": "main"}, "head": head}
     state["answers"][f"repos/{{owner}}/{{repo}}/commits/{commit}/pulls"] = [entry]
-    run = {"id": number, "head_repository": {"id": 2 if fork else 1}, "repository": {"id": 1}}
-    state["answers"][f"{RUNS}/plan.yaml/runs"] = {"workflow_runs": [run]}
+    repositories = {"head_repository": {"id": 2 if fork else 1}, "repository": {"id": 1}}
+    titled = {"display_title": f"plan #{number} into main", "head_branch": head["ref"]}
+    state["answers"][f"{RUNS}/plan.yaml/runs"] = {"workflow_runs": [{"id": number, **titled, **repositories}]}
     jobs = [{"name": "plan", "conclusion": "success"}, {"name": "comment", "conclusion": "failure"}]
     state["answers"][f"repos/{{owner}}/{{repo}}/actions/runs/{number}/jobs"] = {"jobs": jobs}
     state["artifacts"][str(number)] = {"plan.json": json.dumps(plan)}
@@ -144,8 +147,45 @@ def test_rejects_the_plan_of_a_fork(gh: FakeGh, history: tuple[Path, list[str]])
     with gh.changed() as state:
         _deployed(state, commits[1])
         _merged(state, 1, commits[2], _plan(ap_northeast_2_dev=HASHES[0]), fork=True)
-    with pytest.raises(OperationError, match="pull request 1: no successful run of the workflow plan"):
+    with pytest.raises(OperationError, match="plan #1 into main: no successful run of the workflow plan"):
         reviewed.collect(commits[2], KNOWN, folder)
+
+
+@pytest.mark.parametrize(
+    "other", [{"display_title": "plan #2 into main"}, {"display_title": "plan #1 into next"}, {"head_branch": "other"}]
+)
+def test_rejects_the_plan_of_another_pull_request_with_the_same_head(
+    gh: FakeGh, history: tuple[Path, list[str]], other: dict[str, str]
+) -> None:
+    folder, commits = history
+    with gh.changed() as state:
+        _deployed(state, commits[1])
+        _merged(state, 1, commits[2], _plan(ap_northeast_2_dev=HASHES[0]))
+        own = state["answers"][f"{RUNS}/plan.yaml/runs"]["workflow_runs"][0]
+        foreign = {**own, "id": 2, **other}
+        state["answers"][f"{RUNS}/plan.yaml/runs"]["workflow_runs"] = [foreign, own]
+    assert reviewed.collect(commits[2], KNOWN, folder).data["stacks"]["ap-northeast-2-dev"]["hash"] == HASHES[0]
+    with gh.changed() as state:
+        state["answers"][f"{RUNS}/plan.yaml/runs"]["workflow_runs"] = [foreign]
+    with pytest.raises(
+        OperationError, match="plan #1 into main: no successful run of the workflow plan has this title"
+    ):
+        reviewed.collect(commits[2], KNOWN, folder)
+
+
+def test_the_workflow_plan_names_the_pull_request_and_the_base() -> None:
+    title = yaml.safe_load((WORKFLOWS / "plan.yaml").read_text())["run-name"]
+    of_the_event = "github.event.pull_request"
+    assert title == f"plan #${{{{ {of_the_event}.number }}}} into ${{{{ {of_the_event}.base.ref }}}}"
+
+
+def test_a_commit_is_no_option_of_git(gh: FakeGh, history: tuple[Path, list[str]], tmp_path: Path) -> None:
+    folder, _ = history
+    with gh.changed() as state:
+        _deployed(state, f"--output={tmp_path / 'written'}")
+    with pytest.raises(OperationError, match="fetch the whole history of main"):
+        reviewed.collect("HEAD", KNOWN, folder)
+    assert not list(tmp_path.glob("written*"))
 
 
 def test_rejects_a_history_that_was_not_fetched(gh: FakeGh, history: tuple[Path, list[str]]) -> None:

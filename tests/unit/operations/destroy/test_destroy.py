@@ -137,7 +137,7 @@ def test_a_consumer_without_resources_is_not_a_problem(tmp_path: Path, hold: Hol
     hold(shared)
     destruction = destroy.prepare([shared], [shared, dev])
     assert destruction.environments == ["shared"]
-    assert destruction.summary == "ap-northeast-2-shared: 1 resources"
+    assert destruction.summary == "ap-northeast-2-shared: 1 resource"
 
 
 @pytest.fixture
@@ -288,7 +288,7 @@ def test_remaining_resources_are_reported_with_their_cost(
 
     monkeypatch.setattr(leftovers, "find_leftovers", find)
     report = _destroy(destroy.prepare([dev], [dev]), tmp_path)
-    assert report.title == "destroyed 1 of 1 stacks; 1 resources remain, about $9 a month"
+    assert report.title == "destroyed 1 of 1 stack; 1 remaining resource, about $9 a month"
     assert report.status == Status.ATTENTION
     assert report.tables[1].rows == [["volume", "vol-1", "$9.00"]]
     assert report.notes[0] == "kept on purpose: rds:snapshot arn:final"
@@ -306,7 +306,7 @@ def test_destroyed_stacks_are_reported_if_remaining_resources_cannot_be_listed(
 
     monkeypatch.setattr(leftovers, "find_leftovers", find)
     report = _destroy(destroy.prepare([dev], [dev]), tmp_path)
-    assert (report.title, report.status) == ("destroyed 1 of 1 stacks", Status.ERROR)
+    assert (report.title, report.status) == ("destroyed 1 of 1 stack", Status.ERROR)
     assert "not you" in report.notes[0]
     assert "repeat the command" in report.notes[0]
 
@@ -324,7 +324,7 @@ def test_remaining_resources_of_each_region_are_reported(
 
     monkeypatch.setattr(leftovers, "find_leftovers", find)
     report = _destroy(destroy.prepare(stacks, stacks), tmp_path)
-    assert report.title == "destroyed 2 of 2 stacks; 1 resources remain, about $43 a month"
+    assert report.title == "destroyed 2 of 2 stacks; 1 remaining resource, about $43 a month"
     assert report.status == Status.ATTENTION
     assert {name: len(some) for name, some in report.data["left"].items()} == {
         "ap-northeast-2-dev": 1,

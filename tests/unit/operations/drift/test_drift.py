@@ -144,7 +144,7 @@ def _report(*entries: Ignored, seen: dict[str, Seen] | None = None) -> Any:
 
 def test_drift_needs_attention_and_has_a_table_for_each_stack() -> None:
     report = _report()
-    assert (report.title, report.status) == ("drift: 2 findings in 1 of 1 stacks", Status.ATTENTION)
+    assert (report.title, report.status) == ("drift: 2 findings in 1 of 1 stack", Status.ATTENTION)
     (section,) = report.tables
     assert section.title == f"{_STACK}: drift"
     assert [finding["name"] for finding in report.data["stacks"][_STACK]["drift"]] == [
@@ -155,7 +155,7 @@ def test_drift_needs_attention_and_has_a_table_for_each_stack() -> None:
 
 def test_the_report_lists_what_is_not_checked() -> None:
     report = _report(seen={_STACK: Seen()})
-    assert (report.title, report.status) == ("no drift in 1 stacks", Status.FINE)
+    assert (report.title, report.status) == ("no drift in 1 stack", Status.FINE)
     assert "the values of secrets" in report.notes[0]
 
 
@@ -168,7 +168,7 @@ def test_pending_changes_are_reported_and_are_not_drift() -> None:
 def test_changes_that_wait_for_a_maintenance_window_are_reported_and_are_not_drift() -> None:
     waits = Waiting("aws_db_instance.db", "multi_az False -> True", "waits for the maintenance window", is_all=True)
     report = _report(seen={_STACK: Seen(waiting=[waits])})
-    assert (report.title, report.status) == ("no drift in 1 stacks", Status.FINE)
+    assert (report.title, report.status) == ("no drift in 1 stack", Status.FINE)
     assert report.tables[0].title == f"{_STACK}: pending"
     assert report.tables[0].rows == [
         ["applied, waits", "aws_db_instance.db", "multi_az False -> True\nwaits for the maintenance window"]
@@ -176,9 +176,25 @@ def test_changes_that_wait_for_a_maintenance_window_are_reported_and_are_not_dri
     assert report.data["stacks"][_STACK]["waiting"][0]["address"] == "aws_db_instance.db"
 
 
+@pytest.mark.parametrize(
+    ("seen", "title"),
+    [
+        ([Seen(errors=["AccessDenied"])], "drift unknown; 1 stack could not be checked"),
+        (
+            [Seen(errors=["AccessDenied"]), Seen(errors=["AccessDenied"])],
+            "drift unknown; 2 stacks could not be checked",
+        ),
+        ([Seen(), Seen(), Seen(errors=["AccessDenied"])], "no drift in 2 stacks; 1 stack could not be checked"),
+        ([Seen()], "no drift in 1 stack"),
+    ],
+)
+def test_the_headline_counts_only_stacks_that_were_checked(seen: list[Seen], title: str) -> None:
+    assert _report(seen={f"stack-{number}": one for number, one in enumerate(seen)}).title == title
+
+
 def test_a_stack_that_could_not_be_checked_is_an_error() -> None:
     report = _report(seen={_STACK: Seen(errors=["AccessDenied"]), "other": Seen()})
-    assert (report.title, report.status) == ("no drift in 2 stacks; 1 could not be checked", Status.ERROR)
+    assert (report.title, report.status) == ("no drift in 1 stack; 1 stack could not be checked", Status.ERROR)
 
 
 def test_ignored_findings_are_shown_and_are_not_drift() -> None:

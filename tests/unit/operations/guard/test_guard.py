@@ -72,7 +72,7 @@ def test_an_override_of_a_stack_without_a_plan_is_no_error() -> None:
 @pytest.mark.parametrize(
     ("case", "allowed", "status", "title"),
     [
-        ("nothing", [], Status.FINE, "guard: no findings in 1 plans"),
+        ("nothing", [], Status.FINE, "guard: no findings in 1 plan"),
         ("destroyed-key", [], Status.ATTENTION, "guard: 1 refused"),
         ("destroyed-key", [_KEY], Status.FINE, "guard: 1 overridden"),
         ("weaker-key", [], Status.ATTENTION, "guard: 2 for review"),

@@ -8,7 +8,7 @@ import pytest
 from operations.output.report import Report, Status, Table, markdown, show
 
 REPORT = Report(
-    title="1 of 2 stacks changes",
+    title="1 of 2 stacks with changess",
     status=Status.ATTENTION,
     data={"stacks": ["ap-northeast-2-dev"]},
     tables=[Table("Changes", ["address", "why"], [["aws_vpc.vpc", "a | b\nc"]])],
@@ -19,7 +19,7 @@ REPORT = Report(
 def test_json_contains_the_data_and_the_status(capsys: pytest.CaptureFixture[str]) -> None:
     show(REPORT, as_json=True)
     assert json.loads(capsys.readouterr().out) == {
-        "title": "1 of 2 stacks changes",
+        "title": "1 of 2 stacks with changess",
         "status": 2,
         "stacks": ["ap-northeast-2-dev"],
     }
@@ -28,14 +28,14 @@ def test_json_contains_the_data_and_the_status(capsys: pytest.CaptureFixture[str
 def test_text_contains_the_title_tables_and_notes(capsys: pytest.CaptureFixture[str]) -> None:
     show(REPORT, as_json=False)
     printed = capsys.readouterr().out
-    assert printed.startswith("1 of 2 stacks changes\n")
+    assert printed.startswith("1 of 2 stacks with changess\n")
     assert "aws_vpc.vpc" in printed
     assert "- ap-northeast-2-dev-gitops is planned after it" in printed
 
 
 def test_markdown_escapes_cells() -> None:
     assert markdown(REPORT).splitlines() == [
-        "### 1 of 2 stacks changes",
+        "### 1 of 2 stacks with changess",
         "",
         "**Changes**",
         "",

@@ -104,6 +104,12 @@ def test_rejects_an_unknown_revision() -> None:
         pass
 
 
+def test_a_revision_is_no_option_of_git(repository: Path) -> None:
+    with pytest.raises(OperationError, match=r"^--output=written: .*; fetch it"), revision.exported("--output=written"):
+        pass
+    assert not (repository / "written").exists()
+
+
 def test_rejects_a_revision_that_cannot_be_synthesized(repository: Path) -> None:
     (repository / "main.py").write_text("import sys; sys.exit('dev.py: cidr: wrong')")
     _commit()

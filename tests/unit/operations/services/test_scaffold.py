@@ -227,6 +227,10 @@ FORM = "use lower-case letters and digits, a letter first, with single hyphens b
                 "xylophone\n",
             )
         ],
+        (
+            NewService(name="x", team="percussion"),
+            ["name: 'x': too short for an image repository; use at least 2 characters"],
+        ),
         (NewService(name="true", team="percussion"), ["name: 'true': is a keyword in YAML; choose another"]),
         (
             NewService(name="argocd", team="percussion"),
@@ -315,6 +319,13 @@ def test_an_interrupt_leaves_no_files_behind(tree: Path, writable: int, monkeypa
     monkeypatch.undo()
     assert _files(tree) == before
     assert set(tree.rglob("*")) == folders
+
+
+@pytest.mark.parametrize("name", ["xx", "shared", "backend", "default", "none", "class", "kube-system", "x" * 30])
+def test_the_settings_accept_every_name_that_is_accepted(tree: Path, edited: EditedSettings, name: str) -> None:
+    _write(tree, name, "percussion", repository_id=7)
+    _, (region,) = edited.load()
+    assert name in [repository.name for repository in region.shared.image_repositories]
 
 
 # The command

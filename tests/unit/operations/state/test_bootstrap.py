@@ -200,13 +200,16 @@ def test_bootstrap_imports_existing_resources_without_a_local_state(backend: Bac
     assert _ids(backend.stored_state()).keys() == ALL
 
 
-def test_bootstrap_rejects_a_bucket_that_another_account_owns(backend: Backend) -> None:
+def test_a_bucket_that_another_account_owns_is_rejected(backend: Backend) -> None:
     other = boto3.Session(aws_access_key_id="999999999999", aws_secret_access_key="other")  # noqa: S106
     region = {"LocationConstraint": REGION}
     client: Any = other.client("s3")
     client.create_bucket(Bucket=backend.bucket, CreateBucketConfiguration=region)
-    with pytest.raises(OperationError, match=r"^backend: s3://state-\w+ is owned by another account; choose another"):
-        backend.bootstrap()
+    for act in (backend.bootstrap, backend.unbootstrap):
+        with pytest.raises(
+            OperationError, match=r"^backend: s3://state-\w+ is owned by another account; choose another"
+        ):
+            act()
     assert backend.terraform.calls == []
 
 
@@ -283,8 +286,8 @@ def test_unbootstrap_is_refused_while_stacks_have_resources_or_a_lock_is_held(ba
     with pytest.raises(OperationError) as raised:
         backend.unbootstrap()
     assert str(raised.value).splitlines() == [
-        f"s3://{backend.bucket}/dev/terraform.tfstate: 1 resources; destroy that stack first",
-        f"s3://{backend.bucket}/shared/terraform.tfstate: 1 resources; destroy that stack first",
+        f"s3://{backend.bucket}/dev/terraform.tfstate: 1 resource; destroy that stack first",
+        f"s3://{backend.bucket}/shared/terraform.tfstate: 1 resource; destroy that stack first",
         f"s3://{backend.bucket}/shared/terraform.tfstate.tflock: the lock is held; wait for it, or break it",
     ]
     assert backend.terraform.calls == before
@@ -298,7 +301,7 @@ def test_unbootstrap_is_refused_while_a_state_under_any_key_has_resources(backen
     with pytest.raises(OperationError) as raised:
         backend.unbootstrap()
     where = f"s3://{backend.bucket}/ap-northeast-2/dev/state.json"
-    assert str(raised.value) == f"{where}: 1 resources; destroy that stack first"
+    assert str(raised.value) == f"{where}: 1 resource; destroy that stack first"
     assert backend.has_bucket()
 
 

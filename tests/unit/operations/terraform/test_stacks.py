@@ -258,6 +258,13 @@ def test_an_in_cluster_stack_names_its_kubeconfig(tmp_path: Path, path: str | No
     assert stack.kubeconfig == path
 
 
+@pytest.mark.parametrize("provider", [None, {}, {"kubernetes": []}, {"kubernetes": {}}, {"kubernetes": ["x"]}, ["x"]])
+def test_a_damaged_provider_is_reported(tmp_path: Path, provider: object) -> None:
+    (tmp_path / "cdk.tf.json").write_text(json.dumps(_BACKEND | {"provider": provider}))
+    with pytest.raises(OperationError, match=r"cdk\.tf\.json: provider\.kubernetes: not found; synthesize again"):
+        _ = make_stack("dev", tmp_path, kind="in-cluster").kubeconfig
+
+
 def test_a_cluster_owns_what_has_one_of_its_tags() -> None:
     cluster = Cluster("dev", {"kubernetes.io/cluster/dev": "owned", "elbv2.k8s.aws/cluster": "dev"})
     assert cluster.owns({"elbv2.k8s.aws/cluster": "dev", "Name": "lb"})
