@@ -3,6 +3,7 @@
 import os
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import Any
 
 import typer
@@ -17,6 +18,8 @@ def main() -> int:
     plan -detailed-exitcode`. So does output that cannot be written, such as to a full disk.
     """
     _open_closed_streams()
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as of the standard error: a path may not be UTF-8
     try:
         status = _run()
         sys.stdout.flush()

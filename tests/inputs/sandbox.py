@@ -135,7 +135,8 @@ class Sandbox:
                 file = os.open(self._streams / place, flags)  # an absolute path replaces the folder
                 os.dup2(file, number)
                 os.close(file)
-            opened = None if place is None else open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
+            errors = "backslashreplace" if name == "stderr" else "strict"  # as Python opens them
+            opened = None if place is None else open(number, mode, -1, "utf-8", errors, closefd=False)  # noqa: SIM115
             setattr(sys, name, opened)
         for number, place in enumerate(streams):
             if place is None:
