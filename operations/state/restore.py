@@ -196,7 +196,7 @@ def _lock_item(session: "boto3.Session", stack: Stack, table: str | None, path: 
 
 def _held(stack: Stack, lock: Lock | None) -> OperationError:
     released = "another process held the lock a moment ago; try again"
-    message = lock.describe(stack.directory, datetime.now(UTC)) if lock else released
+    message = lock.describe(stack.directory, datetime.now(UTC), recovers=False) if lock else released
     return OperationError(f"{stack.name}: {message}")
 
 
