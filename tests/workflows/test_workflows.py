@@ -121,11 +121,48 @@ def test_pull_requests_only_assume_the_plan_role(path: Path) -> None:
         ]
         if "pull_request" in _events(path):
             assert roles in ([], ["${{ vars.AWS_PLAN_ROLE_ARN }}"]), name
-            assert "environment" not in job, name
+            assert job.get("environment") == ("plan" if roles else None), name
         if "${{ vars.AWS_APPLY_ROLE_ARN }}" in roles:
             assert "environment" in job, name
         if roles:
             assert job["permissions"]["id-token"] == "write", name
+
+
+def test_a_pull_request_without_stacks_to_plan_needs_no_role() -> None:
+    """Otherwise somebody would have to approve each new image."""
+    jobs = _jobs(ROOT / ".github" / "workflows" / "plan.yaml")
+    assert "id-token" not in jobs["compare"]["permissions"]
+    assert (jobs["plan"]["needs"], jobs["plan"]["environment"]) == (["compare"], "plan")
+    assert jobs["plan"]["if"].startswith("needs.compare.outputs.status == '2' && ")
+    assert "PRIVATE_RUNNER" not in jobs["compare"]["runs-on"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "refused"),
+    [
+        (["service/shop/overlays/dev/kustomization.yaml"], ""),
+        (["service/shop/overlays/dev/values.yaml", "Makefile", "stacks/owner.py"], "Makefile, stacks/owner.py"),
+        (["service/shop/base/rollout.yaml"], "service/shop/base/rollout.yaml"),
+        (["service/shop/overlays"], "service/shop/overlays"),
+    ],
+)
+def test_branches_of_the_app_change_only_overlays(tmp_path: Path, changed: list[str], refused: str) -> None:
+    (step,) = [one for one in _steps(ROOT / ".github/workflows/plan.yaml") if "image/" in one.get("if", "")]
+
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=minji", "-c", "user.email=minji@example.com")
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True)
+
+    git("init", "--quiet")
+    git("commit", "--quiet", "--allow-empty", "--message=base")
+    for name in changed:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("changed")
+    git("add", ".")
+    git("commit", "--quiet", "--message=change")
+    run = subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path, check=False, capture_output=True, text=True)
+    message = f"::error::{refused}: branches image/… change only service/*/overlays\n" if refused else ""
+    assert (run.returncode, run.stdout) == (1 if refused else 0, message)
 
 
 @every_workflow
