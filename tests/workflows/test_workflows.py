@@ -1,5 +1,6 @@
 """Rules for workflows: permissions, time limits, pinned actions, and existing commands and options."""
 
+import json
 import os
 import re
 import shutil
@@ -126,6 +127,33 @@ def test_pull_requests_only_assume_the_plan_role(path: Path) -> None:
             assert "environment" in job, name
         if roles:
             assert job["permissions"]["id-token"] == "write", name
+
+
+def test_the_ruleset_requires_code_owners_and_every_job_that_checks_a_pull_request() -> None:
+    """A skipped job counts as successful: `plan` is skipped if `compare` fails, so both are required."""
+    ruleset = json.loads((ROOT / ".github/rulesets/main.json").read_text())
+    rules = {rule["type"]: rule.get("parameters", {}) for rule in ruleset["rules"]}
+    assert rules["pull_request"]["require_code_owner_review"]
+    required = {check["context"] for check in rules["required_status_checks"]["required_status_checks"]}
+    jobs = {
+        name
+        for path in WORKFLOWS
+        if "pull_request" in _events(path) and path != EXAMPLE
+        for name, job in _jobs(path).items()
+        if job["permissions"].get("pull-requests") != "write"  # which only comments
+    }
+    assert required == jobs
+    assert ruleset["bypass_actors"] == []
+
+
+def test_the_app_pushes_only_the_branches_of_images() -> None:
+    ruleset = json.loads((ROOT / ".github/rulesets/branches.json").read_text())
+    assert ruleset["conditions"]["ref_name"] == {
+        "include": ["~ALL"],
+        "exclude": ["refs/heads/main", "refs/heads/image/**/*"],
+    }
+    assert {rule["type"] for rule in ruleset["rules"]} == {"creation", "update", "deletion"}
+    assert "Integration" not in {actor["actor_type"] for actor in ruleset["bypass_actors"]}
 
 
 def test_a_pull_request_without_stacks_to_plan_needs_no_role() -> None:
