@@ -107,6 +107,7 @@ class EnvironmentStack(RegionStack):
             self._settings.addons,
             context=self.context,
             cluster=self.cluster,
+            tags=self.tags,
         )
         role = NodeRole(self, "node-role", context=self.context)
         groups = [

@@ -9,7 +9,7 @@ from eks_gitops.backup_bucket import backup_bucket_name
 from eks_gitops.config import Problem, known_problems
 from eks_gitops.delivery.boundary import delivery_path
 from eks_gitops.delivery.plan_policy import read_statements
-from eks_gitops.delivery.roles import administrator_trust
+from eks_gitops.delivery.roles import PLAN_ENVIRONMENT, administrator_trust
 from eks_gitops.dns import LONGEST_DOMAIN
 from eks_gitops.ecr import MOST_REPLICATED
 from eks_gitops.iam import policy_document, trust_policy
@@ -118,6 +118,8 @@ def _environment_names(region: Region) -> Iterator[Problem]:
             yield Problem(field, environment.name, "reserved for a stack of the region; choose another name")
         if location.iam_path == delivery_path(location):
             yield Problem(field, environment.name, "its IAM path is that of the delivery roles; choose another name")
+        if environment.name == PLAN_ENVIRONMENT:
+            yield Problem(field, environment.name, "its GitHub environment is that of plans; choose another name")
         yield from _too_long(location, _LONGEST_ROLE, field, environment.name, "longest role")
 
 

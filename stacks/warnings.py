@@ -15,7 +15,8 @@ from stacks.settings import Environment, EnvironmentSettings, Finding, Owner, Re
 
 _ROOT = Path(__file__).parent.parent
 _FILE_IN_GIT = "management/monitoring/manifests/alerts/kustomization.yaml"
-"""The only file with a placeholder of the owner outside of the settings."""
+"""The only file of Argo CD with a placeholder of the owner."""
+_CODE_OWNERS = ".github/CODEOWNERS"
 
 _WARNING = timedelta(days=90)
 
@@ -174,12 +175,18 @@ def _placeholders_of_owner(owner: Owner) -> Iterator[str]:
 
 
 def _placeholders_in_git() -> Iterator[str]:
-    """The placeholders of the owner in files that Argo CD reads, and that no setting reaches."""
-    file = _ROOT / _FILE_IN_GIT
-    text = file.read_text(encoding="utf-8") if file.is_file() else ""
-    for number, line in enumerate(text.splitlines(), start=1):
+    """The placeholders of the owner in files that Argo CD or GitHub read, and that no setting reaches."""
+    for number, line in enumerate(_read(_FILE_IN_GIT).splitlines(), start=1):
         if _PLACEHOLDERS["organisation"] in line:
             yield f"{_FILE_IN_GIT}:{number}: {line.strip(' -')}"
+    owner = f"@{_PLACEHOLDERS['organisation']}/"
+    if owner in _read(_CODE_OWNERS):
+        yield f"{_CODE_OWNERS}: {owner}"
+
+
+def _read(name: str) -> str:
+    file = _ROOT / name
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def _placeholders_of_region(region: Region) -> Iterator[str]:

@@ -175,7 +175,9 @@ class AddonsConfig(Config):
 class NodeAddons(Construct):
     """vpc-cni, kube-proxy and the Pod Identity agent.
 
-    Nodes that join before them never become ready, or run fewer Pods.
+    Nodes that join before them never become ready, or run fewer Pods. The network interfaces that vpc-cni creates have
+    `tags`: permissions boundaries recognize what belongs to another environment by its tag.
+    Source: https://github.com/aws/amazon-vpc-cni-k8s#additional_eni_tags-v160
     """
 
     def __init__(
@@ -186,6 +188,7 @@ class NodeAddons(Construct):
         *,
         context: Context,
         cluster: Cluster,
+        tags: Mapping[str, str],
     ) -> None:
         super().__init__(scope, id_)
         role = WorkloadRole(
@@ -201,8 +204,12 @@ class NodeAddons(Construct):
         )
         settings = {
             "enableNetworkPolicy": "true",
-            # Assigns 16 addresses at once. Without it, a t3.medium runs at most 17 Pods.
-            "env": {"ENABLE_PREFIX_DELEGATION": "true", "WARM_PREFIX_TARGET": "1"},
+            "env": {
+                "ADDITIONAL_ENI_TAGS": json.dumps(tags, sort_keys=True),
+                # Assigns 16 addresses at once. Without it, a t3.medium runs at most 17 Pods.
+                "ENABLE_PREFIX_DELEGATION": "true",
+                "WARM_PREFIX_TARGET": "1",
+            },
         }
         agent = _addon(self, "eks-pod-identity-agent", config.versions, cluster)
         self.resources: list[ITerraformDependable] = [

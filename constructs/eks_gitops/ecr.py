@@ -187,6 +187,8 @@ class EcrRepositories(Construct):
                     Statement(
                         actions=["ecr:CreateRepository", "ecr:ReplicateImage", "ecr:TagResource"],
                         resources=[location.arn("ecr", "repository/*", region=region) for region in regions],
+                        # A repository that is being created has no tag yet.
+                        conditions={"StringEqualsIfExists": {"aws:ResourceTag/Environment": location.environment}},
                     ),
                     Statement(
                         actions=["kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"],

@@ -159,11 +159,12 @@ class Karpenter(Construct):
 def _launch(location: Location, cluster: str) -> list[Statement]:
     """Launch, tag and terminate instances of this cluster, identified by their tags.
 
+    Unlike those of the source, nodes can be put only into the security group of this cluster.
     Source: https://karpenter.sh/docs/reference/cloudformation/
     """
     owned = {f"aws:ResourceTag/{tag}": value for tag, value in ownership_tag(cluster).items()}
     requested = {f"aws:RequestTag/{tag}": value for tag, value in ownership_tag(cluster).items()}
-    inputs = ("capacity-reservation", "security-group", "subnet")
+    inputs = ("capacity-reservation", "subnet")
     kinds = ("fleet", "instance", "launch-template", "network-interface", "spot-instances-request", "volume")
     created = [location.arn("ec2", f"{kind}/*") for kind in kinds]
     return [
@@ -174,6 +175,12 @@ def _launch(location: Location, cluster: str) -> list[Statement]:
                 *[location.arn("ec2", f"{kind}/*") for kind in inputs],
                 *[location.arn("ec2", f"{kind}/*", account_id="") for kind in ("image", "snapshot")],
             ],
+        ),
+        Statement(
+            sid="LaunchInto",  # the security group that EKS creates for this cluster, as EC2NodeClass selects it
+            actions=["ec2:RunInstances"],
+            resources=[location.arn("ec2", "security-group/*")],
+            conditions={"StringEquals": {"aws:ResourceTag/aws:eks:cluster-name": cluster}},
         ),
         Statement(
             sid="LaunchFromOwnTemplate",

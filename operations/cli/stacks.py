@@ -69,6 +69,9 @@ def plan_(
     output: Output = Path("cdktf.out"),
     base: Annotated[str | None, typer.Option(help="Plan the stacks that differ from this revision.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Plan all stacks, whether they differ or not.")] = False,
+    listing: Annotated[
+        bool, typer.Option("--list", help="Only list the stacks to plan, which needs no access to AWS.")
+    ] = False,
     overrides: Overrides = _OVERRIDES,
     parallelism: Parallelism = _PARALLELISM,
     as_json: AsJson = False,
@@ -87,6 +90,9 @@ def plan_(
         allowed = _allowed(overrides)
         compared = None if everything else base or revision.default_base()
         chosen = plan.selection(output, stacks or [], compared)
+        if listing and chosen.differs:
+            report(plan.listing(chosen))
+            return
         report(plan.plan(chosen, allowed, Progress(), parallelism=parallelism, logs=output / "logs"))
 
 

@@ -36,6 +36,16 @@ class Selection:
         """Why a stack is planned; None if it is not planned."""
         return "asked for" if self.differing is None else self.differing.get(name)
 
+    @property
+    def differs(self) -> bool:
+        """Whether there is anything to plan, or a removed stack to report."""
+        return self.differing is None or bool(self.removed) or any(self.reason(stack.name) for stack in self.stacks)
+
+    @property
+    def removed(self) -> list[str]:
+        """The stacks that exist only at the base."""
+        return sorted(name for name, what in (self.differing or {}).items() if what == "removed")
+
     def waits_for(self, name: str) -> list[str]:
         """The producers that differ and were not chosen: their new outputs are not known."""
         asked_for = {stack.name for stack in self.stacks}
@@ -56,6 +66,14 @@ def selection(output: Path, patterns: Sequence[str], base: str | None) -> Select
         return Selection(chosen, producers, base, {})
     with revision.synthesized_at(base) as tree:
         return Selection(chosen, producers, base, revision.differing(found, tree))
+
+
+def listing(chosen: Selection) -> Report:
+    """The stacks that `plan` would plan, and why."""
+    reasons = {stack.name: reason for stack in chosen.stacks if (reason := chosen.reason(stack.name)) is not None}
+    reasons |= dict.fromkeys(chosen.removed, "removed")
+    table = Table("Stacks to plan", ["stack", "why"], [[name, why] for name, why in reasons.items()])
+    return Report(f"{len(reasons)} stacks to plan", Status.ATTENTION, {"base": chosen.base, "stacks": reasons}, [table])
 
 
 def plan(chosen: Selection, allowed: Sequence[Override], progress: Progress, *, parallelism: int, logs: Path) -> Report:
@@ -111,11 +129,10 @@ def _plan_report(
             outcomes[name] = f"planned after {', '.join(known)}", ""
     changing = [plan for plan in planned.values() if not plan.is_empty]
     waits = [name for name, (outcome, _) in outcomes.items() if outcome.startswith("planned after")]
-    removed = sorted(name for name, what in (chosen.differing or {}).items() if what == "removed")
     notes = [f"error: {error}" for error in errors]
     notes += [
         f"{name}: removed since {chosen.base}; its resources would stay unmanaged: destroy it from {chosen.base} first"
-        for name in removed
+        for name in chosen.removed
     ]
     notes += [] if chosen.base is None else [f"compared with {chosen.base}; stacks without differences are not planned"]
     tables = [Table("Stacks", ["stack", "plan", "hash"], [[name, *row] for name, row in outcomes.items()])]
@@ -128,7 +145,7 @@ def _plan_report(
     parts = [title, guard.title(found), counted(len(errors), "error") if errors else ""]
     return Report(
         title="; ".join(part for part in parts if part),
-        status=Status.ERROR if errors else Status.ATTENTION if changing or waits or removed else Status.FINE,
+        status=Status.ERROR if errors else Status.ATTENTION if changing or waits or chosen.removed else Status.FINE,
         data={
             "base": chosen.base,
             "stacks": {name: {"plan": outcome, "hash": hash_} for name, (outcome, hash_) in outcomes.items()},
@@ -136,7 +153,7 @@ def _plan_report(
             "effects": found_effects,
             "findings": [finding.data() for finding in found],
             "errors": errors,
-            "removed": removed,
+            "removed": chosen.removed,
         },
         tables=tables if outcomes else [],
         notes=notes,

@@ -235,9 +235,13 @@ def _is_of_a_fork(run: Mapping[str, Any]) -> bool:
 
 
 def _planned(run: int) -> bool:
-    """Whether the job `plan` succeeded. The run may still have failed, such as in the job that comments."""
+    """Whether the job `plan` succeeded, or `compare` found nothing to plan, so that `plan` was skipped.
+
+    The run may still have failed, such as in the job that comments.
+    """
     jobs = api(f"repos/{{owner}}/{{repo}}/actions/runs/{run}/jobs?per_page=100")["jobs"]
-    return any(job["name"] == "plan" and job["conclusion"] == "success" for job in jobs)
+    ended = {job["name"]: job["conclusion"] for job in jobs}
+    return ended.get("plan") == "success" or (ended.get("plan"), ended.get("compare")) == ("skipped", "success")
 
 
 def _read_plan(file: Path) -> Mapping[str, Any]:

@@ -28,6 +28,7 @@ _LONGEST_LABEL = 63
 _LONGEST_IAM_NAME = 64
 _DATABASE = Path("base/database")
 _PROJECTS = Path("management/bootstrap/projects")
+_CODE_OWNERS = Path(".github/CODEOWNERS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class NewService:
 def write_service(root: Path, new: NewService, regions: Sequence[Region], say: Callable[[str], None]) -> None:
     """Write a service, its team's project and permissions, and its image repository to `root`: either all or nothing.
 
-    The image repository is added to each of `regions`.
+    The team also becomes the code owner of the service. The image repository is added to each of `regions`.
 
     Raises:
         OperationError: if any value is invalid or conflicts with an existing one; the message lists all problems.
@@ -133,6 +134,8 @@ def _other_problems(tree: _Tree, new: NewService) -> Iterator[str]:
         yield f"like: {new.like!r}: not a service with a base; use one of {', '.join(tree.models)}"
     if new.repository_id is not None and new.repository_id <= 0:
         yield f"repository id: {new.repository_id}: must be positive; `gh api repos/OWNER/NAME --jq .id` prints it"
+    if _organisation(tree) is None:
+        yield f"{_CODE_OWNERS}: has no owner of everything; write a line such as `* @your-org/platform`"
     for path in tree.settings:
         if settings_files.read_image_repositories(tree.root / path) is None:
             yield f"{path}: image_repositories: must have one entry per line; reformat them"
@@ -144,6 +147,7 @@ def _other_problems(tree: _Tree, new: NewService) -> Iterator[str]:
 def _files(tree: _Tree, new: NewService) -> dict[Path, str]:
     model = _Model(tree, new)
     files = dict(model.service())
+    files[_CODE_OWNERS] = _with_owner(tree, new)
     project = _project(new.team)
     if tree.has(project):
         text = tree.read(project)
@@ -202,6 +206,26 @@ class _Model:
 def _without_database(components: re.Match[str]) -> str:
     kept = [line for line in components[1].splitlines(keepends=True) if Path(line.strip("- \n")).name != _DATABASE.name]
     return "".join(["components:\n", *kept]) if kept else ""
+
+
+def _organisation(tree: _Tree) -> str | None:
+    """The GitHub organisation of the team that owns all files without another owner."""
+    text = tree.read(_CODE_OWNERS) if tree.has(_CODE_OWNERS) else ""
+    found = re.search(r"^\* +@([\w-]+)/", text, re.MULTILINE)
+    return found[1] if found is not None else None
+
+
+def _with_owner(tree: _Tree, new: NewService) -> str:
+    """The code owners with the team of the new service, in sorted order, and before the owners of parts of services.
+
+    Of the lines that match a file, GitHub takes the last one.
+    """
+    lines = tree.read(_CODE_OWNERS).splitlines(keepends=True)
+    line = f"/service/{new.name}/ @{_organisation(tree)}/{new.team}\n"
+    others = [number for number, other in enumerate(lines) if re.match(r"/service/[a-z*]", other)]
+    later = (number for number in others if lines[number] > line or lines[number].startswith("/service/*"))
+    place = next(later, others[-1] + 1 if others else len(lines))
+    return "".join([*lines[:place], line, *lines[place:]])
 
 
 def _project(team: str) -> Path:

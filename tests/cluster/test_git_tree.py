@@ -250,6 +250,47 @@ def test_a_broken_commit_is_reported_and_the_last_good_state_keeps_running(dev: 
     assert _until(lambda: not _wrong(dev, {name}))
 
 
+def test_the_default_project_permits_nothing(dev: ControlPlane) -> None:
+    permitted = dev.get("appproject", f"--namespace={ARGO_CD_NAMESPACE}", "default")["spec"]
+    for field in ("clusterResourceWhitelist", "destinations", "sourceRepos"):
+        assert not permitted.get(field), field
+
+
+def _spec(dev: ControlPlane, application: str) -> dict[str, Any]:
+    spec: dict[str, Any] = dev.get("application", f"--namespace={ARGO_CD_NAMESPACE}", application)["spec"]
+    return spec
+
+
+@pytest.mark.parametrize("project", ["default", "management", "platform"])
+def test_a_service_cannot_be_in_a_project_of_the_platform(dev: ControlPlane, tree: Tree, project: str) -> None:
+    """Its Application stays in the project of its team, and the ApplicationSet reports why."""
+    file = f"service/{_SERVICE}/overlays/dev/application.yaml"
+
+    def errors() -> str:
+        status = dev.get("applicationset", f"--namespace={ARGO_CD_NAMESPACE}", "services")["status"]
+        return " ".join(one["message"] for one in status["conditions"] if one["status"] == "True")
+
+    tree.edit(file, "team: bubble\n", f"team: {project}\n")
+    message = f"application references project refused-{project} which does not exist"
+    try:
+        assert _until(lambda: message in errors())
+        assert _spec(dev, f"{_SERVICE}-dev")["project"] == "bubble"
+    finally:
+        tree.edit(file, f"team: {project}\n", "team: bubble\n")
+    assert _until(lambda: "refused" not in errors())
+
+
+def test_a_line_break_in_a_host_sets_no_other_field(dev: ControlPlane, tree: Tree) -> None:
+    file, name = f"service/{_SERVICE}/overlays/dev/application.yaml", f"{_SERVICE}-dev"
+    tree.edit(file, f"host: {_SERVICE}\n", 'host: "a\\n  project: management\\n  #"\n')
+    try:
+        assert _until(lambda: "project: management" in str(_spec(dev, name)["source"]))
+        assert _spec(dev, name)["project"] == "bubble"
+    finally:
+        tree.edit(file, 'host: "a\\n  project: management\\n  #"\n', f"host: {_SERVICE}\n")
+    assert _until(lambda: not _wrong(dev, {name}))
+
+
 def test_a_new_service_is_deployed_without_further_edits(dev: ControlPlane, tree: Tree, platform_folder: Path) -> None:
     command = [sys.executable, "-m", "operations", "service", "orders", "--team", "sales", "--output"]
     subprocess.run([*command, str(platform_folder)], cwd=tree.repository.folder, check=True, capture_output=True)

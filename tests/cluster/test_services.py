@@ -91,6 +91,7 @@ class Delivery:
                     text = re.sub(pattern, replacement.format(url=measured.url), text)
                 file.write_text(text)
         self._repository.commit()
+        self._cluster.apply(_open_project())
         for service in SERVICES:
             self._cluster.apply(restricted_namespace(f"{service}-dev"), _application(service, self._repository.url))
 
@@ -135,6 +136,16 @@ class Delivery:
         return {run["metadata"]["name"]: run["status"]["phase"] for run in found}
 
 
+def _open_project() -> dict[str, Any]:
+    """The project of the services. That of their team permits only the platform's repository."""
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AppProject",
+        "metadata": {"name": "services", "namespace": ARGO_CD_NAMESPACE},
+        "spec": {"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}]},
+    }
+
+
 def _application(service: str, url: str) -> dict[str, Any]:
     """The Application that the ApplicationSet generates for a service, except the project and the host."""
     applied = yaml.safe_load((ROOT / "management" / "bootstrap" / "sets" / "services.yaml").read_text())
@@ -146,7 +157,7 @@ def _application(service: str, url: str) -> dict[str, Any]:
         "metadata": {"name": f"{service}-dev", "namespace": ARGO_CD_NAMESPACE, "annotations": annotations},
         "spec": {
             **template["spec"],
-            "project": "default",
+            "project": "services",
             "destination": {"server": SERVER, "namespace": f"{service}-dev"},
             "source": {
                 "repoURL": url,

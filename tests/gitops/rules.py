@@ -258,10 +258,22 @@ def namespaces_limit_the_disk(manifests: Sequence[Json]) -> Iterator[str]:
 def projects_have_a_finalizer(manifests: Sequence[Json]) -> Iterator[str]:
     """Applications cannot be deleted if their AppProject is deleted before them."""
     for project in of_kind(manifests, "AppProject"):
-        if _FINALIZER not in (project["metadata"].get("finalizers") or []):
+        if project["metadata"]["name"] != "default" and _FINALIZER not in (project["metadata"].get("finalizers") or []):
             yield f"{name_of(project)}: no finalizer {_FINALIZER}"
+
+
+def the_default_project_is_closed(manifests: Sequence[Json]) -> Iterator[str]:
+    """Argo CD creates it with all permissions, and without a finalizer: it outlives the root Application."""
+    for project in of_kind(manifests, "AppProject"):
         if project["metadata"]["name"] == "default":
-            yield f"{name_of(project)}: no Application uses it"
+            spec = project["spec"]
+            # Each is set: Argo CD keeps the values of fields that a manifest does not have.
+            lists = ("clusterResourceWhitelist", "destinations", "sourceNamespaces", "sourceRepos")
+            yield from (f"{name_of(project)}: {field} is not []" for field in lists if spec.get(field) != [])
+            if {"group": "*", "kind": "*"} not in spec.get("namespaceResourceBlacklist", []):
+                yield f"{name_of(project)}: namespaceResourceBlacklist does not deny everything"
+            if project["metadata"].get("finalizers"):
+                yield f"{name_of(project)}: has a finalizer, which nothing removes after Argo CD"
 
 
 ALL = (
@@ -280,4 +292,5 @@ ALL = (
     services_of_rollouts_exist,
     secrets_have_no_values,
     selectors_contain_no_version,
+    the_default_project_is_closed,
 )

@@ -153,6 +153,21 @@ def no_file_contains_an_account_id(root: Path) -> Iterator[str]:
             yield f"{file.relative_to(root)}: {arn}"
 
 
+_OF_PERMISSIONS = ["/service/*/overlays/*/application.yaml", "/service/*/overlays/*/release.yaml"]
+
+
+def every_service_has_code_owners(root: Path) -> Iterator[str]:
+    """Of the lines that match a file, the last one counts, so those for permissions come after those for services."""
+    lines = [line.split() for line in (root / ".github/CODEOWNERS").read_text().splitlines()]
+    patterns = [line[0] for line in lines if line and not line[0].startswith("#")]
+    services = {f"/service/{folder.name}/" for folder in (root / "service").glob("*")}
+    owned = [pattern for pattern in patterns if re.fullmatch(r"/service/[^*/]+/", pattern)]
+    yield from (f"CODEOWNERS: no line for {service}" for service in sorted(services - set(owned)))
+    yield from (f"CODEOWNERS: {service} does not exist" for service in sorted(set(owned) - services))
+    if patterns[-len(_OF_PERMISSIONS) :] != _OF_PERMISSIONS:
+        yield f"CODEOWNERS: the last lines are not {' and '.join(_OF_PERMISSIONS)}"
+
+
 ALL = (
     values_of_charts_limit_the_disk,
     kustomizations_reference_existing_files,
@@ -162,4 +177,5 @@ ALL = (
     no_file_contains_an_account_id,
     application_sets_reference_existing_paths,
     every_component_and_overlay_is_selected_once,
+    every_service_has_code_owners,
 )

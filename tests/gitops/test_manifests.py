@@ -65,6 +65,8 @@ def test_bootstrap_manifests_match_the_schemas(rendered: dict[str, list[Json]], 
         pytest.skip("management/bootstrap not found")
     assert {manifest["kind"] for manifest in rendered["management/bootstrap"]} == {"AppProject", "ApplicationSet"}
     assert validator.problems(rendered["management/bootstrap"]) == []
+    projects = [one["metadata"]["name"] for one in rendered["management/bootstrap"] if one["kind"] == "AppProject"]
+    assert {"default", "management"} < set(projects)  # Argo CD would create the first one with all permissions
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_manifests_of_component_follow_the_rules(component: Component, renderer:
 
 @pytest.mark.parametrize("overlay", overlays(), ids=lambda overlay: overlay.namespace)
 def test_overlay_is_complete(overlay: Overlay) -> None:
-    teams = {project["metadata"]["name"] for project in projects()} - {"management"}
+    teams = {project["metadata"]["name"] for project in projects()} - {"default", "management"}
     assert list(rules_of_components.overlay_is_complete(overlay, teams)) == []
 
 

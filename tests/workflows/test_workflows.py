@@ -1,5 +1,6 @@
 """Rules for workflows: permissions, time limits, pinned actions, and existing commands and options."""
 
+import json
 import os
 import re
 import shutil
@@ -122,11 +123,75 @@ def test_pull_requests_only_assume_the_plan_role(path: Path) -> None:
         ]
         if "pull_request" in _events(path):
             assert roles in ([], ["${{ vars.AWS_PLAN_ROLE_ARN }}"]), name
-            assert "environment" not in job, name
+            assert job.get("environment") == ("plan" if roles else None), name
         if "${{ vars.AWS_APPLY_ROLE_ARN }}" in roles:
             assert "environment" in job, name
         if roles:
             assert job["permissions"]["id-token"] == "write", name
+
+
+def test_the_ruleset_requires_code_owners_and_every_job_that_checks_a_pull_request() -> None:
+    """A skipped job counts as successful: `plan` is skipped if `compare` fails, so both are required."""
+    ruleset = json.loads((ROOT / ".github/rulesets/main.json").read_text())
+    rules = {rule["type"]: rule.get("parameters", {}) for rule in ruleset["rules"]}
+    assert rules["pull_request"]["require_code_owner_review"]
+    required = {check["context"] for check in rules["required_status_checks"]["required_status_checks"]}
+    jobs = {
+        name
+        for path in WORKFLOWS
+        if "pull_request" in _events(path) and path != EXAMPLE
+        for name, job in _jobs(path).items()
+        if job["permissions"].get("pull-requests") != "write"  # which only comments
+    }
+    assert required == jobs
+    assert ruleset["bypass_actors"] == []
+
+
+def test_the_app_pushes_only_the_branches_of_images() -> None:
+    ruleset = json.loads((ROOT / ".github/rulesets/branches.json").read_text())
+    assert ruleset["conditions"]["ref_name"] == {
+        "include": ["~ALL"],
+        "exclude": ["refs/heads/main", "refs/heads/image/**/*"],
+    }
+    assert {rule["type"] for rule in ruleset["rules"]} == {"creation", "update", "deletion"}
+    assert "Integration" not in {actor["actor_type"] for actor in ruleset["bypass_actors"]}
+
+
+def test_a_pull_request_without_stacks_to_plan_needs_no_role() -> None:
+    """Otherwise somebody would have to approve each new image."""
+    jobs = _jobs(ROOT / ".github" / "workflows" / "plan.yaml")
+    assert "id-token" not in jobs["compare"]["permissions"]
+    assert (jobs["plan"]["needs"], jobs["plan"]["environment"]) == (["compare"], "plan")
+    assert jobs["plan"]["if"].startswith("needs.compare.outputs.status == '2' && ")
+    assert "PRIVATE_RUNNER" not in jobs["compare"]["runs-on"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "refused"),
+    [
+        (["service/shop/overlays/dev/kustomization.yaml"], ""),
+        (["service/shop/overlays/dev/values.yaml", "Makefile", "stacks/owner.py"], "Makefile, stacks/owner.py"),
+        (["service/shop/base/rollout.yaml"], "service/shop/base/rollout.yaml"),
+        (["service/shop/overlays"], "service/shop/overlays"),
+    ],
+)
+def test_branches_of_the_app_change_only_overlays(tmp_path: Path, changed: list[str], refused: str) -> None:
+    (step,) = [one for one in _steps(ROOT / ".github/workflows/plan.yaml") if "image/" in one.get("if", "")]
+
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=minji", "-c", "user.email=minji@example.com")
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True)
+
+    git("init", "--quiet")
+    git("commit", "--quiet", "--allow-empty", "--message=base")
+    for name in changed:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("changed")
+    git("add", ".")
+    git("commit", "--quiet", "--message=change")
+    run = subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path, check=False, capture_output=True, text=True)
+    message = f"::error::{refused}: branches image/… change only service/*/overlays\n" if refused else ""
+    assert (run.returncode, run.stdout) == (1 if refused else 0, message)
 
 
 @every_workflow

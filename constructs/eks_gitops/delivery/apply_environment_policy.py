@@ -108,7 +108,11 @@ def statements(location: Location, cluster: str, *, domain: str, parent_zone_arn
                 sid="TagNewFileSystems",
                 actions=["elasticfilesystem:TagResource"],
                 resources=[location.arn("elasticfilesystem", f"{kind}/*") for kind in ("access-point", "file-system")],
-                conditions=tags_new(location),
+                conditions=tags_new(
+                    location,
+                    # Source: https://docs.aws.amazon.com/efs/latest/ug/using-tags-efs.html
+                    {"elasticfilesystem:CreateAction": ["CreateAccessPoint", "CreateFileSystem"]},
+                ),
             ),
             Statement(
                 sid="OwnDatabases",

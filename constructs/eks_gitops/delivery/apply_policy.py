@@ -4,7 +4,7 @@ An apply role manages resources whose names begin with its region and environmen
 resources that AWS names (subnets, keys, file systems), those with its `Environment` tag.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from eks_gitops.delivery.boundary import boundary_arn, own_roles
 from eks_gitops.iam import Conditions, Statement
@@ -17,13 +17,17 @@ def tagged(location: Location, key: str = "aws:ResourceTag/Environment") -> dict
     return {"StringEquals": {key: location.environment}}
 
 
-def tags_new(location: Location) -> Conditions:
+def tags_new(location: Location, created_by: Mapping[str, Sequence[str]] | None = None) -> Conditions:
     """The conditions that a request sets the environment's tag, and that the resource has that of no other environment.
 
-    A resource that is being created has no tags yet, or those of the request.
+    A resource that is being created has no tags yet, or those of the request. `created_by` is the service's condition
+    key with the actions that create the resource, for services that have one.
     Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     """
-    return {**tagged(location, "aws:RequestTag/Environment"), "StringEqualsIfExists": tagged(location)["StringEquals"]}
+    return {
+        "StringEquals": {"aws:RequestTag/Environment": location.environment, **(created_by or {})},
+        "StringEqualsIfExists": {"aws:ResourceTag/Environment": location.environment},
+    }
 
 
 def manage_iam(location: Location, *, passed_to: Sequence[str], linked: Sequence[str]) -> list[Statement]:
@@ -170,13 +174,7 @@ def manage_ec2(
             sid="TagWhatIsMade",
             actions=["ec2:CreateTags"],
             resources=[location.arn("ec2", "*/*")],
-            conditions={
-                "StringEquals": {
-                    "aws:RequestTag/Environment": location.environment,
-                    "ec2:CreateAction": sorted(actions),
-                },
-                "StringEqualsIfExists": tagged(location)["StringEquals"],
-            },
+            conditions=tags_new(location, {"ec2:CreateAction": sorted(actions)}),
         ),
         Statement(
             sid="KeepTagged",

@@ -17,6 +17,9 @@ from eks_gitops.location import Location
 # Upgrading a cluster and its nodes takes more than an hour. If the credentials expire, Terraform cannot save its state.
 _APPLY_SECONDS = 2 * 60 * 60
 
+PLAN_ENVIRONMENT = "plan"
+"""The GitHub environment in which pull requests are planned, after one of its reviewers has approved the run."""
+
 
 class ReadPolicy(Construct):
     """Read access to every resource of the region's stacks, for plans and applies.
@@ -42,7 +45,12 @@ class ReadPolicy(Construct):
 
 
 class PlanRole(Construct):
-    """A read-only role that plans every stack of the region, in pull requests and on `main` (to detect drift)."""
+    """A read-only role that plans every stack of the region: in the GitHub environment `plan`, and on `main` (drift).
+
+    A pull request alone cannot assume it: its branch contains the code that runs with the role, and the workflow that
+    asks for it. GitHub's reviewers of the environment, whom no branch can change, look at that code first.
+    Source: https://docs.github.com/actions/reference/security/oidc, on the `sub` claim of a job with an environment
+    """
 
     def __init__(
         self,
@@ -55,7 +63,8 @@ class PlanRole(Construct):
         read: ReadPolicy,
     ) -> None:
         super().__init__(scope, id_)
-        subjects = [*repository.subjects("pull_request"), *repository.subjects("ref:refs/heads/main")]
+        contexts = (f"environment:{PLAN_ENVIRONMENT}", "ref:refs/heads/main")
+        subjects = [subject for context in contexts for subject in repository.subjects(context)]
         role = _delivery_role(
             self,
             location,

@@ -58,8 +58,11 @@ def test_addons_overwrite_changed_settings(prod: Template) -> None:
         assert addon["resolve_conflicts_on_create"] == addon["resolve_conflicts_on_update"] == "OVERWRITE"
 
 
-def test_vpc_cni_enables_network_policies_and_prefix_delegation(prod: Template) -> None:
+def test_vpc_cni_enables_network_policies_and_prefix_delegation_and_tags_its_interfaces(prod: Template) -> None:
     settings = json.loads(prod.resources("aws_eks_addon")["node-addons_vpc-cni"]["configuration_values"])
+    tags = settings["env"].pop("ADDITIONAL_ENI_TAGS")
+    (provider,) = prod.json["provider"]["aws"]
+    assert json.loads(tags) == provider["default_tags"][0]["tags"]
     assert settings == {
         "enableNetworkPolicy": "true",
         "env": {"ENABLE_PREFIX_DELEGATION": "true", "WARM_PREFIX_TARGET": "1"},

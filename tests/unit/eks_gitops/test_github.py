@@ -41,7 +41,7 @@ def test_provider_accepts_only_tokens_for_sts(shared: Template) -> None:
 @pytest.mark.parametrize(
     ("role", "contexts"),
     [
-        ("plan_role", ["pull_request", "ref:refs/heads/main"]),
+        ("plan_role", ["environment:plan", "ref:refs/heads/main"]),
         ("backup-prod_role", ["ref:refs/heads/main"]),
         ("apply-shared_role", ["environment:shared"]),
         ("apply-dev_role", ["environment:dev"]),

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from eks_gitops.iam import Statement, policy_document, trust_policy
-from tests.policies import Role, all_policies, resource_policies, trust_policies
+from tests import iam_data
+from tests.policies import Role, all_policies, identity_policies, resource_policies, trust_policies
 from tests.template import Json, Template
 
 MANAGED_LIMIT = 6_144
@@ -114,6 +115,40 @@ def test_only_denials_are_for_all_actions_except_some(stacks: dict[str, Template
     for address, statement in _statements(stacks):
         assert not {"NotResource", "NotPrincipal"} & statement.keys(), address
         assert statement["Effect"] == "Deny" or "NotAction" not in statement, address
+
+
+_TAGS_LIMITED_OTHERWISE = {
+    ("aws-load-balancer-controller", "elasticloadbalancing:AddTags"),  # of listeners, in the published policy: boundary
+    ("_domain", "route53:ChangeTagsForResource"),  # IAM has no condition on tags of zones
+    ("_images-and-domain", "route53:ChangeTagsForResource"),
+    ("_images-and-domain", "logs:*"),  # flow logs, which only the shared stack has
+}
+
+
+def test_what_sets_tags_is_limited_to_own_or_new_resources(stacks: dict[str, Template]) -> None:
+    """By the name of the resource, by a tag that it has or does not have yet, or by the action that creates it."""
+    limited_otherwise = set()
+    for stack, template in stacks.items():
+        for policy in identity_policies(template):
+            named = re.search(r"\.apply-([a-z]+)_", policy.address)
+            environment = named[1] if named is not None else stack.rpartition("-")[2]
+            for statement in policy.statements if "boundary" not in policy.address else []:
+                if statement["Effect"] == "Deny" or _is_for_own_or_new(statement, environment):
+                    continue
+                for action in filter(_sets_tags, statement["Action"]):
+                    limited_otherwise.add((re.split("_role_|(?=_)", policy.address)[-1], action))
+    assert limited_otherwise == _TAGS_LIMITED_OTHERWISE
+
+
+def _is_for_own_or_new(statement: Json, environment: str) -> bool:
+    keys = {key for condition in statement.get("Condition", {}).values() for key in condition}
+    names = [re.search(rf"[-/]{environment}(?![a-z])", resource) for resource in statement["Resource"]]
+    return all(names) or any(key.startswith("aws:ResourceTag/") or key.endswith(":CreateAction") for key in keys)
+
+
+def _sets_tags(action: str) -> bool:
+    setting = [known for known in iam_data.matching(action) if "Tagging" in known.levels]
+    return any(not re.search(":(Untag|Remove|Delete)", known.name) for known in setting)
 
 
 def test_every_arn_has_the_regions_partition(stacks: dict[str, Template]) -> None:

@@ -103,6 +103,23 @@ def test_controller_can_launch_instances_only_with_the_clusters_tag(karpenter: T
     }
 
 
+@pytest.mark.parametrize(
+    ("tags", "allowed"),
+    [
+        ({"aws:eks:cluster-name": "gitops-cluster-dev"}, True),
+        ({"aws:eks:cluster-name": "gitops-cluster-prod"}, False),
+        ({"Environment": "dev"}, False),
+        ({}, False),
+    ],
+)
+def test_controller_can_put_nodes_only_into_the_security_group_of_its_cluster(
+    karpenter: Template, tags: dict[str, str], *, allowed: bool
+) -> None:
+    role = Role(karpenter, "karpenter_role")
+    role.boundary = None
+    assert role.may("ec2:RunInstances", f"{EC2}:security-group/sg-1", tags=tags) is allowed
+
+
 def test_interruptions_are_sent_to_the_queue(karpenter: Template) -> None:
     patterns = [
         json.loads(rule["event_pattern"])["detail-type"]

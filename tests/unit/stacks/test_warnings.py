@@ -73,6 +73,14 @@ def test_the_link_to_the_runbook_of_the_alerts_is_a_placeholder(owned: EditedSet
     assert list(warnings.placeholders(*owned.load())) == []
 
 
+def test_the_organisation_of_the_code_owners_is_a_placeholder(owned: EditedSettings) -> None:
+    file = owned.root / ".github/CODEOWNERS"
+    file.parent.mkdir()
+    file.write_text((ROOT / ".github/CODEOWNERS").read_text())
+    ((_, text),) = warnings.found(*owned.load(), LONG_BEFORE)
+    assert text.splitlines()[1:] == ["  .github/CODEOWNERS: @your-org/"]
+
+
 def test_no_other_file_that_argo_cd_reads_has_a_placeholder_of_the_owner() -> None:
     files = [path for folder in ("management", "service", "helm") for path in (ROOT / folder).rglob("*.yaml")]
     found = [path for path in files if re.search(r"your-org|your-domain|123456789012", path.read_text())]

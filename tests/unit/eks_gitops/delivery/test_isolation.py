@@ -4,7 +4,9 @@ The questions are generated: each action of a service in use, for each kind of r
 """
 
 import json
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -54,27 +56,42 @@ BY_ADMINISTRATORS = {
 
 
 class Question(NamedTuple):
-    """An action on a resource that is named for its owner and has its tag."""
+    """An action on a resource that is named for its owner and has its tag, or that of AWS."""
 
     action: iam_data.Action
     resource: str
-    owner: str
+    tags: Mapping[str, str]
     is_tagged_by: bool
     """Whether the request can set a tag of the resource."""
 
-    def allowed(self, role: Role, environment: str) -> bool:
-        """Whether `role` may do it, in a request that sets the tag of its environment if it can."""
+    def allowed(self, role: Role, environment: str, tags: Mapping[str, str] | None = None) -> bool:
+        """Whether `role` may do it, in a request that sets the tag of its environment if it can.
+
+        `tags` are those that the resource has by then, if others than its own.
+        """
         context = {"aws:RequestTag/Environment": environment} if self.is_tagged_by else {}
-        return role.may(self.action.name, self.resource, tags={"Environment": self.owner}, **context)
+        return role.may(self.action.name, self.resource, tags=self.tags if tags is None else tags, **context)
 
 
 def _questions(owner: str) -> Iterator[Question]:
     """Every change of a resource that has tags, except of resources that are being created."""
-    for service in SERVICES:
+    yield from _changes(SERVICES, owner, {"Environment": owner})
+
+
+def _changes(services: Sequence[str], owner: str, tags: Mapping[str, str]) -> Iterator[Question]:
+    for service in services:
         for action in iam_data.actions(service).values():
             for arn, keys in action.resources:
                 if action.changes and "aws:ResourceTag/*" in keys:
-                    yield Question(action, _named(arn, owner), owner, "aws:RequestTag/*" in keys)
+                    yield Question(action, _named(arn, owner), tags, "aws:RequestTag/*" in keys)
+
+
+def _of_aws(owner: str) -> Iterator[Question]:
+    """The same for what AWS creates and tags, such as a cluster's security group and nodes, and master passwords."""
+    database = f"arn:aws:rds:ap-northeast-2:123456789012:db:ap-northeast-2-{owner}-any"
+    of_ec2 = _changes(["ec2"], owner, {"aws:eks:cluster-name": f"gitops-cluster-{owner}"})
+    yield from (one for one in of_ec2 if not re.search(":(subnet|vpc)/", one.resource))  # of the shared stack
+    yield from _changes(["secretsmanager"], owner, {"aws:rds:primaryDBInstanceArn": database})
 
 
 def _named(arn: str, owner: str) -> str:
@@ -107,29 +124,59 @@ def _without_boundary(shared: Template, environment: str) -> Role:
     return role
 
 
+@pytest.fixture(scope="module")
+def asked(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
+    """The number of questions of each kind, which are printed after the last test."""
+    asked: Counter[str] = Counter()
+    yield asked
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        kinds = "; ".join(f"{number:,} {kind}" for kind, number in asked.items())
+        print(f"\n{sum(asked.values()):,} questions for {len(PAIRS)} pairs of environments: {kinds}")
+
+
 PAIRS = [(environment, owner) for environment, owner in product(ENVIRONMENTS, OWNERS) if environment != owner]
+
+
+OF_CLUSTERS = [pair for pair in PAIRS if pair[1] not in ("backend", "shared")]
+"""The pairs whose second environment has a cluster and databases."""
 
 
 @pytest.mark.parametrize(("environment", "owner"), PAIRS)
 def test_no_role_of_an_environment_can_change_what_others_own(
-    shared: Template, capsys: pytest.CaptureFixture[str], environment: str, owner: str
+    shared: Template, asked: Counter[str], environment: str, owner: str
 ) -> None:
     questions = list(_questions(owner))
     role = _unlimited(shared, environment)
     allowed = {question.action.name for question in questions if question.allowed(role, environment)}
     assert allowed <= (USES_OF_SHARED if owner in ("backend", "shared") else set())
     assert len(questions) > 500
-    with capsys.disabled():
-        print(f"\n{len(questions)} questions: a role of {environment} and resources of {owner}")
+    asked["changes by any role"] += len(questions)
 
 
 @pytest.mark.parametrize(("environment", "owner"), PAIRS)
 def test_no_apply_role_can_change_what_others_own_even_without_its_boundary(
-    shared: Template, environment: str, owner: str
+    shared: Template, asked: Counter[str], environment: str, owner: str
 ) -> None:
+    questions = list(_questions(owner))
     role = _without_boundary(shared, environment)
-    allowed = {question.action.name for question in _questions(owner) if question.allowed(role, environment)}
-    assert allowed <= USES_OF_SHARED, sorted(allowed - USES_OF_SHARED)
+    allowed = [question for question in questions if question.allowed(role, environment)]
+    assert {question.action.name for question in allowed} <= USES_OF_SHARED
+    assert not [question for question in allowed if ":security-group/" in question.resource]
+    asked["changes by apply roles without boundary"] += len(questions)
+
+
+@pytest.mark.parametrize(("environment", "owner"), OF_CLUSTERS)
+def test_nothing_that_aws_made_for_another_environment_can_be_changed_or_joined(
+    shared: Template, asked: Counter[str], environment: str, owner: str
+) -> None:
+    """Such as starting a node in the security group of another cluster, and reading another master password."""
+    questions = list(_of_aws(owner))
+    for role in (_unlimited(shared, environment), _without_boundary(shared, environment)):
+        assert not [question for question in questions if question.allowed(role, environment)]
+    joined = {question.action.name for question in questions if ":security-group/" in question.resource}
+    assert {"ec2:CreateNetworkInterface", "ec2:ModifyNetworkInterfaceAttribute", "ec2:RunInstances"} <= joined
+    asked["changes of what AWS made"] += 2 * len(questions)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -211,16 +258,26 @@ def test_an_environment_can_delete_zones_without_the_records_of_others(with_zone
                 assert _changes_of(OTHER_ZONE, role, name) == {"route53:CreateHostedZone", *on_zones}
 
 
-def _tagging(owner: str) -> list[Question]:
-    """The actions of each service that change the tags of an existing resource."""
-    return [question for question in _questions(owner) if question.action.levels & {"Tagging"}]
-
-
 @pytest.mark.parametrize(("environment", "owner"), PAIRS)
-def test_no_resource_of_others_can_be_tagged_and_then_destroyed(shared: Template, environment: str, owner: str) -> None:
-    """Once a resource had the environment's tag, destroying it would be allowed: tagging it must not be."""
+def test_no_resource_of_others_can_be_tagged_and_then_destroyed(
+    shared: Template, asked: Counter[str], environment: str, owner: str
+) -> None:
+    """First each action that sets or removes tags, then each change of the resource with the tags it would have.
+
+    Most of these changes would be allowed then, so tagging must not be.
+    """
     unlimited, apply = _unlimited(shared, environment), _without_boundary(shared, environment)
-    questions = _tagging(owner)
-    tagged = [question for question in questions for role in (unlimited, apply) if question.allowed(role, environment)]
-    assert not tagged
-    assert {question.action.service for question in questions} == set(SERVICES)
+    marked = list(_of_aws(owner)) if (environment, owner) in OF_CLUSTERS else []
+    questions = [*_questions(owner), *marked]
+    would_be_allowed, services = 0, set()
+    for tagging in (question for question in questions if "Tagging" in question.action.levels):
+        services.add(tagging.action.service)
+        after = {key: value for key, value in tagging.tags.items() if key.startswith("aws:")}  # nobody removes these
+        after |= {"Environment": environment} if tagging.is_tagged_by else {}
+        changes = [question for question in questions if question[1:3] == tagging[1:3]]
+        for role in (unlimited, apply):
+            assert not tagging.allowed(role, environment), tagging
+            would_be_allowed += sum(change.allowed(role, environment, after) for change in changes)
+            asked["retaggings, each with the changes after it"] += 1 + len(changes)
+    assert services == set(SERVICES)
+    assert would_be_allowed > 500

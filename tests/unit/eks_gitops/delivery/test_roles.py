@@ -45,6 +45,11 @@ def _arn(service: str, resource: str) -> str:
     return f"arn:aws:{service}:ap-northeast-2:{ACCOUNT}:{resource}"
 
 
+def _making(action: str) -> dict[str, str]:
+    """The condition keys when EFS tags what dev creates by this action."""
+    return {**TAGGED_DEV, "elasticfilesystem:CreateAction": action}
+
+
 FROM_TEMPLATE = {"ec2:LaunchTemplate": _arn("ec2", "launch-template/lt-1")}
 
 Request = tuple[str, str, dict[str, str], dict[str, str]]
@@ -117,9 +122,9 @@ APPLY_DEV_MAY: list[Request] = [
     ("acm:DeleteCertificate", _arn("acm", "certificate/1"), DEVS, {}),
     # its own data
     ("elasticfilesystem:CreateFileSystem", "*", {}, TAGGED_DEV),
-    ("elasticfilesystem:TagResource", _arn("elasticfilesystem", "file-system/fs-1"), {}, TAGGED_DEV),
+    ("elasticfilesystem:TagResource", _arn("elasticfilesystem", "file-system/fs-1"), {}, _making("CreateFileSystem")),
     ("elasticfilesystem:CreateAccessPoint", _arn("elasticfilesystem", "file-system/fs-1"), DEVS, TAGGED_DEV),
-    ("elasticfilesystem:TagResource", _arn("elasticfilesystem", "access-point/fsap-1"), {}, TAGGED_DEV),
+    ("elasticfilesystem:TagResource", _arn("elasticfilesystem", "access-point/1"), {}, _making("CreateAccessPoint")),
     ("elasticfilesystem:CreateMountTarget", _arn("elasticfilesystem", "file-system/fs-1"), DEVS, {}),
     ("elasticfilesystem:DeleteMountTarget", _arn("elasticfilesystem", "file-system/fs-1"), DEVS, {}),
     ("elasticfilesystem:DeleteFileSystem", _arn("elasticfilesystem", "file-system/fs-1"), DEVS, {}),
@@ -241,7 +246,8 @@ APPLY_DEV_MAY_NOT: list[Request] = [
     ("kms:TagResource", _arn("kms", "key/1"), SHAREDS, TAGGED_DEV),
     ("kms:TagResource", _arn("kms", "key/1"), BACKENDS, TAGGED_DEV),
     ("iam:TagOpenIDConnectProvider", ISSUER, PRODS, TAGGED_DEV),
-    ("elasticfilesystem:TagResource", _arn("elasticfilesystem", "file-system/fs-1"), PRODS, TAGGED_DEV),
+    ("elasticfilesystem:TagResource", _arn("elasticfilesystem", "file-system/fs-1"), {}, TAGGED_DEV),
+    ("elasticfilesystem:TagResource", _arn("elasticfilesystem", "file-system/1"), PRODS, _making("CreateFileSystem")),
     ("backup:TagResource", _arn("backup", "backup-plan:1"), PRODS, TAGGED_DEV),
     ("secretsmanager:TagResource", _arn("secretsmanager", "secret:rds!db-1"), OF_PRODS_DATABASE, TAGGED_DEV),
     ("ecr:TagResource", _arn("ecr", "repository/bubblepool"), SHAREDS, TAGGED_DEV),

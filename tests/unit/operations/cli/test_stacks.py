@@ -86,6 +86,16 @@ def test_plan_compares_with_the_merge_base_unless_told_otherwise(
     planned.assert_called_once_with(output, [DEV], base)
 
 
+@pytest.mark.parametrize("differs", [True, False])
+def test_plan_only_lists_the_stacks_if_there_are_any(
+    planned: Mock, output: Path, monkeypatch: pytest.MonkeyPatch, *, differs: bool
+) -> None:
+    planned.return_value.differs = differs
+    listing = _mocked(monkeypatch, plan, "listing", Status.ATTENTION)
+    run("plan", DEV, "--output", output, "--list", status=2)
+    assert listing.called is differs
+
+
 def test_guard_checks_plans(tmp_path: Path) -> None:
     file = tmp_path / f"{DEV}.json"
     change = {"actions": ["delete"], "before": {"bucket": "data"}, "after": None}

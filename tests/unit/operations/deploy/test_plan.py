@@ -121,6 +121,24 @@ def test_no_differences_are_reported_as_fine(tmp_path: Path, monkeypatch: pytest
     assert (report.title, report.status, report.tables) == ("0 of 3 stacks with changes", Status.FINE, [])
 
 
+@pytest.mark.parametrize(
+    ("differing", "listed"),
+    [
+        (None, {"dev": "asked for"}),
+        ({}, None),
+        ({"dev": "changed"}, {"dev": "changed"}),
+        ({"prod": "changed"}, None),
+        ({"old": "removed"}, {"old": "removed"}),
+    ],
+)
+def test_lists_the_stacks_to_plan(differing: dict[str, str] | None, listed: dict[str, str] | None) -> None:
+    chosen = Selection([make_stack(name="dev")], {"dev": set()}, "abc123", differing)
+    assert chosen.differs is (listed is not None)
+    if listed is not None:
+        report = plan.listing(chosen)
+        assert (report.title, report.status, report.data["stacks"]) == ("1 stacks to plan", Status.ATTENTION, listed)
+
+
 def test_a_stack_waits_for_a_producer_that_differs_and_was_not_chosen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,32 @@ def test_finds_the_plan_of_the_merged_pull_request(gh: FakeGh, history: tuple[Pa
     assert "event=pull_request&head_sha=head-1" in run[1]
 
 
+@pytest.mark.parametrize(
+    ("compare", "plan", "counts"),
+    [
+        ("success", "skipped", True),  # nothing to plan
+        ("success", "success", True),
+        ("failure", "skipped", False),
+        ("success", "failure", False),  # its reviewers rejected the run
+        ("success", "cancelled", False),
+    ],
+)
+def test_a_run_without_stacks_to_plan_counts(
+    gh: FakeGh, history: tuple[Path, list[str]], compare: str, plan: str, *, counts: bool
+) -> None:
+    folder, commits = history
+    with gh.changed() as state:
+        _deployed(state, commits[1])
+        _merged(state, 1, commits[2], {"stacks": {}, "findings": []})
+        jobs = [{"name": "compare", "conclusion": compare}, {"name": "plan", "conclusion": plan}]
+        state["answers"]["repos/{owner}/{repo}/actions/runs/1/jobs"] = {"jobs": jobs}
+    if counts:
+        assert reviewed.collect(commits[2], KNOWN, folder).data["stacks"] == {}
+    else:
+        with pytest.raises(OperationError, match="pull request 1: no successful run of the workflow plan"):
+            reviewed.collect(commits[2], KNOWN, folder)
+
+
 @pytest.mark.parametrize(("title", "counts"), [("deploy ap-northeast-2-dev", False), ("deploy everything", True)])
 def test_a_deploy_by_hand_counts_only_if_it_deployed_everything(
     gh: FakeGh, history: tuple[Path, list[str]], title: str, *, counts: bool

@@ -18,6 +18,7 @@ from tests.stacks import make_stack, write_output
 
 RBAC = "management/argo-cd/manifests/rbac"
 PROJECTS = "management/bootstrap/projects"
+OWNERS = ".github/CODEOWNERS"
 SHARED = "stacks/ap_northeast_2/shared.py"
 MODELS = sorted(path.parent.name for path in ROOT.glob("service/*/base"))
 
@@ -31,6 +32,8 @@ def tree(tmp_path: Path, edited: EditedSettings) -> Path:
     del edited
     for folder in ("management", "service"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
+    (tmp_path / OWNERS).parent.mkdir()
+    shutil.copy(ROOT / OWNERS, tmp_path / OWNERS)
     return tmp_path
 
 
@@ -158,6 +161,29 @@ def test_an_existing_team_gets_three_more_destinations(tree: Path) -> None:
     assert "part-of: guest" in (tree / "service" / "xylophone" / "base" / "kustomization.yaml").read_text()
 
 
+@pytest.mark.parametrize("name", ["xylophone", "a-service", "celesta"])
+def test_the_team_owns_the_code_of_the_service(tree: Path, name: str) -> None:
+    owners = tree / OWNERS
+    owners.write_text(owners.read_text().replace("your-org", "acme"))
+    before = owners.read_text().splitlines()
+    _write(tree, name, "percussion")
+    after = owners.read_text().splitlines()
+    assert set(after) - set(before) == {f"/service/{name}/ @acme/percussion"}
+    of_services = [line for line in after if line.startswith("/service/") and "*" not in line]
+    assert of_services == sorted(of_services)
+    after.remove(f"/service/{name}/ @acme/percussion")
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("rest", "line"), [("", 1), ("\n/docs/ @acme/docs\n", 3), ("/service/*/base/ @acme/platform\n", 1)]
+)
+def test_the_first_service_gets_a_code_owner(tree: Path, rest: str, line: int) -> None:
+    (tree / OWNERS).write_text(f"* @acme/platform\n{rest}")
+    _write(tree, "xylophone", "percussion")
+    assert (tree / OWNERS).read_text().splitlines()[line] == "/service/xylophone/ @acme/percussion"
+
+
 @pytest.mark.parametrize("name", ["xylophone", "a-service-with-as-long-a-name-as-fits"])
 @pytest.mark.parametrize("repository_id", [None, 1234567890])
 def test_settings_with_the_new_image_repository_are_valid_and_formatted(
@@ -283,6 +309,16 @@ def test_rejects_settings_in_an_unsupported_format(tree: Path) -> None:
     with pytest.raises(OperationError) as error:
         _write(tree, "xylophone", "percussion")
     assert str(error.value) == f"{SHARED}: image_repositories: must have one entry per line; reformat them"
+
+
+@pytest.mark.parametrize("text", ["* minji@example.com\n", None])
+def test_rejects_code_owners_without_an_organisation(tree: Path, text: str | None) -> None:
+    (tree / OWNERS).unlink()
+    if text is not None:
+        (tree / OWNERS).write_text(text)
+    with pytest.raises(OperationError) as error:
+        _write(tree, "xylophone", "percussion")
+    assert str(error.value) == f"{OWNERS}: has no owner of everything; write a line such as `* @your-org/platform`"
 
 
 def test_outside_of_the_repository_the_message_says_so(tmp_path: Path) -> None:
