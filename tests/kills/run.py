@@ -32,6 +32,7 @@ _RECOVER = ("recover", SHARED, "--yes", "--json")
 _UNLOCK = re.compile(r"terraform -chdir=\S+ force-unlock [\w-]+")
 _PUSH = re.compile(r"terraform -chdir=\S+ state push [^\n]+")
 _LOCK_ID = re.compile(r"Lock Info:[^\w]+ID:\s+([\w-]+)")
+_COLORS = re.compile(r"\x1b\[[\d;]*m")
 _PROVIDER_DIED = re.compile(r"Plugin did not respond|rpc error|plugin process exited|Failed to load plugin")
 
 
@@ -164,7 +165,7 @@ def _recover(case: Case, world: World, said: str) -> tuple[list[str], Done]:
         text = "\n".join(
             entry.get("what") or entry.get("why") or "" for entry in done.report.get("stacks", {}).values()
         )
-        text = text or done.output
+        text = text or _COLORS.sub("", done.output)
         if push := _PUSH.search(text):
             needed.append("state push")
             assert world.run_printed(push[0]).status == 0
