@@ -81,8 +81,9 @@ class _Loader:
             return Environment(name, _file(module), without_validation(EnvironmentSettings, {}))
         index = names.index(name)
         nearest = [*reversed(names[:index]), *names[index + 1 :]]
+        files = {file.stem for file in (_ROOT / _file(module)).parent.glob("*.py")}
         remedy = "restore it from Git"
-        for other in [other for other in nearest if (_ROOT / _file(f"{package}.{other}")).is_file()][:1]:
+        for other in [other for other in nearest if other in files][:1]:
             source = _file(f"{package}.{other}")
             remedy = f"copy {source} to it, and rename {other.upper()} to {name.upper()} in it"
         settings = self.settings(module, name.upper(), EnvironmentSettings, remedy)

@@ -7,7 +7,19 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from ipaddress import IPv4Network
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar, cast, get_args
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    Self,
+    TypeVar,
+    cast,
+    get_args,
+    get_origin,
+)
 
 from pydantic import (
     AfterValidator,
@@ -17,9 +29,11 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 AnyConfig = TypeVar("AnyConfig", bound="Config")
 AnyProblem = TypeVar("AnyProblem")
@@ -59,8 +73,19 @@ def shown(value: object) -> str:
         return f"{type(value).__name__}(...)"
     if isinstance(value, tuple | list) and any(isinstance(item, Config) for item in value):
         return f"({', '.join(map(shown, value))},)"
-    text = repr(value) if isinstance(value, str | tuple | list | dict) else " ".join(str(value).split())
+    try:
+        text = repr(value) if isinstance(value, str | tuple | list | dict) else " ".join(str(value).split())
+    except (RecursionError, ValueError):  # a list in 1,000 others; an integer of more than 4,300 digits
+        text = f"{type(value).__name__} too large to show"
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+
+
+_PLAIN = (str, int, tuple, list, set, frozenset, dict, type(None))
+
+
+def _is_tuple(annotation: Any) -> bool:
+    """Whether a field is a tuple, or may be one."""
+    return get_origin(annotation) is tuple or any(map(_is_tuple, get_args(annotation)))
 
 
 class Config(BaseModel):
@@ -82,6 +107,18 @@ class Config(BaseModel):
     def problems(self) -> Iterator[Problem]:
         """The rules that these values violate, with paths relative to this config."""
         yield from ()
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_endless_tuple(cls, value: object, info: ValidationInfo) -> object:
+        """Reject what pydantic would read into a tuple to its end, if it has one: the addresses of a network."""
+        if (
+            not isinstance(value, _PLAIN)
+            and isinstance(value, Iterable)
+            and _is_tuple(cls.model_fields[str(info.field_name)].annotation)
+        ):
+            raise PydanticCustomError("tuple_type", "not a tuple")
+        return value
 
     @model_validator(mode="after")
     def _raise_problems(self) -> Self:
@@ -196,7 +233,7 @@ def _not_a_tuple(value: object) -> str:
     if isinstance(value, Config):
         return f"one {type(value).__name__}, not a tuple; write ({shown(value)},)"
     if isinstance(value, str | IPv4Network):
-        return f"a single value, not a tuple; write ({str(value)!r},)"
+        return f"a single value, not a tuple; write ({shown(str(value))},)"
     return "not a tuple; write the values in brackets, each followed by a comma"
 
 
@@ -326,7 +363,10 @@ def _without_host_bits(value: object) -> object:
     return value
 
 
-Count = Annotated[int, Field(strict=True, ge=1)]
+MAX_INTEGER = 2**31 - 1
+"""The largest integer of AWS's APIs: https://smithy.io/2.0/spec/simple-types.html#integer"""
+
+Count = Annotated[int, Field(strict=True, ge=1, le=MAX_INTEGER)]
 """A positive integer. Numeric strings are rejected, as with `StrictBool`, because charts treat strings differently."""
 
 Cidr = Annotated[IPv4Network, BeforeValidator(_without_host_bits)]

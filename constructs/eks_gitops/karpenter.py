@@ -14,7 +14,7 @@ from constructs import Construct
 from pydantic import Field
 
 from eks_gitops.cluster import Cluster
-from eks_gitops.config import Config, Count, Problem
+from eks_gitops.config import MAX_INTEGER, Config, Count, Problem
 from eks_gitops.context import Context
 from eks_gitops.controller_tags import EKS_TAG, ownership_tag
 from eks_gitops.iam import Statement, policy_document
@@ -48,7 +48,7 @@ class KarpenterConfig(Config):
     max_nodes: Count
     """The most nodes of the NodePool. The subnets must have enough addresses for them. Nodes above a lower limit
     remain."""
-    max_vcpus: Annotated[int, Field(strict=True, ge=2)] | None = None
+    max_vcpus: Annotated[int, Field(strict=True, ge=2, le=MAX_INTEGER)] | None = None
     """The most vCPUs of all nodes of the NodePool together; with None, only `max_nodes` limits it. Its smallest
     instances have 2."""
     architectures: tuple[Architecture, ...] = ("amd64",)

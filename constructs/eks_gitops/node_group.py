@@ -26,7 +26,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from eks_gitops import instance_types
 from eks_gitops.cluster import Cluster
-from eks_gitops.config import Config, Count, Problem, known_problems, matching
+from eks_gitops.config import MAX_INTEGER, Config, Count, Problem, known_problems, matching
 from eks_gitops.context import Context
 from eks_gitops.iam import Role, service_trust
 from eks_gitops.key import Key
@@ -104,9 +104,9 @@ class NodeGroupConfig(Config):
     EKS uses its newest release when these change. None is the newest one when the group was created."""
     capacity_type: Literal["ON_DEMAND", "SPOT"]
     """On-demand or Spot instances. A change replaces the group: the new one is created first."""
-    min_size: int = Field(strict=True, ge=0)
+    min_size: int = Field(strict=True, ge=0, le=MAX_INTEGER)
     """The least number of nodes. The sum of all groups must suffice for Argo CD and for production."""
-    desired_size: int = Field(strict=True, ge=0)
+    desired_size: int = Field(strict=True, ge=0, le=MAX_INTEGER)
     """The number of nodes. A change adds nodes, or drains and terminates some. Nothing else changes it: Karpenter has
     nodes of its own."""
     max_size: Count

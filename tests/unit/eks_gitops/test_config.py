@@ -1,13 +1,15 @@
 """Validation of configs that are created directly, without the loader of the settings."""
 
+import itertools
 from collections.abc import Iterator
+from ipaddress import IPv6Network
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 import stacks.settings  # noqa: F401  (imports all config classes)
-from eks_gitops.config import Config, MissingFieldError, shape_errors, without_validation
+from eks_gitops.config import Config, MissingFieldError, shape_errors, shown, without_validation
 from eks_gitops.file_system import FileSystemConfig
 from eks_gitops.node_group import NodeGroupConfig
 
@@ -55,6 +57,20 @@ def test_a_missing_field_and_an_unknown_attribute_raise_different_errors() -> No
     with pytest.raises(AttributeError, match="has no attribute 'maximum'") as error:
         getattr(without_validation(NodeGroupConfig, {}), "maximum")  # noqa: B009 (mypy rejects the attribute)
     assert not isinstance(error.value, MissingFieldError)
+
+
+@pytest.mark.parametrize("value", [itertools.count(), IPv6Network("::/0"), iter(["t3.medium"])], ids=repr)
+def test_only_a_sequence_is_read_into_a_tuple(value: object) -> None:
+    with pytest.raises(ValidationError, match="not a tuple"):
+        NodeGroupConfig(**{**VALUES, "instance_types": value})
+
+
+def test_a_value_that_python_cannot_print_is_named_by_its_type() -> None:
+    nested: list[object] = []
+    for _ in range(5000):
+        nested = [nested]
+    assert shown(nested) == "list too large to show"
+    assert shown(10**5000) == "int too large to show"
 
 
 def _configs(kind: type[Config]) -> Iterator[type[Config]]:
