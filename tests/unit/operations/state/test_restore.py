@@ -235,7 +235,8 @@ def test_a_state_that_was_overwritten_with_another_lineage_is_restored_by_lineag
 def test_is_refused_while_the_lock_object_exists(aws: boto3.Session, stack: Stack, tmp_path: Path) -> None:
     old, _ = _put(aws, stack, _state(1, 1), _state(2, 2))
     _put(aws, stack, json.dumps(HOLDER).encode(), key=LOCK)
-    with pytest.raises(OperationError, match=r"^dev: minji@laptop holds the lock for apply, since 2026-01-01T.* 6f1c, then: make recover"):
+    held = r"^dev: minji@laptop holds the lock for apply, since 2026-01-01T.* 6f1c, then: make recover"
+    with pytest.raises(OperationError, match=held):
         _restore(aws, stack, old)
     assert _current(aws, stack) == _state(2, 2)
     assert _keys(aws, stack) == [KEY, LOCK]  # the lock of the other user is kept
