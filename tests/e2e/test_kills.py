@@ -15,7 +15,7 @@ _SAMPLE = {
     "deploy: the VPC is created, but not answered: SIGKILL to command": "deploy again",
     "deploy: the VPC is created, but not answered: SIGKILL to terraform": "force-unlock, then recover",
     "deploy: the VPC is created, but not answered: SIGKILL to provider": "recover",
-    "deploy: the state is not saved yet: SIGTERM to command": "deploy again",
+    "deploy: the state is not saved yet: SIGTERM to command": "recover",
     "destroy: the VPC, one of the last, is deleted, but not answered: SIGKILL to terraform": (
         "force-unlock, then destroy again"
     ),

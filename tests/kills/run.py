@@ -33,6 +33,7 @@ _UNLOCK = re.compile(r"terraform -chdir=\S+ force-unlock [\w-]+")
 _PUSH = re.compile(r"terraform -chdir=\S+ state push [^\n]+")
 _LOCK_ID = re.compile(r"Lock Info:[^\w]+ID:\s+([\w-]+)")
 _COLORS = re.compile(r"\x1b\[[\d;]*m")
+_REFUSED_REPLACEMENT = re.compile(r"^replace (\S+): ", re.MULTILINE)
 _PROVIDER_DIED = re.compile(r"Plugin did not respond|rpc error|plugin process exited|Failed to load plugin")
 
 
@@ -154,7 +155,8 @@ def _recover(case: Case, world: World, said: str) -> tuple[list[str], Done]:
     name = case.moment.command
     needed: list[str] = []
     next_command, label = _COMMANDS[name], f"{name} again"
-    if name == "deploy" and _PROVIDER_DIED.search(said):
+    is_interrupted = case.signal != "SIGKILL" and case.process != "provider"
+    if name == "deploy" and (is_interrupted or _PROVIDER_DIED.search(said)):
         next_command, label = _RECOVER, "recover"
     for _ in range(_STEPS):
         world.grow_old()
@@ -169,6 +171,11 @@ def _recover(case: Case, world: World, said: str) -> tuple[list[str], Done]:
         if push := _PUSH.search(text):
             needed.append("state push")
             assert world.run_printed(push[0]).status == 0
+        elif tainted := _REFUSED_REPLACEMENT.search(text):
+            needed.append("untaint")
+            directory = world.stack(_STACKS[name]).directory
+            untainted = world.run_printed(f"terraform -chdir={directory} untaint {tainted[1]}")
+            assert untainted.status == 0, untainted.output
         elif unlock := _UNLOCK.search(text) or _LOCK_ID.search(text):
             needed.append("force-unlock")
             directory = world.stack(BACKEND).directory
