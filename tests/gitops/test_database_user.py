@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,7 +188,7 @@ class Job:
         os.utime(self.aws / "user", (changed, changed))
         return self.run(ROTATE_AFTER_DAYS="30")
 
-    def connect(self, credentials: dict[str, object], statement: str) -> str:
+    def connect(self, credentials: Mapping[str, object], statement: str) -> str:
         """What psql prints for a new connection of a Pod with these credentials."""
         environment = {**os.environ, "PGPASSWORD": str(credentials["password"]), "PGSSLMODE": "require"}
         command = ["psql", "--no-psqlrc", "--tuples-only", "--no-align", "--quiet", "--host=localhost"]
@@ -207,9 +207,10 @@ class Job:
 @pytest.fixture
 def job(server: Server, tmp_path: Path) -> Job:
     server.query("DROP DATABASE IF EXISTS other")
-    for role in ("guests_service", "guests_service_clone"):
-        if server.query(f"SELECT count(*) FROM pg_roles WHERE rolname = '{role}'") == "1":
-            server.query(f"DROP OWNED BY {role}; DROP ROLE {role}")
+    roles = server.query("SELECT rolname FROM pg_roles WHERE starts_with(rolname, 'guests_service')")
+    for role in roles.splitlines():
+        server.query(f"DROP OWNED BY {role}")
+        server.query(f"DROP ROLE {role}")
     aws, secrets = tmp_path / "aws", tmp_path / "secrets"
     for folder in (aws, secrets):
         folder.mkdir()
@@ -411,7 +412,14 @@ def test_does_not_change_a_password_that_a_pod_uses(job: Job) -> None:
     job.rotate(_PASSWORDS[0])
     second = job.stored
     environment = {**os.environ, "PGPASSWORD": USER_PASSWORD}
-    command = ["psql", "--quiet", "--host=localhost", f"--port={job.server.port}", "--username=guests_service", "guests"]
+    command = [
+        "psql",
+        "--quiet",
+        "--host=localhost",
+        f"--port={job.server.port}",
+        "--username=guests_service",
+        "guests",
+    ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as pod:
         assert pod.stdin is not None
         assert pod.stdout is not None
