@@ -182,7 +182,8 @@ def recover_(
     """Bring resources that exist back into the state, after Terraform was killed during an apply.
 
     Finds them in AWS by their names and tags, and applies a plan that imports them and creates what is missing.
-    Refuses a plan that would replace or destroy a resource. Safe to run again.
+    Keeps resources whose creation did not end, after confirmation. Refuses a plan that would replace or destroy another
+    resource. Safe to run again.
 
     Example: python -m operations recover ap-northeast-2-dev
     """

@@ -4,6 +4,7 @@ Terraform runs directly in the folders that CDKTF wrote, without the CDKTF CLI, 
 not stop independent stacks (https://github.com/hashicorp/terraform-cdk/issues/3206).
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ Outcome = Literal["unchanged", "applied", "refused", "failed", "not reached"]
 
 _WAIT = "wait for it (--wait-for-lock 10m)"
 _SUCCESSFUL = {"unchanged", "applied"}
+_UNANSWERED = re.compile("context canceled|execution halted|Plugin did not respond|plugin process exited|rpc error")
+"""What Terraform reports if its provider gave up requests, or ended (seen with Terraform 1.11.4)."""
 
 Ask = Callable[[str, str], bool]
 """Shows a question and a plan, and returns whether to apply the plan."""
@@ -98,6 +101,8 @@ def deploy(
             _deploy(by_name[name], result, options, progress, folder)
         except TerraformError as error:
             result.outcome, result.what = "failed", locks.failure(error, by_name[name], _WAIT)
+            if result.plan and _may_have_done_more(error, by_name[name]):
+                result.what += f"\nAWS may have done more than the state says; do this first: make recover STACK={name}"
         except Exception as error:  # noqa: BLE001 (the outcomes of the other stacks must be reported)
             result.outcome, result.what = "failed", describe(error)
         if result.outcome == "failed":
@@ -125,14 +130,18 @@ def _deploy(stack: Stack, result: _Result, options: Options, progress: Progress,
     timeout = f"-lock-timeout={options.lock_timeout}"
     with progress.stack(stack.name, "planning") as on_event:
         if options.is_recovery:
-            document = recover.plan(stack, file, log, on_event, timeout)
+            document = recover.plan(
+                stack, file, log, on_event, lambda tainted: _keeps(stack, tainted, options, progress), timeout
+            )
         else:
             document = terraform.stream_plan(file, log, on_event, timeout)
     result.plan = plan = Plan(stack.name, document)
     if plan.is_empty:
         result.outcome = "unchanged"
         return
-    if refusal := _why_refused(plan, options) or _why_unconfirmed(plan, options, terraform, file, progress):
+    if refusal := _why_refused(plan, options, stack.directory) or _why_unconfirmed(
+        plan, options, terraform, file, progress
+    ):
         result.outcome, result.what = "refused", refusal
         return
     replaced = {change.address for change in plan.changes if change.action == "replace"}
@@ -149,10 +158,27 @@ def _deploy(stack: Stack, result: _Result, options: Options, progress: Progress,
     result.outcome, result.what = "applied", plan.summary
 
 
-def _why_refused(plan: Plan, options: Options) -> str:
+def _may_have_done_more(error: TerraformError, stack: Stack) -> bool:
+    """Whether a failed apply may have created resources that its state lacks, and that `recover` can find."""
+    return not stack.is_in_cluster and (not error.details or bool(_UNANSWERED.search(str(error))))
+
+
+def _keeps(stack: Stack, tainted: Sequence[str], options: Options, progress: Progress) -> bool:
+    """Whether to keep what exists, but whose creation did not end."""
+    question = f"{stack.name}: these exist, but their creation did not end; they are kept as they are"
+    if options.applies_unreviewed:
+        progress.say(stack.name, f"kept, although the creation did not end: {', '.join(tainted)}")
+        return True
+    if options.ask is None:
+        return False
+    with progress.paused():
+        return options.ask(question, "\n".join(tainted))
+
+
+def _why_refused(plan: Plan, options: Options, directory: Path) -> str:
     """Why the guard refuses a plan, or why it is no recovery; empty if it may be applied."""
     refused = [f"{f.action} {f.address}: {f.why}; {f.remedy}" for f in _findings(plan, options) if f.is_refused]
-    return "\n".join([*(recover.refusals(plan) if options.is_recovery else []), *refused])
+    return "\n".join([*(recover.refusals(plan, directory) if options.is_recovery else []), *refused])
 
 
 def _findings(plan: Plan, options: Options) -> list[Finding]:

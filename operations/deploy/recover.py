@@ -2,9 +2,12 @@
 
 A state is lost if Terraform is killed during an apply. What is found must be planned again: only then are the arguments
 of other resources known, such as the ID of the VPC of a subnet. So this repeats until nothing more is found.
+
+If the creation of a resource was interrupted while the provider waited for it, Terraform marks it as tainted and would
+replace it (https://developer.hashicorp.com/terraform/cli/commands/untaint). It is kept, if the user agrees.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,15 +15,19 @@ from typing import Any
 from operations.errors import OperationError
 from operations.state import existing
 from operations.state.existing import Account
-from operations.terraform.plans import Plan
+from operations.terraform.plans import TAINTED, Plan
 from operations.terraform.runner import Terraform
 from operations.terraform.stacks import Stack
 
 OnEvent = Callable[[Mapping[str, Any]], None]
+Keeps = Callable[[Sequence[str]], bool]
+"""Whether to keep the tainted resources with these addresses."""
 
 
-def plan(stack: Stack, file: Path, log: Path, on_event: OnEvent, *arguments: str) -> dict[str, Any]:
+def plan(stack: Stack, file: Path, log: Path, on_event: OnEvent, keeps: Keeps, *arguments: str) -> dict[str, Any]:
     """Plan a stack into `file` with the import of all that exists, and return the plan as JSON.
+
+    It is a plan that `refusals` refuses if tainted resources are not kept.
 
     Raises:
         OperationError: if several resources can be meant, or a type is not known.
@@ -38,10 +45,21 @@ def plan(stack: Stack, file: Path, log: Path, on_event: OnEvent, *arguments: str
     terraform, imports = Terraform(stack.directory), dict[str, str]()
     while True:
         document = terraform.stream_plan(file, log, on_event, *arguments, imports=imports)
+        if tainted := _tainted(document):
+            if not keeps(tainted):
+                return document
+            for address in tainted:
+                Terraform(stack.directory, log).run("untaint", *arguments, address)
+            continue
         found = dict(_found(stack, document, account))
         if not found:
             return document
         imports |= found
+
+
+def _tainted(document: Mapping[str, Any]) -> list[str]:
+    entries = document.get("resource_changes", [])
+    return [entry["address"] for entry in entries if entry.get("action_reason") == TAINTED]
 
 
 def _found(stack: Stack, document: Mapping[str, Any], account: Callable[[str], Account]) -> Iterator[tuple[str, str]]:
@@ -57,19 +75,20 @@ def _found(stack: Stack, document: Mapping[str, Any], account: Callable[[str], A
             continue
         ids = existing.find(account(stack.region_of(kind, entry["name"])), kind, entry["change"]["after"])
         if len(ids) > 1:
-            found = f"{address}: {', '.join(ids)}"
-            problems.append(f"{found}: {len(ids)} exist with its name or tags; delete those that are not in use")
+            problems.append(existing.ambiguous(address, ids))
         for id_ in ids:
             yield address, id_
     if problems:
         raise OperationError("\n".join(problems))
 
 
-def refusals(plan: Plan) -> list[str]:
+def refusals(plan: Plan, directory: Path) -> list[str]:
     """Why a plan does more than a recovery: it would lose resources."""
-    remedy = "recover with the settings of the last apply, then deploy the change"
+    settings = "recover with the settings of the last apply, then deploy the change"
+    keep = f"if it works, keep it: terraform -chdir={directory} untaint"
     return [
-        f"{change.action} {change.address}: {change.why}; {remedy}"
+        f"{change.action} {change.address}: {change.why}; "
+        + (f"{keep} '{change.address}'" if change.reason == TAINTED else settings)
         for change in plan.changes
         if change.action in {"replace", "destroy", "forget"}
     ]

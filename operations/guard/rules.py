@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, NamedTuple
 
 from operations.guard import grants
-from operations.terraform.plans import Change, Plan
+from operations.terraform.plans import TAINTED, Change, Plan
 
 Network = IPv4Network | IPv6Network
 Peer = Network | str
@@ -41,6 +41,7 @@ _HOLDS: Mapping[str, str] = {
 }
 
 _UNHARMED = "keep its construct id, or move it (`move_from_id`); if intended, add an override to guard-overrides.toml"
+_TAINTED = "if it works, keep it with `make recover`; if its creation failed, add an override to guard-overrides.toml"
 _REVIEW = "narrow it, or have a reviewer accept it"
 _SAME_ZONES = "keep `cluster.zones`; new zones of the VPC are for nodes, databases and files"
 _LATER = "a value known only after the apply"
@@ -58,7 +59,8 @@ def _destroyed(change: Change) -> Iterator[Hit]:
     if change.kind in _HOLDS and change.action in {"destroy", "replace", "forget"}:
         forced = f" (forced by {', '.join(change.replaced_for)})" if change.replaced_for else ""
         why = "Terraform no longer manages it" if change.action == "forget" else _HOLDS[change.kind]
-        yield Hit("loses-data-or-identity", f"{why}{forced}", _UNHARMED, is_refusal=True)
+        remedy = _TAINTED if change.reason == TAINTED else _UNHARMED
+        yield Hit("loses-data-or-identity", f"{why}{forced}", remedy, is_refusal=True)
 
 
 # --- versions ---------------------------------------------------------------------------------------------------------

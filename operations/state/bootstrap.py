@@ -7,8 +7,9 @@ continues from that state.
 import copy
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache, partial
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,8 @@ def bootstrap(stack: Stack, home: Path, say: Callable[[str], None], log: Path | 
         say(f"{stack.name}: creating s3://{stack.state.bucket}, with local state in {work}")
         local = _prepare(work, stack.configuration, log)
         _adopt(session, stack, local)
+        for address in _tainted(work):  # the creation was interrupted; an apply would replace what exists
+            local.run("untaint", address)
         local.run("apply", "-auto-approve")
         say(f"{stack.name}: moving the state into the bucket")
         remote = Terraform(stack.directory, log)
@@ -123,7 +126,7 @@ def _check_owner(session: "boto3.Session", stack: Stack) -> None:
 def _adopt(session: "boto3.Session", stack: Stack, local: Terraform) -> None:
     """Import existing resources that are not in the local state, such as those of a run that lost its state."""
     known = set(local.output("state", "list").split()) if _has_state(local.directory) else set()
-    for address, id_ in _existing(session, stack):
+    for address, id_ in _existing(session, stack, known):
         if address not in known:
             local.run("import", address, id_)
             known.add(address)
@@ -135,13 +138,27 @@ def _has_state(work: Path) -> bool:
     return file.is_file() and file.stat().st_size > 0
 
 
-def _existing(session: "boto3.Session", stack: Stack) -> Iterator[tuple[str, str]]:
+def _tainted(work: Path) -> list[str]:
+    """The addresses in the local state of what exists, but whose creation did not end."""
+    state = json.loads((work / _STATE).read_bytes()) if _has_state(work) else {}
+    return [
+        f"{resource['type']}.{resource['name']}"
+        for resource in state.get("resources", [])
+        if any(instance.get("status") == "tainted" for instance in resource["instances"])
+    ]
+
+
+def _existing(session: "boto3.Session", stack: Stack, known: Collection[str]) -> Iterator[tuple[str, str]]:
     """The resources of the backend stack that exist already: addresses and import ids.
 
-    They are found by their names, keys also by their tags: an alias may be missing. A copy is in another region.
+    They are found by their names, a key that is not yet `known` also by its tags: its alias may be missing. A copy is
+    in another region.
+
+    Raises:
+        OperationError: if several keys have its tags.
     """
     account = stack.account_id
-    for kind, name, arguments in stack.resources():
+    for kind, name, arguments in sorted(stack.resources(), key=itemgetter(0)):  # aliases before keys
         client = cache(partial(session.client, region_name=stack.region_of(kind, name)))
         try:
             if kind == "aws_s3_bucket":
@@ -152,10 +169,12 @@ def _existing(session: "boto3.Session", stack: Stack) -> Iterator[tuple[str, str
                 key_address = arguments["target_key_id"].removeprefix("${").removesuffix(".key_id}")
                 yield key_address, key["KeyId"]
                 yield f"{kind}.{name}", arguments["name"]
-            elif kind in {"aws_iam_role", "aws_kms_key"}:
+            elif kind in {"aws_iam_role", "aws_kms_key"} and f"{kind}.{name}" not in known:
                 values = {**arguments, "tags_all": {**stack.tags, **arguments.get("tags", {})}}
-                for id_ in existing.find(existing.Account(client), kind, values):
-                    yield f"{kind}.{name}", id_
+                ids = existing.find(existing.Account(client), kind, values)
+                if len(ids) > 1:
+                    raise OperationError(f"{stack.name}: {existing.ambiguous(f'{kind}.{name}', ids)}")
+                yield from ((f"{kind}.{name}", id_) for id_ in ids)
             elif kind == "aws_dynamodb_table":
                 client("dynamodb").describe_table(TableName=arguments["name"])
                 yield f"{kind}.{name}", arguments["name"]

@@ -5,7 +5,7 @@ Sources: the section Import of each resource type in the documentation of the Te
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -96,6 +96,11 @@ def find(account: Account, kind: str, values: Mapping[str, Any]) -> list[str]:
         return sorted(set(FINDERS[kind](account, known)))
     except _NotKnownError:
         return []
+
+
+def ambiguous(address: str, ids: Collection[str]) -> str:
+    """The message for several that can be meant by one resource."""
+    return f"{address}: {', '.join(ids)}: {len(ids)} exist with its name or tags; delete those that are not in use"
 
 
 def _tags(tags: Any) -> dict[str, str]:

@@ -29,8 +29,10 @@ _ACTIONS: Mapping[tuple[str, ...], Action | None] = {
 }
 
 
+TAINTED = "replace_because_tainted"
+"""The reason of a replacement because the creation failed or was interrupted, although the resource exists."""
 _REASONS: Mapping[str, str] = {
-    "replace_because_tainted": "tainted by a failed apply",
+    TAINTED: "tainted by a failed apply",
     "replace_by_request": "requested with -replace",
     "replace_by_triggers": "replace_triggered_by",
     "delete_because_no_resource_config": "no longer in the configuration",

@@ -33,8 +33,6 @@ _UNLOCK = re.compile(r"terraform -chdir=\S+ force-unlock [\w-]+")
 _PUSH = re.compile(r"terraform -chdir=\S+ state push [^\n]+")
 _LOCK_ID = re.compile(r"Lock Info:[^\w]+ID:\s+([\w-]+)")
 _COLORS = re.compile(r"\x1b\[[\d;]*m")
-_REFUSED_REPLACEMENT = re.compile(r"^replace (\S+): ", re.MULTILINE)
-_PROVIDER_DIED = re.compile(r"Plugin did not respond|rpc error|plugin process exited|Failed to load plugin")
 
 
 class Result(NamedTuple):
@@ -155,10 +153,10 @@ def _recover(case: Case, world: World, said: str) -> tuple[list[str], Done]:
     name = case.moment.command
     needed: list[str] = []
     next_command, label = _COMMANDS[name], f"{name} again"
-    is_interrupted = case.signal != "SIGKILL" and case.process != "provider"
-    if name == "deploy" and (is_interrupted or _PROVIDER_DIED.search(said)):
-        next_command, label = _RECOVER, "recover"
+    text = said
     for _ in range(_STEPS):
+        if "make recover" in text:
+            next_command, label = _RECOVER, "recover"
         world.grow_old()
         done = world.run(*next_command)
         if done.status == 0:
@@ -171,20 +169,13 @@ def _recover(case: Case, world: World, said: str) -> tuple[list[str], Done]:
         if push := _PUSH.search(text):
             needed.append("state push")
             assert world.run_printed(push[0]).status == 0
-        elif tainted := _REFUSED_REPLACEMENT.search(text):
-            needed.append("untaint")
-            directory = world.stack(_STACKS[name]).directory
-            untainted = world.run_printed(f"terraform -chdir={directory} untaint {tainted[1]}")
-            assert untainted.status == 0, untainted.output
         elif unlock := _UNLOCK.search(text) or _LOCK_ID.search(text):
             needed.append("force-unlock")
             directory = world.stack(BACKEND).directory
             line = unlock[0] if name != "bootstrap" else f"terraform -chdir={directory} force-unlock {unlock[1]}"
             unlocked = world.run_printed(line.replace("force-unlock", "force-unlock -force"))
             assert unlocked.status == 0, unlocked.output
-            if "make recover" in text:
-                next_command, label = _RECOVER, "recover"
-        else:
+        elif "make recover" not in text or label == "recover":
             raise AssertionError(f"{label}: {done.output}")
     raise AssertionError(f"{name}: still fails: {needed}")
 

@@ -4,6 +4,7 @@ Each stack is a folder: `configuration.json` has its resources, `state.json` tho
 `actual.json` those that exist. All of them map addresses to arguments. A value `${NAME}` is the output of the stack
 NAME: the argument `value` in its state. A changed argument `id` forces a replacement. An argument `apply_error` makes
 the creation or update fail, and `plan_error` the plan. `imports.tf.json` names resources that exist, to import.
+`tainted.json` lists the addresses of those to replace.
 """
 
 import json
@@ -18,7 +19,7 @@ def main(arguments: list[str]) -> int:
     folder = Path.cwd()
     with (folder.parent / "calls").open("a") as calls:
         calls.write(f"{folder.name}: {' '.join(arguments)}\n")
-    command, *options = arguments
+    command, *options = (argument for argument in arguments if argument != "-no-color")
     if command in {"plan", "apply"} and (folder / "lock").exists() and "-lock=false" not in options:
         who = (folder / "lock").read_text()
         info = f"Lock Info:\n  ID:        6f1c\n  Operation: OperationTypeApply\n  Who:       {who}\n  Created:   today"
@@ -32,6 +33,8 @@ def main(arguments: list[str]) -> int:
         case "show":
             changes = json.loads(Path(options[-1]).read_text())["resource_changes"]
             print(*(f"{change['address']} will be {change['change']['actions'][-1]}d" for change in changes), sep="\n")
+        case "untaint":
+            _write(folder / "tainted.json", [one for one in _tainted(folder) if one != options[-1]])
         case "apply":
             return _apply(folder, json.loads(Path(options[-1]).read_text())["resource_changes"])
     return 0
@@ -50,6 +53,8 @@ def _plan(folder: Path, out: Path) -> int:
     drift = [entry for entry in drift if entry["change"]["actions"] != ["no-op"]]
     changes = [_entry(address, actual.get(address), wanted.get(address)) for address in sorted({*actual, *wanted})]
     for entry in changes:
+        if entry["address"] in _tainted(folder):
+            entry["change"]["actions"], entry["action_reason"] = ["delete", "create"], "replace_because_tainted"
         if entry["address"] in imports:
             entry["change"]["importing"] = {"id": imports[entry["address"]]}
     _write(out, {"resource_changes": changes, "resource_drift": drift})
@@ -92,7 +97,8 @@ def _apply(folder: Path, changes: list[dict[str, Any]]) -> int:
             _print(f"{address}: {action}", type="apply_start", hook=hook)
             if action != "delete" and "apply_error" in change["after"]:
                 _print(f"{address}: errored", type="apply_errored", hook=hook)
-                return _fail(change["after"]["apply_error"], f"with {address}")
+                error = change["after"]["apply_error"]
+                return _fail(error, f"with {address}") if error else 137
             if action == "delete":
                 del resources[address]
             else:
@@ -107,6 +113,10 @@ def _known(folder: Path) -> Resources:
     """The resources in the state, as they exist now."""
     actual = _read(folder / "actual.json")
     return {address: actual[address] for address in _read(folder / "state.json") if address in actual}
+
+
+def _tainted(folder: Path) -> list[str]:
+    return list(_read(folder / "tainted.json"))
 
 
 def _fail(summary: str, detail: str) -> int:

@@ -196,6 +196,31 @@ def test_a_state_that_could_not_be_saved_is_reported_and_stops_the_next_deploy(
     assert "were made and saved in the state" in _details(_deploy(tmp_path, [stack]), "dev")
 
 
+@pytest.mark.parametrize(
+    ("error", "kind", "recovers"),
+    [
+        ("creating EC2 VPC: context canceled", "environment", True),
+        ("Plugin did not respond", "environment", True),
+        ("", "environment", True),
+        ("AddressLimitExceeded", "environment", False),
+        ("context canceled", "in-cluster", False),
+    ],
+    ids=["interrupted", "provider killed", "terraform killed", "an answer", "interrupted in a cluster"],
+)
+def test_an_apply_whose_requests_had_no_answer_must_be_recovered(
+    tmp_path: Path, terraform: FakeTerraform, error: str, kind: Any, *, recovers: bool
+) -> None:
+    stack = terraform.stack("dev", {"aws_eip.a": {"apply_error": error}}, kind=kind)
+    what = _deploy(tmp_path, [stack]).data["stacks"]["dev"]["what"]
+    remedy = "AWS may have done more than the state says; do this first: make recover STACK=dev"
+    assert what.endswith(f"\n{remedy}") is recovers
+
+
+def test_a_plan_whose_provider_was_killed_needs_no_recovery(tmp_path: Path, terraform: FakeTerraform) -> None:
+    stack = terraform.stack("dev", {"aws_eip.a": {"plan_error": "Plugin did not respond"}})
+    assert _deploy(tmp_path, [stack]).data["stacks"]["dev"]["what"] == "Plugin did not respond\nwith aws_eip.a"
+
+
 def test_a_failed_plan_does_not_report_changes(tmp_path: Path, terraform: FakeTerraform) -> None:
     stacks = [terraform.stack("dev", _REPOSITORY)]
     terraform.lock("dev", "minji@laptop")

@@ -104,6 +104,49 @@ def test_a_plan_that_loses_resources_is_refused(
     assert terraform.actual("dev") == {"aws_vpc.it": actual}
 
 
+def _interrupted(terraform: FakeTerraform) -> Stack:
+    """A stack whose VPC exists and is in the state, but whose creation was interrupted; its subnet is lost."""
+    stack = _stack(terraform, _BOTH, _BOTH)
+    (stack.directory / "state.json").write_text(json.dumps(_VPC))
+    (stack.directory / "tainted.json").write_text('["aws_vpc.it"]')
+    return stack
+
+
+@pytest.mark.parametrize("has_terminal", [True, False])
+def test_what_exists_is_kept_although_its_creation_did_not_end(
+    tmp_path: Path, terraform: FakeTerraform, monkeypatch: pytest.MonkeyPatch, *, has_terminal: bool
+) -> None:
+    monkeypatch.setattr(existing, "find", Aws(aws_subnet=["subnet-1"]).find)
+    questions: list[tuple[str, str]] = []
+
+    def ask(question: str, shown: str) -> bool:
+        questions.append((question, shown))
+        return True
+
+    stack = _interrupted(terraform)
+    options = {"applies_unreviewed": False, "ask": ask} if has_terminal else {}
+    report = _recover(tmp_path, stack, lock_timeout="10m", **options)
+    assert report.data["stacks"]["dev"]["imported"] == {"aws_subnet.it": "subnet-1"}
+    assert terraform.state("dev") == terraform.actual("dev") == _BOTH
+    assert "dev: untaint -lock-timeout=10m aws_vpc.it -no-color" in terraform.calls
+    kept = ("dev: these exist, but their creation did not end; they are kept as they are", "aws_vpc.it")
+    assert questions[:1] == ([kept] if has_terminal else [])
+
+
+@pytest.mark.parametrize("ask", [None, lambda *_: False])
+def test_without_a_yes_the_refusal_names_the_command_that_keeps_a_resource(
+    tmp_path: Path, terraform: FakeTerraform, ask: deploy.Ask | None
+) -> None:
+    stack = _interrupted(terraform)
+    report = _recover(tmp_path, stack, applies_unreviewed=False, ask=ask, is_guarded=False)
+    assert report.status is Status.ATTENTION
+    assert report.data["stacks"]["dev"]["what"] == (
+        "replace aws_vpc.it: tainted by a failed apply; "
+        f"if it works, keep it: terraform -chdir={stack.directory} untaint 'aws_vpc.it'"
+    )
+    assert not [call for call in terraform.calls if call.startswith(("dev: untaint", "dev: apply"))]
+
+
 def test_a_plan_is_applied_after_confirmation(
     tmp_path: Path, terraform: FakeTerraform, monkeypatch: pytest.MonkeyPatch
 ) -> None:

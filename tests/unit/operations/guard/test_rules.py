@@ -90,6 +90,18 @@ def test_a_node_group_that_loses_its_nodes_is_like_a_destroyed_one(
     assert [finding.rule for finding in guard.findings(plan)] == expected
 
 
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [("replace_because_tainted", "if it works, keep it with `make recover`; "), ("", "keep its construct id, ")],
+)
+def test_the_remedy_for_a_resource_whose_creation_did_not_end_is_to_keep_it(reason: str, remedy: str) -> None:
+    change = {"actions": ["delete", "create"], "before": {}, "after": {}}
+    entry = {"address": "aws_vpc.it", "type": "aws_vpc", "action_reason": reason, "change": change}
+    (finding,) = guard.findings(Plan("dev", {"resource_changes": [entry]}))
+    assert finding.is_refused
+    assert finding.remedy.startswith(remedy)
+
+
 _OUTAGE = "an outage during the apply, also with Multi-AZ, and no way back but a restore"
 
 

@@ -205,6 +205,37 @@ def test_bootstrap_imports_a_key_that_has_no_alias_yet(backend: Backend) -> None
     assert backend.key()["KeyId"] == key
 
 
+def test_bootstrap_refuses_two_keys_that_it_cannot_tell_apart(backend: Backend) -> None:
+    description = f"Terraform state {backend.bucket}"
+    backend.describe_key(description)
+    tags: Any = [{"TagKey": name, "TagValue": value} for name, value in backend.stack.tags.items()]
+    kms = backend.aws.client("kms")
+    keys = sorted(kms.create_key(Description=description, Tags=tags)["KeyMetadata"]["KeyId"] for _ in range(2))
+    with pytest.raises(OperationError) as error:
+        backend.bootstrap()
+    assert str(error.value) == (
+        f"backend: aws_kms_key.key: {', '.join(keys)}: 2 exist with its name or tags; delete those that are not in use"
+    )
+    assert not [call for call in backend.terraform.calls if call.startswith(("import", "apply"))]
+    kms.create_alias(AliasName=backend.alias, TargetKeyId=keys[1])  # it tells which one is in use
+    backend.bootstrap()
+    assert _ids(backend.stored_state())["aws_kms_key.key"] == keys[1]
+
+
+def test_bootstrap_keeps_a_key_whose_creation_was_interrupted(backend: Backend) -> None:
+    backend.terraform.fail_at("apply")
+    with pytest.raises(OperationError):
+        backend.bootstrap()
+    state = json.loads(backend.local_state.read_bytes())
+    (key,) = state["resources"]
+    key["instances"][0]["status"] = "tainted"
+    backend.local_state.write_text(json.dumps(state))
+    backend.terraform.succeed()
+    backend.bootstrap()
+    assert "untaint aws_kms_key.key" in backend.terraform.calls
+    assert _ids(backend.stored_state())["aws_kms_key.key"] == key["instances"][0]["attributes"]["id"]
+
+
 def test_bootstrap_forgets_an_empty_local_state(backend: Backend) -> None:
     backend.bootstrap()
     backend.put_local_state(b"")
