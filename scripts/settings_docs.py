@@ -19,7 +19,7 @@ from annotated_types import Ge, Le
 from pydantic import AfterValidator
 from pydantic.fields import FieldInfo
 
-from eks_gitops.config import Config
+from eks_gitops.config import MAX_INTEGER, Config
 from stacks.settings import EnvironmentSettings, Owner, SharedSettings
 
 OUTPUT = Path(__file__).parent.parent / "docs" / "settings.md"
@@ -117,7 +117,7 @@ def limits(annotation: Any, metadata: Sequence[Any]) -> list[str]:
     least = next((limit.ge for limit in metadata if isinstance(limit, Ge)), None)
     most = next((limit.le for limit in metadata if isinstance(limit, Le)), None)
     if least is not None:
-        found.append(f"{least} or more" if most is None else f"{least} to {most}")
+        found.append(f"{least} or more" if most in {None, MAX_INTEGER} else f"{least} to {most}")
     found += [_prose(str(check.func.__doc__)) for check in metadata if isinstance(check, AfterValidator)]
     arguments = get_args(annotation)
     if get_origin(annotation) is Annotated:
