@@ -258,7 +258,10 @@ def test_an_environment_can_delete_zones_without_the_records_of_others(with_zone
                 assert _changes_of(OTHER_ZONE, role, name) == {"route53:CreateHostedZone", *on_zones}
 
 
-@pytest.mark.parametrize(("environment", "owner"), PAIRS)
+@pytest.mark.parametrize(
+    ("environment", "owner"),
+    [pytest.param(*pair, marks=[] if pair == ("dev", "prod") else pytest.mark.slow) for pair in PAIRS],
+)
 def test_no_resource_of_others_can_be_tagged_and_then_destroyed(
     shared: Template, asked: Counter[str], environment: str, owner: str
 ) -> None:
