@@ -14,6 +14,7 @@ from eks_gitops.dns import LONGEST_DOMAIN
 from eks_gitops.ecr import MOST_REPLICATED
 from eks_gitops.iam import policy_document, trust_policy
 from eks_gitops.location import Location
+from eks_gitops.private_bucket import LONGEST_BUCKET_NAME
 from eks_gitops.values import listed_twice
 from stacks import rules_between_regions, rules_of_arns, rules_of_environments, rules_of_offers
 from stacks.names import RESERVED, is_environment_name
@@ -28,7 +29,6 @@ _PRODUCTION_PREFIX = 16
 
 _LONGEST_ROLE = "aws-load-balancer-controller"  # the longest role name that every environment has
 
-_LONGEST_BUCKET = 63
 _RESERVED_BY_AWS = 5  # addresses of each subnet
 _ADDRESSES_OF_A_PREFIX = 16
 
@@ -246,10 +246,10 @@ def _zones_of_the_cluster(region: Region, environment: Environment) -> Iterator[
 def _backup_buckets(owner: Owner, region: Region) -> Iterator[Problem]:
     for index, environment in enumerate(region.environments):
         bucket = backup_bucket_name(region.location(environment.name), owner.organisation)
-        if len(bucket) > _LONGEST_BUCKET:
+        if len(bucket) > LONGEST_BUCKET_NAME:
             message = (
                 f"backup bucket name {bucket!r} has {len(bucket)} characters; "
-                f"S3 allows {_LONGEST_BUCKET}, choose a shorter one"
+                f"S3 allows {LONGEST_BUCKET_NAME}, choose a shorter one"
             )
             yield Problem(f"ENVIRONMENTS[{index}]", environment.name, message)
         if bucket == region.shared.state.bucket:

@@ -60,7 +60,7 @@ def _services_in_a_vpc(regions: Sequence[Region]) -> Iterator[Finding]:
 
 
 def _duplicate_buckets(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:
-    if left.state.bucket == right.state.bucket:
+    if left.state.buckets & right.state.buckets:
         message = f"already used by {region}; bucket names are global in AWS; choose another name"
         yield Problem("state.bucket", right.state.bucket, message)
 

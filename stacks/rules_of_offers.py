@@ -14,6 +14,7 @@ def of_region(region: Region) -> list[tuple[str, Iterator[Problem]]]:
         (region.file, _region(region)),
         (region.shared_file, _zones(region.name, region.shared)),
         (region.shared_file, _replica_regions(region.name, region.shared)),
+        (region.shared_file, _copy_of_state(region.name, region.shared)),
         *[
             (environment.file, _instance_types(region.name, environment.settings))
             for environment in region.environments
@@ -46,12 +47,25 @@ def _replica_regions(region: str, shared: SharedSettings) -> Iterator[Problem]:
 
     Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/replication.html
     """
+    for index, name in enumerate(shared.image_replica_regions):
+        yield from _of_the_partition(region, f"image_replica_regions[{index}]", name)
+
+
+def _copy_of_state(region: str, shared: SharedSettings) -> Iterator[Problem]:
+    """A key of KMS and an ARN of S3 belong to one partition, and a copy in the same region is lost with it."""
+    name = shared.state.copy_region
+    if name == region:
+        yield Problem("state.copy_region", name, "the region of the states themselves; choose another region")
+    elif name is not None:
+        yield from _of_the_partition(region, "state.copy_region", name)
+
+
+def _of_the_partition(region: str, field: str, name: str) -> Iterator[Problem]:
     partition = partition_of(region)
     offered = [name for name, of in aws_data.content()["regions"].items() if of["partition"] == partition]
-    for index, name in enumerate(shared.image_replica_regions):
-        if name not in offered:
-            message = f"no region of the partition {partition}; choose one such as {aws_data.similar(name, offered)}"
-            yield Problem(f"image_replica_regions[{index}]", name, message)
+    if name not in offered:
+        message = f"no region of the partition {partition}; choose one such as {aws_data.similar(name, offered)}"
+        yield Problem(field, name, message)
 
 
 def _instance_types(region: str, settings: EnvironmentSettings) -> Iterator[Problem]:

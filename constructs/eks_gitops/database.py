@@ -128,7 +128,8 @@ class Database(Construct):
     """PostgreSQL in the database subnets: encrypted, TLS only, reachable only from the nodes of one cluster.
 
     The secret `secret_arn` contains the master password. The service connects as its own user. A Job in the cluster
-    creates this user and stores its credentials in the secret `user_secret_name`, which is empty until then.
+    creates this user and stores its credentials in the secret `user_secret_name`, which is empty until then. A CronJob
+    rotates them.
     """
 
     def __init__(

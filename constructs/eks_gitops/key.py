@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cdktf import TerraformResourceLifecycle
+from cdktf import TerraformProvider, TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.kms_alias import KmsAlias
 from cdktf_cdktf_provider_aws.kms_key import KmsKey
 from constructs import Construct
@@ -21,6 +21,7 @@ class Key(Construct):
     allowed by `kms:ViaService` and `kms:CallerAccount`, because their service-linked roles may not exist yet, and a key
     policy cannot contain a principal that does not exist.
     `log_groups` are name patterns of the CloudWatch log groups that are encrypted with the key.
+    `provider` creates the key in another region than that of the stack.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Key(Construct):
         services: Sequence[str] = (),
         log_groups: Sequence[str] = (),
         prevent_destroy: bool = False,
+        provider: TerraformProvider | None = None,
     ) -> None:
         super().__init__(scope, id_)
         statements = [_iam_policies_of_the_account(location)]
@@ -48,8 +50,9 @@ class Key(Construct):
             deletion_window_in_days=_DELETION_WINDOW_DAYS,
             policy=policy_document(*statements),
             lifecycle=TerraformResourceLifecycle(prevent_destroy=True) if prevent_destroy else None,
+            provider=provider,
         )
-        KmsAlias(self, "alias", name=key_alias(location), target_key_id=key.key_id)
+        KmsAlias(self, "alias", name=key_alias(location), target_key_id=key.key_id, provider=provider)
         self.arn: str = key.arn
         self.resource = key
 

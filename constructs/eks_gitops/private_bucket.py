@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from cdktf import TerraformProvider
 from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
 from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
     S3BucketLifecycleConfiguration,
@@ -45,22 +46,36 @@ BucketName = Annotated[
 Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 """
 
+LONGEST_BUCKET_NAME = 63
+"""Characters. Source: the page above."""
+
 
 def keep_private(
-    scope: Construct, bucket: S3Bucket, *, location: Location, key: Key, noncurrent_version_retention_days: int
-) -> None:
-    """Make `bucket` private. Noncurrent versions expire after `noncurrent_version_retention_days`."""
-    _encrypt(scope, bucket, key)
-    _block_public_access(scope, bucket)
-    _keep_versions(scope, bucket, noncurrent_version_retention_days)
-    _require_tls_and_kms(scope, bucket, location)
+    scope: Construct,
+    bucket: S3Bucket,
+    *,
+    location: Location,
+    key: Key,
+    noncurrent_version_retention_days: int,
+    provider: TerraformProvider | None = None,
+) -> S3BucketVersioningA:
+    """Make `bucket` private, and return its versioning. Noncurrent versions expire after that many days.
+
+    `provider` is that of a bucket in another region than that of the stack.
+    """
+    _encrypt(scope, bucket, key, provider)
+    _block_public_access(scope, bucket, provider)
+    versioning = _keep_versions(scope, bucket, noncurrent_version_retention_days, provider)
+    _require_tls_and_kms(scope, bucket, location, provider)
+    return versioning
 
 
-def _encrypt(scope: Construct, bucket: S3Bucket, key: Key) -> None:
+def _encrypt(scope: Construct, bucket: S3Bucket, key: Key, provider: TerraformProvider | None) -> None:
     S3BucketServerSideEncryptionConfigurationA(
         scope,
         "encryption",
         bucket=bucket.id,
+        provider=provider,
         rule=[
             S3BucketServerSideEncryptionConfigurationRuleA(
                 bucket_key_enabled=True,
@@ -74,11 +89,12 @@ def _encrypt(scope: Construct, bucket: S3Bucket, key: Key) -> None:
     )
 
 
-def _block_public_access(scope: Construct, bucket: S3Bucket) -> None:
+def _block_public_access(scope: Construct, bucket: S3Bucket, provider: TerraformProvider | None) -> None:
     S3BucketPublicAccessBlock(
         scope,
         "public-access-block",
         bucket=bucket.id,
+        provider=provider,
         block_public_acls=True,
         block_public_policy=True,
         ignore_public_acls=True,
@@ -88,21 +104,26 @@ def _block_public_access(scope: Construct, bucket: S3Bucket) -> None:
         scope,
         "ownership",
         bucket=bucket.id,
+        provider=provider,
         rule=S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced"),
     )
 
 
-def _keep_versions(scope: Construct, bucket: S3Bucket, noncurrent_days: int) -> None:
+def _keep_versions(
+    scope: Construct, bucket: S3Bucket, noncurrent_days: int, provider: TerraformProvider | None
+) -> S3BucketVersioningA:
     versioning = S3BucketVersioningA(
         scope,
         "versioning",
         bucket=bucket.id,
+        provider=provider,
         versioning_configuration=S3BucketVersioningVersioningConfiguration(status="Enabled"),
     )
     S3BucketLifecycleConfiguration(
         scope,
         "lifecycle",
         bucket=bucket.id,
+        provider=provider,
         rule=[
             S3BucketLifecycleConfigurationRule(
                 id="expire-noncurrent-versions",
@@ -118,15 +139,19 @@ def _keep_versions(scope: Construct, bucket: S3Bucket, noncurrent_days: int) -> 
         ],
         depends_on=[versioning],
     )
+    return versioning
 
 
-def _require_tls_and_kms(scope: Construct, bucket: S3Bucket, location: Location) -> None:
+def _require_tls_and_kms(
+    scope: Construct, bucket: S3Bucket, location: Location, provider: TerraformProvider | None
+) -> None:
     arn = location.arn("s3", bucket.bucket)
     everything = [arn, f"{arn}/*"]
     S3BucketPolicy(
         scope,
         "policy",
         bucket=bucket.id,
+        provider=provider,
         policy=policy_document(
             Statement(
                 sid="DenyPlainHttp",

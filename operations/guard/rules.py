@@ -35,7 +35,7 @@ _HOLDS: Mapping[str, str] = {
     "aws_iam_openid_connect_provider": "pipelines or workloads that authenticate with it lose access immediately",
     "aws_kms_key": "data that it encrypted can never be decrypted again, including backups and state",
     "aws_route53_zone": "a new zone has other name servers: its hosts are down until the zone above delegates to them",
-    "aws_s3_bucket": "the objects in it are lost, including Terraform states if it is the state bucket",
+    "aws_s3_bucket": "the objects in it are lost, including Terraform states if it is the state bucket or its copy",
     "aws_subnet": "nodes, databases and mount targets are in it; they are destroyed with it or block its deletion",
     "aws_vpc": "every cluster, database and file system of the region is in it",
 }
@@ -403,8 +403,8 @@ _SETS = {"enabled_cloudwatch_logs_exports", "enabled_cluster_log_types"}
 _PROTECTS = (
     "aws_backup_plan", "aws_backup_selection", "aws_backup_vault_lock_configuration", "aws_ecr_registry_scanning",
     "aws_efs_backup_policy", "aws_flow_log", "aws_s3_bucket_lifecycle", "aws_s3_bucket_ownership",
-    "aws_s3_bucket_policy", "aws_s3_bucket_public_access_block", "aws_s3_bucket_server_side_encryption",
-    "aws_s3_bucket_versioning",
+    "aws_s3_bucket_policy", "aws_s3_bucket_public_access_block", "aws_s3_bucket_replication",
+    "aws_s3_bucket_server_side_encryption", "aws_s3_bucket_versioning",
 )  # fmt: skip
 _TLS = ("rds.force_ssl", "1")
 _KEEP = "restore it, or have a reviewer accept it"

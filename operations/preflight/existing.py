@@ -16,6 +16,7 @@ from operations.state import existing
 from operations.state.existing import Account
 from operations.terraform.stacks import Stack
 
+_BUCKET = "aws_s3_bucket"
 _REPLICATION = "aws_ecr_replication_configuration"
 
 
@@ -32,10 +33,10 @@ def _existing(stack: Stack, new: NewResources, account: Account) -> Iterator[Lin
     """A line for each resource that exists.
 
     Arguments may refer to other resources. So what was not found is looked for again, as long as others are found.
-    Resources in another region are not looked for.
+    Resources in another region are not looked for, except buckets, whose names are global.
     """
     left = [one for one in new.of(stack) if one.kind in existing.FINDERS and one.kind != _REPLICATION]
-    left = [one for one in left if stack.region_of(one.kind, one.name) == stack.region]
+    left = [one for one in left if one.kind == _BUCKET or stack.region_of(one.kind, one.name) == stack.region]
     subject, message = f"resources of {stack.name}", f"{len(left)} to create, none of them exists"
     found: dict[str, str] = {}
     reported: dict[str, Line] = {}

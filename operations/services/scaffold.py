@@ -25,6 +25,9 @@ _RESERVED_NAMES = {"argocd": "its host name is used by Argo CD"}
 _RESERVED_TEAMS = {"default": "is a project of Argo CD", "management": "is a project of the platform"}
 _SHORTEST_NAME = 2  # as in the settings of image repositories
 _LONGEST_LABEL = 63
+_LONGEST_CRON_JOB = 52
+"""Kubernetes appends 11 characters for each Job. Source:
+https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/"""
 _LONGEST_IAM_NAME = 64
 _DATABASE = Path("base/database")
 _PROJECTS = Path("management/bootstrap/projects")
@@ -102,8 +105,9 @@ def _name_problems(tree: _Tree, name: str) -> Iterator[str]:
         yield f"name: {name!r}: is a keyword in YAML; choose another"
     if name in _RESERVED_NAMES:
         yield f"name: {name!r}: {_RESERVED_NAMES[name]}; choose another"
-    lengths = [(f"{name}-{environment}", "namespace", _LONGEST_LABEL) for environment in tree.environments]
-    lengths += [(f"{region.push_role_prefix}{name}", "IAM role", _LONGEST_IAM_NAME) for region in tree.regions]
+    lengths = [(f"{region.push_role_prefix}{name}", "IAM role", _LONGEST_IAM_NAME) for region in tree.regions]
+    # It rotates the password of the database's user, and has the name of the namespace, which may be longer.
+    lengths += [(f"{name}-{environment}", "CronJob", _LONGEST_CRON_JOB) for environment in tree.environments]
     longest, what, limit = max(lengths, key=lambda length: len(length[0]) - length[2])
     if len(longest) > limit:
         problem = f"the {what} {longest} has {len(longest)} characters, more than {limit}"

@@ -8,7 +8,7 @@ import copy
 import json
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _STATE = "terraform.tfstate"
 _MAX_STATE_BYTES = 64 * 2**20
 _BUCKET_SETTINGS = "aws_s3_bucket_"
+_REPLICATION = "aws_s3_bucket_replication_configuration"
 _NOT_FOUND = {"404", "NoSuchBucket", "NotFoundException", "ResourceNotFoundException"}
 
 
@@ -77,9 +78,10 @@ def unbootstrap(stack: Stack, home: Path, say: Callable[[str], None], log: Path 
     local = _prepare(work, without_protection(stack.configuration), log)
     local.run("apply", "-auto-approve")  # sets `force_destroy`, so that the bucket can be emptied
     say(f"{stack.name}: emptying and destroying s3://{stack.state.bucket}, then its key")
-    # Versioning, encryption and access block must last until the bucket is deleted, so Terraform forgets them.
+    # Versioning, encryption and access block must last until the bucket is deleted, so Terraform forgets them. The
+    # replication must end before: it would write into a copy that is being emptied.
     for address in local.output("state", "list").split():
-        if address.startswith(_BUCKET_SETTINGS):
+        if address.startswith(_BUCKET_SETTINGS) and not address.startswith(_REPLICATION):
             local.run("state", "rm", address)
     local.run("destroy", "-auto-approve")
     shutil.rmtree(work)
@@ -109,15 +111,16 @@ def _prepare(work: Path, configuration: Mapping[str, Any], log: Path | None) -> 
 
 
 def _check_owner(session: "boto3.Session", stack: Stack) -> None:
-    bucket = stack.state.bucket
-    try:
-        session.client("s3").head_bucket(Bucket=bucket, ExpectedBucketOwner=stack.account_id)
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "403":
-            message = f"{stack.name}: s3://{bucket} is owned by another account; choose another name"
-            raise OperationError(message) from error
-        if error.response["Error"]["Code"] not in _NOT_FOUND:
-            raise
+    s3 = session.client("s3")
+    for bucket in [arguments["bucket"] for kind, _, arguments in stack.resources() if kind == "aws_s3_bucket"]:
+        try:
+            s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=stack.account_id)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "403":
+                message = f"{stack.name}: s3://{bucket} is owned by another account; choose another name"
+                raise OperationError(message) from error
+            if error.response["Error"]["Code"] not in _NOT_FOUND:
+                raise
 
 
 def _adopt(session: "boto3.Session", stack: Stack, local: Terraform) -> None:
@@ -148,30 +151,32 @@ def _tainted(work: Path) -> list[str]:
 def _existing(session: "boto3.Session", stack: Stack, known: Collection[str]) -> Iterator[tuple[str, str]]:
     """The resources of the backend stack that exist already: addresses and import ids.
 
-    They are found by their names, a key that is not yet `known` also by its tags: its alias may be missing.
+    They are found by their names, a key that is not yet `known` also by its tags: its alias may be missing. A copy is
+    in another region.
 
     Raises:
         OperationError: if several keys have its tags.
     """
     account = stack.account_id
     for kind, name, arguments in sorted(stack.resources(), key=itemgetter(0)):  # aliases before keys
+        client = cache(partial(session.client, region_name=stack.region_of(kind, name)))
         try:
             if kind == "aws_s3_bucket":
-                session.client("s3").head_bucket(Bucket=arguments["bucket"], ExpectedBucketOwner=account)
+                client("s3").head_bucket(Bucket=arguments["bucket"], ExpectedBucketOwner=account)
                 yield f"{kind}.{name}", arguments["bucket"]
             elif kind == "aws_kms_alias":
-                key = session.client("kms").describe_key(KeyId=arguments["name"])["KeyMetadata"]
+                key = client("kms").describe_key(KeyId=arguments["name"])["KeyMetadata"]
                 key_address = arguments["target_key_id"].removeprefix("${").removesuffix(".key_id}")
                 yield key_address, key["KeyId"]
                 yield f"{kind}.{name}", arguments["name"]
-            elif kind == "aws_kms_key" and f"{kind}.{name}" not in known:
+            elif kind in {"aws_iam_role", "aws_kms_key"} and f"{kind}.{name}" not in known:
                 values = {**arguments, "tags_all": {**stack.tags, **arguments.get("tags", {})}}
-                ids = existing.find(existing.Account(cache(session.client)), kind, values)
+                ids = existing.find(existing.Account(client), kind, values)
                 if len(ids) > 1:
                     raise OperationError(f"{stack.name}: {existing.ambiguous(f'{kind}.{name}', ids)}")
                 yield from ((f"{kind}.{name}", id_) for id_ in ids)
             elif kind == "aws_dynamodb_table":
-                session.client("dynamodb").describe_table(TableName=arguments["name"])
+                client("dynamodb").describe_table(TableName=arguments["name"])
                 yield f"{kind}.{name}", arguments["name"]
         except ClientError as error:
             if error.response["Error"]["Code"] not in _NOT_FOUND:

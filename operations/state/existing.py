@@ -19,8 +19,9 @@ _ABSENT = {
     "LifecyclePolicyNotFoundException",
     "NoSuchBucket", "NoSuchBucketPolicy", "NoSuchEntity", "NoSuchHostedZone", "NoSuchLifecycleConfiguration",
     "NoSuchPublicAccessBlockConfiguration", "NotFoundException", "OwnershipControlsNotFoundError", "PolicyNotFound",
-    "QueueDoesNotExist", "RepositoryNotFoundException", "ResourceNotFoundException",
-    "ServerSideEncryptionConfigurationNotFoundError", "TemplateNotFoundException",
+    "QueueDoesNotExist", "ReplicationConfigurationNotFoundError", "RepositoryNotFoundException",
+    "ResourceNotFoundException", "ServerSideEncryptionConfigurationNotFoundError",
+    "TemplateNotFoundException",
 }  # fmt: skip
 _OF_ANOTHER_ACCOUNT = {"403", "AccessDenied", "Forbidden"}
 _OF_ANOTHER_REGION = {"301", "PermanentRedirect"}
@@ -437,6 +438,7 @@ FINDERS: Mapping[str, Finder] = {
     "aws_s3_bucket_ownership_controls": _of_bucket("get_bucket_ownership_controls", "OwnershipControls"),
     "aws_s3_bucket_policy": _of_bucket("get_bucket_policy", "Policy"),
     "aws_s3_bucket_public_access_block": _of_bucket("get_public_access_block", "PublicAccessBlockConfiguration"),
+    "aws_s3_bucket_replication_configuration": _of_bucket("get_bucket_replication", "ReplicationConfiguration"),
     "aws_s3_bucket_server_side_encryption_configuration": _of_bucket(
         "get_bucket_encryption", "ServerSideEncryptionConfiguration"
     ),

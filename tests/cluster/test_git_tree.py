@@ -143,7 +143,7 @@ def test_the_values_of_terraform_are_filled_in(dev: ControlPlane) -> None:
 def test_the_database_user_is_created_before_the_service(dev: ControlPlane) -> None:
     job = dev.get("job", "--namespace=database-users", f"{_SERVICE}-dev")
     assert job["status"]["succeeded"] == 1
-    (prepare,) = job["spec"]["template"]["spec"]["initContainers"]
+    prepare, _ = job["spec"]["template"]["spec"]["initContainers"]
     known = {variable["name"]: variable.get("value") for variable in prepare["env"]}
     assert known["DATABASE"] == _SERVICE
     assert known["USER_SECRET"] == f"ap-northeast-2/dev/{_SERVICE}/database"

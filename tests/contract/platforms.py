@@ -42,7 +42,11 @@ def maximal() -> Settings:
     shared = _shared(
         owner,
         state=StateBackendConfig(
-            bucket="minji-state".ljust(63, "x"), lock="both", noncurrent_version_retention_days=30
+            # The name of the copy is the longest one.
+            bucket="minji-state".ljust(58, "x"),
+            lock="both",
+            noncurrent_version_retention_days=30,
+            copy_region="us-west-2",
         ),
         vpc=VpcConfig(
             name="shop".ljust(63, "x"),

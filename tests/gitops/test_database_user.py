@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ SCRIPTS = Path(__file__).parents[2] / "management" / "database-users" / "manifes
 MASTER_PASSWORD = r"""p:a'ss\w=o<r>d#&$(x)"""  # noqa: S105
 USER_PASSWORD = "Zm9vYmFyYmF6cXV1eGNvcmdlZ3JhdWx0Z2FycGx5d2FsZG8"  # noqa: S105
 
-_AWS = """#!/bin/bash
+_AWS = r"""#!/bin/bash
 echo "$*" >>"$AWS_FAKE/calls"
 [ "$1" = secretsmanager ] || exit 9
 operation=$2
@@ -37,9 +37,13 @@ done
 case $operation in
   get-secret-value)
     [ ! -e "$AWS_FAKE/denied" ] || { echo "An error occurred (AccessDeniedException)" >&2; exit 254; }
-    cat "$secret" 2>/dev/null || { echo "An error occurred (ResourceNotFoundException)" >&2; exit 254; } ;;
+    [ -e "$secret" ] || { echo "An error occurred (ResourceNotFoundException)" >&2; exit 254; }
+    jq --null-input --rawfile value "$secret" --arg created "$(date --reference="$secret" +%Y-%m-%dT%H:%M:%S.%6N%:z)" \
+      '{SecretString: $value, CreatedDate: $created}' ;; # the time has the format of the AWS CLI 2
   get-random-password) cat "$AWS_FAKE/random" ;;
-  put-secret-value) cp "$value" "$secret" ;;
+  put-secret-value)
+    [ ! -e "$AWS_FAKE/throttled" ] || { echo "An error occurred (ThrottlingException)" >&2; exit 254; }
+    cp "$value" "$secret" ;;
   *) exit 9 ;;
 esac
 """
@@ -140,7 +144,7 @@ def _running(programs: Path, folder: Path) -> Iterator[int]:
 
 @dataclass
 class Job:
-    """Runs the scripts of the Job's two containers, one after the other."""
+    """Runs the scripts of the Job's three containers, one after the other."""
 
     server: Server
     aws: Path
@@ -156,13 +160,14 @@ class Job:
             "MASTER_SECRET": "master",
             "USER_SECRET": "user",
             "AWS_REGION": "ap-northeast-2",
+            "ROTATE_AFTER_DAYS": "never",
             "SECRETS": str(self.secrets),
             "SCRIPTS": str(SCRIPTS),
             "HOME": str(self.secrets),
             **changed,
         }
         output = ""
-        for script in ("fetch-secrets.sh", "make-user.sh"):
+        for script in ("fetch-secrets.sh", "make-user.sh", "store-secret.sh"):
             # Without a terminal, as in a Pod. With one, psql would prompt for a password.
             done = subprocess.run(
                 ["bash", SCRIPTS / script],
@@ -176,6 +181,23 @@ class Job:
             assert done.returncode == 0, output
         return output
 
+    def rotate(self, password: str, *, age_days: int = 30) -> str:
+        """Run the CronJob with a secret of this age, and `password` as the next random one."""
+        (self.aws / "random").write_text(f"{password}\n")
+        changed = time.time() - age_days * 86400
+        os.utime(self.aws / "user", (changed, changed))
+        return self.run(ROTATE_AFTER_DAYS="30")
+
+    def connect(self, credentials: Mapping[str, object], statement: str) -> str:
+        """What psql prints for a new connection of a Pod with these credentials."""
+        environment = {**os.environ, "PGPASSWORD": str(credentials["password"]), "PGSSLMODE": "require"}
+        command = ["psql", "--no-psqlrc", "--tuples-only", "--no-align", "--quiet", "--host=localhost"]
+        command += [f"--port={self.server.port}", f"--username={credentials['username']}", "--dbname=guests"]
+        done = subprocess.run(
+            [*command, f"--command={statement}"], check=False, capture_output=True, text=True, env=environment
+        )
+        return (done.stdout + done.stderr).strip()
+
     @property
     def stored(self) -> dict[str, object]:
         value: dict[str, object] = json.loads((self.aws / "user").read_text())
@@ -185,9 +207,10 @@ class Job:
 @pytest.fixture
 def job(server: Server, tmp_path: Path) -> Job:
     server.query("DROP DATABASE IF EXISTS other")
-    owned = "REASSIGN OWNED BY guests_service TO superuser; DROP OWNED BY guests_service; DROP ROLE guests_service"
-    if server.query("SELECT count(*) FROM pg_roles WHERE rolname = 'guests_service'") == "1":
-        server.query(owned)
+    roles = server.query("SELECT rolname FROM pg_roles WHERE starts_with(rolname, 'guests_service')")
+    for role in roles.splitlines():
+        server.query(f"DROP OWNED BY {role}")
+        server.query(f"DROP ROLE {role}")
     aws, secrets = tmp_path / "aws", tmp_path / "secrets"
     for folder in (aws, secrets):
         folder.mkdir()
@@ -236,13 +259,13 @@ def test_updates_the_host_in_the_secret_and_keeps_the_password(job: Job) -> None
     assert (job.stored["host"], job.stored["password"]) == ("localhost", "kept")
 
 
-def test_user_has_permissions_only_in_its_database(job: Job) -> None:
+def test_users_have_permissions_only_in_their_database(job: Job) -> None:
     job.run()
     attributes = job.server.query(
         "SELECT rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls"
-        " FROM pg_roles WHERE rolname = 'guests_service'"
+        " FROM pg_roles WHERE rolname IN ('guests_service', 'guests_service_clone')"
     )
-    assert attributes == "f|f|f|f|f"
+    assert attributes.splitlines() == ["f|f|f|f|f"] * 2
     job.server.query("CREATE DATABASE other")
     allowed = "SELECT has_database_privilege('guests_service', 'guests', '{}')"
     assert [job.server.query(allowed.format(right)) for right in ("CONNECT", "TEMPORARY", "CREATE")] == ["t", "t", "f"]
@@ -289,3 +312,134 @@ def test_fails_if_access_to_the_secret_is_denied(job: Job) -> None:
 def test_ca_certificates_are_downloaded_for_the_partition(job: Job, region: str, store: str) -> None:
     job.run(AWS_REGION=region)
     assert store in (job.aws / "calls").read_text()
+
+
+# Rotation
+
+_PASSWORDS = ["Zmlyc3Q", "c2Vjb25k", "dGhpcmQ"]
+_WHO = "SELECT session_user || ' as ' || current_user"
+_REFUSED = "password authentication failed"
+
+
+def test_a_password_is_valid_until_the_rotation_after_the_next(job: Job) -> None:
+    job.run()
+    first = job.stored
+    job.rotate(_PASSWORDS[0])
+    second = job.stored
+    assert (second["username"], second["password"]) == ("guests_service_clone", _PASSWORDS[0])
+    assert {**second, "username": first["username"], "password": first["password"]} == first
+    assert job.connect(first, _WHO) == "guests_service as guests_service"
+    assert job.connect(second, _WHO) == "guests_service_clone as guests_service"
+
+    job.rotate(_PASSWORDS[1])
+    third = job.stored
+    assert (third["username"], third["password"]) == ("guests_service", _PASSWORDS[1])
+    assert _REFUSED in job.connect(first, _WHO)
+    assert job.connect(second, _WHO) == "guests_service_clone as guests_service"
+    assert job.connect(third, _WHO) == "guests_service as guests_service"
+
+
+def test_both_users_work_with_the_same_objects(job: Job) -> None:
+    """Also with those that the user made before there was a second one."""
+    job.run()
+    first = job.stored
+    job.server.query("DROP ROLE guests_service_clone")
+    assert job.connect(first, "CREATE TABLE books (title text); INSERT INTO books VALUES ('a')") == ""
+    job.rotate(_PASSWORDS[0])
+    alter = "ALTER TABLE books ADD COLUMN year int; CREATE TABLE authors (name text); SELECT title FROM books"
+    assert job.connect(job.stored, alter) == "a"
+    assert job.connect(first, "DROP TABLE authors; DROP TABLE books; SELECT 'dropped'") == "dropped"
+
+
+@pytest.mark.parametrize(("age_days", "rotated"), [(29, False), (30, True), (400, True)])
+def test_rotates_a_password_of_that_age(job: Job, age_days: int, rotated: bool) -> None:  # noqa: FBT001
+    job.run()
+    job.rotate(_PASSWORDS[0], age_days=age_days)
+    assert (job.stored["password"] == _PASSWORDS[0]) == rotated
+
+
+def test_the_job_before_a_sync_does_not_rotate(job: Job) -> None:
+    job.run()
+    before = job.stored
+    os.utime(job.aws / "user", (0, 0))
+    job.run()
+    assert job.stored == before
+
+
+def test_the_job_before_a_sync_keeps_the_second_user(job: Job) -> None:
+    job.run()
+    job.rotate(_PASSWORDS[0])
+    before = job.stored
+    job.server.query("ALTER ROLE guests_service_clone PASSWORD 'other'")
+    job.run()
+    assert job.stored == before
+    assert job.connect(before, _WHO) == "guests_service_clone as guests_service"
+
+
+def test_an_interrupted_rotation_is_repaired_by_the_next_run(job: Job) -> None:
+    """It was killed after the password was changed, before it was stored."""
+    job.run()
+    first = job.stored
+    (job.aws / "throttled").touch()
+    with pytest.raises(AssertionError, match="ThrottlingException"):
+        job.rotate(_PASSWORDS[0])
+    lost = {"username": "guests_service_clone", "password": _PASSWORDS[0]}
+    assert job.connect(lost, "SELECT 1") == "1"  # it was changed
+    assert job.stored == first
+    assert job.connect(first, "SELECT 1") == "1"
+
+    (job.aws / "throttled").unlink()
+    job.rotate(_PASSWORDS[1])
+    assert (job.stored["username"], job.stored["password"]) == ("guests_service_clone", _PASSWORDS[1])
+    assert job.connect(job.stored, "SELECT 1") == "1"
+    assert job.connect(first, "SELECT 1") == "1"
+    assert _REFUSED in job.connect(lost, "SELECT 1")
+
+
+def test_an_interrupted_creation_is_repaired_by_the_next_run(job: Job) -> None:
+    (job.aws / "throttled").touch()
+    with pytest.raises(AssertionError, match="ThrottlingException"):
+        job.run()
+    (job.aws / "throttled").unlink()
+    (job.aws / "random").write_text(f"{_PASSWORDS[0]}\n")
+    job.run()
+    assert job.connect(job.stored, "SELECT 1") == "1"
+
+
+def test_does_not_change_a_password_that_a_pod_uses(job: Job) -> None:
+    job.run()
+    first = job.stored
+    job.rotate(_PASSWORDS[0])
+    second = job.stored
+    environment = {**os.environ, "PGPASSWORD": USER_PASSWORD}
+    command = [
+        "psql",
+        "--quiet",
+        "--host=localhost",
+        f"--port={job.server.port}",
+        "--username=guests_service",
+        "guests",
+    ]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as pod:
+        assert pod.stdin is not None
+        assert pod.stdout is not None
+        print("SELECT 1;", file=pod.stdin, flush=True)
+        pod.stdout.readline()  # it is connected
+        expected = (
+            "guests_service: has 1 sessions, so its password is not changed; restart the Pods that started before"
+            " guests_service_clone was stored, then run the CronJob again"
+        )
+        with pytest.raises(AssertionError, match=expected):
+            job.rotate(_PASSWORDS[1])
+        pod.stdin.close()
+    assert job.stored == second
+    assert [job.connect(credentials, "SELECT 1") for credentials in (first, second)] == ["1", "1"]
+    job.rotate(_PASSWORDS[1])
+    assert job.stored["password"] == _PASSWORDS[1]
+
+
+def test_no_new_password_is_on_a_command_line_or_in_a_log(job: Job) -> None:
+    job.run()
+    output = job.rotate(_PASSWORDS[0])
+    for text in (output, (job.server.folder / "log").read_text(), (job.aws / "calls").read_text()):
+        assert _PASSWORDS[0] not in text

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -100,12 +101,33 @@ def test_application_set_patches_match_the_service_namespace(renderer: Renderer)
     for key in placeholders:
         assert f"/metadata/annotations/{key.replace('/', '~1')}" in patches
     (job,) = (one for one in manifests if one["kind"] == "Job")
-    (fetch,) = job["spec"]["template"]["spec"]["initContainers"]
+    fetch, _ = job["spec"]["template"]["spec"]["initContainers"]
     given = [variable["name"] for variable in fetch["env"] if variable.get("value") == "placeholder"]
     # By position, because the ApplicationSet patches them by index.
     assert [variable["name"] for variable in fetch["env"]][: len(given)] == given
     assert given == ["DATABASE", "HOST", "MASTER_SECRET", "USER_SECRET", "AWS_REGION"]
     assert "/spec/template/spec/initContainers/0/env/{{ $index }}/value" in patches
+    assert patches.count("kind: CronJob\n") == 1  # only its name: its Pod is a copy
+
+
+def test_rotation_has_the_pod_of_the_job_with_its_values(renderer: Renderer, tmp_path: Path) -> None:
+    """Argo CD adds the patches of the ApplicationSet to the kustomization, which this does too."""
+    shutil.copytree(ROOT / "management" / "service-namespace", tmp_path, dirs_exist_ok=True)
+    file = tmp_path / "with-database" / "kustomization.yaml"
+    value = {"op": "replace", "path": "/spec/template/spec/initContainers/0/env/3/value", "value": "user-secret"}
+    patch = {"target": {"kind": "Job"}, "patch": yaml.safe_dump([value])}
+    file.write_text(yaml.safe_dump({**read(file), "patches": [patch]}))
+    kinds = {one["kind"]: one["spec"] for one in renderer.kustomize(file.parent) if one["kind"].endswith("Job")}
+    job, rotation = kinds["Job"]["template"], kinds["CronJob"]["jobTemplate"]["spec"]["template"]
+    given = {variable["name"]: variable["value"] for variable in job["spec"]["initContainers"][0]["env"]}
+    assert (given["USER_SECRET"], given["ROTATE_AFTER_DAYS"]) == ("user-secret", "never")
+    for pod in (job, rotation):
+        (store,) = pod["spec"]["containers"]
+        assert {variable["name"]: variable["value"] for variable in store["env"]} == given
+    (rotates,) = [one for one in rotation["spec"]["initContainers"][0]["env"] if one["name"] == "ROTATE_AFTER_DAYS"]
+    assert rotates["value"] == "30"
+    rotates["value"] = "never"
+    assert rotation == job
 
 
 # Each rule finds violations

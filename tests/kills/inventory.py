@@ -17,8 +17,8 @@ Found = tuple[str, str]
 _IDENTITY = {"aws_iam_policy": "arn", "aws_iam_role_policy_attachment": "policy_arn"}
 _SETTINGS = (
     "aws_default_security_group", "aws_ecr_lifecycle_policy", "aws_route", "aws_s3_bucket_ownership_controls",
-    "aws_s3_bucket_policy", "aws_s3_bucket_public_access_block", "aws_s3_bucket_server_side_encryption_configuration",
-    "aws_s3_bucket_versioning",
+    "aws_s3_bucket_policy", "aws_s3_bucket_public_access_block", "aws_s3_bucket_replication_configuration",
+    "aws_s3_bucket_server_side_encryption_configuration", "aws_s3_bucket_versioning",
 )  # fmt: skip
 """Types that belong to another resource: there is one of each."""
 

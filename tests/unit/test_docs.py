@@ -44,6 +44,7 @@ OTHER_PROGRAMS = {
         "violates PodSecurity",
     },
     "Make": {"Node …: the CDKTF command line needs Node 20 or 22"},
+    "PostgreSQL": {"password authentication failed"},
     "Terraform": {
         "AWS account ID not allowed", "Backend configuration changed", "Error acquiring the state lock",
         "Failed to query available provider packages", "The specified plugin cache dir … cannot be opened",
@@ -221,7 +222,7 @@ def _scalars(document: Any) -> Iterator[str]:
 
 @cache
 def _messages() -> frozenset[str]:
-    """Every string of the code, and of the YAML files below management/."""
+    """Every string of the code, and of the YAML files and the lines of the shell scripts below management/."""
     found = set()
     for path in [ROOT / "main.py", *(path for folder in CODE for path in (ROOT / folder).rglob("*.py"))]:
         found |= {" ".join(text.split()) for text in strings(path.read_text(encoding="utf-8"))}
@@ -229,6 +230,8 @@ def _messages() -> frozenset[str]:
         if "templates" not in path.parts:
             for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
                 found |= {" ".join(text.split()) for text in _scalars(document)}
+    for path in (ROOT / "management").rglob("*.sh"):
+        found |= set(path.read_text(encoding="utf-8").splitlines())
     return frozenset(found - {""})
 
 

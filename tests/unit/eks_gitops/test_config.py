@@ -59,7 +59,9 @@ def test_a_missing_field_and_an_unknown_attribute_raise_different_errors() -> No
     assert not isinstance(error.value, MissingFieldError)
 
 
-@pytest.mark.parametrize("value", [itertools.count(), IPv6Network("::/0"), iter(["t3.medium"])], ids=repr)
+@pytest.mark.parametrize(
+    "value", [itertools.count(), IPv6Network("::/0"), iter(["t3.medium"])], ids=["count", "network", "iterator"]
+)
 def test_only_a_sequence_is_read_into_a_tuple(value: object) -> None:
     with pytest.raises(ValidationError, match="not a tuple"):
         NodeGroupConfig(**{**VALUES, "instance_types": value})

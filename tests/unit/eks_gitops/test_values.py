@@ -27,6 +27,7 @@ CHECKED_BY_RULES = {
     "NodeGroupConfig.labels",
     "NodeGroupConfig.release_version",
     "SharedSettings.image_replica_regions",
+    "StateBackendConfig.copy_region",
     "VpcConfig.nat_gateway_zone",
     "Zone.name",
 }

@@ -1,38 +1,62 @@
 #!/usr/bin/env bash
-# Runs in the image of the AWS CLI, before make-user.sh: fetches the master's secret and the service's own, and gives
-# the service's one a value where it has none yet or names another database. Everything goes into $SECRETS, which is
-# memory; no secret goes onto a command line or into the log.
+# Runs in the image of the AWS CLI, before make-user.sh: fetches the secrets of the master and of the service's user, and
+# makes a password if there is none yet, or one of $ROTATE_AFTER_DAYS. Everything goes into $SECRETS, which is memory; no
+# secret goes onto a command line or into the log.
+#
+# Passwords rotate by alternating users: the user that is not in the secret gets a new password, and then is stored. The
+# one before remains valid until the next rotation, for Pods that started with it.
+# Source: https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotation-strategy.html#rotating-secrets-two-users
 set -euo pipefail
 umask 077
 cd "$SECRETS"
+rm -f replaced # of an attempt before in this Pod
+rotate_after=${ROTATE_AFTER_DAYS:-never}
+owner=${DATABASE}_service
+clone=${owner}_clone
+username=$owner
 
 fetch() {
-  aws secretsmanager get-secret-value --secret-id "$1" --query SecretString --output text
+  aws secretsmanager get-secret-value --secret-id "$1" --output json
 }
 
-fetch "$MASTER_SECRET" >master.json
-if fetch "$USER_SECRET" >stored.json 2>error; then
-  jq --raw-output --exit-status .password stored.json >password
-elif grep --quiet ResourceNotFoundException error; then
-  echo "$USER_SECRET has no value yet: making one"
-  echo '{}' >stored.json
+make_password() {
   # Letters and digits, so that every client takes it in every kind of connection string.
   aws secretsmanager get-random-password --password-length 48 --exclude-punctuation \
     --query RandomPassword --output text >password
+}
+
+fetch "$MASTER_SECRET" | jq --raw-output .SecretString >master.json
+if fetch "$USER_SECRET" >version.json 2>error; then
+  jq --raw-output .SecretString version.json >stored.json
+  jq --raw-output --exit-status .password stored.json >password
+  if [ "$(jq --raw-output .username stored.json)" = "$clone" ]; then username=$clone; fi
+  changed=$(date --date "$(jq --raw-output --exit-status .CreatedDate version.json)" +%s)
+  days=$((($(date +%s) - changed) / 86400))
+  if [ "$rotate_after" = never ]; then
+    echo "$USER_SECRET: $username"
+  elif [ "$days" -lt "$rotate_after" ]; then
+    echo "$USER_SECRET: $username, $days days old, is replaced after $rotate_after"
+  else
+    echo "$username" >replaced
+    if [ "$username" = "$owner" ]; then username=$clone; else username=$owner; fi
+    echo "$USER_SECRET: $days days old, is replaced by a new password of $username"
+    make_password
+  fi
+elif grep --quiet ResourceNotFoundException error; then
+  echo "$USER_SECRET has no value yet: making one"
+  echo '{}' >stored.json
+  make_password
 else
   cat error >&2
   exit 1
 fi
 
-jq --null-input --rawfile password password --arg database "$DATABASE" --arg host "$HOST" \
+echo "$username" >username
+jq --null-input --rawfile password password --arg username "$username" --arg database "$DATABASE" --arg host "$HOST" \
   --argjson port "${PORT:-5432}" '{
-  username: ($database + "_service"), password: ($password | rtrimstr("\n")),
+  username: $username, password: ($password | rtrimstr("\n")),
   host: $host, port: $port, dbname: $database
 }' >user.json
-if [ "$(jq --sort-keys . stored.json)" != "$(jq --sort-keys . user.json)" ]; then
-  aws secretsmanager put-secret-value --secret-id "$USER_SECRET" --secret-string file://user.json >/dev/null
-  echo "$USER_SECRET: stored"
-fi
 
 # The certificates that RDS of this region is verified by, from where AWS publishes them.
 case $AWS_REGION in

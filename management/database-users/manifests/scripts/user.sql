@@ -1,12 +1,19 @@
--- As the master, in the service's database. Every statement may run again.
+-- As the master, in the service's database, with the variable username. Every statement may run again.
 \set ON_ERROR_STOP on
-SELECT current_database() AS database, current_database() || '_service' AS role \gset
+SET client_min_messages = warning;
+SELECT current_database() AS database, current_database() || '_service' AS owner,
+  current_database() || '_service_clone' AS clone \gset
 
-SELECT format('CREATE ROLE %I LOGIN', :'role')
-WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = :'role') \gexec
-\password :role
+SELECT format('CREATE ROLE %I LOGIN', role) FROM unnest(ARRAY[:'owner', :'clone']) AS role
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role) \gexec
 
--- Only the service's user may use its database. That user creates what the service needs in the schema public.
+-- Sessions of the clone start as the owner: what one creates, the other may change.
+GRANT :"owner" TO :"clone";
+ALTER ROLE :"clone" SET role TO :'owner';
+
+-- Only the service's users may use its database. They create what the service needs in the schema public.
 REVOKE ALL ON DATABASE :"database" FROM PUBLIC;
-GRANT CONNECT, TEMPORARY ON DATABASE :"database" TO :"role";
-GRANT USAGE, CREATE ON SCHEMA public TO :"role";
+GRANT CONNECT, TEMPORARY ON DATABASE :"database" TO :"owner";
+GRANT USAGE, CREATE ON SCHEMA public TO :"owner";
+
+\password :username

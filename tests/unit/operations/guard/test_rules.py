@@ -212,6 +212,13 @@ def test_a_removed_protection_is_for_review(kind: str, old: dict[str, Any], new:
     assert _hits(kind, "update", new, old) == []
 
 
+def test_the_end_of_a_replication_is_for_review() -> None:
+    kind = "aws_s3_bucket_replication_configuration"
+    assert _hits(kind, "destroy", {}, None) == ["the protection, backup or logging that it provides ends"]
+    old, new = {"rule": [{"status": "Enabled"}]}, {"rule": [{"status": "Disabled"}]}
+    assert _hits(kind, "update", old, new) == ["rule[0].status: Enabled becomes Disabled"]
+
+
 def test_a_value_known_only_after_the_apply_is_not_lowered() -> None:
     unknown = {"rule": [{"kms_key_id": True}]}
     assert _hits("aws_x", "update", {"rule": [{"kms_key_id": "a"}]}, {"rule": [{}]}, **unknown) == []

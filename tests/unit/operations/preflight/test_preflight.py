@@ -382,6 +382,13 @@ def test_a_bucket_of_another_account_fails(aws: Aws, stack: Stacks) -> None:
     assert line == Line("ap-northeast-2-dev: aws_s3_bucket.it", "failed", message)
 
 
+def test_a_bucket_in_another_region_is_looked_for_because_names_are_global(aws: Aws, stack: Stacks) -> None:
+    one = stack(("aws_s3_bucket", "it", {"bucket": "abc", "provider": "aws.us-west-2"}))
+    one.configuration["provider"]["aws"].append({"region": "us-west-2", "alias": "us-west-2"})
+    (line,) = _existing(aws, one, ("s3", "get_object", "NoSuchKey"), ("s3", "head_bucket", "403"))
+    assert line.message == "abc: the bucket is owned by another account; choose another name"
+
+
 def test_access_denied_for_one_resource_is_a_warning_and_the_next_one_is_looked_for(aws: Aws, stack: Stacks) -> None:
     one = stack(*(("aws_iam_role", name, {"name": name}) for name in ("hidden", "taken")))
     answers: list[Answer] = [("iam", "get_role", "AccessDenied"), ("iam", "get_role", {"Role": ROLE})]

@@ -106,16 +106,18 @@ def _create(kind: str, arguments: dict[str, Any]) -> str:
     if kind == "aws_kms_key":
         return str(_client("kms").create_key()["KeyMetadata"]["KeyId"])
     if kind == "aws_kms_alias":
-        _client("kms").create_alias(AliasName=arguments["name"], TargetKeyId=_created("aws_kms_key"))
+        _client("kms").create_alias(AliasName=arguments["name"], TargetKeyId=_referred(arguments["target_key_id"]))
         return str(arguments["name"])
     if kind == "aws_s3_bucket":
         region = {"LocationConstraint": os.environ["AWS_REGION"]}
         _client("s3").create_bucket(Bucket=arguments["bucket"], CreateBucketConfiguration=region)
         return str(arguments["bucket"])
     if kind == "aws_s3_bucket_versioning":
-        bucket = _created("aws_s3_bucket")
+        bucket = _referred(arguments["bucket"])
         _client("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         return bucket
+    if kind == "aws_s3_bucket_replication_configuration":
+        return _referred(arguments["bucket"])
     _client("dynamodb").create_table(
         TableName=arguments["name"],
         AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
@@ -125,17 +127,17 @@ def _create(kind: str, arguments: dict[str, Any]) -> str:
     return str(arguments["name"])
 
 
-def _created(kind: str) -> str:
-    """The id of the only resource of a type."""
-    (id_,) = (attributes["id"] for address, attributes in _read().items() if address.startswith(f"{kind}."))
-    return str(id_)
+def _referred(reference: str) -> str:
+    """The id of the resource that an argument refers to: `${TYPE.NAME.ATTRIBUTE}`."""
+    return str(_read()[reference.removeprefix("${").rpartition(".")[0]]["id"])
 
 
 def _destroy(resource: dict[str, dict[str, Any]], *, fails: bool) -> int:
     """Destroy all resources of the state, dependents first; refuse protected ones, like Terraform and AWS."""
     if any(one.get("lifecycle", {}).get("prevent_destroy") for named in resource.values() for one in named.values()):
         return 1
-    order = ("aws_s3_bucket", "aws_dynamodb_table", "aws_kms_alias", "aws_kms_key")
+    replication = "aws_s3_bucket_replication_configuration"
+    order = (replication, "aws_s3_bucket", "aws_dynamodb_table", "aws_kms_alias", "aws_kms_key")
     for address, attributes in sorted(_read().items(), key=lambda item: order.index(item[0].split(".")[0])):
         _delete(address.split(".")[0], attributes)
         _write({known: others for known, others in _read().items() if known != address})
@@ -157,7 +159,7 @@ def _delete(kind: str, attributes: dict[str, Any]) -> None:
         _client("dynamodb").delete_table(TableName=attributes["id"])
     elif kind == "aws_kms_alias":
         _client("kms").delete_alias(AliasName=attributes["id"])
-    else:
+    elif kind == "aws_kms_key":
         _client("kms").schedule_key_deletion(KeyId=attributes["id"], PendingWindowInDays=7)
 
 

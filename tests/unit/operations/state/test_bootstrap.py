@@ -47,6 +47,7 @@ class Backend:
         keep = {"lifecycle": {"prevent_destroy": True}}
         return {
             "terraform": {"backend": {"s3": {"bucket": self.bucket, "key": KEY}}},
+            "provider": {"aws": [{"region": REGION}]},
             "resource": {
                 "aws_kms_key": {"key": {**keep}},
                 "aws_kms_alias": {"alias": {"name": self.alias, "target_key_id": "${aws_kms_key.key.key_id}"}},
@@ -61,6 +62,36 @@ class Backend:
         configuration = self._configuration()
         configuration["resource"]["aws_kms_key"]["key"]["description"] = description
         (self.stack.directory / "cdk.tf.json").write_text(json.dumps(configuration))
+
+    def copy_to(self, region: str) -> None:
+        """Configure a copy of the bucket in another region, whose key has the same alias as the other one."""
+        configuration = self._configuration()
+        configuration["provider"]["aws"].append({"region": region, "alias": region})
+        provider = {"provider": f"aws.{region}"}
+        for kind, arguments in (
+            ("aws_kms_key", {**provider}),
+            ("aws_kms_alias", {**provider, "name": self.alias, "target_key_id": "${aws_kms_key.copy.key_id}"}),
+            ("aws_s3_bucket", {**provider, "bucket": f"{self.bucket}-copy"}),
+        ):
+            configuration["resource"][kind]["copy"] = arguments
+        (self.stack.directory / "cdk.tf.json").write_text(json.dumps(configuration))
+
+    def replicate(self) -> None:
+        """Configure the replication of the bucket."""
+        configuration = self._configuration()
+        replication = {"state": {"bucket": "${aws_s3_bucket.state.id}"}}
+        configuration["resource"]["aws_s3_bucket_replication_configuration"] = replication
+        (self.stack.directory / "cdk.tf.json").write_text(json.dumps(configuration))
+
+    def create_copy(self, region: str) -> str:
+        """Create what a lost state has forgotten in another region, and return the ID of its key."""
+        kms = self.aws.client("kms", region_name=region)
+        key = str(kms.create_key()["KeyMetadata"]["KeyId"])
+        kms.create_alias(AliasName=self.alias, TargetKeyId=key)
+        where: Any = {"LocationConstraint": region}
+        s3 = self.aws.client("s3", region_name=region)
+        s3.create_bucket(Bucket=f"{self.bucket}-copy", CreateBucketConfiguration=where)
+        return key
 
     def bootstrap(self) -> list[str]:
         """Run `bootstrap`, and return the printed lines."""
@@ -229,6 +260,31 @@ def test_bootstrap_imports_existing_resources_without_a_local_state(backend: Bac
     ]
     assert backend.key()["KeyId"] == key
     assert _ids(backend.stored_state()).keys() == ALL
+
+
+def test_bootstrap_imports_a_copy_from_its_own_region(backend: Backend) -> None:
+    """Its key has the alias of the other key, which is in the region of the stack."""
+    other = backend.aws.client("kms").create_key()["KeyMetadata"]["KeyId"]
+    backend.aws.client("kms").create_alias(AliasName=backend.alias, TargetKeyId=other)
+    backend.copy_to("us-west-2")
+    key = backend.create_copy("us-west-2")
+    backend.bootstrap()
+    assert [call for call in backend.terraform.calls if call.startswith("import")] == [
+        f"import aws_kms_key.key {other}",
+        f"import aws_kms_alias.alias {backend.alias}",
+        f"import aws_kms_key.copy {key}",
+        f"import aws_kms_alias.copy {backend.alias}",
+        f"import aws_s3_bucket.copy {backend.bucket}-copy",
+    ]
+
+
+def test_unbootstrap_ends_the_replication_before_it_empties_the_copy(backend: Backend) -> None:
+    backend.replicate()
+    backend.bootstrap()
+    backend.unbootstrap()
+    assert [call for call in backend.terraform.calls if call.startswith("state rm")] == [
+        "state rm aws_s3_bucket_versioning.state"
+    ]
 
 
 def test_a_bucket_that_another_account_owns_is_rejected(backend: Backend) -> None:

@@ -438,6 +438,11 @@ CASES: dict[str, Case] = {
     "aws_s3_bucket_public_access_block": _bucket(
         "get_public_access_block", {"PublicAccessBlockConfiguration": {}}, "NoSuchPublicAccessBlockConfiguration"
     ),
+    "aws_s3_bucket_replication_configuration": _bucket(
+        "get_bucket_replication",
+        {"ReplicationConfiguration": {"Role": _ROLE, "Rules": []}},
+        "ReplicationConfigurationNotFoundError",
+    ),
     "aws_s3_bucket_server_side_encryption_configuration": _bucket(
         "get_bucket_encryption",
         {"ServerSideEncryptionConfiguration": {"Rules": []}},
