@@ -115,7 +115,7 @@ def test_a_run_without_stacks_to_plan_counts(
     if counts:
         assert reviewed.collect(commits[2], KNOWN, folder).data["stacks"] == {}
     else:
-        with pytest.raises(OperationError, match="pull request 1: no successful run of the workflow plan"):
+        with pytest.raises(OperationError, match="plan #1 into main: no successful run of the workflow plan"):
             reviewed.collect(commits[2], KNOWN, folder)
 
 
