@@ -98,6 +98,8 @@ def _apply(folder: Path, changes: list[dict[str, Any]]) -> int:
             if action != "delete" and "apply_error" in change["after"]:
                 _print(f"{address}: errored", type="apply_errored", hook=hook)
                 error = change["after"]["apply_error"]
+                if error == "Failed to save state":
+                    (folder / "errored.tfstate").touch()
                 return _fail(error, f"with {address}") if error else 137
             if action == "delete":
                 del resources[address]
