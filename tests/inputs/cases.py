@@ -174,6 +174,7 @@ _HARMLESS = {
     ("reviewed", "file"): "a file to write",
     ("plan", "base"): "only used with other stacks",
     ("service", "like"): "an empty value is none",
+    ("set-image", "root"): "an empty path is this folder",
     ("set-image", "application"): "only used with --propose",
     ("reviewed", "accept"): "an empty value is none",
 }

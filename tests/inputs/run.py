@@ -35,10 +35,11 @@ def problems(case: Case, result: Result, *, is_changed: bool) -> Iterator[str]:
         yield f"exit status {result.status}"
     elif result.status == 0 and not case.may_succeed:
         yield "exit status 0"
+    # A command shows its report after its work: on a standard output, or in a summary, that cannot be written.
     is_lost = case.streams.stdout != "stdout"
     if result.status == 0 and is_lost and case.command not in SILENT:
         yield "exit status 0, although its output is lost"
-    if result.status == 1 and is_changed and not is_lost:
+    if result.status == 1 and is_changed and not is_lost and "GITHUB_STEP_SUMMARY" not in case.variables:
         yield "files were changed"
     can_speak = case.streams.stderr == "stderr" and case.streams.stdout == "stdout"
     if result.status == 1 and can_speak and not printed.strip():
