@@ -239,7 +239,7 @@ test-others: install # all tests but the unit tests and those that deploy
 	$(PYTEST) --ignore=tests/unit --ignore=tests/e2e
 
 .PHONY: test-inputs
-test-inputs: install ## run every command with all bad input, of which `make test` tries a sample; takes about an hour
+test-inputs: install ## run every command with all bad input, of which `make test` tries a sample; takes about 15 minutes
 	$(BIN)/python -m tests.inputs.run
 
 .PHONY: lint

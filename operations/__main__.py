@@ -50,13 +50,15 @@ def _run() -> int:
 
 
 def _open_closed_streams() -> None:
-    """Open a closed standard stream as the null device; otherwise Python has None for it.
+    """Open a closed standard stream; otherwise Python has None for it, and prints nothing without an error.
 
-    The lowest free number is that of the stream, so that no file gets it instead.
+    What is printed on a closed standard output cannot be written, as with other programs (POSIX: write, EBADF): it is
+    the null device, opened only to be read. A closed standard input is empty, and messages may be closed. The lowest
+    free number is that of the stream, so that no file gets it instead.
     """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+    for name, mode, flags in (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY)):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 (open until the end)
+            setattr(sys, name, open(os.open(os.devnull, flags), mode, encoding="utf-8"))  # noqa: PTH123, SIM115 (open until the end)
 
 
 if __name__ == "__main__":

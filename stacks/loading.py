@@ -2,6 +2,7 @@
 
 import importlib
 import linecache
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -31,11 +32,14 @@ _SHORT = 4
 """Values of at most this length stand in other values by chance."""
 
 
+_LONG_WORD = re.compile(r"([^\s:;]{400})[^\s:;]+")  # is cut in a message: a name of thousands of characters
+
+
 class SettingsError(Exception):
     """The settings are invalid; `findings` lists the errors."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
-        super().__init__("\n".join(map(str, findings)))
+        super().__init__("\n".join(_LONG_WORD.sub(r"\1…", str(finding)) for finding in findings))
         self.findings = tuple(findings)
 
 

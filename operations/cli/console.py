@@ -1,5 +1,6 @@
 """Shared by all commands: options, error messages, and reports that determine the exit status."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ Stacks = Annotated[
     list[str] | None, typer.Argument(metavar="[STACK]...", help="Names or glob patterns; all stacks if omitted.")
 ]
 
-_LONGEST_PATH = 200  # characters in a message
+_LONG_WORD = re.compile(r"([^\s:;]{400})[^\s:;]+")  # is cut in a message: a path or name that no remedy needs in full
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def errors_for_people() -> Iterator[None]:
         message = _message(error)
         if message is None:
             raise
-        for line in message.splitlines():
+        for line in _LONG_WORD.sub(r"\1…", message).splitlines():
             typer.secho(f"error: {line}", fg="red", err=True)
         raise typer.Exit(1) from None
 
@@ -38,9 +39,7 @@ def errors_for_people() -> Iterator[None]:
 def _message(error: Exception) -> str | None:
     """What the user can do about an error; None if it is an error of this program."""
     if isinstance(error, OSError) and error.filename is not None:
-        place = str(error.filename)
-        place = place if len(place) <= _LONGEST_PATH else f"{place[:_LONGEST_PATH]}…"
-        return f"{place}: {error.strerror}; check the path, its permissions and the free space"
+        return f"{error.filename}: {error.strerror}; check the path, its permissions and the free space"
     # Compared by name, because importing botocore is slow.
     is_known = isinstance(error, OperationError) or type(error).__module__.startswith("botocore.")
     return str(error) if is_known else None

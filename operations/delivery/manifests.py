@@ -227,7 +227,9 @@ def _compared(before: Mapping[str, str], after: Mapping[str, str]) -> str:
 def _manifests_report(changed: Mapping[str, Mapping[str, str]], problems: list[str], notes: list[str]) -> Report:
     count = sum(len(names) for names in changed.values())
     title = f"{counted(count, 'application')} with changes in {', '.join(changed)}" if count else "no manifest changes"
-    title += f"; {len(problems)} could not be rendered" if problems else ""
+    if problems:
+        title = title if count else "manifest changes unknown"
+        title += f"; {counted(len(problems), 'application')} could not be rendered"
     status = Status.ERROR if problems else Status.ATTENTION if count else Status.FINE
     notes = [*(f"error: {problem}" for problem in problems), *notes]
     notes += ["the values of Secrets are hidden; changes to them are not shown"] if count else []

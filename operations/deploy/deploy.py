@@ -201,7 +201,7 @@ def _why_unconfirmed(plan: Plan, options: Options, terraform: Terraform, file: P
 def _deploy_report(results: Mapping[str, _Result], options: Options, resume_command: ResumeCommand) -> Report:
     left = [name for name, result in results.items() if result.outcome not in _SUCCESSFUL]
     outcomes = [result.outcome for result in results.values()]
-    counts = [f"{outcomes.count(kind)} {kind}" for kind in dict.fromkeys(outcomes)]
+    counts = [f"{outcomes.count(kind)} {kind}" for kind in dict.fromkeys(outcomes)] or ["no stack"]
     rows = [
         [name, result.outcome, f"{result.seconds:.0f} s", f"{result.what}{_reached(result)}"]
         for name, result in results.items()

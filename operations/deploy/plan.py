@@ -73,7 +73,9 @@ def listing(chosen: Selection) -> Report:
     reasons = {stack.name: reason for stack in chosen.stacks if (reason := chosen.reason(stack.name)) is not None}
     reasons |= dict.fromkeys(chosen.removed, "removed")
     table = Table("Stacks to plan", ["stack", "why"], [[name, why] for name, why in reasons.items()])
-    return Report(f"{len(reasons)} stacks to plan", Status.ATTENTION, {"base": chosen.base, "stacks": reasons}, [table])
+    return Report(
+        f"{counted(len(reasons), 'stack')} to plan", Status.ATTENTION, {"base": chosen.base, "stacks": reasons}, [table]
+    )
 
 
 def plan(chosen: Selection, allowed: Sequence[Override], progress: Progress, *, parallelism: int, logs: Path) -> Report:

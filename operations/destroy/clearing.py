@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from operations.errors import OperationError
+from operations.output.report import counted
 
 Kubectl = Callable[..., str]
 Say = Callable[[str], None]
@@ -109,7 +110,7 @@ class Clearing:
         self._drop_orphaned_webhooks()
         found = left()
         if found:
-            self.say(f"deleting {len(found)} objects that hold {what}")
+            self.say(f"deleting {counted(len(found), 'object')} holding {what}")
         for one in found:
             self._ask_to_delete(one)
         self._wait(what, left)

@@ -24,7 +24,7 @@ from operations.errors import OperationError
 from operations.local import emulator_process, ports
 from operations.output import report
 from operations.output.progress import Progress
-from operations.output.report import Status
+from operations.output.report import Status, counted
 from operations.state import bootstrap, states
 from operations.terraform import synthesis
 from operations.terraform.runner import Terraform, new_log
@@ -70,7 +70,7 @@ def up(say: Callable[[str], None]) -> dict[str, dict[str, object]]:
         for stack in backend_stacks(stacks):
             bootstrap.bootstrap(stack, HOME / "bootstrap", say, new_log(_LOGS, stack.name))
         deployed = _local(stacks)
-        say(f"deploying {len(deployed)} stacks")
+        say(f"deploying {counted(len(deployed), 'stack')}")
         options = deploy.Options(is_guarded=False, applies_unreviewed=True, logs=_LOGS)
         done = deploy.deploy(deployed, all_producers(stacks), options, Progress(), lambda _: "make local")
         if done.status is not Status.FINE:
@@ -139,7 +139,7 @@ def down(say: Callable[[str], None]) -> None:
 
 def _destroy(stacks: Sequence[Stack], say: Callable[[str], None]) -> None:
     others = [stack for stack in stacks if stack.kind != "backend"]
-    say(f"destroying {len(others)} stacks; Terraform logs: {_LOGS}")
+    say(f"destroying {counted(len(others), 'stack')}; Terraform logs: {_LOGS}")
     resources = {stack.name: states.read_resources(stack.aws_session(), stack) for stack in others}
     failed, skipped = destroy.in_reverse(others, resources, Progress(), parallelism=_PARALLELISM, logs=_LOGS)
     if failed or skipped:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.errors import OperationError, describe
-from operations.output.report import Report, Status, Table
+from operations.output.report import Report, Status, Table, counted
 from operations.preflight import existing, offers, quotas, state, tools
 from operations.preflight.check import Check, Clients, Line, Outcome
 from operations.terraform.stacks import Stack
@@ -91,7 +91,7 @@ def _preflight_report(lines: Sequence[Line]) -> Report:
     count = {outcome: sum(line.outcome == outcome for line in lines) for outcome in order}
     status = Status.ERROR if count["failed"] else Status.ATTENTION if count["warning"] else Status.FINE
     return Report(
-        title=", ".join(f"{count[outcome]} {outcome}" for outcome in order),
+        title=f"{count['failed']} failed, {counted(count['warning'], 'warning')}, {count['passed']} passed",
         status=status,
         data={"checks": [line._asdict() for line in lines]},
         tables=[

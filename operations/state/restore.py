@@ -90,7 +90,7 @@ def versions(session: "boto3.Session", stack: Stack, at_most: int | None = None)
 def show_versions(session: "boto3.Session", stack: Stack, at_most: int | None = None) -> Report:
     """A report of the newest versions."""
     found, count = versions(session, stack, at_most)
-    older = [f"{count - len(found)} older versions are not listed: add --all"] if len(found) < count else []
+    older = [f"{counted(count - len(found), 'older version')} not listed: add --all"] if len(found) < count else []
     rows = [version.row for version in found]
     return Report(
         title=f"{stack.name}: {counted(count, 'version')} of its state",

@@ -181,10 +181,17 @@ class Platform:
     charts: Sequence[Chart] = ()
 
     def first(self, kind: Kind) -> Stack:
-        """The stack of this kind of the environment from which images are promoted first."""
+        """The stack of this kind of the environment from which images are promoted first.
+
+        Raises:
+            OperationError: if no environment has one.
+        """
         order = [(region.name, name) for region in self.regions for name in region.environments]
         stacks = {(stack.region, stack.environment): stack for stack in self.stacks if stack.kind == kind}
-        return next(stacks[place] for place in order if place in stacks)
+        found = next((stacks[place] for place in order if place in stacks), None)
+        if found is None:
+            raise OperationError(f"{kind}: no stack of this kind; {_REMEDY}")
+        return found
 
 
 @dataclass(frozen=True)

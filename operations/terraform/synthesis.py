@@ -14,6 +14,7 @@ from pathlib import Path
 
 from operations.clients import process
 from operations.errors import OperationError
+from operations.output.report import counted
 from operations.terraform import recorder
 from operations.terraform.stacks import read_stacks
 
@@ -52,7 +53,7 @@ def listing(output: Path) -> Iterator[str]:
     width = max((len(stack.name) for stack in found), default=0)
     for stack in found:
         reads = f"  reads {', '.join(stack.dependencies)}" if stack.dependencies else ""
-        yield f"{stack.name:{width}}  {sum(1 for _ in stack.resources()):3} resources{reads}"
+        yield f"{stack.name:{width}}  {counted(sum(1 for _ in stack.resources()), 'resource'):>13}{reads}"
 
 
 def main(output: Path) -> None:

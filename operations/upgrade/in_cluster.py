@@ -6,6 +6,7 @@ from typing import Any
 
 from operations.clients import kubectl
 from operations.errors import OperationError
+from operations.output.report import counted
 from operations.preflight.check import Line
 from operations.upgrade.cluster import Change, minor
 
@@ -48,7 +49,7 @@ def _nodes(change: Change, nodes: list[Any]) -> Iterator[Line]:
         message = f"cannot join a control plane of {change.version}, and must be replaced before: {', '.join(bad)}"
         yield Line("nodes", "failed", message)
     else:
-        yield Line("nodes", "passed", f"{len(nodes)} nodes can join a control plane of {change.version}")
+        yield Line("nodes", "passed", f"{counted(len(nodes), 'node')} can join a control plane of {change.version}")
 
 
 def _budgets(budgets: list[Any]) -> Iterator[Line]:

@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.errors import OperationError
-from operations.output.report import Report, Status, Table
+from operations.output.report import Report, Status, Table, counted
 from operations.preflight import offers
 from operations.preflight.check import Check, Clients, Line
 from operations.preflight.preflight import run_checks
@@ -181,7 +181,7 @@ def _upgrade_report(change: Change, lines: list[Line], diff: str, next_step: str
     lines = sorted(lines, key=lambda line: (order.index(line.outcome), line.subject))
     count = {outcome: sum(line.outcome == outcome for line in lines) for outcome in order}
     return Report(
-        title=f"{change}: {', '.join(f'{count[outcome]} {outcome}' for outcome in order)}",
+        title=f"{change}: {count['failed']} failed, {counted(count['warning'], 'warning')}, {count['passed']} passed",
         status=Status.ERROR if count["failed"] else Status.ATTENTION if count["warning"] else Status.FINE,
         data={"change": change._asdict(), "checks": [line._asdict() for line in lines], "diff": diff},
         tables=[

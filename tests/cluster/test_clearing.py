@@ -67,7 +67,7 @@ def test_a_cluster_is_cleared_and_a_timeout_reports_the_finalizer(cluster: Contr
 
     def say(text: str) -> None:
         messages.append(text)
-        clearing.timeout_seconds = 3 if "hold volumes" in text else 60
+        clearing.timeout_seconds = 3 if "holding volumes" in text else 60
 
     clearing = Clearing(cluster.kubectl, say, 60, _soon)
     with pytest.raises(OperationError) as raised:
@@ -77,7 +77,7 @@ def test_a_cluster_is_cleared_and_a_timeout_reports_the_finalizer(cluster: Contr
     assert waits in str(raised.value)
     deleting = [text for text in messages if text.startswith("deleting")]
     assert deleting[:2] == [
-        "deleting 1 objects that hold records",  # the Ingress that Argo CD does not own
+        "deleting 1 object holding records",  # the Ingress that Argo CD does not own
         "deleting the root Application and all resources of Argo CD",
     ]
     assert _names(cluster, "applications.argoproj.io") == set()

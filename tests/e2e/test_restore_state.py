@@ -165,7 +165,7 @@ def test_lists_the_newest_versions_and_all_on_request(tiny: Tiny) -> None:
     assert [entry["in_use"] for entry in report.data["versions"]] == [True]
     assert (report.title, report.notes[0]) == (
         "shared: 2 versions of its state",
-        "1 older versions are not listed: add --all",
+        "1 older version not listed: add --all",
     )
 
 

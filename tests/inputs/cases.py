@@ -4,6 +4,7 @@ Commands and parameters are those of the application, so that new ones are inclu
 except for what does no harm to the command: see `may_succeed`.
 """
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from typing import Any
 from typer.main import get_command
 
 from operations.cli.app import app
+from operations.errors import OperationError
+from operations.terraform.stacks import read_stacks
 from tests.inputs.sandbox import Streams
 from tests.stacks import REGION
 
@@ -110,20 +113,47 @@ class Case:
     variables: Mapping[str, str] = field(default_factory=dict)
     may_succeed: bool = False
 
+    def is_repeat(self, opened: Mapping[str, set[str]]) -> bool:
+        """Whether other cases have the same input: the content of a file that the command does not open.
+
+        A command may find or list such a file, or call Git to read it: `binary` and `folder` are tried anyway.
+        """
+        if self.file not in FILES or self.file in opened[self.command]:
+            return False
+        return not self.name.endswith((": binary", ": folder"))
+
 
 def commands() -> dict[str, Any]:
     """Every command of the application by name."""
     return dict(get_command(app).commands)  # type: ignore[attr-defined]
 
 
-def every_case() -> Iterator[Case]:
+def valid_lines() -> dict[str, tuple[str, ...]]:
+    """The command line of every command with valid values of its required parameters."""
+    lines = {}
     for command, described in commands().items():
-        parameters = [one for one in described.params if one.name != "help"]
-        good = {one.name: _good(command, one) for one in parameters if one.required}
+        parameters = _parameters(described)
+        lines[command] = _line(command, parameters, _valid(command, parameters))
+    return lines
+
+
+def _parameters(described: Any) -> list[Any]:
+    return [one for one in described.params if one.name != "help"]
+
+
+def _valid(command: str, parameters: list[Any]) -> dict[str, str]:
+    return {one.name: _good(command, one) for one in parameters if one.required}
+
+
+def every_case() -> Iterator[Case]:
+    """Each bad input to each command."""
+    for command, described in commands().items():
+        parameters = _parameters(described)
+        good = _valid(command, parameters)
         yield from _of_parameters(command, parameters, good)
         arguments = _line(command, parameters, good)
         for name, streams in STREAMS.items():
-            yield Case(f"{command}: {name}", command, arguments, streams=streams, may_succeed="full stdout" not in name)
+            yield Case(f"{command}: {name}", command, arguments, streams=streams, may_succeed=True)
         for name, variables in VARIABLES.items():
             yield Case(f"{command}: {name}", command, arguments, variables=variables, may_succeed=True)
         for file in FILES:
@@ -137,11 +167,14 @@ def every_case() -> Iterator[Case]:
 
 _WITHOUT_OUTPUT = {"synth"}
 """Commands that make the output folder again."""
+SILENT = {"chart-readme"}
+"""Commands that print nothing if there is nothing to say: their standard output may be full or closed."""
 _HARMLESS = {
     ("diff-manifests", "markdown"): "a file to write",
     ("reviewed", "file"): "a file to write",
     ("plan", "base"): "only used with other stacks",
     ("service", "like"): "an empty value is none",
+    ("set-image", "root"): "an empty path is this folder",
     ("set-image", "application"): "only used with --propose",
     ("reviewed", "accept"): "an empty value is none",
 }
@@ -210,12 +243,26 @@ def changed_members(document: Any, where: str = "") -> Iterator[tuple[str, Any]]
                 yield below, {**document, name: changed}
 
 
-def damaged_json(model: Path) -> Iterator[Case]:
-    """Commands that read all stacks, with each member of the synthesized files removed or of another kind."""
+def damaged_json(model: Path, opened: Mapping[str, set[str]]) -> Iterator[Case]:
+    """Commands that open a synthesized file, with each of its members removed or of another kind.
+
+    What the reader of all commands refuses, each command refuses by the same code: it is tried with one command, and
+    the next with another. What it accepts is tried with each command.
+    """
+    lines = valid_lines()
     for file in FILES[:5]:
+        readers = [command for command in lines if file in opened[command]]
+        turns = itertools.cycle(readers)
         document = json.loads((model / file).read_text())
         for what, changed in changed_members(document):
             content = json.dumps(changed).encode()
-            for command, arguments in (("stacks", ()), ("drift", ()), ("preflight", ())):
-                line = (command, *arguments)
-                yield Case(f"{command}: {file}: {what}", command, line, file, content, may_succeed=True)
+            (model / file).write_bytes(content)
+            try:
+                for stack in read_stacks(model / "cdktf.out"):
+                    _ = stack.configuration
+                tried = readers
+            except OperationError:
+                tried = [next(turns)]
+            for command in tried:
+                yield Case(f"{command}: {file}: {what}", command, lines[command], file, content, may_succeed=True)
+        (model / file).write_text(json.dumps(document))

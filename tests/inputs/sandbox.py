@@ -1,23 +1,31 @@
 """A copy of what commands read in this repository, in which each command runs with bad input, and without AWS.
 
-A command runs in a fork of this process, because to start Python takes longer than most commands.
+A command runs in a fork of this process, which has imported everything: to start Python and to import packages takes
+ten times as long as most commands.
 """
 
+import gc
+import importlib
 import json
 import os
+import pkgutil
 import resource
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import operations
+import stacks
 from operations.__main__ import main
 from operations.terraform.stacks import Kind, Region
+from stacks import loading
 from tests import ROOT
 from tests.stacks import REGION, make_stack, write_output
 
@@ -33,6 +41,18 @@ _MADE_BY_COMMANDS = {".git", ".local", ".running", "logs"}
 _MOST_SECONDS = 20
 _MOST_BYTES = 3 * 2**30
 _CRASHED = 70
+_RECORD = "RECORD_OF_OPENED_FILES"
+
+LOAD = "load the settings"
+"""What takes the place of a command: the settings are loaded, and neither checked by a command nor synthesized."""
+
+
+def import_all() -> None:
+    """Import what commands import only when they need it, so that no fork has to."""
+    for module in pkgutil.walk_packages(operations.__path__, "operations."):
+        importlib.import_module(module.name)
+    gc.collect()
+    gc.freeze()  # forks share the memory of these objects as long as nobody looks through them
 
 
 class Streams(NamedTuple):
@@ -79,6 +99,15 @@ class Sandbox:
         shutil.rmtree(self.tree, ignore_errors=True)
         shutil.copytree(self._model, self.tree, symlinks=True)
 
+    def restore(self, file: str) -> None:
+        """Undo the change of one file."""
+        changed = self.tree / file
+        if changed.is_dir():
+            changed.rmdir()
+        changed.unlink(missing_ok=True)
+        if (self._model / file).exists():
+            shutil.copy2(self._model / file, changed)
+
     def state(self) -> dict[str, tuple[int, int] | None]:
         """Every file and folder, except those that commands make for themselves."""
         found: dict[str, tuple[int, int] | None] = {}
@@ -105,6 +134,14 @@ class Sandbox:
         printed = [(self._streams / name).read_text(errors="replace") for name in ("stdout", "stderr")]
         return Result(os.waitstatus_to_exitcode(status), *printed)
 
+    def opened(self, arguments: Sequence[str]) -> set[str]:
+        """The files of the sandbox that a command opens. The sandbox is made again."""
+        record = self._streams / "opened"
+        record.write_text("")
+        self.run(arguments, environment={_RECORD: str(record)})
+        self.reset()
+        return {os.path.relpath(path, self.tree) for path in record.read_text().splitlines()}
+
     def _become(self, arguments: Sequence[str], streams: Streams, environment: Mapping[str, str]) -> None:
         """Turn this process, a fork, into the command; it never returns."""
         status: object = _CRASHED
@@ -114,10 +151,13 @@ class Sandbox:
             os.chdir(self.tree)
             os.environ.clear()
             os.environ.update(environment)
+            tempfile.tempdir = None  # found again, by the environment
             self._redirect(streams)
+            if _RECORD in environment:
+                _record_opened_files(environment[_RECORD])
             sys.argv = ["operations", *arguments]
             try:
-                status = main()
+                status = _load() if arguments[0] == LOAD else main()
             except SystemExit as error:
                 status = error.code
             except BaseException:  # noqa: BLE001 (as Python prints what nobody handled)
@@ -143,6 +183,30 @@ class Sandbox:
                 os.close(number)
 
 
+def _record_opened_files(record: str) -> None:
+    file = os.open(record, os.O_WRONLY | os.O_APPEND)
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and isinstance(arguments[0], str | os.PathLike):
+            os.write(file, os.fsencode(f"{os.path.abspath(arguments[0])}\n"))  # noqa: PTH100 (pathlib would open it)
+
+    sys.addaudithook(hook)
+
+
+def _load() -> int:
+    """Load the settings below the current folder."""
+    for name in [name for name in sys.modules if f"{name}.".startswith(("stacks.owner.", "stacks.ap_northeast_2."))]:
+        del sys.modules[name]
+    loading._ROOT = Path.cwd()
+    stacks.__path__.insert(0, str(loading._ROOT / "stacks"))
+    try:
+        loading.load(["stacks.ap_northeast_2"])
+    except loading.SettingsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
 def _make(folder: Path) -> None:
     for name in _COPIED:
         source = ROOT / name
@@ -165,7 +229,7 @@ def _make(folder: Path) -> None:
 
 
 def _synthesized(output: Path) -> None:
-    stacks = []
+    made = []
     for name, kind, environment, reads in _STACKS:
         directory = output / "stacks" / f"{REGION}-{name}"
         directory.mkdir(parents=True)
@@ -180,6 +244,6 @@ def _synthesized(output: Path) -> None:
         }
         (directory / "cdk.tf.json").write_text(json.dumps(configuration))
         names = [f"{REGION}-{one}" for one in reads]
-        stacks.append(make_stack(environment, directory, kind=kind, name=f"{REGION}-{name}", reads=names))
+        made.append(make_stack(environment, directory, kind=kind, name=f"{REGION}-{name}", reads=names))
     region = Region(REGION, "stacks/ap_northeast_2/shared.py", ["dev", "prod"], f"{REGION}-shared-push-")
-    write_output(output, stacks, [region])
+    write_output(output, made, [region])

@@ -10,7 +10,7 @@ from tests.inputs.cases import Case, commands, every_case
 from tests.inputs.run import problems
 from tests.inputs.sandbox import Result
 
-_EVERY = 241
+_EVERY = 61
 """Prime, so that the sample has other inputs for each command."""
 
 

@@ -38,8 +38,8 @@ def _names(stacks: list[Stack]) -> list[str]:
 
 def test_stacks_lists_every_stack_after_its_dependencies(output: Path) -> None:
     lines = [line.split(maxsplit=1) for line in run("stacks", "--output", output).stdout.splitlines()]
-    assert [DEV, f"1 resources  reads {SHARED}"] in lines
-    assert [SHARED, "1 resources"] in lines
+    assert [DEV, f"1 resource  reads {SHARED}"] in lines
+    assert [SHARED, "1 resource"] in lines
     names = [name for name, _ in lines]
     assert names.index(SHARED) < names.index(DEV) < names.index(f"{DEV}-gitops")
 

@@ -136,7 +136,7 @@ def test_lists_the_stacks_to_plan(differing: dict[str, str] | None, listed: dict
     assert chosen.differs is (listed is not None)
     if listed is not None:
         report = plan.listing(chosen)
-        assert (report.title, report.status, report.data["stacks"]) == ("1 stacks to plan", Status.ATTENTION, listed)
+        assert (report.title, report.status, report.data["stacks"]) == ("1 stack to plan", Status.ATTENTION, listed)
 
 
 def test_a_stack_waits_for_a_producer_that_differs_and_was_not_chosen(

@@ -104,6 +104,14 @@ def test_rejects_an_unknown_revision() -> None:
         pass
 
 
+def test_rejects_a_revision_that_is_not_utf_8() -> None:
+    with (
+        pytest.raises(OperationError, match=r"not a valid object name: a\\xffb; fetch it"),
+        revision.exported("a\udcffb"),
+    ):
+        pass
+
+
 def test_a_revision_is_no_option_of_git(repository: Path) -> None:
     with pytest.raises(OperationError, match=r"^--output=written: .*; fetch it"), revision.exported("--output=written"):
         pass

@@ -120,7 +120,7 @@ def test_older_versions_are_listed_on_demand(aws: boto3.Session, stack: Stack) -
     report = restore.show_versions(aws, stack, at_most=1)
     assert [version["id"] for version in report.data["versions"]] == [new]
     assert report.data["count"] == 3
-    assert report.notes[0] == "2 older versions are not listed: add --all"
+    assert report.notes[0] == "2 older versions not listed: add --all"
 
 
 def test_times_are_utc(aws: boto3.Session, stack: Stack) -> None:

@@ -270,3 +270,8 @@ def test_a_cluster_owns_what_has_one_of_its_tags() -> None:
     assert cluster.owns({"elbv2.k8s.aws/cluster": "dev", "Name": "lb"})
     assert not cluster.owns({"elbv2.k8s.aws/cluster": "prod"})
     assert not cluster.owns({})
+
+
+def test_a_platform_without_a_stack_of_a_kind_is_rejected() -> None:
+    with pytest.raises(OperationError, match=r"^in-cluster: no stack of this kind; synthesize again: make synth$"):
+        Platform([], [], []).first("in-cluster")

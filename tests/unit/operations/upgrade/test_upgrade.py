@@ -91,7 +91,7 @@ def _failed(report: Report) -> dict[str, str]:
 
 def test_runs_every_check_and_shows_the_change(world: World) -> None:
     report = world.upgrade()
-    assert report.title == "gitops-cluster-dev: Kubernetes 1.35 -> 1.36: 0 failed, 0 warning, 10 passed"
+    assert report.title == "gitops-cluster-dev: Kubernetes 1.35 -> 1.36: 0 failed, 0 warnings, 10 passed"
     subjects = [line["subject"] for line in report.data["checks"]]
     assert sorted(subjects) == [
         "addons", "charts", "checks", "cluster gitops-cluster-dev", "insights", "known_version", "node_groups",
