@@ -186,4 +186,7 @@ def _node(zone: str) -> dict[str, Any]:
         "topology.kubernetes.io/region": REGION,
         "topology.kubernetes.io/zone": f"{REGION}{zone}",
     }
-    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
+    # kwok gives no ephemeral storage, which Pods request.
+    size = {"cpu": "1k", "memory": "1Ti", "pods": "1M", "ephemeral-storage": "1Ti"}
+    status = {"capacity": size, "allocatable": size}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}, "status": status}
