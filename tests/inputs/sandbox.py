@@ -49,6 +49,7 @@ LOAD = "load the settings"
 
 def import_all() -> None:
     """Import what commands import only when they need it, so that no fork has to."""
+    sys.dont_write_bytecode = True  # two settings of one second and size would be the same to Python
     for module in pkgutil.walk_packages(operations.__path__, "operations."):
         importlib.import_module(module.name)
     gc.collect()
