@@ -187,7 +187,7 @@ def test_a_held_lock_is_reported_with_its_owner_and_the_command_to_break_it(tiny
     assert deployed.status == 1
     what = deployed.report["stacks"][held]["what"]
     assert what.startswith("minji@laptop holds the lock for apply, since 2026-01-01 00:00:00")
-    _, _, unlock = what.rpartition(": ")
+    _, _, unlock = what.removesuffix(f", then: make recover STACK={held}").rpartition(": ")
     *command, lock = shlex.split(unlock)
     subprocess.run([*command, "-force", lock], cwd=tiny.folder, env=tiny.environment, check=True)
     assert tiny.operations("deploy", held, "--yes").outcomes == {held: "applied"}
