@@ -3,7 +3,7 @@
 import select
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -140,17 +140,19 @@ def deploy_(
     from operations.deploy import deploy  # noqa: PLC0415
     from operations.output.progress import Progress  # noqa: PLC0415
 
-    given = {
-        "--output": (output, Path("cdktf.out")), "--reviewed": (reviewed, None), "--overrides": (overrides, _OVERRIDES),
-        "--wait-for-lock": (wait_for_lock, _NO_WAIT), "--parallelism": (parallelism, _PARALLELISM),
-    }  # fmt: skip
-    given_options = [
-        part for name, (value, default) in given.items() if value != default for part in (name, str(value))
-    ]
-    given_options += ["--yes"] if yes else []
+    given = _given(
+        {
+            "--output": (output, Path("cdktf.out")),
+            "--reviewed": (reviewed, None),
+            "--overrides": (overrides, _OVERRIDES),
+            "--wait-for-lock": (wait_for_lock, _NO_WAIT),
+            "--parallelism": (parallelism, _PARALLELISM),
+            "--yes": (yes, False),
+        }
+    )
 
     def resume_command(names: Sequence[str]) -> str:
-        return _command("deploy", *names, *given_options)
+        return _command("deploy", *names, *given)
 
     with reported(as_json=as_json) as report:
         found = read_stacks(output)
@@ -200,9 +202,14 @@ def recover_(
             lock_timeout=wait_for_lock,
             logs=output / "logs",
         )
-        given = ["--output", str(output)] if output != Path("cdktf.out") else []
-        given += ["--wait-for-lock", wait_for_lock] if wait_for_lock != _NO_WAIT else []
-        given += ["--yes"] if yes else []
+        given = _given(
+            {
+                "--output": (output, Path("cdktf.out")),
+                "--overrides": (overrides, _OVERRIDES),
+                "--wait-for-lock": (wait_for_lock, _NO_WAIT),
+                "--yes": (yes, False),
+            }
+        )
         report(
             deploy.deploy(
                 select_stacks(found, stacks),
@@ -408,6 +415,12 @@ def _command(*arguments: str) -> str:
     python = Path(sys.executable)
     known = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
     return shlex.join([str(known), "-m", "operations", *arguments])
+
+
+def _given(options: Mapping[str, tuple[object, object]]) -> list[str]:
+    """The options, given by value and default, that are not the defaults, as arguments of a command line."""
+    given = {name: value for name, (value, default) in options.items() if value != default}
+    return [part for name, value in given.items() for part in ([name] if value is True else [name, str(value)])]
 
 
 def _confirm(expected: str, summary: str, given: str | None) -> None:

@@ -72,16 +72,8 @@ def overrides(file: Path, today: date) -> list[Override]:
     Raises:
         OperationError: if entries are invalid or expired; the message lists all errors.
     """
-    entries, problems = waivers.read_waivers(file, "override", _FIELDS, about="address")
-    found = [(where, Override(**entry)) for where, entry in entries]
-    problems += [
-        f"{where}: until: {override.until}: expired; remove it, or have it reviewed again"
-        for where, override in found
-        if override.until < today
-    ]
-    if problems:
-        raise OperationError("\n".join(problems))
-    return [override for _, override in found]
+    read = waivers.read_waivers(file, "override", _FIELDS, about="address")
+    return [Override(**entry) for entry in waivers.current(read, today, "remove it, or have it reviewed again")]
 
 
 def findings(plan: Plan, allowed: Iterable[Override] = ()) -> list[Finding]:

@@ -73,16 +73,8 @@ def reasons(file: Path, today: date) -> list[Reason]:
     Raises:
         OperationError: if entries are invalid or expired; the message lists all errors.
     """
-    entries, problems = waivers.read_waivers(file, "exception", _FIELDS, about="check")
-    found = [(where, Reason(**entry)) for where, entry in entries]
-    problems += [
-        f"{where}: until: {reason.until}: expired; fix it, or have the reason reviewed again"
-        for where, reason in found
-        if reason.until < today
-    ]
-    if problems:
-        raise OperationError("\n".join(problems))
-    return [reason for _, reason in found]
+    read = waivers.read_waivers(file, "exception", _FIELDS, about="check")
+    return [Reason(**entry) for entry in waivers.current(read, today, "fix it, or have the reason reviewed again")]
 
 
 def write_plans(stacks: Sequence[Stack], folder: Path, logs: Path) -> list[Path]:
