@@ -22,6 +22,15 @@ TRUST = json.dumps(
 
 ACCOUNT = "123456789012"
 
+STACKS: tuple[tuple[str, Kind, str, tuple[str, ...]], ...] = (
+    ("backend", "backend", "shared", ()),
+    ("shared", "shared", "shared", ()),
+    ("dev", "environment", "dev", ("shared",)),
+    ("dev-gitops", "in-cluster", "dev", ("dev",)),
+    ("prod", "environment", "prod", ("shared",)),
+)
+"""The stacks of a small region: name, kind, environment, and the stacks that each reads."""
+
 
 def make_stack(  # noqa: PLR0913 (each argument is varied by a test)
     environment: str = "dev",

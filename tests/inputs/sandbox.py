@@ -24,19 +24,12 @@ from typing import Any, NamedTuple
 import operations
 import stacks
 from operations.__main__ import main
-from operations.terraform.stacks import Kind, Region
+from operations.terraform.stacks import Region
 from stacks import loading
 from tests import ROOT
-from tests.stacks import REGION, make_stack, write_output
+from tests.stacks import REGION, STACKS, make_stack, write_output
 
 _COPIED = ("stacks", "service", "management", "helm/my-app", ".github/workflows", "main.py", "Pipfile.lock")
-_STACKS: tuple[tuple[str, Kind, str, tuple[str, ...]], ...] = (
-    ("backend", "backend", "shared", ()),
-    ("shared", "shared", "shared", ()),
-    ("dev", "environment", "dev", ("shared",)),
-    ("dev-gitops", "in-cluster", "dev", ("dev",)),
-    ("prod", "environment", "prod", ("shared",)),
-)
 _MADE_BY_COMMANDS = {".git", ".local", ".running", "logs"}
 _MOST_SECONDS = 20
 _MOST_BYTES = 3 * 2**30
@@ -231,7 +224,7 @@ def _make(folder: Path) -> None:
 
 def _synthesized(output: Path) -> None:
     made = []
-    for name, kind, environment, reads in _STACKS:
+    for name, kind, environment, reads in STACKS:
         directory = output / "stacks" / f"{REGION}-{name}"
         directory.mkdir(parents=True)
         provider = {"kubernetes": [{}]} if kind == "in-cluster" else {"aws": [{"region": REGION}]}

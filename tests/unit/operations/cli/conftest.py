@@ -12,23 +12,15 @@ from typer.testing import CliRunner, Result
 
 from operations.__main__ import main
 from operations.cli.app import app
-from operations.terraform.stacks import Kind, Region
-from tests.stacks import REGION, make_stack, write_output
-
-_STACKS: tuple[tuple[str, Kind, str, tuple[str, ...]], ...] = (
-    ("backend", "backend", "shared", ()),
-    ("shared", "shared", "shared", ()),
-    ("dev", "environment", "dev", ("shared",)),
-    ("dev-gitops", "in-cluster", "dev", ("dev",)),
-    ("prod", "environment", "prod", ("shared",)),
-)
+from operations.terraform.stacks import Region
+from tests.stacks import REGION, STACKS, make_stack, write_output
 
 
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
     """The output folder of `cdktf synth` for a region with the environments dev and prod."""
     stacks = []
-    for name, kind, environment, dependencies in _STACKS:
+    for name, kind, environment, dependencies in STACKS:
         directory = tmp_path / "cdktf.out" / "stacks" / name
         directory.mkdir(parents=True)
         configuration: dict[str, Any] = {"terraform": {"backend": {"s3": {}}}, "resource": {"aws_vpc": {"vpc": {}}}}

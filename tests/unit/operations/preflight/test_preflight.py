@@ -4,7 +4,6 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
-from botocore.stub import Stubber
 
 from operations.clients import aws as aws_client
 from operations.errors import OperationError
@@ -25,39 +23,17 @@ from operations.preflight import state as preflight_state
 from operations.preflight import tools as preflight_tools
 from operations.preflight.check import Line
 from operations.terraform.stacks import Kind, Stack, State
-from tests.stacks import make_stack
+from tests.stacks import REGION, make_stack
+from tests.stubbed_aws import Answer, stubs
 
-REGION = "ap-northeast-2"
-Answer = tuple[str, str, dict[str, Any] | str]
 Aws = Callable[..., Any]
-
-
-@cache
-def _client(service: str) -> Any:
-    session: Any = boto3.Session(aws_access_key_id="any", aws_secret_access_key="any", region_name=REGION)  # noqa: S106
-    return session.client(service)
 
 
 @pytest.fixture
 def aws() -> Iterator[Aws]:
     """AWS clients that return these answers in order: service, operation, and the response or an error code."""
-    stubbers: dict[str, Stubber] = {}
-
-    def answering(*answers: Answer) -> Callable[[str], Any]:
-        for service, operation, answer in answers:
-            if service not in stubbers:
-                stubbers[service] = Stubber(_client(service))
-                stubbers[service].activate()
-            if isinstance(answer, str):
-                stubbers[service].add_client_error(operation, answer)
-            else:
-                stubbers[service].add_response(operation, answer)
-        return _client
-
-    yield answering
-    for stubber in stubbers.values():
-        stubber.assert_no_pending_responses()
-        stubber.deactivate()
+    with stubs() as answering:
+        yield answering
 
 
 class Stacks:

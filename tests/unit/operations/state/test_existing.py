@@ -4,10 +4,8 @@ import ast
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any, NamedTuple
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
@@ -16,6 +14,7 @@ from operations.errors import OperationError
 from operations.state import existing
 from operations.state.existing import FINDERS, NOT_IMPORTED, Account
 from tests import ROOT
+from tests.stubbed_aws import Answer, client, stubs
 from tests.template import Template
 
 _TAGS = {"Environment": "dev", "Name": "a", "Project": "p", "Region": "r"}
@@ -29,8 +28,6 @@ _ISSUER = "oidc.eks.ap-northeast-2.amazonaws.com/id/1A"
 _CERTIFICATE = "arn:aws:acm:ap-northeast-2:123456789012:certificate/7e7a28d2"
 _SECRET = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:dev/shop-a1b2c3"  # noqa: S105
 _QUEUE = "https://sqs.ap-northeast-2.amazonaws.com/123456789012/karpenter"
-
-Answer = tuple[str, str, dict[str, Any] | str]
 
 
 class Case(NamedTuple):
@@ -495,32 +492,11 @@ CASES: dict[str, Case] = {
 }  # fmt: skip
 
 
-@cache
-def _client(service: str) -> Any:
-    session: Any = boto3.Session(aws_access_key_id="any", aws_secret_access_key="any", region_name="ap-northeast-2")  # noqa: S106
-    return session.client(service)
-
-
 @pytest.fixture
 def account() -> Iterator[Callable[..., Account]]:
     """An account in which AWS gives these answers in order: service, operation, and the response or an error code."""
-    stubbers: dict[str, Stubber] = {}
-
-    def answering(*answers: Answer) -> Account:
-        for service, operation, answer in answers:
-            if service not in stubbers:
-                stubbers[service] = Stubber(_client(service))
-                stubbers[service].activate()
-            if isinstance(answer, str):
-                stubbers[service].add_client_error(operation, answer)
-            else:
-                stubbers[service].add_response(operation, copy.deepcopy(answer))
-        return Account(_client)
-
-    yield answering
-    for stubber in stubbers.values():
-        stubber.assert_no_pending_responses()
-        stubber.deactivate()
+    with stubs() as answering:
+        yield lambda *answers: Account(answering(*copy.deepcopy(answers)))
 
 
 def test_every_type_has_a_case() -> None:
@@ -559,9 +535,9 @@ def test_finds_nothing_if_it_does_not_exist(account: Callable[..., Account], kin
 def test_finds_nothing_as_long_as_no_argument_is_known(kind: str) -> None:
     (service, operation, answer), *_ = CASES[kind].answers
     assert isinstance(answer, dict)
-    with Stubber(_client(service)) as stubber:
+    with Stubber(client(service)) as stubber:
         stubber.add_response(operation, copy.deepcopy(answer))
-        assert existing.find(Account(_client), kind, dict.fromkeys(CASES[kind].values)) == []
+        assert existing.find(Account(client), kind, dict.fromkeys(CASES[kind].values)) == []
 
 
 def test_a_resource_that_is_being_deleted_does_not_exist(account: Callable[..., Account]) -> None:
