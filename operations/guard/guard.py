@@ -73,7 +73,11 @@ def overrides(file: Path, today: date) -> list[Override]:
         OperationError: if entries are invalid or expired; the message lists all errors.
     """
     read = waivers.read_waivers(file, "override", _FIELDS, about="address")
-    return [Override(**entry) for entry in waivers.current(read, today, "remove it, or have it reviewed again")]
+    return [Override(**entry) for entry in waivers.current(read, today, _expired)]
+
+
+def _expired(override: str, until: date) -> str:
+    return f"{override}: until: {until}: expired; remove it, or have it reviewed again"
 
 
 def findings(plan: Plan, allowed: Iterable[Override] = ()) -> list[Finding]:

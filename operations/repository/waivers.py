@@ -1,7 +1,7 @@
 """Reviewed TOML files of exceptions. Each entry names its subject, who is responsible, why, and until when."""
 
 import tomllib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -51,17 +51,15 @@ def read_waivers(
 
 
 def current(
-    read: tuple[Iterable[tuple[str, dict[str, Any]]], Iterable[str]], today: date, remedy: str
+    read: tuple[Iterable[tuple[str, dict[str, Any]]], Iterable[str]], today: date, expired: Callable[[str, date], str]
 ) -> list[dict[str, Any]]:
-    """The entries of `read_waivers`, which must all be valid and not expired; `remedy` is for those that are.
+    """The entries of `read_waivers`, which must all be valid and not expired; `expired` is the error of one that is.
 
     Raises:
         OperationError: if entries are invalid or expired; the message lists all errors.
     """
     entries, problems = read
-    expired = [
-        f"{where}: until: {entry['until']}: expired; {remedy}" for where, entry in entries if entry["until"] < today
-    ]
-    if wrong := [*problems, *expired]:
+    too_old = [expired(where, entry["until"]) for where, entry in entries if entry["until"] < today]
+    if wrong := [*problems, *too_old]:
         raise OperationError("\n".join(wrong))
     return [entry for _, entry in entries]

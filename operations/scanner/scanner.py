@@ -74,7 +74,11 @@ def reasons(file: Path, today: date) -> list[Reason]:
         OperationError: if entries are invalid or expired; the message lists all errors.
     """
     read = waivers.read_waivers(file, "exception", _FIELDS, about="check")
-    return [Reason(**entry) for entry in waivers.current(read, today, "fix it, or have the reason reviewed again")]
+    return [Reason(**entry) for entry in waivers.current(read, today, _expired)]
+
+
+def _expired(exception: str, until: date) -> str:
+    return f"{exception}: until: {until}: expired; fix it, or have the reason reviewed again"
 
 
 def write_plans(stacks: Sequence[Stack], folder: Path, logs: Path) -> list[Path]:
