@@ -4,6 +4,7 @@
   completely, and Python's garbage collection, which `main.py` turns off.
 - TypeScript: a CDKTF program of the same resources (`tests/typescript.py`), by `ts-node` and compiled.
 - Terraform: `init`, `plan` and `show` of the same stacks, one after the other, without this project.
+- pytest: the tests of `make check` in one process.
 
 Every row is measured in the same run, alternating between both ways. CPU seconds are those of the whole process tree;
 unlike wall seconds they mean the same if the machine does other work. Numbers are medians with their range, and ratios
@@ -106,6 +107,7 @@ def main() -> None:
         current = Path(folder)
         _compare("synthesis", _synthesis(current))
     _growth()
+    _compare("fast tests", [_fast_tests()])
     with tempfile.TemporaryDirectory() as folder, emulated(Path(folder)) as emulator:
         tiny = _deployed(Path(folder), emulator.environment)
         _compare("stacks that have not changed", _unchanged(tiny))
@@ -143,6 +145,17 @@ def _synthesis(current: Path) -> list[tuple[Way, Way]]:
             Way("import typer", [sys.executable, "-c", "import typer"]),
         ),
     ]
+
+
+def _fast_tests() -> tuple[Way, Way]:
+    """`make check`, and its tests in one process. The first run fills the caches of mypy and of compiled modules."""
+    printed = subprocess.run(
+        ["make", "--dry-run", "check"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    (tests,) = (line for line in printed.replace("\\\n", "").splitlines() if "-m pytest" in line)
+    check = Way("make check", ["make", "check"])
+    check.run()
+    return check, Way("pytest in one process", ["sh", "-c", tests.replace("--numprocesses auto", "--numprocesses 0")])
 
 
 def _growth() -> None:

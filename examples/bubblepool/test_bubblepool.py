@@ -14,7 +14,7 @@ class BubblepoolTest(unittest.TestCase):
         self.pool = bubblepool.Pool()
         self.requests, self.management = bubblepool.servers(self.pool, 0, 0)
         for server in (self.requests, self.management):
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
             self.addCleanup(server.server_close)
             self.addCleanup(server.shutdown)
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from operations.deploy import recover
 from operations.errors import OperationError, describe
 from operations.guard import guard
@@ -28,8 +30,12 @@ Outcome = Literal["unchanged", "applied", "refused", "failed", "not reached"]
 
 _WAIT = "wait for it (--wait-for-lock 10m)"
 _SUCCESSFUL = {"unchanged", "applied"}
-_UNANSWERED = re.compile("context canceled|execution halted|Plugin did not respond|plugin process exited|rpc error")
+_UNANSWERED = re.compile(
+    "context canceled|operation canceled|execution halted|Plugin did not respond|plugin process exited|rpc error"
+)
 """What Terraform reports if its provider gave up requests, or ended (seen with Terraform 1.11.4)."""
+_APPLYING = ".applying"
+"""A file in the folder of a stack, from the start of an apply until one succeeds."""
 
 Ask = Callable[[str, str], bool]
 """Shows a question and a plan, and returns whether to apply the plan."""
@@ -136,8 +142,13 @@ def _deploy(stack: Stack, result: _Result, options: Options, progress: Progress,
         else:
             document = terraform.stream_plan(file, log, on_event, timeout)
     result.plan = plan = Plan(stack.name, document)
+    applying = stack.directory / _APPLYING
     if plan.is_empty:
+        applying.unlink(missing_ok=True)
         result.outcome = "unchanged"
+        return
+    if applying.exists() and not options.is_recovery and (lost := _lost(stack, document, progress)):
+        result.outcome, result.what = "refused", lost
         return
     if refusal := _why_refused(plan, options, stack.directory) or _why_unconfirmed(
         plan, options, terraform, file, progress
@@ -154,8 +165,22 @@ def _deploy(stack: Stack, result: _Result, options: Options, progress: Progress,
                 if event["hook"]["action"] != "delete" or address not in replaced:
                     result.done.add(address)
 
+        applying.touch()
         terraform.stream(log, note, "apply", "-input=false", timeout, str(file.absolute()))
+        applying.unlink()
     result.outcome, result.what = "applied", plan.summary
+
+
+def _lost(stack: Stack, document: Mapping[str, Any], progress: Progress) -> str:
+    """Why a plan is not applied after an apply that did not succeed: it would create what exists. Else empty."""
+    try:
+        found = recover.lost(stack, document)
+    except (BotoCoreError, ClientError) as error:
+        progress.say(stack.name, f"what an earlier apply created could not be listed ({error}); if in doubt: recover")
+        return ""
+    lines = [f"{address} exists, but is not in the state: {id_}" for address, id_ in found]
+    remedy = f"an earlier apply did not succeed; do this first: make recover STACK={stack.name}"
+    return "\n".join([*lines, remedy]) if lines else ""
 
 
 def _may_have_done_more(error: TerraformError, stack: Stack) -> bool:

@@ -36,12 +36,7 @@ def plan(stack: Stack, file: Path, log: Path, on_event: OnEvent, keeps: Keeps, *
     if stack.is_in_cluster:
         command = f"terraform -chdir={stack.directory} import ADDRESS ID"
         raise OperationError(f"{stack.name}: not a stack of AWS resources; import its objects: {command}")
-    session = stack.aws_session()
-
-    @cache
-    def account(region: str) -> Account:
-        return Account(cache(lambda service: session.client(service, region_name=region)))
-
+    account = _accounts(stack)
     terraform, imports = Terraform(stack.directory), dict[str, str]()
     while True:
         document = terraform.stream_plan(file, log, on_event, *arguments, imports=imports)
@@ -55,6 +50,39 @@ def plan(stack: Stack, file: Path, log: Path, on_event: OnEvent, keeps: Keeps, *
         if not found:
             return document
         imports |= found
+
+
+def lost(stack: Stack, document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The address and ID of each resource that a plan would create, and that exists outside the state.
+
+    Only of the types that `recover` finds, and as far as their arguments are known before the apply.
+
+    Raises:
+        ClientError: if AWS does not answer.
+    """
+    account = _accounts(stack)
+    state = document.get("prior_state", {}).get("values", {}).get("root_module", {}).get("resources", [])
+    known = {(one["type"], str(one["values"].get("id"))) for one in state if one["mode"] == "managed"}
+    return [
+        (entry["address"], id_)
+        for entry in document.get("resource_changes", [])
+        if entry["change"]["actions"] == ["create"] and entry["type"] in existing.FINDERS
+        for id_ in existing.find(
+            account(stack.region_of(entry["type"], entry["name"])), entry["type"], entry["change"]["after"]
+        )
+        if (entry["type"], id_) not in known
+    ]
+
+
+def _accounts(stack: Stack) -> Callable[[str], Account]:
+    """What exists in the account of a stack, by region."""
+    session = cache(stack.aws_session)
+
+    @cache
+    def account(region: str) -> Account:
+        return Account(cache(lambda service: session().client(service, region_name=region)))
+
+    return account
 
 
 def _tainted(document: Mapping[str, Any]) -> list[str]:
@@ -84,7 +112,10 @@ def _found(stack: Stack, document: Mapping[str, Any], account: Callable[[str], A
 
 def refusals(plan: Plan, directory: Path) -> list[str]:
     """Why a plan does more than a recovery: it would lose resources."""
-    settings = "recover with the settings of the last apply, then deploy the change"
+    settings = (
+        "recover with the settings of the last apply, then deploy the change; if they have not changed, "
+        "what it depends on exists twice in AWS: delete the one that is not in use"
+    )
     keep = f"if it works, keep it: terraform -chdir={directory} untaint"
     return [
         f"{change.action} {change.address}: {change.why}; "

@@ -6,6 +6,7 @@ The state bucket is not destroyed here, but by `unbootstrap`.
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,9 +82,12 @@ def environment_name(stack: Stack, every: Sequence[Stack]) -> str:
 def prepare(chosen: Sequence[Stack], every: Sequence[Stack]) -> Destruction:
     """Check whether the stacks can be destroyed.
 
+    It waits for a Terraform of an earlier command: only then is it known what is in a state.
+
     Raises:
-        OperationError: if not, with all problems: the state bucket, protected resources, stacks that still read from
-            the chosen ones.
+        OperationError: if not, with all problems: the state bucket, states that could not be saved or are being
+            written, protected resources, stacks that still read from the chosen ones.
+        TerraformError: if there was an interrupt while it waited.
     """
     problems = [
         f"{stack.name}: the state bucket is destroyed last, with: make unbootstrap"
@@ -95,9 +99,14 @@ def prepare(chosen: Sequence[Stack], every: Sequence[Stack]) -> Destruction:
         above = all_producers(every)
         concerned = [stack for stack in every if stack.name in names or above[stack.name] & names]
         sessions = {stack.name: stack.aws_session() for stack in concerned}
+        for stack in concerned:
+            Terraform(stack.directory).wait_for_earlier()
         held = {stack.name: states.read_resources(sessions[stack.name], stack) for stack in concerned}
         for stack in concerned:
-            if stack.name in names:
+            unsettled = _unsettled(stack, held[stack.name], sessions[stack.name])
+            if unsettled:
+                problems.append(f"{stack.name}: {unsettled}")
+            elif stack.name in names:
                 problems += protected(stack, held[stack.name])
             elif held[stack.name]:
                 reads = ", ".join(sorted(above[stack.name] & names))
@@ -105,6 +114,14 @@ def prepare(chosen: Sequence[Stack], every: Sequence[Stack]) -> Destruction:
     if problems:
         raise OperationError("\n".join(problems))
     return Destruction(chosen, held, every, sessions)
+
+
+def _unsettled(stack: Stack, held: Sequence[Resource], session: "boto3.Session") -> str:
+    """Why a state may not hold all resources of a stack; empty if it does. Terraform itself finds a lock otherwise."""
+    if unsaved := Terraform(stack.directory).unsaved_state:
+        return unsaved
+    lock = None if held else locks.in_bucket(session.client("s3"), stack)
+    return lock.describe(stack.directory, datetime.now(UTC), recovers=False) if lock else ""
 
 
 def protected(stack: Stack, held: Sequence[Resource]) -> list[str]:

@@ -19,7 +19,7 @@ from operations.clients.aws import object_of, paginate
 from operations.errors import OperationError
 from operations.output.report import counted
 from operations.state import existing
-from operations.terraform.runner import Terraform
+from operations.terraform.runner import UNSAVED_STATE, Terraform
 from operations.terraform.stacks import Stack
 
 if TYPE_CHECKING:
@@ -61,8 +61,12 @@ def unbootstrap(stack: Stack, home: Path, say: Callable[[str], None], log: Path 
 
     Raises:
         OperationError: if the bucket belongs to another account or holds a lock, a state with resources, or an object
-            that is not a state, and nothing was changed; or if Terraform failed.
+            that is not a state, or a stack's folder holds a state that could not be saved, and nothing was changed; or
+            if Terraform failed.
     """
+    folders = sorted(stack.directory.parent.glob(f"*/{UNSAVED_STATE}"))
+    if unsaved := [Terraform(file.parent).unsaved_state for file in folders]:
+        raise OperationError("\n".join(unsaved))
     session = stack.aws_session()
     _check_owner(session, stack)
     work = home / stack.name

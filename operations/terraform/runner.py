@@ -151,6 +151,15 @@ class Terraform:
             f"{file}: the state of an apply that could not be saved; once the bucket can be reached, save it: {command}"
         )
 
+    def wait_for_earlier(self) -> None:
+        """Wait for a Terraform that an earlier command has started in this folder, and that still runs.
+
+        Raises:
+            TerraformError: if there was an interrupt.
+        """
+        with self._stoppable():
+            running.wait_for_earlier(self.directory, _interrupted)
+
     def stream_init(self, log: Path, on_event: Callable[[Mapping[str, Any]], None]) -> None:
         """Initialize the folder, with `stream`.
 
@@ -228,16 +237,20 @@ class Terraform:
     @contextmanager
     def _start(self, arguments: Sequence[str]) -> Iterator[Running]:
         """Start Terraform, unless there was an interrupt; a later one stops it."""
+        with self._stoppable(), running.start(arguments, self.directory, _environment(), _interrupted) as started:
+            with _STARTING:
+                _running.add(started.program)
+                if _interrupted.is_set():
+                    started.program.send_signal(signal.SIGINT)
+            try:
+                yield started
+            finally:
+                _running.discard(started.program)
+
+    @contextmanager
+    def _stoppable(self) -> Iterator[None]:
         try:
-            with running.start(arguments, self.directory, _environment(), _interrupted) as started:
-                with _STARTING:
-                    _running.add(started.program)
-                    if _interrupted.is_set():
-                        started.program.send_signal(signal.SIGINT)
-                try:
-                    yield started
-                finally:
-                    _running.discard(started.program)
+            yield
         except running.StoppedError as error:
             summary = {"summary": "interrupted before it started"}
             raise TerraformError(self.directory.name, [summary], Path()) from error

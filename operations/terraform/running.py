@@ -91,6 +91,16 @@ def start(
             _end_providers(program.pid)
 
 
+def wait_for_earlier(directory: Path, stop: threading.Event) -> None:
+    """Wait for a Terraform of an earlier command that still runs in a folder.
+
+    Raises:
+        StoppedError: if `stop` was set.
+    """
+    with _claimed(directory, stop):
+        pass
+
+
 @contextmanager
 def _followed() -> Iterator[tuple[int, IO[str]]]:
     """A file without a name, to write to and to read from."""

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
 from operations.delivery import publish
@@ -54,6 +55,7 @@ def test_policies_pass_their_tests(kyverno: Path, renderer: Renderer, tmp_path: 
     assert int(found[1]) >= sum(len(result["resources"]) for result in results), done.stdout
 
 
+@pytest.mark.slow
 def test_services_pass_the_policies_of_prod(kyverno: Path, renderer: Renderer, tmp_path: Path) -> None:
     namespaces = [_namespace(overlay) for overlay in overlays()]
     values = {"apiVersion": "cli.kyverno.io/v1alpha1", "kind": "Values", "metadata": {"name": "values"}}

@@ -115,6 +115,7 @@ def test_a_new_service_gets_an_image_repository(renamed: Platform, copy: Path) -
 
 
 @pytest.mark.usefixtures("platform")
+@pytest.mark.slow
 def test_file_is_deterministic_and_contains_no_local_path(platform_folder: Path, tmp_path: Path) -> None:
     file = platform_folder / "platform.json"
     subprocess.run(

@@ -8,9 +8,10 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from rich.console import Console
 
-from operations.deploy import deploy
+from operations.deploy import deploy, recover
 from operations.errors import OperationError
 from operations.output.progress import Progress
 from operations.output.report import Report, Status
@@ -86,7 +87,14 @@ def test_what_exists_is_imported_and_what_is_missing_is_created(
 @pytest.mark.parametrize(
     ("actual", "refused"),
     [
-        ({"id": "vpc-2"}, "replace aws_vpc.it: ; recover with the settings of the last apply, then deploy the change"),
+        (
+            {"id": "vpc-2"},
+            (
+                "replace aws_vpc.it: ; "
+                "recover with the settings of the last apply, then deploy the change; if they have not changed, "
+                "what it depends on exists twice in AWS: delete the one that is not in use"
+            ),
+        ),
     ],
 )
 def test_a_plan_that_loses_resources_is_refused(
@@ -188,3 +196,51 @@ def test_an_error_of_aws_is_reported(tmp_path: Path, terraform: FakeTerraform, m
     monkeypatch.setattr(existing, "find", denied)
     report = _recover(tmp_path, _stack(terraform, _VPC, _VPC))
     assert report.data["stacks"]["dev"]["what"].startswith("abc: the bucket is owned by another account")
+
+
+def _deploy(tmp_path: Path, stack: Stack) -> Report:
+    options = deploy.Options(applies_unreviewed=True, logs=tmp_path / "logs")
+    return deploy.deploy([stack], {"dev": set()}, options, Progress(Console(file=io.StringIO())), " ".join)
+
+
+_FAILED: Resources = {**_VPC, "aws_eip.it": {"cidr_block": "", "apply_error": "LimitExceeded"}}
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_after_an_apply_without_success_a_deploy_creates_nothing_that_exists(
+    tmp_path: Path, terraform: FakeTerraform, monkeypatch: pytest.MonkeyPatch, *, is_listed: bool
+) -> None:
+    assert _deploy(tmp_path, _stack(terraform, _FAILED, {})).status is Status.ERROR
+    stack = _stack(terraform, _VPC, {})
+    (stack.directory / "state.json").write_text("{}")
+
+    def find(*_: object) -> list[str]:
+        if is_listed:
+            return ["vpc-1"]
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "DescribeVpcs")
+
+    monkeypatch.setattr(existing, "find", find)
+    report = _deploy(tmp_path, stack)
+    if not is_listed:
+        assert report.title == "deploy: 1 applied"
+        return
+    assert report.title == "deploy: 1 refused"
+    assert report.data["stacks"]["dev"]["what"] == (
+        "aws_vpc.it exists, but is not in the state: vpc-1\n"
+        "an earlier apply did not succeed; do this first: make recover STACK=dev"
+    )
+    (stack.directory / "actual.json").write_text(json.dumps(_VPC))
+    assert _recover(tmp_path, stack).title == "recover: 1 applied"
+    (stack.directory / "state.json").write_text("{}")
+    monkeypatch.setattr(existing, "find", lambda *_: pytest.fail("it looks although the last apply succeeded"))
+    assert _deploy(tmp_path, stack).title == "deploy: 1 applied"
+
+
+def test_what_is_in_the_state_is_not_lost(terraform: FakeTerraform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a second key with the same tags, which the settings ask for."""
+    stack = _stack(terraform, _VPC, {})
+    monkeypatch.setattr(existing, "find", lambda *_: ["vpc-1", "vpc-2"])
+    held = {"mode": "managed", "type": "aws_vpc", "values": {"id": "vpc-1"}}
+    change = {"address": "aws_vpc.it", "type": "aws_vpc", "name": "it", "change": {"actions": ["create"], "after": {}}}
+    document = {"prior_state": {"values": {"root_module": {"resources": [held]}}}, "resource_changes": [change]}
+    assert recover.lost(stack, document) == [("aws_vpc.it", "vpc-2")]

@@ -1,7 +1,9 @@
 """The checks before `destroy`, the order of the stacks, and the report."""
 
+import fcntl
 import json
 import os
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +23,9 @@ from operations.destroy.leftovers import Leftover
 from operations.errors import OperationError
 from operations.output.progress import Progress
 from operations.output.report import Status
-from operations.state import states
+from operations.state import locks, states
 from operations.state.states import Resource
+from operations.terraform import running
 from operations.terraform.runner import TerraformError
 from operations.terraform.stacks import Kind, Stack
 from tests.stacks import make_stack
@@ -47,6 +50,8 @@ def _stack(
     return replace(made, directory=directory)
 
 
+_LOCK = {"ID": "1234", "Who": "minji@laptop", "Operation": "OperationTypeApply", "Created": "2026-11-29T03:00:00Z"}
+
 Hold = Callable[..., None]
 
 
@@ -63,6 +68,7 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
 
     monkeypatch.setattr(aws, "session", lambda _, **_of: boto3.Session(region_name="ap-northeast-2"))
     monkeypatch.setattr(states, "read_resources", read)
+    monkeypatch.setattr(locks, "object_of", lambda *_: None)
     return put
 
 
@@ -123,6 +129,46 @@ def test_rejects_backups_that_the_settings_keep(tmp_path: Path, hold: Hold, kind
     assert destroy.prepare([dev], [dev]).environments == ["dev"]
 
 
+def test_rejects_a_state_without_resources_that_is_being_written(
+    tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "object_of", lambda *_: json.dumps(_LOCK).encode())
+    shared, dev = _stack(tmp_path, "shared", kind="shared"), _stack(tmp_path, "dev", "shared")
+    hold(shared)  # Terraform itself finds the lock of a state with resources
+    unsettled = _refused([shared], [shared, dev])
+    assert len(unsettled) == 1
+    assert unsettled[0].startswith("ap-northeast-2-dev: minji@laptop holds the lock for apply, since 2026-11-29")
+
+
+def test_rejects_a_state_that_could_not_be_saved(tmp_path: Path, hold: Hold) -> None:
+    dev, staging = _stack(tmp_path, "dev"), _stack(tmp_path, "staging")
+    hold(staging)
+    for stack in (dev, staging):
+        (stack.directory / "errored.tfstate").touch()
+    for stack, line in zip((dev, staging), _refused([dev, staging], [dev, staging]), strict=True):
+        assert line.startswith(f"{stack.name}: {stack.directory}/errored.tfstate: the state of an apply that could not")
+
+
+def test_it_waits_for_a_terraform_of_an_earlier_command(
+    tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dev = _stack(tmp_path, "dev")
+    with (dev.directory / ".running").open("w") as claim:
+        fcntl.flock(claim, fcntl.LOCK_EX)
+        claim.write(str(os.getpid()))
+        claim.flush()
+
+        def end() -> None:
+            hold(dev)
+            fcntl.flock(claim, fcntl.LOCK_UN)
+
+        monkeypatch.setattr(running, "_WAIT_SECONDS", 0.01)
+        timer = threading.Timer(0.1, end)
+        timer.start()
+        assert destroy.prepare([dev], [dev]).summary == "ap-northeast-2-dev: 1 resource"
+        timer.join()
+
+
 def test_rejects_a_stack_that_another_one_reads_from(tmp_path: Path, hold: Hold) -> None:
     shared, dev = _stack(tmp_path, "shared", kind="shared"), _stack(tmp_path, "dev", "shared")
     gitops = _stack(tmp_path, "dev", "dev", kind="in-cluster")
@@ -148,6 +194,11 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     class Terraform:
         def __init__(self, directory: Path) -> None:
             self._name = directory.name
+
+        unsaved_state = ""
+
+        def wait_for_earlier(self) -> None:
+            pass
 
         def stream_init(self, *_: object) -> None:
             pass

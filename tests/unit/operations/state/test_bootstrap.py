@@ -382,6 +382,16 @@ def test_unbootstrap_is_refused_while_stacks_have_resources_or_a_lock_is_held(ba
     assert backend.has_bucket()
 
 
+def test_unbootstrap_is_refused_while_a_state_could_not_be_saved(backend: Backend) -> None:
+    backend.bootstrap()
+    unsaved = backend.stack.directory.parent / "shared/errored.tfstate"
+    unsaved.parent.mkdir()
+    unsaved.touch()
+    with pytest.raises(OperationError, match=f"^{unsaved}: the state of an apply that could not be saved; "):
+        backend.unbootstrap()
+    assert backend.has_bucket()
+
+
 def test_unbootstrap_is_refused_while_a_state_under_any_key_has_resources(backend: Backend) -> None:
     backend.bootstrap()
     backend.put_state("ap-northeast-2/dev/state.json", {"mode": "managed", "type": "aws_vpc", "name": "vpc"})

@@ -96,7 +96,7 @@ def test_failure_without_diagnostics_names_the_log(program: Path, tmp_path: Path
 
 def test_interrupt_is_sent_once_and_no_terraform_starts_after_it(program: Path, tmp_path: Path) -> None:
     count = f"trap 'echo signal >> {tmp_path}/signals' INT"
-    _write(program, f"{count}\ntouch {tmp_path}/started\nsleep 1 & wait $!; wait\nexit 1")
+    _write(program, f"{count}\ntouch {tmp_path}/started\nsleep 0.3 & wait $!; wait\nexit 1")
     failures: list[str] = []
 
     def run() -> None:
@@ -155,7 +155,7 @@ def test_terraform_runs_without_prompts_and_update_checks(program: Path, tmp_pat
 def test_ctrl_c_is_passed_on_to_run_once_and_waits_for_terraform(program: Path, tmp_path: Path) -> None:
     """On a second signal, Terraform would exit without saving its state."""
     count = f"trap 'echo signal >> {tmp_path}/signals' INT"
-    _write(program, f"{count}\ntouch {tmp_path}/started\nsleep 1 & wait $!; wait\ntouch {tmp_path}/saved")
+    _write(program, f"{count}\ntouch {tmp_path}/started\nsleep 0.3 & wait $!; wait\ntouch {tmp_path}/saved")
 
     def press_ctrl_c() -> None:
         while not (tmp_path / "started").exists():
