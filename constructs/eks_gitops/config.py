@@ -83,9 +83,21 @@ def shown(value: object) -> str:
 _PLAIN = (str, int, tuple, list, set, frozenset, dict, type(None))
 
 
-def _is_tuple(annotation: Any) -> bool:
-    """Whether a field is a tuple, or may be one."""
-    return get_origin(annotation) is tuple or any(map(_is_tuple, get_args(annotation)))
+def _may_be(kind: type, annotation: Any) -> bool:
+    """Whether a field is of a generic type, or may be."""
+    return get_origin(annotation) is kind or any(_may_be(kind, part) for part in get_args(annotation))
+
+
+def _numbers(annotation: Any) -> list[int]:
+    """The numbers of which a field is one; none if it may be another number, too."""
+    parts = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return [part for part in parts if isinstance(part, int)]
+    return [number for part in parts for number in _numbers(part)]
+
+
+def _has_bytes(value: object) -> bool:
+    return isinstance(value, bytes | bytearray) or (isinstance(value, tuple | list) and any(map(_has_bytes, value)))
 
 
 class Config(BaseModel):
@@ -110,14 +122,21 @@ class Config(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _no_endless_tuple(cls, value: object, info: ValidationInfo) -> object:
-        """Reject what pydantic would read into a tuple to its end, if it has one: the addresses of a network."""
-        if (
-            not isinstance(value, _PLAIN)
-            and isinstance(value, Iterable)
-            and _is_tuple(cls.model_fields[str(info.field_name)].annotation)
-        ):
+    def _no_other_class(cls, value: object, info: ValidationInfo) -> object:
+        """Reject what pydantic would convert.
+
+        It reads into a tuple to the end, if there is one: the addresses of a network. It takes bytes for a string, a
+        dictionary for a config, and True and 1.0 for an option 1.
+        """
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, Iterable) and not isinstance(value, _PLAIN) and _may_be(tuple, annotation):
             raise PydanticCustomError("tuple_type", "not a tuple")
+        if isinstance(value, bool | float) and value in _numbers(annotation):
+            raise PydanticCustomError("int_type", "not an integer")
+        if isinstance(value, dict) and not _may_be(dict, annotation) and (config := _config_in(annotation)):
+            raise PydanticCustomError("model_type", "not a config", {"class_name": config.__name__})
+        if _has_bytes(value):
+            raise PydanticCustomError("string_type", "not a string")
         return value
 
     @model_validator(mode="after")

@@ -42,8 +42,9 @@ def read_waivers(
         for name, kind in fields.items():
             if name in optional and name not in entry:
                 continue
-            if type(entry.get(name)) is not kind or not entry[name]:
-                wrong.append(f"{where}: {name}: {entry.get(name)!r}: {_EXPECTED[kind]}")
+            value = entry.get(name)
+            if type(value) is not kind or not value or (isinstance(value, str) and not value.strip()):
+                wrong.append(f"{where}: {name}: {value!r}: {_EXPECTED[kind]}")
         if not wrong:
             found.append((where, entry))
         problems += wrong

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +82,11 @@ def _check(output: Path) -> None:
     if Path.cwd().resolve().is_relative_to(output.resolve()):
         raise OperationError(f"{output}: contains the repository; choose a folder of its own, such as cdktf.out")
     process.find("node")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=output).close()
+    except OSError as error:
+        raise OperationError(f"{output}: cannot be written: {error.strerror}; choose another folder") from error
 
 
 def _variables(output: Path) -> dict[str, str]:
@@ -102,5 +108,9 @@ if __name__ == "__main__":
         parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}", description=main.__doc__)
         parser.add_argument("output", nargs="?", type=Path, default=Path("cdktf.out"))
         main(parser.parse_args().output)
+        sys.stdout.flush()
     except OperationError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.stdout = None  # else Python writes to it again at the end
+        sys.exit(f"error: {error.filename or 'standard output'}: {error.strerror}; free space, or write elsewhere")

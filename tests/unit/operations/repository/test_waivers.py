@@ -48,7 +48,7 @@ def test_all_errors_are_listed_and_valid_entries_are_kept(tmp_path: Path) -> Non
         """
         title = "waivers"
         [[waiver]]
-        stack = ""
+        stack = " "
         address = 1
         arguments = []
         until = "2026-01-31"
@@ -63,11 +63,11 @@ def test_all_errors_are_listed_and_valid_entries_are_kept(tmp_path: Path) -> Non
     file = tmp_path / "waivers.toml"
     assert problems == [
         f"{file}: 'title': unknown table; write [[waiver]]",
-        f"{file}: waiver 1 ( 1): 'ticket': unknown field; remove it",
-        f"{file}: waiver 1 ( 1): stack: '': write a non-empty string",
-        f"{file}: waiver 1 ( 1): address: 1: write a non-empty string",
-        f'{file}: waiver 1 ( 1): arguments: []: write a list of names, such as ["engine_version"]',
-        f"{file}: waiver 1 ( 1): until: '2026-01-31': write a date without quotes, such as 2026-01-31",
+        f"{file}: waiver 1 (  1): 'ticket': unknown field; remove it",
+        f"{file}: waiver 1 (  1): stack: ' ': write a non-empty string",
+        f"{file}: waiver 1 (  1): address: 1: write a non-empty string",
+        f'{file}: waiver 1 (  1): arguments: []: write a list of names, such as ["engine_version"]',
+        f"{file}: waiver 1 (  1): until: '2026-01-31': write a date without quotes, such as 2026-01-31",
     ]
 
 

@@ -178,6 +178,7 @@ def test_a_repository_may_be_below_the_folder_of_python() -> None:
         (".", None, "error: .: contains the repository; choose a folder of its own, such as cdktf.out"),
         ("..", None, "error: ..: contains the repository; choose a folder of its own, such as cdktf.out"),
         ("out", "", "error: node: not installed; install Node 20 or 22"),
+        ("main.py/out", None, "error: main.py/out: cannot be written: Not a directory; choose another folder"),
     ],
 )
 def test_make_synth_says_what_is_missing(
@@ -188,6 +189,20 @@ def test_make_synth_says_what_is_missing(
     done = _run(synthesis.__name__, output_folder)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{error}\n")
     assert output.is_dir()
+
+
+def test_an_output_that_cannot_be_written_is_an_error(output: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", synthesis.__name__],
+            cwd=output.parent,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.endswith(b"error: standard output: No space left on device; free space, or write elsewhere\n")
+    assert b"Traceback" not in done.stderr
 
 
 def test_make_synth_needs_main_py(output: Path) -> None:
