@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests import ROOT
-from tests.kills.cases import CASES
+from tests.kills.cases import CASES, CASES_OF_TWO
 from tests.kills.make import worlds
 from tests.kills.run import Worlds, run
 
@@ -20,6 +20,8 @@ _SAMPLE = {
         "force-unlock, then destroy again"
     ),
     "bootstrap: the key is created, but not answered: SIGKILL to provider": "bootstrap again",
+    "deploy: the VPC is created, but not answered: SIGKILL to command and provider": "recover",
+    "deploy: the VPC is created, but not answered: SIGTERM to command and terraform": "recover",
 }
 
 
@@ -33,7 +35,7 @@ def all_worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
 
 @pytest.mark.parametrize("name", _SAMPLE)
 def test_nothing_is_lost(name: str, all_worlds: Worlds) -> None:
-    (case,) = [case for case in CASES if case.name == name]
+    (case,) = [case for case in (*CASES, *CASES_OF_TWO) if case.name == name]
     result = run(case, all_worlds)
     assert result.problems == []
     assert result.needed == _SAMPLE[name]

@@ -31,10 +31,13 @@ class Case(NamedTuple):
     moment: Moment
     process: Process
     signal: str
+    also: Process | None = None
+    """A second process that gets the signal at the same time, as at the end of a service or a machine."""
 
     @property
     def name(self) -> str:
-        return f"{self.moment.command}: {self.moment.name}: {self.signal} to {self.process}"
+        to = f"{self.process} and {self.also}" if self.also else self.process
+        return f"{self.moment.command}: {self.moment.name}: {self.signal} to {to}"
 
     @property
     def number(self) -> Signals:
@@ -68,3 +71,10 @@ CASES = tuple(
     Case(moment, process, name) for moment, process, name in itertools.product(MOMENTS, get_args(Process), SIGNALS)
 )
 """Every combination; no provider runs in some of them."""
+
+_UNANSWERED = next(moment for moment in MOMENTS if moment.at == Hold("ec2:CreateVpc"))
+CASES_OF_TWO = (
+    Case(_UNANSWERED, "command", "SIGKILL", also="provider"),
+    Case(_UNANSWERED, "command", "SIGTERM", also="terraform"),
+)
+"""The command cannot say what was lost: it is gone, or it did not send the only signal."""

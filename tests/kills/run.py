@@ -10,7 +10,7 @@ from subprocess import Popen
 from typing import NamedTuple
 
 from operations.clients import process
-from tests.kills.cases import Case, Moment
+from tests.kills.cases import Case, Moment, Process
 from tests.kills.emulator import Gate
 from tests.kills.world import BACKEND, SHARED, Done, World
 
@@ -105,11 +105,12 @@ def _kill(case: Case, world: World, gate: Gate) -> str:
     command = world.start(*_COMMANDS[moment.command], output=output)
     try:
         _wait_for(lambda: _is_reached(moment, world, gate), command, output)
-        target = _target(case, world, command)
-        os.kill(target, case.number)
+        targets = [_target(one, world, command) for one in (case.process, case.also) if one]
+        for target in targets:
+            os.kill(target, case.number)
         is_killed = case.signal == "SIGKILL"
-        _wait_until(lambda: is_killed and _has_ended(target, command), _EFFECT_SECONDS)
-        gate.open(lost=is_killed and case.process != "command")
+        _wait_until(lambda: is_killed and all(_has_ended(target, command) for target in targets), _EFFECT_SECONDS)
+        gate.open(lost=is_killed and {case.process, case.also} != {"command", None})
         command.wait(timeout=_MOMENT_SECONDS)
     finally:
         gate.open()
@@ -139,12 +140,12 @@ def _wait_until(condition: Callable[[], bool], seconds: float) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _target(case: Case, world: World, command: "Popen[bytes]") -> int:
-    if case.process == "command":
+def _target(kind: Process, world: World, command: "Popen[bytes]") -> int:
+    if kind == "command":
         return command.pid
     running = world.processes()
-    found = [pid for pid, kind in running.items() if kind == case.process]
-    assert len(found) == 1, f"runs {len(found)} times, not once: {case.process}: {running}"
+    found = [pid for pid, running_kind in running.items() if running_kind == kind]
+    assert len(found) == 1, f"runs {len(found)} times, not once: {kind}: {running}"
     return found[0]
 
 
