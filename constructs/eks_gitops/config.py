@@ -83,9 +83,9 @@ def shown(value: object) -> str:
 _PLAIN = (str, int, tuple, list, set, frozenset, dict, type(None))
 
 
-def _may_be(kind: type, annotation: Any) -> bool:
-    """Whether a field is of a generic type, or may be."""
-    return get_origin(annotation) is kind or any(_may_be(kind, part) for part in get_args(annotation))
+def _is_tuple(annotation: Any) -> bool:
+    """Whether a field is a tuple, or may be one."""
+    return get_origin(annotation) is tuple or any(map(_is_tuple, get_args(annotation)))
 
 
 def _numbers(annotation: Any) -> list[int]:
@@ -97,7 +97,8 @@ def _numbers(annotation: Any) -> list[int]:
 
 
 def _has_bytes(value: object) -> bool:
-    return isinstance(value, bytes | bytearray) or (isinstance(value, tuple | list) and any(map(_has_bytes, value)))
+    values = value if isinstance(value, tuple | list) else (value,)
+    return any(isinstance(one, bytes | bytearray) for one in values)
 
 
 class Config(BaseModel):
@@ -125,16 +126,14 @@ class Config(BaseModel):
     def _no_other_class(cls, value: object, info: ValidationInfo) -> object:
         """Reject what pydantic would convert.
 
-        It reads into a tuple to the end, if there is one: the addresses of a network. It takes bytes for a string, a
-        dictionary for a config, and True and 1.0 for an option 1.
+        It reads into a tuple to the end, if there is one: the addresses of a network. It takes bytes for a string,
+        and True and 1.0 for an option 1.
         """
         annotation = cls.model_fields[str(info.field_name)].annotation
-        if isinstance(value, Iterable) and not isinstance(value, _PLAIN) and _may_be(tuple, annotation):
+        if isinstance(value, Iterable) and not isinstance(value, _PLAIN) and _is_tuple(annotation):
             raise PydanticCustomError("tuple_type", "not a tuple")
         if isinstance(value, bool | float) and value in _numbers(annotation):
             raise PydanticCustomError("int_type", "not an integer")
-        if isinstance(value, dict) and not _may_be(dict, annotation) and (config := _config_in(annotation)):
-            raise PydanticCustomError("model_type", "not a config", {"class_name": config.__name__})
         if _has_bytes(value):
             raise PydanticCustomError("string_type", "not a string")
         return value

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from operations.clients.aws import object_of
 from operations.preflight.check import Clients, Line, without_backend
 from operations.state.locks import held
+from operations.terraform.runner import Terraform
 from operations.terraform.stacks import Stack
 
 _NOT_FOUND = {"404", "NoSuchBucket"}
@@ -44,9 +45,11 @@ def bucket(stacks: Sequence[Stack], aws: Clients) -> Iterator[Line]:
 
 
 def locks(stacks: Sequence[Stack], aws: Clients) -> Iterator[Line]:
-    """The locks that are held on the states of these stacks: by whom, and since when."""
+    """The locks that are held on the states of these stacks: by whom, and since when. And states that are not saved."""
     no_lock_held = True
     for stack in without_backend(stacks):
+        if unsaved := Terraform(stack.directory).unsaved_state:
+            yield Line(f"state of {stack.name}", "failed", unsaved)
         lock = held(aws, stack)
         if lock is not None:
             no_lock_held = False

@@ -36,8 +36,11 @@ def bootstrap(stack: Stack, home: Path, say: Callable[[str], None], log: Path | 
     """Create the state bucket of `stack` with local state below `home`, then move that state into the bucket.
 
     Raises:
-        OperationError: if the credentials or the bucket belong to another account, or Terraform failed.
+        OperationError: if the credentials or the bucket belong to another account, the stack's folder holds a state
+            that could not be saved, or Terraform failed.
     """
+    if unsaved := Terraform(stack.directory).unsaved_state:
+        raise OperationError(unsaved)
     session = stack.aws_session()
     _check_owner(session, stack)
     work = home / stack.name

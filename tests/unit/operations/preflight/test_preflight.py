@@ -239,6 +239,15 @@ def test_a_lock_is_reported_with_its_owner_and_the_remedy(aws: Aws, stack: Stack
     assert line.message.endswith("force-unlock 6f1c, then: make recover STACK=environment")
 
 
+def test_a_state_that_could_not_be_saved_is_reported(aws: Aws, stack: Stacks) -> None:
+    unsaved = stack()
+    unsaved.directory.mkdir(exist_ok=True)
+    (unsaved.directory / "errored.tfstate").touch()
+    line, locks = preflight_state.locks([unsaved], aws(("s3", "get_object", "NoSuchKey")))
+    assert (line.subject, line.outcome, locks.outcome) == (f"state of {unsaved.name}", "failed", "passed")
+    assert "state push errored.tfstate" in line.message
+
+
 def test_a_lock_in_the_lock_table_is_reported(aws: Aws, stack: Stacks) -> None:
     locked = stack(state=State("state", "key", REGION, "locks", f"{REGION}-backend"))
     row = {"Item": {"Info": {"S": json.dumps({"ID": "6f1c", "Who": "minji@laptop"})}}}

@@ -382,6 +382,13 @@ def test_unbootstrap_is_refused_while_stacks_have_resources_or_a_lock_is_held(ba
     assert backend.has_bucket()
 
 
+def test_bootstrap_is_refused_while_its_state_could_not_be_saved(backend: Backend) -> None:
+    (backend.stack.directory / "errored.tfstate").touch()
+    with pytest.raises(OperationError, match="the state of an apply that could not be saved"):
+        backend.bootstrap()
+    assert backend.terraform.calls == []
+
+
 def test_unbootstrap_is_refused_while_a_state_could_not_be_saved(backend: Backend) -> None:
     backend.bootstrap()
     unsaved = backend.stack.directory.parent / "shared/errored.tfstate"

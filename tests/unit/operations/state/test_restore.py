@@ -195,6 +195,14 @@ def _assert_unchanged(aws: boto3.Session, stack: Stack, before: bytes) -> None:
     assert _keys(aws, stack) == [KEY]
 
 
+def test_a_newer_state_that_could_not_be_saved_comes_first(aws: boto3.Session, stack: Stack) -> None:
+    (version,) = _put(aws, stack, _state(1, 2))
+    (stack.directory / "errored.tfstate").touch()
+    with pytest.raises(OperationError, match="the state of an apply that could not be saved"):
+        _restore(aws, stack, version)
+    assert _current(aws, stack) == _state(1, 2)
+
+
 def test_rejects_an_unknown_version(aws: boto3.Session, stack: Stack) -> None:
     _put(aws, stack, _state(1, 1))
     message = r"^dev: v9: no such version; choose another: python -m operations restore-state dev$"
