@@ -64,7 +64,10 @@ class Problem(NamedTuple):
         return self._replace(field=f"{path}.{self.field}" if path else self.field)
 
     def __str__(self) -> str:
-        return f"{self.field}: {shown(self.value)}: {self.message}" if self.field else self.message
+        if not self.field:
+            return self.message
+        message = " ".join(self.message.split())  # it may name other values of the settings, with line breaks
+        return f"{self.field}: {shown(self.value)}: {message}"
 
 
 def shown(value: object) -> str:
