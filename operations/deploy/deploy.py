@@ -167,7 +167,7 @@ def _deploy(stack: Stack, result: _Result, options: Options, progress: Progress,
 
         applying.touch()
         terraform.stream(log, note, "apply", "-input=false", timeout, str(file.absolute()))
-        applying.unlink()
+        applying.unlink(missing_ok=True)  # another command may have applied here at the same time
     result.outcome, result.what = "applied", plan.summary
 
 

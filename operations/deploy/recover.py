@@ -65,11 +65,9 @@ def lost(stack: Stack, document: Mapping[str, Any]) -> list[tuple[str, str]]:
     known = {(one["type"], str(one["values"].get("id"))) for one in state if one["mode"] == "managed"}
     return [
         (entry["address"], id_)
-        for entry in document.get("resource_changes", [])
-        if entry["change"]["actions"] == ["create"] and entry["type"] in existing.FINDERS
-        for id_ in existing.find(
-            account(stack.region_of(entry["type"], entry["name"])), entry["type"], entry["change"]["after"]
-        )
+        for entry in _created(document)
+        if entry["type"] in existing.FINDERS
+        for id_ in _ids(stack, entry, account)
         if (entry["type"], id_) not in known
     ]
 
@@ -85,6 +83,15 @@ def _accounts(stack: Stack) -> Callable[[str], Account]:
     return account
 
 
+def _created(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [entry for entry in document.get("resource_changes", []) if entry["change"]["actions"] == ["create"]]
+
+
+def _ids(stack: Stack, entry: Mapping[str, Any], account: Callable[[str], Account]) -> list[str]:
+    region = stack.region_of(entry["type"], entry["name"])
+    return existing.find(account(region), entry["type"], entry["change"]["after"])
+
+
 def _tainted(document: Mapping[str, Any]) -> list[str]:
     entries = document.get("resource_changes", [])
     return [entry["address"] for entry in entries if entry.get("action_reason") == TAINTED]
@@ -93,15 +100,15 @@ def _tainted(document: Mapping[str, Any]) -> list[str]:
 def _found(stack: Stack, document: Mapping[str, Any], account: Callable[[str], Account]) -> Iterator[tuple[str, str]]:
     """The address and import ID of each resource that a plan would create, and that exists."""
     problems = []
-    for entry in document.get("resource_changes", []):
+    for entry in _created(document):
         address, kind = entry["address"], entry["type"]
-        if entry["change"]["actions"] != ["create"] or kind in existing.NOT_IMPORTED:
+        if kind in existing.NOT_IMPORTED:
             continue
         if kind not in existing.FINDERS:
             remedy = f"if it exists: terraform -chdir={stack.directory} import {address} ID"
             problems.append(f"{address}: {kind}: recover does not know how to find it; {remedy}")
             continue
-        ids = existing.find(account(stack.region_of(kind, entry["name"])), kind, entry["change"]["after"])
+        ids = _ids(stack, entry, account)
         if len(ids) > 1:
             problems.append(existing.ambiguous(address, ids))
         for id_ in ids:

@@ -39,8 +39,7 @@ def bootstrap(stack: Stack, home: Path, say: Callable[[str], None], log: Path | 
         OperationError: if the credentials or the bucket belong to another account, the stack's folder holds a state
             that could not be saved, or Terraform failed.
     """
-    if unsaved := Terraform(stack.directory).unsaved_state:
-        raise OperationError(unsaved)
+    Terraform(stack.directory).refuse_unsaved_state()
     session = stack.aws_session()
     _check_owner(session, stack)
     work = home / stack.name

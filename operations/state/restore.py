@@ -110,8 +110,7 @@ def restore(session: "boto3.Session", stack: Stack, version: str, log: Path, lin
         OperationError: if there is no such version, it is not a state of this stack, the lock is held, or the folder of
             the stack holds a newer state that could not be saved.
     """
-    if unsaved := Terraform(stack.directory).unsaved_state:
-        raise OperationError(unsaved)
+    Terraform(stack.directory).refuse_unsaved_state()
     with _locked(session, stack):
         found, _ = versions(session, stack)
         chosen = next((candidate for candidate in found if candidate.id_ == version), None)

@@ -151,6 +151,11 @@ class Terraform:
             f"{file}: the state of an apply that could not be saved; once the bucket can be reached, save it: {command}"
         )
 
+    def refuse_unsaved_state(self) -> None:
+        """Raise an OperationError that says what to do, if the folder holds a state that could not be saved."""
+        if unsaved := self.unsaved_state:
+            raise OperationError(unsaved)
+
     def wait_for_earlier(self) -> None:
         """Wait for a Terraform that an earlier command has started in this folder, and that still runs.
 
@@ -168,8 +173,7 @@ class Terraform:
                 in it again.
             TerraformError: if it failed.
         """
-        if unsaved := self.unsaved_state:
-            raise OperationError(unsaved)
+        self.refuse_unsaved_state()
         with init_lock():
             # Without -upgrade, the lock file of an older provider version is an error. The stacks pin exact versions.
             self.stream(log, on_event, "init", "-input=false", "-upgrade")
