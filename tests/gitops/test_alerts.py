@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.gitops.rules import of_kind
 from tests.gitops.tree import Json, read
 from tests.metrics import alerts
 
@@ -58,12 +57,6 @@ def test_finds_an_alert_without_tests() -> None:
     rule = {"spec": {"groups": [{"rules": [{"alert": "A"}, {"alert": "B"}]}]}}
     tests = {"tests": [{"alert_rule_test": [{"alertname": "A"}, {"alertname": "A", "exp_alerts": [{}]}]}]}
     assert _untested(rule, tests) == ["B: no test in which it fires", "B: no test in which it does not fire"]
-
-
-def test_finds_all_rules(rendered: dict[str, list[Json]]) -> None:
-    """Rules may also be in another component, a service or the chart: they need tests too."""
-    found = [rule for manifests in rendered.values() for rule in of_kind(manifests, "PrometheusRule")]
-    assert sorted(rule["metadata"]["name"] for rule in found) == sorted(alerts())
 
 
 def test_a_first_failure_that_is_not_counted_fails_the_tests(promtool: Path, tmp_path: Path) -> None:
