@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import ROOT
 from tests.gitops.tree import Json, read
 from tests.metrics import alerts
 
@@ -20,6 +21,7 @@ def _promtool(promtool: Path, folder: Path, rule: Json, *arguments: str) -> "sub
     return subprocess.run([promtool, *arguments], cwd=folder, check=False, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", alerts())
 def test_alerts_pass_their_tests(name: str, promtool: Path, tmp_path: Path) -> None:
     (tmp_path / "tests.yaml").write_text((TESTS / f"{name}.yaml").read_text())
@@ -28,6 +30,7 @@ def test_alerts_pass_their_tests(name: str, promtool: Path, tmp_path: Path) -> N
     assert "SUCCESS" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", alerts())
 def test_promtool_finds_no_fault(name: str, promtool: Path, tmp_path: Path) -> None:
     done = _promtool(promtool, tmp_path, alerts()[name], "check", "rules", "--lint=all", "--lint-fatal", "rules.yaml")
@@ -59,6 +62,13 @@ def test_finds_an_alert_without_tests() -> None:
     assert _untested(rule, tests) == ["B: no test in which it fires", "B: no test in which it does not fire"]
 
 
+def test_the_values_of_the_chart_add_no_rules() -> None:
+    """They would have no tests."""
+    for values in (ROOT / "management" / "monitoring").glob("values*.yaml"):
+        assert not [key for key in read(values) if key.startswith("additionalPrometheusRules")]
+
+
+@pytest.mark.slow
 def test_a_first_failure_that_is_not_counted_fails_the_tests(promtool: Path, tmp_path: Path) -> None:
     (tmp_path / "tests.yaml").write_text((TESTS / "argo-cd.yaml").read_text())
     text = yaml.safe_dump(alerts()["argo-cd"])
