@@ -13,7 +13,8 @@ import pytest
 from operations.errors import OperationError
 from operations.local.cluster.control_plane import ControlPlane
 from tests import ROOT
-from tests.cluster.manifests import deployment, pod
+from tests.cluster.manifests import Manifest, deployment, pod
+from tests.gitops.tree import documents
 
 pytestmark = pytest.mark.cluster
 
@@ -58,6 +59,25 @@ def test_an_unknown_field_is_refused(control_plane: ControlPlane, namespace: str
 
     with pytest.raises(OperationError, match=r"\.spec\.replica: field not declared in schema"):
         control_plane.apply(wrong)
+
+
+def test_a_service_can_claim_files_and_no_disk(control_plane: ControlPlane, namespace: str) -> None:
+    quota = documents((ROOT / "management/service-namespace/base/limits.yaml").read_text())[1]
+    quota["metadata"]["namespace"] = namespace
+    control_plane.apply(quota)
+    used = f"resourcequota/{quota['metadata']['name']}"
+    control_plane.kubectl("wait", f"--namespace={namespace}", used, "--for=jsonpath={.status.used.pods}=0")
+
+    control_plane.apply(_claim(namespace, "files", "efs-ap"))
+    with pytest.raises(OperationError, match="exceeded quota: service, requested: gp3"):
+        control_plane.apply(_claim(namespace, "disk", "gp3"))
+
+
+def _claim(namespace: str, name: str, storage_class: str) -> Manifest:
+    resources = {"requests": {"storage": "1Gi"}}
+    spec = {"storageClassName": storage_class, "accessModes": ["ReadWriteMany"], "resources": resources}
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
 
 
 @pytest.mark.usefixtures("go_programs")

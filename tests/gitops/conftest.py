@@ -40,6 +40,17 @@ def kyverno() -> Path:
 
 
 @pytest.fixture(scope="session")
+def promtool() -> Path:
+    return _program("promtool")
+
+
+@pytest.fixture(scope="session")
+def grafana() -> Path:
+    """Validates dashboards with the schema that Grafana publishes."""
+    return _program("grafana")
+
+
+@pytest.fixture(scope="session")
 def renderer(kustomize: Path, helm: Path) -> Renderer:
     return Renderer(kustomize, helm)
 

@@ -255,6 +255,13 @@ def namespaces_limit_the_disk(manifests: Sequence[Json]) -> Iterator[str]:
         )
 
 
+def claims_are_on_the_shared_file_system(manifests: Sequence[Json]) -> Iterator[str]:
+    """A volume of `gp3`, the default class, is attached to one node, and is not backed up. The quota permits none."""
+    for claim in of_kind(manifests, "PersistentVolumeClaim"):
+        if claim["spec"].get("storageClassName") != "efs-ap":
+            yield f"{name_of(claim)}: spec.storageClassName is not efs-ap"
+
+
 def projects_have_a_finalizer(manifests: Sequence[Json]) -> Iterator[str]:
     """Applications cannot be deleted if their AppProject is deleted before them."""
     for project in of_kind(manifests, "AppProject"):
@@ -277,6 +284,7 @@ def the_default_project_is_closed(manifests: Sequence[Json]) -> Iterator[str]:
 
 
 ALL = (
+    claims_are_on_the_shared_file_system,
     containers_request_and_limit_the_disk,
     namespaces_limit_the_disk,
     only_autoscalers_set_replicas,

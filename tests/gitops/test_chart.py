@@ -16,6 +16,7 @@ KNOWN = "image.registry=registry.example,ingress.host=shop-dev.example.com"
 ALL_VALUES = {
     "Rollout": f"""{KNOWN},name=shop,team=sales,config.GREETING=hello,metrics.port=9090
         workload.analysis.query=sum(up{{pod="{{{{args.canary}}}}"}}),workload.dynamicStableScale=true
+        workload.pingPong.pingService=shop-a,workload.pingPong.pongService=shop-b
         database.secretKey=ap-northeast-2/dev/shop/database""",
     "Deployment": f"""{KNOWN},name=shop,team=sales,config.GREETING=hello,metrics.port=9090
         workload.kind=Deployment,database.secretKey=ap-northeast-2/dev/shop/database""",
@@ -68,6 +69,44 @@ def test_values_of_every_service_pass_helm_lint(values: Path, helm: Path) -> Non
         ("probes.liveness.port=1", "at '/probes/liveness': additional properties 'port' not allowed"),
         ("workload.steps[0].weight=1", "at '/workload/steps/0': additional properties 'weight' not allowed"),
         ("workload.steps[0].setCanaryScale.replicas=1", "additional properties 'replicas' not allowed"),
+        ("workload.steps[0].setCanaryScale.weight=101", "/0/setCanaryScale/weight': maximum: got 101, want 100"),
+        ("workload.steps[0].setWeight=400", "at '/workload/steps/0/setWeight': maximum: got 400, want 100"),
+        ("workload.steps[0].setWeight=-1", "at '/workload/steps/0/setWeight': minimum: got -1, want 0"),
+        ("workload.steps[0].setWeight=half", "at '/workload/steps/0/setWeight': got string, want integer"),
+        ("workload.steps=20", "at '/workload/steps': got number, want array"),
+        ("workload.steps[0]=20", "at '/workload/steps/0': got number, want object"),
+        ("workload.steps[0].pause=5m", "at '/workload/steps/0/pause': got string, want object"),
+        ("workload.steps[0].pause.duration=5 parsecs", "'5 parsecs' does not match pattern '^[1-9][0-9]*[smh]$'"),
+        ("workload.steps[0].pause.duration=0s", "'0s' does not match pattern"),
+        ("workload.steps[0].pause.duration=300", "/0/pause/duration': got number, want string"),
+        (
+            "workload.steps[0].pause.until=noon",
+            "at '/workload/steps/0/pause': additional properties 'until' not allowed",
+        ),
+        (
+            "workload.steps[0].setWeight=5,workload.steps[0].pause.duration=5m",
+            "at '/workload/steps/0': maxProperties: got 2, want 1",
+        ),
+        (
+            "workload.steps[0].setCanaryScale.weight=100",
+            "workload.steps[0]: setCanaryScale: needs a load balancer; set ingress.host, or remove the step",
+        ),
+        (
+            "workload.analysis.query=up,workload.steps[0].setWeight=5",
+            "workload.analysis.query: the analysis starts with the second of workload.steps; add a pause",
+        ),
+        ("workload.pingPong.ping=a", "at '/workload/pingPong': additional properties 'ping' not allowed"),
+        ("workload.pingPong.pingService=1", "at '/workload/pingPong/pingService': got number, want string"),
+        ("workload.pingPong.pingService=Ping", "at '/workload/pingPong/pingService': 'Ping' does not match pattern"),
+        ("workload.pingPong.pongService=null", "at '/workload/pingPong': missing property 'pongService'"),
+        (
+            f"{KNOWN},workload.pingPong.pingService=my-app-pong",
+            "workload.pingPong: my-app, my-app-pong, my-app-pong: not three names with that of the service; give each",
+        ),
+        (
+            f"{KNOWN},workload.pingPong.pongService=my-app",
+            "workload.pingPong: my-app, my-app-ping, my-app: not three names with that of the service; give each",
+        ),
         ("config.greeting=hello", "invalid propertyName 'greeting'"),
         ("port=http", "at '/port': got string, want integer"),
         ("config.ANSWER=42", "at '/config/ANSWER': got number, want string"),

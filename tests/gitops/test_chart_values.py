@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests import ROOT
 from tests.chart_values import SHARED, open_maps, published, unlike
 from tests.gitops.tree import Component, Json, components, read
 
@@ -91,6 +92,15 @@ def _knows(values: object, parameter: str) -> bool:
 )
 def test_finds_parameters_in_values(parameter: str, *, known: bool) -> None:
     assert _knows({"a": {"b": "", "annotations": {}, "list": ["x"]}}, parameter) is known
+
+
+def test_alerts_are_tested_with_the_prometheus_of_the_chart() -> None:
+    """The Go module of version 3.14.0 is v0.314.0."""
+    (monitoring,) = [component for component in WITH_CHART if component.name == "monitoring"]
+    tag = _published(monitoring)["prometheus"]["prometheusSpec"]["image"]["tag"]
+    major, minor, patch = tag.partition("-")[0].removeprefix("v").split(".")
+    module = (ROOT / "operations/local/cluster/modules/prometheus/go.mod").read_text()
+    assert f"github.com/prometheus/prometheus v0.{major}{minor:0>2}.{patch} " in module
 
 
 def test_values_files_are_named_after_environments() -> None:

@@ -26,6 +26,15 @@ argocd.argoproj.io/sync-options: SkipDryRunOnMissingResource=true
 {{ if eq .Values.workload.kind "Rollout" }}true{{ end }}
 {{- end }}
 
+{{/* The Services that take turns as stable version and canary: each has the name that is set, or its own. */}}
+{{- define "my-app.ping" -}}
+{{ .Values.workload.pingPong.pingService | default (printf "%s-ping" .Values.name) }}
+{{- end }}
+
+{{- define "my-app.pong" -}}
+{{ .Values.workload.pingPong.pongService | default (printf "%s-pong" .Values.name) }}
+{{- end }}
+
 {{/* The pod template of a Rollout or a Deployment. */}}
 {{- define "my-app.pod" -}}
 metadata:

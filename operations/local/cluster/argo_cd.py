@@ -22,6 +22,15 @@ _RECONCILIATION_INTERVAL = "10s"
 # The ConfigMaps for RBAC and notifications come from Git, as in production.
 _CONFIG_MAPS = ("argocd-cmd-params-cm", "argocd-gpg-keys-cm", "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm")
 _TOOLS = ("argocd", "helm", "kubectl", "kustomize")
+# The names of the Services for metrics, in the charts argo-cd and argo-rollouts.
+_METRICS = (
+    "argocd-application-controller-metrics",
+    "argocd-applicationset-controller-metrics",
+    "argocd-notifications-controller-metrics",
+    "argocd-repo-server-metrics",
+    "argocd-server-metrics",
+    "argo-rollouts-metrics",
+)
 
 
 class ArgoCd:
@@ -32,7 +41,7 @@ class ArgoCd:
     charts are not fetched, because their controllers would not run and their webhooks would reject other objects.
 
     All ports listen on 127.0.0.1, except the metrics ports of the application, notifications and rollouts controllers,
-    which cannot be bound to an address.
+    which cannot be bound to an address. `metrics_ports` has the ports by the names of the charts' Services.
     """
 
     def __init__(
@@ -91,6 +100,7 @@ class ArgoCd:
             (self.tools / name).symlink_to(programs.program(name))
         redis, repo_server, self.port, *others = free_ports(12)
         port = iter(others)
+        metrics = self.metrics_ports = {name: next(port) for name in _METRICS}
         cache = f"--redis={HOST}:{redis}"
         manifests = (f"--repo-server={HOST}:{repo_server}", "--repo-server-plaintext")
         self.processes.start("redis", programs.program("redis"), f"{HOST}:{redis}")
@@ -99,7 +109,7 @@ class ArgoCd:
             f"--address={HOST}",
             f"--port={repo_server}",
             f"--metrics-address={HOST}",
-            f"--metrics-port={next(port)}",
+            f"--metrics-port={metrics['argocd-repo-server-metrics']}",
             "--disable-tls",
             cache,
         )
@@ -108,15 +118,16 @@ class ArgoCd:
             f"--address={HOST}",
             f"--port={self.port}",
             f"--metrics-address={HOST}",
-            f"--metrics-port={next(port)}",
+            f"--metrics-port={metrics['argocd-server-metrics']}",
             "--insecure",
             *manifests,
             cache,
         )
-        self._component("argocd-application-controller", f"--metrics-port={next(port)}", *manifests, cache)
+        controller = metrics["argocd-application-controller-metrics"]
+        self._component("argocd-application-controller", f"--metrics-port={controller}", *manifests, cache)
         self._component(
             "argocd-applicationset-controller",
-            f"--metrics-addr={HOST}:{next(port)}",
+            f"--metrics-addr={HOST}:{metrics['argocd-applicationset-controller-metrics']}",
             f"--probe-addr={HOST}:{next(port)}",
             f"--webhook-addr={HOST}:{next(port)}",
             f"--argocd-repo-server={HOST}:{repo_server}",
@@ -125,7 +136,7 @@ class ArgoCd:
         if self._notifications:
             self._component(
                 "argocd-notifications",
-                f"--metrics-port={next(port)}",
+                f"--metrics-port={metrics['argocd-notifications-controller-metrics']}",
                 f"--argocd-repo-server={HOST}:{repo_server}",
                 "--argocd-repo-server-plaintext",
             )
@@ -134,7 +145,7 @@ class ArgoCd:
             programs.program("rollouts-controller"),
             "--namespace=",  # all namespaces
             "--leader-elect=false",
-            f"--metricsPort={next(port)}",
+            f"--metricsPort={metrics['argo-rollouts-metrics']}",
             f"--healthzPort={next(port)}",
             environment=self._environment(),
         )

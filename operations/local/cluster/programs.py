@@ -22,12 +22,14 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "argo-cd": ("argocd",),
     "argo-rollouts": ("rollouts-controller",),
     "etcd": ("etcd",),
+    "grafana": ("grafana",),
     "helm": ("helm",),
     "kubeconform": ("kubeconform",),
     "kubernetes": ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"),
     "kustomize": ("kustomize",),
     "kwok": ("kwok",),
     "kyverno": ("kyverno",),
+    "prometheus": ("prometheus", "promtool"),
     "redis": ("redis",),
 }
 """The folders in `modules/`, and the programs that each builds."""
@@ -37,6 +39,9 @@ _LOG_TAIL = 2000
 
 # Go names a program after its package.
 _RENAMED = {"cmd": "argocd", "kubectl-kyverno": "kyverno", "server": "etcd"}
+
+# Without these tags, Prometheus would contain a client of each cloud in which it can look for targets.
+_TAGS = {"prometheus": "remove_all_sd"}
 
 # Files of modules that are needed in addition to the programs.
 _FILES: Mapping[str, tuple[str, ...]] = {
@@ -112,7 +117,8 @@ def _go_version() -> str:
 def _flags(module: str) -> tuple[str, ...]:
     """The build flags of a module: no local paths, and no debug symbols."""
     variables = [f"-X {name}={value}" for name, value in _variables(module).items()]
-    return ("-buildvcs=false", "-trimpath", f"-ldflags={' '.join(['-s', '-w', *variables])}")
+    tags = (f"-tags={_TAGS[module]}",) if module in _TAGS else ()
+    return ("-buildvcs=false", "-trimpath", *tags, f"-ldflags={' '.join(['-s', '-w', *variables])}")
 
 
 def _variables(module: str) -> dict[str, str]:
