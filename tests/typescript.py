@@ -32,6 +32,8 @@ _OPTIONS = {
 }
 _PLAIN_MAPS = {"annotations", "data", "data_wo", "labels", "match_labels", "parameters", "tags"}
 """Arguments whose keys are the user's, and no names of arguments."""
+_LISTS = {"records"}
+"""Arguments that are one reference to a list in the stacks, for which the classes want a list."""
 _META = {"//", "depends_on", "lifecycle", "provider"}
 _CLASS = re.compile(r"export declare class (\w+) extends cdktf\.TerraformResource")
 _HEAD = """\
@@ -111,4 +113,6 @@ def _camel(value: Any, name: str = "") -> Any:
             )
             for key, item in value.items()
         }
-    return [_camel(item, name) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_camel(item, name) if isinstance(item, dict) else item for item in value]
+    return [value] if name in _LISTS else value
