@@ -27,7 +27,8 @@ from jsii._kernel.providers import process
 _JSII_VERSION = "1.142.0"
 _CHANNEL = 3
 """The file descriptor on which the kernel reads requests and writes responses."""
-_STOP_SECONDS = 5
+_STOP_SECONDS = 60
+"""How long a kernel may take to exit: the first one on a machine writes indexes, some seconds on two busy cores."""
 _STUB = "_typecheckingstub__"
 """The prefix of the functions that carry the type hints of the bindings."""
 

@@ -17,6 +17,26 @@ const LATE_OPTIMIZATION = {
 }[process.versions.node.split(".")[0]];
 if (LATE_OPTIMIZATION) require("node:v8").setFlagsFromString(LATE_OPTIMIZATION);
 
+// A worker of jsii writes an index of each package into its cache, which makes every later start faster. A kernel that runs
+// for a second would end before the index is there, each time: it waits for the workers.
+const threads = require("node:worker_threads");
+const exit = process.exit;
+const working = new Set();
+
+class AwaitedWorker extends threads.Worker {
+  constructor(...args) {
+    super(...args);
+    working.add(this);
+    this.on("exit", () => working.delete(this));
+  }
+}
+
+threads.Worker = AwaitedWorker;
+process.exit = function (code) {
+  if (working.size === 0) exit(code);
+  for (const worker of working) worker.on("exit", () => process.exit(code));
+};
+
 // Every token records where it was created, with an unlimited stack trace. The errors of CDKTF that show it name lines of
 // its own compiled files.
 const STACK_TRACE = /[\\/]cdktf[\\/]lib[\\/]tokens[\\/]private[\\/]stack-trace\.js$/;

@@ -115,6 +115,15 @@ def test_a_kernel_that_is_not_used_stops_silently(first: str) -> None:
     assert (done.stdout, done.stderr) == ("1\n", "")
 
 
+def test_a_kernel_leaves_the_index_of_each_package_for_the_next_start(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-c", "import eks_gitops, cdktf_cdktf_provider_kubernetes._jsii"],
+        cwd=ROOT, env={**os.environ, "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(tmp_path)}, check=True, capture_output=True,
+    )  # fmt: skip
+    indexed = {path.relative_to(tmp_path).parts[-4] for path in tmp_path.rglob(".jsii.runtime.v1.json")}
+    assert indexed == {"cdktf", "constructs", "provider-kubernetes"}
+
+
 def test_a_kernel_that_does_not_stop_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_direct_kernel, "_STOP_SECONDS", 0.2)
     kernel = _direct_kernel._Kernel(_Owner(tmp_path, "setInterval(() => {}, 1000);"))
