@@ -2,7 +2,10 @@ module eks-gitops-platform/argo-cd
 
 go 1.26.0
 
-tool github.com/argoproj/argo-cd/v3/cmd
+tool (
+	eks-gitops-platform/argo-cd
+	github.com/argoproj/argo-cd/v3/cmd
+)
 
 require (
 	cloud.google.com/go/auth v0.15.0 // indirect

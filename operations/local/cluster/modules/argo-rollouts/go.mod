@@ -2,7 +2,10 @@ module eks-gitops-platform/argo-rollouts
 
 go 1.26.0
 
-tool github.com/argoproj/argo-rollouts/cmd/rollouts-controller
+tool (
+	eks-gitops-platform/argo-rollouts
+	github.com/argoproj/argo-rollouts/cmd/rollouts-controller
+)
 
 require (
 	cloud.google.com/go/auth v0.15.0 // indirect

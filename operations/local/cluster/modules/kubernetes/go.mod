@@ -3,6 +3,7 @@ module eks-gitops-platform/kubernetes
 go 1.26.0
 
 tool (
+	eks-gitops-platform/kubernetes
 	k8s.io/kubernetes/cmd/kube-apiserver
 	k8s.io/kubernetes/cmd/kube-controller-manager
 	k8s.io/kubernetes/cmd/kube-scheduler
