@@ -59,6 +59,10 @@ class Controllers:
             _add(found, entry, manifest, inner.translate(one["problem"]) if inner else one["problem"])
         return found
 
+    def refuses(self, manifests: Sequence[Json]) -> bool:
+        """Whether the API server would refuse one of the manifests."""
+        return bool(_run(self._kubernetes, manifests, self._crds))
+
     def rendered(self, entries: Entries, folder: Path, secret: Json) -> RenderedSets:
         """What Argo CD says to each entry if `folder` is the repository, and `secret` describes its cluster."""
         names, groups = list(entries), list(entries.values())
