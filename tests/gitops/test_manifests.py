@@ -90,6 +90,7 @@ def refused(judges: Judges, rendered: dict[str, list[Json]]) -> Problems:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(CASES)))
 def test_a_broken_manifest_is_refused(number: int, refused: Problems) -> None:
     assert refused.get(str(number)) == CASES[number]["problems"]
