@@ -166,7 +166,7 @@ _POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"
 
 
 @pytest.mark.parametrize(
-    ("field", "expression", "problem"),
+    "wrong",
     [
         ("validations", "objct.kind == 'Pod'", "undeclared reference to 'objct'"),
         ("validations", "object.kind ==", "Syntax error: mismatched input '<EOF>'"),
@@ -177,9 +177,10 @@ _POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"
     ],
 )
 def test_kyverno_refuses_a_wrong_expression(
-    kyverno: Path, renderer: Renderer, field: str, expression: str, problem: str, tmp_path: Path
+    kyverno: Path, renderer: Renderer, wrong: tuple[str, str, str], tmp_path: Path
 ) -> None:
     """The API server stores the policy, and Kyverno reports it as not ready only after the merge."""
+    field, expression, problem = wrong
     (policy,) = (one for one in _policies(renderer, "prod") if one["metadata"]["name"] == "resources")
     policy["spec"][field][0]["expression"] = expression
     for name, manifest in (("policy", policy), ("pod", _POD)):
