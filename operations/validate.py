@@ -1,9 +1,11 @@
 """The checks of the pipelines that need no AWS account: stacks, style, manifests and workflows."""
 
 import os
+import re
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -34,6 +36,8 @@ class Step(NamedTuple):
     outcome: Literal["passed", "skipped", "failed"]
     seconds: float
     said: str = ""
+    not_run: int = 0
+    """The tests of a passed step that were not run, because they need a program that is not installed."""
 
 
 def validate(stacks: Sequence[Stack], every: Sequence[Stack], folder: Path, say: Callable[[str], None]) -> Report:
@@ -45,12 +49,15 @@ def validate(stacks: Sequence[Stack], every: Sequence[Stack], folder: Path, say:
     steps = []
     for step in _steps(stacks, every, plans):
         steps.append(step)
-        say(f"{step.name}: {step.outcome} in {step.seconds:.0f} s")
+        left = f", {step.not_run} tests not run" if step.not_run else ""
+        say(f"{step.name}: {step.outcome} in {step.seconds:.0f} s{left}")
     failed, skipped = ([step for step in steps if step.outcome == outcome] for outcome in ("failed", "skipped"))
-    status = Status.ERROR if failed else Status.ATTENTION if skipped else Status.FINE
+    not_run = sum(step.not_run for step in steps)
+    status = Status.ERROR if failed else Status.ATTENTION if skipped or not_run else Status.FINE
     rows = [[step.outcome, step.name, f"{step.seconds:.0f} s", step.said] for step in steps]
     return Report(
-        title=f"{len(failed)} failed, {len(skipped)} skipped, {len(steps) - len(failed) - len(skipped)} passed",
+        title=f"{len(failed)} failed, {len(skipped)} skipped, {len(steps) - len(failed) - len(skipped)} passed"
+        + (f", {not_run} tests not run" if not_run else ""),
         status=status,
         data={"steps": [step._asdict() for step in steps]},
         tables=[Table("Checks", ["", "check", "time", "output"], rows)],
@@ -105,22 +112,31 @@ def stack_is_valid(stack: Stack) -> Step:
 
 
 def pytest(name: str, folder: Path) -> Step:
-    """Run the tests of a folder, except those that start a cluster or deploy stacks."""
+    """Run the tests of a folder but those that start a cluster or deploy stacks; say which are not run."""
     if not folder.is_dir():
         return Step(name, "skipped", 0, f"{folder}: not found")
-    step = command(
-        name, sys.executable, "-m", "pytest", "-q", str(folder), "-m", "not cluster and not e2e", none=_NO_TESTS
-    )
-    return step if step.outcome != "skipped" else step._replace(said=f"{folder}: no tests to run")
+    started = time.monotonic()
+    arguments = ("-m", "pytest", "-q", str(folder), "-m", "not cluster and not e2e", "-rsfE", "--no-fold-skipped")
+    done = _run(sys.executable, *arguments, environment={**os.environ, "COLUMNS": "1000"})  # which cuts off reasons
+    seconds = time.monotonic() - started
+    if done.returncode == _NO_TESTS:
+        return Step(name, "skipped", seconds, f"{folder}: no tests to run")
+    if done.returncode:
+        return Step(name, "failed", seconds, _last_lines(done))
+    skipped = re.findall(r"^SKIPPED \S+::(\w+).*? - (?:Skipped: )?(.+)$", done.stdout, re.MULTILINE)
+    said = [
+        f"{sum(tests.values())} not run: {reason}: {', '.join(f'{test} ({number})' for test, number in tests.items())}"
+        for reason in dict.fromkeys(reason for _, reason in skipped)
+        if (tests := Counter(test for test, why in skipped if why == reason))
+    ]
+    return Step(name, "passed", seconds, "\n".join(said), len(skipped))
 
 
-def command(name: str, program: str, *arguments: str, none: int | None = None) -> Step:
-    """Run a command that exits with status 0 on success, and with status `none` if there is nothing to check."""
+def command(name: str, program: str, *arguments: str) -> Step:
+    """Run a command that exits with status 0 on success."""
     started = time.monotonic()
     done = _run(program, *arguments)
     seconds = time.monotonic() - started
-    if done.returncode == none:
-        return Step(name, "skipped", seconds)
     return Step(name, "failed", seconds, _last_lines(done)) if done.returncode else Step(name, "passed", seconds)
 
 

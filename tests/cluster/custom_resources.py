@@ -1,58 +1,17 @@
 """Custom resource definitions of third-party charts, so that the test cluster can store their objects."""
 
+from operations.local.cluster import programs
 from operations.local.cluster.control_plane import ControlPlane
-from tests.chart_values import SHARED
-from tests.cluster.manifests import Manifest
 
-# The kinds in the Git tree. Without the published definitions beside the checkout, any field is accepted.
-_KINDS = {
-    "external-secrets": {"external-secrets.io/v1": ["ClusterSecretStore", "ExternalSecret"]},
-    "karpenter": {"karpenter.k8s.aws/v1": ["EC2NodeClass"], "karpenter.sh/v1": ["NodePool"]},
-    "kyverno": {"policies.kyverno.io/v1": ["ImageValidatingPolicy", "ValidatingPolicy"]},
-    "prometheus-operator": {"monitoring.coreos.com/v1": ["PodMonitor", "PrometheusRule", "ServiceMonitor"]},
-}
-_CLUSTER_SCOPED = {
-    "ClusterSecretStore",
-    "EC2NodeClass",
-    "ImageValidatingPolicy",
-    "NodePool",
-    "ValidatingPolicy",
-}
+# Of Argo CD and Argo Rollouts, the definitions of the versions that run here are installed with them.
+_PREFIXES = ("external-secrets.io", "karpenter", "monitoring.coreos.com", "policies.kyverno.io")
 
 
 def define(control_plane: ControlPlane) -> None:
-    """Create the definitions in the API server, with their published schemas if available."""
-    for folder, kinds in _KINDS.items():
-        if (SHARED / "schemas" / folder).is_dir():
-            control_plane.kubectl("apply", "--server-side", f"--filename={SHARED / 'schemas' / folder}")
-        else:
-            control_plane.apply(*[_definition(api, kind) for api, names in kinds.items() for kind in names])
+    """Create the definitions of charts in the API server, from the pinned modules."""
+    files = [file for file in sorted(programs.files("crds").iterdir()) if file.name.startswith(_PREFIXES)]
+    control_plane.kubectl("apply", "--server-side", *[f"--filename={file}" for file in files])
     control_plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
-
-
-def _definition(api: str, kind: str) -> Manifest:
-    group, _, version = api.partition("/")
-    plural = f"{kind.lower()[:-1]}ies" if kind.endswith("y") else f"{kind.lower()}{'es' if kind.endswith('s') else 's'}"
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}"},
-        "spec": {
-            "group": group,
-            "names": {"kind": kind, "plural": plural},
-            "scope": "Cluster" if kind in _CLUSTER_SCOPED else "Namespaced",
-            "versions": [
-                {
-                    "name": version,
-                    "served": True,
-                    "storage": True,
-                    "subresources": {"status": {}},
-                    "schema": {"openAPIV3Schema": schema},
-                }
-            ],
-        },
-    }
 
 
 def play_the_controllers(control_plane: ControlPlane) -> None:

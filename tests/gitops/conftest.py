@@ -1,22 +1,31 @@
 """Fixtures for the programs that render and validate the tree, and for the rendered manifests."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from operations.errors import OperationError
 from operations.local.cluster import programs
+from tests.gitops.controllers import Controllers
 from tests.gitops.tree import Json, Renderer
 
+T = TypeVar("T")
 
-def _program(name: str) -> Path:
-    """A program for the tests, which is built from its Go module if necessary."""
+
+def _built(build: Callable[[], T]) -> T:
+    """What needs programs, which are built from their Go modules if necessary."""
     try:
-        return programs.program(name)
+        return build()
     except OperationError as missing:
         give_up = pytest.fail if os.environ.get("INSIST_ON_CLUSTER") == "1" else pytest.skip
         give_up(str(missing))
+
+
+def _program(name: str) -> Path:
+    return _built(lambda: programs.program(name))
 
 
 @pytest.fixture(scope="session")
@@ -30,8 +39,9 @@ def helm() -> Path:
 
 
 @pytest.fixture(scope="session")
-def kubeconform() -> Path:
-    return _program("kubeconform")
+def controllers() -> Controllers:
+    """The validation of the API server and of the controllers."""
+    return _built(Controllers)
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,12 @@ def group_of(manifest: Json) -> str:
     return str(manifest["apiVersion"]).rpartition("/")[0]
 
 
+def is_built_in(manifest: Json) -> bool:
+    """Whether Kubernetes has the kind without a CRD."""
+    group = group_of(manifest)
+    return group in _KUBERNETES_GROUPS or group.endswith(".k8s.io")
+
+
 def of_kind(manifests: Sequence[Json], *kinds: str) -> list[Json]:
     return [manifest for manifest in manifests if manifest["kind"] in kinds]
 
@@ -205,10 +211,8 @@ def secrets_have_no_values(manifests: Sequence[Json]) -> Iterator[str]:
 def custom_resources_skip_dry_run_on_missing_kinds(manifests: Sequence[Json]) -> Iterator[str]:
     """Otherwise the first sync of a new cluster fails at the first custom resource."""
     for manifest in manifests:
-        group = group_of(manifest)
-        built_in = group in _KUBERNETES_GROUPS or group.endswith(".k8s.io")
         of_argo_cd = manifest["kind"] in {"AppProject", "Application", "ApplicationSet"}
-        if not built_in and not of_argo_cd:
+        if not is_built_in(manifest) and not of_argo_cd:
             options = _annotations(manifest).get(_SYNC_OPTIONS, "").split(",")
             if "SkipDryRunOnMissingResource=true" not in [option.strip() for option in options]:
                 yield f"{name_of(manifest)}: no sync option SkipDryRunOnMissingResource=true"

@@ -160,3 +160,32 @@ def test_service_namespaces_have_every_annotation_that_policies_read(renderer: R
     annotations = set(re.findall(r"annotations\[\?'+(platform/[\w-]+)'+\]", text))
     assert len(annotations) == 4
     assert annotations <= namespace["metadata"]["annotations"].keys()
+
+
+_POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "a"}]}}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("validations", "objct.kind == 'Pod'", "undeclared reference to 'objct'"),
+        ("validations", "object.kind ==", "Syntax error: mismatched input '<EOF>'"),
+        ("validations", "'true'", "output is expected to be of type bool"),
+        ("validations", "variables.missing == []", "undefined field 'missing'"),
+        ("validations", "object.kind.fly()", "undeclared reference to 'fly'"),
+        ("variables", "[1", "Syntax error"),
+    ],
+)
+def test_kyverno_refuses_a_wrong_expression(
+    kyverno: Path, renderer: Renderer, wrong: tuple[str, str, str], tmp_path: Path
+) -> None:
+    """The API server stores the policy, and Kyverno reports it as not ready only after the merge."""
+    field, expression, problem = wrong
+    (policy,) = (one for one in _policies(renderer, "prod") if one["metadata"]["name"] == "resources")
+    policy["spec"][field][0]["expression"] = expression
+    for name, manifest in (("policy", policy), ("pod", _POD)):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(manifest))
+    done = _run(kyverno, "apply", tmp_path / "policy.yaml", "--resource", tmp_path / "pod.yaml", "--remove-color")
+    assert done.returncode != 0
+    assert f"spec.{field}[0].expression" in done.stdout + done.stderr
+    assert problem in done.stdout + done.stderr

@@ -19,13 +19,13 @@ from operations.errors import OperationError
 
 MODULES: Mapping[str, tuple[str, ...]] = {
     "actionlint": ("actionlint",),
-    "argo-cd": ("argocd",),
-    "argo-rollouts": ("rollouts-controller",),
+    "argo-cd": ("argocd", "check-argo-cd"),
+    "argo-rollouts": ("rollouts-controller", "check-argo-rollouts"),
+    "crds": (),
     "etcd": ("etcd",),
     "grafana": ("grafana",),
     "helm": ("helm",),
-    "kubeconform": ("kubeconform",),
-    "kubernetes": ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"),
+    "kubernetes": ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "check-kubernetes"),
     "kustomize": ("kustomize",),
     "kwok": ("kwok",),
     "kyverno": ("kyverno",),
@@ -37,22 +37,38 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 _ROOT = Path(__file__).parent / "modules"
 _LOG_TAIL = 2000
 
-# Go names a program after its package.
-_RENAMED = {"cmd": "argocd", "kubectl-kyverno": "kyverno", "server": "etcd"}
+# Go names a program after its package. Those that are named after their module are in its `main.go`.
+_RENAMED = {
+    "argo-cd": "check-argo-cd",
+    "argo-rollouts": "check-argo-rollouts",
+    "cmd": "argocd",
+    "kubectl-kyverno": "kyverno",
+    "kubernetes": "check-kubernetes",
+    "server": "etcd",
+}
 
 # Without these tags, Prometheus would contain a client of each cloud in which it can look for targets.
 _TAGS = {"prometheus": "remove_all_sd"}
 
-# Files of modules that are needed in addition to the programs.
-_FILES: Mapping[str, tuple[str, ...]] = {
-    "argo-cd": ("github.com/argoproj/argo-cd/v3", "manifests/crds/*-crd.yaml"),
-    "argo-rollouts": ("github.com/argoproj/argo-rollouts", "manifests/crds/*-crd.yaml"),
-    "kwok": (
-        "sigs.k8s.io/kwok",
-        "kustomize/stage/node/fast/node-*.yaml",
-        "kustomize/stage/node/heartbeat/node-*.yaml",
-        "kustomize/stage/pod/fast/pod-*.yaml",
-    ),
+# Files that are needed in addition to the programs: the patterns of their names, by Go module.
+_FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "argo-cd": {"github.com/argoproj/argo-cd/v3": ("manifests/crds/*-crd.yaml",)},
+    "argo-rollouts": {"github.com/argoproj/argo-rollouts": ("manifests/crds/*-crd.yaml",)},
+    "crds": {
+        "github.com/argoproj/argo-cd/v3": ("manifests/crds/*-crd.yaml",),
+        "github.com/argoproj/argo-rollouts": ("manifests/crds/*-crd.yaml",),
+        "github.com/aws/karpenter-provider-aws": ("pkg/apis/crds/karpenter*.yaml",),
+        "github.com/external-secrets/external-secrets": ("config/crds/bases/external-secrets.io_*.yaml",),
+        "github.com/kyverno/kyverno": ("config/crds/policies.kyverno.io/*.yaml",),
+        "github.com/prometheus-operator/prometheus-operator": ("example/prometheus-operator-crd/*.yaml",),
+    },
+    "kwok": {
+        "sigs.k8s.io/kwok": (
+            "kustomize/stage/node/fast/node-*.yaml",
+            "kustomize/stage/node/heartbeat/node-*.yaml",
+            "kustomize/stage/pod/fast/pod-*.yaml",
+        )
+    },
 }
 
 
@@ -77,7 +93,9 @@ def program(name: str, say: Callable[[str], None] = print) -> Path:
 
 
 def files(module: str, say: Callable[[str], None] = print) -> Path:
-    """The folder with the manifests of a module: CRDs of `argo-cd` and `argo-rollouts`, stages of `kwok`.
+    """The folder with the files of a module: CRDs of `argo-cd`, `argo-rollouts` and `crds`, stages of `kwok`.
+
+    The `crds` are those of all charts in the Git tree, in the versions of these charts.
 
     Raises:
         OperationError: if Go is not installed, or the build fails.
@@ -137,11 +155,15 @@ def _variables(module: str) -> dict[str, str]:
 
 
 def _build(module: str, folder: Path, say: Callable[[str], None]) -> None:
-    say(f"building {', '.join(MODULES[module])}: takes minutes, only once")
+    if MODULES[module]:
+        say(f"building {', '.join(MODULES[module])}: takes minutes, only once")
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{module}-") as unfinished:
         work = Path(unfinished, module)
         work.mkdir()
-        _go(module, "build", *_flags(module), "-o", f"{work}/", "tool")
+        if MODULES[module]:
+            _go(module, "build", *_flags(module), "-o", f"{work}/", "tool")
+        else:
+            _go(module, "mod", "download")
         for built, name in _RENAMED.items():
             if (work / built).exists():
                 (work / built).rename(work / name)
@@ -150,14 +172,12 @@ def _build(module: str, folder: Path, say: Callable[[str], None]) -> None:
 
 
 def _copy_files(module: str, target: Path) -> None:
-    if module not in _FILES:
-        return
-    name, *patterns = _FILES[module]
-    source = Path(_go(module, "list", "-m", "-f", "{{.Dir}}", name).strip())
-    target.mkdir()
-    for pattern in patterns:
-        for file in source.glob(pattern):
-            shutil.copyfile(file, target / file.name)
+    for name, patterns in _FILES.get(module, {}).items():
+        source = Path(_go(module, "list", "-m", "-f", "{{.Dir}}", name).strip())
+        target.mkdir(exist_ok=True)
+        for pattern in patterns:
+            for file in source.glob(pattern):
+                shutil.copyfile(file, target / file.name)
 
 
 def _go(module: str, *arguments: str) -> str:

@@ -85,9 +85,9 @@ def test_programs_that_cannot_be_run_fail_their_checks_only(tmp_path: Path, monk
     ]
 
 
-@pytest.mark.parametrize(("status", "outcome"), [(0, "passed"), (1, "failed"), (5, "skipped")])
+@pytest.mark.parametrize(("status", "outcome"), [(0, "passed"), (1, "failed")])
 def test_the_exit_status_of_a_command_determines_its_outcome(status: int, outcome: str) -> None:
-    step = validate.command("any", sys.executable, "-c", f"import sys; print('why'); sys.exit({status})", none=5)
+    step = validate.command("any", sys.executable, "-c", f"import sys; print('why'); sys.exit({status})")
     assert step.outcome == outcome
     assert step.said == ("why" if outcome == "failed" else "")
 
@@ -98,6 +98,36 @@ def test_a_folder_without_tests_is_skipped(tmp_path: Path, *, exists: bool) -> N
     step = validate.pytest("manifests", folder)
     assert (step.name, step.outcome) == ("manifests", "skipped")
     assert str(folder) in step.said
+
+
+def test_tests_that_are_not_run_are_named_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "test_some.py").write_text(
+        "import pytest\n"
+        "@pytest.mark.parametrize('n', range(2))\n"
+        "def test_one(n): pytest.skip('go: not installed; install Go')\n"
+        "def test_two(): pytest.skip('go: not installed; install Go')\n"
+        "def test_three(): pytest.skip('CRDs not found')\n"
+        "def test_four(): pass\n"
+    )
+    step = validate.pytest("manifests", tmp_path)
+    assert (step.outcome, step.not_run) == ("passed", 4)
+    assert step.said.splitlines() == [
+        "3 not run: go: not installed; install Go: test_one (2), test_two (1)",
+        "1 not run: CRDs not found: test_three (1)",
+    ]
+    monkeypatch.setattr(validate, "_steps", lambda *_: iter([step]))
+    messages: list[str] = []
+    report = validate.validate([], [], Path("plans"), messages.append)
+    assert report.status is Status.ATTENTION
+    assert report.title == "0 failed, 0 skipped, 1 passed, 4 tests not run"
+    assert messages[0].endswith(", 4 tests not run")
+
+
+def test_failed_tests_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "test_some.py").write_text("def test_one(): assert 1 == 2\n")
+    step = validate.pytest("manifests", tmp_path)
+    assert step.outcome == "failed"
+    assert "test_one - assert 1 == 2" in step.said
 
 
 @pytest.mark.parametrize(

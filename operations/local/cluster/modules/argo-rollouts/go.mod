@@ -2,7 +2,17 @@ module eks-gitops-platform/argo-rollouts
 
 go 1.26.0
 
-tool github.com/argoproj/argo-rollouts/cmd/rollouts-controller
+tool (
+	eks-gitops-platform/argo-rollouts
+	github.com/argoproj/argo-rollouts/cmd/rollouts-controller
+)
+
+require (
+	github.com/antonmedv/expr v1.15.5
+	github.com/argoproj/argo-rollouts v1.9.0
+	k8s.io/api v0.34.1
+	k8s.io/apimachinery v0.34.1
+)
 
 require (
 	cloud.google.com/go/auth v0.15.0 // indirect
@@ -17,9 +27,7 @@ require (
 	github.com/OvyFlash/telegram-bot-api v0.0.0-20241219171906-3f2ca0c14ada // indirect
 	github.com/PagerDuty/go-pagerduty v1.8.0 // indirect
 	github.com/RocketChat/Rocket.Chat.Go.SDK v0.0.0-20240116134246-a8cbe886bab0 // indirect
-	github.com/antonmedv/expr v1.15.5 // indirect
 	github.com/apapsch/go-jsonmerge/v2 v2.0.0 // indirect
-	github.com/argoproj/argo-rollouts v1.9.0 // indirect
 	github.com/argoproj/notifications-engine v0.5.0 // indirect
 	github.com/argoproj/pkg v0.13.6 // indirect
 	github.com/aws/aws-sdk-go v1.44.116 // indirect
@@ -166,9 +174,7 @@ require (
 	gopkg.in/inf.v0 v0.9.1 // indirect
 	gopkg.in/yaml.v2 v2.4.0 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
-	k8s.io/api v0.34.1 // indirect
 	k8s.io/apiextensions-apiserver v0.34.1 // indirect
-	k8s.io/apimachinery v0.34.1 // indirect
 	k8s.io/apiserver v0.34.1 // indirect
 	k8s.io/cli-runtime v0.34.1 // indirect
 	k8s.io/client-go v0.34.1 // indirect

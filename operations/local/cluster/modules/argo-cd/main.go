@@ -1,0 +1,269 @@
+// Validates AppProjects, Applications and ApplicationSets as Argo CD does before each sync. ApplicationSets are rendered
+// with the files of a folder, as their controller does.
+//
+// Reads {folder, secret, groups}: the folder of the repository, the Secret of the cluster in which Argo CD runs, and lists
+// of manifests, each for an Argo CD of its own. Writes {problems, newer, applications}: the problems, the fields that only
+// newer versions of Argo CD know, both as {group, index, problem}, and the rendered Applications of each group.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"log"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	kubernetesfake "k8s.io/client-go/kubernetes/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	clientfake "sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/argoproj/argo-cd/v3/applicationset/controllers/template"
+	"github.com/argoproj/argo-cd/v3/applicationset/generators"
+	appsets "github.com/argoproj/argo-cd/v3/applicationset/utils"
+	"github.com/argoproj/argo-cd/v3/pkg/apis/application/v1alpha1"
+	"github.com/argoproj/argo-cd/v3/util/argo"
+	"github.com/argoproj/argo-cd/v3/util/argo/normalizers"
+	"github.com/argoproj/argo-cd/v3/util/db"
+	"github.com/argoproj/argo-cd/v3/util/settings"
+)
+
+const namespace = "argocd"
+
+type found struct {
+	Group   int    `json:"group"`
+	Index   int    `json:"index"`
+	Problem string `json:"problem"`
+}
+
+type output struct {
+	Problems     []found                  `json:"problems"`
+	Newer        []found                  `json:"newer"`
+	Applications [][]v1alpha1.Application `json:"applications"`
+}
+
+func main() {
+	text, err := io.ReadAll(os.Stdin)
+	exitOn(err)
+	var given struct {
+		Folder string
+		Secret corev1.Secret
+		Groups [][]map[string]any
+	}
+	exitOn(json.Unmarshal(text, &given))
+	logrus.SetOutput(io.Discard) // what it logs is also returned
+	result := output{Problems: []found{}, Newer: []found{}, Applications: [][]v1alpha1.Application{}}
+	for group, manifests := range given.Groups {
+		start(given.Folder, given.Secret).check(group, manifests, &result)
+	}
+	exitOn(json.NewEncoder(os.Stdout).Encode(result))
+}
+
+func exitOn(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+type argoCd struct {
+	folder     string
+	repository string
+	database   db.ArgoDB
+	generators map[string]generators.Generator
+	client     client.Client
+	projects   map[string]*v1alpha1.AppProject
+}
+
+// Argo CD with one cluster, and with the folder as its repository.
+func start(folder string, secret corev1.Secret) *argoCd {
+	labels := map[string]string{"app.kubernetes.io/part-of": "argocd"}
+	named := func(name string) metav1.ObjectMeta {
+		return metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: labels}
+	}
+	secret.Data = map[string][]byte{}
+	for key, value := range secret.StringData {
+		secret.Data[key] = []byte(value)
+	}
+	objects := []runtime.Object{
+		&secret,
+		&corev1.ConfigMap{ObjectMeta: named("argocd-cm")},
+		&corev1.Secret{ObjectMeta: named("argocd-secret"), Data: map[string][]byte{"server.secretkey": []byte("key")}},
+	}
+	ctx := context.Background()
+	kubernetes := kubernetesfake.NewSimpleClientset(objects...)
+	scheme := runtime.NewScheme()
+	exitOn(corev1.AddToScheme(scheme))
+	exitOn(v1alpha1.AddToScheme(scheme))
+	read := clientfake.NewClientBuilder().WithScheme(scheme).WithRuntimeObjects(&secret).Build()
+	return &argoCd{
+		folder:     folder,
+		repository: secret.Annotations["platform/repository-url"],
+		database:   db.NewDB(namespace, settings.NewSettingsManager(ctx, kubernetes, namespace), kubernetes),
+		generators: generators.GetGenerators(
+			ctx, read, kubernetes, namespace, repository(folder), nil, generators.SCMConfig{},
+		),
+		client:   read,
+		projects: map[string]*v1alpha1.AppProject{},
+	}
+}
+
+// The files of a folder, as the repository of a Git generator.
+type repository string
+
+func (r repository) GetFiles(
+	_ context.Context, _, _, _, pattern string, _, _ bool,
+) (map[string][]byte, error) {
+	// `*` matches any characters, as in the patterns of `git ls-files`.
+	matches, err := regexp.Compile("^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*") + "$")
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{}
+	err = r.walk(func(path string, entry fs.DirEntry) (err error) {
+		if !entry.IsDir() && matches.MatchString(path) {
+			files[path], err = os.ReadFile(filepath.Join(string(r), path))
+		}
+		return err
+	})
+	return files, err
+}
+
+func (r repository) GetDirectories(_ context.Context, _, _, _ string, _, _ bool) (found []string, err error) {
+	err = r.walk(func(path string, entry fs.DirEntry) error {
+		if entry.IsDir() {
+			found = append(found, path)
+		}
+		return nil
+	})
+	return found, err
+}
+
+func (r repository) walk(visit func(path string, entry fs.DirEntry) error) error {
+	for _, top := range []string{"management", "service", "helm"} {
+		err := fs.WalkDir(os.DirFS(string(r)), top, func(path string, entry fs.DirEntry, err error) error {
+			if os.IsNotExist(err) || path == top {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			return visit(path, entry)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *argoCd) check(group int, manifests []map[string]any, result *output) {
+	all := []v1alpha1.Application{}
+	say := func(index int, err error) {
+		if err != nil {
+			result.Problems = append(result.Problems, found{group, index, err.Error()})
+		}
+	}
+	sets, applications := map[int]v1alpha1.ApplicationSet{}, map[int]v1alpha1.Application{}
+	for index, manifest := range manifests {
+		var err error
+		switch manifest["kind"] {
+		case "AppProject":
+			var project v1alpha1.AppProject
+			if err = convert(manifest, &project); err == nil || runtime.IsStrictDecodingError(err) {
+				a.projects[project.Name] = &project
+				say(index, a.client.Create(context.Background(), project.DeepCopy()))
+				say(index, project.ValidateProject())
+			}
+		case "Application":
+			var application v1alpha1.Application
+			err = convert(manifest, &application)
+			applications[index] = application
+		case "ApplicationSet":
+			var set v1alpha1.ApplicationSet
+			err = convert(manifest, &set)
+			sets[index] = set
+		}
+		if strict, ok := runtime.AsStrictDecodingError(err); ok {
+			for _, unknown := range strict.Errors() {
+				result.Newer = append(result.Newer, found{group, index, unknown.Error()})
+			}
+		} else {
+			say(index, err)
+		}
+	}
+	for index, application := range applications {
+		for _, err := range a.applicationProblems(&application) {
+			say(index, err)
+		}
+	}
+	names := map[string]int{}
+	for index := range manifests {
+		set, is := sets[index]
+		if !is {
+			continue
+		}
+		say(index, appsets.CheckInvalidGenerators(&set))
+		rendered, _, err := template.GenerateApplications(
+			logrus.NewEntry(logrus.StandardLogger()), set, a.generators, &appsets.Render{}, a.client,
+		)
+		say(index, err)
+		for _, application := range rendered {
+			if other, exists := names[application.Name]; exists {
+				say(index, fmt.Errorf(
+					"Application %s: duplicate name: of ApplicationSet %s, too", application.Name, sets[other].Name,
+				))
+			}
+			names[application.Name] = index
+			for _, err := range a.applicationProblems(&application) {
+				say(index, fmt.Errorf("Application %s: %w", application.Name, err))
+			}
+		}
+		all = append(all, rendered...)
+	}
+	result.Applications = append(result.Applications, all)
+}
+
+func convert(manifest map[string]any, into any) error {
+	return runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(manifest, into, true)
+}
+
+func (a *argoCd) applicationProblems(application *v1alpha1.Application) (problems []error) {
+	spec := &application.Spec
+	project, exists := a.projects[spec.GetProject()]
+	if !exists {
+		return []error{fmt.Errorf("spec.project: %s: no such AppProject", spec.GetProject())}
+	}
+	conditions, err := argo.ValidatePermissions(context.Background(), spec, project, a.database)
+	if err != nil {
+		problems = append(problems, err)
+	}
+	for _, condition := range conditions {
+		problems = append(problems, fmt.Errorf("spec: %s", condition.Message))
+	}
+	for _, source := range spec.GetSources() {
+		if source.RepoURL == a.repository && source.Path != "" {
+			if _, err := os.Stat(filepath.Join(a.folder, source.Path)); err != nil {
+				problems = append(problems, fmt.Errorf("spec.source.path: %s: does not exist", source.Path))
+			}
+		}
+	}
+	if policy := spec.SyncPolicy; policy != nil && policy.Retry != nil {
+		if _, err := policy.Retry.NextRetryAt(time.Now(), 1); err != nil {
+			problems = append(problems, fmt.Errorf("spec.syncPolicy.retry.backoff: %w", err))
+		}
+	}
+	_, err = normalizers.NewIgnoreNormalizer(spec.IgnoreDifferences, nil, normalizers.IgnoreNormalizerOpts{})
+	if err != nil {
+		problems = append(problems, fmt.Errorf("spec.ignoreDifferences: %w", err))
+	}
+	return problems
+}
