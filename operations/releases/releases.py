@@ -34,6 +34,7 @@ _HELM = ("helm", "terraform-provider-helm", MANAGER)
 _REFERENCE = re.compile(r"\$\{kubernetes_namespace_v1\.([\w-]+)\.metadata\[0\]\.name\}")
 _INTERRUPTED = {"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"}
 _UNREADY_SECONDS = 60
+_WORKLOADS = {"DaemonSet", "Deployment", "Job", "StatefulSet"}
 # Nothing but Terraform writes their `spec`, and a field that is added opens what the others close.
 _EXACT = {"AppProject", "IngressClassParams"}
 
@@ -166,19 +167,23 @@ def repair(run: Kubectl, release: Release) -> str:
 
     Helm upgrades a release whose newest revision failed (`prepareUpgrade` in `pkg/action/upgrade.go` of Helm 3.22.0).
     Without a deployed revision it refuses to install as long as there is any (`availableName` in `install.go`), so the
-    records are deleted: the next installation takes over the objects, which carry the name of the release.
+    records are deleted: the next installation takes over the objects, which carry the name of the release. Not the
+    workloads, because Helm would keep fields that the new manifest lacks, such as a node selector (seen with 3.22.0).
     """
     deployed = release.deployed
     space = f"--namespace={release.namespace}"
     records = [f"sh.helm.release.v1.{release.name}.v{one['version']}" for one in release.revisions]
     if deployed is None:
+        for one in _objects(release.revisions[-1]):
+            if one["kind"] in _WORKLOADS:
+                run("delete", space, "--filename=-", "--ignore-not-found", stdin=json.dumps(one))
         run("delete", "secret", space, *records)
         return f"{release.name}: its installation did not end: removed its records, so that it is installed again"
     kept = {_key(one) for one in _objects(deployed)}
     for one in _objects(release.revisions[-1]):
         annotations = one["metadata"].get("annotations") or {}
         if _key(one) not in kept and annotations.get("helm.sh/resource-policy") != "keep":
-            run("delete", "--filename=-", "--ignore-not-found", "--wait=false", stdin=json.dumps(one))
+            run("delete", space, "--filename=-", "--ignore-not-found", "--wait=false", stdin=json.dumps(one))
     put_back(run, list(differences(run, release)))
     newest = {**release.revisions[-1]}
     newest["info"] = {**newest["info"], "status": "failed", "description": "interrupted, and rolled back"}

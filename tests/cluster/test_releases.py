@@ -7,17 +7,19 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from operations.clients import process
+from operations.errors import OperationError
 from operations.local.cluster import programs
 from operations.local.cluster.control_plane import ControlPlane
 from operations.releases import releases
 from operations.releases.releases import Release
-from tests.cluster.manifests import restricted_namespace
+from tests.cluster.manifests import Manifest, deployment, restricted_namespace
 
 pytestmark = pytest.mark.cluster
 
@@ -191,12 +193,12 @@ def test_a_killed_upgrade_is_rolled_back(helm: Helm) -> None:
     helm.deploy(colour="blue")
     helm.killed(colour="red", more=True)
     assert helm.release.is_interrupted
-    with pytest.raises(Exception, match="another operation"):
+    with pytest.raises(OperationError, match="another operation"):
         helm.deploy(colour="green")
 
     assert releases.repair(helm.run, helm.release) == "web: rolled back from revision 2 to 1"
     assert helm.differences() == {}
-    with pytest.raises(Exception, match='"more" not found'):
+    with pytest.raises(OperationError, match='"more" not found'):
         helm.by_hand("get", "configmap", "more")
     helm.deploy(colour="green")
     assert helm.release.status == "deployed"
@@ -206,10 +208,39 @@ def test_a_killed_upgrade_is_rolled_back(helm: Helm) -> None:
 def test_a_killed_first_installation_is_done_again(helm: Helm) -> None:
     helm.killed()
     assert helm.release.status == "pending-install"
-    with pytest.raises(Exception, match="another operation"):
+    with pytest.raises(OperationError, match="another operation"):
         helm.deploy()
 
     releases.repair(helm.run, helm.release)
     assert not helm.exists
     helm.deploy()
     assert (helm.release.status, helm.differences()) == ("deployed", {})
+
+
+def test_a_pod_that_blocks_a_stateful_set_is_found(helm: Helm) -> None:
+    release = Release("helm_release.web", "web", helm.namespace, [])
+    where = f"--namespace={helm.namespace}"
+    helm.cluster.apply(_stateful_set(helm.namespace, {"kubernetes.io/hostname": "none"}))
+    helm.run("wait", where, "--for=create", "pod/web-0", "--timeout=30s")
+    later = datetime.now(UTC) + timedelta(minutes=2)
+    assert releases.stuck(helm.run, release, later) == []  # it has the newest template
+
+    helm.cluster.apply(_stateful_set(helm.namespace, {}))
+    observed = "--for=jsonpath={.status.observedGeneration}=2"
+    helm.run("wait", where, observed, "statefulset/web", "--timeout=30s")
+    assert releases.stuck(helm.run, release, datetime.now(UTC)) == []  # it may become ready yet
+    assert releases.stuck(helm.run, release, later) == [(helm.namespace, "web-0")]
+    with pytest.raises(OperationError, match="timed out"):
+        helm.run("wait", where, "--for=condition=Ready", "pod/web-0", "--timeout=5s")
+
+    helm.run("delete", "pod", "web-0", where)
+    helm.run("rollout", "status", where, "statefulset/web", "--timeout=30s")
+    assert releases.stuck(helm.run, release, later) == []
+
+
+def _stateful_set(namespace: str, nodes: dict[str, str]) -> Manifest:
+    made = deployment(namespace, "web", replicas=1)
+    made["metadata"]["annotations"] = {"meta.helm.sh/release-name": "web"}
+    made["spec"] |= {"serviceName": "web"}
+    made["spec"]["template"]["spec"]["nodeSelector"] = nodes
+    return {**made, "kind": "StatefulSet"}
