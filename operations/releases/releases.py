@@ -185,11 +185,23 @@ def repair(run: Kubectl, release: Release) -> str:
         if _key(one) not in kept and annotations.get("helm.sh/resource-policy") != "keep":
             run("delete", space, "--filename=-", "--ignore-not-found", "--wait=false", stdin=json.dumps(one))
     put_back(run, list(differences(run, release)))
+    _replace_workloads(run, release, deployed)
     newest = {**release.revisions[-1]}
     newest["info"] = {**newest["info"], "status": "failed", "description": "interrupted, and rolled back"}
     patch = {"metadata": {"labels": {"status": "failed"}}, "data": {"release": _encode(newest)}}
     run("patch", "secret", space, records[-1], "--type=merge", "--patch-file=/dev/stdin", stdin=json.dumps(patch))
     return f"{release.name}: rolled back from revision {newest['version']} to {deployed['version']}"
+
+
+def _replace_workloads(run: Kubectl, release: Release, deployed: Mapping[str, Any]) -> None:
+    """Write the workloads that the newest revision changes: what it adds to their Pods would stay."""
+    newest = {_key(one): one for one in _objects(release.revisions[-1])}
+    changed = [
+        one for one in _objects(deployed) if one["kind"] in _WORKLOADS - {"Job"} and newest.get(_key(one), one) != one
+    ]
+    living = {_key(one)[::2]: one for one in _living(run, release, changed)}
+    for one in changed:
+        _write(run, release, one, living[_key(one)[::2]])
 
 
 # --- Pods that a StatefulSet never replaces ---------------------------------------------------------------------------
@@ -287,19 +299,24 @@ def _living(run: Kubectl, release: Release, objects: Sequence[Mapping[str, Any]]
 def put_back(run: Kubectl, found: Sequence[Difference]) -> None:
     """Write what the manifests say into objects that differ, and create those that were deleted."""
     for one in found:
-        metadata = {**one.wanted["metadata"]}
-        space = f"--namespace={metadata.get('namespace', one.release.namespace)}"
-        labels = {**(metadata.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm"}
-        helm = {"meta.helm.sh/release-name": one.release.name, "meta.helm.sh/release-namespace": one.release.namespace}
-        metadata |= {"labels": labels, "annotations": {**(metadata.get("annotations") or {}), **helm}}
-        if one.live is not None and one.wanted["kind"] in _EXACT:  # apply would keep fields that were added
-            metadata |= {"resourceVersion": one.live["metadata"]["resourceVersion"]}
-            metadata |= {key: one.live["metadata"][key] for key in ("finalizers",) if key in one.live["metadata"]}
-            verb = ["replace"]
-        else:
-            verb = ["apply", "--server-side", "--force-conflicts"]
-        written = json.dumps({**one.wanted, "metadata": metadata})
-        run(*verb, f"--field-manager={MANAGER}", space, "--filename=-", stdin=written)
+        _write(run, one.release, one.wanted, one.live if one.wanted["kind"] in _EXACT else None)
+
+
+def _write(run: Kubectl, release: Release, wanted: Mapping[str, Any], replaced: Mapping[str, Any] | None) -> None:
+    """Apply an object or, if it is `replaced`, write it without the fields that only the one in the cluster has."""
+    metadata, spec = {**wanted["metadata"]}, {**wanted.get("spec", {})}
+    labels = {**(metadata.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm"}
+    helm = {"meta.helm.sh/release-name": release.name, "meta.helm.sh/release-namespace": release.namespace}
+    metadata |= {"labels": labels, "annotations": {**(metadata.get("annotations") or {}), **helm}}
+    verb = ["apply", "--server-side", "--force-conflicts"]
+    if replaced is not None:
+        verb = ["replace"]
+        kept = ("finalizers", "resourceVersion")
+        metadata |= {name: replaced["metadata"][name] for name in kept if name in replaced["metadata"]}
+        spec |= {name: replaced["spec"][name] for name in ("replicas",) if name in {*replaced["spec"]} - {*spec}}
+    space = f"--namespace={metadata.get('namespace', release.namespace)}"
+    written = {**wanted, "metadata": metadata, **({"spec": spec} if "spec" in wanted else {})}
+    run(*verb, f"--field-manager={MANAGER}", space, "--filename=-", stdin=json.dumps(written))
 
 
 def _comparable(wanted: Mapping[str, Any]) -> dict[str, Any]:
