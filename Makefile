@@ -117,7 +117,7 @@ guard: install ## check existing plans with the guard: make guard PLAN="ap-north
 
 .PHONY: deploy
 deploy: synth ## deploy stacks in the order of their dependencies: make deploy STACK="ap-northeast-2-shared ap-northeast-2-dev"
-	$(BIN)/python -m operations deploy $(STACK) $(if $(REVIEWED),--reviewed $(REVIEWED))
+	$(BIN)/python -m operations deploy $(STACK) $(if $(REVIEWED),--reviewed $(REVIEWED)) $(if $(REPAIR),--repair)
 
 .PHONY: restore-state
 restore-state: synth ## list the versions of the state of STACK, or restore VERSION

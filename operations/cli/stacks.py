@@ -126,6 +126,9 @@ def deploy_(
     yes: Annotated[
         bool, typer.Option("--yes", help="Apply unreviewed plans without confirmation, unless the guard refuses them.")
     ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="First roll back Helm releases whose last operation was interrupted.")
+    ] = False,
     wait_for_lock: Annotated[str, typer.Option(help="How long to wait for a locked state, such as 10m.")] = _NO_WAIT,
     overrides: Overrides = _OVERRIDES,
     parallelism: Parallelism = _PARALLELISM,
@@ -147,6 +150,7 @@ def deploy_(
             "--overrides": (overrides, _OVERRIDES),
             "--wait-for-lock": (wait_for_lock, _NO_WAIT),
             "--parallelism": (parallelism, _PARALLELISM),
+            "--repair": (repair, False),
             "--yes": (yes, False),
         }
     )
@@ -160,6 +164,7 @@ def deploy_(
             reviewed=deploy.reviewed(reviewed) if reviewed else {},
             allowed=_allowed(overrides),
             applies_unreviewed=yes,
+            repairs=repair,
             ask=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None,
             lock_timeout=wait_for_lock,
             parallelism=parallelism,

@@ -6,14 +6,14 @@ from operations.clients import process
 from operations.errors import OperationError
 
 
-def kubectl(*arguments: str, kubeconfig: Path | None = None) -> str:
+def kubectl(*arguments: str, kubeconfig: Path | None = None, stdin: str | None = None) -> str:
     """The output of a `kubectl` command, with the current context of `kubeconfig` or of the user's own kubeconfig.
 
     Raises:
         OperationError: if `kubectl` is not installed or failed; a failure has the message of `kubectl`.
     """
     chosen = ["--kubeconfig", str(kubeconfig)] if kubeconfig else []
-    finished = process.run("kubectl", *chosen, *arguments)
+    finished = process.run("kubectl", *chosen, *arguments, stdin=stdin)
     if finished.returncode:
         raise OperationError(
             finished.stderr.strip() or f"kubectl {' '.join(arguments)} failed (status {finished.returncode})"

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operations.deploy import recover
+from operations.deploy import in_cluster, recover
 from operations.errors import OperationError, describe
 from operations.guard import guard
 from operations.guard.guard import Finding, Override
@@ -56,6 +56,8 @@ class Options:
     applies_unreviewed: bool = False
     is_recovery: bool = False
     """Whether resources that exist, but that the state has lost, are imported."""
+    repairs: bool = False
+    """Whether Helm releases whose last operation was interrupted are rolled back first."""
     ask: Ask | None = None
     lock_timeout: str = "0s"
     parallelism: int = 4
@@ -134,6 +136,8 @@ def _deploy(stack: Stack, result: _Result, options: Options, progress: Progress,
         new_log(options.logs, stack.name),
     )
     timeout = f"-lock-timeout={options.lock_timeout}"
+    if options.repairs and stack.is_in_cluster:
+        in_cluster.repair(stack, lambda text: progress.say(stack.name, text))
     with progress.stack(stack.name, "planning") as on_event:
         if options.is_recovery:
             document = recover.plan(
@@ -146,6 +150,10 @@ def _deploy(stack: Stack, result: _Result, options: Options, progress: Progress,
     if plan.is_empty:
         applying.unlink(missing_ok=True)
         result.outcome = "unchanged"
+        _put_back(stack, result, options, progress)
+        return
+    if interrupted := in_cluster.interrupted(stack):
+        result.outcome, result.what = "refused", interrupted
         return
     if applying.exists() and not options.is_recovery and (lost := _lost(stack, document, progress)):
         result.outcome, result.what = "refused", lost
@@ -166,9 +174,30 @@ def _deploy(stack: Stack, result: _Result, options: Options, progress: Progress,
                     result.done.add(address)
 
         applying.touch()
-        terraform.stream(log, note, "apply", "-input=false", timeout, str(file.absolute()))
+        with in_cluster.unblocking(stack, lambda text: progress.say(stack.name, text)):
+            terraform.stream(log, note, "apply", "-input=false", timeout, str(file.absolute()))
         applying.unlink(missing_ok=True)  # another command may have applied here at the same time
     result.outcome, result.what = "applied", plan.summary
+    _put_back(stack, result, options, progress)
+
+
+def _put_back(stack: Stack, result: _Result, options: Options, progress: Progress) -> None:
+    """Put back what was changed by hand in Helm releases: last, because an apply writes what their objects should be.
+
+    As with a plan, it asks before it changes more than what was reviewed.
+    """
+
+    def agrees(changes: str) -> bool:
+        if options.ask is None or options.applies_unreviewed or stack.name in options.reviewed:
+            return True
+        with progress.paused():
+            return options.ask(f"{stack.name}: changed in Helm releases by hand, and to be put back", changes)
+
+    done, left = in_cluster.put_back(stack, agrees)
+    if done:
+        result.outcome, result.what = "applied", "\n".join(filter(None, [result.what, *done]))
+    if left:
+        result.outcome, result.what = "refused", "\n".join(filter(None, [result.what, *left]))
 
 
 def _lost(stack: Stack, document: Mapping[str, Any], progress: Progress) -> str:

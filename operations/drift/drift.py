@@ -24,6 +24,7 @@ from operations.drift.waiting import Waiting, waiting
 from operations.errors import describe
 from operations.output.progress import Progress
 from operations.output.report import Report, Status, Table, counted
+from operations.releases import releases
 from operations.state import locks, states
 from operations.state.states import States
 from operations.terraform import schedule
@@ -37,7 +38,7 @@ _MOST_PARTS = 4
 
 LOSSES = (
     "not checked: the values of secrets. Terraform never reads them, so a changed value is not drift",
-    "not checked: objects deleted from a Helm release in a cluster; `helm get manifest` prints what it should contain",
+    "not checked: fields that were added to objects of a Helm release, except of IngressClassParams and AppProjects",
     "not checked: secrets in no Terraform state under an environment's prefix. Users create them for External Secrets",
 )
 
@@ -134,6 +135,8 @@ def drift(  # noqa: PLR0913 (the stacks, and options as keywords)
             seen[name].waiting = list(waiting(plan, by_name[name]))
             done = {f"update {one.address}" for one in seen[name].waiting if one.is_all}
             seen[name].pending = [change for change in pending if change not in done]
+            if by_name[name].is_in_cluster:
+                _add_releases(by_name[name], plan, seen[name])
         except Exception as error:  # noqa: BLE001 (the findings of the other stacks must be reported)
             seen[name].errors.append(describe(error))
         progress.end(name, seen[name].status)
@@ -146,6 +149,23 @@ def drift(  # noqa: PLR0913 (the stacks, and options as keywords)
         schedule.run_in_order(dict.fromkeys(by_name, ()), act, parallelism=parallelism)
         notes = untracked_notes.result()
     return report(seen, ignored, notes, datetime.now(UTC).date())
+
+
+def _add_releases(stack: Stack, plan: Plan, seen: Seen) -> None:
+    """Add what differs from the manifests of the Helm releases that are in the state of an in-cluster stack."""
+    created = {change.address for change in plan.changes if change.action == "create"}
+    wanted = {address: name for address, name in releases.named(stack).items() if address not in created}
+    if not wanted:
+        return
+    with releases.connected(stack) as run:
+        for release in releases.read(run, wanted):
+            if release.is_interrupted:  # what its objects should be is not known
+                seen.errors.append(release.problem(stack.name))
+                continue
+            for one in releases.differences(run, release):
+                kind: Literal["changed", "deleted"] = "deleted" if one.live is None else "changed"
+                name = f"{release.address}: {one.name}"
+                seen.drift.append(Finding(stack.name, kind, name, one.details, one.fields))
 
 
 def _add_untracked(

@@ -22,6 +22,7 @@ from operations.terraform.running import Running
 
 _PLANS = "plans-"
 _LOCKED_AFTER_SECONDS = 60
+_HELM_SECONDS = 5
 _IMPORTS = "imports.tf.json"
 UNSAVED_STATE = "errored.tfstate"
 """The file in which Terraform leaves a state that it cannot save."""
@@ -52,7 +53,10 @@ def is_interrupted() -> bool:
 def interrupt() -> None:
     """Ask every Terraform that runs to save its state, release its lock and stop. No other one starts.
 
-    Only the first call has an effect: on a second signal Terraform exits without saving its state.
+    Only the first call has an effect: on a second signal Terraform exits without saving its state. The provider for
+    Helm waits for a release up to its timeout of 15 minutes, so it is killed: Terraform then saves its state, and
+    `deploy --repair` rolls the release back. A job that is cancelled has ten seconds:
+    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-cancellation
     """
     with _STARTING:
         if _interrupted.is_set():
@@ -60,6 +64,13 @@ def interrupt() -> None:
         _interrupted.set()
         for process in tuple(_running):
             process.send_signal(signal.SIGINT)
+        ending = threading.Timer(_HELM_SECONDS, _end_helm)
+        ending.daemon = True
+        ending.start()
+
+
+def _end_helm() -> None:
+    running.end_helm({process.pid for process in tuple(_running)})
 
 
 class Terraform:

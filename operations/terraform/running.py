@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -23,6 +23,7 @@ from typing import IO
 from operations.clients import process
 
 _LOCK = ".running"
+_HELM = "terraform-provider-helm"
 _POLL_SECONDS = 0.05
 _WAIT_SECONDS = 1.0
 _OLD_SECONDS = 60
@@ -178,6 +179,16 @@ def _is_locked(claim: int) -> bool:
 def _owner(claim: int) -> int | None:
     text = os.pread(claim, 20, 0).decode()
     return int(text) if text.isdecimal() else None
+
+
+def end_helm(groups: Collection[int]) -> None:
+    """Kill the providers for Helm in these process groups."""
+    listed = process.output("ps", "-A", "-ww", "-o", "pid=,pgid=,args=") if groups else ""
+    for line in listed.splitlines():
+        pid, group, program = line.split()[:3]
+        if int(group) in groups and Path(program).name.startswith(_HELM):
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
 
 
 def _end_providers(group: int) -> None:

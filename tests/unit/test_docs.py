@@ -37,6 +37,9 @@ OTHER_PROGRAMS = {
         "Secret does not exist", "SecretSyncedError", "can't find the specified secret",
         "key … does not exist in secret",
     },
+    "Helm": {
+        "another operation (install/upgrade/rollback) is in progress", "cannot re-use a name that is still in use",
+    },
     "GitHub": {"Error parsing fromJson"},
     "Kubernetes": {
         "ErrImagePull", "FailedCreate", "FailedScheduling", "ImagePullBackOff", "NotReady", "Pending", "Unauthorized",

@@ -62,6 +62,8 @@ class ArgoCd(Construct):
                 certificate_arn=certificate_arn,
                 tags=tags,
                 auto_mode=load_balancer_controller is None,
+                # Pods read the password when they start. It is new if the Secret is, or its revision.
+                redis_password=f"{redis.metadata.uid}-{_REDIS_PASSWORD_REVISION}",
                 more_objects=more_objects,
             ),
             namespace=self.namespace,

@@ -62,10 +62,15 @@ def values(
     *,
     certificate_arn: str,
     tags: Mapping[str, str],
+    redis_password: str = "",
     auto_mode: bool = False,
     more_objects: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """The chart's values. Booleans must not be strings, because the string "false" is true in a Helm template."""
+    """The chart's values. Booleans must not be strings, because the string "false" is true in a Helm template.
+
+    `redis_password` identifies the password without revealing it: a new one restarts the Pods that read
+    it, except those of the subchart redis-ha.
+    """
     ingress = _ingress()
     if auto_mode and config.web_acl_arn is not None:
         ingress["annotations"]["alb.ingress.kubernetes.io/wafv2-acl-arn"] = config.web_acl_arn
@@ -77,6 +82,7 @@ def values(
         **components,
         "global": {
             "domain": config.domain,
+            "podAnnotations": {"platform/redis-password": redis_password},
             "networkPolicy": {"create": True},
             "topologySpreadConstraints": _spread_over_zones() if highly_available else [],
         },

@@ -19,6 +19,7 @@ CHARTS = {
             "configs.cm": "copied to the ConfigMap argocd-cm",
             "configs.params": "copied to the ConfigMap argocd-cmd-params-cm",
             "extraObjects": "complete Kubernetes objects",
+            "global.podAnnotations": "annotations can have any name",
             "global.topologySpreadConstraints": "copied to the field of the Pods",
             "server.ingress.annotations": "annotations can have any name",
             "server.ingress.aws.serviceAnnotations": "annotations can have any name",

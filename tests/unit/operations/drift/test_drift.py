@@ -275,6 +275,7 @@ def test_no_stack_is_clean_if_aws_cannot_be_called(tmp_path: Path, monkeypatch: 
 def test_aws_is_not_called_for_in_cluster_stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drift, "Terraform", _Terraform)
     monkeypatch.setattr(aws_client, "session", lambda *_, **__: pytest.fail("AWS was called"))
+    (tmp_path / "cdk.tf.json").write_text('{"terraform": {"backend": {"s3": {}}}}')
     stacks = [make_stack(directory=tmp_path, kind="in-cluster")]
     assert drift.drift(stacks, stacks, [], Progress(), parallelism=1, logs=tmp_path).status is Status.FINE
 

@@ -1,6 +1,7 @@
 """Terraform, which a script replaces, when this process is killed, or Terraform itself."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from operations.terraform import runner
 from operations.terraform.runner import Terraform
 
 pytestmark = pytest.mark.slow
@@ -145,3 +147,23 @@ def _wait_for_end(pid: int) -> None:
     while status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z":
         assert time.monotonic() < deadline, "it still runs"
         time.sleep(0.01)
+
+
+def test_an_interrupt_does_not_wait_for_helm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = folder / "terraform-provider-helm_v3.1.1"
+    provider.symlink_to(shutil.which("sleep") or "sleep")
+    _write(folder, f"trap '' INT\n{provider} 300 &\ntouch started\nwait\ntouch saved")
+    monkeypatch.setattr(runner, "_HELM_SECONDS", 0.1)
+
+    def stop() -> None:
+        _wait_for(folder / "started")
+        runner.interrupt()
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    try:
+        Terraform(folder).stream(folder / "log", lambda _: None, "apply")
+    finally:
+        stopping.join()
+        runner._interrupted.clear()
+    assert (folder / "saved").exists()

@@ -1,0 +1,1 @@
+"""The Helm releases of in-cluster stacks, as their records in the cluster say."""
