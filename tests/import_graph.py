@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("operations.output",),
     ("operations.clients",),
     ("operations.terraform",),
-    ("operations.repository", "operations.state"),
+    ("operations.releases", "operations.repository", "operations.state"),
     ("operations.guard", "operations.scanner"),
     (
         "operations.ami_releases",
