@@ -84,7 +84,7 @@ def _synthesize() -> list[Stack]:
     synthesis.synthesize(OUTPUT, force=True)
     for stack in read_stacks(OUTPUT):
         configuration = bootstrap.without_protection(stack.configuration)
-        (stack.directory / "cdk.tf.json").write_text(json.dumps(configuration), encoding="utf-8")
+        (stack.directory / "cdk.tf.json").write_text(json.dumps(configuration, indent=2), encoding="utf-8")
         # The cached location of the state. `terraform init` fails if a change of settings has moved it.
         (stack.directory / ".terraform/terraform.tfstate").unlink(missing_ok=True)
     return read_stacks(OUTPUT)

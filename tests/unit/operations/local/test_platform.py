@@ -157,6 +157,8 @@ def test_up_removes_the_protection_and_the_cached_location_of_the_state(deployed
     for stack in deployed.call_args.args[0]:
         bucket = stack.configuration["resource"]["aws_s3_bucket"]["bucket"]
         assert (bucket["lifecycle"], bucket["force_destroy"]) == ({}, True)
+        # Terraform quotes whole lines in its errors.
+        assert len((stack.directory / "cdk.tf.json").read_text().splitlines()) > 10
 
 
 @pytest.mark.usefixtures("emulators")

@@ -107,6 +107,16 @@ def test_concurrent_calls_build_a_program_once(go: Go) -> None:
     assert len(go.builds()) == 1
 
 
+def test_a_build_removes_what_a_killed_one_left(go: Go, tmp_path: Path) -> None:
+    bin_folder = tmp_path / "cache/eks-gitops-platform/bin"
+    (bin_folder / ".redis-build-abc/redis").mkdir(parents=True)
+    (bin_folder / ".etcd-build-abc").mkdir()
+    programs.program("redis")
+    assert not (bin_folder / ".redis-build-abc").exists()
+    assert (bin_folder / ".etcd-build-abc").exists()  # perhaps of a build that runs
+    assert len(go.builds()) == 1
+
+
 def test_files_of_a_module_are_copied_next_to_its_programs(go: Go) -> None:
     assert [file.name for file in programs.files("argo-cd").iterdir()] == ["application-crd.yaml"]
     assert programs.program("argocd").exists()
