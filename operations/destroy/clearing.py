@@ -25,6 +25,7 @@ _APPLICATIONS = "applications.argoproj.io"
 _SETS = "applicationsets.argoproj.io"
 _INGRESSES = "ingresses.networking.k8s.io"
 _OWNED = "argocd.argoproj.io/tracking-id"
+_APIS = "apiservices.apiregistration.k8s.io"
 _EVERY_SECONDS = 5
 
 _NODES = ("nodepools.karpenter.sh", "nodeclaims.karpenter.sh")
@@ -61,19 +62,21 @@ class Clearing:
     timeout_seconds: float
     pause: Callable[[float], None] = time.sleep
 
-    def clear(self) -> None:
-        """Delete everything whose AWS resources would outlive the cluster.
+    def clear(self, *, only_applications: bool = False) -> None:
+        """Delete everything whose AWS resources would outlive the cluster, or only what Argo CD deployed.
 
         Raises:
             OperationError: if objects remain, with what each one waits for.
         """
         definitions = self._names("customresourcedefinitions")
-        self._delete("records", [_INGRESSES], lambda one: _OWNED not in one["metadata"].get("annotations", {}))
+        if not only_applications:
+            self._delete("records", [_INGRESSES], lambda one: _OWNED not in one["metadata"].get("annotations", {}))
         if _APPLICATIONS in definitions:
             self._delete_applications(_SETS if _SETS in definitions else None)
-        for what, kinds in _MADE_BY_CONTROLLERS:
+        for what, kinds in () if only_applications else _MADE_BY_CONTROLLERS:
             known = [kind for kind in kinds if kind in _BUILT_IN or kind in definitions]
             self._delete(what, known, _reaches_aws)
+        self._wait("APIs that block the deletion of namespaces", self._unavailable_apis)
 
     def _delete_applications(self, sets: str | None) -> None:
         roots = [one for one in self._objects(_APPLICATIONS) if one["metadata"]["name"] == ROOT]
@@ -135,6 +138,13 @@ class Clearing:
                 )
             self.pause(_EVERY_SECONDS)
 
+    def _unavailable_apis(self) -> list[Object]:
+        """APIs whose Service does not answer. No namespace is deleted meanwhile, because its objects are unknown.
+
+        https://kubernetes.io/docs/concepts/extend-kubernetes/api-extension/apiserver-aggregation/
+        """
+        return [one for one in self._objects(_APIS) if _is_unavailable(one)]
+
     def _drop_orphaned_webhooks(self) -> None:
         """Remove webhooks without a Service: they reject every write, including the removal of finalizers."""
         services = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in self._objects("services")}
@@ -170,6 +180,11 @@ def _reaches_aws(one: Object) -> bool:
     return bool(one["resource"] != "services" or spec.get("type") == "LoadBalancer")
 
 
+def _is_unavailable(api: Object) -> bool:
+    conditions = api.get("status", {}).get("conditions", [])
+    return any(one["type"] == "Available" and one["status"] == "False" for one in conditions)
+
+
 def _same(one: Object, others: Sequence[Object]) -> bool:
     return one["metadata"]["uid"] in {other["metadata"]["uid"] for other in others}
 
@@ -188,6 +203,12 @@ def _name(one: Object) -> str:
 
 def _waits_for(one: Object) -> str:
     """What an object waits for: its finalizers, and who removes each one."""
+    if one["resource"] == _APIS:
+        name, service = one["metadata"]["name"], one["spec"].get("service", {})
+        return (
+            f"{_name(one)}: its Service {service.get('namespace')}/{service.get('name')} does not answer, so no "
+            f"namespace can be deleted; mend the Service, or remove the API: kubectl delete apiservice {name}"
+        )
     finalizers = one["metadata"].get("finalizers", [])
     waits = []
     for finalizer in finalizers:

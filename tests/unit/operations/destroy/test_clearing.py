@@ -235,3 +235,30 @@ def test_a_cluster_without_application_sets_is_cleared_too() -> None:
     _clear(cluster)
     assert cluster.deleted == ["root", "child"]
     assert cluster.left == []
+
+
+def test_a_cluster_that_goes_on_loses_only_the_applications(cluster: Cluster) -> None:
+    cluster.add("applications.argoproj.io", "root", _CASCADE)
+    cluster.add("persistentvolumeclaims", "of-somebody-else")
+    cluster.add("ingresses.networking.k8s.io", "of-somebody-else")
+    Clearing(cluster.kubectl, lambda _: None, 60, cluster.pause).clear(only_applications=True)
+    assert "root" not in cluster.left
+    assert cluster.left.count("of-somebody-else") == 2
+
+
+def test_an_api_that_does_not_answer_is_explained_because_it_blocks_the_deletion_of_namespaces() -> None:
+    cluster = Cluster()
+    for name, status in (("v1.apps", "True"), ("v1beta1.metrics.k8s.io", "False")):
+        conditions = [{"type": "Available", "status": status}]
+        service = {"namespace": "kube-system", "name": "metrics-server"}
+        cluster.add(
+            "apiservices.apiregistration.k8s.io", name, spec={"service": service}, status={"conditions": conditions}
+        )
+    with pytest.raises(OperationError) as refused:
+        _clear(cluster, 0.05)
+    (line,) = str(refused.value).splitlines()[1:]
+    assert line.endswith(
+        "v1beta1.metrics.k8s.io: its Service kube-system/metrics-server does not answer, so no namespace "
+        "can be deleted; mend the Service, or remove the API: kubectl delete apiservice v1beta1.metrics.k8s.io"
+    )
+    assert cluster.deleted == []
