@@ -68,12 +68,12 @@ def up(say: Callable[[str], None]) -> dict[str, dict[str, object]]:
     Raises:
         OperationError: if a stack cannot be deployed.
     """
-    HOME.mkdir(exist_ok=True)
     kubeconfig = _choose_cluster(say)
     command = "make local"
     if kubeconfig is not None:
         os.environ["LOCAL_KUBECONFIG"] = str(kubeconfig)
         command = f"KUBECONFIG={shlex.quote(str(kubeconfig))} make local"
+    HOME.mkdir(exist_ok=True)
     say("synthesizing")
     stacks = _synthesize()
     with _stopped_on_failure(stacks, command, say):
@@ -119,7 +119,7 @@ def _choose_cluster(say: Callable[[str], None]) -> Path | None:
     if recorded and _running() is None:
         message = f"the emulated AWS stopped, and with it the state of what is in {recorded['server']} was lost"
         raise OperationError(f"{message}; run make local-down: it says how to remove that, and forgets it")
-    value = os.environ.get("KUBECONFIG") or recorded.get("path")
+    value = os.environ.get("KUBECONFIG", recorded.get("path"))
     if value is None:
         return None
     path = _kubeconfig(value, say)
