@@ -69,6 +69,7 @@ def up(say: Callable[[str], None]) -> dict[str, dict[str, object]]:
         OperationError: if a stack cannot be deployed.
     """
     kubeconfig = _choose_cluster(say)
+    os.environ.pop("LOCAL_KUBECONFIG", None)  # of the user's shell: that cluster was neither checked nor recorded
     command = "make local"
     if kubeconfig is not None:
         os.environ["LOCAL_KUBECONFIG"] = str(kubeconfig)

@@ -173,6 +173,15 @@ def test_up_with_a_kubeconfig_also_deploys_the_in_cluster_stack(
     assert os.environ["LOCAL_KUBECONFIG"] == str(folder / "kubeconfig")
 
 
+@pytest.mark.usefixtures("emulators", "folder")
+def test_a_cluster_in_the_users_shell_is_ignored(deployed: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was not checked, and no later run would know of it."""
+    monkeypatch.setenv("LOCAL_KUBECONFIG", "kubeconfig")
+    platform.up(lambda _: None)
+    assert "dev-gitops" not in _names(deployed.call_args.args[0])
+    assert "LOCAL_KUBECONFIG" not in os.environ
+
+
 def test_up_stops_the_emulator_if_a_stack_is_not_deployed(emulators: Emulators, deployed: Mock) -> None:
     deployed.return_value = Report("1 failed", Status.ERROR, {})
     messages: list[str] = []
