@@ -76,7 +76,8 @@ class Clearing:
         for what, kinds in () if only_applications else _MADE_BY_CONTROLLERS:
             known = [kind for kind in kinds if kind in _BUILT_IN or kind in definitions]
             self._delete(what, known, _reaches_aws)
-        self._wait("APIs that block the deletion of namespaces", self._unavailable_apis)
+        for one in self._unavailable_apis():
+            self.say(f"warning: {_blocks(one)}")
 
     def _delete_applications(self, sets: str | None) -> None:
         roots = [one for one in self._objects(_APPLICATIONS) if one["metadata"]["name"] == ROOT]
@@ -132,18 +133,23 @@ class Clearing:
                 self.say(f"waiting for {what}: {', '.join(names)}")
                 reported = names
             if time.monotonic() >= deadline:
-                lines = "\n".join(_waits_for(one) for one in objects)
+                waits = [*map(_waits_for, objects), *map(_blocks, self._blocking_apis())]
+                lines = "\n".join(waits)
                 raise OperationError(
                     f"{what}: still not deleted after {self.timeout_seconds:.0f} s; fix this and repeat\n{lines}"
                 )
             self.pause(_EVERY_SECONDS)
 
-    def _unavailable_apis(self) -> list[Object]:
-        """APIs whose Service does not answer. No namespace is deleted meanwhile, because its objects are unknown.
+    def _blocking_apis(self) -> list[Object]:
+        """APIs whose Service does not answer, if a namespace that is being deleted cannot be listed because of them.
 
         https://kubernetes.io/docs/concepts/extend-kubernetes/api-extension/apiserver-aggregation/
         """
-        return [one for one in self._objects(_APIS) if _is_unavailable(one)]
+        hangs = any(_has(one, "NamespaceDeletionDiscoveryFailure", "True") for one in self._objects("namespaces"))
+        return self._unavailable_apis() if hangs else []
+
+    def _unavailable_apis(self) -> list[Object]:
+        return [one for one in self._objects(_APIS) if _has(one, "Available", "False")]
 
     def _drop_orphaned_webhooks(self) -> None:
         """Remove webhooks without a Service: they reject every write, including the removal of finalizers."""
@@ -180,9 +186,9 @@ def _reaches_aws(one: Object) -> bool:
     return bool(one["resource"] != "services" or spec.get("type") == "LoadBalancer")
 
 
-def _is_unavailable(api: Object) -> bool:
-    conditions = api.get("status", {}).get("conditions", [])
-    return any(one["type"] == "Available" and one["status"] == "False" for one in conditions)
+def _has(one: Object, condition: str, status: str) -> bool:
+    conditions = one.get("status", {}).get("conditions", [])
+    return any((entry["type"], entry["status"]) == (condition, status) for entry in conditions)
 
 
 def _same(one: Object, others: Sequence[Object]) -> bool:
@@ -201,14 +207,16 @@ def _name(one: Object) -> str:
     return f"{one['resource'].partition('.')[0]} {space}{metadata['name']}"
 
 
+def _blocks(api: Object) -> str:
+    name, service = api["metadata"]["name"], api["spec"].get("service", {})
+    return (
+        f"{_name(api)}: its Service {service.get('namespace')}/{service.get('name')} does not answer, so no "
+        f"namespace can be deleted; mend the Service, or remove the API: kubectl delete apiservice {name}"
+    )
+
+
 def _waits_for(one: Object) -> str:
     """What an object waits for: its finalizers, and who removes each one."""
-    if one["resource"] == _APIS:
-        name, service = one["metadata"]["name"], one["spec"].get("service", {})
-        return (
-            f"{_name(one)}: its Service {service.get('namespace')}/{service.get('name')} does not answer, so no "
-            f"namespace can be deleted; mend the Service, or remove the API: kubectl delete apiservice {name}"
-        )
     finalizers = one["metadata"].get("finalizers", [])
     waits = []
     for finalizer in finalizers:

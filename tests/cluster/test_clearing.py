@@ -104,15 +104,22 @@ def test_an_api_that_does_not_answer_is_explained_because_a_namespace_stays(clus
             "insecureSkipTLSVerify": True,
         },
     }
-    cluster.apply(api, restricted_namespace("stays"))
+    claim = _claim()
+    claim["metadata"] |= {"namespace": "stays", "finalizers": ["example.com/kept"]}
+    cluster.apply(api, restricted_namespace("stays"), claim)
     cluster.kubectl("wait", "--for=condition=Available=false", "--timeout=30s", "apiservice/v1beta1.metrics.k8s.io")
     cluster.kubectl("delete", "namespace", "stays", "--wait=false")
-    clearing = Clearing(cluster.kubectl, lambda _: None, 3, _soon)
+    messages: list[str] = []
+    clearing = Clearing(cluster.kubectl, messages.append, 5, _soon)
     with pytest.raises(OperationError, match=r"its Service kube-system/metrics-server does not answer"):
-        clearing.clear(only_applications=True)
+        clearing.clear()
+    cluster.kubectl(
+        "patch", "pvc", "data", "--namespace=stays", "--type=merge", '--patch={"metadata":{"finalizers":null}}'
+    )
+    clearing.clear()
+    assert "does not answer" in messages[-1]
     assert "stays" in _names(cluster, "namespaces")
     cluster.kubectl("delete", "apiservice", "v1beta1.metrics.k8s.io")  # the remedy of the message
-    clearing.clear(only_applications=True)
     cluster.kubectl("wait", "--for=delete", "--timeout=60s", "namespace/stays")
 
 

@@ -246,19 +246,33 @@ def test_a_cluster_that_goes_on_loses_only_the_applications(cluster: Cluster) ->
     assert cluster.left.count("of-somebody-else") == 2
 
 
-def test_an_api_that_does_not_answer_is_explained_because_it_blocks_the_deletion_of_namespaces() -> None:
-    cluster = Cluster()
+_EXPLANATION = (
+    "v1beta1.metrics.k8s.io: its Service kube-system/metrics-server does not answer, so no namespace "
+    "can be deleted; mend the Service, or remove the API: kubectl delete apiservice v1beta1.metrics.k8s.io"
+)
+
+
+@pytest.fixture
+def without_metrics(cluster: Cluster) -> Cluster:
     for name, status in (("v1.apps", "True"), ("v1beta1.metrics.k8s.io", "False")):
         conditions = [{"type": "Available", "status": status}]
         service = {"namespace": "kube-system", "name": "metrics-server"}
         cluster.add(
             "apiservices.apiregistration.k8s.io", name, spec={"service": service}, status={"conditions": conditions}
         )
-    with pytest.raises(OperationError) as refused:
-        _clear(cluster, 0.05)
-    (line,) = str(refused.value).splitlines()[1:]
-    assert line.endswith(
-        "v1beta1.metrics.k8s.io: its Service kube-system/metrics-server does not answer, so no namespace "
-        "can be deleted; mend the Service, or remove the API: kubectl delete apiservice v1beta1.metrics.k8s.io"
-    )
-    assert cluster.deleted == []
+    return cluster
+
+
+def test_an_api_that_does_not_answer_is_only_a_warning(without_metrics: Cluster) -> None:
+    (warning,) = [line for line in _clear(without_metrics) if line.startswith("warning")]
+    assert warning.endswith(_EXPLANATION)
+
+
+@pytest.mark.parametrize("hangs", ["True", "False"])
+def test_an_api_that_blocks_the_deletion_of_a_namespace_is_explained(without_metrics: Cluster, hangs: str) -> None:
+    conditions = [{"type": "NamespaceDeletionDiscoveryFailure", "status": hangs}]
+    without_metrics.add("namespaces", "orders", status={"conditions": conditions})
+    without_metrics.add("applications.argoproj.io", "orders", "unknown")
+    with pytest.raises(OperationError, match="Applications: still not deleted") as refused:
+        _clear(without_metrics, 0.05)
+    assert str(refused.value).endswith(_EXPLANATION) == (hangs == "True")
