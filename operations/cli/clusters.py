@@ -1,5 +1,6 @@
 """The commands for clusters: the local cluster, and cleaning up others."""
 
+import signal
 from pathlib import Path
 
 import typer
@@ -17,6 +18,8 @@ def tools() -> None:
     """
     from operations.local.cluster import programs  # noqa: PLC0415
 
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)  # so that an unfinished build is removed, as by Ctrl-C
     with errors_for_people():
         programs.build_all(say)
 

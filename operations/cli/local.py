@@ -1,6 +1,7 @@
 """The commands for the local platform."""
 
 import os
+import shlex
 from collections.abc import Mapping
 
 import typer
@@ -15,7 +16,8 @@ app = typer.Typer(add_completion=False)
 def local() -> None:
     """Deploy every AWS stack to an emulated AWS on this machine. Neither needs nor uses an AWS account.
 
-    If KUBECONFIG is set, the in-cluster stack of dev is also deployed, to the cluster of its current context.
+    If KUBECONFIG is set, the in-cluster stack of dev is also deployed, to the cluster of its current context. Later
+    runs use the same cluster.
 
     Example: make local
     """
@@ -31,10 +33,14 @@ def local() -> None:
     )
     typer.echo("  aws eks list-clusters")
     typer.echo(f"  .venv/bin/python -m operations plan --all {example} --output {platform.OUTPUT}")
-    if "KUBECONFIG" in os.environ:
+    if kubeconfig := os.environ.get("LOCAL_KUBECONFIG"):
+        typer.echo(f"  export KUBECONFIG={shlex.quote(kubeconfig)}")
         typer.echo("  kubectl --namespace argocd get applications")
         typer.echo(
             "  kubectl --namespace argocd port-forward service/argocd-server 8080:80    # then http://localhost:8080"
+        )
+        typer.echo(
+            "  # Without a load balancer controller, services with an Ingress stay Progressing: it gets no address."
         )
     else:
         typer.echo("  KUBECONFIG=FILE make local    # also deploys to your own cluster, such as one of kind or k3d")

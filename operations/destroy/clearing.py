@@ -25,6 +25,7 @@ _APPLICATIONS = "applications.argoproj.io"
 _SETS = "applicationsets.argoproj.io"
 _INGRESSES = "ingresses.networking.k8s.io"
 _OWNED = "argocd.argoproj.io/tracking-id"
+_APIS = "apiservices.apiregistration.k8s.io"
 _EVERY_SECONDS = 5
 
 _NODES = ("nodepools.karpenter.sh", "nodeclaims.karpenter.sh")
@@ -61,19 +62,22 @@ class Clearing:
     timeout_seconds: float
     pause: Callable[[float], None] = time.sleep
 
-    def clear(self) -> None:
-        """Delete everything whose AWS resources would outlive the cluster.
+    def clear(self, *, only_applications: bool = False) -> None:
+        """Delete everything whose AWS resources would outlive the cluster, or only what Argo CD deployed.
 
         Raises:
             OperationError: if objects remain, with what each one waits for.
         """
         definitions = self._names("customresourcedefinitions")
-        self._delete("records", [_INGRESSES], lambda one: _OWNED not in one["metadata"].get("annotations", {}))
+        if not only_applications:
+            self._delete("records", [_INGRESSES], lambda one: _OWNED not in one["metadata"].get("annotations", {}))
         if _APPLICATIONS in definitions:
             self._delete_applications(_SETS if _SETS in definitions else None)
-        for what, kinds in _MADE_BY_CONTROLLERS:
+        for what, kinds in () if only_applications else _MADE_BY_CONTROLLERS:
             known = [kind for kind in kinds if kind in _BUILT_IN or kind in definitions]
             self._delete(what, known, _reaches_aws)
+        for one in self._unavailable_apis():
+            self.say(f"warning: {_blocks(one)}")
 
     def _delete_applications(self, sets: str | None) -> None:
         roots = [one for one in self._objects(_APPLICATIONS) if one["metadata"]["name"] == ROOT]
@@ -129,11 +133,23 @@ class Clearing:
                 self.say(f"waiting for {what}: {', '.join(names)}")
                 reported = names
             if time.monotonic() >= deadline:
-                lines = "\n".join(_waits_for(one) for one in objects)
+                waits = [*map(_waits_for, objects), *map(_blocks, self._blocking_apis())]
+                lines = "\n".join(waits)
                 raise OperationError(
                     f"{what}: still not deleted after {self.timeout_seconds:.0f} s; fix this and repeat\n{lines}"
                 )
             self.pause(_EVERY_SECONDS)
+
+    def _blocking_apis(self) -> list[Object]:
+        """APIs whose Service does not answer, if a namespace that is being deleted cannot be listed because of them.
+
+        https://kubernetes.io/docs/concepts/extend-kubernetes/api-extension/apiserver-aggregation/
+        """
+        hangs = any(_has(one, "NamespaceDeletionDiscoveryFailure", "True") for one in self._objects("namespaces"))
+        return self._unavailable_apis() if hangs else []
+
+    def _unavailable_apis(self) -> list[Object]:
+        return [one for one in self._objects(_APIS) if _has(one, "Available", "False")]
 
     def _drop_orphaned_webhooks(self) -> None:
         """Remove webhooks without a Service: they reject every write, including the removal of finalizers."""
@@ -170,6 +186,11 @@ def _reaches_aws(one: Object) -> bool:
     return bool(one["resource"] != "services" or spec.get("type") == "LoadBalancer")
 
 
+def _has(one: Object, condition: str, status: str) -> bool:
+    conditions = one.get("status", {}).get("conditions", [])
+    return any((entry["type"], entry["status"]) == (condition, status) for entry in conditions)
+
+
 def _same(one: Object, others: Sequence[Object]) -> bool:
     return one["metadata"]["uid"] in {other["metadata"]["uid"] for other in others}
 
@@ -184,6 +205,14 @@ def _name(one: Object) -> str:
     metadata = one["metadata"]
     space = f"{metadata['namespace']}/" if "namespace" in metadata else ""
     return f"{one['resource'].partition('.')[0]} {space}{metadata['name']}"
+
+
+def _blocks(api: Object) -> str:
+    name, service = api["metadata"]["name"], api["spec"].get("service", {})
+    return (
+        f"{_name(api)}: its Service {service.get('namespace')}/{service.get('name')} does not answer, so no "
+        f"namespace can be deleted; mend the Service, or remove the API: kubectl delete apiservice {name}"
+    )
 
 
 def _waits_for(one: Object) -> str:

@@ -14,6 +14,7 @@ _GROUPS = (
     *("aga.k8s.aws", "elbv2.k8s.aws", "gateway.k8s.aws"),  # not gateway.networking.k8s.io of Gateway API
     "argoproj.io",
     *("external-secrets.io", "generators.external-secrets.io"),
+    "externaldns.k8s.io",  # DNSEndpoint, which the chart installs although no source reads it
     *("karpenter.k8s.aws", "karpenter.sh"),
     *("kyverno.io", "policies.kyverno.io", "reports.kyverno.io", "wgpolicyk8s.io", "openreports.io"),
     "monitoring.coreos.com",

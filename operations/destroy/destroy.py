@@ -213,7 +213,7 @@ def in_reverse(
     return failed, skipped
 
 
-def clear(stack: Stack, progress: Progress, timeout_seconds: float) -> None:
+def clear(stack: Stack, progress: Progress, timeout_seconds: float, *, only_applications: bool = False) -> None:
     """Clear the cluster of an in-cluster stack, through a temporary kubeconfig."""
     with tempfile.TemporaryDirectory(prefix="kubeconfig-") as folder:  # of mode 0700
         path = Path(stack.kubeconfig) if stack.kubeconfig else _kubeconfig(stack, Path(folder) / "config")
@@ -221,7 +221,9 @@ def clear(stack: Stack, progress: Progress, timeout_seconds: float) -> None:
         def ask(*arguments: str) -> str:
             return kubectl(*arguments, kubeconfig=path)
 
-        Clearing(ask, lambda text: progress.say(stack.name, text), timeout_seconds).clear()
+        Clearing(ask, lambda text: progress.say(stack.name, text), timeout_seconds).clear(
+            only_applications=only_applications
+        )
 
 
 def _kubeconfig(stack: Stack, path: Path) -> Path:

@@ -8,13 +8,16 @@ point Terraform at the emulated AWS; the stacks do not refer to it.
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.clients import process
 from operations.clients.kubectl import server
@@ -34,9 +37,12 @@ HOME = Path(".local")
 OUTPUT = HOME / "cdktf.out"
 ENVIRONMENT_FILE = HOME / "environment"
 _RUNNING = HOME / "emulator.json"
+_CLUSTER = HOME / "cluster.json"
+"""The kubeconfig and the API server of the cluster that may have something of the in-cluster stack."""
 _LOGS = HOME / "logs"
 _STOP_SECONDS = 10
 _PARALLELISM = 4
+_CLEARING_SECONDS = 900
 
 # Unset, so that a real account that is configured in the same shell is neither changed nor its credentials sent.
 _REAL_ACCOUNT_VARIABLES = (
@@ -51,7 +57,10 @@ _REAL_ACCOUNT_VARIABLES = (
 
 
 def up(say: Callable[[str], None]) -> dict[str, dict[str, object]]:
-    """Start the emulator, create the state bucket and deploy every stack. The emulator is stopped after an error.
+    """Start the emulator, create the state bucket and deploy every stack.
+
+    After an error the emulator is stopped, unless it holds the state of what is in a cluster. Without KUBECONFIG, the
+    cluster of an earlier run is used.
 
     Returns:
         The outputs of each stack.
@@ -59,23 +68,29 @@ def up(say: Callable[[str], None]) -> dict[str, dict[str, object]]:
     Raises:
         OperationError: if a stack cannot be deployed.
     """
-    if "KUBECONFIG" in os.environ:
-        os.environ["LOCAL_KUBECONFIG"] = str(_kubeconfig(os.environ["KUBECONFIG"], say))
+    kubeconfig = _choose_cluster(say)
+    os.environ.pop("LOCAL_KUBECONFIG", None)  # of the user's shell: that cluster was neither checked nor recorded
+    command = "make local"
+    if kubeconfig is not None:
+        os.environ["LOCAL_KUBECONFIG"] = str(kubeconfig)
+        command = f"KUBECONFIG={shlex.quote(str(kubeconfig))} make local"
     HOME.mkdir(exist_ok=True)
     say("synthesizing")
     stacks = _synthesize()
-    with _stopped_on_failure():
+    with _stopped_on_failure(stacks, command, say):
         _start(stacks[0])
+        if kubeconfig is not None:
+            _CLUSTER.write_text(json.dumps({"path": str(kubeconfig), "server": server(kubeconfig)}), encoding="utf-8")
         say(f"the emulated AWS listens at {os.environ['AWS_ENDPOINT_URL']}; Terraform logs: {_LOGS}")
         for stack in backend_stacks(stacks):
             bootstrap.bootstrap(stack, HOME / "bootstrap", say, new_log(_LOGS, stack.name))
         deployed = _local(stacks)
         say(f"deploying {counted(len(deployed), 'stack')}")
         options = deploy.Options(is_guarded=False, applies_unreviewed=True, logs=_LOGS)
-        done = deploy.deploy(deployed, all_producers(stacks), options, Progress(), lambda _: "make local")
+        done = deploy.deploy(deployed, all_producers(stacks), options, Progress(), lambda _: command)
         if done.status is not Status.FINE:
             report.show(done, as_json=False)
-            raise OperationError("not all stacks were deployed; the emulated AWS was stopped")
+            raise OperationError("not all stacks were deployed")
         return {stack.name: _outputs(stack) for stack in deployed}
 
 
@@ -84,7 +99,7 @@ def _synthesize() -> list[Stack]:
     synthesis.synthesize(OUTPUT, force=True)
     for stack in read_stacks(OUTPUT):
         configuration = bootstrap.without_protection(stack.configuration)
-        (stack.directory / "cdk.tf.json").write_text(json.dumps(configuration), encoding="utf-8")
+        (stack.directory / "cdk.tf.json").write_text(json.dumps(configuration, indent=2), encoding="utf-8")
         # The cached location of the state. `terraform init` fails if a change of settings has moved it.
         (stack.directory / ".terraform/terraform.tfstate").unlink(missing_ok=True)
     return read_stacks(OUTPUT)
@@ -93,6 +108,33 @@ def _synthesize() -> list[Stack]:
 def _outputs(stack: Stack) -> dict[str, object]:
     outputs = json.loads(Terraform(stack.directory).output("output", "-json"))
     return {name: output["value"] for name, output in outputs.items()}
+
+
+def _choose_cluster(say: Callable[[str], None]) -> Path | None:
+    """The kubeconfig: that of KUBECONFIG, else that of an earlier run; None without both.
+
+    Raises:
+        OperationError: if another cluster still has the in-cluster stack, or its state is lost.
+    """
+    recorded = _recorded()
+    if recorded and _running() is None:
+        message = f"the emulated AWS stopped, and with it the state of what is in {recorded['server']} was lost"
+        raise OperationError(f"{message}; run make local-down: it says how to remove that, and forgets it")
+    value = os.environ.get("KUBECONFIG", recorded.get("path"))
+    if value is None:
+        return None
+    path = _kubeconfig(value, say)
+    url = server(path)
+    if recorded and url != recorded["server"]:
+        message = f"KUBECONFIG: {value!r}: refers to {url}, but the in-cluster stack is in {recorded['server']}"
+        raise OperationError(f"{message}; remove it there first, with: make local-down")
+    return path
+
+
+def _recorded() -> dict[str, str]:
+    """The cluster of an earlier run; empty if there is none."""
+    recorded: dict[str, str] = json.loads(_CLUSTER.read_text(encoding="utf-8")) if _CLUSTER.is_file() else {}
+    return recorded
 
 
 def _kubeconfig(value: str, say: Callable[[str], None]) -> Path:
@@ -122,14 +164,18 @@ def _local(stacks: Sequence[Stack]) -> list[Stack]:
 def down(say: Callable[[str], None]) -> None:
     """Destroy every stack in reverse order, the state bucket last, and stop the emulator.
 
+    If the emulator is gone, and with it the state of what is in a cluster, it says what may be left there.
+
     Raises:
         OperationError: if a stack cannot be destroyed; the emulator then keeps running.
     """
     if _running() is None:
         say("the local platform is not running")
+        if cluster := _recorded():
+            say(_left_in(cluster))
     else:
         if (OUTPUT / "manifest.json").is_file():
-            stacks = _local(read_stacks(OUTPUT))
+            stacks = [stack for stack in _local(read_stacks(OUTPUT)) if not stack.is_in_cluster or _recorded()]
             _start(stacks[0])
             _destroy(stacks, say)
         _stop()
@@ -137,10 +183,36 @@ def down(say: Callable[[str], None]) -> None:
     shutil.rmtree(HOME, ignore_errors=True)
 
 
+def _left_in(cluster: Mapping[str, str]) -> str:
+    """What the in-cluster stack may have left in a cluster whose state is lost, and how to remove it."""
+    found: dict[str, list[str]] = {}
+    if (OUTPUT / "manifest.json").is_file():
+        for kind, _, arguments in (one for stack in _local(read_stacks(OUTPUT)) for one in stack.resources()):
+            if kind == "helm_release":
+                release = f"{arguments['name']} --namespace {arguments['namespace']}"
+                found.setdefault("helm uninstall", []).append(release)
+            elif kind.startswith("kubernetes_namespace"):
+                found.setdefault("kubectl delete namespace", []).append(arguments["metadata"]["name"])
+    commands = [f"  {command} {one}" for command, some in sorted(found.items()) for one in some]
+    first = f"the state of what is in {cluster['server']} was lost with the emulated AWS; remove what is left there:"
+    last = "  make remove-crds"
+    return "\n".join([first, f"  export KUBECONFIG={shlex.quote(cluster['path'])}", *commands, last])
+
+
 def _destroy(stacks: Sequence[Stack], say: Callable[[str], None]) -> None:
     others = [stack for stack in stacks if stack.kind != "backend"]
     say(f"destroying {counted(len(others), 'stack')}; Terraform logs: {_LOGS}")
+    for stack in others:
+        Terraform(stack.directory).wait_for_earlier()
     resources = {stack.name: states.read_resources(stack.aws_session(), stack) for stack in others}
+    for stack in others:
+        if stack.is_in_cluster and resources[stack.name]:
+            try:
+                # The cluster is the user's own, and may have more than the platform.
+                destroy.clear(stack, Progress(), _CLEARING_SECONDS, only_applications=True)
+            except OperationError as error:
+                remedy = f"retry with: make local-down; if the cluster no longer exists, first: rm {_CLUSTER}"
+                raise OperationError(f"{stack.name}: {error}\nthe emulated AWS still runs; {remedy}") from error
     failed, skipped = destroy.in_reverse(others, resources, Progress(), parallelism=_PARALLELISM, logs=_LOGS)
     if failed or skipped:
         raise OperationError("\n".join([*failed.values(), "the emulated AWS still runs; retry with: make local-down"]))
@@ -196,9 +268,30 @@ def _is_alive(pid: int) -> bool:
 
 
 @contextmanager
-def _stopped_on_failure() -> Iterator[None]:
+def _stopped_on_failure(stacks: Sequence[Stack], command: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Stop the emulator after an error, unless it holds the state of what is in a cluster."""
     try:
         yield
     except BaseException:
-        _stop()
+        if _running() is None:
+            pass  # the states are lost; the next run says so if a cluster is recorded
+        elif any(_may_hold_objects(stack) for stack in _local(stacks) if stack.is_in_cluster):
+            say(
+                "the emulated AWS still runs, because it has the state of what is in the cluster; "
+                f"go on with: {command}, or remove everything with: make local-down"
+            )
+        else:
+            _stop()
+            _CLUSTER.unlink(missing_ok=True)
+            say("the emulated AWS was stopped")
         raise
+
+
+def _may_hold_objects(stack: Stack) -> bool:
+    """Whether the stack may have objects in its cluster: also if its state cannot be read."""
+    try:
+        terraform = Terraform(stack.directory)
+        terraform.wait_for_earlier()
+        return bool(terraform.unsaved_state or states.read_resources(stack.aws_session(), stack))
+    except (BotoCoreError, ClientError, OperationError):
+        return True

@@ -52,6 +52,7 @@ class Progress:
             self._bars.reset(task, total=total)
         self._say(name, doing)
         working: dict[str, str] = {}
+        reported: dict[str, int] = {}  # minutes; Terraform's seconds need not be multiples of ten
 
         def on_event(event: Mapping[str, Any]) -> None:
             kind, hook = event.get("type"), event.get("hook", {})
@@ -60,12 +61,16 @@ class Progress:
                 return
             if kind == "apply_start":
                 working[address] = _DOING[action]
+                reported[address] = 0
             elif kind in {"apply_complete", "apply_errored"}:
                 working.pop(address, None)
                 outcome = _DONE[action] if kind == "apply_complete" else "failed"
                 self._line(name, f"{address} {outcome} after {hook.get('elapsed_seconds', 0)} s")
                 self._bars.advance(task, int(kind == "apply_complete"))
-            elif kind == "apply_progress" and hook.get("elapsed_seconds", 0) % _EVERY_SECONDS == 0:
+            elif kind == "apply_progress" and (
+                hook.get("elapsed_seconds", 0) // _EVERY_SECONDS > reported.get(address, 0)
+            ):
+                reported[address] = hook["elapsed_seconds"] // _EVERY_SECONDS
                 self._line(name, f"{address} still {_DOING[action]}, {hook['elapsed_seconds']} s")
             else:
                 return

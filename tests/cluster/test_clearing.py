@@ -89,6 +89,40 @@ def test_a_cluster_is_cleared_and_a_timeout_reports_the_finalizer(cluster: Contr
     assert _names(cluster, "persistentvolumeclaims") == set()
 
 
+def test_an_api_that_does_not_answer_is_explained_because_a_namespace_stays(cluster: ControlPlane) -> None:
+    service = {"namespace": "kube-system", "name": "metrics-server"}
+    api = {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": "v1beta1.metrics.k8s.io"},
+        "spec": {
+            "group": "metrics.k8s.io",
+            "version": "v1beta1",
+            "service": service,
+            "groupPriorityMinimum": 100,
+            "versionPriority": 100,
+            "insecureSkipTLSVerify": True,
+        },
+    }
+    claim = _claim()
+    claim["metadata"] |= {"namespace": "stays", "finalizers": ["example.com/kept"]}
+    cluster.apply(api, restricted_namespace("stays"), claim)
+    cluster.kubectl("wait", "--for=condition=Available=false", "--timeout=30s", "apiservice/v1beta1.metrics.k8s.io")
+    cluster.kubectl("delete", "namespace", "stays", "--wait=false")
+    messages: list[str] = []
+    clearing = Clearing(cluster.kubectl, messages.append, 5, _soon)
+    with pytest.raises(OperationError, match=r"its Service kube-system/metrics-server does not answer"):
+        clearing.clear()
+    cluster.kubectl(
+        "patch", "pvc", "data", "--namespace=stays", "--type=merge", '--patch={"metadata":{"finalizers":null}}'
+    )
+    clearing.clear()
+    assert "does not answer" in messages[-1]
+    assert "stays" in _names(cluster, "namespaces")
+    cluster.kubectl("delete", "apiservice", "v1beta1.metrics.k8s.io")  # the remedy of the message
+    cluster.kubectl("wait", "--for=delete", "--timeout=60s", "namespace/stays")
+
+
 def _soon(_: float) -> None:
     threading.Event().wait(0.5)
 

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from tests import ROOT
-from tests.gitops.tree import Json, Renderer, components, documents, read
+from tests.gitops.tree import Json, Renderer, components, documents, read, sets
 from tests.template import Template
 
 # The path of the service account in the values of each component with an IAM role.
@@ -39,6 +39,15 @@ def test_pod_identity_associations_match_the_service_accounts(
     manifests = renderer.kustomize(ROOT / "management" / "database-users" / "manifests")
     (account,) = (one for one in manifests if one["kind"] == "ServiceAccount")
     assert (account["metadata"]["namespace"], account["metadata"]["name"]) in associated
+
+
+def test_every_application_is_tried_again_in_the_same_way() -> None:
+    """tests/cluster/test_retries.py shows with one of them that it works."""
+    retries = [one["spec"]["template"]["spec"]["syncPolicy"]["retry"] for one in sets()]
+    assert len(retries) > 1
+    assert retries == [retries[0]] * len(retries)
+    for one in sets():
+        assert one["spec"]["templatePatch"].count('name: {{ now | date "2006-01-02T15" }}\n') == 1
 
 
 def test_every_irsa_role_has_its_parameter() -> None:

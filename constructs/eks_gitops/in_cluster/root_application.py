@@ -122,6 +122,11 @@ def _application(repository_url: str, revision: str, namespace: str) -> dict[str
         "syncPolicy": {
             "automated": {"prune": True, "selfHeal": True},
             "syncOptions": ["ServerSideApply=true"],
-            "retry": {"limit": 10, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "1m"}},
+            # Limited, because Argo CD deletes nothing during an operation. A retry takes the newest commit.
+            "retry": {
+                "limit": 10,
+                "refresh": True,
+                "backoff": {"duration": "10s", "factor": 2, "maxDuration": "1m"},
+            },
         },
     }

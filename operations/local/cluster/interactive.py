@@ -46,6 +46,9 @@ def _run_until_interrupted(home: Path, stack: Stack, say: Callable[[str], None],
             show(f"  export KUBECONFIG={cluster.kubeconfig}")
             show(f"  export PATH={argo_cd.tools}:$PATH    # kubectl, argocd, helm and kustomize of these versions")
             show("  kubectl get applications --watch")
+            show(
+                "  # Without a load balancer controller, services with an Ingress stay Progressing: it gets no address."
+            )
             show(f"  argocd login {HOST}:{argo_cd.port} --plaintext --username admin --password {argo_cd.password}")
             show(f"The logs are in {cluster.logs}.")
             # The web UI is not part of the Go module, because it is built with Node.

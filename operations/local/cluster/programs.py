@@ -110,6 +110,9 @@ def _folder(module: str, say: Callable[[str], None]) -> Path:
         with (folder.parent / f".{module}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be building the same module
             if not folder.is_dir():
+                # Left by a build that was killed; under the lock no other one runs.
+                for unfinished in folder.parent.glob(f".{module}-build-*"):
+                    shutil.rmtree(unfinished)
                 _build(module, folder, say)
     return folder
 
@@ -157,7 +160,7 @@ def _variables(module: str) -> dict[str, str]:
 def _build(module: str, folder: Path, say: Callable[[str], None]) -> None:
     if MODULES[module]:
         say(f"building {', '.join(MODULES[module])}: takes minutes, only once")
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{module}-") as unfinished:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{module}-build-") as unfinished:
         work = Path(unfinished, module)
         work.mkdir()
         if MODULES[module]:

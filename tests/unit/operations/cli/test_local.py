@@ -25,7 +25,7 @@ def _deployed(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_local_prints_the_outputs_of_every_stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.delenv("LOCAL_KUBECONFIG", raising=False)
     lines = [line.strip() for line in run("local").stdout.splitlines()]
     assert f"{REGION}-dev" in lines
     assert "registry  123456789012.dkr.ecr.ap-northeast-2.amazonaws.com" in lines
@@ -34,7 +34,7 @@ def test_local_prints_the_outputs_of_every_stack(monkeypatch: pytest.MonkeyPatch
 
 
 def test_local_prints_the_next_steps_for_the_emulated_aws(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.delenv("LOCAL_KUBECONFIG", raising=False)
     printed = run("local").stdout
     assert f"-m operations plan --all {REGION}-dev --output {output}" in printed
     assert "KUBECONFIG=FILE make local" in printed
@@ -42,9 +42,11 @@ def test_local_prints_the_next_steps_for_the_emulated_aws(output: Path, monkeypa
 
 
 def test_local_prints_the_next_steps_for_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBECONFIG", "kubeconfig")
+    monkeypatch.setenv("LOCAL_KUBECONFIG", "my-kubeconfig")
     printed = run("local").stdout
     assert "kubectl --namespace argocd get applications" in printed
+    assert "export KUBECONFIG=my-kubeconfig" in printed
+    assert "stay Progressing" in printed
     assert "KUBECONFIG=FILE" not in printed
 
 

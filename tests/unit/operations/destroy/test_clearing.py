@@ -235,3 +235,44 @@ def test_a_cluster_without_application_sets_is_cleared_too() -> None:
     _clear(cluster)
     assert cluster.deleted == ["root", "child"]
     assert cluster.left == []
+
+
+def test_a_cluster_that_goes_on_loses_only_the_applications(cluster: Cluster) -> None:
+    cluster.add("applications.argoproj.io", "root", _CASCADE)
+    cluster.add("persistentvolumeclaims", "of-somebody-else")
+    cluster.add("ingresses.networking.k8s.io", "of-somebody-else")
+    Clearing(cluster.kubectl, lambda _: None, 60, cluster.pause).clear(only_applications=True)
+    assert "root" not in cluster.left
+    assert cluster.left.count("of-somebody-else") == 2
+
+
+_EXPLANATION = (
+    "v1beta1.metrics.k8s.io: its Service kube-system/metrics-server does not answer, so no namespace "
+    "can be deleted; mend the Service, or remove the API: kubectl delete apiservice v1beta1.metrics.k8s.io"
+)
+
+
+@pytest.fixture
+def without_metrics(cluster: Cluster) -> Cluster:
+    for name, status in (("v1.apps", "True"), ("v1beta1.metrics.k8s.io", "False")):
+        conditions = [{"type": "Available", "status": status}]
+        service = {"namespace": "kube-system", "name": "metrics-server"}
+        cluster.add(
+            "apiservices.apiregistration.k8s.io", name, spec={"service": service}, status={"conditions": conditions}
+        )
+    return cluster
+
+
+def test_an_api_that_does_not_answer_is_only_a_warning(without_metrics: Cluster) -> None:
+    (warning,) = [line for line in _clear(without_metrics) if line.startswith("warning")]
+    assert warning.endswith(_EXPLANATION)
+
+
+@pytest.mark.parametrize("hangs", ["True", "False"])
+def test_an_api_that_blocks_the_deletion_of_a_namespace_is_explained(without_metrics: Cluster, hangs: str) -> None:
+    conditions = [{"type": "NamespaceDeletionDiscoveryFailure", "status": hangs}]
+    without_metrics.add("namespaces", "orders", status={"conditions": conditions})
+    without_metrics.add("applications.argoproj.io", "orders", "unknown")
+    with pytest.raises(OperationError, match="Applications: still not deleted") as refused:
+        _clear(without_metrics, 0.05)
+    assert str(refused.value).endswith(_EXPLANATION) == (hangs == "True")

@@ -51,6 +51,12 @@ def test_only_the_crds_of_the_stack_are_removed(cluster: Path) -> None:
     assert messages == ["cluster https://trial.example", *[f"removed {name}" for name in ours]]
 
 
+def test_the_crd_of_external_dns_is_removed(cluster: Path) -> None:
+    _define(cluster, "dnsendpoints.externaldns.k8s.io")
+    crds.remove(print)
+    assert _deleted(cluster) == ["delete customresourcedefinitions dnsendpoints.externaldns.k8s.io"]
+
+
 def test_nothing_is_removed_while_an_instance_exists(cluster: Path) -> None:
     (cluster / "applications.argoproj.io").write_text("Application   argocd   guestbook\n")
     (cluster / "ingressclassparams.elbv2.k8s.aws").write_text("IngressClassParams   <none>   alb\n")

@@ -208,7 +208,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             if "staging" in self._name:
                 raise OperationError("DependencyViolation")
 
-    def clear(self: Clearing) -> None:
+    def clear(self: Clearing, **_: bool) -> None:
         self.kubectl("get", "services")
         did.append("clear")
 
@@ -313,7 +313,7 @@ def test_a_cluster_is_accessed_with_a_temporary_kubeconfig(
     (tmp_path / "aws").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\necho no such cluster >&2\nexit {status}\n')
     (tmp_path / "aws").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(Clearing, "clear", lambda _: None)
+    monkeypatch.setattr(Clearing, "clear", lambda _, **__: None)
     gitops = _stack(tmp_path, "dev", kind="in-cluster")
     if outcome == "clear":
         destroy.clear(gitops, Progress(), 1)

@@ -157,6 +157,8 @@ def test_up_removes_the_protection_and_the_cached_location_of_the_state(deployed
     for stack in deployed.call_args.args[0]:
         bucket = stack.configuration["resource"]["aws_s3_bucket"]["bucket"]
         assert (bucket["lifecycle"], bucket["force_destroy"]) == ({}, True)
+        # Terraform quotes whole lines in its errors.
+        assert len((stack.directory / "cdk.tf.json").read_text().splitlines()) > 10
 
 
 @pytest.mark.usefixtures("emulators")
@@ -171,10 +173,125 @@ def test_up_with_a_kubeconfig_also_deploys_the_in_cluster_stack(
     assert os.environ["LOCAL_KUBECONFIG"] == str(folder / "kubeconfig")
 
 
+@pytest.mark.usefixtures("emulators", "folder")
+def test_a_cluster_in_the_users_shell_is_ignored(deployed: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was not checked, and no later run would know of it."""
+    monkeypatch.setenv("LOCAL_KUBECONFIG", "kubeconfig")
+    platform.up(lambda _: None)
+    assert "dev-gitops" not in _names(deployed.call_args.args[0])
+    assert "LOCAL_KUBECONFIG" not in os.environ
+
+
 def test_up_stops_the_emulator_if_a_stack_is_not_deployed(emulators: Emulators, deployed: Mock) -> None:
     deployed.return_value = Report("1 failed", Status.ERROR, {})
-    with pytest.raises(OperationError, match=r"^not all stacks were deployed; the emulated AWS was stopped$"):
+    messages: list[str] = []
+    with pytest.raises(OperationError, match=r"^not all stacks were deployed$"):
+        platform.up(messages.append)
+    assert messages[-1] == "the emulated AWS was stopped"
+    assert emulators.running() == []
+
+
+@pytest.fixture
+def cluster(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A kubeconfig in KUBECONFIG, and a state with a resource in its cluster."""
+    _program(folder / "kubectl", "echo https://127.0.0.1:6443")
+    path = folder / "kubeconfig"
+    path.touch()
+    monkeypatch.setenv("KUBECONFIG", "kubeconfig")
+    monkeypatch.setattr(Stack, "aws_session", Mock())
+    resource = states.Resource("dev-gitops", "kubernetes_namespace_v1.argocd", "kubernetes_namespace_v1", {})
+    monkeypatch.setattr(states, "read_resources", lambda _, stack: [resource] if stack.is_in_cluster else [])
+    return path
+
+
+def _fail(deployed: Mock) -> list[str]:
+    deployed.return_value = Report("1 failed", Status.ERROR, {})
+    messages: list[str] = []
+    with pytest.raises(OperationError, match=r"^not all stacks were deployed$"):
+        platform.up(messages.append)
+    return messages
+
+
+def test_up_keeps_the_emulator_with_the_state_of_what_is_in_the_cluster(
+    emulators: Emulators, deployed: Mock, cluster: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = f"KUBECONFIG={cluster} make local"
+    assert f"go on with: {command}, or remove" in _fail(deployed)[-1]
+    assert deployed.call_args.args[-1]([]) == command
+    assert len(emulators.running()) == 1
+    monkeypatch.delenv("KUBECONFIG")
+    deployed.return_value = Report("deployed", Status.FINE, {})
+    platform.up(lambda _: None)
+    assert "dev-gitops" in _names(deployed.call_args.args[0])
+    assert len(emulators.processes) == 1
+
+
+@pytest.mark.parametrize("error", [OperationError("cannot be read"), None])
+def test_up_stops_the_emulator_if_nothing_is_in_the_cluster(
+    emulators: Emulators, deployed: Mock, cluster: Path, monkeypatch: pytest.MonkeyPatch, error: OperationError | None
+) -> None:
+    assert cluster.exists()
+    monkeypatch.setattr(states, "read_resources", Mock(side_effect=error, return_value=[]))
+    _fail(deployed)
+    assert len(emulators.running()) == (1 if error else 0)
+    assert bool(platform._recorded()) == bool(error)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_up_refuses_another_cluster(emulators: Emulators, deployed: Mock, folder: Path) -> None:
+    platform.up(lambda _: None)
+    _program(folder / "kubectl", "echo https://127.0.0.1:7443")
+    with pytest.raises(OperationError, match=r"but the in-cluster stack is in https://127.0.0.1:6443; remove it there"):
         platform.up(lambda _: None)
+    assert deployed.call_count == 1
+    assert len(emulators.running()) == 1
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_lost_state_of_a_cluster_is_said_and_forgotten_by_down(emulators: Emulators, cluster: Path) -> None:
+    platform.up(lambda _: None)
+    emulators.processes[0].kill()
+    emulators.processes[0].wait()
+    directory = next(stack.directory for stack in read_stacks(platform.OUTPUT) if stack.is_in_cluster)
+    configuration = json.loads((directory / "cdk.tf.json").read_text())
+    configuration["resource"] = {
+        "helm_release": {"argocd": {"name": "argo-cd", "namespace": "argocd"}},
+        "kubernetes_namespace_v1": {"argocd": {"metadata": {"name": "argocd"}}},
+    }
+    (directory / "cdk.tf.json").write_text(json.dumps(configuration))
+    with pytest.raises(
+        OperationError, match=r"the state of what is in https://127.0.0.1:6443 was lost; run make local-"
+    ):
+        platform.up(lambda _: None)
+    messages: list[str] = []
+    platform.down(messages.append)
+    assert messages[1].splitlines()[1:] == [
+        f"  export KUBECONFIG={cluster}",
+        "  helm uninstall argo-cd --namespace argocd",
+        "  kubectl delete namespace argocd",
+        "  make remove-crds",
+    ]
+    assert not platform.HOME.exists()
+
+
+@pytest.mark.usefixtures("deployed", "cluster")
+def test_down_clears_the_cluster_first_and_explains_what_blocks(
+    emulators: Emulators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.up(lambda _: None)
+    clear, in_reverse = Mock(side_effect=OperationError("volumes: still not deleted")), Mock(return_value=({}, []))
+    monkeypatch.setattr(destroy, "clear", clear)
+    monkeypatch.setattr(destroy, "in_reverse", in_reverse)
+    with pytest.raises(
+        OperationError, match=r"volumes: still not deleted\nthe emulated AWS still runs; retry with: make"
+    ):
+        platform.down(lambda _: None)
+    in_reverse.assert_not_called()
+    assert len(emulators.running()) == 1
+    assert clear.call_args.kwargs == {"only_applications": True}
+    clear.side_effect = None
+    platform.down(lambda _: None)
+    assert "dev-gitops" in _names(in_reverse.call_args.args[0])
     assert emulators.running() == []
 
 

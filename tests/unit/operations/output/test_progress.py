@@ -54,6 +54,16 @@ def test_long_changes_are_reported_every_minute() -> None:
     ]
 
 
+def test_long_changes_are_reported_every_minute_although_the_seconds_drift() -> None:
+    """Terraform reports every ten seconds and a little more: 120 s, then 131 s."""
+    progress, printed = _progress(terminal=False)
+    with progress, progress.stack("dev", "applying") as on_event:
+        on_event(_event("apply_start", "aws_eks_cluster.cluster"))
+        for seconds in (*range(10, 130, 10), *range(131, 250, 10)):
+            on_event(_event("apply_progress", "aws_eks_cluster.cluster", seconds=seconds))
+    assert [line.rpartition(", ")[2] for line in printed().splitlines()[1:]] == ["60 s", "120 s", "181 s", "241 s"]
+
+
 def test_reads_and_other_events_are_not_reported() -> None:
     progress, printed = _progress(terminal=False)
     with progress, progress.stack("dev", "planning") as on_event:

@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ with (FOLDER / "calls").open("a") as calls:
 if arguments[0] == "version":
     print((FOLDER / "version").read_text())
 if arguments[0] == "build":
-    time.sleep(0.1)
+    time.sleep(60 if (FOLDER / "slow").exists() else 0.1)
     if (FOLDER / "fails").exists():
         sys.exit("no such host")
     target = pathlib.Path(arguments[arguments.index("-o") + 1])
@@ -105,6 +107,32 @@ def test_concurrent_calls_build_a_program_once(go: Go) -> None:
     for thread in threads:
         thread.join()
     assert len(go.builds()) == 1
+
+
+def test_a_build_removes_what_a_killed_one_left(go: Go, tmp_path: Path) -> None:
+    bin_folder = tmp_path / "cache/eks-gitops-platform/bin"
+    (bin_folder / ".redis-build-abc/redis").mkdir(parents=True)
+    (bin_folder / ".etcd-build-abc").mkdir()
+    programs.program("redis")
+    assert not (bin_folder / ".redis-build-abc").exists()
+    assert (bin_folder / ".etcd-build-abc").exists()  # perhaps of a build that runs
+    assert len(go.builds()) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_removes_the_unfinished_build_at_once(go: Go, tmp_path: Path, number: signal.Signals) -> None:
+    (go.folder / "slow").touch()
+    bin_folder = tmp_path / "cache/eks-gitops-platform/bin"
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it, and so would its children
+    with subprocess.Popen([sys.executable, "-m", "operations", "tools"], cwd=ROOT, stderr=subprocess.DEVNULL) as tools:
+        deadline = time.monotonic() + 30
+        while not list(bin_folder.glob(".*-build-*/*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.2)
+        tools.send_signal(number)
+        assert tools.wait(timeout=30) != 0
+    assert list(bin_folder.glob(".*-build-*")) == []
 
 
 def test_files_of_a_module_are_copied_next_to_its_programs(go: Go) -> None:
