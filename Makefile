@@ -21,7 +21,11 @@ AWS_DATA_MOTO_VERSION := 5.2.5
 
 export CHECKPOINT_DISABLE := 1
 export DISABLE_VERSION_CHECK := 1
-export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
+# The project's own Node, once it is installed; the machine's is needed only to install it.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+# A virtual environment whose Python is gone, such as after an update of the system, is made again.
+$(shell for venv in .venv .pipenv .checkov; do [ -x $$venv/bin/python ] || rm -f $$venv/.installed*; done)
 
 .PHONY: help
 help: ## list all targets
@@ -30,12 +34,13 @@ help: ## list all targets
 # --- install ----------------------------------------------------------------------------------------------------
 
 .PHONY: install
-install: .venv/.installed node_modules/.installed ## install missing Python and Node packages, inside the project
+install: .venv/.installed node_modules/.installed node ## install missing Python and Node packages, inside the project
 
 .PHONY: install-python
 install-python: .venv/.installed ## install only the Python packages, for commands that do not synthesize
 
 .venv/.installed: Pipfile.lock constructs/pyproject.toml .pipenv/.installed-$(PIPENV_VERSION)
+	@[ -x .venv/bin/python ] || rm -rf .venv
 	$(PIPENV) sync --dev
 	@touch $@
 
@@ -45,8 +50,17 @@ install-python: .venv/.installed ## install only the Python packages, for comman
 	.pipenv/bin/python -m pip install --quiet --disable-pip-version-check pipenv==$*
 	@touch $@
 
+# Where the project's Node is not available, such as on a machine without glibc, the machine's is used.
+.PHONY: node
+node: node_modules/.installed
+	@node_modules/.bin/node --version >/dev/null 2>&1 || node -e ' \
+	  const major = +process.versions.node.split(".")[0]; \
+	  if (major === 20) console.error("warning: Node " + process.version + ": no longer supported; use Node 22"); \
+	  else if (major !== 22) { \
+	    console.error("Node " + process.version + ": the CDKTF command line needs Node 22"); process.exit(1) \
+	  }'
+
 node_modules/.installed: package-lock.json
-	@node -e 'const v = +process.versions.node.split(".")[0]; if (v !== 20 && v !== 22) { console.error("Node " + process.version + ": the CDKTF command line needs Node 20 or 22"); process.exit(1) }'
 	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 

@@ -18,13 +18,13 @@ import botocore.session
 import pytest
 
 import main
+from operations.local import aws_provider as local_provider
 from stacks.loading import load
 from stacks.settings import Owner, Region
 from tests.edited_settings import EditedSettings
 from tests.template import Template, every_stack
 
 SEOUL = "ap-northeast-2"
-AWS_PROVIDER_VERSION = "5.100.0"
 
 
 def pytest_configure() -> None:
@@ -51,21 +51,21 @@ def service_models() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def aws_provider(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Require Terraform and the AWS provider of the stacks; skip the test if they are not available.
+    """Require Terraform and the AWS provider that is used with the emulated AWS, or skip the test.
 
-    With INSIST_ON_TERRAFORM=1, the test fails instead.
+    With INSIST_ON_TERRAFORM=1, the test fails instead of being skipped.
     """
     give_up = pytest.fail if os.environ.get("INSIST_ON_TERRAFORM") == "1" else pytest.skip
     if shutil.which("terraform") is None:
         give_up("Terraform is not installed")
     folder = tmp_path_factory.mktemp("provider")
-    provider = {"source": "hashicorp/aws", "version": AWS_PROVIDER_VERSION}
+    provider = {"source": "hashicorp/aws", "version": local_provider.version()}
     (folder / "main.tf.json").write_text(json.dumps({"terraform": {"required_providers": {"aws": provider}}}))
     initialized = subprocess.run(
         ["terraform", "init", "-input=false", "-no-color"], cwd=folder, check=False, capture_output=True, text=True
     )
     if initialized.returncode:
-        give_up(f"AWS provider {AWS_PROVIDER_VERSION}: cannot be installed:\n{initialized.stderr}")
+        give_up(f"AWS provider {local_provider.version()}: cannot be installed:\n{initialized.stderr}")
 
 
 @pytest.fixture(scope="session")

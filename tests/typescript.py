@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGES = {
-    "@cdktf/provider-aws": "20.1.0",
+    "@cdktf/provider-aws": "21.22.1",
     "@cdktf/provider-helm": "12.1.2",
     "@cdktf/provider-kubernetes": "12.1.1",
     "@types/node": "20.17.6",

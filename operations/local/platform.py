@@ -24,7 +24,7 @@ from operations.clients.kubectl import server
 from operations.deploy import deploy
 from operations.destroy import destroy
 from operations.errors import OperationError
-from operations.local import emulator_process, ports
+from operations.local import aws_provider, emulator_process, ports
 from operations.output import report
 from operations.output.progress import Progress
 from operations.output.report import Status, counted
@@ -85,7 +85,7 @@ def up(say: Callable[[str], None]) -> dict[str, dict[str, object]]:
         for stack in backend_stacks(stacks):
             bootstrap.bootstrap(stack, HOME / "bootstrap", say, new_log(_LOGS, stack.name))
         deployed = _local(stacks)
-        say(f"deploying {counted(len(deployed), 'stack')}")
+        say(f"deploying {counted(len(deployed), 'stack')} with the AWS provider {aws_provider.version()}")
         options = deploy.Options(is_guarded=False, applies_unreviewed=True, logs=_LOGS)
         done = deploy.deploy(deployed, all_producers(stacks), options, Progress(), lambda _: command)
         if done.status is not Status.FINE:
@@ -97,6 +97,7 @@ def up(say: Callable[[str], None]) -> dict[str, dict[str, object]]:
 def _synthesize() -> list[Stack]:
     """Synthesize every stack, without the protection from deletion, because the local platform holds no real data."""
     synthesis.synthesize(OUTPUT, force=True)
+    aws_provider.use(OUTPUT)
     for stack in read_stacks(OUTPUT):
         configuration = bootstrap.without_protection(stack.configuration)
         (stack.directory / "cdk.tf.json").write_text(json.dumps(configuration, indent=2), encoding="utf-8")

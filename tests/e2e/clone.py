@@ -4,6 +4,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from operations.local import aws_provider
+from operations.terraform import synthesis
 from tests import ROOT
 
 
@@ -23,3 +25,9 @@ def clone_into(folder: Path) -> Path:
         if (ROOT / installed).exists():
             (folder / installed).symlink_to(ROOT / installed)
     return folder
+
+
+def synthesize(output: Path) -> None:
+    """Synthesize, for the emulated AWS."""
+    synthesis.synthesize(output)
+    aws_provider.use(output)

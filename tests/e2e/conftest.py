@@ -10,8 +10,7 @@ import pytest
 from operations.local.emulator_process import Emulator
 from operations.repository import settings_files
 from operations.terraform.stacks import read_stacks
-from operations.terraform.synthesis import synthesize
-from tests.e2e.clone import clone_into
+from tests.e2e.clone import clone_into, synthesize
 from tests.e2e.region import OLDER, Calls, Region, operations
 
 

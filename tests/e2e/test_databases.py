@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
-from operations.terraform.synthesis import synthesize
+from tests.e2e.clone import synthesize
 from tests.e2e.region import Calls
 from tests.e2e.tamperings import without_hash
 

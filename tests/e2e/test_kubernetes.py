@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from eks_gitops.versions import ADDON_SETS
-from operations.terraform.synthesis import synthesize
+from tests.e2e.clone import synthesize
 from tests.e2e.region import NEWER, OLDER, Calls, Region, operations, reported
 from tests.policies import Role
 from tests.template import Template

@@ -7,7 +7,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from operations.terraform.synthesis import synthesize
+from tests.e2e.clone import synthesize
 from tests.e2e.region import OLDER, Calls, Region, operations
 from tests.e2e.tamperings import without_hash
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from operations.terraform.synthesis import synthesize
+from tests.e2e.clone import synthesize
 from tests.e2e.region import Region, operations, reported
 
 pytestmark = pytest.mark.e2e

@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
+from operations.local import aws_provider
 from operations.local.emulator_process import Emulator
 from tests.edited_settings import EditedSettings
 from tests.template import Template, every_stack
@@ -42,7 +43,7 @@ class _Terraform:
         self.folder, self.environment = folder, environment
 
     def configure(self, region: str, **resource: Any) -> None:
-        provider = {"source": "hashicorp/aws", "version": "5.100.0"}
+        provider = {"source": "hashicorp/aws", "version": aws_provider.version()}
         regions = [{"region": region}, {"region": _OTHER, "alias": _OTHER}]
         document = {"terraform": {"required_providers": {"aws": provider}}, "provider": {"aws": regions}}
         (self.folder / "cdk.tf.json").write_text(json.dumps(document | {"resource": resource}))

@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 import pytest
 
-from operations.terraform.synthesis import synthesize
+from tests.e2e.clone import synthesize
 from tests.e2e.region import Region, operations, reported
 
 pytestmark = pytest.mark.e2e

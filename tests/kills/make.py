@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
+from operations.local import aws_provider
 from operations.local.emulator_process import Emulator
-from operations.terraform import synthesis
 from tests import ROOT
-from tests.conftest import AWS_PROVIDER_VERSION
+from tests.e2e.clone import synthesize
 from tests.kills.cases import CASES, SIGNALS, Case
 from tests.kills.emulator import Gate
 from tests.kills.run import Result, Worlds, run
@@ -39,7 +39,7 @@ Results = Mapping[str, tuple[str, list[str]]]
 def worlds(folder: Path) -> Iterator[Worlds]:
     """Worlds of a new emulator, with the reduced stacks of the committed settings."""
     synthesized, stacks = folder / "synthesized", folder / "stacks"
-    synthesis.synthesize(synthesized)
+    synthesize(synthesized)
     reduce_stacks(synthesized, stacks)
     gate = Gate(folder / "gate")
     with Emulator(folder / "emulator.log", module="tests.kills.emulator") as emulator:
@@ -70,7 +70,7 @@ def summary(results: Results) -> str:
     lines = [f"| {outcome} | {count} |" for outcome, count in counts.most_common()]
     version = json.loads(subprocess.run(["terraform", "version", "-json"], check=True, capture_output=True).stdout)
     found = (
-        f"{datetime.now(UTC):%Y-%m-%d}, Terraform {version['terraform_version']}, AWS provider {AWS_PROVIDER_VERSION}"
+        f"{datetime.now(UTC):%Y-%m-%d}, Terraform {version['terraform_version']}, AWS provider {aws_provider.version()}"
     )
     return "\n".join(
         [f"{found}:", "", "| what was needed | cases |", "| --- | --- |", *lines, f"| all | {len(CASES)} |"]

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from operations.local import aws_provider
 from operations.local.emulator_process import Emulator
 from operations.terraform.runner import Terraform
 from tests.plans.cases import BASE, CASES, FIRST, Case
@@ -48,7 +49,7 @@ def _configure(folder: Path, case: Case) -> None:
     for address, arguments in resources.items():
         kind, _, name = address.partition(".")
         nested.setdefault(kind, {})[name] = arguments
-    provider = {"source": "hashicorp/aws", "version": "5.100.0"}
+    provider = {"source": "hashicorp/aws", "version": aws_provider.version()}
     configuration = {"terraform": {"required_providers": {"aws": provider}}, "provider": {"aws": {}}}
     (folder / "cdk.tf.json").write_text(json.dumps(configuration | {"resource": nested}))
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from operations.local import aws_provider as local_provider
 from tests.template import Template
 
 pytestmark = pytest.mark.terraform
@@ -20,6 +21,9 @@ _EXPECTED = {
     "Backend configuration ignored",  # every stack is a module here
     "Deprecated Parameter",  # the lock table, which is used during the migration to lock files
 }
+
+_META = {"//", "depends_on", "lifecycle", "provider", "provisioner"}
+"""Arguments of every resource, which belong to Terraform."""
 
 
 def _terraform(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -34,23 +38,30 @@ def _terraform(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[st
 
 
 @pytest.fixture(scope="module")
-def diagnostics(
+def folder(
     aws_provider: None,  # noqa: ARG001 (skips the test if the provider is not available)
     platform: dict[str, Template],
     alternative: dict[str, Template],
     tmp_path_factory: pytest.TempPathFactory,
-) -> list[dict[str, Any]]:
-    """The diagnostics of `terraform validate` for all AWS stacks."""
+) -> Path:
+    """All AWS stacks as modules of one configuration, initialized with the provider of the emulated AWS."""
     folder = tmp_path_factory.mktemp("terraform")
     # Without the in-cluster stacks, because the provider mirror of the tests has no helm and kubernetes providers.
     stacks = {name: stack for name, stack in {**platform, **alternative}.items() if not name.endswith("-gitops")}
     for name, stack in stacks.items():
-        (folder / name).mkdir()
-        (folder / name / "cdk.tf.json").write_text(json.dumps(stack.raw))
-    modules = {"module": {name: {"source": f"./{name}"} for name in stacks}}
+        (folder / "stacks" / name).mkdir(parents=True)
+        (folder / "stacks" / name / "cdk.tf.json").write_text(json.dumps(stack.raw))
+    local_provider.use(folder)
+    modules = {"module": {name: {"source": f"./stacks/{name}"} for name in stacks}}
     (folder / "main.tf.json").write_text(json.dumps(modules))
     initialized = _terraform(folder, "init", "-backend=false", "-no-color")
     assert initialized.returncode == 0, initialized.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def diagnostics(folder: Path) -> list[dict[str, Any]]:
+    """The diagnostics of `terraform validate` for all AWS stacks."""
     found: list[dict[str, Any]] = json.loads(_terraform(folder, "validate", "-json").stdout)["diagnostics"]
     return found
 
@@ -69,6 +80,24 @@ def test_all_aws_stacks_are_valid(diagnostics: list[dict[str, Any]]) -> None:
 
 def test_nothing_is_deprecated(diagnostics: list[dict[str, Any]]) -> None:
     assert _messages(diagnostics, "warning") == []
+
+
+def test_the_provider_of_the_emulated_aws_does_not_know_exactly_the_arguments_that_are_left_out_for_it(
+    folder: Path, platform: dict[str, Template], alternative: dict[str, Template]
+) -> None:
+    if not local_provider.version().startswith("5."):
+        pytest.skip("the provider of the stacks is used: nothing is left out")
+    schema = json.loads(_terraform(folder, "providers", "schema", "-json").stdout)["provider_schemas"]
+    (types,) = (one["resource_schemas"] for name, one in schema.items() if name.endswith("hashicorp/aws"))
+    unknown: dict[str, frozenset[str]] = {}
+    for stack in (*platform.values(), *alternative.values()):
+        for kind, resources in stack.json["resource"].items():
+            if kind.startswith("aws_"):
+                block = types[kind]["block"]
+                known = block["attributes"].keys() | block.get("block_types", {}).keys() | _META
+                new = frozenset(name for arguments in resources.values() for name in arguments) - known
+                unknown |= {kind: unknown.get(kind, frozenset()) | new} if new else {}
+    assert unknown == local_provider.NEW_IN_6
 
 
 _REFERENCE = re.compile(r"data\.terraform_remote_state\.[\w.-]+")

@@ -46,7 +46,7 @@ OTHER_PROGRAMS = {
         "current-context must exist", "denied the request", "failed calling webhook", "i/o timeout", "no such host",
         "violates PodSecurity",
     },
-    "Make": {"Node …: the CDKTF command line needs Node 20 or 22"},
+    "Make": {"Node …: the CDKTF command line needs Node 22"},
     "PostgreSQL": {"password authentication failed"},
     "Terraform": {
         "AWS account ID not allowed", "Backend configuration changed", "Error acquiring the state lock",

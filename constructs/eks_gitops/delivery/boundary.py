@@ -267,10 +267,11 @@ def _allowed(location: Location, domain: str | None) -> list[Statement]:
                 "s3:CreateBucket",
                 "s3:DeleteBucket*",
                 "s3:Get*",
-                "s3:ListBucket*",
+                "s3:List*",
                 "s3:Put*Configuration",
                 "s3:PutBucket*",
                 "s3:PutObject",
+                "s3:*agResource",  # TagResource and UntagResource
             ],
             resources=[
                 *own_backups(location),

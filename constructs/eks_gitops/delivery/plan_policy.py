@@ -110,6 +110,7 @@ def read_statements(location: Location, *, repository_credentials: Sequence[str]
                 "s3:GetAccelerateConfiguration",
                 "s3:GetReplicationConfiguration",
                 "s3:ListBucket",  # required by HeadBucket
+                "s3:ListTagsForResource",
             ],
             resources=[location.arn("s3", "*")],
             conditions={"StringEquals": {"aws:ResourceAccount": location.account_id}},

@@ -114,8 +114,8 @@ def test_required_terraform_version_supports_write_only_arguments(stacks: dict[s
 
 def test_providers_are_pinned_to_the_version_of_their_bindings(stacks: dict[str, Template]) -> None:
     bindings = {name: version(f"cdktf-cdktf-provider-{name}") for name in ("aws", "helm", "kubernetes")}
-    assert bindings == {"aws": "20.1.0", "helm": "12.1.2", "kubernetes": "12.1.1"}
-    aws = {"aws": {"source": "aws", "version": "5.100.0"}}
+    assert bindings == {"aws": "21.22.1", "helm": "12.1.2", "kubernetes": "12.1.1"}
+    aws = {"aws": {"source": "aws", "version": "6.25.0"}}
     in_cluster = {
         "helm": {"source": "helm", "version": "3.1.1"},
         "kubernetes": {"source": "kubernetes", "version": "2.38.0"},

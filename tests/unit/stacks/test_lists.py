@@ -112,7 +112,7 @@ def test_many_repository_credentials_are_rejected(committed: tuple[Owner, list[R
 
     message = (
         "stacks/ap_northeast_2/__init__.py: ENVIRONMENTS: '5 repository credentials': the policy of the plan role "
-        "would have 6288 characters; IAM allows 6144, use one secret in several environments, or shorter names"
+        "would have 6313 characters; IAM allows 6144, use one secret in several environments, or shorter names"
     )
     assert message in [str(finding) for finding in rules.broken(owner, [with_credentials(5)])]
     assert "credentials" not in "".join(str(finding) for finding in rules.broken(owner, [with_credentials(4)]))

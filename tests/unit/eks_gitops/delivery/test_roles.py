@@ -159,6 +159,10 @@ APPLY_DEV_MAY: list[Request] = [
     ("kms:CreateAlias", _arn("kms", "alias/ap-northeast-2/dev"), {}, {}),
     # its own backups
     ("s3:CreateBucket", BACKUPS, {}, {}),
+    # since the AWS provider 6.23.0 (its changelog); without them it uses the older tagging API
+    ("s3:TagResource", BACKUPS, {}, {}),
+    ("s3:UntagResource", BACKUPS, {}, {}),
+    ("s3:ListTagsForResource", BACKUPS, {}, {"aws:ResourceAccount": ACCOUNT}),
     ("s3:ListBucket", BACKUPS, {}, {"aws:ResourceAccount": ACCOUNT}),
     ("s3:PutLifecycleConfiguration", BACKUPS, {}, {}),
     ("s3:PutObject", f"{BACKUPS}/argo-cd/export", {}, {}),

@@ -1,0 +1,43 @@
+"""The version of the AWS provider that is used with the emulated AWS.
+
+The stacks name the version of their bindings. A copy of them for the emulated AWS names the version that was seen
+working with it, and leaves out what that version does not know. The stacks themselves are never changed for it.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from operations.terraform.json_files import read_json
+
+SEEN_WORKING = "5.100.0"
+VARIABLE = "LOCAL_AWS_PROVIDER"
+"""The environment variable that chooses another version, such as that of the stacks."""
+
+NEW_IN_6: Mapping[str, frozenset[str]] = {}
+"""The arguments of the stacks that version 5 does not know, by resource type; held exact by `tests/terraform`."""
+
+
+def version() -> str:
+    """The version that is used with the emulated AWS."""
+    return os.environ.get(VARIABLE) or SEEN_WORKING
+
+
+def use(output: Path) -> None:
+    """Change all stacks in a folder of synthesized stacks for the emulated AWS.
+
+    Raises:
+        OperationError: if a stack cannot be read.
+    """
+    for file in (output / "stacks").glob("*/cdk.tf.json"):
+        stack = read_json(file, "synthesize again")
+        for provider in stack["terraform"].get("required_providers", {}).values():
+            if provider["source"] == "aws":
+                provider["version"] = version()
+        if version().startswith("5."):
+            for kind, arguments in NEW_IN_6.items():
+                for resource in stack.get("resource", {}).get(kind, {}).values():
+                    for argument in arguments & resource.keys():
+                        del resource[argument]
+        file.write_text(json.dumps(stack, indent=2), encoding="utf-8")
