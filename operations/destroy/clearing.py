@@ -80,6 +80,8 @@ class Clearing:
             self.say(f"warning: {_blocks(one)}")
 
     def _delete_applications(self, sets: str | None) -> None:
+        for one in self._objects(_APPLICATIONS):
+            self._end_operation(one)
         roots = [one for one in self._objects(_APPLICATIONS) if one["metadata"]["name"] == ROOT]
         for root in roots:
             self.say("deleting the root Application and all resources of Argo CD")
@@ -98,14 +100,23 @@ class Clearing:
         metadata = application["metadata"]
         if _FINALIZER not in metadata.get("finalizers", []) and "deletionTimestamp" not in metadata:
             finalizers = [*metadata.get("finalizers", []), _FINALIZER]
-            patch = json.dumps({"metadata": {"finalizers": finalizers}})
-            try:
-                self.kubectl("patch", *_named(application), "--type=merge", f"--patch={patch}")
-            except OperationError as error:
-                if "(NotFound)" not in str(error):
-                    raise
-                return  # its owner deleted it after it was listed
+            self._patch(application, {"metadata": {"finalizers": finalizers}})
         self._ask_to_delete(application)
+
+    def _end_operation(self, application: Object) -> None:
+        """As `argocd app terminate-op` does: an Application is not deleted while it syncs, nor between its retries.
+
+        processAppOperationQueueItem in controller/appcontroller.go of Argo CD 3.2.11.
+        """
+        if "operation" in application and "operationState" in application.get("status", {}):
+            self._patch(application, {"status": {"operationState": {"phase": "Terminating"}}})
+
+    def _patch(self, one: Object, patch: Object) -> None:
+        try:
+            self.kubectl("patch", *_named(one), "--type=merge", f"--patch={json.dumps(patch)}")
+        except OperationError as error:
+            if "(NotFound)" not in str(error):  # else its owner deleted it after it was listed
+                raise
 
     def _delete(self, what: str, kinds: Sequence[str], chosen: Callable[[Object], bool]) -> None:
         def left() -> list[Object]:

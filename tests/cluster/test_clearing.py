@@ -4,6 +4,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +88,20 @@ def test_a_cluster_is_cleared_and_a_timeout_reports_the_finalizer(cluster: Contr
     cluster.kubectl("delete", "pod", f"--namespace={_UNMANAGED}", "web", "--now")
     clearing.clear()
     assert _names(cluster, "persistentvolumeclaims") == set()
+
+
+def test_an_application_between_two_retries_is_deleted_at_once(cluster: ControlPlane, tmp_path: Path) -> None:
+    repository = GitRepository(tmp_path / "repository")
+    metadata = {"name": "web", "namespace": "default"}
+    repository.write("app/custom.json", {"apiVersion": "example.com/v1", "kind": "Missing", "metadata": metadata})
+    repository.commit()
+    application = _application("retries", "app", repository.url)
+    application["spec"]["syncPolicy"]["retry"] = {"limit": -1, "backoff": {"duration": "1h", "maxDuration": "1h"}}
+    cluster.apply(application)
+    retries = "--for=jsonpath={.status.operationState.retryCount}=1"
+    cluster.kubectl("wait", f"--namespace={ARGO_CD_NAMESPACE}", retries, "--timeout=60s", "application/retries")
+    Clearing(cluster.kubectl, lambda _: None, 60, _soon).clear(only_applications=True)
+    assert _names(cluster, "applications.argoproj.io") == set()
 
 
 def test_an_api_that_does_not_answer_is_explained_because_a_namespace_stays(cluster: ControlPlane) -> None:

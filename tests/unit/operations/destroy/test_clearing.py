@@ -45,7 +45,8 @@ class Cluster:
             raise OperationError(f'Error from server (NotFound): {kind} "{arguments[0]}" not found')
         if verb == "patch":
             patch = json.loads(next(a for a in arguments if a.startswith("--patch=")).removeprefix("--patch="))
-            one["metadata"].update(patch["metadata"])
+            for field, value in patch.items():
+                one[field].update(value)
         elif verb == "delete":
             one["metadata"]["deletionTimestamp"] = "now"
             self._collect()
@@ -244,6 +245,18 @@ def test_a_cluster_that_goes_on_loses_only_the_applications(cluster: Cluster) ->
     Clearing(cluster.kubectl, lambda _: None, 60, cluster.pause).clear(only_applications=True)
     assert "root" not in cluster.left
     assert cluster.left.count("of-somebody-else") == 2
+
+
+def test_the_operations_of_applications_are_ended_because_nothing_is_deleted_meanwhile(cluster: Cluster) -> None:
+    cluster.add("applications.argoproj.io", "root", _CASCADE)
+    cluster.add("applications.argoproj.io", "retries", _CASCADE, operation={}, status={"operationState": {}})
+    cluster.add("applications.argoproj.io", "begins", _CASCADE, operation={})
+    _clear(cluster)
+    ended = [line for line in cluster.asked if "Terminating" in line]
+    assert [line.split()[2] for line in ended] == ["retries"]
+    assert cluster.asked.index(ended[0]) < min(
+        index for index, line in enumerate(cluster.asked) if line.startswith("delete")
+    )
 
 
 _EXPLANATION = (

@@ -173,6 +173,17 @@ def test_up_with_a_kubeconfig_also_deploys_the_in_cluster_stack(
     assert os.environ["LOCAL_KUBECONFIG"] == str(folder / "kubeconfig")
 
 
+def test_an_error_after_the_emulator_ended_is_reported(emulators: Emulators, deployed: Mock) -> None:
+    def end(*_: object) -> Report:
+        emulators.processes[0].kill()
+        emulators.processes[0].wait()
+        return Report("1 failed", Status.ERROR, {})
+
+    deployed.side_effect = end
+    with pytest.raises(OperationError, match=r"^not all stacks were deployed$"):
+        platform.up(lambda _: None)
+
+
 @pytest.mark.usefixtures("emulators", "folder")
 def test_a_cluster_in_the_users_shell_is_ignored(deployed: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
     """It was not checked, and no later run would know of it."""
