@@ -78,6 +78,7 @@ def _handler(routes: dict[tuple[str, str], Callable[[], Answer]], count: Callabl
             route = routes.get((self.command, path))
             status, kind, text = route() if route else (HTTPStatus.NOT_FOUND, "text/plain", "not found\n")
             body = text.encode()
+            count(self.command, status)  # before the answer, so that whoever has it is counted
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
@@ -85,7 +86,6 @@ def _handler(routes: dict[tuple[str, str], Callable[[], Answer]], count: Callabl
                 self.send_header("Location", "/")
             self.end_headers()
             self.wfile.write(body)
-            count(self.command, status)
 
         do_GET = do_POST = _answer  # noqa: N815  (named by http.server)
 

@@ -22,7 +22,7 @@ _REMEDIES = {
     "kubectl": "install kubectl",
     "kustomize": "install Kustomize",
     "make": "install Make",
-    "node": "install Node 20 or 22",
+    "node": "install Node 22",
     "skopeo": "install Skopeo",
     "terraform": "install Terraform 1.11 or newer (below 2)",
 }

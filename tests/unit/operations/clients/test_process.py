@@ -95,7 +95,7 @@ def test_a_known_program_has_a_remedy_of_its_own(
     run: Callable[..., object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(OperationError, match=r"^node: not installed; install Node 20 or 22$"):
+    with pytest.raises(OperationError, match=r"^node: not installed; install Node 22$"):
         run("node")
 
 

@@ -177,7 +177,7 @@ def test_a_repository_may_be_below_the_folder_of_python() -> None:
     [
         (".", None, "error: .: contains the repository; choose a folder of its own, such as cdktf.out"),
         ("..", None, "error: ..: contains the repository; choose a folder of its own, such as cdktf.out"),
-        ("out", "", "error: node: not installed; install Node 20 or 22"),
+        ("out", "", "error: node: not installed; install Node 22"),
         ("main.py/out", None, "error: main.py/out: cannot be written: Not a directory; choose another folder"),
     ],
 )
