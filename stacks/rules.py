@@ -57,6 +57,7 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
             for rule in (
                 _production_endpoint,
                 _production_nodes,
+                _production_protection,
                 _production_databases,
                 _production_logs,
                 _production_backups,
@@ -179,6 +180,17 @@ def _production_endpoint(environment: Environment) -> Iterator[Problem]:
             yield Problem(f"cluster.public_access_cidrs[{index}]", cidr, message)
 
 
+def _production_protection(environment: Environment) -> Iterator[Problem]:
+    settings = environment.settings
+    protected = {"cluster": settings.cluster.deletion_protection} | {
+        f"databases[{index}]": database.deletion_protection for index, database in enumerate(settings.databases)
+    }
+    for field, is_protected in protected.items():
+        if settings.production and not settings.teardown and not is_protected:
+            message = "production must be protected; set it to True, or set teardown to True before you destroy it"
+            yield Problem(f"{field}.deletion_protection", False, message)
+
+
 def _production_nodes(environment: Environment) -> Iterator[Problem]:
     nodes = environment.settings.open_nodes
     if environment.settings.cluster.auto_mode is not None:
@@ -193,9 +205,6 @@ def _production_databases(environment: Environment) -> Iterator[Problem]:
         field = f"databases[{index}]"
         if not database.multi_az:
             yield Problem(f"{field}.multi_az", False, "production must survive the loss of a zone; set it to True")
-        if not database.deletion_protection and not environment.settings.teardown:
-            message = "production must be protected; set it to True, or set teardown to True before you destroy it"
-            yield Problem(f"{field}.deletion_protection", False, message)
         if database.backup_retention_days < _PRODUCTION_BACKUP_DAYS:
             message = f"production must keep backups for at least {_PRODUCTION_BACKUP_DAYS} days; raise it"
             yield Problem(f"{field}.backup_retention_days", database.backup_retention_days, message)

@@ -120,6 +120,9 @@ def _end_of_support(end: date, today: date) -> str | None:
 def _of_combinations(region: Region, environment: Environment) -> Iterator[Problem]:
     settings, argo_cd = environment.settings, environment.settings.gitops.argo_cd
     if settings.teardown:
+        if settings.cluster.deletion_protection:
+            message = "teardown is set, but this cluster stops the destroy; set it to False as well"
+            yield Problem("cluster.deletion_protection", True, message)
         for index, database in enumerate(settings.databases):
             if database.deletion_protection:
                 message = "teardown is set, but this database stops the destroy; set it to False as well"

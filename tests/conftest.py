@@ -130,7 +130,7 @@ _ALTERNATIVE_SETTINGS = (
     ("dev.py", "allocated_storage_gib=20,", "allocated_storage_gib=400,"),
     ("dev.py", "max_allocated_storage_gib=50,", "max_allocated_storage_gib=500,"),
     ("dev.py", 'engine_version="17"', 'engine_version="18", major_upgrade_to="18.4", monitoring_interval_seconds=0'),
-    ("dev.py", "public_access_cidrs=()", 'public_access_cidrs=("203.0.113.0/24",)'),
+    ("dev.py", "public_access_cidrs=()", 'public_access_cidrs=("203.0.113.0/24",), deletion_protection=True'),
     ("dev.py", '"t3.medium"', '"m7g.large", "m7g.8xlarge"'),
     ("dev.py", '"AL2023_x86_64_STANDARD"', '"BOTTLEROCKET_ARM_64", release_version="1.64.0-7c4f0d2b"'),
     ("dev.py", "min_size=2", "min_size=3"),

@@ -88,6 +88,9 @@ class ClusterConfig(Config):
     zonal_shift: StrictBool = True
     """Registers the cluster in Amazon Application Recovery Controller, so that you, or AWS with zonal autoshift, can
     shift traffic away from an impaired Availability Zone. Karpenter then starts no nodes there."""
+    deletion_protection: StrictBool = False
+    """Whether EKS rejects the deletion of the cluster: required in production. A change takes effect at once. Set it to
+    False and deploy that before a destroy."""
 
     def problems(self) -> Iterator[Problem]:
         """An unsupported version, too few zones, no administrator, duplicates, networks that are not allowed."""
@@ -204,6 +207,8 @@ class Cluster(Construct):
                 public_access_cidrs=[str(cidr) for cidr in config.public_access_cidrs] or None,
             ),
             zonal_shift_config=EksClusterZonalShiftConfig(enabled=config.zonal_shift),
+            # Source: https://docs.aws.amazon.com/eks/latest/userguide/deletion-protection.html
+            deletion_protection=config.deletion_protection,
             # EKS accepts the three capabilities of Auto Mode only together.
             # Source: https://docs.aws.amazon.com/eks/latest/userguide/auto-enable-existing.html
             compute_config=EksClusterComputeConfig(

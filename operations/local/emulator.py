@@ -248,7 +248,14 @@ def _left_out(call: Call, resource: Mapping[str, Any]) -> dict[str, Any]:
 
 @_completes("eks:DeleteCluster")
 async def _delete_cluster(call: Call) -> Answer:
-    """Also delete the cluster's security group, as EKS does. Remove this with `_create_cluster`."""
+    """Also delete the cluster's security group, and refuse a protected cluster, as EKS does.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/deletion-protection.html. Remove this with
+    `_create_cluster`.
+    """
+    if (await _get(call, call.path))["cluster"].get("deletionProtection"):
+        message = f"{call.path}: deletion protection is enabled; disable it before you delete the cluster"
+        raise _refusal("InvalidRequestException", message)
     answer = await _forward(call)
     arn = answer.json["cluster"]["arn"]
     network = _REMEMBERED.pop(arn)["resourcesVpcConfig"]

@@ -20,6 +20,7 @@ PROD = EnvironmentSettings(
         administrators=(OWNER.administrator_role_arn,),
         public_access_cidrs=(),
         log_retention_days=365,
+        deletion_protection=True,
     ),
     node_groups=(
         NodeGroupConfig(

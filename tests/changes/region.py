@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from operations.deploy import effects
 from operations.guard import guard
+from operations.local import aws_provider
 from operations.terraform.plans import Plan
 from operations.terraform.runner import Terraform, TerraformError, new_log
 from operations.terraform.stacks import Stack, read_stacks
@@ -79,11 +80,12 @@ class Planner:
         return "\n".join(lines) if finished.returncode else ""
 
     def _stacks(self) -> dict[str, tuple[Stack, dict[str, Any]]]:
-        """The stacks by name, with what of their JSON reaches AWS."""
+        """The stacks by name, with what of their JSON reaches AWS. Changes their files for the emulated AWS."""
         found = {}
         for stack in read_stacks(self._output):
             document = json.loads((stack.directory / "cdk.tf.json").read_text(encoding="utf-8"))
             found[stack.name] = stack, {key: value for key, value in document.items() if key != "//"}
+        aws_provider.use(self._output)
         return found
 
     def _planned(self) -> Outcome:
@@ -104,7 +106,7 @@ class Planner:
                 texts.append(f"{_short(name)}: a new stack")
             elif before["terraform"]["backend"] != document["terraform"]["backend"]:
                 texts.append(f"{_short(name)}: cannot be planned: its backend changes")
-            elif stack.is_in_cluster:
+            elif stack.is_in_cluster or aws_provider.adapted(before) == aws_provider.adapted(document):
                 texts.append(f"{_short(name)}: {_difference(before, document)}")
             else:
                 try:
@@ -156,7 +158,7 @@ def _short(stack: str) -> str:
 
 
 def _difference(before: dict[str, Any], after: dict[str, Any]) -> str:
-    """The Kubernetes objects and Helm releases that differ, as their providers would say without a cluster."""
+    """The resources that differ, as a plan would say, where the provider or what is new in it cannot be had."""
     old, new = (
         {(kind, name): arguments for kind, all_ in side.get("resource", {}).items() for name, arguments in all_.items()}
         for side in (before, after)

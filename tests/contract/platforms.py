@@ -112,6 +112,7 @@ def maximal() -> Settings:
             public_access_cidrs=("203.0.113.0/24", "198.51.100.7/32"),
             private_access_cidrs=("192.0.2.0/24", "192.168.0.0/16"),
             log_retention_days=3653,
+            deletion_protection=True,
         ),
         node_groups=(
             _nodes("main".ljust(31, "x"), min_size=3, desired_size=3, max_size=5, disk_size_gib=16384),

@@ -33,6 +33,14 @@ def test_all_log_types_are_enabled(dev: Template) -> None:
     ]
 
 
+@pytest.mark.parametrize(("environment", "protected"), [("dev", False), ("staging", False), ("prod", True)])
+def test_the_cluster_of_production_is_protected(
+    platform: dict[str, Template], environment: str, *, protected: bool
+) -> None:
+    cluster = platform[f"ap-northeast-2-{environment}"].only("aws_eks_cluster")
+    assert cluster["deletion_protection"] is protected
+
+
 @pytest.mark.parametrize(("environment", "days"), [("dev", 14), ("staging", 30), ("prod", 365)])
 def test_log_group_is_created_before_the_cluster_with_key_and_retention(
     platform: dict[str, Template], environment: str, days: int

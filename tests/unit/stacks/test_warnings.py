@@ -203,6 +203,7 @@ _ARM = (
     "build-service builds images for linux/amd64 unless its input platforms names linux/arm64, too; "
     "set it in the workflow of each service, or use "
 )
+_PROTECTED = "True: teardown is set, but this cluster stops the destroy; set it to False as well"
 _INTERNAL = (
     "neither in the VPC (10.0.0.0/16) nor private networks, but this load balancer is internal; "
     "add the networks that are connected to the VPC, or set scheme to internet-facing"
@@ -216,6 +217,7 @@ _INTERNAL = (
             [("production=True", "production=True, teardown=True")],
             [
                 "teardown: True: environment is not protected; set it to False unless you destroy it now",
+                f"cluster.deletion_protection: {_PROTECTED}",
                 *[
                     f"databases[{index}].deletion_protection: True: teardown is set, but this database stops the "
                     "destroy; set it to False as well"

@@ -177,6 +177,17 @@ def test_the_security_group_of_a_cluster_is_deleted_with_it(aws: Client, subnet_
     assert code(error) == "InvalidGroup.NotFound"
 
 
+def test_a_protected_cluster_is_not_deleted(aws: Client, subnet_ids: list[str]) -> None:
+    eks, network = aws("eks"), {"subnetIds": subnet_ids}
+    eks.create_cluster(name="protected", roleArn=ROLE, resourcesVpcConfig=network, deletionProtection=True)
+    assert eks.describe_cluster(name="protected")["cluster"]["deletionProtection"] is True
+    with pytest.raises(ClientError) as error:
+        eks.delete_cluster(name="protected")
+    assert code(error) == "InvalidRequestException"
+    eks.update_cluster_config(name="protected", deletionProtection=False)
+    eks.delete_cluster(name="protected")
+
+
 def test_a_cluster_has_a_stable_issuer_that_iam_accepts(aws: Client, cluster: str) -> None:
     issuers = {aws("eks").describe_cluster(name=cluster)["cluster"]["identity"]["oidc"]["issuer"] for _ in range(2)}
     (issuer,) = issuers
