@@ -3,11 +3,16 @@
 The Helm provider of Terraform cannot be had here; it contains the same code of Helm 3.
 """
 
+import base64
+import functools
 import json
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +84,14 @@ class Helm:
     """The release `web` of a small chart in a namespace."""
 
     def __init__(self, cluster: ControlPlane, namespace: str, folder: Path) -> None:
-        self.cluster, self.namespace, self.chart = cluster, namespace, folder
+        self.cluster, self.namespace, self.chart = cluster, namespace, [str(folder)]
         for name, text in _CHART.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text)
 
     def _command(self, timeout: str, values: dict[str, Any]) -> list[str]:
         return [
-            str(programs.program("helm")), "upgrade", "--install", "web", str(self.chart), "--wait",
+            str(programs.program("helm")), "upgrade", "--install", "web", *self.chart, "--wait",
             f"--namespace={self.namespace}", f"--kubeconfig={self.cluster.kubeconfig}", f"--timeout={timeout}",
             *[f"--set-json={name}={json.dumps(value)}" for name, value in values.items()],
         ]  # fmt: skip
@@ -97,7 +102,7 @@ class Helm:
     def killed(self, **values: Any) -> None:
         """Kill Helm while it waits for Pods that are not scheduled."""
         before = self.release.revisions[-1]["version"] if self.exists else 0
-        with subprocess.Popen(self._command("300s", {**values, **_NOWHERE})) as helm:
+        with subprocess.Popen(self._command("300s", {**_NOWHERE, **values})) as helm:
             while not (self.exists and self.release.revisions[-1]["version"] > before and self._is_waiting()):
                 time.sleep(0.2)
             helm.kill()
@@ -130,6 +135,32 @@ class Helm:
 
     def by_hand(self, *arguments: str) -> None:
         self.run(*arguments, f"--namespace={self.namespace}")
+
+
+class _Private(SimpleHTTPRequestHandler):
+    """Serves a folder to whoever has the password."""
+
+    def do_GET(self) -> None:
+        if self.headers["Authorization"] == "Basic " + base64.b64encode(b"robot:secret").decode():
+            super().do_GET()
+        else:
+            self.send_error(HTTPStatus.UNAUTHORIZED)
+
+
+@pytest.fixture
+def private(helm: Helm, tmp_path: Path) -> Iterator[Helm]:
+    """A release whose chart is in a private repository."""
+    program, folder = programs.program("helm"), tmp_path / "repository"
+    process.output(program, "package", tmp_path, f"--destination={folder}")
+    process.output(program, "repo", "index", folder)
+    handler = functools.partial(_Private, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        helm.chart = ["tiny", f"--repo=http://127.0.0.1:{server.server_port}", "--username=robot", "--password=secret"]
+        yield helm
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture
@@ -189,9 +220,10 @@ def test_what_is_changed_by_hand_is_found_and_put_back(
     assert helm.differences() == {}
 
 
-def test_a_killed_upgrade_is_rolled_back(helm: Helm) -> None:
-    helm.deploy(colour="blue")
-    helm.killed(colour="red", more=True)
+@pytest.mark.parametrize("replicas", [1, 3], ids=["one", "highly-available"])
+def test_a_killed_upgrade_is_rolled_back(helm: Helm, replicas: int) -> None:
+    helm.deploy(colour="blue", replicas=replicas)
+    helm.killed(colour="red", replicas=replicas, more=True)
     assert helm.release.is_interrupted
     with pytest.raises(OperationError, match="another operation"):
         helm.deploy(colour="green")
@@ -215,6 +247,17 @@ def test_a_killed_first_installation_is_done_again(helm: Helm) -> None:
     assert not helm.exists
     helm.deploy()
     assert (helm.release.status, helm.differences()) == ("deployed", {})
+
+
+def test_a_chart_of_a_private_repository_is_repaired_alike(private: Helm) -> None:
+    private.killed()
+    releases.repair(private.run, private.release)
+    private.deploy(colour="blue")
+    private.killed(colour="red")
+    releases.repair(private.run, private.release)
+    assert private.differences() == {}
+    private.deploy(colour="green")
+    assert (private.release.status, private.differences()) == ("deployed", {})
 
 
 def test_a_pod_that_blocks_a_stateful_set_is_found(helm: Helm) -> None:
