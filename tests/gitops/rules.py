@@ -6,6 +6,7 @@ A rule takes the rendered manifests of one entry of the tree, and yields one lin
 import re
 from collections.abc import Iterator, Sequence
 
+from eks_gitops.versions import EKS_VERSIONS
 from tests.gitops.tree import Json
 
 _KUBERNETES_GROUPS = {"", "apps", "autoscaling", "batch", "policy"}
@@ -83,12 +84,19 @@ def selectors_contain_no_version(manifests: Sequence[Json]) -> Iterator[str]:
 
 
 def namespaces_have_pod_security_labels(manifests: Sequence[Json]) -> Iterator[str]:
-    """A namespace without these labels admits any Pod."""
+    """A namespace without these labels admits any Pod, and one without a version changes its rules with the cluster.
+
+    Since 1.34, for example, the `host` of a probe is refused (`check_hostProbesAndHostLifecycle.go` of
+    k8s.io/pod-security-admission v0.36.3). A cluster that is older than the version uses its own (`registry.go`).
+    """
+    version = f"v{list(EKS_VERSIONS)[-1]}"
     for namespace in of_kind(manifests, "Namespace"):
         labels = namespace["metadata"].get("labels") or {}
         for mode in ("enforce", "warn", "audit"):
             if labels.get(f"pod-security.kubernetes.io/{mode}") not in {"privileged", "baseline", "restricted"}:
                 yield f"{name_of(namespace)}: no label pod-security.kubernetes.io/{mode}"
+            if labels.get(f"pod-security.kubernetes.io/{mode}-version") != version:
+                yield f"{name_of(namespace)}: label pod-security.kubernetes.io/{mode}-version is not {version}"
 
 
 def namespaces_deny_by_default(manifests: Sequence[Json]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from eks_gitops.in_cluster import argo_cd_values
 from eks_gitops.in_cluster.argo_cd_config import ArgoCdConfig
 from eks_gitops.in_cluster.helm import HelmRelease
 from eks_gitops.in_cluster.load_balancer_controller import LoadBalancerController
-from eks_gitops.versions import ARGO_CD_CHARTS
+from eks_gitops.versions import ARGO_CD_CHARTS, EKS_VERSIONS
 
 NAMESPACE = "argocd"
 
@@ -45,9 +45,11 @@ class ArgoCd(Construct):
             "namespace",
             metadata=NamespaceV1Metadata(
                 name=NAMESPACE,
+                # The newest supported version, so that an upgrade of the cluster does not change what it admits.
                 labels={
-                    "pod-security.kubernetes.io/enforce": "restricted",
-                    "pod-security.kubernetes.io/warn": "restricted",
+                    f"pod-security.kubernetes.io/{label}": value
+                    for mode in ("enforce", "warn")
+                    for label, value in ((mode, "restricted"), (f"{mode}-version", f"v{list(EKS_VERSIONS)[-1]}"))
                 },
             ),
         )
