@@ -11,7 +11,7 @@ from eks_gitops.delivery.boundary import delivery_path
 from eks_gitops.delivery.plan_policy import read_statements
 from eks_gitops.delivery.roles import PLAN_ENVIRONMENT, administrator_trust
 from eks_gitops.dns import LONGEST_DOMAIN
-from eks_gitops.ecr import MOST_REPLICATED
+from eks_gitops.ecr import MOST_MOVING_TAGS, MOST_REPLICATED
 from eks_gitops.iam import policy_document, trust_policy
 from eks_gitops.location import Location
 from eks_gitops.private_bucket import LONGEST_BUCKET_NAME
@@ -368,6 +368,10 @@ def _replicas(region: str, shared: SharedSettings) -> Iterator[Problem]:
     if shared.image_replica_regions and repositories > MOST_REPLICATED:
         message = f"ECR replicates at most {MOST_REPLICATED} by name; remove some, or image_replica_regions"
         yield Problem("image_repositories", repositories, message)
+    moving_tags = {pattern for repository in shared.image_repositories for pattern in repository.moving_tags}
+    if shared.image_replica_regions and len(moving_tags) > MOST_MOVING_TAGS:
+        message = f"replicas have the moving tags of all repositories, and ECR accepts {MOST_MOVING_TAGS}; use fewer"
+        yield Problem("image_repositories", f"{len(moving_tags)} moving tags", message)
     for index, replica in enumerate(shared.image_replica_regions):
         if replica == region:
             message = "images cannot be replicated to their own region; choose another region"

@@ -1,7 +1,7 @@
 """EcrRepositories: one ECR repository per service, with immutable tags, scanning, encryption and a lifecycle policy."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 from cdktf import ITerraformDependable, TerraformResourceLifecycle
@@ -17,26 +17,36 @@ from cdktf_cdktf_provider_aws.ecr_repository import (
     EcrRepository,
     EcrRepositoryEncryptionConfiguration,
     EcrRepositoryImageScanningConfiguration,
+    EcrRepositoryImageTagMutabilityExclusionFilter,
 )
 from cdktf_cdktf_provider_aws.ecr_repository_creation_template import (
     EcrRepositoryCreationTemplate,
     EcrRepositoryCreationTemplateEncryptionConfiguration,
+    EcrRepositoryCreationTemplateImageTagMutabilityExclusionFilter,
 )
 from cdktf_cdktf_provider_aws.provider import AwsProvider
 from constructs import Construct
 
-from eks_gitops.config import Config, Count, matching
+from eks_gitops.config import Config, Count, Problem, matching
 from eks_gitops.context import Context
 from eks_gitops.github import GithubRepository
 from eks_gitops.iam import Role, Statement, policy_document, service_trust
 from eks_gitops.key import Key
 from eks_gitops.location import Location
+from eks_gitops.values import listed_twice
 
 MOST_REPLICATED = 100
 """The repositories that a rule of replication can name. Source: `RepositoryFilterList` of ECR in botocore 1.43."""
 
+MOST_MOVING_TAGS = 5
+"""The patterns of tags that ECR excludes. Source: `ImageTagMutabilityExclusionFilters` of ECR in botocore 1.43."""
+
 _EVERY_PREFIX = "ROOT"
-_IMMUTABLE = "IMMUTABLE"  # a tag always refers to the image that was tested: a pipeline that runs again keeps it
+_WILDCARD = "WILDCARD"
+_DIGITS_OF_A_COMMIT = set("0123456789abcdef*")
+# Source: `filter` in the documentation of aws_ecr_repository of the AWS provider 6
+_MOST_WILDCARDS = 2
+_KEPT_CACHES = 10  # of each pattern of moving tags
 
 
 class EcrRepositoryConfig(Config):
@@ -56,6 +66,31 @@ class EcrRepositoryConfig(Config):
     the push role."""
     kept_images: Count = 200
     """The number of newest tagged images that ECR keeps. It deletes older ones, also if they are still in use."""
+    moving_tags: tuple[
+        Annotated[
+            str,
+            # Source: `ImageTagMutabilityExclusionFilterValue` of ECR in botocore 1.43
+            matching(r"[0-9a-zA-Z._*-]{1,128}", "not a pattern of tags; use 1 to 128 letters, digits and . _ * -"),
+        ],
+        ...,
+    ] = ()
+    """Patterns of tags that a push may overwrite, such as `cache` or `cache-*` for build caches. All other tags stay
+    immutable. Of each pattern, ECR keeps the newest 10 images, beside `kept_images`; so give no released image such a
+    tag. What a moved tag referred to before stays, without a tag, and costs its storage, because signatures have no tag
+    either. A change applies to new pushes."""
+
+    def problems(self) -> Iterator[Problem]:
+        """Moving tags that are too many, or that match the tags of released images."""
+        if len(self.moving_tags) > MOST_MOVING_TAGS:
+            message = f"ECR accepts {MOST_MOVING_TAGS} patterns; remove some, or combine them with *"
+            yield Problem("moving_tags", len(self.moving_tags), message)
+        yield from listed_twice("moving_tags", self.moving_tags, "pattern")
+        for index, pattern in enumerate(self.moving_tags):
+            if set(pattern) <= _DIGITS_OF_A_COMMIT:
+                message = "may match the commit that is the tag of a released image; begin it with a word such as cache"
+                yield Problem(f"moving_tags[{index}]", pattern, message)
+            if pattern.count("*") > _MOST_WILDCARDS:
+                yield Problem(f"moving_tags[{index}]", pattern, f"has more than {_MOST_WILDCARDS} *; remove some")
 
 
 class EcrRepositories(Construct):
@@ -91,14 +126,22 @@ class EcrRepositories(Construct):
             self,
             f"repository-{config.name}",
             name=config.name,
-            image_tag_mutability=_IMMUTABLE,
+            image_tag_mutability=_mutability(config.moving_tags),
+            image_tag_mutability_exclusion_filter=[
+                EcrRepositoryImageTagMutabilityExclusionFilter(filter=pattern, filter_type=_WILDCARD)
+                for pattern in config.moving_tags
+            ]
+            or None,
             image_scanning_configuration=EcrRepositoryImageScanningConfiguration(scan_on_push=True),
             encryption_configuration=[EcrRepositoryEncryptionConfiguration(encryption_type="KMS", kms_key=key.arn)],
             # It never changes in AWS: a repository that replication created has another key, and would be replaced.
             lifecycle=TerraformResourceLifecycle(ignore_changes=["encryption_configuration"]),
         )
         EcrLifecyclePolicy(
-            self, f"lifecycle-{config.name}", repository=repository.name, policy=_lifecycle(config.kept_images)
+            self,
+            f"lifecycle-{config.name}",
+            repository=repository.name,
+            policy=_lifecycle(config.kept_images, config.moving_tags),
         )
         self.arns[config.name] = repository.arn
         self.urls[config.name] = repository.repository_url
@@ -142,6 +185,7 @@ class EcrRepositories(Construct):
         tags: Mapping[str, str],
     ) -> list[EcrRepositoryCreationTemplate]:
         role, templates = self._template_role(context, regions), []
+        moving_tags = list(dict.fromkeys(pattern for config in configs for pattern in config.moving_tags))
         for region in regions:
             provider = AwsProvider(
                 self,
@@ -158,9 +202,16 @@ class EcrRepositories(Construct):
                 prefix=_EVERY_PREFIX,
                 description=f"Repositories that ECR replicates from {context.location.region}",
                 applied_for=["REPLICATION"],
-                image_tag_mutability=_IMMUTABLE,
+                image_tag_mutability=_mutability(moving_tags),
+                image_tag_mutability_exclusion_filter=[
+                    EcrRepositoryCreationTemplateImageTagMutabilityExclusionFilter(
+                        filter=pattern, filter_type=_WILDCARD
+                    )
+                    for pattern in moving_tags
+                ]
+                or None,
                 encryption_configuration=[EcrRepositoryCreationTemplateEncryptionConfiguration(encryption_type="KMS")],
-                lifecycle_policy=_lifecycle(max(config.kept_images for config in configs)),
+                lifecycle_policy=_lifecycle(max(config.kept_images for config in configs), moving_tags),
                 resource_tags={**tags, "Region": region},
                 custom_role_arn=role.arn,
                 depends_on=role.permissions,
@@ -199,21 +250,33 @@ class EcrRepositories(Construct):
         )
 
 
-def _lifecycle(kept_images: int) -> str:
-    """A lifecycle policy that counts tagged images only.
+def _mutability(moving_tags: Sequence[str]) -> str:
+    """A tag always refers to the image that was tested, unless it is one that may move."""
+    return "IMMUTABLE_WITH_EXCLUSION" if moving_tags else "IMMUTABLE"
 
-    Signatures and attestations have no tag, and are deleted with the image that they refer to. There are no other
-    untagged images, because tags are immutable.
+
+def _lifecycle(kept_images: int, moving_tags: Sequence[str]) -> str:
+    """A lifecycle policy that counts tagged images only, those with moving tags apart.
+
+    A later rule does not count what an earlier one matches: caches expire no image of a service. Signatures and
+    attestations have no tag, and are deleted with the image that they refer to. So nothing without a tag expires, also
+    not what a moving tag referred to before.
+
+    Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html
     """
-    rule = {
-        "rulePriority": 1,
-        "description": f"keep the newest {kept_images} images",
-        "selection": {
-            "tagStatus": "tagged",
-            "tagPatternList": ["*"],
-            "countType": "imageCountMoreThan",
-            "countNumber": kept_images,
-        },
-        "action": {"type": "expire"},
-    }
-    return json.dumps({"rules": [rule]}, sort_keys=True)
+    kept = [*((pattern, _KEPT_CACHES) for pattern in moving_tags), ("*", kept_images)]
+    rules = [
+        {
+            "rulePriority": priority,
+            "description": f"keep the newest {number} images" + ("" if pattern == "*" else f" of {pattern}"),
+            "selection": {
+                "tagStatus": "tagged",
+                "tagPatternList": [pattern],
+                "countType": "imageCountMoreThan",
+                "countNumber": number,
+            },
+            "action": {"type": "expire"},
+        }
+        for priority, (pattern, number) in enumerate(kept, start=1)
+    ]
+    return json.dumps({"rules": rules}, sort_keys=True)

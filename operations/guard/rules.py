@@ -395,7 +395,6 @@ _GOOD = {
 _BAD = {"force_delete", "force_destroy", "map_public_ip_on_launch", "skip_final_snapshot"}
 _BEST: Mapping[str, tuple[str, ...]] = {
     "http_tokens": ("required",),
-    "image_tag_mutability": ("IMMUTABLE",),
     "sse_algorithm": ("aws:kms", "aws:kms:dsse"),
     "status": ("Enabled", "ENABLED"),
 }
@@ -417,10 +416,23 @@ def _protection(change: Change) -> Iterator[Hit]:
         return
     if _requires_tls(change.before) and not _requires_tls(change.after):
         yield Hit("lowers-protection", "rds.force_ssl: connections without TLS are accepted", _KEEP)
+    if moving := _moving_tags(change.after) - _moving_tags(change.before):
+        yield Hit("lowers-protection", f"image_tag_mutability: tags {', '.join(sorted(moving))} can be moved", _KEEP)
     new = dict(_leaves(change.after))
     for path, old in _leaves(change.before):
         if (why := _lowered(path, old, new.get(path))) and not _is_unknown(change.unknown, path):
             yield Hit("lowers-protection", f"{path}: {why}", _KEEP)
+
+
+def _moving_tags(arguments: Mapping[str, Any]) -> set[str]:
+    """The patterns of the tags of an image repository that a push can overwrite."""
+    match arguments.get("image_tag_mutability"):
+        case None | "IMMUTABLE":
+            return set()
+        case "IMMUTABLE_WITH_EXCLUSION":
+            return {one["filter"] for one in arguments.get("image_tag_mutability_exclusion_filter") or []}
+        case _:
+            return {"*"}
 
 
 def _requires_tls(arguments: Mapping[str, Any]) -> bool:

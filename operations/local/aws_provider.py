@@ -17,8 +17,15 @@ SEEN_WORKING = "5.100.0"
 VARIABLE = "LOCAL_AWS_PROVIDER"
 """The environment variable that chooses another version, such as that of the stacks."""
 
-NEW_IN_6: Mapping[str, frozenset[str]] = {"aws_eks_cluster": frozenset({"deletion_protection"})}
+NEW_IN_6: Mapping[str, frozenset[str]] = {
+    "aws_ecr_repository": frozenset({"image_tag_mutability_exclusion_filter"}),
+    "aws_ecr_repository_creation_template": frozenset({"image_tag_mutability_exclusion_filter"}),
+    "aws_eks_cluster": frozenset({"deletion_protection"}),
+}
 """The arguments of the stacks that version 5 does not know, by resource type; held exact by `tests/terraform`."""
+
+VALUES_IN_5: Mapping[str, str] = {"IMMUTABLE_WITH_EXCLUSION": "IMMUTABLE"}
+"""The values of such resources that version 5 refuses, each with the nearest one that it knows."""
 
 
 def version() -> str:
@@ -37,6 +44,9 @@ def adapted(stack: Mapping[str, Any]) -> dict[str, Any]:
             for resource in copy.get("resource", {}).get(kind, {}).values():
                 for argument in arguments & resource.keys():
                     del resource[argument]
+                for argument, value in resource.items():
+                    if isinstance(value, str):
+                        resource[argument] = VALUES_IN_5.get(value, value)
     return copy
 
 

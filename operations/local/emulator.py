@@ -105,7 +105,7 @@ _REMEMBERED: dict[str, dict[str, Any]] = {}
 
 _IDENTIFIERS = (
     "DbiResourceId", "accessEntryArn", "addonArn", "arn", "associationArn", "flowLogId",
-    "nodegroupArn", "vpcEndpointId",
+    "nodegroupArn", "repositoryArn", "vpcEndpointId",
 )  # fmt: skip
 """The members of responses that contain such an ARN or id."""
 
@@ -906,6 +906,18 @@ async def _replicate(call: Call) -> Answer:
     return _answer((request or described.json) | _REMEMBERED[registry])
 
 
+@_completes("ecr:CreateRepository", "ecr:PutImageTagMutability")
+async def _keep_moving_tags(call: Call) -> Answer:
+    """Keep the tags that may move. MiniStack ignores them; remove this when DescribeRepositories returns them."""
+    answer = await _forward(call)
+    named = replace(call, headers=call.headers | {"x-amz-target": "ecr.DescribeRepositories"})
+    body = json.dumps({"repositoryNames": [call.json["repositoryName"]]}).encode()
+    (repository,) = (await _forward(replace(named, body=body))).json["repositories"]
+    filters = call.json.get("imageTagMutabilityExclusionFilters", [])
+    _remember(repository["repositoryArn"], imageTagMutabilityExclusionFilters=filters)
+    return answer
+
+
 @_completes("ecr:CreateRepositoryCreationTemplate", "ecr:UpdateRepositoryCreationTemplate")
 @_completes("ecr:DeleteRepositoryCreationTemplate", "ecr:DescribeRepositoryCreationTemplates")
 async def _keep_templates(call: Call) -> Answer:
@@ -1014,10 +1026,15 @@ def _record(call: Call) -> None:
 
 def _in_json(document: dict[str, Any]) -> dict[str, Any]:
     """Add the remembered members to the resources of a JSON response."""
-    return {name: _completed(value) if isinstance(value, dict) else value for name, value in document.items()}
+    return {
+        name: [_completed(one) for one in value] if isinstance(value, list) else _completed(value)
+        for name, value in document.items()
+    }
 
 
-def _completed(resource: dict[str, Any]) -> dict[str, Any]:
+def _completed(resource: Any) -> Any:
+    if not isinstance(resource, dict):
+        return resource
     remembered = [_REMEMBERED.get(resource[name], {}) for name in _IDENTIFIERS if name in resource]
     return functools.reduce(dict.__or__, remembered, resource)
 

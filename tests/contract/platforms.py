@@ -67,7 +67,10 @@ def maximal() -> Settings:
         dns=DnsConfig(domain=owner.domain, hosted_zone_id="Z0123456789ABC", certificate=True),
         image_repositories=(
             EcrRepositoryConfig(
-                name="shop", pushed_by=GithubRepository(owner="minji", owner_id=1, name="shop", id=3), kept_images=50
+                name="shop",
+                pushed_by=GithubRepository(owner="minji", owner_id=1, name="shop", id=3),
+                kept_images=50,
+                moving_tags=("cache", "x" * 127 + "*"),
             ),
         ),
         image_replica_regions=("ap-northeast-1", "us-west-2"),

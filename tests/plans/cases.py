@@ -340,7 +340,7 @@ CASES: dict[str, Case] = {
     "mutable-images": Case(
         {"aws_ecr_repository.app": {"image_tag_mutability": "MUTABLE", "force_delete": True}},
         [("aws_ecr_repository.app", _LOWER, "force_delete"),
-         ("aws_ecr_repository.app", _LOWER, "IMMUTABLE becomes MUTABLE")],
+         ("aws_ecr_repository.app", _LOWER, "image_tag_mutability: tags * can be moved")],
     ),
     "shorter-logs": Case(
         {"aws_cloudwatch_log_group.cluster": {"retention_in_days": 7},

@@ -19,6 +19,23 @@ def test_image_tags_are_immutable(shared: Template, repository: str) -> None:
     assert shared.resources("aws_ecr_repository")[f"ecr_repository-{repository}"]["image_tag_mutability"] == "IMMUTABLE"
 
 
+def test_moving_tags_are_excluded_and_expire_apart(alternative: dict[str, Template]) -> None:
+    shared = alternative["us-gov-west-1-shared"]
+    moving = [{"filter": pattern, "filter_type": "WILDCARD"} for pattern in ("cache", "cache-*")]
+    repository = shared.resources("aws_ecr_repository")["ecr_repository-hello"]
+    template = shared.only("aws_ecr_repository_creation_template")
+    for one in (repository, template):
+        assert one["image_tag_mutability"] == "IMMUTABLE_WITH_EXCLUSION"
+        assert one["image_tag_mutability_exclusion_filter"] == moving
+    policy = shared.resources("aws_ecr_lifecycle_policy")["ecr_lifecycle-hello"]["policy"]
+    kept = [(rule["rulePriority"], rule["selection"]) for rule in json.loads(policy)["rules"]]
+    assert [(priority, one["tagPatternList"], one["countNumber"]) for priority, one in kept] == [
+        (1, ["cache"], 10), (2, ["cache-*"], 10), (3, ["*"], 200),
+    ]  # fmt: skip
+    other = shared.resources("aws_ecr_repository")["ecr_repository-guestbook"]
+    assert other["image_tag_mutability"] == "IMMUTABLE"
+
+
 @pytest.mark.parametrize("repository", REPOSITORIES)
 def test_images_are_scanned_on_push(shared: Template, repository: str) -> None:
     scanning = shared.resources("aws_ecr_repository")[f"ecr_repository-{repository}"]["image_scanning_configuration"]

@@ -136,6 +136,23 @@ def test_the_storage_of_a_database_can_grow_up_to_ten_percent_below_the_maximum(
     assert _hits("aws_db_instance", "update", full, full | {"deletion_protection": True}) == []
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (["cache"], ["cache", "edge-*"], ["image_tag_mutability: tags edge-* can be moved"]),
+        (["cache"], [], []),
+        ([], ["cache"], ["image_tag_mutability: tags cache can be moved"]),
+        (["cache"], ["*"], ["image_tag_mutability: tags * can be moved"]),
+    ],
+)
+def test_more_moving_tags_of_images_are_for_review(old: list[str], new: list[str], why: list[str]) -> None:
+    before, after = ({
+        "image_tag_mutability": "IMMUTABLE_WITH_EXCLUSION" if patterns else "IMMUTABLE",
+        "image_tag_mutability_exclusion_filter": [{"filter": one, "filter_type": "WILDCARD"} for one in patterns],
+    } for patterns in (old, new))  # fmt: skip
+    assert _hits("aws_ecr_repository", "update", before, after) == why
+
+
 def test_a_policy_known_only_after_the_apply_is_for_review() -> None:
     old = {"policy": '{"Statement": []}'}
     assert _hits("aws_iam_policy", "update", old, {}, policy=True) == ["policy is known only after the apply"]

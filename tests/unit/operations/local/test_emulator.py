@@ -842,6 +842,18 @@ def test_a_file_system_policy_is_returned_unchanged(aws: Client) -> None:
     assert json.loads(aws("efs").describe_file_system_policy(FileSystemId=id_)["Policy"]) == policy
 
 
+def test_a_repository_is_described_with_its_moving_tags(aws: Client) -> None:
+    ecr = aws("ecr")
+    moving = [{"filterType": "WILDCARD", "filter": "cache-*"}]
+    mutability = {"imageTagMutability": "IMMUTABLE_WITH_EXCLUSION", "imageTagMutabilityExclusionFilters": moving}
+    ecr.create_repository(repositoryName="moving", **mutability)
+    (found,) = ecr.describe_repositories(repositoryNames=["moving"])["repositories"]
+    assert found.items() >= mutability.items()
+    ecr.put_image_tag_mutability(repositoryName="moving", imageTagMutability="IMMUTABLE")
+    (found,) = ecr.describe_repositories(repositoryNames=["moving"])["repositories"]
+    assert (found["imageTagMutability"], found["imageTagMutabilityExclusionFilters"]) == ("IMMUTABLE", [])
+
+
 def test_a_replication_configuration_belongs_to_one_region(aws: Client) -> None:
     rules = [{"destinations": [{"region": "us-west-2", "registryId": ACCOUNT}]}]
     aws("ecr").put_replication_configuration(replicationConfiguration={"rules": rules})
