@@ -7,7 +7,7 @@ from itertools import pairwise
 from eks_gitops.addons import addon_role_name
 from eks_gitops.backup_bucket import backup_bucket_name
 from eks_gitops.config import Problem, known_problems
-from eks_gitops.delivery.boundary import delivery_path
+from eks_gitops.delivery.boundary import delivery_path, statements
 from eks_gitops.delivery.plan_policy import read_statements
 from eks_gitops.delivery.roles import PLAN_ENVIRONMENT, administrator_trust
 from eks_gitops.dns import LONGEST_DOMAIN
@@ -34,6 +34,7 @@ _ADDRESSES_OF_A_PREFIX = 16
 
 _LONGEST_TRUST = 2_048
 _LONGEST_POLICY = 6_144  # without white space
+_LONGEST_ZONE_ID = 32  # Source: `ResourceId` of Route 53 in botocore 1.43
 _ADDRESSES_OF_AWS = 32  # network interfaces of a cluster's control plane, mount targets and endpoints
 
 
@@ -85,6 +86,7 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
         *[(environment.file, _another_account(environment.settings, shared)) for environment in environments],
         *[(environment.file, _long_node_group_names(region, environment)) for environment in environments],
         *[(environment.file, _long_addon_names(region, environment)) for environment in environments],
+        *[(environment.file, _long_boundaries(region, environment)) for environment in environments],
         *[
             (environment.file, rule(region, environment))
             for environment in environments
@@ -333,14 +335,29 @@ def _long_trust_policy(shared: SharedSettings) -> Iterator[Problem]:
 def _long_read_policy(region: Region) -> Iterator[Problem]:
     credentials = [environment.settings.gitops.repository_credential for environment in region.environments]
     names = sorted({credential.secret_name for credential in credentials if credential is not None})
-    statements = read_statements(region.location("shared"), repository_credentials=names)
-    length = len("".join(policy_document(*statements).split()))
+    policy = policy_document(*read_statements(region.location("shared"), repository_credentials=names))
+    length = len("".join(policy.split()))
     if length > _LONGEST_POLICY:
         message = (
             f"the policy of the plan role would have {length} characters; IAM allows {_LONGEST_POLICY}, "
             "use one secret in several environments, or shorter names"
         )
         yield Problem("ENVIRONMENTS", f"{len(names)} repository credentials", message)
+
+
+def _long_boundaries(region: Region, environment: Environment) -> Iterator[Problem]:
+    settings, location = environment.settings, region.location(environment.name)
+    targets = [target.role_arn for target in settings.controllers.targets]
+    zone = location.arn("route53", f"hostedzone/{'Z' * _LONGEST_ZONE_ID}")
+    domain = region.shared.dns.of_environment(environment.name)
+    policy = policy_document(*statements(location, settings.cluster.name, domain, zone, targets))
+    length = len("".join(policy.split()))
+    if length > _LONGEST_POLICY:
+        message = (
+            f"the permissions boundary would have {length} characters; IAM allows {_LONGEST_POLICY}, "
+            "use one role for several controllers, or shorter names"
+        )
+        yield Problem("controllers.targets", f"{len(targets)} roles", message)
 
 
 def _nat_of_production(shared: SharedSettings, environments: Sequence[Environment]) -> Iterator[Problem]:

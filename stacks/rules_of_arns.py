@@ -16,7 +16,7 @@ def of_region(region: Region) -> list[tuple[str, Iterator[Problem]]]:
     for environment in region.environments:
         rules += [
             (environment.file, rule(region, environment))
-            for rule in (_administrators, _copies_of_backups, _policies_of_addons)
+            for rule in (_administrators, _copies_of_backups, _policies_of_addons, _targets_of_controllers)
         ]
         rules.append((environment.file, _region_of_the_user_pool(environment)))
     return rules
@@ -58,6 +58,15 @@ def _policies_of_addons(region: Region, environment: Environment) -> Iterator[Pr
             yield from _in_another_partition(region, field, arn)
             if account(arn) not in ("aws", environment.settings.account_id):
                 yield Problem(field, arn, "a policy of another account; use one of AWS or of your account")
+
+
+def _targets_of_controllers(region: Region, environment: Environment) -> Iterator[Problem]:
+    for index, target in enumerate(environment.settings.controllers.targets):
+        field = f"controllers.targets[{index}].role_arn"
+        yield from _in_another_partition(region, field, target.role_arn)
+        if account(target.role_arn) == environment.settings.account_id:
+            message = "a role of this account, where the controller has its own; use a role of another account"
+            yield Problem(field, target.role_arn, message)
 
 
 def _region_of_the_user_pool(environment: Environment) -> Iterator[Problem]:

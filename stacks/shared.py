@@ -47,6 +47,10 @@ class SharedStack(RegionStack):
         self._state_location = StateLocation(settings.state.bucket, settings.state.lock_table)
         self.dns = Dns(self, "dns", settings.dns)
         clusters = {environment.name: environment.settings.cluster.name for environment in region.environments}
+        targets = {
+            environment.name: [target.role_arn for target in environment.settings.controllers.targets]
+            for environment in region.environments
+        }
         self._boundaries = {
             name: PermissionsBoundary(
                 self,
@@ -55,6 +59,7 @@ class SharedStack(RegionStack):
                 cluster=cluster,
                 domain=None if cluster is None else settings.dns.of_environment(name),
                 parent_zone_arn=None if cluster is None else self.dns.zone_arn,
+                target_roles=targets.get(name, []),
             )
             for name, cluster in {"shared": None, **clusters}.items()
         }

@@ -177,8 +177,10 @@ _ALTERNATIVE_SETTINGS = (
                        {"name": "aws-mountpoint-s3-csi-driver",
                         "identity": {"namespace": "kube-system", "service_account": "s3-csi-driver-sa",
                                      "policy_arns": ("arn:aws-us-gov:iam::aws:policy/AmazonS3ReadOnlyAccess",)}})},
-    controllers={"load_balancer_controller": "irsa", "external_secrets": "irsa", "external_dns": "irsa",
-                 "kyverno": "irsa", "database_users": "irsa"},
+    controllers={"load_balancer_controller": "irsa", "external_secrets": "irsa", "database_users": "irsa",
+                 "targets": ({"controller": "kyverno", "role_arn": "arn:aws-us-gov:iam::210987654321:role/images",
+                              "disable_session_tags": True},
+                             {"controller": "external_dns", "role_arn": "arn:aws-us-gov:iam::210987654321:role/dns"})},
     databases=(""",
     ),
 )

@@ -1,18 +1,35 @@
 """IAM roles of the controllers in a cluster: the AWS Load Balancer Controller, and those deployed from Git."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from constructs import Construct
+from pydantic import StrictBool
 
 from eks_gitops import load_balancer_controller_policy
 from eks_gitops.cluster import Cluster
-from eks_gitops.config import Config
+from eks_gitops.config import Config, Problem, RoleArn
 from eks_gitops.context import Context
 from eks_gitops.database import user_secret_name
 from eks_gitops.iam import Statement, policy_document
 from eks_gitops.key import Key
 from eks_gitops.location import Location
 from eks_gitops.workload_identity import ServiceAccount, WorkloadIdentity, WorkloadRole
+
+
+class ControllerTarget(Config):
+    """A role in another account, which EKS Pod Identity assumes with the role of a controller."""
+
+    controller: Literal["external_dns", "external_secrets", "kyverno"]
+    """The controller, with EKS Pod Identity. Others act on what is in the account of the cluster."""
+    role_arn: RoleArn
+    """The role in the other account, whose permissions the Pods get. Its trust policy must name the role that the
+    platform creates (docs/in-cluster.md). A change reaches a Pod when its credentials end, after up to six hours, or
+    when it is created again."""
+    disable_session_tags: StrictBool = False
+    """Leaves out the session tags of EKS Pod Identity, if AWS answers `PackedPolicyTooLarge`. The trust policy of the
+    target must then compare `sts:ExternalId` in place of the tags: without them, any service account of the account's
+    clusters can be associated with the first role."""
 
 
 class ControllersConfig(Config):
@@ -28,6 +45,20 @@ class ControllersConfig(Config):
     """Kyverno, which reads the signatures of images in ECR."""
     database_users: WorkloadIdentity = "pod-identity"
     """The Job that creates the database users of services. It has a role only if there are databases."""
+    targets: tuple[ControllerTarget, ...] = ()
+    """Roles in other accounts, such as one for the secrets or images of a central account. A controller with one has
+    only the permissions of that role, none in this account. Deploy `shared` first: its permissions boundary names
+    them."""
+
+    def problems(self) -> Iterator[Problem]:
+        """Several targets of a controller, or one of a controller with IRSA."""
+        controllers = [target.controller for target in self.targets]
+        for index, controller in enumerate(controllers):
+            field = f"targets[{index}].controller"
+            if controller in controllers[:index]:
+                yield Problem(field, controller, "duplicate; a service account has one target, keep one of them")
+            elif getattr(self, controller) == "irsa":
+                yield Problem(field, controller, "has no association with IRSA; set its identity to pod-identity")
 
 
 class ControllerRoles(Construct):
@@ -55,9 +86,11 @@ class ControllerRoles(Construct):
         super().__init__(scope, id_)
         self.arns: dict[str, str] = {}
         self.irsa_arns: dict[str, str] = {}
+        targets = {target.controller.replace("_", "-"): target for target in config.targets}
 
         def role(name: str, identity: WorkloadIdentity, account: str, statements: Sequence[Statement]) -> None:
             namespace, _, account_name = account.partition("/")
+            target = targets.get(name)
             self.arns[name] = WorkloadRole(
                 self,
                 name,
@@ -67,6 +100,8 @@ class ControllerRoles(Construct):
                 name=name,
                 cluster=cluster,
                 policies={name: policy_document(*statements)},
+                target_role_arn=target.role_arn if target is not None else None,
+                session_tags=target is None or not target.disable_session_tags,
             ).arn
 
             if identity == "irsa":

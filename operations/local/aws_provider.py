@@ -21,6 +21,7 @@ NEW_IN_6: Mapping[str, frozenset[str]] = {
     "aws_ecr_repository": frozenset({"image_tag_mutability_exclusion_filter"}),
     "aws_ecr_repository_creation_template": frozenset({"image_tag_mutability_exclusion_filter"}),
     "aws_eks_cluster": frozenset({"deletion_protection"}),
+    "aws_eks_pod_identity_association": frozenset({"disable_session_tags", "target_role_arn"}),
 }
 """The arguments of the stacks that version 5 does not know, by resource type; held exact by `tests/terraform`."""
 

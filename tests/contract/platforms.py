@@ -7,7 +7,7 @@ from eks_gitops.auto_mode import AutoModeConfig
 from eks_gitops.backend import StateBackendConfig
 from eks_gitops.backup_plan import BackupConfig
 from eks_gitops.cluster import ClusterConfig
-from eks_gitops.controllers import ControllersConfig
+from eks_gitops.controllers import ControllersConfig, ControllerTarget
 from eks_gitops.database import DatabaseConfig
 from eks_gitops.dns import DnsConfig
 from eks_gitops.ecr import EcrRepositoryConfig
@@ -25,6 +25,7 @@ Settings = tuple[Owner, list[Region]]
 
 _ACCOUNT = "123456789012"
 _ADMINISTRATOR = f"arn:aws:iam::{_ACCOUNT}:role/administrator"
+_TARGET = f"arn:aws:iam::210987654321:role/{'x' * 64}"
 _WEB_ACL = f"arn:aws:wafv2:ap-northeast-2:{_ACCOUNT}:regional/webacl/argo-cd/1"
 _TLS_POLICY = "ELBSecurityPolicy-TLS13-1-3-2021-06"
 _ENDPOINTS = (
@@ -154,6 +155,12 @@ def maximal() -> Settings:
                     ),
                 ),
             ),
+        ),
+        controllers=ControllersConfig(
+            targets=(
+                ControllerTarget(controller="external_secrets", role_arn=_TARGET, disable_session_tags=True),
+                ControllerTarget(controller="kyverno", role_arn=_TARGET),
+            )
         ),
         karpenter=KarpenterConfig(
             max_nodes=10,

@@ -158,6 +158,8 @@ class PermissionsBoundary(Construct):
     with the database of another environment, nor to the state of another environment. Of resources with the tag of
     the shared or backend stack, it permits only reads and uses. It also denies deleting backups, which only an
     administrator can do, and changes of the zone above the environment's own, except of the environment's records.
+    `target_roles` are those in other accounts that its controllers assume.
+
     `cluster`, `domain`, of the environment's zone, and `parent_zone_arn` are None for the shared stack, which can
     change all zones.
     """
@@ -171,6 +173,7 @@ class PermissionsBoundary(Construct):
         cluster: str | None,
         domain: str | None,
         parent_zone_arn: str | None,
+        target_roles: Sequence[str] = (),
     ) -> None:
         super().__init__(scope, id_)
         policy = IamPolicy(
@@ -179,7 +182,7 @@ class PermissionsBoundary(Construct):
             name=boundary_name(location),
             path=delivery_path(location),
             description=f"The most that a role of {location.region} {location.environment} may do",
-            policy=policy_document(*statements(location, cluster, domain, parent_zone_arn)),
+            policy=policy_document(*statements(location, cluster, domain, parent_zone_arn, target_roles)),
         )
         self.arn: str = policy.arn
 
@@ -205,13 +208,18 @@ def keep_zone(arn: str, sid: str = "") -> Statement:
 
 
 def statements(
-    location: Location, cluster: str | None, domain: str | None, parent_zone_arn: str | None
+    location: Location,
+    cluster: str | None,
+    domain: str | None,
+    parent_zone_arn: str | None,
+    target_roles: Sequence[str] = (),
 ) -> list[Statement]:
     """All statements, without `Sid`, because a managed policy may have 6,144 characters.
 
     Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     """
-    return [*_allowed(location, domain), *_denied(location, cluster, parent_zone_arn)]
+    targets = [Statement(actions=["sts:AssumeRole", "sts:TagSession"], resources=target_roles)] if target_roles else []
+    return [*_allowed(location, domain), *targets, *_denied(location, cluster, parent_zone_arn)]
 
 
 def _allowed(location: Location, domain: str | None) -> list[Statement]:

@@ -122,6 +122,7 @@ _TAGS_LIMITED_OTHERWISE = {
     ("_domain", "route53:ChangeTagsForResource"),  # IAM has no condition on tags of zones
     ("_images-and-domain", "route53:ChangeTagsForResource"),
     ("_images-and-domain", "logs:*"),  # flow logs, which only the shared stack has
+    ("assume-target", "sts:TagSession"),  # of the sessions of a role in another account, which the settings name
     ("replicate", "s3:ReplicateTags"),  # of the objects in the copy of the state bucket, by its name
 }
 
