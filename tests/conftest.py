@@ -138,7 +138,10 @@ _ALTERNATIVE_SETTINGS = (
     (
         "dev.py",
         "max_size=10,",
-        'max_size=10, taints=({"key": "spot", "value": "true", "effect": "PREFER_NO_SCHEDULE"},),',
+        """max_size=10, taints=({"key": "spot", "value": "true", "effect": "PREFER_NO_SCHEDULE"},),
+            repair={"stop_above_percentage": 40, "parallel_count": 1, "overrides": (
+                {"condition": "NetworkingReady", "reason": "IPAMDNotReady", "wait_minutes": 10, "action": "Reboot"},
+            )},""",
     ),
     (
         "dev.py",

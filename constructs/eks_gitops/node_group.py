@@ -10,6 +10,7 @@ from cdktf_cdktf_provider_aws.eks_node_group import (
     EksNodeGroup,
     EksNodeGroupLaunchTemplate,
     EksNodeGroupNodeRepairConfig,
+    EksNodeGroupNodeRepairConfigNodeRepairConfigOverrides,
     EksNodeGroupScalingConfig,
     EksNodeGroupTaint,
     EksNodeGroupUpdateConfig,
@@ -84,6 +85,62 @@ class Taint(Config):
     room."""
 
 
+class RepairOverride(Config):
+    """What EKS does about one failure of a node, in place of its own table."""
+
+    # Source: https://docs.aws.amazon.com/eks/latest/userguide/node-health.html
+    condition: Literal[
+        "AcceleratedHardwareReady",
+        "ContainerRuntimeReady",
+        "DiskPressure",
+        "KernelReady",
+        "MemoryPressure",
+        "NetworkingReady",
+        "Ready",
+        "StorageReady",
+    ]
+    """The condition of the node that the kubelet or the node monitoring agent reports."""
+    reason: Annotated[
+        str,
+        matching(r"[A-Za-z]([A-Za-z0-9_,:]{0,1022}[A-Za-z0-9_])?", "not the reason of a condition of a node; see AWS"),
+    ]
+    """The reason of the condition, such as `IPAMDNotReady`
+    ([AWS](https://docs.aws.amazon.com/eks/latest/userguide/node-health-nma.html))."""
+    wait_minutes: Count
+    """Minutes that the condition must last before the action."""
+    action: Literal["Replace", "Reboot", "NoAction"]
+    """Replace the node, reboot it, or leave it as it is."""
+
+
+class NodeRepairConfig(Config):
+    """How EKS repairs the nodes of a group that fail."""
+
+    stop_above_count: Count | None = None
+    """The number of failed nodes above which EKS repairs none: the cause is then likely not the nodes."""
+    stop_above_percentage: int | None = Field(strict=True, default=None, ge=1, le=100)
+    """The same, as a part of the group. Without either, EKS stops above 20 % of more than five nodes."""
+    parallel_count: Count | None = None
+    """The greatest number of nodes that EKS repairs at once."""
+    parallel_percentage: int | None = Field(strict=True, default=None, ge=1, le=100)
+    """The same, as a part of the failed nodes."""
+    overrides: tuple[RepairOverride, ...] = ()
+    """What EKS does about particular failures. It replaces nodes after 30 minutes otherwise, or after 10 if
+    accelerators fail."""
+
+    def problems(self) -> Iterator[Problem]:
+        """A number and a percentage of the same, or two overrides of the same failure."""
+        # Source: `NodeRepairConfig` of EKS in botocore 1.43
+        for name in ("stop_above", "parallel"):
+            percentage = getattr(self, f"{name}_percentage")
+            if getattr(self, f"{name}_count") is not None and percentage is not None:
+                message = f"EKS accepts this or {name}_count; remove one of them"
+                yield Problem(f"{name}_percentage", percentage, message)
+        failures = [(override.condition, override.reason) for override in self.overrides]
+        for index, (condition, reason) in enumerate(failures):
+            if (condition, reason) in failures[:index]:
+                yield Problem(f"overrides[{index}].reason", reason, f"duplicate; list it once for {condition}")
+
+
 class NodeGroupConfig(Config):
     """A managed node group."""
 
@@ -117,6 +174,8 @@ class NodeGroupConfig(Config):
     """Kubernetes labels of the nodes, which Pods select nodes by. A change updates existing nodes."""
     taints: tuple[Taint, ...] = ()
     """Taints of the nodes. A change updates existing nodes."""
+    repair: NodeRepairConfig = NodeRepairConfig()
+    """How EKS repairs nodes that fail. A change applies to later failures."""
 
     def problems(self) -> Iterator[Problem]:
         """Sizes out of order, instance types that EKS or the AMI does not accept, labels, taints."""
@@ -271,7 +330,7 @@ class NodeGroup(Construct):
                 id=template.id, version=f"${{tostring({template.fqn}.latest_version)}}"
             ),
             update_config=EksNodeGroupUpdateConfig(max_unavailable_percentage=33),
-            node_repair_config=EksNodeGroupNodeRepairConfig(enabled=True),
+            node_repair_config=_repair(config.repair),
             labels=config.labels,
             taint=[EksNodeGroupTaint(key=taint.key, value=taint.value, effect=taint.effect) for taint in config.taints],
             # Terraform then replaces everything that the group depends on in the same order. What has a fixed name of
@@ -305,6 +364,26 @@ class NodeGroup(Construct):
                 for kind in ("instance", "network-interface", "volume")
             ],
         )
+
+
+def _repair(config: NodeRepairConfig) -> EksNodeGroupNodeRepairConfig:
+    return EksNodeGroupNodeRepairConfig(
+        enabled=True,
+        max_unhealthy_node_threshold_count=config.stop_above_count,
+        max_unhealthy_node_threshold_percentage=config.stop_above_percentage,
+        max_parallel_nodes_repaired_count=config.parallel_count,
+        max_parallel_nodes_repaired_percentage=config.parallel_percentage,
+        node_repair_config_overrides=[
+            EksNodeGroupNodeRepairConfigNodeRepairConfigOverrides(
+                node_monitoring_condition=override.condition,
+                node_unhealthy_reason=override.reason,
+                min_repair_wait_time_mins=override.wait_minutes,
+                repair_action=override.action,
+            )
+            for override in config.overrides
+        ]
+        or None,
+    )
 
 
 def _disk(device: str, gib: int | None, key: Key) -> LaunchTemplateBlockDeviceMappings:

@@ -7,6 +7,7 @@ from eks_gitops.auto_mode import AutoModeConfig
 from eks_gitops.backend import StateBackendConfig
 from eks_gitops.backup_plan import BackupConfig
 from eks_gitops.cluster import ClusterConfig
+from eks_gitops.config import MAX_INTEGER
 from eks_gitops.controllers import ControllersConfig, ControllerTarget
 from eks_gitops.database import DatabaseConfig
 from eks_gitops.dns import DnsConfig
@@ -17,7 +18,7 @@ from eks_gitops.in_cluster.argo_cd_config import ArgoCdConfig, OidcConfig, Tunin
 from eks_gitops.in_cluster.load_balancer_controller import IngressClassConfig
 from eks_gitops.in_cluster.repository_credential import RepositoryCredentialConfig
 from eks_gitops.karpenter import KarpenterConfig
-from eks_gitops.node_group import NodeGroupConfig, Taint
+from eks_gitops.node_group import NodeGroupConfig, NodeRepairConfig, RepairOverride, Taint
 from eks_gitops.vpc import VpcConfig, Zone
 from stacks.settings import Environment, EnvironmentSettings, GitopsSettings, Owner, Region, SharedSettings
 
@@ -119,7 +120,14 @@ def maximal() -> Settings:
             deletion_protection=True,
         ),
         node_groups=(
-            _nodes("main".ljust(31, "x"), min_size=3, desired_size=3, max_size=5, disk_size_gib=16384),
+            _nodes(
+                "main".ljust(31, "x"),
+                min_size=3,
+                desired_size=3,
+                max_size=5,
+                disk_size_gib=16384,
+                repair=NodeRepairConfig(stop_above_count=2, parallel_percentage=50),
+            ),
             _nodes(
                 "arm",
                 instance_types=("m7g.large", "c8g.xlarge"),
@@ -131,6 +139,15 @@ def maximal() -> Settings:
                     Taint(key="spot", value="true", effect="NO_SCHEDULE"),
                     Taint(key="team", value="shop", effect="NO_EXECUTE"),
                     Taint(key="slow", effect="PREFER_NO_SCHEDULE"),
+                ),
+                repair=NodeRepairConfig(
+                    stop_above_percentage=40,
+                    parallel_count=1,
+                    overrides=(
+                        RepairOverride(
+                            condition="KernelReady", reason="SoftLockup", wait_minutes=MAX_INTEGER, action="Replace"
+                        ),
+                    ),
                 ),
             ),
         ),

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +94,25 @@ def test_the_provider_of_the_emulated_aws_does_not_know_exactly_the_arguments_th
     for stack in (*platform.values(), *alternative.values()):
         for kind, resources in stack.json["resource"].items():
             if kind.startswith("aws_"):
-                block = types[kind]["block"]
-                known = block["attributes"].keys() | block.get("block_types", {}).keys() | _META
-                new = frozenset(name for arguments in resources.values() for name in arguments) - known
+                paths = (_unknown(types[kind]["block"], arguments) for arguments in resources.values())
+                new = frozenset(path for some in paths for path in some)
                 unknown |= {kind: unknown.get(kind, frozenset()) | new} if new else {}
+    for kind, paths in local_provider.NEW_IN_6.items():  # also those that neither settings use
+        for path in paths:
+            name, _, rest = path.partition(".")
+            found = _unknown(types[kind]["block"], {name: {rest: ""} if rest else ""})
+            unknown[kind] = unknown.get(kind, frozenset()) | set(found)
     assert unknown == local_provider.NEW_IN_6
+
+
+def _unknown(block: Mapping[str, Any], arguments: Mapping[str, Any]) -> Iterator[str]:
+    """The paths of arguments that the provider does not know, also in blocks that occur once."""
+    blocks = block.get("block_types", {})
+    for name, value in arguments.items():
+        if name in blocks and isinstance(value, dict):
+            yield from (f"{name}.{path}" for path in _unknown(blocks[name]["block"], value))
+        elif name not in block.get("attributes", {}).keys() | blocks.keys() | _META:
+            yield name
 
 
 _REFERENCE = re.compile(r"data\.terraform_remote_state\.[\w.-]+")

@@ -129,6 +129,22 @@ def test_node_repair_is_enabled(dev: Template) -> None:
     assert dev.only("aws_eks_node_group")["node_repair_config"] == {"enabled": True}
 
 
+def test_node_repair_has_the_thresholds_and_overrides_of_the_settings(alternative: dict[str, Template]) -> None:
+    assert alternative["us-gov-west-1-dev"].only("aws_eks_node_group")["node_repair_config"] == {
+        "enabled": True,
+        "max_unhealthy_node_threshold_percentage": 40,
+        "max_parallel_nodes_repaired_count": 1,
+        "node_repair_config_overrides": [
+            {
+                "node_monitoring_condition": "NetworkingReady",
+                "node_unhealthy_reason": "IPAMDNotReady",
+                "min_repair_wait_time_mins": 10,
+                "repair_action": "Reboot",
+            }
+        ],
+    }
+
+
 def test_nodes_are_in_the_private_subnets(dev: Template, platform: dict[str, Template]) -> None:
     subnets = dev.only("aws_eks_node_group")["subnet_ids"]
     assert [resolved(subnet, platform) for subnet in subnets] == [
