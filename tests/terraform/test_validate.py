@@ -97,9 +97,9 @@ def test_the_provider_of_the_emulated_aws_does_not_know_exactly_the_arguments_th
                 paths = (_unknown(types[kind]["block"], arguments) for arguments in resources.values())
                 new = frozenset(path for some in paths for path in some)
                 unknown |= {kind: unknown.get(kind, frozenset()) | new} if new else {}
-    for kind, paths in local_provider.NEW_IN_6.items():  # also those that neither settings use
-        for path in paths:
-            name, _, rest = path.partition(".")
+    for kind, listed in local_provider.NEW_IN_6.items():  # also those that neither settings use
+        for argument in listed:
+            name, _, rest = argument.partition(".")
             found = _unknown(types[kind]["block"], {name: {rest: ""} if rest else ""})
             unknown[kind] = unknown.get(kind, frozenset()) | set(found)
     assert unknown == local_provider.NEW_IN_6
