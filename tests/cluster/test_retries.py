@@ -35,6 +35,19 @@ _FOUNDATION = {
 }
 
 
+_PROJECT = {
+    "apiVersion": "argoproj.io/v1alpha1",
+    "kind": "AppProject",
+    "metadata": {"name": _NAME, "namespace": ARGO_CD_NAMESPACE},
+    "spec": {
+        "sourceRepos": ["*"],
+        "destinations": [{"server": SERVER, "namespace": _NAME}],
+        "clusterResourceWhitelist": [{"group": "", "kind": "Namespace"}],
+    },
+}
+"""The project `default` of the Git tree is closed."""
+
+
 @pytest.fixture
 def repository(tmp_path_factory: pytest.TempPathFactory) -> GitRepository:
     """A repository with an object of a kind that does not exist."""
@@ -49,10 +62,12 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> GitRepository:
 
 @pytest.fixture
 def cluster(control_plane: ControlPlane, argo_cd: ArgoCd) -> Iterator[ControlPlane]:  # noqa: ARG001  (it syncs)
+    control_plane.apply(_PROJECT)
     yield control_plane
     for one in (
         f"applicationset/{_NAME}",
         f"application/{_NAME}",
+        f"appproject/{_NAME}",
         f"namespace/{_NAME}",
         "crd/foundations.retries.example",
     ):
@@ -61,7 +76,7 @@ def cluster(control_plane: ControlPlane, argo_cd: ArgoCd) -> Iterator[ControlPla
 
 def _spec(url: str, retry: Manifest) -> Manifest:
     return {
-        "project": "default",
+        "project": _NAME,
         "source": {"repoURL": url, "targetRevision": "main", "path": "app"},
         "destination": {"server": SERVER, "namespace": _NAME},
         "syncPolicy": {"automated": {"prune": True, "selfHeal": True}, "retry": retry},
