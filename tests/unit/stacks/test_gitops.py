@@ -470,7 +470,9 @@ def test_argo_cd_namespace_enforces_the_restricted_level(every: dict[str, Templa
             "name": "argocd",
             "labels": {
                 "pod-security.kubernetes.io/enforce": "restricted",
+                "pod-security.kubernetes.io/enforce-version": "v1.36",
                 "pod-security.kubernetes.io/warn": "restricted",
+                "pod-security.kubernetes.io/warn-version": "v1.36",
             },
         }
 
