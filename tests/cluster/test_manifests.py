@@ -78,6 +78,8 @@ def test_the_api_server_rejects_what_its_validation_refuses(
 ) -> None:
     """A sample of the broken manifests: what is refused without a server is refused by a server, too."""
     manifests = list(deployable(broken_fields.manifests(CASES[number], rendered)))
+    if not manifests:
+        pytest.skip(f"the example was changed: {CASES[number]['entry']} has no {CASES[number]['object']}")
     by_the_api_server = controllers.refuses(manifests)
     if by_the_api_server:
         with pytest.raises(OperationError):

@@ -17,11 +17,16 @@ def cases() -> list[Json]:
 
 
 def manifests(case: Json, rendered: Mapping[str, Sequence[Json]]) -> list[Json]:
-    """The manifests of a case. Each key of `set` is the JSON pointer of a field; without a value, it is removed."""
+    """The manifests of a case; none if the tree has lost the object, because its owners changed the example.
+
+    Each key of `set` is the JSON pointer of a field; without a value, it is removed.
+    """
     if "manifests" in case:
         return list(case["manifests"])
     changed = copy.deepcopy(list(rendered[case["entry"]]))
-    (target,) = (manifest for manifest in changed if name_of(manifest) == case["object"])
+    target = next((manifest for manifest in changed if name_of(manifest) == case["object"]), None)
+    if target is None:
+        return []
     for pointer, value in case["set"].items():
         *above, last = (part.replace("~1", "/") for part in pointer.split("/")[1:])
         holder: Any = target

@@ -92,7 +92,9 @@ def refused(judges: Judges, rendered: dict[str, list[Json]]) -> Problems:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(CASES)))
-def test_a_broken_manifest_is_refused(number: int, refused: Problems) -> None:
+def test_a_broken_manifest_is_refused(number: int, refused: Problems, rendered: dict[str, list[Json]]) -> None:
+    if not broken_fields.manifests(CASES[number], rendered):
+        pytest.skip(f"the example was changed: {CASES[number]['entry']} has no {CASES[number]['object']}")
     assert refused.get(str(number)) == CASES[number]["problems"]
 
 
