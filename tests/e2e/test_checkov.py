@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from operations.scanner import scanner
-from operations.terraform.synthesis import synthesize
 from tests import ROOT
-from tests.e2e.clone import clone_into
+from tests.e2e.clone import clone_into, synthesize
 from tests.e2e.region import Region, reported
 
 pytestmark = pytest.mark.e2e
