@@ -34,6 +34,7 @@ _SECONDS = 120
 _WITHOUT_DATA = {
     "argo-cd-applications: Degraded or missing: 0",
     "argo-cd-applications: Progressing: 0",
+    "argo-cd-components: Events of the cluster: 0",  # unless something changed just now
     "argo-rollouts: Aborted: 0",
     "argo-rollouts: Paused: 0",
     "argo-rollouts: Progressing: 0",
