@@ -1,7 +1,7 @@
 """Validation rules that involve several settings of a region."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from eks_gitops.addons import addon_role_name
@@ -12,7 +12,7 @@ from eks_gitops.delivery.plan_policy import read_statements
 from eks_gitops.delivery.roles import PLAN_ENVIRONMENT, administrator_trust
 from eks_gitops.dns import LONGEST_DOMAIN
 from eks_gitops.ecr import MOST_MOVING_TAGS, MOST_REPLICATED
-from eks_gitops.iam import policy_document, trust_policy
+from eks_gitops.iam import Statement, policy_document, trust_policy
 from eks_gitops.location import Location
 from eks_gitops.private_bucket import LONGEST_BUCKET_NAME
 from eks_gitops.values import listed_twice
@@ -332,11 +332,15 @@ def _long_trust_policy(shared: SharedSettings) -> Iterator[Problem]:
         yield Problem("cluster_administrators", f"{len(administrators)} roles", message)
 
 
+def _length(of_policy: Iterable[Statement]) -> int:
+    """The characters of a policy, as IAM counts them: without white space."""
+    return len("".join(policy_document(*of_policy).split()))
+
+
 def _long_read_policy(region: Region) -> Iterator[Problem]:
     credentials = [environment.settings.gitops.repository_credential for environment in region.environments]
     names = sorted({credential.secret_name for credential in credentials if credential is not None})
-    policy = policy_document(*read_statements(region.location("shared"), repository_credentials=names))
-    length = len("".join(policy.split()))
+    length = _length(read_statements(region.location("shared"), repository_credentials=names))
     if length > _LONGEST_POLICY:
         message = (
             f"the policy of the plan role would have {length} characters; IAM allows {_LONGEST_POLICY}, "
@@ -350,8 +354,7 @@ def _long_boundaries(region: Region, environment: Environment) -> Iterator[Probl
     targets = [target.role_arn for target in settings.controllers.targets]
     zone = location.arn("route53", f"hostedzone/{'Z' * _LONGEST_ZONE_ID}")
     domain = region.shared.dns.of_environment(environment.name)
-    policy = policy_document(*statements(location, settings.cluster.name, domain, zone, targets))
-    length = len("".join(policy.split()))
+    length = _length(statements(location, settings.cluster.name, domain, zone, targets))
     if length > _LONGEST_POLICY:
         message = (
             f"the permissions boundary would have {length} characters; IAM allows {_LONGEST_POLICY}, "
