@@ -302,7 +302,7 @@ def _no_way_to_the_internet(shared: SharedSettings, environments: Sequence[Envir
     if shared.vpc.nat_gateways == "none" and environments:
         message = (
             "interface endpoints do not replace the internet: Argo CD fetches Git and charts, nodes pull images from "
-            "public registries, and External DNS calls Route 53; use one, or one-per-zone for production"
+            "public registries, and External DNS calls Route 53; use one, or one-per-zone or regional for production"
         )
         yield Problem("vpc.nat_gateways", "none", message)
 
@@ -365,7 +365,7 @@ def _long_boundaries(region: Region, environment: Environment) -> Iterator[Probl
 
 def _nat_of_production(shared: SharedSettings, environments: Sequence[Environment]) -> Iterator[Problem]:
     if shared.vpc.nat_gateways == "one" and any(environment.settings.production for environment in environments):
-        message = "production runs in this VPC and must survive the loss of a zone; use one-per-zone"
+        message = "production runs in this VPC and must survive the loss of a zone; use one-per-zone or regional"
         yield Problem("vpc.nat_gateways", shared.vpc.nat_gateways, message)
 
 

@@ -1,13 +1,13 @@
 """Vpc: the network of a region, with one public, one private and optionally one database subnet per zone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
 from cdktf_cdktf_provider_aws.default_security_group import DefaultSecurityGroup
 from cdktf_cdktf_provider_aws.eip import Eip
 from cdktf_cdktf_provider_aws.internet_gateway import InternetGateway
-from cdktf_cdktf_provider_aws.nat_gateway import NatGateway
+from cdktf_cdktf_provider_aws.nat_gateway import NatGateway, NatGatewayAvailabilityZoneAddress
 from cdktf_cdktf_provider_aws.route import Route
 from cdktf_cdktf_provider_aws.route_table import RouteTable
 from cdktf_cdktf_provider_aws.route_table_association import RouteTableAssociation
@@ -90,9 +90,11 @@ class VpcConfig(Config):
     """The Availability Zones, in any order. Adding one replaces all node groups, because EKS cannot change their
     subnets: each new group is created first. Databases, files and load balancers also use it, but no control plane
     (`cluster.zones`). Removing one destroys its subnets, which the guard refuses (docs/runbook/network.md)."""
-    nat_gateways: Literal["none", "one", "one-per-zone"]
+    nat_gateways: Literal["none", "one", "one-per-zone", "regional"]
     """A trade-off between cost and availability: with `none`, private subnets have no internet access; with `one`, all
-    zones depend on `nat_gateway_zone`."""
+    zones depend on `nat_gateway_zone`. `regional` is one gateway that AWS runs in all `zones`, with a public address in
+    each as with `one-per-zone`: it costs the same, is in no subnet, and a zone that is added only adds an address to
+    it. A change between them replaces the gateways: the public addresses change, and connections break."""
     nat_gateway_zone: str | None = None
     """The zone of the only NAT gateway, required with `one`. A change replaces the gateway: the address from which all
     zones reach the internet changes, and connections break."""
@@ -212,14 +214,10 @@ class Vpc(Construct):
         database = self._route_table("database") if self._config.zones[0].database else None
         zones = self._config.zones
         self.public_subnet_ids: dict[str, str] = {zone.name: self._subnet("public", zone, public) for zone in zones}
-        gateways = {
-            zone.name: self._nat_gateway(zone.name, internet)
-            for zone in zones
-            if self._config.nat_gateways == "one-per-zone" or zone.name == self._config.nat_gateway_zone
-        }
+        gateways = self._nat_gateways(internet)
         for zone in zones:
             private = self._route_table(f"private-{zone.name}")
-            nat = gateways.get(self._config.nat_gateway_zone or zone.name)
+            nat = gateways.get(zone.name)
             if nat is not None:
                 Route(
                     self,
@@ -254,15 +252,53 @@ class Vpc(Construct):
         RouteTableAssociation(self, f"{kind}-routes-{zone.name}", subnet_id=subnet.id, route_table_id=routes.id)
         return subnet.id
 
+    def _nat_gateways(self, internet: InternetGateway) -> dict[str, NatGateway]:
+        """The NAT gateway of each zone."""
+        zones = [zone.name for zone in self._config.zones]
+        match self._config.nat_gateways:
+            case "one-per-zone":
+                return {zone: self._nat_gateway(zone, internet) for zone in zones}
+            case "one":
+                assert self._config.nat_gateway_zone
+                return dict.fromkeys(zones, self._nat_gateway(self._config.nat_gateway_zone, internet))
+            case "regional":
+                return dict.fromkeys(zones, self._regional_nat_gateway(zones, internet))
+            case "none":
+                return {}
+
+    def _regional_nat_gateway(self, zones: Sequence[str], internet: InternetGateway) -> NatGateway:
+        """A gateway with addresses of our own in each zone: AWS would otherwise choose addresses, and change them.
+
+        Source: https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateways-regional.html
+        """
+        name = f"{self._config.name}-regional"
+        return NatGateway(
+            self,
+            "nat-gateway-regional",
+            availability_mode="regional",
+            vpc_id=self.id,
+            availability_zone_address=[
+                NatGatewayAvailabilityZoneAddress(
+                    availability_zone=zone,
+                    allocation_ids=[self._public_address(f"regional-{zone}", internet).id],
+                )
+                for zone in zones
+            ],
+            tags={"Name": name},
+            depends_on=[internet],
+        )
+
+    def _public_address(self, name: str, internet: InternetGateway) -> Eip:
+        tags = {"Name": f"{self._config.name}-{name}"}
+        return Eip(self, f"nat-address-{name}", domain="vpc", tags=tags, depends_on=[internet])
+
     def _nat_gateway(self, zone: str, internet: InternetGateway) -> NatGateway:
-        name = f"{self._config.name}-{zone}"
-        address = Eip(self, f"nat-address-{zone}", domain="vpc", tags={"Name": name}, depends_on=[internet])
         return NatGateway(
             self,
             f"nat-gateway-{zone}",
             subnet_id=self.public_subnet_ids[zone],
-            allocation_id=address.id,
-            tags={"Name": name},
+            allocation_id=self._public_address(zone, internet).id,
+            tags={"Name": f"{self._config.name}-{zone}"},
             depends_on=[internet],
         )
 

@@ -174,8 +174,12 @@ _OF_A_VPC = (
 
 
 def _of_vpc(clients: Clients, states: States, vpc: Resource) -> Iterator[str]:
+    # AWS makes the route table of a regional NAT gateway.
+    # Source: https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateways-regional.html
+    gateways = paginate(clients["ec2"], "describe_nat_gateways", "NatGateways")
+    of_gateways = {table for gateway in gateways if (table := gateway.get("RouteTableId"))}
     for label, operation, key, id_, kinds in _OF_A_VPC:
-        known = {resource["id"] for resource in states.of(*kinds)}
+        known = {resource["id"] for resource in states.of(*kinds)} | of_gateways
         # DescribeNatGateways calls the argument `Filter`.
         of_vpc = {"Filter" if key == "NatGateways" else "Filters": [{"Name": "vpc-id", "Values": [vpc["id"]]}]}
         for one in paginate(clients["ec2"], operation, key, **of_vpc):

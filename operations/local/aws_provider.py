@@ -11,6 +11,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from eks_gitops.controller_tags import SUBNET_TAGS
 from operations.terraform.json_files import read_json
 
 SEEN_WORKING = "5.100.0"
@@ -31,6 +32,7 @@ NEW_IN_6: Mapping[str, frozenset[str]] = {
         }
     ),
     "aws_eks_pod_identity_association": frozenset({"disable_session_tags", "target_role_arn"}),
+    "aws_nat_gateway": frozenset({"availability_mode", "availability_zone_address", "vpc_id"}),
 }
 """The arguments of the stacks that version 5 does not know, also of a block as `<block>.<argument>`, by resource type;
 held exact by `tests/terraform`."""
@@ -51,15 +53,33 @@ def adapted(stack: Mapping[str, Any]) -> dict[str, Any]:
         if provider["source"] == "aws":
             provider["version"] = version()
     if version().startswith("5."):
-        for kind, arguments in NEW_IN_6.items():
-            for resource in copy.get("resource", {}).get(kind, {}).values():
-                for path in arguments:
-                    block, _, name = path.rpartition(".")
-                    (resource.get(block, {}) if block else resource).pop(name, None)
-                for argument, value in resource.items():
-                    if isinstance(value, str):
-                        resource[argument] = VALUES_IN_5.get(value, value)
+        _leave_out_what_is_new(copy.get("resource", {}))
     return copy
+
+
+def _leave_out_what_is_new(resources: Mapping[str, Mapping[str, dict[str, Any]]]) -> None:
+    for gateway in resources.get("aws_nat_gateway", {}).values():
+        if gateway.get("availability_mode") == "regional":
+            gateway.update(_in_first_zone(gateway, resources["aws_subnet"]))
+    for kind, arguments in NEW_IN_6.items():
+        for resource in resources.get(kind, {}).values():
+            for path in arguments:
+                block, _, name = path.rpartition(".")
+                (resource.get(block, {}) if block else resource).pop(name, None)
+            for argument, value in resource.items():
+                if isinstance(value, str):
+                    resource[argument] = VALUES_IN_5.get(value, value)
+
+
+def _in_first_zone(gateway: Mapping[str, Any], subnets: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The arguments of a gateway in one zone, in place of a regional one."""
+    first = gateway["availability_zone_address"][0]
+    subnet = next(
+        name
+        for name, one in subnets.items()
+        if one["availability_zone"] == first["availability_zone"] and SUBNET_TAGS["internet-facing"] in one["tags"]
+    )
+    return {"subnet_id": f"${{aws_subnet.{subnet}.id}}", "allocation_id": first["allocation_ids"][0]}
 
 
 def use(output: Path) -> None:

@@ -88,21 +88,40 @@ def _of_resources(quota: _Quota, new: NewResources, aws: Clients) -> Iterator[Li
 
 
 def nat_gateways(stacks: Sequence[Stack], new: NewResources, aws: Clients) -> Iterator[Line]:
-    """NAT gateways. The quota is per Availability Zone, so the zone with the most gateways is checked."""
+    """NAT gateways. The quota is per Availability Zone, so the zone with the most gateways is checked.
+
+    A regional gateway is counted in each zone in which it has an address.
+    """
     subnets = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in aws("ec2").describe_subnets()["Subnets"]}
     gateways = [
         gateway
         for gateway in paginate(aws("ec2"), "describe_nat_gateways", "NatGateways")
         if gateway["State"] in {"available", "pending"}
     ]
-    used = Counter(subnets.get(gateway["SubnetId"], "") for gateway in gateways)
+    used = Counter(
+        zone
+        for gateway in gateways
+        for zone in (
+            {address.get("AvailabilityZone", "") for address in gateway["NatGatewayAddresses"]}
+            if gateway.get("AvailabilityMode") == "regional"
+            else {subnets.get(gateway["SubnetId"], "")}
+        )
+    )
     planned = {
         f"${{aws_subnet.{name}.id}}": arguments["availability_zone"]
         for stack in stacks
         for kind, name, arguments in stack.resources()
         if kind == "aws_subnet"
     }
-    added = Counter(planned[arguments["subnet_id"]] for _, _, arguments in new.resources("aws_nat_gateway"))
+    added = Counter(
+        zone
+        for _, _, arguments in new.resources("aws_nat_gateway")
+        for zone in (
+            {address["availability_zone"] for address in arguments["availability_zone_address"]}
+            if arguments.get("availability_mode") == "regional"
+            else {planned[arguments["subnet_id"]]}
+        )
+    )
     zone = max({*used, *added}, key=lambda zone: used[zone] + added[zone], default="any zone")
     yield _line(aws, f"quota of NAT gateways in {zone}", _NAT_GATEWAYS, used[zone], added[zone])
 

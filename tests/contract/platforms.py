@@ -62,7 +62,7 @@ def maximal() -> Settings:
                 )
                 for number, letter in enumerate("abcd", start=1)
             ),
-            nat_gateways="one-per-zone",
+            nat_gateways="regional",
             interface_endpoints=_ENDPOINTS,
             flow_log_retention_days=3653,
         ),

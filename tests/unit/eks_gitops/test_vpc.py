@@ -132,6 +132,20 @@ def test_number_of_nat_gateways(nat_gateways: str, zones: tuple[str, ...]) -> No
     assert len(template.resources("aws_eip")) == len(zones)
 
 
+def test_a_regional_nat_gateway_has_an_address_in_each_zone_and_no_subnet() -> None:
+    template = _with_gateways("regional")
+    gateway = template.only("aws_nat_gateway")
+    assert (gateway["availability_mode"], gateway["vpc_id"]) == ("regional", "${aws_vpc.vpc.id}")
+    assert "subnet_id" not in gateway
+    assert gateway["availability_zone_address"] == [
+        {"availability_zone": zone, "allocation_ids": [f"${{aws_eip.vpc_nat-address-regional-{zone}.id}}"]}
+        for zone in ZONES[:2]
+    ]
+    assert len(template.resources("aws_eip")) == 2
+    through = {route["nat_gateway_id"] for route in _private_routes(template)}
+    assert through == {"${aws_nat_gateway.vpc_nat-gateway-regional.id}"}
+
+
 @pytest.mark.parametrize(("nat_gateways", "through"), [("none", []), ("one", ["b", "b"]), ("one-per-zone", ["a", "b"])])
 def test_private_subnets_route_to_the_configured_nat_gateways(nat_gateways: str, through: list[str]) -> None:
     template = _with_gateways(nat_gateways)

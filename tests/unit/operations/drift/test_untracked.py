@@ -110,6 +110,17 @@ def test_other_resources_in_the_vpc_are_reported(tags: list[dict[str, str]]) -> 
     assert _found(_vpc(), describe_security_groups={"SecurityGroups": [group]}) == ["security group sg-1"]
 
 
+def test_the_route_table_of_a_regional_nat_gateway_is_not_reported() -> None:
+    gateway = {"NatGatewayId": "nat-1", "VpcId": "vpc-1", "RouteTableId": "rtb-1", "State": "available"}
+    tables = [{"RouteTableId": id_, "VpcId": "vpc-1"} for id_ in ("rtb-1", "rtb-2")]
+    found = _found(
+        _vpc(),
+        describe_nat_gateways={"NatGateways": [gateway]},
+        describe_route_tables={"RouteTables": tables},
+    )
+    assert found == ["NAT gateway nat-1", "route table rtb-2"]
+
+
 def _rule(**rule: Any) -> dict[str, Any]:
     return {"SecurityGroupRuleId": "sgr-1", "IsEgress": False, "IpProtocol": "-1", **rule}
 

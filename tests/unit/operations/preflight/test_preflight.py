@@ -465,15 +465,27 @@ def test_a_quota_that_cannot_be_read_is_a_warning(aws: Aws, stack: Stacks) -> No
     assert _outcomes(preflight._run_check(subject, check)) == ["warning"]
 
 
-@pytest.mark.parametrize(("limit", "outcome"), [(5, "passed"), (2, "failed")])
+@pytest.mark.parametrize(("limit", "outcome"), [(8, "passed"), (4, "failed")])
 def test_nat_gateways_are_checked_in_the_zone_with_the_most(aws: Aws, stack: Stacks, limit: int, outcome: str) -> None:
     stacks = [
         stack(
             ("aws_subnet", "a", {"availability_zone": f"{REGION}a"}),
             ("aws_nat_gateway", "a", {"subnet_id": "${aws_subnet.a.id}"}),
+            (
+                "aws_nat_gateway",
+                "regional",
+                {
+                    "availability_mode": "regional",
+                    "availability_zone_address": [{"availability_zone": f"{REGION}{zone}"} for zone in "ab"],
+                },
+            ),
         )
     ]
-    gateways = [{"SubnetId": "subnet-1", "State": state} for state in ("available", "pending", "deleted")]
+    regional = [{"AvailabilityZone": f"{REGION}{zone}", "AllocationId": zone} for zone in "ab"]
+    gateways = [
+        *({"SubnetId": "subnet-1", "State": state} for state in ("available", "pending", "deleted")),
+        {"AvailabilityMode": "regional", "State": "available", "NatGatewayAddresses": regional},
+    ]
     clients = aws(
         ("s3", "get_object", "NoSuchKey"),
         ("ec2", "describe_subnets", {"Subnets": [{"SubnetId": "subnet-1", "AvailabilityZone": f"{REGION}a"}]}),
@@ -482,7 +494,7 @@ def test_nat_gateways_are_checked_in_the_zone_with_the_most(aws: Aws, stack: Sta
     )
     (line,) = preflight_quotas.nat_gateways(stacks, preflight_state.NewResources(stacks, clients), clients)
     assert (line.subject, line.outcome) == (f"quota of NAT gateways in {REGION}a", outcome)
-    assert f"2 in use, 1 added, {limit} allowed" in line.message
+    assert f"3 in use, 2 added, {limit} allowed" in line.message
 
 
 @pytest.mark.parametrize(
