@@ -25,7 +25,7 @@ export DISABLE_VERSION_CHECK := 1
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 # A virtual environment whose Python is gone, such as after an update of the system, is made again.
-$(shell for venv in .venv .pipenv .checkov; do [ -x $$venv/bin/python ] || rm -f $$venv/.installed*; done)
+$(shell for venv in .venv .pipenv .checkov .cdktn; do [ -x $$venv/bin/python ] || rm -f $$venv/.installed*; done)
 
 .PHONY: help
 help: ## list all targets
@@ -75,16 +75,38 @@ checkov: .checkov/.installed ## install checkov, for `make scan`, `make validate
 	.checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+# CDK Terrain, the successor of CDKTF: its library and its command line. Its packages exclude those of CDKTF.
+CDKTN := tests/cdktn/requirements
+
+.cdktn/.installed: $(CDKTN).txt tests/cdktn/package-lock.json
+	$(PYTHON) -m venv --clear .cdktn
+	.cdktn/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	cp tests/cdktn/package.json tests/cdktn/package-lock.json .cdktn
+	npm ci --prefix .cdktn --no-audit --no-fund --loglevel=error
+	@touch $@
+
 # renovate: datasource=pypi depName=pip-tools
 PIP_TOOLS_VERSION := 7.6.2
 
 .PHONY: checkov-lock
+checkov-lock: REQUIREMENTS := $(SCANNER)
 checkov-lock: ## update the versions and hashes of what checkov needs, after a change of its requirements.in
-	@venv=$$(mktemp -d); trap 'rm -rf "$$venv"' EXIT; \
-	$(PYTHON) -m venv "$$venv"; \
-	"$$venv/bin/python" -m pip install --quiet --disable-pip-version-check pip-tools==$(PIP_TOOLS_VERSION); \
-	"$$venv/bin/pip-compile" --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
-	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file $(SCANNER).txt $(SCANNER).in
+	@$(LOCK_REQUIREMENTS)
+
+.PHONY: cdktn-lock
+cdktn-lock: REQUIREMENTS := $(CDKTN)
+cdktn-lock: ## the same for CDK Terrain, also after a change of its package.json
+	@$(LOCK_REQUIREMENTS)
+	npm install --prefix tests/cdktn --package-lock-only --no-audit --no-fund --loglevel=error \
+	  --omit-lockfile-registry-resolved
+
+define LOCK_REQUIREMENTS
+venv=$$(mktemp -d); trap 'rm -rf "$$venv"' EXIT; \
+$(PYTHON) -m venv "$$venv"; \
+"$$venv/bin/python" -m pip install --quiet --disable-pip-version-check pip-tools==$(PIP_TOOLS_VERSION); \
+"$$venv/bin/pip-compile" --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
+  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file $(REQUIREMENTS).txt $(REQUIREMENTS).in
+endef
 
 .PHONY: lock
 lock: .pipenv/.installed-$(PIPENV_VERSION) ## update Pipfile.lock and package-lock.json after a change to Pipfile or package.json
@@ -256,6 +278,10 @@ test-others: install # all tests but the unit tests and those that deploy
 test-inputs: install ## run every command with all bad input, of which `make test` tries a sample; takes about 15 minutes
 	$(BIN)/python -m tests.inputs.run
 
+.PHONY: cdktn-check
+cdktn-check: install .cdktn/.installed ## compare the stacks with those of CDK Terrain, the successor of CDKTF; installs 0.9 GB
+	$(BIN)/python -m tests.cdktn.check
+
 .PHONY: lint
 lint: install ## check style and types
 	$(BIN)/ruff check .
@@ -287,4 +313,4 @@ bench: install ## measure how long the commands take, compared with the usual wa
 
 .PHONY: clean
 clean: ## remove the installed packages and the synthesized stacks
-	rm -rf .venv .pipenv .checkov node_modules cdktf.out
+	rm -rf .venv .pipenv .checkov .cdktn node_modules cdktf.out

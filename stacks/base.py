@@ -41,6 +41,9 @@ class RegionStack(TerraformStack):
             "CostCenter": owner.cost_center,
         }
         self.add_override("terraform.required_version", TERRAFORM_CONSTRAINT)
+        # CDK Terrain checks that each of these versions has what a stack uses; CDKTF does not.
+        versions = TERRAFORM_CONSTRAINT.replace(",", "")
+        self.node.set_context("targetVersions", {"terraform": versions, "opentofu": versions})
         self._add_backend()
         AwsProvider(
             self,

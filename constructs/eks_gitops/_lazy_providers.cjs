@@ -39,9 +39,9 @@ process.exit = function (code) {
 
 // Every token records where it was created, with an unlimited stack trace. The errors of CDKTF that show it name lines of
 // its own compiled files.
-const STACK_TRACE = /[\\/]cdktf[\\/]lib[\\/]tokens[\\/]private[\\/]stack-trace\.js$/;
+const STACK_TRACE = /[\\/]cdkt[fn][\\/]lib[\\/]tokens[\\/]private[\\/]stack-trace\.js$/;
 const NO_STACK_TRACE = require("node:path").join(__dirname, "_no_stack_trace.cjs");
-const PROVIDER_INDEX = /([\\/]@cdktf[\\/]provider-[a-z-]+[\\/]lib[\\/])index\.js$/;
+const PROVIDER_INDEX = /([\\/]@cdkt[fn][\\/]provider-[a-z-]+[\\/]lib[\\/])index\.js$/;
 const resolveFilename = Module._resolveFilename;
 
 Module._resolveFilename = function (...args) {

@@ -2,3 +2,4 @@
 "use strict";
 
 exports.captureStackTrace = () => [];
+exports.captureCreationStack = () => []; // in CDK Terrain

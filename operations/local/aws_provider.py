@@ -50,7 +50,7 @@ def adapted(stack: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of a stack's JSON for the emulated AWS."""
     copy: dict[str, Any] = deepcopy(dict(stack))
     for provider in copy["terraform"].get("required_providers", {}).values():
-        if provider["source"] == "aws":
+        if provider["source"] in {"aws", "hashicorp/aws"}:  # as CDKTF and CDK Terrain write it
             provider["version"] = version()
     if version().startswith("5."):
         _leave_out_what_is_new(copy.get("resource", {}))

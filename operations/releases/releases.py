@@ -129,7 +129,10 @@ def named(stack: Stack) -> dict[str, tuple[str, str]]:
 
     def resolved(text: str) -> str:
         found = _REFERENCE.fullmatch(text)
-        return text if found is None else str(namespaces[found[1]]["metadata"]["name"])
+        if found is None:
+            return text
+        metadata = namespaces[found[1]]["metadata"]  # CDK Terrain writes a list of it
+        return str((metadata[0] if isinstance(metadata, list) else metadata)["name"])
 
     return {
         f"helm_release.{key}": (resolved(one["namespace"]), one["name"])

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cdktf import TerraformStack
+from cdktf_cdktf_provider_kubernetes import namespace_v1
 from cdktf_cdktf_provider_kubernetes.namespace_v1 import NamespaceV1, NamespaceV1Metadata
 from cdktf_cdktf_provider_kubernetes.secret_v1 import SecretV1, SecretV1Metadata
 from constructs import Construct
@@ -43,17 +44,19 @@ class ArgoCd(Construct):
         namespace = NamespaceV1(
             self,
             "namespace",
-            metadata=NamespaceV1Metadata(
-                name=NAMESPACE,
-                # The newest supported version, so that an upgrade of the cluster does not change what it admits.
-                labels={
-                    f"pod-security.kubernetes.io/{label}": value
-                    for mode in ("enforce", "warn")
-                    for label, value in ((mode, "restricted"), (f"{mode}-version", f"v{list(EKS_VERSIONS)[-1]}"))
-                },
+            metadata=_as_block(
+                NamespaceV1Metadata(
+                    name=NAMESPACE,
+                    # The newest supported version, so that an upgrade of the cluster does not change what it admits.
+                    labels={
+                        f"pod-security.kubernetes.io/{label}": value
+                        for mode in ("enforce", "warn")
+                        for label, value in ((mode, "restricted"), (f"{mode}-version", f"v{list(EKS_VERSIONS)[-1]}"))
+                    },
+                )
             ),
         )
-        self.namespace: str = namespace.metadata.name
+        self.namespace = namespace.get_string_attribute("metadata[0].name")
         redis = self._redis_password()
         self.release = HelmRelease(
             self,
@@ -90,3 +93,8 @@ class ArgoCd(Construct):
             data_wo={"auth": f"${{ephemeral.aws_secretsmanager_random_password.{name}.random_password}}"},
             data_wo_revision=_REDIS_PASSWORD_REVISION,
         )
+
+
+def _as_block(metadata: NamespaceV1Metadata) -> Any:
+    """The block as the bindings take it: as a list in those of the Kubernetes provider 3, which CDK Terrain has."""
+    return [metadata] if hasattr(namespace_v1, "NamespaceV1MetadataList") else metadata

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from cdktf import TerraformStack
+from cdktf_cdktf_provider_kubernetes import namespace_v1
 from cdktf_cdktf_provider_kubernetes.provider import KubernetesProvider
 
 from eks_gitops.github import GithubRepository
+from eks_gitops.in_cluster import argo_cd
 from eks_gitops.in_cluster.cluster_secret import ClusterAnnotations, ClusterLabels, ClusterSecret
 from eks_gitops.in_cluster.repository_credential import RepositoryCredential, RepositoryCredentialConfig, repository_url
 from tests import ROOT
@@ -475,6 +477,13 @@ def test_argo_cd_namespace_enforces_the_restricted_level(every: dict[str, Templa
                 "pod-security.kubernetes.io/warn-version": "v1.36",
             },
         }
+
+
+def test_bindings_of_cdk_terrain_get_a_list_of_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
+    metadata = namespace_v1.NamespaceV1Metadata(name="argocd")
+    assert argo_cd._as_block(metadata) is metadata
+    monkeypatch.setattr(namespace_v1, "NamespaceV1MetadataList", type, raising=False)
+    assert argo_cd._as_block(metadata) == [metadata]
 
 
 # The cluster secret

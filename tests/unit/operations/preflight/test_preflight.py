@@ -157,12 +157,23 @@ def test_node_supports_the_cdktf_cli(says: Callable[[str], None], version: str, 
     assert _outcomes(preflight_tools.node()) == [outcome]
 
 
-@pytest.mark.parametrize(("version", "outcome"), [("0.21.0", "passed"), ("0.20.9", "failed"), (None, "failed")])
-def test_cdktf_has_the_version_of_the_library(stack: Stacks, tmp_path: Path, version: str | None, outcome: str) -> None:
-    if version:
-        package = tmp_path / "node_modules/cdktf-cli/package.json"
-        package.parent.mkdir(parents=True)
-        package.write_text(json.dumps({"version": version}))
+@pytest.mark.parametrize(
+    ("name", "version", "outcome"),
+    [
+        ("cdktf-cli", "0.21.0", "passed"),
+        ("cdktf-cli", "0.20.9", "failed"),
+        ("cdktf-cli", "0.24.0", "failed"),
+        ("cdktn-cli", "0.24.0", "passed"),
+        ("cdktn-cli", "0.20.9", "failed"),
+        ("other-cli", "0.21.0", "failed"),
+    ],
+)
+def test_the_command_line_fits_the_library(
+    stack: Stacks, tmp_path: Path, name: str, version: str, outcome: str
+) -> None:
+    package = tmp_path / "node_modules" / name / "package.json"
+    package.parent.mkdir(parents=True)
+    package.write_text(json.dumps({"version": version}))
     assert _outcomes(preflight_tools.cdktf([stack()], tmp_path)) == [outcome]
 
 

@@ -30,6 +30,13 @@ def test_the_namespace_of_a_release_may_be_a_reference(tmp_path: Path) -> None:
     assert releases.named(in_cluster_stack(tmp_path)) == {"helm_release.web": ("argocd", "web")}
 
 
+def test_the_metadata_of_a_namespace_may_be_a_list(tmp_path: Path) -> None:
+    stack = in_cluster_stack(tmp_path)
+    file = tmp_path / "cdk.tf.json"
+    file.write_text(file.read_text().replace('{"name": "argocd"}', '[{"name": "argocd"}]'))
+    assert releases.named(stack) == {"helm_release.web": ("argocd", "web")}
+
+
 def test_a_cluster_is_reached_by_the_kubeconfig_of_its_stack(tmp_path: Path, program: Program) -> None:  # noqa: F811
     program("kubectl", 'echo "$*"; cat')
     with releases.connected(in_cluster_stack(tmp_path)) as run:

@@ -1,0 +1,1 @@
+"""The app with CDK Terrain, the successor of CDKTF: `make cdktn-check`."""
