@@ -179,12 +179,12 @@ def _texts(path: str, value: object) -> Iterator[tuple[str, str]]:
             yield from _texts(f"{path}[{index}]", below)
 
 
-_INDEXED = re.compile(r"index\s+\(?(?P<map>\S+?)\)?\s+\"(?P<key>[\w.-]+/[\w.-]+)\"")
+_INDEXED = re.compile(r"\b(?:get|index)\s+\(?(?P<map>\S+?)\)?\s+\"(?P<key>[^\"]+)\"")
 _ASSIGNED = re.compile(r"(?P<name>\$\w+)\s*:=\s*\.metadata\.(?P<field>annotations|labels)\s*-?\}\}")
 
 
 def application_sets_read_keys_of_the_cluster_secret(sets: Sequence[Json], secret: Json) -> Iterator[str]:
-    """`index` of a key that does not exist is an empty text, also with `missingkey=error`."""
+    """`index` and `get` of a key that does not exist are an empty text, also with `missingkey=error`."""
     known = {field: set(secret["metadata"][field]) for field in ("annotations", "labels")}
     for applied in of_kind(sets, "ApplicationSet"):
         found = set()
@@ -194,7 +194,7 @@ def application_sets_read_keys_of_the_cluster_secret(sets: Sequence[Json], secre
             for match in _INDEXED.finditer(text):
                 field = maps.get(match["map"])
                 keys = known[field] if field else known["annotations"] | known["labels"]
-                if match["key"] not in keys:
+                if match["key"] not in keys and (field or "/" in match["key"]):
                     what = (field or "annotations").removesuffix("s")
                     found.add(f"the cluster Secret has no {what} {match['key']}; {_remedy(match['key'], keys)}")
         yield from (f"{name_of(applied)}: {line}" for line in sorted(found))

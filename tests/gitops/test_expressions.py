@@ -59,7 +59,8 @@ def _miss_the_first(parser: Prometheus, found: Sequence[Expression]) -> Iterator
 
 
 def test_prometheus_parses_every_expression(parser: Prometheus, rendered: dict[str, list[Json]]) -> None:
-    assert [*unreadable(rendered), *syntax_errors(parser.parse, expressions(rendered))] == []
+    problems = [*unreadable(rendered), *syntax_errors(parser.parse, expressions(rendered))]
+    assert not problems, "\n".join(problems)
 
 
 def test_no_expression_misses_the_first_value_of_a_counter(parser: Prometheus, rendered: dict[str, list[Json]]) -> None:
