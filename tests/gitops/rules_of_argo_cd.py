@@ -1,8 +1,8 @@
 """Rules for what Argo CD reads in manifests: it ignores a misspelt annotation, option or finalizer silently.
 
 A rule takes manifests, or the root of the repository, and yields one line for each violation. Sources: Argo CD 3.2.11
-and the gitops-engine that it requires (v0.7.1-0.20251217140045-5baed5604d2d). `check-argo-cd` checks sync windows and
-retries, with Argo CD's own functions.
+and the gitops-engine that it requires (v0.7.1-0.20251217140045-5baed5604d2d), and what 3.4.0 and 3.5.0 add, which the
+charts in `eks_gitops.versions` install. `check-argo-cd` checks sync windows and retries, with Argo CD's own functions.
 """
 
 import re
@@ -21,6 +21,7 @@ _ANNOTATIONS = {
     "application-set-refresh", "client-side-apply-migration-manager", "compare-options", "deletion-approved", "hook",
     "hook-delete-policy", "hydrate", "ignore-healthcheck", "ignore-resource-updates", "installation-id",
     "manifest-generate-paths", "refresh", "skip-reconcile", "sync-options", "sync-wave", "tracking-id",
+    "ignore-default-links", "managed-by-url",  # since 3.4.0
 }  # fmt: skip
 
 # common/common.go; docs/user-guide/annotations-and-labels.md for `instance`
@@ -66,7 +67,7 @@ _VALUES: Mapping[str, Sequence[str]] = {
         "IgnoreExtraneous", "IncludeMutationWebhook=true", "ServerSideDiff=false", "ServerSideDiff=true",
     ),
     # NewHookType and NewHookDeletePolicy in pkg/sync/common/types.go of gitops-engine; controller/hook.go
-    "hook": ("PostDelete", "PostSync", "PreSync", "Skip", "Sync", "SyncFail"),
+    "hook": ("PostDelete", "PostSync", "PreDelete", "PreSync", "Skip", "Sync", "SyncFail"),  # PreDelete: since 3.4.0
     "hook-delete-policy": ("BeforeHookCreation", "HookFailed", "HookSucceeded"),
     "sync-options": _known(_OPTIONS_OF_RESOURCES),
 }  # fmt: skip
@@ -75,6 +76,8 @@ _VALUES: Mapping[str, Sequence[str]] = {
 _FINALIZERS = (
     "post-delete-finalizer.argocd.argoproj.io",
     "post-delete-finalizer.argocd.argoproj.io/cleanup",
+    "pre-delete-finalizer.argocd.argoproj.io",  # since 3.4.0
+    "pre-delete-finalizer.argocd.argoproj.io/cleanup",
     "resources-finalizer.argocd.argoproj.io",
     "resources-finalizer.argocd.argoproj.io/background",
     "resources-finalizer.argocd.argoproj.io/foreground",

@@ -198,6 +198,9 @@ spec:
         syncOptions: [ApplyOutOfSyncOnly=true, PrunePropagationPolicy=orphan, Validate=true, "{{ .option }}"]
 """)
     assert [line for rule in rules_of_argo_cd.ALL for line in rule([valid])] == []
+    for hook in ("PreSync", "Sync", "PostSync", "SyncFail", "PreDelete", "PostDelete", "Skip"):
+        valid["metadata"]["annotations"]["argocd.argoproj.io/hook"] = hook
+        assert [line for rule in rules_of_argo_cd.ALL for line in rule([valid])] == []
 
 
 def test_finds_custom_resources_in_the_sync_wave_of_their_chart() -> None:
