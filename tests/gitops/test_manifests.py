@@ -2,8 +2,10 @@
 
 import copy
 import json
+import shutil
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,7 @@ from tests import ROOT
 from tests.gitops import broken_fields, rules, rules_of_argo_cd
 from tests.gitops.controllers import Controllers, Problems, RenderedSets
 from tests.gitops.rules import of_kind
-from tests.gitops.tree import Json, components, documents, entries
+from tests.gitops.tree import FOLDERS, Json, components, documents, entries
 from tests.template import Template
 
 ENVIRONMENTS = ("dev", "staging", "prod")
@@ -33,11 +35,11 @@ class Judges:
         self._platform = platform
         self.problems = controllers.problems
 
-    def rendered(self, entries: Mapping[str, list[Json]], environment: str) -> RenderedSets:
+    def rendered(self, entries: Mapping[str, list[Json]], environment: str, folder: Path = ROOT) -> RenderedSets:
         """What Argo CD of an environment says, with the objects that Terraform creates for it."""
         secret, *others = self._handover(environment)
         given = {name: [*manifests, *others] for name, manifests in entries.items()}
-        return self._controllers.rendered(given, ROOT, secret)
+        return self._controllers.rendered(given, folder, secret)
 
     def secret(self, environment: str) -> Json:
         """The Secret of the cluster."""
@@ -221,6 +223,46 @@ def test_argo_cd_renders_applications_of_every_form(judges: Judges) -> None:
     assert container["image"].startswith("registry.example/")
     assert rollout["metadata"]["name"] == "own"
     assert judges.problems(sets.manifests["own"]) == {}
+
+
+_WORKER = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: worker}
+spec:
+  selector: {matchLabels: {app: worker}}
+  template:
+    metadata: {labels: {app: worker}}
+    spec: {containers: [{name: worker, image: IMAGE}]}
+"""
+
+
+@pytest.mark.parametrize(("image", "is_missing"), [("worker", False), ("wroker", True)])
+def test_a_service_needs_no_ingress_but_its_image(
+    image: str, *, is_missing: bool, judges: Judges, rendered: dict[str, list[Json]], tmp_path: Path
+) -> None:
+    """The ApplicationSet patches the Ingresses of those services that have one."""
+    for top in FOLDERS:
+        shutil.copytree(ROOT / top, tmp_path / top)
+    overlay = tmp_path / "service" / "worker" / "overlays" / "dev"
+    overlay.mkdir(parents=True)
+    (overlay / "application.yaml").write_text("{team: sales, host: worker, database: ''}")
+    images = "[{name: worker, newTag: 1.0.0}]"
+    (overlay / "kustomization.yaml").write_text(f"{{resources: [deployment.yaml], images: {images}}}")
+    (overlay / "deployment.yaml").write_text(_WORKER.replace("IMAGE", image))
+    project = {"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "worker-dev"}]}
+    sales = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": {"name": "sales"}, "spec": project}
+    sets = judges.rendered({"entry": [*rendered["management/bootstrap"], sales]}, "dev", tmp_path)
+    registry = judges.secret("dev")["metadata"]["annotations"]["platform/image-registry"]
+    missing = (
+        "ApplicationSet services: Application worker-dev: spec.source.kustomize.images[0]:"
+        f" worker={registry}/worker:*@*: no container in service/worker/overlays/dev has the image worker;"
+        " correct the name"
+    )
+    assert sets.problems.get("entry", []) == ([missing] if is_missing else [])
+    (deployment,) = sets.manifests["entry"]["worker-dev"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == (image if is_missing else f"{registry}/worker:1.0.0")
 
 
 @pytest.mark.parametrize(
