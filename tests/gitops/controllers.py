@@ -28,8 +28,8 @@ class RenderedSets:
     """What each Application deploys: its sources in the repository, with their patches, images and values."""
     elsewhere: dict[str, dict[str, int]]
     """The number of sources in other repositories, which are not rendered, of each Application that has any."""
-    unmatched: dict[str, list[str]]
-    """The parts of sync windows that match no Application of the environment."""
+    matches: dict[str, dict[str, bool]]
+    """Whether each part of a sync window, and each target of a patch, matches anything, by what is said otherwise."""
     newer: list[str]
     """Fields that the version in `operations/local/cluster/modules/argo-cd` does not know. Newer ones may."""
 
@@ -94,7 +94,7 @@ class Controllers:
                 name: {one["application"]: one["elsewhere"] for one in each if one["elsewhere"]}
                 for name, each in renderings.items()
             },
-            dict(zip(names, answer["unmatched"], strict=True)),
+            dict(zip(names, answer["matches"], strict=True)),
             sorted(set(newer)),
         )
 

@@ -132,12 +132,14 @@ def test_application_sets_read_keys_that_the_cluster_secret_has(
 
 
 def _unmatched(made: Mapping[str, RenderedSets], entry: str) -> list[str]:
-    """What matches nothing in any environment: a window may be for one of them."""
-    return sorted(set.intersection(*[set(sets.unmatched[entry]) for sets in made.values()]))
+    """What matches nothing in any environment: a sync window or a patch may be for one of them."""
+    noted = [sets.matches[entry] for sets in made.values()]
+    return sorted({problem for each in noted for problem in each if not any(one.get(problem) for one in noted)})
 
 
-def test_every_sync_window_matches_applications(made: dict[str, RenderedSets]) -> None:
-    assert _unmatched(made, "bootstrap") == []
+def test_every_sync_window_and_every_patch_matches_something(made: dict[str, RenderedSets]) -> None:
+    problems = _unmatched(made, "bootstrap")
+    assert not problems, "\n".join(problems)
 
 
 def test_bootstrap_has_the_default_project(rendered: dict[str, list[Json]]) -> None:
@@ -211,7 +213,7 @@ spec:
 def test_argo_cd_renders_applications_of_every_form(judges: Judges) -> None:
     entries = {"own": documents(_VALID)}
     sets = judges.rendered(entries, "dev")
-    assert (sets.problems, sets.unmatched["own"]) == ({}, [])
+    assert (sets.problems, _unmatched({"dev": sets}, "own")) == ({}, [])
     assert sets.elsewhere["own"] == {"several": 2}
     several, values = sets.manifests["own"]["several"], sets.manifests["own"]["values"]
     (namespace,) = of_kind(several, "Namespace")
@@ -287,6 +289,29 @@ def test_finds_a_sync_window_without_a_match(
     entries = {"broken": [project]}
     found = {environment: judges.rendered(entries, environment) for environment in ENVIRONMENTS}
     assert _unmatched(found, "broken") == [f"AppProject management: spec.syncWindows[0]{expected}"]
+
+
+_PATCHES = """
+spec:
+  source:
+    repoURL: https://git.example/platform.git
+    path: management/service-namespace/base
+    kustomize:
+      patches:
+        - target: {kind: Namespace}
+          patch: '[{"op": "replace", "path": "/metadata/name", "value": "a"}]'
+        - target: {kind: LimitRange, name: all}
+          patch: '[{"op": "remove", "path": "/spec/limits"}]'
+"""
+
+
+def test_finds_a_patch_without_a_target(judges: Judges, rendered: dict[str, list[Json]]) -> None:
+    manifests = copy.deepcopy(rendered["management/bootstrap"])
+    (applied,) = [one for one in manifests if one["metadata"]["name"] == "service-namespaces"]
+    applied["spec"]["templatePatch"] = _PATCHES
+    found = {environment: judges.rendered({"broken": manifests}, environment) for environment in ENVIRONMENTS}
+    target = "ApplicationSet service-namespaces: kustomize.patches: target kind LimitRange, name all"
+    assert _unmatched(found, "broken") == [f"{target}: matches no object of its Applications; correct it"]
 
 
 def test_finds_a_key_that_the_cluster_secret_does_not_have(judges: Judges) -> None:

@@ -2,9 +2,9 @@
 // with the files of a folder, as their controller does, and their Applications as the repo server does.
 //
 // Reads {folder, secret, groups}: the folder of the repository, the Secret of the cluster in which Argo CD runs, and lists
-// of manifests, each for an Argo CD of its own. Writes {problems, newer, applications, rendered, unmatched}: the problems,
+// of manifests, each for an Argo CD of its own. Writes {problems, newer, applications, rendered, matches}: the problems,
 // the fields that only newer versions of Argo CD know, both as {group, index, problem}, and for each group the rendered
-// Applications, their manifests, and the parts of sync windows that match nothing.
+// Applications, their manifests, and whether each part of a sync window and each target of a patch matches anything.
 package main
 
 import (
@@ -48,12 +48,19 @@ type found struct {
 	Problem string `json:"problem"`
 }
 
+// What matches something, by what is said otherwise.
+type matches map[string]bool
+
+func (m matches) note(matched bool, problem string) {
+	m[problem] = m[problem] || matched
+}
+
 type output struct {
 	Problems     []found                  `json:"problems"`
 	Newer        []found                  `json:"newer"`
 	Applications [][]v1alpha1.Application `json:"applications"`
 	Rendered     [][]rendering            `json:"rendered"`
-	Unmatched    [][]string               `json:"unmatched"`
+	Matches      []matches                `json:"matches"`
 }
 
 func main() {
@@ -66,7 +73,7 @@ func main() {
 	}
 	exitOn(json.Unmarshal(text, &given))
 	logrus.SetOutput(io.Discard) // what it logs is also returned
-	result := output{Problems: []found{}, Newer: []found{}}
+	result := output{[]found{}, []found{}, [][]v1alpha1.Application{}, [][]rendering{}, []matches{}}
 	sources := &renderer{given.Folder, map[string]renderedSource{}}
 	for group, manifests := range given.Groups {
 		start(given.Folder, given.Secret, sources).check(group, manifests, &result)
@@ -178,7 +185,7 @@ func (r repository) walk(visit func(path string, entry fs.DirEntry) error) error
 
 func (a *argoCd) check(group int, manifests []map[string]any, result *output) {
 	all, single := []v1alpha1.Application{}, []v1alpha1.Application{}
-	renderings, windows := []rendering{}, []string{}
+	renderings, noted := []rendering{}, matches{}
 	say := func(index int, problems ...error) {
 		for _, err := range problems {
 			if err != nil {
@@ -220,9 +227,9 @@ func (a *argoCd) check(group int, manifests []map[string]any, result *output) {
 		if application, is := applications[index]; is {
 			wrong := a.applicationProblems(&application)
 			if len(wrong) == 0 {
-				made, problems := a.sources.render(&application, a.repository)
+				made, problems := a.sources.render(&application, "Application "+application.Name, a.repository, noted)
 				renderings = append(renderings, made)
-				say(index, append(problems, unmatchedPatches(made.targets)...)...)
+				say(index, problems...)
 			}
 			say(index, wrong...)
 			single = append(single, application)
@@ -240,7 +247,6 @@ func (a *argoCd) check(group int, manifests []map[string]any, result *output) {
 			logrus.NewEntry(logrus.StandardLogger()), set, a.generators, &appsets.Render{}, a.client,
 		)
 		say(index, err)
-		targets := map[string]bool{}
 		for _, application := range rendered {
 			if other, exists := names[application.Name]; exists {
 				say(index, fmt.Errorf(
@@ -251,37 +257,21 @@ func (a *argoCd) check(group int, manifests []map[string]any, result *output) {
 			problems := a.applicationProblems(&application)
 			if len(problems) == 0 {
 				var made rendering
-				made, problems = a.sources.render(&application, a.repository)
+				made, problems = a.sources.render(&application, "ApplicationSet "+set.Name, a.repository, noted)
 				renderings = append(renderings, made)
-				for target, matches := range made.targets {
-					targets[target] = targets[target] || matches
-				}
 			}
 			for _, err := range problems {
 				say(index, fmt.Errorf("Application %s: %w", application.Name, err))
 			}
 		}
-		say(index, unmatchedPatches(targets)...)
 		all = append(all, rendered...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.projects)) {
-		windows = append(windows, unmatched(a.projects[name], append(single, all...))...)
+		noteWindows(a.projects[name], append(single, all...), noted)
 	}
 	result.Applications = append(result.Applications, all)
 	result.Rendered = append(result.Rendered, renderings)
-	result.Unmatched = append(result.Unmatched, windows)
-}
-
-// The targets of patches that match no object of any Application: Kustomize ignores them.
-func unmatchedPatches(targets map[string]bool) (problems []error) {
-	for _, target := range slices.Sorted(maps.Keys(targets)) {
-		if !targets[target] {
-			problems = append(problems, fmt.Errorf(
-				"kustomize.patches: target %s: matches no object of its Applications; correct it", target,
-			))
-		}
-	}
-	return problems
+	result.Matches = append(result.Matches, noted)
 }
 
 // Options of Go templates that Go does not know.

@@ -26,9 +26,6 @@ type rendering struct {
 	Manifests   []map[string]any `json:"manifests"`
 	// The sources in other repositories, which are not rendered.
 	Elsewhere int `json:"elsewhere"`
-
-	// Whether the target of each of its patches matches an object.
-	targets map[string]bool
 }
 
 // Renders the sources of Applications that are in the folder, with the `kustomize` and `helm` of the PATH.
@@ -42,8 +39,11 @@ type renderedSource struct {
 	err       error
 }
 
-func (r *renderer) render(application *v1alpha1.Application, repository string) (rendering, []error) {
-	made := rendering{Application: application.Name, Manifests: []map[string]any{}, targets: map[string]bool{}}
+// Renders an Application, and notes for its `owner`, which may be an ApplicationSet, whether the targets of patches match.
+func (r *renderer) render(
+	application *v1alpha1.Application, owner, repository string, noted matches,
+) (rendering, []error) {
+	made := rendering{Application: application.Name, Manifests: []map[string]any{}}
 	sources := application.Spec.GetSources()
 	var problems []error
 	for index, source := range sources {
@@ -68,7 +68,10 @@ func (r *renderer) render(application *v1alpha1.Application, repository string) 
 		}
 		problems = append(problems, imageProblems(field, &source, found.manifests)...)
 		for _, patch := range patches(&source) {
-			made.targets[patch.text()] = made.targets[patch.text()] || has(found.manifests, patch.mark)
+			noted.note(has(found.manifests, patch.mark), fmt.Sprintf(
+				"%s: kustomize.patches: target %s: matches no object of its Applications; correct it",
+				owner, patch.text(),
+			))
 		}
 		for _, manifest := range found.manifests {
 			made.Manifests = append(made.Manifests, withoutMarks(manifest))

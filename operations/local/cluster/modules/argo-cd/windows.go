@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata"
@@ -32,8 +33,8 @@ func windowProblems(project *v1alpha1.AppProject) (problems []error) {
 	return problems
 }
 
-// The parts of sync windows that match none of the Applications, nor one in a namespace that the project permits.
-func unmatched(project *v1alpha1.AppProject, applications []v1alpha1.Application) (found []string) {
+// Notes whether each part of a sync window matches an Application, or one in a namespace that the project permits.
+func noteWindows(project *v1alpha1.AppProject, applications []v1alpha1.Application, noted matches) {
 	for _, destination := range project.Spec.Destinations {
 		permitted := v1alpha1.Application{}
 		permitted.Name = destination.Namespace // services are named after their namespaces
@@ -43,40 +44,30 @@ func unmatched(project *v1alpha1.AppProject, applications []v1alpha1.Application
 		}
 		applications = append(applications, permitted)
 	}
-	matches := func(window v1alpha1.SyncWindow) bool {
-		windows := v1alpha1.SyncWindows{&window}
-		for _, application := range applications {
-			if application.Spec.GetProject() == project.Name && windows.Matches(&application).HasWindows() {
-				return true
-			}
-		}
-		return false
-	}
 	for index, window := range project.Spec.SyncWindows {
-		say := func(text string) {
-			found = append(found, fmt.Sprintf("AppProject %s: spec.syncWindows[%d]%s", project.Name, index, text))
+		note := func(part v1alpha1.SyncWindow, text string) {
+			windows := v1alpha1.SyncWindows{&part}
+			matched := slices.ContainsFunc(applications, func(one v1alpha1.Application) bool {
+				return one.Spec.GetProject() == project.Name && windows.Matches(&one).HasWindows()
+			})
+			noted.note(matched, fmt.Sprintf("AppProject %s: spec.syncWindows[%d]%s", project.Name, index, text))
 		}
-		before := len(found)
 		for _, pattern := range window.Applications {
-			if !matches(v1alpha1.SyncWindow{Applications: []string{pattern}}) {
-				say(".applications: " + pattern + ": matches no Application of the project; correct it")
-			}
+			part := v1alpha1.SyncWindow{Applications: []string{pattern}}
+			note(part, ".applications: "+pattern+": matches no Application of the project; correct it")
 		}
 		for _, pattern := range window.Namespaces {
-			if !matches(v1alpha1.SyncWindow{Namespaces: []string{pattern}}) {
-				say(".namespaces: " + pattern + ": matches no namespace of the project; correct it")
-			}
+			part := v1alpha1.SyncWindow{Namespaces: []string{pattern}}
+			note(part, ".namespaces: "+pattern+": matches no namespace of the project; correct it")
 		}
 		for _, pattern := range window.Clusters {
-			if !matches(v1alpha1.SyncWindow{Clusters: []string{pattern}}) {
-				say(".clusters: " + pattern + ": matches no cluster of the project; correct it")
-			}
+			part := v1alpha1.SyncWindow{Clusters: []string{pattern}}
+			note(part, ".clusters: "+pattern+": matches no cluster of the project; correct it")
 		}
-		if len(found) == before && !matches(*window) {
-			say(": matches no Application of the project; set applications, namespaces or clusters")
+		if window.UseAndOperator || len(window.Applications)+len(window.Namespaces)+len(window.Clusters) == 0 {
+			note(*window, ": matches no Application of the project; set applications, namespaces or clusters")
 		}
 	}
-	return found
 }
 
 // What Argo CD accepts as a backoff, although it waits no time, or less.
