@@ -267,28 +267,23 @@ def test_a_service_needs_no_ingress_but_its_image(
     assert container["image"] == (image if is_missing else f"{registry}/worker:1.0.0")
 
 
-@pytest.mark.parametrize(
-    ("window", "expected"),
-    [
-        (
-            {"applications": ["*-prod", "*-prd"]},
-            ".applications: *-prd: matches no Application of the project; correct it",
-        ),
-        ({"namespaces": ["bubblepool"]}, ".namespaces: bubblepool: matches no namespace of the project; correct it"),
-        ({"clusters": ["in-claster"]}, ".clusters: in-claster: matches no cluster of the project; correct it"),
-        ({}, ": matches no Application of the project; set applications, namespaces or clusters"),
-    ],
-)
-def test_finds_a_sync_window_without_a_match(
-    window: Json, expected: str, judges: Judges, rendered: dict[str, list[Json]]
-) -> None:
-    project = copy.deepcopy(
-        next(one for one in rendered["management/bootstrap"] if one["metadata"]["name"] == "management")
-    )
-    project["spec"]["syncWindows"] = [{"kind": "allow", "schedule": "0 10 * * *", "duration": "1h", **window}]
-    entries = {"broken": [project]}
+_WINDOWS: list[tuple[Json, str]] = [
+    ({"applications": ["*-prod", "*-prd"]}, ".applications: *-prd: matches no Application of the project; correct it"),
+    ({"namespaces": ["bubblepool"]}, ".namespaces: bubblepool: matches no namespace of the project; correct it"),
+    ({"clusters": ["in-claster"]}, ".clusters: in-claster: matches no cluster of the project; correct it"),
+    ({}, ": matches no Application of the project; set applications, namespaces or clusters"),
+]
+
+
+def test_finds_a_sync_window_without_a_match(judges: Judges, rendered: dict[str, list[Json]]) -> None:
+    projects = of_kind(rendered["management/bootstrap"], "AppProject")
+    (project,) = [one for one in projects if one["metadata"]["name"] == "management"]
+    when = {"kind": "allow", "schedule": "0 10 * * *", "duration": "1h"}
+    windows = [{**when, **window} for window, _ in _WINDOWS]
+    entries = {"broken": [{**project, "spec": {**project["spec"], "syncWindows": windows}}]}
     found = {environment: judges.rendered(entries, environment) for environment in ENVIRONMENTS}
-    assert _unmatched(found, "broken") == [f"AppProject management: spec.syncWindows[0]{expected}"]
+    expected = [f"AppProject management: spec.syncWindows[{n}]{line}" for n, (_, line) in enumerate(_WINDOWS)]
+    assert _unmatched(found, "broken") == expected
 
 
 _PATCHES = """
