@@ -18,11 +18,13 @@ import pytest
 import yaml
 
 from operations.errors import OperationError
+from operations.local.cluster import programs
 from operations.local.cluster.argo_cd import SERVER, ArgoCd
 from operations.local.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
 from tests.cluster.git_repository import GitRepository
 from tests.cluster.manifests import Manifest, canary, config_map, restricted_namespace
-from tests.metrics import Expression, expressions, needed
+from tests.gitops.tree import Renderer
+from tests.metrics import Expression, expressions, needed, parsed
 from tests.prometheus import Prometheus
 
 pytestmark = pytest.mark.cluster
@@ -77,7 +79,14 @@ def pool() -> Iterator[tuple[bubblepool.Pool, int]]:
 
 
 @pytest.fixture(scope="module")
+def found(go_programs: None) -> list[Expression]:  # noqa: ARG001  (programs that render)
+    rendered = Renderer(programs.program("kustomize"), programs.program("helm")).everything()
+    return expressions(rendered)
+
+
+@pytest.fixture(scope="module")
 def prometheus(
+    found: list[Expression],
     control_plane: ControlPlane,
     argo_cd: ArgoCd,
     pool: tuple[bubblepool.Pool, int],
@@ -96,7 +105,7 @@ def prometheus(
         control_plane.apply(*made)
         _log_in(argo_cd)
         _break_with_webhooks(control_plane)
-        _wait_for_metrics(running)
+        _wait_for_metrics(running, found)
         yield running
     for webhook in ("open", "closed"):
         control_plane.kubectl("delete", "validatingwebhookconfiguration", webhook, "--ignore-not-found")
@@ -216,9 +225,9 @@ def _scraped(prometheus: Prometheus) -> dict[str, set[str]]:
     return found
 
 
-def _wait_for_metrics(prometheus: Prometheus) -> None:
+def _wait_for_metrics(prometheus: Prometheus, found: list[Expression]) -> None:
     """Wait until all metrics exist that exist at all; the test names those that do not."""
-    wanted = {name for one in expressions() for name in needed(prometheus.parse(one.text))} - _listed().keys()
+    wanted = {name for _, tree in parsed(prometheus.parse, found) for name in needed(tree)} - _listed().keys()
     deadline = time.monotonic() + _SECONDS
     while wanted - _scraped(prometheus).keys() and time.monotonic() < deadline:
         time.sleep(1)
@@ -227,17 +236,17 @@ def _wait_for_metrics(prometheus: Prometheus) -> None:
 
 def _problems(prometheus: Prometheus, found: list[Expression]) -> Iterator[str]:
     known = {**_listed(), **_scraped(prometheus)}
-    for one in found:
-        for metric, labels in needed(prometheus.parse(one.text)).items():
+    for one, tree in parsed(prometheus.parse, found):
+        for metric, labels in needed(tree).items():
             if metric not in known:
-                yield f"{one.kind} {one.name}: no metric {metric}"
+                yield f"{one}: no metric {metric}; correct it, or list it in tests/cluster/metrics.yaml"
             else:
                 missing = sorted(labels - known[metric] - _OF_TARGETS)
-                yield from (f"{one.kind} {one.name}: {metric} has no label {label}" for label in missing)
+                yield from (f"{one}: {metric} has no label {label}" for label in missing)
 
 
-def test_every_metric_exists_with_its_labels(prometheus: Prometheus) -> None:
-    assert list(_problems(prometheus, expressions())) == []
+def test_every_metric_exists_with_its_labels(prometheus: Prometheus, found: list[Expression]) -> None:
+    assert list(_problems(prometheus, found)) == []
 
 
 def test_finds_unknown_metrics_and_labels(prometheus: Prometheus) -> None:
@@ -247,40 +256,42 @@ def test_finds_unknown_metrics_and_labels(prometheus: Prometheus) -> None:
     assert list(_problems(prometheus, [wrong])) == [
         "alert A: argocd_git_request_total has no label kind",
         "alert A: argocd_git_request_total has no label repository",
-        "alert A: no metric argocd_apps_info",
+        "alert A: no metric argocd_apps_info; correct it, or list it in tests/cluster/metrics.yaml",
     ]
 
 
-def test_prometheus_answers_every_expression_and_panels_have_data(prometheus: Prometheus) -> None:
+def test_prometheus_answers_every_expression_and_panels_have_data(
+    prometheus: Prometheus, found: list[Expression]
+) -> None:
     """The legend of a graph names labels of its series."""
     deadline = time.monotonic() + 90
-    without_data, legends = _answers(prometheus)
+    without_data, legends = _answers(prometheus, found)
     while without_data - _WITHOUT_DATA and time.monotonic() < deadline:  # some need further samples on a busy machine
         time.sleep(5)
-        without_data, legends = _answers(prometheus)
+        without_data, legends = _answers(prometheus, found)
     assert without_data - _WITHOUT_DATA == set()
     assert legends == []
 
 
-def _answers(prometheus: Prometheus) -> tuple[set[str], list[str]]:
+def _answers(prometheus: Prometheus, found: list[Expression]) -> tuple[set[str], list[str]]:
     """The panels without data, and what is wrong with legends."""
     without_data, legends = set(), []
-    for one in expressions():
-        found = prometheus.query(one.text)
-        metrics = needed(prometheus.parse(one.text))
-        if one.kind != "alert" and not found and not metrics.keys() & _listed().keys():
+    for one, tree in parsed(prometheus.parse, found):
+        answer = prometheus.query(one.text)
+        metrics = needed(tree)
+        if one.kind != "alert" and not answer and not metrics.keys() & _listed().keys():
             without_data.add(one.name)
-        known = {label for series in found for label in series["metric"]}.union(*metrics.values())
+        known = {label for series in answer for label in series["metric"]}.union(*metrics.values())
         named = set(re.findall(r"{{(\w+)}}", one.legend))
-        legends += [f"{one.name}: no label {label}" for label in named - known if found]
+        legends += [f"{one.name}: no label {label}" for label in named - known if answer]
     return without_data, legends
 
 
 def test_the_analysis_counts_the_first_requests_of_a_version(
-    prometheus: Prometheus, pool: tuple[bubblepool.Pool, int]
+    prometheus: Prometheus, pool: tuple[bubblepool.Pool, int], found: list[Expression]
 ) -> None:
     """`rate` would see nothing: the series of these errors begins with their number."""
-    (query,) = [one.text for one in expressions() if one.name == "bubblepool-success-rate: success-rate"]
+    (query,) = [one.text for one in found if one.name == "bubblepool-success-rate: success-rate"]
     for _ in range(3):
         pool[0].count("GET", 500)
     deadline = time.monotonic() + 10

@@ -1,6 +1,7 @@
 """The validation of the API server, Argo Rollouts and Argo CD, by programs that need neither cluster nor network."""
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,10 +20,16 @@ Problems = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class RenderedSets:
-    """What Argo CD makes of ApplicationSets, and says to them, by entry."""
+    """What Argo CD makes of ApplicationSets and Applications, and says to them, by entry."""
 
     problems: Problems
     applications: dict[str, list[Json]]
+    manifests: dict[str, dict[str, list[Json]]]
+    """What each Application deploys: its sources in the repository, with their patches, images and values."""
+    elsewhere: dict[str, dict[str, int]]
+    """The number of sources in other repositories, which are not rendered, of each Application that has any."""
+    matches: dict[str, dict[str, bool]]
+    """Whether each part of a sync window, and each target of a patch, matches anything, by what is said otherwise."""
     newer: list[str]
     """Fields that the version in `operations/local/cluster/modules/argo-cd` does not know. Newer ones may."""
 
@@ -39,6 +46,7 @@ class Controllers:
         self._kubernetes = programs.program("check-kubernetes")
         self._rollouts = programs.program("check-argo-rollouts")
         self._argo_cd = programs.program("check-argo-cd")
+        self._renderers = [programs.program(name).parent for name in ("kustomize", "helm")]
 
     def problems(self, entries: Entries) -> Problems:
         """What the API server and Argo Rollouts say to the manifests of each entry, which are those of a namespace."""
@@ -66,7 +74,8 @@ class Controllers:
     def rendered(self, entries: Entries, folder: Path, secret: Json) -> RenderedSets:
         """What Argo CD says to each entry if `folder` is the repository, and `secret` describes its cluster."""
         names, groups = list(entries), list(entries.values())
-        answer = _run(self._argo_cd, {"folder": str(folder), "secret": secret, "groups": groups})
+        given = {"folder": str(folder), "secret": secret, "groups": groups}
+        answer = _run(self._argo_cd, given, path=self._renderers)
         found: Problems = {}
         for one in answer["problems"]:
             _add(found, names[one["group"]], groups[one["group"]][one["index"]], one["problem"])
@@ -76,7 +85,18 @@ class Controllers:
             name: [{**kind, **{key: value for key, value in item.items() if key != "status"}} for item in items]
             for name, items in zip(names, answer["applications"], strict=True)
         }
-        return RenderedSets(found, applications, sorted(set(newer)))
+        renderings = dict(zip(names, answer["rendered"], strict=True))
+        return RenderedSets(
+            found,
+            applications,
+            {name: {one["application"]: one["manifests"] for one in each} for name, each in renderings.items()},
+            {
+                name: {one["application"]: one["elsewhere"] for one in each if one["elsewhere"]}
+                for name, each in renderings.items()
+            },
+            dict(zip(names, answer["matches"], strict=True)),
+            sorted(set(newer)),
+        )
 
 
 def _add(found: Problems, entry: str, manifest: Json, problem: str) -> None:
@@ -88,8 +108,12 @@ def _add(found: Problems, entry: str, manifest: Json, problem: str) -> None:
         lines.append(line)
 
 
-def _run(program: Path, given: object, *arguments: Path) -> Any:
-    done = subprocess.run([program, *arguments], input=json.dumps(given), check=False, capture_output=True, text=True)
+def _run(program: Path, given: object, *arguments: Path, path: Sequence[Path] = ()) -> Any:
+    """What a program answers; `path` are folders with programs that it runs."""
+    environment = {**os.environ, "PATH": os.pathsep.join([*map(str, path), os.environ["PATH"]])}
+    done = subprocess.run(
+        [program, *arguments], input=json.dumps(given), env=environment, check=False, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

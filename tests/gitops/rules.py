@@ -229,9 +229,8 @@ def custom_resources_skip_dry_run_on_missing_kinds(manifests: Sequence[Json]) ->
 def custom_resources_are_synced_after_their_chart(component: str, manifests: Sequence[Json]) -> Iterator[str]:
     """In the sync wave of their chart, they could be applied before the CRDs exist and the webhooks are ready."""
     for manifest in manifests:
-        if (
-            group_of(manifest) in _KINDS_OF_CHARTS.get(component, set())
-            and int(_annotations(manifest).get(_SYNC_WAVE, "0")) < 1
+        if group_of(manifest) in _KINDS_OF_CHARTS.get(component, set()) and not re.fullmatch(
+            r"\+?0*[1-9]\d*", _annotations(manifest).get(_SYNC_WAVE, "0")
         ):
             yield f"{name_of(manifest)}: no sync wave after that of the chart"
 

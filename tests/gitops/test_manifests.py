@@ -1,17 +1,20 @@
 """The API server, Argo Rollouts and Argo CD accept every manifest of the tree, and refuse the broken ones."""
 
+import copy
 import json
+import shutil
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 from operations.local.cluster.handover import handover
 from tests import ROOT
-from tests.gitops import broken_fields
+from tests.gitops import broken_fields, rules, rules_of_argo_cd
 from tests.gitops.controllers import Controllers, Problems, RenderedSets
 from tests.gitops.rules import of_kind
-from tests.gitops.tree import Json, components, documents, entries
+from tests.gitops.tree import FOLDERS, Json, components, documents, entries
 from tests.template import Template
 
 ENVIRONMENTS = ("dev", "staging", "prod")
@@ -32,11 +35,15 @@ class Judges:
         self._platform = platform
         self.problems = controllers.problems
 
-    def rendered(self, entries: Mapping[str, list[Json]], environment: str) -> RenderedSets:
+    def rendered(self, entries: Mapping[str, list[Json]], environment: str, folder: Path = ROOT) -> RenderedSets:
         """What Argo CD of an environment says, with the objects that Terraform creates for it."""
         secret, *others = self._handover(environment)
         given = {name: [*manifests, *others] for name, manifests in entries.items()}
-        return self._controllers.rendered(given, ROOT, secret)
+        return self._controllers.rendered(given, folder, secret)
+
+    def secret(self, environment: str) -> Json:
+        """The Secret of the cluster."""
+        return self._handover(environment)[0]
 
     @cache  # noqa: B019  (lives as long as the session)
     def _handover(self, environment: str) -> list[Json]:
@@ -63,14 +70,76 @@ def test_the_api_server_and_argo_rollouts_accept_every_manifest(
     assert sorted(said - NEWER_FIELDS.keys()) == []
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_argo_cd_accepts_what_it_renders(environment: str, judges: Judges, rendered: dict[str, list[Json]]) -> None:
-    made = judges.rendered({"bootstrap": rendered["management/bootstrap"]}, environment)
-    assert made.problems == {}
-    assert sorted(set(made.newer) - NEWER_FIELDS.keys()) == []
-    names = {application["metadata"]["name"] for application in made.applications["bootstrap"]}
+@pytest.fixture(scope="session")
+def made(judges: Judges, rendered: dict[str, list[Json]]) -> dict[str, RenderedSets]:
+    """What Argo CD makes of the bootstrap chart in each environment."""
+    entries = {"bootstrap": rendered["management/bootstrap"]}
+    return {environment: judges.rendered(entries, environment) for environment in ENVIRONMENTS}
+
+
+on_every_environment = pytest.mark.parametrize("environment", ENVIRONMENTS)
+
+
+@on_every_environment
+def test_argo_cd_accepts_what_it_renders(environment: str, judges: Judges, made: dict[str, RenderedSets]) -> None:
+    sets = made[environment]
+    applications = sets.applications["bootstrap"]
+    problems = [
+        line for found in (sets.problems, judges.problems(sets.applications)) for line in found.get("bootstrap", [])
+    ]
+    problems += [line for rule in rules_of_argo_cd.ALL for line in rule(applications)]
+    problems += sorted(set(sets.newer) - NEWER_FIELDS.keys())
+    assert not problems, "\n".join(problems)
+    names = {application["metadata"]["name"] for application in applications}
     assert {f"monitoring-{environment}", f"guestbook-{environment}"} <= names
-    assert judges.problems(made.applications) == {}
+
+
+@on_every_environment
+def test_what_applications_deploy_is_accepted_and_follows_the_rules(
+    environment: str, judges: Judges, made: dict[str, RenderedSets]
+) -> None:
+    """With the patches, images and values of the ApplicationSets, and what Terraform knows of the environment."""
+    checks = (*rules.ALL, *rules_of_argo_cd.ALL, rules_of_argo_cd.values_are_filled_in)
+    deployed = made[environment].manifests["bootstrap"]
+    problems = [
+        f"{name}: {line}"
+        for name, lines in judges.problems(deployed).items()
+        for line in lines
+        if line not in NEWER_FIELDS
+    ]
+    problems += [f"{name}: {line}" for name, each in deployed.items() for check in checks for line in check(each)]
+    assert not problems, "\n".join(problems)
+
+
+@on_every_environment
+def test_only_charts_of_others_are_not_rendered(environment: str, made: dict[str, RenderedSets]) -> None:
+    """There is no Helm repository here: their number is known, and what else they deploy is rendered."""
+    sets = made[environment]
+    charts = {f"{component.name}-{environment}" for component in components() if component.chart}
+    names = {application["metadata"]["name"] for application in sets.applications["bootstrap"]}
+    assert sets.elsewhere["bootstrap"] == dict.fromkeys(charts & names, 1)
+    assert names <= sets.manifests["bootstrap"].keys()
+
+
+@on_every_environment
+def test_application_sets_read_keys_that_the_cluster_secret_has(
+    environment: str, judges: Judges, rendered: dict[str, list[Json]]
+) -> None:
+    found = rules_of_argo_cd.application_sets_read_keys_of_the_cluster_secret(
+        rendered["management/bootstrap"], judges.secret(environment)
+    )
+    assert list(found) == []
+
+
+def _unmatched(made: Mapping[str, RenderedSets], entry: str) -> list[str]:
+    """What matches nothing in any environment: a sync window or a patch may be for one of them."""
+    noted = [sets.matches[entry] for sets in made.values()]
+    return sorted({problem for each in noted for problem in each if not any(one.get(problem) for one in noted)})
+
+
+def test_every_sync_window_and_every_patch_matches_something(made: dict[str, RenderedSets]) -> None:
+    problems = _unmatched(made, "bootstrap")
+    assert not problems, "\n".join(problems)
 
 
 def test_bootstrap_has_the_default_project(rendered: dict[str, list[Json]]) -> None:
@@ -78,16 +147,207 @@ def test_bootstrap_has_the_default_project(rendered: dict[str, list[Json]]) -> N
     assert {"default", "management"} < projects  # Argo CD would create the first one with all permissions
 
 
+_VALID = """
+apiVersion: argoproj.io/v1alpha1
+kind: AppProject
+metadata: {name: a}
+spec:
+  sourceRepos: ["*"]
+  destinations: [{server: "*", namespace: "*"}]
+  clusterResourceWhitelist: [{group: "*", kind: "*"}]
+  syncWindows:
+    - {kind: allow, schedule: 0 10 29 2 *, duration: 1h30m, timeZone: Asia/Seoul, applications: [sever*]}
+    - {kind: deny, schedule: 0 10 * * 1-5, duration: 24h, namespaces: [a, "*"], clusters: [https://*]}
+    - {kind: deny, schedule: 0 0 * * *, duration: 24h, applications: [several], namespaces: [a], andOperator: true}
+---
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: several}
+spec:
+  project: a
+  destination: {server: https://kubernetes.default.svc, namespace: a}
+  sources:
+    - repoURL: https://charts.example
+      chart: b
+      targetRevision: 1.0.0
+      helm:
+        ignoreMissingValueFiles: true
+        valueFiles: [own.yaml, $values/management/kyverno/values.yaml, $values/management/kyverno/values-none.yaml]
+    - {repoURL: https://git.example/platform.git, ref: values}
+    - {repoURL: https://git.example/other.git, path: missing, kustomize: {images: [none=other]}}
+    - repoURL: https://git.example/platform.git
+      path: management/service-namespace/base
+      kustomize:
+        namePrefix: own-
+        commonAnnotations: {a: b}
+        patches:
+          - patch: |
+              {apiVersion: v1, kind: LimitRange, metadata: {name: containers, namespace: service, labels: {own: a}}}
+          - target: {kind: Namespace}
+            patch: '[{"op": "replace", "path": "/metadata/name", "value": "renamed"}]'
+          - target: {kind: Namespace, name: service}
+            patch: '[{"op": "add", "path": "/metadata/labels/own", "value": "yes"}]'
+          - target: {kind: LimitRange|ResourceQuota, namespace: service}
+            patch: '[{"op": "replace", "path": "/metadata/namespace", "value": "a"}]'
+  syncPolicy:
+    syncOptions: [ServerSideApply=true]
+    retry: {limit: -1, backoff: {duration: "5", factor: 1, maxDuration: "0"}}
+---
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: values}
+spec:
+  project: a
+  destination: {server: https://kubernetes.default.svc, namespace: a}
+  source:
+    repoURL: https://git.example/platform.git
+    path: helm/my-app
+    helm:
+      releaseName: own
+      valueFiles: [values.yaml, /helm/my-app/values.yaml]
+      valuesObject: {name: own, config: {OWN: "1"}}
+      parameters: [{name: image.registry, value: registry.example}, {name: ingress.host, value: a.example.com}]
+"""
+
+
+def test_argo_cd_renders_applications_of_every_form(judges: Judges) -> None:
+    entries = {"own": documents(_VALID)}
+    sets = judges.rendered(entries, "dev")
+    assert (sets.problems, _unmatched({"dev": sets}, "own")) == ({}, [])
+    assert sets.elsewhere["own"] == {"several": 2}
+    several, values = sets.manifests["own"]["several"], sets.manifests["own"]["values"]
+    (namespace,) = of_kind(several, "Namespace")
+    assert namespace["metadata"]["labels"]["own"] == "yes"
+    assert namespace["metadata"]["annotations"]["a"] == "b"
+    assert {name.partition("-")[0] for one in several if (name := one["metadata"]["name"]) != "renamed"} == {"own"}
+    (rollout,) = of_kind(values, "Rollout")
+    (container,) = rollout["spec"]["template"]["spec"]["containers"]
+    assert container["image"].startswith("registry.example/")
+    assert rollout["metadata"]["name"] == "own"
+    assert judges.problems(sets.manifests["own"]) == {}
+
+
+_WORKER = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: worker}
+spec:
+  selector: {matchLabels: {app: worker}}
+  template:
+    metadata: {labels: {app: worker}}
+    spec: {containers: [{name: worker, image: IMAGE}]}
+"""
+
+
+@pytest.mark.parametrize(("image", "is_missing"), [("worker", False), ("wroker", True)])
+def test_a_service_needs_no_ingress_but_its_image(
+    image: str, *, is_missing: bool, judges: Judges, rendered: dict[str, list[Json]], tmp_path: Path
+) -> None:
+    """The ApplicationSet patches the Ingresses of those services that have one."""
+    for top in FOLDERS:
+        shutil.copytree(ROOT / top, tmp_path / top)
+    overlay = tmp_path / "service" / "worker" / "overlays" / "dev"
+    overlay.mkdir(parents=True)
+    (overlay / "application.yaml").write_text("{team: sales, host: worker, database: ''}")
+    images = "[{name: worker, newTag: 1.0.0}]"
+    (overlay / "kustomization.yaml").write_text(f"{{resources: [deployment.yaml], images: {images}}}")
+    (overlay / "deployment.yaml").write_text(_WORKER.replace("IMAGE", image))
+    project = {"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "worker-dev"}]}
+    sales = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": {"name": "sales"}, "spec": project}
+    sets = judges.rendered({"entry": [*rendered["management/bootstrap"], sales]}, "dev", tmp_path)
+    registry = judges.secret("dev")["metadata"]["annotations"]["platform/image-registry"]
+    missing = (
+        "ApplicationSet services: Application worker-dev: spec.source.kustomize.images[0]:"
+        f" worker={registry}/worker:*@*: no container in service/worker/overlays/dev has the image worker;"
+        " correct the name"
+    )
+    assert sets.problems.get("entry", []) == ([missing] if is_missing else [])
+    (deployment,) = sets.manifests["entry"]["worker-dev"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == (image if is_missing else f"{registry}/worker:1.0.0")
+
+
+_WINDOWS: list[tuple[Json, str]] = [
+    ({"applications": ["*-prod", "*-prd"]}, ".applications: *-prd: matches no Application of the project; correct it"),
+    ({"namespaces": ["bubblepool"]}, ".namespaces: bubblepool: matches no namespace of the project; correct it"),
+    ({"clusters": ["in-claster"]}, ".clusters: in-claster: matches no cluster of the project; correct it"),
+    ({}, ": matches no Application of the project; set applications, namespaces or clusters"),
+]
+
+
+def test_finds_a_sync_window_without_a_match(judges: Judges, rendered: dict[str, list[Json]]) -> None:
+    projects = of_kind(rendered["management/bootstrap"], "AppProject")
+    (project,) = [one for one in projects if one["metadata"]["name"] == "management"]
+    when = {"kind": "allow", "schedule": "0 10 * * *", "duration": "1h"}
+    windows = [{**when, **window} for window, _ in _WINDOWS]
+    entries = {"broken": [{**project, "spec": {**project["spec"], "syncWindows": windows}}]}
+    found = {environment: judges.rendered(entries, environment) for environment in ENVIRONMENTS}
+    expected = [f"AppProject management: spec.syncWindows[{n}]{line}" for n, (_, line) in enumerate(_WINDOWS)]
+    assert _unmatched(found, "broken") == expected
+
+
+_PATCHES = """
+spec:
+  source:
+    repoURL: https://git.example/platform.git
+    path: management/service-namespace/base
+    kustomize:
+      patches:
+        - target: {kind: Namespace}
+          patch: '[{"op": "replace", "path": "/metadata/name", "value": "a"}]'
+        - target: {kind: LimitRange, name: all}
+          patch: '[{"op": "remove", "path": "/spec/limits"}]'
+"""
+
+
+def test_finds_a_patch_without_a_target(judges: Judges, rendered: dict[str, list[Json]]) -> None:
+    manifests = copy.deepcopy(rendered["management/bootstrap"])
+    (applied,) = [one for one in manifests if one["metadata"]["name"] == "service-namespaces"]
+    applied["spec"]["templatePatch"] = _PATCHES
+    found = {environment: judges.rendered({"broken": manifests}, environment) for environment in ENVIRONMENTS}
+    target = "ApplicationSet service-namespaces: kustomize.patches: target kind LimitRange, name all"
+    assert _unmatched(found, "broken") == [f"{target}: matches no object of its Applications; correct it"]
+
+
+def test_finds_a_key_that_the_cluster_secret_does_not_have(judges: Judges) -> None:
+    patch = """
+    {{- $known := .metadata.annotations }}
+    {{ index $known "platform/domian" }} {{ index .metadata.labels "platform/domain" }}
+    {{ index (fromJson (index $known "platform/database")) "a" }} {{ index $known "platform/domain" }}
+    {{- $database := dict }}{{ get $database "user_secret" }} {{ get $known "platform-vpc-id" }}
+    """
+    applied = {"kind": "ApplicationSet", "metadata": {"name": "a"}, "spec": {"templatePatch": patch}}
+    found = rules_of_argo_cd.application_sets_read_keys_of_the_cluster_secret([applied], judges.secret("dev"))
+    assert list(found) == [
+        "ApplicationSet a: the cluster Secret has no annotation platform-vpc-id; write platform/vpc-id",
+        "ApplicationSet a: the cluster Secret has no annotation platform/database; write platform/databases",
+        "ApplicationSet a: the cluster Secret has no annotation platform/domian; write platform/domain",
+        "ApplicationSet a: the cluster Secret has no label platform/domain; write platform/region",
+    ]
+
+
 @pytest.fixture(scope="session")
-def refused(judges: Judges, rendered: dict[str, list[Json]]) -> Problems:
+def refused(judges: Judges, rendered: dict[str, list[Json]], made: dict[str, RenderedSets]) -> Problems:
     """What is said to each broken manifest, all in one run."""
     given = {str(number): broken_fields.manifests(case, rendered) for number, case in enumerate(CASES)}
     found = judges.problems(given)
-    made = judges.rendered({name: each for name, each in given.items() if of_kind(each, *_OF_ARGO_CD)}, "dev")
-    for problems in (made.problems, judges.problems(made.applications)):
-        for name, lines in problems.items():
-            found[name] = [*found.get(name, []), *[line for line in lines if line not in found.get(name, [])]]
-    return found
+    broken = judges.rendered({name: each for name, each in given.items() if of_kind(each, *_OF_ARGO_CD)}, "dev")
+    deployed = {
+        f"{number} {name}": manifests
+        for number, each in broken.manifests.items()
+        for name, manifests in each.items()
+        if manifests != made["dev"].manifests["bootstrap"].get(name)
+    }
+    of_deployed = judges.problems(deployed)
+    for name, manifests in deployed.items():
+        unfilled = rules_of_argo_cd.values_are_filled_in(manifests)
+        of_deployed[name] = [*of_deployed.get(name, []), *unfilled]
+    said = [*broken.problems.items(), *judges.problems(broken.applications).items()]
+    said += [(name.partition(" ")[0], lines) for name, lines in of_deployed.items()]
+    for number, lines in said:
+        known = found.setdefault(number, [])
+        known += [line for line in lines if line not in known]
+    return {number: lines for number, lines in found.items() if lines}
 
 
 @pytest.mark.slow

@@ -10,24 +10,27 @@ import pytest
 import yaml
 
 from tests import ROOT
-from tests.gitops import rules, rules_of_components, rules_of_the_tree
+from tests.gitops import rules, rules_of_argo_cd, rules_of_components, rules_of_the_tree
 from tests.gitops.rules_of_components import Deployed
 from tests.gitops.tree import Component, Json, Overlay, Renderer, components, documents, files, overlays, projects, read
 
 ManifestRule = Callable[[Sequence[Json]], Iterator[str]]
 TreeRule = Callable[[Path], Iterator[str]]
 
+OF_MANIFESTS = {rule.__name__: rule for rule in (*rules.ALL, *rules_of_argo_cd.ALL)}
+OF_THE_TREE = {rule.__name__: rule for rule in (*rules_of_the_tree.ALL, *rules_of_argo_cd.OF_THE_TREE)}
+
 
 # The tree follows the rules
 
 
-@pytest.mark.parametrize("rule", rules.ALL, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("rule", OF_MANIFESTS.values(), ids=lambda rule: rule.__name__)
 def test_manifests_follow_the_rule(rule: ManifestRule, rendered: dict[str, list[Json]]) -> None:
     found = {entry: list(rule(manifests)) for entry, manifests in rendered.items()}
     assert {entry: violations for entry, violations in found.items() if violations} == {}
 
 
-@pytest.mark.parametrize("rule", rules_of_the_tree.ALL, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("rule", OF_THE_TREE.values(), ids=lambda rule: rule.__name__)
 def test_tree_follows_the_rule(rule: TreeRule) -> None:
     assert list(rule(ROOT)) == []
 
@@ -141,7 +144,7 @@ _BROKEN = Path(__file__).parent / "broken"
     ids=lambda example: f"{example['rule']}: {example['violation']}",
 )
 def test_rule_for_manifests_finds_the_violation(example: Json) -> None:
-    rule: ManifestRule = getattr(rules, example["rule"])
+    rule: ManifestRule = OF_MANIFESTS[example["rule"]]
     manifests = [{"apiVersion": "v1", **manifest} for manifest in example["manifests"]]
     assert list(rule(manifests)) == [example["violation"]]
 
@@ -152,7 +155,7 @@ def test_rule_for_manifests_finds_the_violation(example: Json) -> None:
     ids=lambda example: f"{example['rule']}: {example['violation']}",
 )
 def test_rule_for_the_tree_finds_the_violation(example: Json, tmp_path: Path) -> None:
-    rule: TreeRule = getattr(rules_of_the_tree, example["rule"])
+    rule: TreeRule = OF_THE_TREE[example["rule"]]
     for name, content in example["files"].items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content if isinstance(content, str) else yaml.safe_dump(content))
@@ -160,9 +163,44 @@ def test_rule_for_the_tree_finds_the_violation(example: Json, tmp_path: Path) ->
 
 
 def test_every_rule_has_an_example_of_a_violation() -> None:
-    for file, known in (("manifests.yaml", rules.ALL), ("trees.yaml", rules_of_the_tree.ALL)):
+    for file, known in (("manifests.yaml", OF_MANIFESTS), ("trees.yaml", OF_THE_TREE)):
         shown = {example["rule"] for example in documents((_BROKEN / file).read_text())}
-        assert shown == {rule.__name__ for rule in known}
+        assert shown == known.keys()
+
+
+def test_every_option_of_argo_cd_is_permitted() -> None:
+    """With the defaults written out, several in one annotation, and those that only templates fill in."""
+    (valid,) = documents("""
+apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata:
+  name: a
+  labels: {argocd.argoproj.io/instance: root, team: a}
+  annotations:
+    argocd.argoproj.io/sync-wave: "-2"
+    argocd.argoproj.io/sync-options: Prune=confirm, Delete=confirm,Validate=false,Force=true,Replace=true
+    argocd.argoproj.io/hook: PreSync,PostSync
+    argocd.argoproj.io/hook-delete-policy: BeforeHookCreation,HookSucceeded
+    argocd.argoproj.io/compare-options: IgnoreExtraneous,ServerSideDiff=true
+    argocd.argoproj.io/manifest-generate-paths: .;/management
+    link.argocd.argoproj.io/dashboard: https://example.com
+    notifications.argoproj.io/subscribe.on-deployed.slack: a
+spec:
+  goTemplate: true
+  goTemplateOptions: [missingkey=error]
+  template:
+    metadata:
+      name: a
+      annotations: {argocd.argoproj.io/sync-wave: "{{ .wave }}"}
+      finalizers: [resources-finalizer.argocd.argoproj.io/background]
+    spec:
+      syncPolicy:
+        syncOptions: [ApplyOutOfSyncOnly=true, PrunePropagationPolicy=orphan, Validate=true, "{{ .option }}"]
+""")
+    assert [line for rule in rules_of_argo_cd.ALL for line in rule([valid])] == []
+    for hook in ("PreSync", "Sync", "PostSync", "SyncFail", "PreDelete", "PostDelete", "Skip"):
+        valid["metadata"]["annotations"]["argocd.argoproj.io/hook"] = hook
+        assert [line for rule in rules_of_argo_cd.ALL for line in rule([valid])] == []
 
 
 def test_finds_custom_resources_in_the_sync_wave_of_their_chart() -> None:
@@ -170,6 +208,12 @@ def test_finds_custom_resources_in_the_sync_wave_of_their_chart() -> None:
     expected = ["NodePool a: no sync wave after that of the chart"]
     assert list(rules.custom_resources_are_synced_after_their_chart("karpenter", [broken])) == expected
     assert list(rules.custom_resources_are_synced_after_their_chart("monitoring", [broken])) == []
+    for wave in ("0", "-1", "first"):
+        broken["metadata"]["annotations"] = {"argocd.argoproj.io/sync-wave": wave}
+        assert list(rules.custom_resources_are_synced_after_their_chart("karpenter", [broken])) == expected
+    for wave in ("1", "+2", "10"):
+        broken["metadata"]["annotations"] = {"argocd.argoproj.io/sync-wave": wave}
+        assert list(rules.custom_resources_are_synced_after_their_chart("karpenter", [broken])) == []
 
 
 _COMPLETE = """namespace: a

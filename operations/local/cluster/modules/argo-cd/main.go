@@ -1,9 +1,10 @@
 // Validates AppProjects, Applications and ApplicationSets as Argo CD does before each sync. ApplicationSets are rendered
-// with the files of a folder, as their controller does.
+// with the files of a folder, as their controller does, and their Applications as the repo server does.
 //
 // Reads {folder, secret, groups}: the folder of the repository, the Secret of the cluster in which Argo CD runs, and lists
-// of manifests, each for an Argo CD of its own. Writes {problems, newer, applications}: the problems, the fields that only
-// newer versions of Argo CD know, both as {group, index, problem}, and the rendered Applications of each group.
+// of manifests, each for an Argo CD of its own. Writes {problems, newer, applications, rendered, matches}: the problems,
+// the fields that only newer versions of Argo CD know, both as {group, index, problem}, and for each group the rendered
+// Applications, their manifests, and whether each part of a sync window and each target of a patch matches anything.
 package main
 
 import (
@@ -13,11 +14,13 @@ import (
 	"io"
 	"io/fs"
 	"log"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
-	"time"
+	gotemplate "text/template"
 
 	"github.com/sirupsen/logrus"
 	corev1 "k8s.io/api/core/v1"
@@ -45,10 +48,19 @@ type found struct {
 	Problem string `json:"problem"`
 }
 
+// What matches something, by what is said otherwise.
+type matches map[string]bool
+
+func (m matches) note(matched bool, problem string) {
+	m[problem] = m[problem] || matched
+}
+
 type output struct {
 	Problems     []found                  `json:"problems"`
 	Newer        []found                  `json:"newer"`
 	Applications [][]v1alpha1.Application `json:"applications"`
+	Rendered     [][]rendering            `json:"rendered"`
+	Matches      []matches                `json:"matches"`
 }
 
 func main() {
@@ -61,9 +73,10 @@ func main() {
 	}
 	exitOn(json.Unmarshal(text, &given))
 	logrus.SetOutput(io.Discard) // what it logs is also returned
-	result := output{Problems: []found{}, Newer: []found{}, Applications: [][]v1alpha1.Application{}}
+	result := output{[]found{}, []found{}, [][]v1alpha1.Application{}, [][]rendering{}, []matches{}}
+	sources := &renderer{given.Folder, map[string]renderedSource{}}
 	for group, manifests := range given.Groups {
-		start(given.Folder, given.Secret).check(group, manifests, &result)
+		start(given.Folder, given.Secret, sources).check(group, manifests, &result)
 	}
 	exitOn(json.NewEncoder(os.Stdout).Encode(result))
 }
@@ -81,10 +94,11 @@ type argoCd struct {
 	generators map[string]generators.Generator
 	client     client.Client
 	projects   map[string]*v1alpha1.AppProject
+	sources    *renderer
 }
 
 // Argo CD with one cluster, and with the folder as its repository.
-func start(folder string, secret corev1.Secret) *argoCd {
+func start(folder string, secret corev1.Secret, sources *renderer) *argoCd {
 	labels := map[string]string{"app.kubernetes.io/part-of": "argocd"}
 	named := func(name string) metav1.ObjectMeta {
 		return metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: labels}
@@ -113,8 +127,12 @@ func start(folder string, secret corev1.Secret) *argoCd {
 		),
 		client:   read,
 		projects: map[string]*v1alpha1.AppProject{},
+		sources:  sources,
 	}
 }
+
+// The folders of the repository that Argo CD reads.
+var tops = []string{"management", "service", "helm"}
 
 // The files of a folder, as the repository of a Git generator.
 type repository string
@@ -148,7 +166,7 @@ func (r repository) GetDirectories(_ context.Context, _, _, _ string, _, _ bool)
 }
 
 func (r repository) walk(visit func(path string, entry fs.DirEntry) error) error {
-	for _, top := range []string{"management", "service", "helm"} {
+	for _, top := range tops {
 		err := fs.WalkDir(os.DirFS(string(r)), top, func(path string, entry fs.DirEntry, err error) error {
 			if os.IsNotExist(err) || path == top {
 				return nil
@@ -166,10 +184,13 @@ func (r repository) walk(visit func(path string, entry fs.DirEntry) error) error
 }
 
 func (a *argoCd) check(group int, manifests []map[string]any, result *output) {
-	all := []v1alpha1.Application{}
-	say := func(index int, err error) {
-		if err != nil {
-			result.Problems = append(result.Problems, found{group, index, err.Error()})
+	all, single := []v1alpha1.Application{}, []v1alpha1.Application{}
+	renderings, noted := []rendering{}, matches{}
+	say := func(index int, problems ...error) {
+		for _, err := range problems {
+			if err != nil {
+				result.Problems = append(result.Problems, found{group, index, err.Error()})
+			}
 		}
 	}
 	sets, applications := map[int]v1alpha1.ApplicationSet{}, map[int]v1alpha1.Application{}
@@ -181,7 +202,8 @@ func (a *argoCd) check(group int, manifests []map[string]any, result *output) {
 			if err = convert(manifest, &project); err == nil || runtime.IsStrictDecodingError(err) {
 				a.projects[project.Name] = &project
 				say(index, a.client.Create(context.Background(), project.DeepCopy()))
-				say(index, project.ValidateProject())
+				say(index, windowProblems(&project)...)
+				say(index, project.DeepCopy().ValidateProject()) // which changes unknown time zones
 			}
 		case "Application":
 			var application v1alpha1.Application
@@ -200,18 +222,27 @@ func (a *argoCd) check(group int, manifests []map[string]any, result *output) {
 			say(index, err)
 		}
 	}
-	for index, application := range applications {
-		for _, err := range a.applicationProblems(&application) {
-			say(index, err)
-		}
-	}
 	names := map[string]int{}
 	for index := range manifests {
+		if application, is := applications[index]; is {
+			wrong := a.applicationProblems(&application)
+			if len(wrong) == 0 {
+				made, problems := a.sources.render(&application, "Application "+application.Name, a.repository, noted)
+				renderings = append(renderings, made)
+				say(index, problems...)
+			}
+			say(index, wrong...)
+			single = append(single, application)
+		}
 		set, is := sets[index]
 		if !is {
 			continue
 		}
 		say(index, appsets.CheckInvalidGenerators(&set))
+		if wrong := optionProblems(&set); len(wrong) > 0 { // Argo CD panics
+			say(index, wrong...)
+			continue
+		}
 		rendered, _, err := template.GenerateApplications(
 			logrus.NewEntry(logrus.StandardLogger()), set, a.generators, &appsets.Render{}, a.client,
 		)
@@ -223,13 +254,41 @@ func (a *argoCd) check(group int, manifests []map[string]any, result *output) {
 				))
 			}
 			names[application.Name] = index
-			for _, err := range a.applicationProblems(&application) {
+			problems := a.applicationProblems(&application)
+			if len(problems) == 0 {
+				var made rendering
+				made, problems = a.sources.render(&application, "ApplicationSet "+set.Name, a.repository, noted)
+				renderings = append(renderings, made)
+			}
+			for _, err := range problems {
 				say(index, fmt.Errorf("Application %s: %w", application.Name, err))
 			}
 		}
 		all = append(all, rendered...)
 	}
+	for _, name := range slices.Sorted(maps.Keys(a.projects)) {
+		noteWindows(a.projects[name], append(single, all...), noted)
+	}
 	result.Applications = append(result.Applications, all)
+	result.Rendered = append(result.Rendered, renderings)
+	result.Matches = append(result.Matches, noted)
+}
+
+// Options of Go templates that Go does not know.
+func optionProblems(set *v1alpha1.ApplicationSet) (problems []error) {
+	for index, option := range set.Spec.GoTemplateOptions {
+		func() {
+			defer func() {
+				if recover() != nil {
+					problems = append(problems, fmt.Errorf(
+						"spec.goTemplateOptions[%d]: %q: unknown option; write missingkey=error", index, option,
+					))
+				}
+			}()
+			gotemplate.New("").Option(option)
+		}()
+	}
+	return problems
 }
 
 func convert(manifest map[string]any, into any) error {
@@ -256,10 +315,8 @@ func (a *argoCd) applicationProblems(application *v1alpha1.Application) (problem
 			}
 		}
 	}
-	if policy := spec.SyncPolicy; policy != nil && policy.Retry != nil {
-		if _, err := policy.Retry.NextRetryAt(time.Now(), 1); err != nil {
-			problems = append(problems, fmt.Errorf("spec.syncPolicy.retry.backoff: %w", err))
-		}
+	if policy := spec.SyncPolicy; policy != nil && policy.Retry != nil && policy.Retry.Backoff != nil {
+		problems = append(problems, backoffProblems(policy.Retry.Backoff)...)
 	}
 	_, err = normalizers.NewIgnoreNormalizer(spec.IgnoreDifferences, nil, normalizers.IgnoreNormalizerOpts{})
 	if err != nil {

@@ -1,0 +1,221 @@
+"""Rules for what Argo CD reads in manifests: it ignores a misspelt annotation, option or finalizer silently.
+
+A rule takes manifests, or the root of the repository, and yields one line for each violation. Sources: Argo CD 3.2.11
+and the gitops-engine that it requires (v0.7.1-0.20251217140045-5baed5604d2d), and what 3.4.0 and 3.5.0 add, which the
+charts in `eks_gitops.versions` install. `check-argo-cd` checks sync windows and retries, with Argo CD's own functions.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from tests.gitops.rules import name_of, of_kind, within
+from tests.gitops.tree import Json, files, read
+
+_PREFIX = "argocd.argoproj.io/"
+
+# common/common.go, pkg/apis/application/v1alpha1/application_annotations.go, controller/cache/cache.go;
+# pkg/sync/common/types.go of gitops-engine
+_ANNOTATIONS = {
+    "application-set-refresh", "client-side-apply-migration-manager", "compare-options", "deletion-approved", "hook",
+    "hook-delete-policy", "hydrate", "ignore-healthcheck", "ignore-resource-updates", "installation-id",
+    "manifest-generate-paths", "refresh", "skip-reconcile", "sync-options", "sync-wave", "tracking-id",
+    "ignore-default-links", "managed-by-url",  # since 3.4.0
+}  # fmt: skip
+
+# common/common.go; docs/user-guide/annotations-and-labels.md for `instance`
+_LABELS = {"auto-label-cluster-info", "instance", "kubernetes-version", "secret-type"}
+
+_SWITCH = ("false", "true")
+
+# controller/sync.go, controller/state.go; the default of each may also be written.
+_OPTIONS_OF_APPLICATIONS: Mapping[str, Sequence[str]] = {
+    "ApplyOutOfSyncOnly": _SWITCH,
+    "ClientSideApplyMigration": _SWITCH,
+    "CreateNamespace": _SWITCH,
+    "FailOnSharedResource": _SWITCH,
+    "PruneLast": _SWITCH,
+    "PrunePropagationPolicy": ("background", "foreground", "orphan"),
+    "Replace": _SWITCH,
+    "RespectIgnoreDifferences": _SWITCH,
+    "ServerSideApply": _SWITCH,
+    "SkipDryRunOnMissingResource": _SWITCH,
+    "Validate": _SWITCH,
+}
+
+# pkg/sync/sync_context.go of gitops-engine, controller/appcontroller.go, controller/state.go
+_OPTIONS_OF_RESOURCES: Mapping[str, Sequence[str]] = {
+    "Delete": (*_SWITCH, "confirm"),
+    "Force": _SWITCH,
+    "Prune": (*_SWITCH, "confirm"),
+    "PruneLast": _SWITCH,
+    "Replace": _SWITCH,
+    "ServerSideApply": _SWITCH,
+    "SkipDryRunOnMissingResource": _SWITCH,
+    "Validate": _SWITCH,
+}
+
+
+def _known(options: Mapping[str, Sequence[str]]) -> list[str]:
+    return [f"{name}={value}" for name, values in options.items() for value in values]
+
+
+_VALUES: Mapping[str, Sequence[str]] = {
+    # controller/state.go
+    "compare-options": (
+        "IgnoreExtraneous", "IncludeMutationWebhook=true", "ServerSideDiff=false", "ServerSideDiff=true",
+    ),
+    # NewHookType and NewHookDeletePolicy in pkg/sync/common/types.go of gitops-engine; controller/hook.go
+    "hook": ("PostDelete", "PostSync", "PreDelete", "PreSync", "Skip", "Sync", "SyncFail"),  # PreDelete: since 3.4.0
+    "hook-delete-policy": ("BeforeHookCreation", "HookFailed", "HookSucceeded"),
+    "sync-options": _known(_OPTIONS_OF_RESOURCES),
+}  # fmt: skip
+
+# pkg/apis/application/v1alpha1/application_defaults.go, and the stages of a deletion in controller/appcontroller.go
+_FINALIZERS = (
+    "post-delete-finalizer.argocd.argoproj.io",
+    "post-delete-finalizer.argocd.argoproj.io/cleanup",
+    "pre-delete-finalizer.argocd.argoproj.io",  # since 3.4.0
+    "pre-delete-finalizer.argocd.argoproj.io/cleanup",
+    "resources-finalizer.argocd.argoproj.io",
+    "resources-finalizer.argocd.argoproj.io/background",
+    "resources-finalizer.argocd.argoproj.io/foreground",
+)
+
+_OF_ARGO_CD = ("AppProject", "Application", "ApplicationSet")
+
+
+def annotations_of_argo_cd_are_known(manifests: Sequence[Json]) -> Iterator[str]:
+    """Also in templates, which are manifests later."""
+    for manifest in manifests:
+        for metadata in _metadata(manifest):
+            found = [
+                *_problems("annotation", metadata.get("annotations") or {}, _ANNOTATIONS),
+                *_problems("label", metadata.get("labels") or {}, _LABELS),
+            ]
+            yield from (f"{name_of(manifest)}: {problem}" for problem in found)
+
+
+def annotations_in_values_of_charts_are_known(root: Path) -> Iterator[str]:
+    """Charts of others are not rendered here. Each has keys of its own for annotations and labels."""
+    for file in files(root):
+        if re.fullmatch(r"values.*\.yaml", file.name):
+            for holder in within(read(file)):
+                found = _problems("annotation", holder, _ANNOTATIONS | _LABELS)
+                yield from (f"{file.relative_to(root)}: {problem}" for problem in found)
+
+
+def _problems(kind: str, given: Json, names: Collection[str]) -> Iterator[str]:
+    for key, value in given.items():
+        if key.startswith(_PREFIX):
+            name = key.removeprefix(_PREFIX)
+            if name not in names:
+                yield f"{kind} {key}: Argo CD knows no such {kind}; {_remedy(name, names)}"
+            elif "{{" not in str(value):
+                yield from (f"{kind} {key}: {problem}" for problem in _problems_of_value(name, str(value)))
+
+
+def _metadata(manifest: Json) -> Iterator[Json]:
+    return (holder["metadata"] for holder in within(manifest) if isinstance(holder.get("metadata"), dict))
+
+
+def _problems_of_value(name: str, value: str) -> Iterator[str]:
+    if name == "sync-wave" and not re.fullmatch(r"[+-]?\d+", value):
+        yield f"{value!r} is not an integer, and counts as 0; write one, such as '1'"
+    for item in [item.strip() for item in value.split(",")]:
+        if name in _VALUES and item and item not in _VALUES[name]:
+            if name == "sync-options" and item in _known(_OPTIONS_OF_APPLICATIONS):
+                yield f"Argo CD ignores {item} at a resource; write it in syncOptions of the Application"
+            else:
+                yield f"Argo CD ignores {item}; {_remedy(item, _VALUES[name])}"
+
+
+def _remedy(given: str, known: Collection[str]) -> str:
+    near = get_close_matches(given, sorted(known), n=1, cutoff=0.7)
+    return f"write {near[0]}" if near else f"known: {', '.join(sorted(known))}"
+
+
+def sync_options_are_known(manifests: Sequence[Json]) -> Iterator[str]:
+    """Argo CD compares the whole text of an option of an Application, without trimming it."""
+    known = _known(_OPTIONS_OF_APPLICATIONS)
+    for manifest in of_kind(manifests, *_OF_ARGO_CD):
+        for holder in within(manifest):
+            options = holder.get("syncOptions")
+            for option in options if isinstance(options, list) else []:
+                where = f"{name_of(manifest)}: syncOptions: Argo CD ignores {option}"
+                if option in _known(_OPTIONS_OF_RESOURCES) and option not in known:
+                    yield f"{where} at an Application; write it in annotation {_PREFIX}sync-options of the resource"
+                elif option not in known and "{{" not in option:
+                    yield f"{where}; {_remedy(option, known)}"
+
+
+def finalizers_of_argo_cd_are_known(manifests: Sequence[Json]) -> Iterator[str]:
+    """Nothing removes another finalizer: the object can never be deleted. Nor does it delete what Argo CD deployed."""
+    for manifest in of_kind(manifests, *_OF_ARGO_CD):
+        for metadata in _metadata(manifest):
+            for finalizer in metadata.get("finalizers") or []:
+                if finalizer not in _FINALIZERS:
+                    yield f"{name_of(manifest)}: no controller removes finalizer {finalizer}; " + _remedy(
+                        finalizer, _FINALIZERS
+                    )
+
+
+def values_are_filled_in(manifests: Sequence[Json]) -> Iterator[str]:
+    """For what an Application deploys: ApplicationSets replace each `placeholder` by a value that Terraform knows."""
+    for manifest in manifests:
+        for path, text in _texts("", manifest):
+            if text == "placeholder":
+                yield f"{name_of(manifest)}: {path}: placeholder; no ApplicationSet replaces it: correct its patch"
+            elif "<no value>" in text:
+                yield f"{name_of(manifest)}: {path}: {text}: a template found no value; correct its key"
+
+
+def _texts(path: str, value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, below in value.items():
+            yield from _texts(f"{path}.{key}".removeprefix("."), below)
+    elif isinstance(value, list):
+        for index, below in enumerate(value):
+            yield from _texts(f"{path}[{index}]", below)
+
+
+_INDEXED = re.compile(r"\b(?:get|index)\s+\(?(?P<map>\S+?)\)?\s+\"(?P<key>[^\"]+)\"")
+_ASSIGNED = re.compile(r"(?P<name>\$\w+)\s*:=\s*\.metadata\.(?P<field>annotations|labels)\s*-?\}\}")
+
+
+def application_sets_read_keys_of_the_cluster_secret(sets: Sequence[Json], secret: Json) -> Iterator[str]:
+    """`index` and `get` of a key that does not exist are an empty text, also with `missingkey=error`."""
+    known = {field: set(secret["metadata"][field]) for field in ("annotations", "labels")}
+    for applied in of_kind(sets, "ApplicationSet"):
+        found = set()
+        for _, text in _texts("", applied["spec"]):
+            maps = dict(_ASSIGNED.findall(text))
+            maps |= {f".metadata.{field}": field for field in known}
+            for match in _INDEXED.finditer(text):
+                field = maps.get(match["map"])
+                keys = known[field] if field else known["annotations"] | known["labels"]
+                if match["key"] not in keys and (field or "/" in match["key"]):
+                    what = (field or "annotations").removesuffix("s")
+                    found.add(f"the cluster Secret has no {what} {match['key']}; {_remedy(match['key'], keys)}")
+        yield from (f"{name_of(applied)}: {line}" for line in sorted(found))
+
+
+def application_sets_refuse_missing_keys(manifests: Sequence[Json]) -> Iterator[str]:
+    """Otherwise a template writes `<no value>` for a key that a file or the cluster Secret does not have."""
+    for applied in of_kind(manifests, "ApplicationSet"):
+        spec = applied["spec"]
+        if spec.get("goTemplate") and "missingkey=error" not in (spec.get("goTemplateOptions") or []):
+            yield f"{name_of(applied)}: spec.goTemplateOptions: no missingkey=error; add it"
+
+
+ALL = (
+    annotations_of_argo_cd_are_known,
+    application_sets_refuse_missing_keys,
+    finalizers_of_argo_cd_are_known,
+    sync_options_are_known,
+)
+
+OF_THE_TREE = (annotations_in_values_of_charts_are_known,)
