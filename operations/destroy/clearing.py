@@ -106,7 +106,7 @@ class Clearing:
     def _end_operation(self, application: Object) -> None:
         """As `argocd app terminate-op` does: an Application is not deleted while it syncs, nor between its retries.
 
-        processAppOperationQueueItem in controller/appcontroller.go of Argo CD 3.2.11.
+        processAppOperationQueueItem in controller/appcontroller.go of Argo CD 3.6.1.
         """
         if "operation" in application and "operationState" in application.get("status", {}):
             self._patch(application, {"status": {"operationState": {"phase": "Terminating"}}})

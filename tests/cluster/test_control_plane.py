@@ -22,7 +22,7 @@ _SECONDS = 30
 
 
 def test_the_api_server_has_the_pinned_version(control_plane: ControlPlane) -> None:
-    assert json.loads(control_plane.kubectl("get", "--raw=/version"))["gitVersion"] == "v1.36.3"
+    assert json.loads(control_plane.kubectl("get", "--raw=/version"))["gitVersion"] == "v1.37.2"
 
 
 def test_there_is_a_node_in_every_zone(control_plane: ControlPlane) -> None:

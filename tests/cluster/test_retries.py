@@ -146,7 +146,7 @@ def test_a_retry_takes_a_corrected_commit(cluster: ControlPlane, repository: Git
 
 
 def test_a_deletion_waits_for_the_last_retry(cluster: ControlPlane, repository: GitRepository) -> None:
-    """Argo CD 3.2.11 deletes nothing during an operation: without a limit, this would wait for ever."""
+    """Argo CD 3.6.1 deletes nothing during an operation: without a limit, this would wait for ever."""
     cluster.apply(_application(repository.url, _RETRY))
     _until(lambda: _operation(cluster).get("retryCount", 0) > 1)
     cluster.kubectl("delete", f"application/{_NAME}", _TIMEOUT)

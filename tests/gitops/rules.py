@@ -183,7 +183,7 @@ def services_of_rollouts_exist(manifests: Sequence[Json]) -> Iterator[str]:
 def rollouts_behind_the_load_balancer_use_ping_pong(manifests: Sequence[Json]) -> Iterator[str]:
     """Otherwise the end of an update gives a Service other pods, for which its target group has no healthy targets yet.
 
-    Sources: the page "AWS Load Balancer Controller" in the documentation of Argo Rollouts 1.9, and
+    Sources: the page "AWS Load Balancer Controller" in the documentation of Argo Rollouts 1.10, and
     https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/4204
     """
     backends = [holder["service"]["name"] for one in of_kind(manifests, "Ingress") for holder in _backends(one)]

@@ -70,7 +70,7 @@ def manifest_matches_the_schema(manifest: Json) -> Iterator[str]:
 
 
 def steps_of_rollouts_are_valid(manifest: Json) -> Iterator[str]:
-    """Source: ValidateRolloutStrategy and RolloutPause.DurationSeconds of Argo Rollouts 1.9.0."""
+    """Source: ValidateRolloutStrategy and RolloutPause.DurationSeconds of Argo Rollouts 1.10.2."""
     for rollout in of_kind([manifest], "Rollout"):
         strategy = rollout.get("spec", {}).get("strategy") or {}
         if {"canary", "blueGreen"} <= strategy.keys():

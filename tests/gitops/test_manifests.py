@@ -19,7 +19,7 @@ from tests.template import Template
 
 ENVIRONMENTS = ("dev", "staging", "prod")
 
-# What is said to fields that only newer versions than those in operations/local/cluster/modules know (Argo CD 3.2.11,
+# What is said to fields that only newer versions than those in operations/local/cluster/modules know (Argo CD 3.6.1,
 # the CRDs of External Secrets 1.3.2), each with the version that knows it.
 NEWER_FIELDS: Mapping[str, str] = {}
 

@@ -184,8 +184,9 @@ def _copy_files(module: str, target: Path) -> None:
 
 
 def _go(module: str, *arguments: str) -> str:
-    # Without cgo no C compiler is needed. A Go workspace of the user must not change the versions.
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"}
+    # Without cgo no C compiler is needed. A Go workspace of the user must not change the versions. Go fetches the newer
+    # toolchain that a `go.mod` requires, unless the user or a distribution has set another GOTOOLCHAIN.
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "auto"}
     done = process.run("go", *arguments, directory=_ROOT / module, environment=environment)
     if done.returncode:
         folder = (_ROOT / module).relative_to(Path(__file__).parents[3])

@@ -26,7 +26,7 @@ _CRDS = {
 
 _KEPT = {
     # CapacityBuffer, which Cluster Autoscaler reads, too (sigs.k8s.io/karpenter 1.14.0, designs/capacity-buffers.md).
-    # Nothing here uses it: the chart of Karpenter 1.14.1 has it, with settings.featureGates.capacityBuffer off.
+    # Nothing here uses it: the chart of Karpenter 1.15.2 has it, with settings.featureGates.capacityBuffer off.
     "autoscaling.x-k8s.io",
 }
 

@@ -12,7 +12,7 @@ import (
 	"os"
 	"slices"
 
-	"github.com/antonmedv/expr"
+	"github.com/expr-lang/expr"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime"

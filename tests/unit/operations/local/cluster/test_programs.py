@@ -23,7 +23,7 @@ import json, os, pathlib, sys, time
 
 FOLDER = pathlib.Path({folder!r})
 arguments, module = sys.argv[1:], pathlib.Path.cwd().name
-environment = dict((name, os.environ.get(name)) for name in ("CGO_ENABLED", "GOWORK"))
+environment = dict((name, os.environ.get(name)) for name in ("CGO_ENABLED", "GOWORK", "GOTOOLCHAIN"))
 call = dict(module=module, arguments=arguments, environment=environment)
 with (FOLDER / "calls").open("a") as calls:
     calls.write(json.dumps(call) + "\\n")
@@ -158,7 +158,9 @@ def test_the_crds_have_the_version_of_their_chart() -> None:
 def test_all_modules_are_built_without_c_and_without_the_workspace_of_the_user(go: Go) -> None:
     programs.build_all(lambda _: None)
     assert {call["module"] for call in go.builds()} == {module for module, built in programs.MODULES.items() if built}
-    assert all(call["environment"] == {"CGO_ENABLED": "0", "GOWORK": "off"} for call in go.builds())
+    assert all(
+        call["environment"] == {"CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "auto"} for call in go.builds()
+    )
 
 
 def test_helm_assumes_the_version_of_the_local_kubernetes(go: Go) -> None:
