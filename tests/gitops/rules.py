@@ -114,6 +114,16 @@ def namespaces_deny_by_default(manifests: Sequence[Json]) -> Iterator[str]:
             yield f"{name_of(namespace)}: no NetworkPolicy denies all traffic by default"
 
 
+def network_policies_apply_their_rules(manifests: Sequence[Json]) -> Iterator[str]:
+    """The rules of a direction that is no type are ignored. Source: networking/v1/types.go of k8s.io/api v0.36."""
+    for policy in of_kind(manifests, "NetworkPolicy"):
+        types = policy["spec"].get("policyTypes")
+        for direction in ("ingress", "egress"):
+            if types and policy["spec"].get(direction) and direction.capitalize() not in types:
+                field = f"spec.policyTypes: {', '.join(types)}"
+                yield f"{name_of(policy)}: {field}: spec.{direction} has no effect; add {direction.capitalize()}"
+
+
 def ingresses_have_a_class_and_no_settings_of_the_class(manifests: Sequence[Json]) -> Iterator[str]:
     """The class configures the load balancer and the certificate. An ARN in Git would be valid in one account only."""
     for ingress in of_kind(manifests, "Ingress"):
@@ -305,6 +315,7 @@ ALL = (
     ingresses_have_a_class_and_no_settings_of_the_class,
     ingresses_have_rules_with_hosts,
     namespaces_deny_by_default,
+    network_policies_apply_their_rules,
     namespaces_have_pod_security_labels,
     projects_have_a_finalizer,
     rollouts_behind_the_load_balancer_use_ping_pong,

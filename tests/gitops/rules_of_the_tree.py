@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.gitops.quantities import wrong_quantities
 from tests.gitops.rules import within
 from tests.gitops.tree import Json, components, documents, files, overlays, read, sets
 
@@ -49,6 +50,13 @@ def values_of_charts_limit_the_disk(root: Path) -> Iterator[str]:
                     and "memory" in set_
                     and "ephemeral-storage" not in set_
                 )
+
+
+def values_of_charts_have_quantities(root: Path) -> Iterator[str]:
+    """A chart copies them into containers, and fails only in the cluster."""
+    for file in files(root):
+        if re.fullmatch(r"values.*\.yaml", file.name):
+            yield from (f"{file.relative_to(root)}: {line}" for line in wrong_quantities(read(file)))
 
 
 def _kustomizations(root: Path) -> list[Path]:
@@ -169,6 +177,7 @@ def every_service_has_code_owners(root: Path) -> Iterator[str]:
 
 
 ALL = (
+    values_of_charts_have_quantities,
     values_of_charts_limit_the_disk,
     kustomizations_reference_existing_files,
     kustomizations_use_no_deprecated_fields,

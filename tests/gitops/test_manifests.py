@@ -10,6 +10,7 @@ from operations.local.cluster.handover import handover
 from tests import ROOT
 from tests.gitops import broken_fields
 from tests.gitops.controllers import Controllers, Problems, RenderedSets
+from tests.gitops.problems import fail_with, fail_with_entries
 from tests.gitops.rules import of_kind
 from tests.gitops.tree import Json, components, documents, entries
 from tests.template import Template
@@ -60,17 +61,17 @@ def test_the_api_server_and_argo_rollouts_accept_every_manifest(
     controllers: Controllers, rendered: dict[str, list[Json]]
 ) -> None:
     said = {problem for problems in controllers.problems(rendered).values() for problem in problems}
-    assert sorted(said - NEWER_FIELDS.keys()) == []
+    fail_with(sorted(said - NEWER_FIELDS.keys()))
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_argo_cd_accepts_what_it_renders(environment: str, judges: Judges, rendered: dict[str, list[Json]]) -> None:
     made = judges.rendered({"bootstrap": rendered["management/bootstrap"]}, environment)
-    assert made.problems == {}
-    assert sorted(set(made.newer) - NEWER_FIELDS.keys()) == []
+    fail_with_entries(made.problems)
+    fail_with(sorted(set(made.newer) - NEWER_FIELDS.keys()))
     names = {application["metadata"]["name"] for application in made.applications["bootstrap"]}
     assert {f"monitoring-{environment}", f"guestbook-{environment}"} <= names
-    assert judges.problems(made.applications) == {}
+    fail_with_entries(judges.problems(made.applications))
 
 
 def test_bootstrap_has_the_default_project(rendered: dict[str, list[Json]]) -> None:

@@ -10,12 +10,37 @@ import pytest
 import yaml
 
 from tests import ROOT
-from tests.gitops import rules, rules_of_components, rules_of_the_tree
+from tests.gitops import (
+    rules,
+    rules_of_components,
+    rules_of_limits,
+    rules_of_names,
+    rules_of_selectors,
+    rules_of_the_tree,
+)
+from tests.gitops.problems import fail_with, fail_with_entries
 from tests.gitops.rules_of_components import Deployed
-from tests.gitops.tree import Component, Json, Overlay, Renderer, components, documents, files, overlays, projects, read
+from tests.gitops.tree import (
+    Component,
+    Json,
+    Overlay,
+    Renderer,
+    components,
+    documents,
+    everything,
+    files,
+    of_service,
+    overlays,
+    projects,
+    read,
+    with_namespaces,
+)
 
 ManifestRule = Callable[[Sequence[Json]], Iterator[str]]
+DeployedRule = Callable[[Sequence[Json], Sequence[Json]], Iterator[str]]
 TreeRule = Callable[[Path], Iterator[str]]
+
+FOR_ALL_DEPLOYED: tuple[DeployedRule, ...] = (*rules_of_limits.ALL, *rules_of_names.ALL, *rules_of_selectors.ALL)
 
 
 # The tree follows the rules
@@ -24,37 +49,45 @@ TreeRule = Callable[[Path], Iterator[str]]
 @pytest.mark.parametrize("rule", rules.ALL, ids=lambda rule: rule.__name__)
 def test_manifests_follow_the_rule(rule: ManifestRule, rendered: dict[str, list[Json]]) -> None:
     found = {entry: list(rule(manifests)) for entry, manifests in rendered.items()}
-    assert {entry: violations for entry, violations in found.items() if violations} == {}
+    fail_with_entries(found)
+
+
+@pytest.mark.parametrize("rule", FOR_ALL_DEPLOYED, ids=lambda rule: rule.__name__)
+def test_what_manifests_name_is_deployed(rule: DeployedRule, rendered: dict[str, list[Json]]) -> None:
+    deployed = with_namespaces(rendered)
+    known = everything(deployed)
+    found = {entry: list(rule(manifests, known)) for entry, manifests in deployed.items()}
+    fail_with_entries(found)
 
 
 @pytest.mark.parametrize("rule", rules_of_the_tree.ALL, ids=lambda rule: rule.__name__)
 def test_tree_follows_the_rule(rule: TreeRule) -> None:
-    assert list(rule(ROOT)) == []
+    fail_with(rule(ROOT))
 
 
 @pytest.mark.parametrize("component", components(), ids=lambda component: component.name)
 def test_component_is_complete(component: Component) -> None:
-    assert list(rules_of_components.component_is_complete(component)) == []
+    fail_with(rules_of_components.component_is_complete(component))
 
 
 @pytest.mark.parametrize("component", components(), ids=lambda component: component.name)
 def test_manifests_of_component_follow_the_rules(component: Component, renderer: Renderer) -> None:
     for entry in component.entries:
         manifests = renderer.kustomize(entry)
-        assert list(rules_of_components.patches_have_targets(component, manifests)) == []
-        assert list(rules.custom_resources_are_synced_after_their_chart(component.name, manifests)) == []
-        assert list(rules_of_components.namespaces_have_a_component_label(component, manifests)) == []
+        fail_with(rules_of_components.patches_have_targets(component, manifests))
+        fail_with(rules.custom_resources_are_synced_after_their_chart(component.name, manifests))
+        fail_with(rules_of_components.namespaces_have_a_component_label(component, manifests))
 
 
 @pytest.mark.parametrize("overlay", overlays(), ids=lambda overlay: overlay.namespace)
 def test_overlay_is_complete(overlay: Overlay) -> None:
     teams = {project["metadata"]["name"] for project in projects()} - {"default", "management"}
-    assert list(rules_of_components.overlay_is_complete(overlay, teams)) == []
+    fail_with(rules_of_components.overlay_is_complete(overlay, teams))
 
 
 @pytest.mark.parametrize("overlay", overlays(), ids=lambda overlay: overlay.namespace)
 def test_hosts_belong_to_the_service(overlay: Overlay, renderer: Renderer) -> None:
-    assert list(rules_of_components.hosts_belong_to_the_service(overlay, renderer.overlay(overlay))) == []
+    fail_with(rules_of_components.hosts_belong_to_the_service(overlay, renderer.overlay(overlay)))
 
 
 def test_projects_permit_the_resources_of_their_applications(renderer: Renderer) -> None:
@@ -73,17 +106,9 @@ def test_projects_permit_the_resources_of_their_applications(renderer: Renderer)
     for folder in ("base", "with-database"):
         manifests = renderer.kustomize(ROOT / "management" / "service-namespace" / folder)
         for overlay in overlays():
-            moved = [_in_namespace(manifest, overlay.namespace) for manifest in manifests]
+            moved = [of_service(manifest, overlay) for manifest in manifests]
             deployed.append(Deployed("management", f"{overlay.namespace}-namespace", overlay.namespace, moved))
-    assert list(rules_of_components.projects_permit_deployed_resources(projects(), deployed)) == []
-
-
-def _in_namespace(manifest: Json, namespace: str) -> Json:
-    """Replace the placeholder namespace, as the ApplicationSet `service-namespaces` does."""
-    metadata = manifest["metadata"]
-    if metadata.get("namespace") == "service":
-        metadata = {**metadata, "namespace": namespace}
-    return {**manifest, "metadata": metadata}
+    fail_with(rules_of_components.projects_permit_deployed_resources(projects(), deployed))
 
 
 def test_application_set_patches_match_the_service_namespace(renderer: Renderer) -> None:
@@ -148,6 +173,25 @@ def test_rule_for_manifests_finds_the_violation(example: Json) -> None:
 
 @pytest.mark.parametrize(
     "example",
+    documents((_BROKEN / "deployed.yaml").read_text()),
+    ids=lambda example: f"{example['rule']}: {example['violation']}",
+)
+def test_rule_for_deployed_objects_finds_the_violation(example: Json) -> None:
+    (rule,) = (rule for rule in FOR_ALL_DEPLOYED if rule.__name__ == example["rule"])
+    manifests = [{"apiVersion": "v1", **manifest} for manifest in example["manifests"]]
+    assert list(rule(manifests, manifests)) == [example["violation"]]
+
+
+@pytest.mark.parametrize(
+    "example", documents((_BROKEN.parent / "valid.yaml").read_text()), ids=lambda example: example["title"]
+)
+def test_rules_for_deployed_objects_accept(example: Json) -> None:
+    manifests = [{"apiVersion": "v1", **manifest} for manifest in example["manifests"]]
+    assert [line for rule in FOR_ALL_DEPLOYED for line in rule(manifests, manifests)] == []
+
+
+@pytest.mark.parametrize(
+    "example",
     documents((_BROKEN / "trees.yaml").read_text()),
     ids=lambda example: f"{example['rule']}: {example['violation']}",
 )
@@ -160,7 +204,11 @@ def test_rule_for_the_tree_finds_the_violation(example: Json, tmp_path: Path) ->
 
 
 def test_every_rule_has_an_example_of_a_violation() -> None:
-    for file, known in (("manifests.yaml", rules.ALL), ("trees.yaml", rules_of_the_tree.ALL)):
+    for file, known in (
+        ("deployed.yaml", FOR_ALL_DEPLOYED),
+        ("manifests.yaml", rules.ALL),
+        ("trees.yaml", rules_of_the_tree.ALL),
+    ):
         shown = {example["rule"] for example in documents((_BROKEN / file).read_text())}
         assert shown == {rule.__name__ for rule in known}
 
