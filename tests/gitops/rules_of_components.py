@@ -126,6 +126,17 @@ def overlay_is_complete(overlay: Overlay, teams: set[str]) -> Iterator[str]:
         namespace = read(overlay.folder / "kustomization.yaml").get("namespace")
         if namespace != overlay.namespace:
             yield f"kustomization.yaml: namespace {namespace}, not {overlay.namespace}"
+    elif (name := read(overlay.folder / "values.yaml").get("name")) != overlay.service:
+        yield f"values.yaml: name: {name}: not the name of the folder, which its image has; write {overlay.service}"
+
+
+def objects_belong_to_the_team(overlay: Overlay, manifests: Sequence[Json]) -> Iterator[str]:
+    """The label of the team is that of the file which selects the project."""
+    team, label = overlay.settings.get("team"), "app.kubernetes.io/part-of"
+    for manifest in manifests:
+        given = (manifest["metadata"].get("labels") or {}).get(label, team)
+        if given != team:
+            yield f"{name_of(manifest)}: label {label}: {given}; write {team}, the team of {overlay.marker.name}"
 
 
 def hosts_belong_to_the_service(overlay: Overlay, manifests: Sequence[Json]) -> Iterator[str]:

@@ -86,6 +86,11 @@ def test_overlay_is_complete(overlay: Overlay) -> None:
 
 
 @pytest.mark.parametrize("overlay", overlays(), ids=lambda overlay: overlay.namespace)
+def test_objects_belong_to_the_team(overlay: Overlay, renderer: Renderer) -> None:
+    fail_with(rules_of_components.objects_belong_to_the_team(overlay, renderer.overlay(overlay)))
+
+
+@pytest.mark.parametrize("overlay", overlays(), ids=lambda overlay: overlay.namespace)
 def test_hosts_belong_to_the_service(overlay: Overlay, renderer: Renderer) -> None:
     fail_with(rules_of_components.hosts_belong_to_the_service(overlay, renderer.overlay(overlay)))
 
@@ -317,6 +322,20 @@ def test_finds_an_overlay_in_another_namespace(tmp_path: Path) -> None:
     (folder / "kustomization.yaml").write_text("namespace: s-prod")
     expected = ["kustomization.yaml: namespace s-prod, not s-dev"]
     assert list(rules_of_components.overlay_is_complete(Overlay(folder / "application.yaml"), {"a"})) == expected
+
+
+def test_finds_a_release_of_another_service_and_team(tmp_path: Path) -> None:
+    folder = tmp_path / "service" / "s" / "overlays" / "dev"
+    folder.mkdir(parents=True)
+    (folder / "release.yaml").write_text("{team: a, host: s, database: ''}")
+    (folder / "values.yaml").write_text("name: t")
+    overlay = Overlay(folder / "release.yaml")
+    expected = "values.yaml: name: t: not the name of the folder, which its image has; write s"
+    assert list(rules_of_components.overlay_is_complete(overlay, {"a"})) == [expected]
+    labels = [{"app.kubernetes.io/part-of": team} for team in ("a", "b")]
+    manifests = [{"kind": "A", "metadata": {"name": "t", "labels": each}} for each in (*labels, None)]
+    expected = "A t: label app.kubernetes.io/part-of: b; write a, the team of release.yaml"
+    assert list(rules_of_components.objects_belong_to_the_team(overlay, manifests)) == [expected]
 
 
 @pytest.mark.parametrize("host", ["b.dev.example.com", "s.prod.example.com", "a.s.dev.example.com", None])

@@ -12,6 +12,8 @@ import pytest
 
 from stacks.settings import Owner, Region
 from tests import ROOT
+from tests.gitops.problems import fail_with
+from tests.gitops.tree import overlays
 
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
 
@@ -232,6 +234,17 @@ def test_every_service_has_an_image_repository_in_every_region(committed: tuple[
     for region in regions:
         repositories = {repository.name for repository in region.shared.image_repositories}
         assert {service.name for service in SERVICES} - repositories == set(), region.name
+
+
+def test_every_overlay_belongs_to_an_environment(committed: tuple[Owner, list[Region]]) -> None:
+    """No cluster deploys one of another name."""
+    _, regions = committed
+    known = {environment.name for region in regions for environment in region.environments}
+    fail_with(
+        f"{overlay.folder.relative_to(ROOT)}: no such environment; write one of {', '.join(sorted(known))}"
+        for overlay in overlays()
+        if overlay.folder.name not in known
+    )
 
 
 def test_every_database_exists_in_the_environment_that_uses_it(committed: tuple[Owner, list[Region]]) -> None:
