@@ -225,6 +225,15 @@ def test_finds_custom_resources_in_the_sync_wave_of_their_chart() -> None:
     assert list(rules.custom_resources_are_synced_after_their_chart("monitoring", [broken])) == []
 
 
+@pytest.mark.parametrize(
+    "schedule", ["@hourly", "0 0 * * mon-fri", "*/15 0-6,20-23 1,15 JAN-mar ?", "5/10 9 * * 0", "0 9 31 12 sat,SUN"]
+)
+def test_accepts_a_schedule(schedule: str) -> None:
+    budgets = [{"nodes": "0", "schedule": schedule, "duration": "1h"}]
+    pool = {"kind": "NodePool", "metadata": {"name": "a"}, "spec": {"disruption": {"budgets": budgets}}}
+    assert list(rules.schedules_of_budgets_are_valid([pool])) == []
+
+
 _COMPLETE = """namespace: a
 overlays: false
 foundation: false
