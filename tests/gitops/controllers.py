@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from operations.local.cluster import programs
-from tests.gitops.embedded import embedded
+from tests.gitops.decoding import with_fields
+from tests.gitops.embedded import Embedded, embedded
 from tests.gitops.rules import name_of
 from tests.gitops.tree import Json
 
@@ -56,7 +57,7 @@ class Controllers:
         bare = [inner.manifest if inner else manifest for _, manifest, inner in objects]
         for one in _run(self._kubernetes, bare, self._crds):
             entry, manifest, inner = objects[one["index"]]
-            _add(found, entry, manifest, inner.translate(one["problem"]) if inner else one["problem"])
+            _add(found, entry, manifest, one["problem"], inner)
         return found
 
     def refuses(self, manifests: Sequence[Json]) -> bool:
@@ -79,13 +80,14 @@ class Controllers:
         return RenderedSets(found, applications, sorted(set(newer)))
 
 
-def _add(found: Problems, entry: str, manifest: Json, problem: str) -> None:
+def _add(found: Problems, entry: str, manifest: Json, problem: str, inner: Embedded | None = None) -> None:
     """Add a problem once: the API server and a controller may say the same."""
-    said = re.sub(r"rpc error: code = \w+ desc = ", "", " ".join(problem.split()))
-    line = f"{name_of(manifest)}: {said}"
     lines = found.setdefault(entry, [])
-    if line not in lines:
-        lines.append(line)
+    for said in with_fields(inner.manifest if inner else manifest, problem):
+        translated = inner.translate(said) if inner else said
+        shortened = re.sub(r"rpc error: code = \w+ desc = ", "", " ".join(translated.split()))
+        if (line := f"{name_of(manifest)}: {shortened}") not in lines:
+            lines.append(line)
 
 
 def _run(program: Path, given: object, *arguments: Path) -> Any:

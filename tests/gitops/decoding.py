@@ -1,0 +1,45 @@
+"""What Go says to a value that it cannot decode, with the field in the manifest, its value and a remedy.
+
+Sources: UnmarshalTypeError of sigs.k8s.io/json, and the errors of pkg/api/resource/quantity.go of k8s.io/apimachinery
+v0.36, which do not name a field.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+
+from tests.gitops.pods import with_paths
+from tests.gitops.quantities import wrong_quantities
+from tests.gitops.tree import Json
+
+_TYPE = re.compile(r"cannot unmarshal (\w+)(?: [^ ]+)? into Go struct field \w+\.([\w.]+) of type \*?([\w.]+)")
+_QUANTITY = re.compile(r"quantities must match|unable to parse (?:quantity|numeric part)")
+_REMEDIES = {"string": "write it in quotes", "bool": "write true or false, without quotes"}
+
+
+def with_fields(manifest: Json, problem: str) -> list[str]:
+    """The problem, or one line for each field that it may mean."""
+    if found := _TYPE.search(problem):
+        given, field, wanted = found.groups()
+        number = wanted.startswith(("int", "uint", "float"))
+        remedy = "write a number, without quotes" if number else _REMEDIES.get(wanted, f"write a {wanted}")
+        places = [f"{path}: {json.dumps(value)}" for path, value in _values(manifest, field, given)]
+        return [f"{place}: a {given}; {remedy}" for place in places or [field]]
+    if _QUANTITY.search(problem):
+        return [*wrong_quantities(manifest)] or [problem]
+    return [problem]
+
+
+def _values(manifest: Json, field: str, given: str) -> Iterator[tuple[str, object]]:
+    """The values of a type in a field, whose path in Go has no indices."""
+    for path, holder in with_paths(manifest):
+        for key, value in holder.items():
+            at = f"{path}.{key}" if path else key
+            items = [(f"{at}[{index}]", item) for index, item in enumerate(value)] if isinstance(value, list) else []
+            if re.sub(r"\[\d+\]", "", at) == field:
+                yield from ((where, one) for where, one in [(at, value), *items] if _type(one) == given)
+
+
+def _type(value: object) -> str:
+    names = {bool: "bool", dict: "object", float: "number", int: "number", list: "array", str: "string"}
+    return names.get(type(value), "")

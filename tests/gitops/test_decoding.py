@@ -1,0 +1,54 @@
+"""The messages of Go about values that it cannot decode."""
+
+import pytest
+
+from tests.gitops.decoding import with_fields
+from tests.gitops.tree import Json
+
+
+def _pod(container: Json) -> Json:
+    return {"kind": "Deployment", "spec": {"template": {"spec": {"containers": [{"name": "a"}, container]}}}}
+
+
+_CONTAINER = "spec.template.spec.containers[1]"
+_GO = "into Go struct field"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said", "expected"),
+    [
+        (
+            _pod({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": 1}, {"name": "C", "value": 2.5}]}),
+            f"json: cannot unmarshal number {_GO} EnvVar.spec.template.spec.containers.env.value of type string",
+            [f"{_CONTAINER}.env[{i}].value: {value}: a number; write it in quotes" for i, value in ((1, 1), (2, 2.5))],
+        ),
+        (
+            _pod({"args": ["--port", 80]}),
+            f"json: cannot unmarshal number {_GO} Container.spec.template.spec.containers.args of type string",
+            [f"{_CONTAINER}.args[1]: 80: a number; write it in quotes"],
+        ),
+        (
+            {"spec": {"syncPolicy": {"automated": {"prune": True, "selfHeal": "true"}}}},
+            f"json: cannot unmarshal string {_GO} SyncPolicyAutomated.spec.syncPolicy.automated.selfHeal of type bool",
+            ['spec.syncPolicy.automated.selfHeal: "true": a string; write true or false, without quotes'],
+        ),
+        (
+            {"spec": {"replicas": "2"}},
+            f"json: cannot unmarshal string {_GO} DeploymentSpec.spec.replicas of type int32",
+            ['spec.replicas: "2": a string; write a number, without quotes'],
+        ),
+        (  # the text of a patch, which Argo CD renders
+            {"spec": {"templatePatch": "spec: {syncPolicy: {automated: {selfHeal: 'true'}}}"}},
+            f"json: cannot unmarshal string {_GO} SyncPolicyAutomated.spec.syncPolicy.automated.selfHeal of type bool",
+            ["spec.syncPolicy.automated.selfHeal: a string; write true or false, without quotes"],
+        ),
+        (
+            _pod({"resources": {"limits": {"cpu": "1", "memory": "64MB"}}}),
+            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+            [f"{_CONTAINER}.resources.limits.memory: 64MB: not a quantity; write such as 64Mi or 1Gi"],
+        ),
+        ({"spec": {}}, "spec.replicas: Required value", ["spec.replicas: Required value"]),
+    ],
+)
+def test_names_the_field_its_value_and_the_remedy(manifest: Json, said: str, expected: list[str]) -> None:
+    assert with_fields(manifest, said) == expected
