@@ -100,8 +100,9 @@ def _reference(path: str, kind: str, reference: Json) -> Iterator[Reference]:
 
 def _made(kind: str, name: str, namespace: str | None, deployed: Sequence[Json]) -> list[set[str] | None]:
     """The keys of each object of the name, or None if they are unknown. Nothing if there is no such object."""
-    within = None if kind == "PriorityClass" else namespace
-    found = [_keys(one) for one in named(kind, name, within, deployed)]
+    if kind == "PriorityClass":  # of the whole cluster
+        return [_keys(one) for one in of_kind(deployed, kind) if one["metadata"]["name"] == name]
+    found = [_keys(one) for one in named(kind, name, namespace, deployed)]
     if kind != "Secret":
         return found
     external = [

@@ -86,13 +86,13 @@ def test_overlay_is_complete(overlay: Overlay) -> None:
 
 
 @pytest.mark.parametrize("overlay", overlays(), ids=lambda overlay: overlay.namespace)
-def test_objects_belong_to_the_team(overlay: Overlay, renderer: Renderer) -> None:
-    fail_with(rules_of_components.objects_belong_to_the_team(overlay, renderer.overlay(overlay)))
-
-
-@pytest.mark.parametrize("overlay", overlays(), ids=lambda overlay: overlay.namespace)
-def test_hosts_belong_to_the_service(overlay: Overlay, renderer: Renderer) -> None:
-    fail_with(rules_of_components.hosts_belong_to_the_service(overlay, renderer.overlay(overlay)))
+def test_manifests_of_overlay_follow_the_rules(overlay: Overlay, renderer: Renderer) -> None:
+    manifests = renderer.overlay(overlay)
+    fail_with(
+        f"{overlay.folder.relative_to(ROOT)}: {line}"
+        for rule in rules_of_components.OF_OVERLAYS
+        for line in rule(overlay, manifests)
+    )
 
 
 def test_projects_permit_the_resources_of_their_applications(renderer: Renderer) -> None:
@@ -345,6 +345,33 @@ def test_finds_a_release_of_another_service_and_team(tmp_path: Path) -> None:
     manifests = [{"kind": "A", "metadata": {"name": "t", "labels": each}} for each in (*labels, None)]
     expected = "A t: label app.kubernetes.io/part-of: b; write a, the team of release.yaml"
     assert list(rules_of_components.objects_belong_to_the_team(overlay, manifests)) == [expected]
+
+
+_SECRET = {"kind": "ExternalSecret", "metadata": {"name": "database"}}
+_OTHER = {"kind": "ExternalSecret", "metadata": {"name": "payments"}}
+_USER = {"kind": "Deployment", "spec": {"template": {"spec": {"envFrom": [{"secretRef": {"name": "database"}}]}}}}
+
+
+@pytest.mark.parametrize(
+    ("database", "manifests", "expected"),
+    [
+        ("b", [_SECRET, _USER], []),
+        ("", [_OTHER], []),
+        ("b", [], ['b: no ExternalSecret database; add the component with it, or write ""']),
+        ("b", [_SECRET, _OTHER], ['b: no container has the Secret database; refer to it, or write ""']),
+        (
+            "",
+            [_SECRET, _USER],
+            ['"": ExternalSecret database has no secret; name the database, or remove the component with it'],
+        ),
+    ],
+)
+def test_finds_a_database_without_its_secret(
+    database: str, manifests: list[Json], expected: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "application.yaml").write_text(yaml.safe_dump({"database": database}))
+    found = rules_of_components.databases_have_their_secret(Overlay(tmp_path / "application.yaml"), manifests)
+    assert list(found) == [f"application.yaml: database: {line}" for line in expected]
 
 
 @pytest.mark.parametrize("host", ["b.dev.example.com", "s.prod.example.com", "a.s.dev.example.com", None])
