@@ -10,7 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.gitops.quantities import wrong_quantities
+from tests.gitops.pods import with_paths
+from tests.gitops.quantities import amount, wrong_quantities
 from tests.gitops.rules import within
 from tests.gitops.tree import Json, components, documents, entries, files, overlays, read, sets
 
@@ -89,6 +90,15 @@ def values_of_charts_have_quantities(root: Path) -> Iterator[str]:
     for file in files(root):
         if re.fullmatch(r"values.*\.yaml", file.name):
             yield from (f"{file.relative_to(root)}: {line}" for line in wrong_quantities(read(file)))
+            for path, holder in with_paths(read(file)):
+                requests, limits = holder.get("requests"), holder.get("limits")
+                if isinstance(requests, dict) and isinstance(limits, dict):
+                    yield from (
+                        f"{file.relative_to(root)}: {path}.requests.{name}: {requests[name]}; "
+                        f"write at most its limit, {limits[name]}"
+                        for name in requests.keys() & limits.keys()
+                        if (limit := amount(limits[name])) is not None and (amount(requests[name]) or 0) > limit
+                    )
 
 
 def _kustomizations(root: Path) -> list[Path]:
