@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from operations.local.cluster import programs
-from tests.gitops.decoding import with_fields
+from tests.gitops.decoding import with_fields, without_vague_lines
 from tests.gitops.embedded import Embedded, embedded
 from tests.gitops.rules import name_of
 from tests.gitops.tree import Json
@@ -58,7 +58,7 @@ class Controllers:
         for one in _run(self._kubernetes, bare, self._crds):
             entry, manifest, inner = objects[one["index"]]
             _add(found, entry, manifest, one["problem"], inner)
-        return found
+        return {entry: without_vague_lines(lines) for entry, lines in found.items()}
 
     def refuses(self, manifests: Sequence[Json]) -> bool:
         """Whether the API server would refuse one of the manifests."""

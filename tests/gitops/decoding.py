@@ -6,7 +6,7 @@ v0.36, which do not name a field.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tests.gitops.pods import with_paths
 from tests.gitops.quantities import wrong_quantities
@@ -28,6 +28,19 @@ def with_fields(manifest: Json, problem: str) -> list[str]:
     if _QUANTITY.search(problem):
         return [*wrong_quantities(manifest)] or [problem]
     return [problem]
+
+
+_VAGUE = re.compile(r"(\w+ [^ ]+): spec: Invalid value: null: (?:cannot restore|unrecognized type)")
+
+
+def without_vague_lines(lines: Sequence[str]) -> list[str]:
+    """Argo Rollouts does not name the field of a wrong type, but the API server does, whose line is enough.
+
+    Source: pkg/runtime/converter.go of k8s.io/apimachinery v0.36.
+    """
+    vague = {line: f"{found[1]}: " for line in lines if (found := _VAGUE.match(line))}
+    clear = [line for line in lines if line not in vague]
+    return [line for line in lines if line in clear or not any(one.startswith(vague[line]) for one in clear)]
 
 
 def _values(manifest: Json, field: str, given: str) -> Iterator[tuple[str, object]]:

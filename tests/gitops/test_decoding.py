@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.gitops.decoding import with_fields
+from tests.gitops.decoding import with_fields, without_vague_lines
 from tests.gitops.tree import Json
 
 
@@ -52,3 +52,10 @@ _GO = "into Go struct field"
 )
 def test_names_the_field_its_value_and_the_remedy(manifest: Json, said: str, expected: list[str]) -> None:
     assert with_fields(manifest, said) == expected
+
+
+def test_a_line_without_a_field_is_left_out_only_if_another_one_names_it() -> None:
+    vague = "spec: Invalid value: null: unrecognized type: string"
+    clear = "Rollout a: spec.template.spec.containers[0].args[0]: 1: a number; write it in quotes"
+    lines = [f"Rollout a: {vague}", f"Rollout b: {vague}", clear]
+    assert without_vague_lines(lines) == [f"Rollout b: {vague}", clear]
