@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from operations.local.cluster import programs
 from tests.gitops.decoding import with_fields, without_vague_lines
 from tests.gitops.embedded import Embedded, embedded
 from tests.gitops.rules import name_of
-from tests.gitops.tree import Json
+from tests.gitops.tree import Json, documents
 
 Entries = Mapping[str, Sequence[Json]]
 Problems = dict[str, list[str]]
@@ -40,6 +41,12 @@ class Controllers:
         self._kubernetes = programs.program("check-kubernetes")
         self._rollouts = programs.program("check-argo-rollouts")
         self._argo_cd = programs.program("check-argo-cd")
+
+    @cached_property
+    def _schemas(self) -> dict[str, Json]:
+        """The schemas of the custom resources of Argo CD, by kind."""
+        found = [one for file in self._crds.glob("app*-crd.yaml") for one in documents(file.read_text())]
+        return {one["spec"]["names"]["kind"]: one["spec"]["versions"][0]["schema"]["openAPIV3Schema"] for one in found}
 
     def problems(self, entries: Entries) -> Problems:
         """What the API server and Argo Rollouts say to the manifests of each entry, which are those of a namespace."""
@@ -70,7 +77,9 @@ class Controllers:
         answer = _run(self._argo_cd, {"folder": str(folder), "secret": secret, "groups": groups})
         found: Problems = {}
         for one in answer["problems"]:
-            _add(found, names[one["group"]], groups[one["group"]][one["index"]], one["problem"])
+            manifest = groups[one["group"]][one["index"]]
+            for line in with_fields(manifest, one["problem"], self._schemas.get(manifest["kind"])):
+                _add(found, names[one["group"]], manifest, line)
         newer = [f"{name_of(groups[one['group']][one['index']])}: {one['problem']}" for one in answer["newer"]]
         kind = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application"}
         applications = {
