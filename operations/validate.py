@@ -117,12 +117,12 @@ def pytest(name: str, folder: Path) -> Step:
         return Step(name, "skipped", 0, f"{folder}: not found")
     started = time.monotonic()
     arguments = ("-m", "pytest", "-q", str(folder), "-m", "not cluster and not e2e", "-rsfE", "--no-fold-skipped")
-    done = _run(sys.executable, *arguments, environment={**os.environ, "COLUMNS": "1000"})  # which cuts off reasons
+    done = _run(sys.executable, *arguments, environment={**os.environ, "CI": "true"})  # otherwise it cuts off reasons
     seconds = time.monotonic() - started
     if done.returncode == _NO_TESTS:
         return Step(name, "skipped", seconds, f"{folder}: no tests to run")
     if done.returncode:
-        return Step(name, "failed", seconds, _last_lines(done))
+        return Step(name, "failed", seconds, _failed_tests(done.stdout) or _last_lines(done))
     skipped = re.findall(r"^SKIPPED \S+::(\w+).*? - (?:Skipped: )?(.+)$", done.stdout, re.MULTILINE)
     said = [
         f"{sum(tests.values())} not run: {reason}: {', '.join(f'{test} ({number})' for test, number in tests.items())}"
@@ -130,6 +130,12 @@ def pytest(name: str, folder: Path) -> Step:
         if (tests := Counter(test for test, why in skipped if why == reason))
     ]
     return Step(name, "passed", seconds, "\n".join(said), len(skipped))
+
+
+def _failed_tests(printed: str) -> str:
+    """The failed tests with their messages, from the summary with which pytest ends."""
+    end = r"(?=^(?:ERROR|FAILED|SKIPPED) |^\d+ (?:error|failed|passed|skipped)|\Z)"
+    return "".join(re.findall(rf"^(?:FAILED|ERROR) .*?{end}", printed, re.MULTILINE | re.DOTALL)).strip()
 
 
 def command(name: str, program: str, *arguments: str) -> Step:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,7 +10,10 @@ import pytest
 
 from operations.errors import OperationError
 from operations.local.cluster import programs
+from tests import ROOT
 from tests.gitops.controllers import Controllers
+from tests.gitops.problems import fail_with
+from tests.gitops.rules_of_files import unreadable_files
 from tests.gitops.tree import Json, Renderer
 
 T = TypeVar("T")
@@ -22,6 +26,41 @@ def _built(build: Callable[[], T]) -> T:
     except OperationError as missing:
         give_up = pytest.fail if os.environ.get("INSIST_ON_CLUSTER") == "1" else pytest.skip
         give_up(str(missing))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """If the tree cannot be read or rendered, the first test says so, and the others are skipped.
+
+    Each of them would fail for the same reason. This is no fixture, because those of the session are made first.
+    """
+    problems = _unreadable()
+    if not problems and "kustomize" in getattr(item, "fixturenames", ()):
+        problems = _not_rendered()
+    if problems:
+        factory: pytest.TempPathFactory = item.config._tmp_path_factory  # type: ignore[attr-defined]
+        folder = factory.getbasetemp()
+        # The processes of a run share the folder above those of their own.
+        said = (folder.parent if hasattr(item.config, "workerinput") else folder) / "tree-is-broken"
+        try:
+            said.touch(exist_ok=False)
+        except FileExistsError:
+            pytest.skip(f"the tree is broken: {problems[0].partition(': ')[0]}")
+        fail_with(problems)
+
+
+@cache
+def _unreadable() -> list[str]:
+    return list(unreadable_files(ROOT))
+
+
+@cache
+def _not_rendered() -> list[str]:
+    try:
+        renderer = Renderer(programs.program("kustomize"), programs.program("helm"))
+    except OperationError:
+        return []  # the fixtures say so
+    return list(renderer.problems())
 
 
 def _program(name: str) -> Path:

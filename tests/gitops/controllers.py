@@ -6,13 +6,15 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from operations.local.cluster import programs
-from tests.gitops.embedded import embedded
+from tests.gitops.decoding import with_fields, without_vague_lines
+from tests.gitops.embedded import Embedded, embedded
 from tests.gitops.rules import name_of
-from tests.gitops.tree import Json
+from tests.gitops.tree import Json, documents
 
 Entries = Mapping[str, Sequence[Json]]
 Problems = dict[str, list[str]]
@@ -48,6 +50,12 @@ class Controllers:
         self._argo_cd = programs.program("check-argo-cd")
         self._renderers = [programs.program(name).parent for name in ("kustomize", "helm")]
 
+    @cached_property
+    def _schemas(self) -> dict[str, Json]:
+        """The schemas of the custom resources of Argo CD, by kind."""
+        found = [one for file in self._crds.glob("app*-crd.yaml") for one in documents(file.read_text())]
+        return {one["spec"]["names"]["kind"]: one["spec"]["versions"][0]["schema"]["openAPIV3Schema"] for one in found}
+
     def problems(self, entries: Entries) -> Problems:
         """What the API server and Argo Rollouts say to the manifests of each entry, which are those of a namespace."""
         found: Problems = {}
@@ -64,8 +72,8 @@ class Controllers:
         bare = [inner.manifest if inner else manifest for _, manifest, inner in objects]
         for one in _run(self._kubernetes, bare, self._crds):
             entry, manifest, inner = objects[one["index"]]
-            _add(found, entry, manifest, inner.translate(one["problem"]) if inner else one["problem"])
-        return found
+            _add(found, entry, manifest, one["problem"], inner)
+        return {entry: without_vague_lines(lines) for entry, lines in found.items()}
 
     def refuses(self, manifests: Sequence[Json]) -> bool:
         """Whether the API server would refuse one of the manifests."""
@@ -78,7 +86,9 @@ class Controllers:
         answer = _run(self._argo_cd, given, path=self._renderers)
         found: Problems = {}
         for one in answer["problems"]:
-            _add(found, names[one["group"]], groups[one["group"]][one["index"]], one["problem"])
+            manifest = groups[one["group"]][one["index"]]
+            for line in with_fields(manifest, one["problem"], self._schemas.get(manifest["kind"])):
+                _add(found, names[one["group"]], manifest, line)
         newer = [f"{name_of(groups[one['group']][one['index']])}: {one['problem']}" for one in answer["newer"]]
         kind = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application"}
         applications = {
@@ -99,13 +109,14 @@ class Controllers:
         )
 
 
-def _add(found: Problems, entry: str, manifest: Json, problem: str) -> None:
+def _add(found: Problems, entry: str, manifest: Json, problem: str, inner: Embedded | None = None) -> None:
     """Add a problem once: the API server and a controller may say the same."""
-    said = re.sub(r"rpc error: code = \w+ desc = ", "", " ".join(problem.split()))
-    line = f"{name_of(manifest)}: {said}"
     lines = found.setdefault(entry, [])
-    if line not in lines:
-        lines.append(line)
+    for said in with_fields(inner.manifest if inner else manifest, problem):
+        translated = inner.translate(said) if inner else said
+        shortened = re.sub(r"rpc error: code = \w+ desc = ", "", " ".join(translated.split()))
+        if (line := f"{name_of(manifest)}: {shortened}") not in lines:
+            lines.append(line)
 
 
 def _run(program: Path, given: object, *arguments: Path, path: Sequence[Path] = ()) -> Any:

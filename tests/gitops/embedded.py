@@ -45,9 +45,9 @@ def _within(path: str, value: object) -> Iterator[Embedded]:
     if isinstance(value, dict):
         if _is_manifest(value):
             yield Embedded(path, value)
-        elif _is_pod_template(value.get("template")) and path.endswith(("job.spec", "jobTemplate.spec")):
+        elif is_pod_template(value.get("template")) and path.endswith(("job.spec", "jobTemplate.spec")):
             yield Embedded(path, _object("batch/v1", "Job", value), "spec")
-        elif _is_pod_template(value):
+        elif is_pod_template(value):
             yield _in_workload(path, value)
         else:
             for key, item in value.items():
@@ -69,7 +69,7 @@ def _is_manifest(value: Json) -> bool:
     return named and is_built_in(value) and bool({"metadata", "spec"} & value.keys())
 
 
-def _is_pod_template(value: object) -> bool:
+def is_pod_template(value: object) -> bool:
     spec = value.get("spec") if isinstance(value, dict) else None
     return isinstance(spec, dict) and bool({"containers", "initContainers"} & spec.keys())
 

@@ -114,6 +114,16 @@ def namespaces_deny_by_default(manifests: Sequence[Json]) -> Iterator[str]:
             yield f"{name_of(namespace)}: no NetworkPolicy denies all traffic by default"
 
 
+def network_policies_apply_their_rules(manifests: Sequence[Json]) -> Iterator[str]:
+    """The rules of a direction that is no type are ignored. Source: networking/v1/types.go of k8s.io/api v0.36."""
+    for policy in of_kind(manifests, "NetworkPolicy"):
+        types = policy["spec"].get("policyTypes")
+        for direction in ("ingress", "egress"):
+            if types and policy["spec"].get(direction) and direction.capitalize() not in types:
+                field = f"spec.policyTypes: {', '.join(types)}"
+                yield f"{name_of(policy)}: {field}: spec.{direction} has no effect; add {direction.capitalize()}"
+
+
 def ingresses_have_a_class_and_no_settings_of_the_class(manifests: Sequence[Json]) -> Iterator[str]:
     """The class configures the load balancer and the certificate. An ARN in Git would be valid in one account only."""
     for ingress in of_kind(manifests, "Ingress"):
@@ -294,6 +304,46 @@ def the_default_project_is_closed(manifests: Sequence[Json]) -> Iterator[str]:
                 yield f"{name_of(project)}: has a finalizer, which nothing removes after Argo CD"
 
 
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+# The fields of a schedule: the least number, the greatest, and the names of the numbers.
+_SCHEDULE: Sequence[tuple[int, int, Sequence[str]]] = (
+    (0, 59, ()), (0, 23, ()), (1, 31, ()), (1, 12, _MONTHS), (0, 6, _DAYS),
+)  # fmt: skip
+
+
+def schedules_of_budgets_are_valid(manifests: Sequence[Json]) -> Iterator[str]:
+    """The CRD compares only the number of fields. With a wrong schedule Karpenter disrupts no node.
+
+    Source: the parser of github.com/robfig/cron v3.0.1, parser.go and spec.go.
+    """
+    for pool in of_kind(manifests, "NodePool"):
+        for index, budget in enumerate((pool["spec"].get("disruption") or {}).get("budgets") or []):
+            schedule = str(budget.get("schedule", "@daily"))
+            if not _is_schedule(schedule):
+                field = f"spec.disruption.budgets[{index}].schedule"
+                yield f"{name_of(pool)}: {field}: {schedule}: no schedule; write such as 0 9 * * mon-fri or @daily"
+
+
+def _is_schedule(text: str) -> bool:
+    if text.startswith("@"):
+        return text[1:] in {"annually", "yearly", "monthly", "weekly", "daily", "midnight", "hourly"}
+    fields = text.split()
+    return len(fields) == len(_SCHEDULE) and all(
+        _is_range(part, *bounds) for field, bounds in zip(fields, _SCHEDULE, strict=True) for part in field.split(",")
+    )
+
+
+def _is_range(part: str, least: int, greatest: int, names: Sequence[str]) -> bool:
+    numbers = {name: str(number) for number, name in enumerate(names, least)}
+    found = re.fullmatch(r"(?:[*?]|(\w+)(?:-(\w+))?)(?:/0*[1-9]\d*)?", part)
+    if found is None:
+        return False
+    bounds = [numbers.get(bound.lower(), bound) for bound in found.groups() if bound]
+    known = all(bound.isdecimal() and least <= int(bound) <= greatest for bound in bounds)
+    return known and [int(bound) for bound in bounds] == sorted(int(bound) for bound in bounds)
+
+
 ALL = (
     claims_are_on_the_shared_file_system,
     containers_request_and_limit_the_disk,
@@ -304,9 +354,11 @@ ALL = (
     ingresses_have_a_class_and_no_settings_of_the_class,
     ingresses_have_rules_with_hosts,
     namespaces_deny_by_default,
+    network_policies_apply_their_rules,
     namespaces_have_pod_security_labels,
     projects_have_a_finalizer,
     rollouts_behind_the_load_balancer_use_ping_pong,
+    schedules_of_budgets_are_valid,
     services_have_no_external_addresses,
     services_of_rollouts_exist,
     secrets_have_no_values,

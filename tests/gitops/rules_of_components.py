@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from eks_gitops.in_cluster.cluster_secret import ClusterAnnotations, ClusterLabels, label_key
-from tests.gitops.rules import group_of, name_of, of_kind
+from tests.gitops.rules import group_of, name_of, of_kind, within
 from tests.gitops.tree import Component, Json, Overlay, read
 
 
@@ -126,6 +126,37 @@ def overlay_is_complete(overlay: Overlay, teams: set[str]) -> Iterator[str]:
         namespace = read(overlay.folder / "kustomization.yaml").get("namespace")
         if namespace != overlay.namespace:
             yield f"kustomization.yaml: namespace {namespace}, not {overlay.namespace}"
+    elif (name := read(overlay.folder / "values.yaml").get("name")) != overlay.service:
+        yield f"values.yaml: name: {name}: not the name of the folder, which its image has; write {overlay.service}"
+
+
+def objects_belong_to_the_team(overlay: Overlay, manifests: Sequence[Json]) -> Iterator[str]:
+    """The label of the team is that of the file which selects the project."""
+    team, label = overlay.settings.get("team"), "app.kubernetes.io/part-of"
+    for manifest in manifests:
+        given = (manifest["metadata"].get("labels") or {}).get(label, team)
+        if given != team:
+            yield f"{name_of(manifest)}: label {label}: {given}; write {team}, the team of {overlay.marker.name}"
+
+
+def databases_have_their_secret(overlay: Overlay, manifests: Sequence[Json]) -> Iterator[str]:
+    """If a database is named, the ApplicationSets create its user, and set the key of the ExternalSecret `database`."""
+    given = overlay.settings.get("database")
+    external = any(one["metadata"]["name"] == "database" for one in of_kind(manifests, "ExternalSecret"))
+    used = any(
+        (holder.get(field) or {}).get("name") == "database"
+        for one in manifests
+        for holder in within(one)
+        for field in ("secretRef", "secretKeyRef")
+        if isinstance(holder.get(field), dict)
+    )
+    where = f"{overlay.marker.name}: database"
+    if given and not external:
+        yield f'{where}: {given}: no ExternalSecret database; add the component with it, or write ""'
+    if given and external and not used:
+        yield f'{where}: {given}: no container has the Secret database; refer to it, or write ""'
+    if not given and external:
+        yield f'{where}: "": ExternalSecret database has no secret; name the database, or remove the component with it'
 
 
 def hosts_belong_to_the_service(overlay: Overlay, manifests: Sequence[Json]) -> Iterator[str]:
@@ -192,3 +223,6 @@ def projects_permit_deployed_resources(known: Sequence[Json], applications: Sequ
                     f"{application.application}: {application.project} does not permit namespace {namespace}"
                 )
         yield from sorted(violations)
+
+
+OF_OVERLAYS = (databases_have_their_secret, hosts_belong_to_the_service, objects_belong_to_the_team)

@@ -5,21 +5,31 @@ With Go, the controllers themselves check the rendered manifests, and find much 
 
 import re
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]
+import yaml
 
+from tests.gitops.quantities import amount, wrong_quantities
 from tests.gitops.rules import is_built_in, name_of, of_kind, within
-from tests.gitops.tree import Json, documents, read
+from tests.gitops.tree import Json, documents, files, read
 
 KUBERNETES = "1.36"
 
-# A quantity: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-_QUANTITY = re.compile(r"([0-9.]+)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
-_DECIMAL = {suffix: Decimal(1000) ** power for power, suffix in enumerate(["m", "", "k", "M", "G", "T", "P", "E"], -1)}
-_BINARY = {f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", 1)}
+
+def unreadable_files(root: Path) -> Iterator[str]:
+    """The YAML and JSON files that are none, each with the line of the mistake. Templates are rendered before."""
+    for file in files(root):
+        is_template = file.parent.name == "templates" and (file.parents[1] / "Chart.yaml").is_file()
+        if file.suffix in {".yaml", ".yml", ".json"} and not is_template:
+            try:
+                documents(file.read_text())
+            except yaml.MarkedYAMLError as error:
+                line = error.problem_mark.line + 1 if error.problem_mark else 1
+                yield f"{file.relative_to(root)}:{line}: {error.problem}; correct the {file.suffix[1:].upper()}"
+            except (UnicodeDecodeError, yaml.YAMLError) as error:
+                yield f"{file.relative_to(root)}: {' '.join(str(error).split())}; write text in UTF-8"
 
 
 def manifests_of_files(root: Path) -> Iterator[tuple[Path, Json, bool]]:
@@ -95,14 +105,13 @@ def requests_are_below_limits(manifest: Json) -> Iterator[str]:
             resources = (container.get("resources") if isinstance(container, dict) else None) or {}
             for name, limit in (resources.get("limits") or {}).items():
                 request = (resources.get("requests") or {}).get(name, limit)
-                if _amount(request) > _amount(limit):
+                if (amount(request) or 0) > (amount(limit) or 0) and amount(limit) is not None:
                     field = f"{container.get('name', 'containers')}: requests.{name}"
                     yield f"{name_of(manifest)}: {field}: {request}; write at most its limit, {limit}"
 
 
-def _amount(quantity: Any) -> Decimal:
-    found = _QUANTITY.fullmatch(str(quantity))
-    return Decimal(found[1]) * {**_DECIMAL, **_BINARY}[found[2] or ""] if found else Decimal(0)
+def quantities_are_valid(manifest: Json) -> Iterator[str]:
+    yield from (f"{name_of(manifest)}: {line}" for line in wrong_quantities(manifest))
 
 
-ALL = (steps_of_rollouts_are_valid, requests_are_below_limits)
+ALL = (steps_of_rollouts_are_valid, quantities_are_valid, requests_are_below_limits)

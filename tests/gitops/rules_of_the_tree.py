@@ -10,8 +10,10 @@ from pathlib import Path
 
 import yaml
 
+from tests.gitops.pods import with_paths
+from tests.gitops.quantities import amount, wrong_quantities
 from tests.gitops.rules import within
-from tests.gitops.tree import Json, components, documents, files, overlays, read, sets
+from tests.gitops.tree import Json, components, documents, entries, files, overlays, read, sets
 
 
 def kustomizations_use_no_deprecated_fields(root: Path) -> Iterator[str]:
@@ -25,16 +27,48 @@ def kustomizations_use_no_deprecated_fields(root: Path) -> Iterator[str]:
 
 def kustomizations_reference_existing_files(root: Path) -> Iterator[str]:
     for file in _kustomizations(root):
-        settings = read(file)
-        named = [path for key in ("resources", "components", "configurations") for path in settings.get(key) or []]
-        named += [patch["path"] for patch in settings.get("patches") or [] if "path" in patch]
-        for generator in settings.get("configMapGenerator") or []:
-            named += [entry.rpartition("=")[2] for entry in generator.get("files") or []]
-        for path in named:
+        for path in _paths_of(read(file)):
             if "://" in path:
                 yield f"{file.relative_to(root)}: {path} is not a file of this repository"
             elif not (file.parent / path).exists():
                 yield f"{file.relative_to(root)}: {path} does not exist"
+
+
+def every_file_is_used(root: Path) -> Iterator[str]:
+    """A manifest that no kustomization lists is not deployed, and nothing says so."""
+    used = {*_files_of_kustomizations(root), *(overlay.marker for overlay in overlays(root))}
+    for component in components(root):
+        used |= {component.folder / "component.yaml", *component.folder.glob("values*.yaml")}
+    used |= {one.folder / "values.yaml" for one in overlays(root) if not one.is_kustomized}
+    for folder in ("management", "service"):
+        for file in sorted((root / folder).rglob("*")):
+            of_bootstrap = file.is_relative_to(root / "management" / "bootstrap")  # a chart
+            if file.is_file() and file not in used and file.suffix != ".md" and not of_bootstrap:
+                yield f"{file.relative_to(root)}: no kustomization lists it; add it to one, or remove the file"
+
+
+def _files_of_kustomizations(root: Path) -> set[Path]:
+    """The files that Kustomize reads when Argo CD renders an Application."""
+    used, folders = set(), list(entries(root))
+    while folders:
+        file = folders.pop() / "kustomization.yaml"
+        if file not in used and file.is_file():
+            used.add(file)
+            named = [(file.parent / path).resolve() for path in _paths_of(read(file))]
+            folders += [path for path in named if path.is_dir()]
+            used |= {path for path in named if path.is_file()}
+    return used
+
+
+def _paths_of(kustomization: Json) -> Iterator[str]:
+    for key in ("resources", "components", "configurations", "crds", "generators", "transformers", "validators"):
+        yield from kustomization.get(key) or []
+    for key in ("patches", "replacements"):
+        yield from (one["path"] for one in kustomization.get(key) or [] if "path" in one)
+    for key in ("configMapGenerator", "secretGenerator"):
+        for generator in kustomization.get(key) or []:
+            yield from (entry.rpartition("=")[2] for entry in generator.get("files") or [])
+            yield from generator.get("envs") or []
 
 
 def values_of_charts_limit_the_disk(root: Path) -> Iterator[str]:
@@ -49,6 +83,22 @@ def values_of_charts_limit_the_disk(root: Path) -> Iterator[str]:
                     and "memory" in set_
                     and "ephemeral-storage" not in set_
                 )
+
+
+def values_of_charts_have_quantities(root: Path) -> Iterator[str]:
+    """A chart copies them into containers, and fails only in the cluster."""
+    for file in files(root):
+        if re.fullmatch(r"values.*\.yaml", file.name):
+            yield from (f"{file.relative_to(root)}: {line}" for line in wrong_quantities(read(file)))
+            for path, holder in with_paths(read(file)):
+                requests, limits = holder.get("requests"), holder.get("limits")
+                if isinstance(requests, dict) and isinstance(limits, dict):
+                    yield from (
+                        f"{file.relative_to(root)}: {path}.requests.{name}: {requests[name]}; "
+                        f"write at most its limit, {limits[name]}"
+                        for name in requests.keys() & limits.keys()
+                        if (limit := amount(limits[name])) is not None and (amount(requests[name]) or 0) > limit
+                    )
 
 
 def _kustomizations(root: Path) -> list[Path]:
@@ -169,6 +219,7 @@ def every_service_has_code_owners(root: Path) -> Iterator[str]:
 
 
 ALL = (
+    values_of_charts_have_quantities,
     values_of_charts_limit_the_disk,
     kustomizations_reference_existing_files,
     kustomizations_use_no_deprecated_fields,
@@ -177,5 +228,6 @@ ALL = (
     no_file_contains_an_account_id,
     application_sets_reference_existing_paths,
     every_component_and_overlay_is_selected_once,
+    every_file_is_used,
     every_service_has_code_owners,
 )

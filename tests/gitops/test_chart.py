@@ -125,6 +125,7 @@ def test_values_of_every_service_pass_helm_lint(values: Path, helm: Path) -> Non
         ("runAsUser=0", "at '/runAsUser': minimum: got 0, want 1"),
         ("resources.limits.cpu=null", "at '/resources/limits': missing property 'cpu'"),
         ("name=Shop", "at '/name': 'Shop' does not match pattern"),
+        ("metrics.port=8080", "metrics.port: 8080: also the value of port; write another, or 0 for none"),
         ("replicas.maximum=1", "replicas.maximum: 1: below replicas.minimum (2); raise it"),
     ],
 )

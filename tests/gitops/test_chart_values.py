@@ -23,7 +23,7 @@ FREE: dict[str, dict[str, str]] = {
 # Dependencies of charts, whose values are not in the values file of the chart.
 DEPENDENCIES = {"monitoring": {"grafana", "kube-state-metrics", "prometheus-node-exporter"}}
 
-WITH_CHART = [component for component in components() if component.chart]
+WITH_CHART = [component for component in components() if (component.folder / "values.yaml").is_file()]
 
 
 def _published(component: Component) -> Json:

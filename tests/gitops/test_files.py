@@ -8,6 +8,7 @@ import pytest
 
 from tests import ROOT
 from tests.gitops import rules_of_files
+from tests.gitops.problems import fail_with
 
 
 def _problems(root: Path) -> Iterator[str]:
@@ -17,7 +18,7 @@ def _problems(root: Path) -> Iterator[str]:
 
 
 def test_files_have_no_known_mistake() -> None:
-    assert list(_problems(ROOT)) == []
+    fail_with(_problems(ROOT))
     assert len(list(rules_of_files.manifests_of_files(ROOT))) > 100
 
 

@@ -13,6 +13,7 @@ from operations.local.cluster.handover import handover
 from tests import ROOT
 from tests.gitops import broken_fields, rules, rules_of_argo_cd
 from tests.gitops.controllers import Controllers, Problems, RenderedSets
+from tests.gitops.problems import fail_with
 from tests.gitops.rules import of_kind
 from tests.gitops.tree import FOLDERS, Json, components, documents, entries
 from tests.template import Template
@@ -67,7 +68,7 @@ def test_the_api_server_and_argo_rollouts_accept_every_manifest(
     controllers: Controllers, rendered: dict[str, list[Json]]
 ) -> None:
     said = {problem for problems in controllers.problems(rendered).values() for problem in problems}
-    assert sorted(said - NEWER_FIELDS.keys()) == []
+    fail_with(sorted(said - NEWER_FIELDS.keys()))
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +90,7 @@ def test_argo_cd_accepts_what_it_renders(environment: str, judges: Judges, made:
     ]
     problems += [line for rule in rules_of_argo_cd.ALL for line in rule(applications)]
     problems += sorted(set(sets.newer) - NEWER_FIELDS.keys())
-    assert not problems, "\n".join(problems)
+    fail_with(problems)
     names = {application["metadata"]["name"] for application in applications}
     assert {f"monitoring-{environment}", f"guestbook-{environment}"} <= names
 
@@ -108,7 +109,7 @@ def test_what_applications_deploy_is_accepted_and_follows_the_rules(
         if line not in NEWER_FIELDS
     ]
     problems += [f"{name}: {line}" for name, each in deployed.items() for check in checks for line in check(each)]
-    assert not problems, "\n".join(problems)
+    fail_with(problems)
 
 
 @on_every_environment
@@ -139,7 +140,7 @@ def _unmatched(made: Mapping[str, RenderedSets], entry: str) -> list[str]:
 
 def test_every_sync_window_and_every_patch_matches_something(made: dict[str, RenderedSets]) -> None:
     problems = _unmatched(made, "bootstrap")
-    assert not problems, "\n".join(problems)
+    fail_with(problems)
 
 
 def test_bootstrap_has_the_default_project(rendered: dict[str, list[Json]]) -> None:

@@ -10,13 +10,40 @@ import pytest
 import yaml
 
 from tests import ROOT
-from tests.gitops import rules, rules_of_argo_cd, rules_of_components, rules_of_the_tree
+from tests.gitops import (
+    rules,
+    rules_of_argo_cd,
+    rules_of_components,
+    rules_of_limits,
+    rules_of_names,
+    rules_of_selectors,
+    rules_of_the_tree,
+)
+from tests.gitops.problems import fail_with, fail_with_entries
 from tests.gitops.rules_of_components import Deployed
-from tests.gitops.tree import Component, Json, Overlay, Renderer, components, documents, files, overlays, projects, read
+from tests.gitops.tree import (
+    Component,
+    Json,
+    Overlay,
+    Renderer,
+    components,
+    documents,
+    everything,
+    files,
+    of_service,
+    overlays,
+    projects,
+    read,
+    with_namespaces,
+)
 
 ManifestRule = Callable[[Sequence[Json]], Iterator[str]]
+DeployedRule = Callable[[Sequence[Json], Sequence[Json]], Iterator[str]]
 TreeRule = Callable[[Path], Iterator[str]]
 
+OF_DEPLOYED = {
+    rule.__name__: rule for rule in (*rules_of_limits.ALL, *rules_of_names.ALL, *rules_of_selectors.ALL)
+}
 OF_MANIFESTS = {rule.__name__: rule for rule in (*rules.ALL, *rules_of_argo_cd.ALL)}
 OF_THE_TREE = {rule.__name__: rule for rule in (*rules_of_the_tree.ALL, *rules_of_argo_cd.OF_THE_TREE)}
 
@@ -27,37 +54,50 @@ OF_THE_TREE = {rule.__name__: rule for rule in (*rules_of_the_tree.ALL, *rules_o
 @pytest.mark.parametrize("rule", OF_MANIFESTS.values(), ids=lambda rule: rule.__name__)
 def test_manifests_follow_the_rule(rule: ManifestRule, rendered: dict[str, list[Json]]) -> None:
     found = {entry: list(rule(manifests)) for entry, manifests in rendered.items()}
-    assert {entry: violations for entry, violations in found.items() if violations} == {}
+    fail_with_entries(found)
+
+
+@pytest.mark.parametrize("rule", OF_DEPLOYED.values(), ids=lambda rule: rule.__name__)
+def test_what_manifests_name_is_deployed(rule: DeployedRule, rendered: dict[str, list[Json]]) -> None:
+    deployed = with_namespaces(rendered)
+    known = everything(deployed)
+    found = {entry: list(rule(manifests, known)) for entry, manifests in deployed.items()}
+    fail_with_entries(found)
 
 
 @pytest.mark.parametrize("rule", OF_THE_TREE.values(), ids=lambda rule: rule.__name__)
 def test_tree_follows_the_rule(rule: TreeRule) -> None:
-    assert list(rule(ROOT)) == []
+    fail_with(rule(ROOT))
 
 
 @pytest.mark.parametrize("component", components(), ids=lambda component: component.name)
 def test_component_is_complete(component: Component) -> None:
-    assert list(rules_of_components.component_is_complete(component)) == []
+    fail_with(rules_of_components.component_is_complete(component))
 
 
 @pytest.mark.parametrize("component", components(), ids=lambda component: component.name)
 def test_manifests_of_component_follow_the_rules(component: Component, renderer: Renderer) -> None:
     for entry in component.entries:
         manifests = renderer.kustomize(entry)
-        assert list(rules_of_components.patches_have_targets(component, manifests)) == []
-        assert list(rules.custom_resources_are_synced_after_their_chart(component.name, manifests)) == []
-        assert list(rules_of_components.namespaces_have_a_component_label(component, manifests)) == []
+        fail_with(rules_of_components.patches_have_targets(component, manifests))
+        fail_with(rules.custom_resources_are_synced_after_their_chart(component.name, manifests))
+        fail_with(rules_of_components.namespaces_have_a_component_label(component, manifests))
 
 
 @pytest.mark.parametrize("overlay", overlays(), ids=lambda overlay: overlay.namespace)
 def test_overlay_is_complete(overlay: Overlay) -> None:
     teams = {project["metadata"]["name"] for project in projects()} - {"default", "management"}
-    assert list(rules_of_components.overlay_is_complete(overlay, teams)) == []
+    fail_with(rules_of_components.overlay_is_complete(overlay, teams))
 
 
 @pytest.mark.parametrize("overlay", overlays(), ids=lambda overlay: overlay.namespace)
-def test_hosts_belong_to_the_service(overlay: Overlay, renderer: Renderer) -> None:
-    assert list(rules_of_components.hosts_belong_to_the_service(overlay, renderer.overlay(overlay))) == []
+def test_manifests_of_overlay_follow_the_rules(overlay: Overlay, renderer: Renderer) -> None:
+    manifests = renderer.overlay(overlay)
+    fail_with(
+        f"{overlay.folder.relative_to(ROOT)}: {line}"
+        for rule in rules_of_components.OF_OVERLAYS
+        for line in rule(overlay, manifests)
+    )
 
 
 def test_projects_permit_the_resources_of_their_applications(renderer: Renderer) -> None:
@@ -76,17 +116,9 @@ def test_projects_permit_the_resources_of_their_applications(renderer: Renderer)
     for folder in ("base", "with-database"):
         manifests = renderer.kustomize(ROOT / "management" / "service-namespace" / folder)
         for overlay in overlays():
-            moved = [_in_namespace(manifest, overlay.namespace) for manifest in manifests]
+            moved = [of_service(manifest, overlay) for manifest in manifests]
             deployed.append(Deployed("management", f"{overlay.namespace}-namespace", overlay.namespace, moved))
-    assert list(rules_of_components.projects_permit_deployed_resources(projects(), deployed)) == []
-
-
-def _in_namespace(manifest: Json, namespace: str) -> Json:
-    """Replace the placeholder namespace, as the ApplicationSet `service-namespaces` does."""
-    metadata = manifest["metadata"]
-    if metadata.get("namespace") == "service":
-        metadata = {**metadata, "namespace": namespace}
-    return {**manifest, "metadata": metadata}
+    fail_with(rules_of_components.projects_permit_deployed_resources(projects(), deployed))
 
 
 def test_application_set_patches_match_the_service_namespace(renderer: Renderer) -> None:
@@ -151,6 +183,25 @@ def test_rule_for_manifests_finds_the_violation(example: Json) -> None:
 
 @pytest.mark.parametrize(
     "example",
+    documents((_BROKEN / "deployed.yaml").read_text()),
+    ids=lambda example: f"{example['rule']}: {example['violation']}",
+)
+def test_rule_for_deployed_objects_finds_the_violation(example: Json) -> None:
+    rule = OF_DEPLOYED[example["rule"]]
+    manifests = [{"apiVersion": "v1", **manifest} for manifest in example["manifests"]]
+    assert list(rule(manifests, manifests)) == [example["violation"]]
+
+
+@pytest.mark.parametrize(
+    "example", documents((_BROKEN.parent / "valid.yaml").read_text()), ids=lambda example: example["title"]
+)
+def test_rules_for_deployed_objects_accept(example: Json) -> None:
+    manifests = [{"apiVersion": "v1", **manifest} for manifest in example["manifests"]]
+    assert [line for rule in OF_DEPLOYED.values() for line in rule(manifests, manifests)] == []
+
+
+@pytest.mark.parametrize(
+    "example",
     documents((_BROKEN / "trees.yaml").read_text()),
     ids=lambda example: f"{example['rule']}: {example['violation']}",
 )
@@ -163,7 +214,7 @@ def test_rule_for_the_tree_finds_the_violation(example: Json, tmp_path: Path) ->
 
 
 def test_every_rule_has_an_example_of_a_violation() -> None:
-    for file, known in (("manifests.yaml", OF_MANIFESTS), ("trees.yaml", OF_THE_TREE)):
+    for file, known in (("deployed.yaml", OF_DEPLOYED), ("manifests.yaml", OF_MANIFESTS), ("trees.yaml", OF_THE_TREE)):
         shown = {example["rule"] for example in documents((_BROKEN / file).read_text())}
         assert shown == known.keys()
 
@@ -214,6 +265,15 @@ def test_finds_custom_resources_in_the_sync_wave_of_their_chart() -> None:
     for wave in ("1", "+2", "10"):
         broken["metadata"]["annotations"] = {"argocd.argoproj.io/sync-wave": wave}
         assert list(rules.custom_resources_are_synced_after_their_chart("karpenter", [broken])) == []
+
+
+@pytest.mark.parametrize(
+    "schedule", ["@hourly", "0 0 * * mon-fri", "*/15 0-6,20-23 1,15 JAN-mar ?", "5/10 9 * * 0", "0 9 31 12 sat,SUN"]
+)
+def test_accepts_a_schedule(schedule: str) -> None:
+    budgets = [{"nodes": "0", "schedule": schedule, "duration": "1h"}]
+    pool = {"kind": "NodePool", "metadata": {"name": "a"}, "spec": {"disruption": {"budgets": budgets}}}
+    assert list(rules.schedules_of_budgets_are_valid([pool])) == []
 
 
 _COMPLETE = """namespace: a
@@ -313,6 +373,47 @@ def test_finds_an_overlay_in_another_namespace(tmp_path: Path) -> None:
     (folder / "kustomization.yaml").write_text("namespace: s-prod")
     expected = ["kustomization.yaml: namespace s-prod, not s-dev"]
     assert list(rules_of_components.overlay_is_complete(Overlay(folder / "application.yaml"), {"a"})) == expected
+
+
+def test_finds_a_release_of_another_service_and_team(tmp_path: Path) -> None:
+    folder = tmp_path / "service" / "s" / "overlays" / "dev"
+    folder.mkdir(parents=True)
+    (folder / "release.yaml").write_text("{team: a, host: s, database: ''}")
+    (folder / "values.yaml").write_text("name: t")
+    overlay = Overlay(folder / "release.yaml")
+    expected = "values.yaml: name: t: not the name of the folder, which its image has; write s"
+    assert list(rules_of_components.overlay_is_complete(overlay, {"a"})) == [expected]
+    labels = [{"app.kubernetes.io/part-of": team} for team in ("a", "b")]
+    manifests = [{"kind": "A", "metadata": {"name": "t", "labels": each}} for each in (*labels, None)]
+    expected = "A t: label app.kubernetes.io/part-of: b; write a, the team of release.yaml"
+    assert list(rules_of_components.objects_belong_to_the_team(overlay, manifests)) == [expected]
+
+
+_SECRET = {"kind": "ExternalSecret", "metadata": {"name": "database"}}
+_OTHER = {"kind": "ExternalSecret", "metadata": {"name": "payments"}}
+_USER = {"kind": "Deployment", "spec": {"template": {"spec": {"envFrom": [{"secretRef": {"name": "database"}}]}}}}
+
+
+@pytest.mark.parametrize(
+    ("database", "manifests", "expected"),
+    [
+        ("b", [_SECRET, _USER], []),
+        ("", [_OTHER], []),
+        ("b", [], ['b: no ExternalSecret database; add the component with it, or write ""']),
+        ("b", [_SECRET, _OTHER], ['b: no container has the Secret database; refer to it, or write ""']),
+        (
+            "",
+            [_SECRET, _USER],
+            ['"": ExternalSecret database has no secret; name the database, or remove the component with it'],
+        ),
+    ],
+)
+def test_finds_a_database_without_its_secret(
+    database: str, manifests: list[Json], expected: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "application.yaml").write_text(yaml.safe_dump({"database": database}))
+    found = rules_of_components.databases_have_their_secret(Overlay(tmp_path / "application.yaml"), manifests)
+    assert list(found) == [f"application.yaml: database: {line}" for line in expected]
 
 
 @pytest.mark.parametrize("host", ["b.dev.example.com", "s.prod.example.com", "a.s.dev.example.com", None])

@@ -12,6 +12,8 @@ import pytest
 
 from stacks.settings import Owner, Region
 from tests import ROOT
+from tests.gitops.problems import fail_with
+from tests.gitops.tree import overlays
 
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
 
@@ -135,19 +137,23 @@ def test_every_name_in_a_rollout_is_updated_when_its_object_is_renamed(
     manifests = _renamed(tmp_path, service, kustomize)
     rollout = _one(manifests, "Rollout")
     strategy = rollout["spec"]["strategy"]
-    named = {
-        *re.findall(
-            r"(?m)^ *(?:canaryService|pingService|pongService|rootService|stableService): (.*)$", _text(strategy)
-        ),
-        *re.findall(r"(?m)^ *ingress: (.*)$", _text(strategy)),
-        *re.findall(r"(?m)templateName: (.*)$", _text(strategy)),
-        rollout["spec"]["template"]["spec"]["serviceAccountName"],
-        rollout["spec"]["template"]["spec"]["containers"][0]["envFrom"][0]["configMapRef"]["name"],
-        _one(manifests, "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]["name"],
-    }
+    names = re.compile(r"(?m)(canary|ping|pong|root|stable|)(Service|ingress|templateName): (.*)$")
+    kinds = {"Service": "Service", "ingress": "Ingress", "templateName": "AnalysisTemplate"}
+    spec = rollout["spec"]["template"]["spec"]
+    named = [
+        *[(kinds[field], name) for _, field, name in names.findall(_text(strategy))],
+        ("ServiceAccount", spec["serviceAccountName"]),
+        ("ConfigMap", spec["containers"][0]["envFrom"][0]["configMapRef"]["name"]),
+        ("Rollout", _one(manifests, "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]["name"]),
+    ]
     assert len(named) >= 4
-    assert named <= {manifest["metadata"]["name"] for manifest in manifests}
-    assert all(name.startswith("eu-") for name in named)
+    # Whether an object exists at all is a matter of rules_of_names.py.
+    renamed = {(one["kind"], re.sub(r"^eu-|-[a-z0-9]{10}$", "", one["metadata"]["name"])) for one in manifests}
+    fail_with(
+        f"Rollout {service.name}: {kind} {name}: not renamed with its object; add its field to {FIELDS}"
+        for kind, name in named
+        if not name.startswith("eu-") and (kind, name) in renamed
+    )
 
 
 def test_every_kind_of_name_in_a_rollout_is_updated(tmp_path: Path, kustomize: Path) -> None:
@@ -190,16 +196,6 @@ def test_config_map_of_the_previous_version_is_not_pruned(overlay: Path, kustomi
     }
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS, ids=_name)
-def test_database_secret_is_used_only_with_a_database(overlay: Path, kustomize: Path) -> None:
-    manifests = _build(kustomize, overlay)
-    database = yaml.safe_load((overlay / "application.yaml").read_text())["database"]
-    secrets = [one["metadata"]["name"] for one in manifests if one["kind"] == "ExternalSecret"]
-    assert secrets == (["database"] if database else [])
-    environment = _one(manifests, "Rollout")["spec"]["template"]["spec"]["containers"][0]["envFrom"]
-    assert ({"secretRef": {"name": "database"}} in environment) == bool(database)
-
-
 @pytest.mark.parametrize("service", KUSTOMIZED, ids=_name)
 def test_environments_have_the_same_objects(service: Path, kustomize: Path) -> None:
     """Except for the ExternalSecret of a database, which not every environment has."""
@@ -232,6 +228,17 @@ def test_every_service_has_an_image_repository_in_every_region(committed: tuple[
     for region in regions:
         repositories = {repository.name for repository in region.shared.image_repositories}
         assert {service.name for service in SERVICES} - repositories == set(), region.name
+
+
+def test_every_overlay_belongs_to_an_environment(committed: tuple[Owner, list[Region]]) -> None:
+    """No cluster deploys one of another name."""
+    _, regions = committed
+    known = {environment.name for region in regions for environment in region.environments}
+    fail_with(
+        f"{overlay.folder.relative_to(ROOT)}: no such environment; write one of {', '.join(sorted(known))}"
+        for overlay in overlays()
+        if overlay.folder.name not in known
+    )
 
 
 def test_every_database_exists_in_the_environment_that_uses_it(committed: tuple[Owner, list[Region]]) -> None:

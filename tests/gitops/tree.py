@@ -1,9 +1,9 @@
 """The tree that Argo CD deploys: components, overlays of services, and their rendered manifests."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,47 @@ def entries(root: Path = ROOT) -> list[Path]:
     ]
 
 
+def with_namespaces(rendered: Mapping[str, Sequence[Json]], root: Path = ROOT) -> dict[str, list[Json]]:
+    """The rendered manifests of every entry, each with the namespace to which Argo CD deploys it."""
+    namespaces = {
+        str(entry.relative_to(root)): component.settings["namespace"]
+        for component in components(root)
+        for entry in component.entries
+    }
+    namespaces |= {str(overlay.folder.relative_to(root)): overlay.namespace for overlay in overlays(root)}
+    return {
+        entry: [_in_namespace(manifest, namespaces.get(entry, "argocd")) for manifest in manifests]
+        for entry, manifests in rendered.items()
+    }
+
+
+def everything(deployed: Mapping[str, Sequence[Json]], root: Path = ROOT) -> list[Json]:
+    """All objects: those of the entries, those of the namespaces of services, and those that others create."""
+    found = [*documents((Path(__file__).parent / "created_elsewhere.yaml").read_text())]
+    found += [manifest for manifests in deployed.values() for manifest in manifests]
+    namespace = deployed.get("management/service-namespace/base", [])
+    return found + [of_service(manifest, overlay) for overlay in overlays(root) for manifest in namespace]
+
+
+def of_service(manifest: Json, overlay: Overlay) -> Json:
+    """Replace the placeholders for namespace and team, as the ApplicationSet `service-namespaces` does."""
+    metadata = manifest["metadata"]
+    if manifest["kind"] == "Namespace":
+        labels = {**(metadata.get("labels") or {}), "platform/team": overlay.settings["team"]}
+        metadata = {**metadata, "name": overlay.namespace, "labels": labels}
+    elif metadata.get("namespace") == "service":
+        metadata = {**metadata, "namespace": overlay.namespace}
+    return {**manifest, "metadata": metadata}
+
+
+def _in_namespace(manifest: Json, namespace: str) -> Json:
+    return {**manifest, "metadata": {"namespace": namespace, **manifest["metadata"]}}
+
+
+class RenderError(Exception):
+    """What Kustomize or Helm says to files that it cannot render."""
+
+
 class Renderer:
     """Renders manifests with Kustomize and Helm, and caches the results."""
 
@@ -158,20 +199,36 @@ class Renderer:
         return self.helm(chart, overlay.service, overlay.namespace, *values, *known, *secret)
 
     def everything(self, root: Path = ROOT) -> dict[str, list[Json]]:
-        """The manifests of all entries by path, including services that use the Helm chart."""
-        rendered = {str(entry.relative_to(root)): self.kustomize(entry) for entry in entries(root)}
-        for overlay in overlays(root):
-            rendered[str(overlay.folder.relative_to(root))] = self.overlay(overlay)
+        """The manifests of all entries by path, including services that use the Helm chart.
+
+        Raises:
+            RenderError: if one of them cannot be rendered.
+        """
+        return {entry: render() for entry, render in self._entries(root).items()}
+
+    def problems(self, root: Path = ROOT) -> Iterator[str]:
+        """What Kustomize and Helm say to the entries that they cannot render."""
+        for entry, render in self._entries(root).items():
+            try:
+                render()
+            except RenderError as error:
+                yield f"{entry}: {error}"
+
+    def _entries(self, root: Path) -> dict[str, Callable[[], list[Json]]]:
         bootstrap = root / "management" / "bootstrap"
+        repository = "repositoryURL=https://git.example/platform.git"
+        renders: dict[str, Callable[[], list[Json]]] = {
+            **{str(entry.relative_to(root)): partial(self.kustomize, entry) for entry in entries(root)},
+            **{str(one.folder.relative_to(root)): partial(self.overlay, one) for one in overlays(root)},
+        }
         if (bootstrap / "Chart.yaml").is_file():
-            repository = "repositoryURL=https://git.example/platform.git"
-            rendered["management/bootstrap"] = self.helm(bootstrap, "bootstrap", "argocd", "--set", repository)
-        return rendered
+            renders["management/bootstrap"] = partial(self.helm, bootstrap, "bootstrap", "argocd", "--set", repository)
+        return renders
 
     def _run(self, *command: str) -> str:
         if command not in self._rendered:
             done = subprocess.run(command, check=False, capture_output=True, text=True)
-            assert done.returncode == 0, done.stderr
-            assert "deprecated" not in done.stderr, done.stderr
+            if done.returncode or "deprecated" in done.stderr:
+                raise RenderError(f"{Path(command[0]).name}: {' '.join(done.stderr.split())}")
             self._rendered[command] = done.stdout
         return self._rendered[command]

@@ -123,11 +123,27 @@ def test_tests_that_are_not_run_are_named_and_counted(tmp_path: Path, monkeypatc
     assert messages[0].endswith(", 4 tests not run")
 
 
-def test_failed_tests_are_shown(tmp_path: Path) -> None:
-    (tmp_path / "test_some.py").write_text("def test_one(): assert 1 == 2\n")
+def test_failed_tests_are_shown_with_their_whole_messages(tmp_path: Path) -> None:
+    (tmp_path / "test_some.py").write_text(
+        "import pytest\n"
+        "@pytest.mark.parametrize('n', range(50))\n"
+        "def test_many(n): pytest.skip('the tree is broken: a.yaml:1')\n"
+        "def test_one(): assert 1 == 2\n"
+        "def test_two(): pytest.fail('a.yaml: no Secret b\\nc.yaml: no Secret d', pytrace=False)\n"
+        "@pytest.fixture\n"
+        "def broken(): pytest.fail('e.yaml:1: wrong', pytrace=False)\n"
+        "def test_three(broken): pass\n"
+    )
     step = validate.pytest("manifests", tmp_path)
     assert step.outcome == "failed"
-    assert "test_one - assert 1 == 2" in step.said
+    name = f"{tmp_path.name}/test_some.py"
+    said = [line.replace(f"{tmp_path.parent}/", "") for line in step.said.splitlines()]
+    assert [line.partition(f"{name}::")[2] or line for line in said] == [
+        "test_one - assert 1 == 2",
+        "test_two - Failed: a.yaml: no Secret b",
+        "c.yaml: no Secret d",
+        "test_three - Failed: e.yaml:1: wrong",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,160 @@
+"""Rules for numbers: replicas, disruption budgets, and the limits of a namespace.
+
+The API server checks each object by itself. As in `rules_of_names.py`, a rule takes the manifests of one entry of the
+tree and everything that is deployed, and yields one line for each violation.
+"""
+
+from collections.abc import Iterator, Sequence
+from decimal import ROUND_CEILING, Decimal
+
+from tests.gitops.pods import Pods, named, namespace_of, pods, selected
+from tests.gitops.quantities import amount, as_quantity, wrong_quantities
+from tests.gitops.rules import group_of, name_of, of_kind
+from tests.gitops.tree import Json
+
+_SCALABLE = {"Deployment", "ReplicaSet", "Rollout", "StatefulSet"}
+
+
+def autoscalers_find_their_target(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
+    """An autoscaler looks for the kind in the API group that it names, and for metrics of the named container."""
+    for autoscaler in of_kind(manifests, "HorizontalPodAutoscaler"):
+        reference = autoscaler["spec"]["scaleTargetRef"]
+        for target in named(reference["kind"], reference["name"], namespace_of(autoscaler), deployed):
+            if group_of(reference) != group_of(target):
+                yield (
+                    f"{name_of(autoscaler)}: spec.scaleTargetRef.apiVersion: {reference.get('apiVersion')}; "
+                    f"write {target['apiVersion']}, that of {name_of(target)}"
+                )
+            containers = [container.get("name") for one in pods([target]) for _, container in one.running]
+            for index, metric in enumerate(autoscaler["spec"].get("metrics") or []):
+                container = metric.get("containerResource", {}).get("container")
+                if container and containers and container not in containers:
+                    field = f"spec.metrics[{index}].containerResource.container"
+                    names = ", ".join(str(name) for name in containers)
+                    yield f"{name_of(autoscaler)}: {field}: {container}: no such container; write one of {names}"
+
+
+def disruption_budgets_permit_a_drain(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
+    """Otherwise no node with one of the Pods can be drained: upgrades and Karpenter wait for it.
+
+    Source: getExpectedPodCount of Kubernetes 1.36, pkg/controller/disruption/disruption.go, which rounds shares up.
+    """
+    for budget in of_kind(manifests, "PodDisruptionBudget"):
+        spec = budget["spec"]
+        chosen = selected(spec.get("selector") or {}, namespace_of(budget), pods(deployed))
+        count = sum(_replicas(one.owner, deployed)[0] for one in chosen)
+        if not count or any(one.owner["kind"] not in _SCALABLE for one in chosen):
+            continue
+        if "maxUnavailable" in spec and _share(spec["maxUnavailable"], count) < 1:
+            yield (
+                f"{name_of(budget)}: spec.maxUnavailable: {spec['maxUnavailable']}: no Pod may be evicted, so no node "
+                "can be drained; write at least 1"
+            )
+        if "minAvailable" in spec and _share(spec["minAvailable"], count) >= count:
+            yield (
+                f"{name_of(budget)}: spec.minAvailable: {spec['minAvailable']}: all of at least {count} Pods, so no "
+                "node can be drained; write maxUnavailable: 1 instead"
+            )
+
+
+def _share(value: str | int, of: int) -> int:
+    text = str(value)
+    if not text.endswith("%"):
+        return int(text)
+    return int((Decimal(text[:-1]) * of / 100).to_integral_value(ROUND_CEILING))
+
+
+def _replicas(workload: Json, deployed: Sequence[Json]) -> tuple[int, int]:
+    """The minimum and the maximum number of Pods of a workload."""
+    for autoscaler in of_kind(deployed, "HorizontalPodAutoscaler"):
+        target = autoscaler["spec"]["scaleTargetRef"]
+        same = (target["kind"], target["name"]) == (workload["kind"], workload["metadata"]["name"])
+        if same and namespace_of(autoscaler) == namespace_of(workload):
+            return autoscaler["spec"].get("minReplicas", 1), autoscaler["spec"].get("maxReplicas", 1)
+    replicas = (workload.get("spec") or {}).get("replicas", 1)
+    return replicas, replicas
+
+
+def containers_stay_within_limit_ranges(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
+    """Otherwise the API server refuses the Pods, while their workload waits."""
+    for one in pods(manifests):
+        for bounds, entry in _limits_of_containers(one, deployed):
+            for field, value, name in _quantities_of(one):
+                number = amount(value)
+                least, most = (amount(entry.get(bound, {}).get(name)) for bound in ("min", "max"))
+                at = f"{name_of(one.owner)}: {field}: {value}"
+                if number is not None and most is not None and number > most:
+                    yield f"{at}: above the max of {name_of(bounds)}; write at most {entry['max'][name]}"
+                if number is not None and least is not None and number < least:
+                    yield f"{at}: below the min of {name_of(bounds)}; write at least {entry['min'][name]}"
+
+
+def _limits_of_containers(one: Pods, deployed: Sequence[Json]) -> Iterator[tuple[Json, Json]]:
+    """The entries for containers of the LimitRanges of a Pod's namespace."""
+    for bounds in _of_namespace("LimitRange", one, deployed):
+        yield from ((bounds, entry) for entry in bounds["spec"]["limits"] if entry["type"] == "Container")
+
+
+def _of_namespace(kind: str, one: Pods, deployed: Sequence[Json]) -> list[Json]:
+    return [found for found in of_kind(deployed, kind) if namespace_of(found) == one.namespace]
+
+
+def _quantities_of(one: Pods) -> Iterator[tuple[str, object, str]]:
+    """The fields with requests and limits of a Pod, their values, and the names of the resources."""
+    for key in ("containers", "initContainers"):
+        for index, container in enumerate(one.spec.get(key) or []):
+            for kind in ("requests", "limits"):
+                for name, value in ((container.get("resources") or {}).get(kind) or {}).items():
+                    yield f"{one.path}spec.{key}[{index}].resources.{kind}.{name}", value, name
+
+
+def workloads_fit_into_quotas(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
+    """Otherwise the autoscaler cannot start the last Pods. The Pods of an update come in addition."""
+    workloads = [one for one in pods(manifests) if one.owner["kind"] in _SCALABLE]
+    quotas = [quota for one in workloads[:1] for quota in _of_namespace("ResourceQuota", one, deployed)]
+    for quota in quotas:
+        for name, hard in quota["spec"].get("hard", {}).items():
+            needed = [_replicas(one.owner, deployed)[1] * _requested(one, name, deployed) for one in workloads]
+            total, permitted = sum(needed, Decimal(0)), amount(hard)
+            if permitted is not None and total > permitted:
+                pairs = zip(workloads, needed, strict=True)
+                names = ", ".join(name_of(one.owner) for one, number in pairs if number)
+                yield (
+                    f"{names}: {name}: {as_quantity(total, hard)} at the maximum of replicas: above {hard}, which "
+                    f"{name_of(quota)} permits; lower the maximum, or what a Pod needs"
+                )
+
+
+def _requested(one: Pods, resource: str, deployed: Sequence[Json]) -> Decimal:
+    """What a quota counts of a resource for one Pod."""
+    if resource in {"pods", "count/pods"}:
+        return Decimal(1)
+    kind, _, name = resource.rpartition(".")
+    defaults = [entry for _, entry in _limits_of_containers(one, deployed)]
+    return sum((_of_container(container, kind, name, defaults) for _, container in one.running), Decimal(0))
+
+
+def _of_container(container: Json, kind: str, name: str, defaults: Sequence[Json]) -> Decimal:
+    """A container without a request has its limit, and one without both has the defaults of the LimitRange."""
+    if kind not in {"", "limits", "requests"}:
+        return Decimal(0)
+    fields, default = (["limits"], "default") if kind == "limits" else (["requests", "limits"], "defaultRequest")
+    resources = container.get("resources") or {}
+    given = [(resources.get(field) or {}).get(name) for field in fields]
+    given += [entry.get(default, {}).get(name) for entry in defaults]
+    return next((amount(value) or Decimal(0) for value in given if value is not None), Decimal(0))
+
+
+def quantities_are_whole(manifests: Sequence[Json], _: Sequence[Json]) -> Iterator[str]:
+    """A request of `64m` of memory is valid for Kubernetes: the container gets none."""
+    for manifest in manifests:
+        yield from (f"{name_of(manifest)}: {line}" for line in wrong_quantities(manifest))
+
+
+ALL = (
+    autoscalers_find_their_target,
+    containers_stay_within_limit_ranges,
+    disruption_budgets_permit_a_drain,
+    quantities_are_whole,
+    workloads_fit_into_quotas,
+)

@@ -1,0 +1,181 @@
+"""Rules for names: what a manifest names is deployed, too.
+
+The API server accepts any name, because the object could be created later. A rule takes the manifests of one entry of
+the tree and everything that is deployed, and yields one line for each violation. What charts, EKS and Terraform create
+is in `created_elsewhere.yaml`, as far as the tree names it.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from tests.gitops.pods import named, namespace_of, pods, with_paths
+from tests.gitops.rules import group_of, name_of, of_kind
+from tests.gitops.tree import Json
+
+REMEDY = "correct it or create it (what others create: tests/gitops/created_elsewhere.yaml)"
+
+# The fields of a Pod that name an object of its namespace, and how an object may be called in them.
+_NAMING = {
+    "configMap": "ConfigMap",
+    "configMapKeyRef": "ConfigMap",
+    "configMapRef": "ConfigMap",
+    "persistentVolumeClaim": "PersistentVolumeClaim",
+    "secret": "Secret",
+    "secretKeyRef": "Secret",
+    "secretRef": "Secret",
+}
+_NAMES = ("name", "secretName", "claimName")
+_ALWAYS_THERE = {
+    ("ConfigMap", "kube-root-ca.crt"),
+    ("PriorityClass", "system-cluster-critical"),
+    ("PriorityClass", "system-node-critical"),
+    ("ServiceAccount", "default"),
+}
+
+# The path of a field that names an object; its kind, its name, and the keys that it must have.
+Reference = tuple[str, str, str, list[str]]
+
+
+def names_have_objects(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
+    """A Pod that names a missing object does not start, or not with its secrets or its identity."""
+    for manifest in manifests:
+        for path, kind, name, keys in _references(manifest):
+            namespace = namespace_of(manifest)
+            made = _made(kind, name, namespace, deployed)
+            if not made and (kind, name) not in _ALWAYS_THERE:
+                where = f" in namespace {namespace}" if namespace else ""
+                yield f"{name_of(manifest)}: {path}: no {kind} {name}{where}; {REMEDY}"
+            elif made and all(one is not None for one in made):
+                known = {key for one in made for key in one or ()}
+                for key in keys:
+                    if key not in known:
+                        yield (
+                            f"{name_of(manifest)}: {path}: {kind} {name} has no key {key}; "
+                            f"write one of {', '.join(sorted(known)) or 'none'}"
+                        )
+
+
+def _references(manifest: Json) -> Iterator[Reference]:
+    """The fields that name an object which must exist."""
+    kind, spec = manifest["kind"], manifest.get("spec") or {}
+    for one in pods([manifest]):
+        yield from _references_of_pods(one.spec, f"{one.path}spec")
+    if kind == "ServiceAccount":
+        yield from _pull_secrets(manifest, "imagePullSecrets")
+    if kind == "AnalysisTemplate":
+        for path, holder in with_paths(spec.get("args"), "spec.args"):
+            if isinstance(holder.get("secretKeyRef"), dict):
+                yield from _reference(f"{path}.secretKeyRef", "Secret", holder["secretKeyRef"])
+    if kind == "StatefulSet" and spec.get("serviceName"):
+        yield "spec.serviceName", "Service", spec["serviceName"], []
+    if kind in {"RoleBinding", "ClusterRoleBinding"} and manifest["roleRef"]["kind"] == "Role":
+        yield "roleRef", "Role", manifest["roleRef"]["name"], []
+    if kind == "ExternalSecret" and _target(manifest).get("creationPolicy") == "Merge":
+        yield "spec.target", "Secret", _secret_of(manifest), []
+
+
+def _references_of_pods(spec: Json, at: str) -> Iterator[Reference]:
+    for path, holder in with_paths(spec, at):
+        for field, kind in _NAMING.items():
+            reference = holder.get(field)
+            if isinstance(reference, dict) and not reference.get("optional"):
+                yield from _reference(f"{path}.{field}", kind, reference)
+    if "serviceAccountName" in spec:
+        yield f"{at}.serviceAccountName", "ServiceAccount", spec["serviceAccountName"], []
+    if spec.get("priorityClassName"):
+        yield f"{at}.priorityClassName", "PriorityClass", spec["priorityClassName"], []
+    yield from _pull_secrets(spec, f"{at}.imagePullSecrets")
+
+
+def _pull_secrets(holder: Json, at: str) -> Iterator[Reference]:
+    for index, secret in enumerate(holder.get("imagePullSecrets") or []):
+        yield f"{at}[{index}]", "Secret", secret["name"], []
+
+
+def _reference(path: str, kind: str, reference: Json) -> Iterator[Reference]:
+    name = next((reference[field] for field in _NAMES if field in reference), None)
+    if name is not None:
+        keys = [item["key"] for item in reference.get("items") or []]
+        yield path, kind, name, [reference["key"], *keys] if "key" in reference else keys
+
+
+def _made(kind: str, name: str, namespace: str | None, deployed: Sequence[Json]) -> list[set[str] | None]:
+    """The keys of each object of the name, or None if they are unknown. Nothing if there is no such object."""
+    if kind == "PriorityClass":  # of the whole cluster
+        return [_keys(one) for one in of_kind(deployed, kind) if one["metadata"]["name"] == name]
+    found = [_keys(one) for one in named(kind, name, namespace, deployed)]
+    if kind != "Secret":
+        return found
+    external = [
+        one for one in of_kind(deployed, "ExternalSecret") if _secret_of(one) == name and namespace_of(one) == namespace
+    ]
+    policies = [_target(one).get("creationPolicy", "Owner") for one in external]
+    if not found and not {"Owner", "Orphan"} & set(policies):
+        return []
+    return found + [
+        _keys_of_external(one["spec"]) for one, policy in zip(external, policies, strict=True) if policy != "None"
+    ]
+
+
+def _keys(manifest: Json) -> set[str] | None:
+    found = {key for field in ("data", "binaryData", "stringData") for key in manifest.get(field) or {}}
+    return found or None
+
+
+def _target(external: Json) -> Json:
+    target: Json = external["spec"].get("target") or {}
+    return target
+
+
+def _secret_of(external: Json) -> str:
+    return str(_target(external).get("name") or external["metadata"]["name"])
+
+
+def _keys_of_external(spec: Json) -> set[str] | None:
+    """Source: ApplyTemplate of External Secrets 1.3.2, externalsecret_controller_template.go."""
+    template = (spec.get("target") or {}).get("template") or {}
+    fetched = None if spec.get("dataFrom") else {one["secretKey"] for one in spec.get("data") or []}
+    if template.get("templateFrom"):
+        return None
+    if not template.get("data"):
+        return fetched
+    made = set(template["data"])
+    if template.get("mergePolicy") != "Merge":
+        return made
+    return None if fetched is None else made | fetched
+
+
+def ingresses_have_services(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
+    """The load balancer controller builds nothing of an Ingress, and of its group, while a Service is missing."""
+    for ingress in of_kind(manifests, "Ingress"):
+        for path, backend in _backends(ingress):
+            services = named("Service", backend["name"], namespace_of(ingress), deployed)
+            if not services:
+                yield f"{name_of(ingress)}: {path}.name: no Service {backend['name']}; {REMEDY}"
+            for port in (backend.get("port") or {}).values():
+                known = [one for service in services for one in service["spec"].get("ports") or []]
+                if known and not any(port in {one.get("name"), one["port"]} for one in known):
+                    names = ", ".join(str(one.get("name") or one["port"]) for one in known)
+                    yield f"{name_of(ingress)}: {path}.port: {port}: no such port; write one of {names}"
+
+
+def _backends(ingress: Json) -> Iterator[tuple[str, Json]]:
+    """The Services of an Ingress. The load balancer controller reads `use-annotation` as the name of an action."""
+    for path, holder in with_paths(ingress.get("spec"), "spec"):
+        backend = holder.get("service")
+        if isinstance(backend, dict) and (backend.get("port") or {}).get("name") != "use-annotation":
+            yield f"{path}.service", backend
+
+
+def node_pools_have_a_class(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
+    """Without its EC2NodeClass a NodePool is not ready: Karpenter starts no node."""
+    for pool in of_kind(manifests, "NodePool"):
+        named_class = pool["spec"]["template"]["spec"]["nodeClassRef"]
+        wanted = (named_class.get("group"), named_class.get("kind"), named_class.get("name"))
+        known = [(group_of(one), one["kind"], one["metadata"]["name"]) for one in of_kind(deployed, "EC2NodeClass")]
+        if wanted not in known:
+            names = ", ".join(" ".join(one) for one in sorted(known)) or "an EC2NodeClass that exists"
+            given = " ".join(str(part) for part in wanted)
+            yield f"{name_of(pool)}: spec.template.spec.nodeClassRef: {given}: not found; write {names}"
+
+
+ALL = (names_have_objects, ingresses_have_services, node_pools_have_a_class)
