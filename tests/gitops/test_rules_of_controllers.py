@@ -8,6 +8,7 @@ import yaml
 
 from eks_gitops.versions import LOAD_BALANCER_CONTROLLER_VERSION
 from tests.gitops import rules_of_external_secrets, rules_of_load_balancers, rules_of_rollouts
+from tests.gitops.controllers import Controllers
 from tests.gitops.rules_of_policies import Resources, known_resources, policies_select_existing_resources
 from tests.gitops.tree import Json, documents
 
@@ -104,3 +105,14 @@ def test_finds_a_policy_for_a_resource_that_does_not_exist(
     policy["spec"] = {"matchConstraints": {field: [yaml.safe_load(rule)]}}
     found = list(policies_select_existing_resources([policy], resources))
     assert found == ([f"Policy a: {expected}"] if expected else [])
+
+
+def test_controllers_accept_what_teams_may_write(controllers: Controllers) -> None:
+    given: dict[str, list[Json]] = yaml.safe_load((_BROKEN.parent / "valid.yaml").read_text())
+    said = controllers.problems(given)
+    said_by_rules = {
+        name: found
+        for name, manifests in given.items()
+        if (found := [line for rule in _MANIFEST_RULES.values() for line in rule(manifests)])
+    }
+    assert (said, said_by_rules) == ({}, {})
