@@ -108,7 +108,7 @@ def test_finds_a_policy_for_a_resource_that_does_not_exist(
 
 
 def test_controllers_accept_what_teams_may_write(controllers: Controllers) -> None:
-    given: dict[str, list[Json]] = yaml.safe_load((_BROKEN.parent / "valid.yaml").read_text())
+    given: dict[str, list[Json]] = yaml.safe_load((_BROKEN.parent / "valid_for_controllers.yaml").read_text())
     said = controllers.problems(given)
     said_by_rules = {
         name: found
