@@ -1,4 +1,4 @@
-"""The manifests of `broken/fields.yaml`: objects of the real tree with other fields, and manifests of their own."""
+"""The manifests of `broken/fields*.yaml`: objects of the real tree with other fields, and manifests of their own."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,8 @@ from tests.gitops.tree import Json
 
 
 def cases() -> list[Json]:
-    listed: list[Json] = yaml.safe_load((Path(__file__).parent / "broken" / "fields.yaml").read_text())
-    return listed
+    files = sorted((Path(__file__).parent / "broken").glob("fields*.yaml"))
+    return [case for file in files for case in yaml.safe_load(file.read_text())]
 
 
 def manifests(case: Json, rendered: Mapping[str, Sequence[Json]]) -> list[Json]:

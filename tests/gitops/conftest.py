@@ -84,6 +84,12 @@ def controllers() -> Controllers:
 
 
 @pytest.fixture(scope="session")
+def crds() -> Path:
+    """The CRDs of all charts, which need no build."""
+    return _built(lambda: programs.files("crds"))
+
+
+@pytest.fixture(scope="session")
 def kyverno() -> Path:
     return _program("kyverno")
 

@@ -1,4 +1,4 @@
-"""The validation of the API server, Argo Rollouts and Argo CD, by programs that need neither cluster nor network."""
+"""The validation of the API server and of controllers, by programs that need neither cluster nor network."""
 
 import json
 import os
@@ -46,7 +46,10 @@ class Controllers:
     def __init__(self) -> None:
         self._crds = programs.files("crds")
         self._kubernetes = programs.program("check-kubernetes")
-        self._rollouts = programs.program("check-argo-rollouts")
+        self._of_namespaces = [
+            programs.program("check-argo-rollouts"),
+            programs.program("check-external-secrets"),
+        ]
         self._argo_cd = programs.program("check-argo-cd")
         self._renderers = [programs.program(name).parent for name in ("kustomize", "helm")]
 
@@ -57,12 +60,13 @@ class Controllers:
         return {one["spec"]["names"]["kind"]: one["spec"]["versions"][0]["schema"]["openAPIV3Schema"] for one in found}
 
     def problems(self, entries: Entries) -> Problems:
-        """What the API server and Argo Rollouts say to the manifests of each entry, which are those of a namespace."""
+        """What is said to the manifests of each entry, which are those of a namespace, except by Argo CD."""
         found: Problems = {}
         groups = list(entries.values())
         names = list(entries)
-        for one in _run(self._rollouts, groups):
-            _add(found, names[one["group"]], groups[one["group"]][one["index"]], one["problem"])
+        for program in self._of_namespaces:
+            for one in _run(program, groups):
+                _add(found, names[one["group"]], groups[one["group"]][one["index"]], one["problem"])
         objects = [
             (entry, manifest, inner)
             for entry, manifests in entries.items()

@@ -10,6 +10,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -123,7 +124,7 @@ func start(folder string, secret corev1.Secret, sources *renderer) *argoCd {
 		repository: secret.Annotations["platform/repository-url"],
 		database:   db.NewDB(namespace, settings.NewSettingsManager(ctx, kubernetes, namespace), kubernetes),
 		generators: generators.GetGenerators(
-			ctx, read, kubernetes, namespace, repository(folder), nil, generators.SCMConfig{},
+			ctx, read, kubernetes, namespace, repository(folder), nil, generators.SCMConfig{}, nil,
 		),
 		client:   read,
 		projects: map[string]*v1alpha1.AppProject{},
@@ -138,7 +139,7 @@ var tops = []string{"management", "service", "helm"}
 type repository string
 
 func (r repository) GetFiles(
-	_ context.Context, _, _, _, pattern string, _, _ bool,
+	_ context.Context, _, _, _, pattern string, _ bool, _ *v1alpha1.SourceIntegrity,
 ) (map[string][]byte, error) {
 	// `*` matches any characters, as in the patterns of `git ls-files`.
 	matches, err := regexp.Compile("^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*") + "$")
@@ -155,7 +156,9 @@ func (r repository) GetFiles(
 	return files, err
 }
 
-func (r repository) GetDirectories(_ context.Context, _, _, _ string, _, _ bool) (found []string, err error) {
+func (r repository) GetDirectories(
+	_ context.Context, _, _, _ string, _ bool, _ *v1alpha1.SourceIntegrity,
+) (found []string, err error) {
 	err = r.walk(func(path string, entry fs.DirEntry) error {
 		if entry.IsDir() {
 			found = append(found, path)
@@ -163,6 +166,16 @@ func (r repository) GetDirectories(_ context.Context, _, _, _ string, _, _ bool)
 		return nil
 	})
 	return found, err
+}
+
+var errArtifact = errors.New("an artifact of another registry is not read here; use files of this repository")
+
+func (repository) GetOciFiles(context.Context, string, string, string, string, bool) (map[string][]byte, error) {
+	return nil, errArtifact
+}
+
+func (repository) GetOciDirectories(context.Context, string, string, string, bool) ([]string, error) {
+	return nil, errArtifact
 }
 
 func (r repository) walk(visit func(path string, entry fs.DirEntry) error) error {

@@ -45,7 +45,7 @@ func noteWindows(project *v1alpha1.AppProject, applications []v1alpha1.Applicati
 		applications = append(applications, permitted)
 	}
 	for index, window := range project.Spec.SyncWindows {
-		note := func(part v1alpha1.SyncWindow, text string) {
+		note := func(part v1alpha1.InlineSyncWindow, text string) {
 			windows := v1alpha1.SyncWindows{&part}
 			matched := slices.ContainsFunc(applications, func(one v1alpha1.Application) bool {
 				return one.Spec.GetProject() == project.Name && windows.Matches(&one).HasWindows()
@@ -53,15 +53,15 @@ func noteWindows(project *v1alpha1.AppProject, applications []v1alpha1.Applicati
 			noted.note(matched, fmt.Sprintf("AppProject %s: spec.syncWindows[%d]%s", project.Name, index, text))
 		}
 		for _, pattern := range window.Applications {
-			part := v1alpha1.SyncWindow{Applications: []string{pattern}}
+			part := v1alpha1.InlineSyncWindow{Applications: []string{pattern}}
 			note(part, ".applications: "+pattern+": matches no Application of the project; correct it")
 		}
 		for _, pattern := range window.Namespaces {
-			part := v1alpha1.SyncWindow{Namespaces: []string{pattern}}
+			part := v1alpha1.InlineSyncWindow{Namespaces: []string{pattern}}
 			note(part, ".namespaces: "+pattern+": matches no namespace of the project; correct it")
 		}
 		for _, pattern := range window.Clusters {
-			part := v1alpha1.SyncWindow{Clusters: []string{pattern}}
+			part := v1alpha1.InlineSyncWindow{Clusters: []string{pattern}}
 			note(part, ".clusters: "+pattern+": matches no cluster of the project; correct it")
 		}
 		if window.UseAndOperator || len(window.Applications)+len(window.Namespaces)+len(window.Clusters) == 0 {

@@ -12,7 +12,6 @@ import (
 	"os"
 	"slices"
 
-	"github.com/expr-lang/expr"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -20,7 +19,6 @@ import (
 
 	"github.com/argoproj/argo-rollouts/pkg/apis/rollouts/v1alpha1"
 	"github.com/argoproj/argo-rollouts/pkg/apis/rollouts/validation"
-	"github.com/argoproj/argo-rollouts/utils/analysis"
 	"github.com/argoproj/argo-rollouts/utils/ingress"
 )
 
@@ -61,7 +59,11 @@ func problems(manifest object, namespace []object) field.ErrorList {
 		if err != nil {
 			return wrong(field.NewPath("spec"), nil, err)
 		}
-		return append(withDurations(validation.ValidateRollout(rollout), rollout), references(rollout, namespace)...)
+		found := withDurations(validation.ValidateRollout(rollout), rollout)
+		if canary := rollout.Spec.Strategy.Canary; canary != nil {
+			found = append(found, canaryProblems(canary)...)
+		}
+		return append(found, references(rollout, namespace)...)
 	case "AnalysisTemplate", "ClusterAnalysisTemplate":
 		template, err := converted[v1alpha1.AnalysisTemplate](manifest)
 		if err != nil {
@@ -113,6 +115,7 @@ func references(rollout *v1alpha1.Rollout, namespace []object) (found field.Erro
 		found = append(found, missing...)
 		if len(missing) == 0 {
 			known.AnalysisTemplatesWithType = append(known.AnalysisTemplatesWithType, templates)
+			found = append(found, argumentProblems(path, templates, rollout)...)
 		}
 	}
 	serve := func(name string, kind validation.ServiceType) {
@@ -141,11 +144,16 @@ func references(rollout *v1alpha1.Rollout, namespace []object) (found field.Erro
 		}
 		for i, step := range canary.Steps {
 			analyse(step.Analysis, validation.InlineAnalysis, i)
+			if step.Experiment != nil {
+				path := field.NewPath("spec", "strategy", "canary", "steps").Index(i).Child("experiment", "analyses")
+				found = append(found, experimentProblems(path, step.Experiment.Analyses, rollout, namespace)...)
+			}
 		}
 		if canary.Analysis != nil {
 			analyse(&canary.Analysis.RolloutAnalysis, validation.BackgroundAnalysis, 0)
 		}
 		found = append(found, routing(canary.TrafficRouting, &known, namespace)...)
+		found = append(found, loadBalancerProblems(canary, known)...)
 	}
 	for _, check := range []func(*v1alpha1.Rollout) error{
 		validation.ValidateRolloutAlbIngressesConfig,
@@ -174,8 +182,14 @@ func collect(
 	refs []v1alpha1.AnalysisTemplateRef,
 	path *field.Path,
 	namespace []object,
+	above ...string,
 ) (missing field.ErrorList) {
 	for _, ref := range refs {
+		if slices.Contains(above, ref.TemplateName) {
+			cycle := fmt.Errorf("names itself, which the controller follows without end; remove it")
+			missing = append(missing, wrong(path, ref.TemplateName, cycle)...)
+			continue
+		}
 		var nested []v1alpha1.AnalysisTemplateRef
 		var err error
 		if ref.IsClusterScope() {
@@ -194,7 +208,7 @@ func collect(
 			}
 		}
 		missing = append(missing, wrong(path, ref.TemplateName, err)...)
-		missing = append(missing, collect(into, nested, path, namespace)...)
+		missing = append(missing, collect(into, nested, path, namespace, append(above, ref.TemplateName)...)...)
 	}
 	return missing
 }
@@ -218,6 +232,9 @@ func routing(
 		}
 		one, err := named[networkingv1.Ingress](namespace, "Ingress", name)
 		if err == nil {
+			err = onlyServices(one)
+		}
+		if err == nil {
 			into.Ingresses = append(into.Ingresses, *ingress.NewIngress(one))
 		}
 		missing = append(missing, wrong(path, name, err)...)
@@ -225,54 +242,17 @@ func routing(
 	return missing
 }
 
-// What a condition can use: see EvalCondition in utils/evaluate of the module.
-type environment struct {
-	Result  any                `expr:"result"`
-	AsInt   func(any) int64    `expr:"asInt"`
-	AsFloat func(any) float64  `expr:"asFloat"`
-	IsNaN   func(float64) bool `expr:"isNaN"`
-	IsInf   func(float64) bool `expr:"isInf"`
-	IsNil   func(any) bool     `expr:"isNil"`
-	Default func(any, any) any `expr:"default"`
-}
-
-// What the controller says to a run of the template, whatever the arguments are.
-func templateProblems(spec v1alpha1.AnalysisTemplateSpec) (found field.ErrorList) {
-	path := field.NewPath("spec", "metrics")
-	if len(spec.Metrics) == 0 && len(spec.Templates) > 0 {
-		return nil
-	}
-	for i := range spec.Args {
-		if spec.Args[i].Value == nil {
-			anything := "1"
-			spec.Args[i].Value = &anything
+// The controller ends with a panic at any other backend: see hasIngressRuleWithService in utils/ingress of the module.
+func onlyServices(one *networkingv1.Ingress) error {
+	for _, rule := range one.Spec.Rules {
+		if rule.HTTP == nil {
+			continue
 		}
-	}
-	resolved := []v1alpha1.Metric{}
-	for i, metric := range spec.Metrics {
-		one, err := analysis.ResolveMetricArgs(metric, spec.Args)
-		if err != nil {
-			return wrong(path.Index(i), metric.Name, err)
-		}
-		resolved = append(resolved, *one)
-		for name, condition := range map[string]string{
-			"failureCondition": one.FailureCondition, "successCondition": one.SuccessCondition,
-		} {
-			if condition != "" {
-				_, err := expr.Compile(condition, expr.Env(environment{}))
-				found = append(found, wrong(path.Index(i).Child(name), condition, err)...)
+		for _, way := range rule.HTTP.Paths {
+			if way.Backend.Service == nil {
+				return fmt.Errorf("its path %s has no Service as backend; name one", way.Path)
 			}
 		}
 	}
-	for _, check := range []func() error{
-		func() error { return analysis.ValidateMetrics(resolved) },
-		func() error { _, err := analysis.GetDryRunMetrics(spec.DryRun, resolved); return err },
-		func() error {
-			_, err := analysis.GetMeasurementRetentionMetrics(spec.MeasurementRetention, resolved)
-			return err
-		},
-	} {
-		found = append(found, wrong(path, len(resolved), check())...)
-	}
-	return found
+	return nil
 }

@@ -1,0 +1,86 @@
+"""Rules for the stores that ExternalSecrets name. `check-external-secrets` checks each manifest by itself.
+
+A rule takes the rendered manifests of every entry of the tree, and yields one line for each violation.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from tests.gitops.rules import name_of, of_kind, within
+from tests.gitops.tree import Json
+
+Entries = Mapping[str, Sequence[Json]]
+
+# What is created for every service, in its namespace.
+_OF_SERVICES = ("management/service-namespace/base", "management/service-namespace/with-database")
+
+
+def stores_of_external_secrets_exist(entries: Entries) -> Iterator[str]:
+    """Without its store, the Secret is never created, and the Pods that need it do not start.
+
+    The kind of a store is SecretStore, in the namespace of the ExternalSecret, unless it is set: `secretStoreRef` in
+    `apis/externalsecrets/v1/externalsecret_types.go` of External Secrets 2.9.0.
+    """
+    cluster = {one["metadata"]["name"] for manifests in entries.values() for one in _cluster_stores(manifests)}
+    for entry, manifests in entries.items():
+        known = [*manifests, *(one for name in _OF_SERVICES for one in entries.get(name, ()))]
+        own = {(_namespace(one), one["metadata"]["name"]) for one in of_kind(known, "SecretStore")}
+        for secret in of_kind(manifests, "ExternalSecret", "ClusterExternalSecret", "PushSecret"):
+            for reference in _references(secret):
+                name, kind = reference["name"], reference.get("kind", "SecretStore")
+                where = f"{entry}: {name_of(secret)}: store {name}"
+                if kind == "ClusterSecretStore" and name not in cluster:
+                    yield f"{where}: no ClusterSecretStore has this name; write one of {', '.join(sorted(cluster))}"
+                elif kind == "SecretStore" and (_namespace(secret), name) not in own:
+                    remedy = "write kind: ClusterSecretStore" if name in cluster else "add it, or name one that exists"
+                    yield f"{where}: no SecretStore has this name in the namespace; {remedy}"
+            if secret["kind"] == "ExternalSecret" and _lacks_a_store(secret["spec"]):
+                yield f"{entry}: {name_of(secret)}: no store; add spec.secretStoreRef"
+
+
+def service_accounts_of_cluster_stores_exist(entries: Entries) -> Iterator[str]:
+    """Without a namespace, a ClusterSecretStore uses the service account in the namespace of each ExternalSecret.
+
+    Source: `pkg/provider/aws/auth/auth.go` of External Secrets 0.20.4.
+    """
+    for manifests in entries.values():
+        for store in _cluster_stores(manifests):
+            accounts = [one["serviceAccountRef"] for one in within(store["spec"]) if "serviceAccountRef" in one]
+            for account in (account["name"] for account in accounts if not account.get("namespace")):
+                lacking = sorted(_entries_without(account, store["metadata"]["name"], entries))
+                if lacking:
+                    yield (
+                        f"{name_of(store)}: serviceAccountRef {account} has no namespace, and there is none in"
+                        f" {', '.join(lacking)}; add the namespace of the ServiceAccount"
+                    )
+
+
+def _entries_without(account: str, store: str, entries: Entries) -> Iterator[str]:
+    """The entries with an ExternalSecret that uses the store, and without the ServiceAccount."""
+    for entry, manifests in entries.items():
+        accounts = {one["metadata"]["name"] for one in of_kind(manifests, "ServiceAccount")}
+        secrets = of_kind(manifests, "ExternalSecret")
+        used = any(reference["name"] == store for secret in secrets for reference in _references(secret))
+        if used and account not in accounts:
+            yield entry
+
+
+def _cluster_stores(manifests: Sequence[Json]) -> list[Json]:
+    return of_kind(manifests, "ClusterSecretStore")
+
+
+def _namespace(manifest: Json) -> str:
+    return str(manifest["metadata"].get("namespace", ""))
+
+
+def _references(secret: Json) -> Iterator[Json]:
+    for holder in within(secret["spec"]):
+        named = [holder.get("secretStoreRef"), holder.get("storeRef"), *(holder.get("secretStoreRefs") or [])]
+        yield from (one for one in named if isinstance(one, dict) and one.get("name"))
+
+
+def _lacks_a_store(spec: Json) -> bool:
+    sources = [*(spec.get("data") or []), *(spec.get("dataFrom") or [])]
+    return not (spec.get("secretStoreRef") or {}).get("name") and not all(one.get("sourceRef") for one in sources)
+
+
+ALL = (stores_of_external_secrets_exist, service_accounts_of_cluster_stores_exist)

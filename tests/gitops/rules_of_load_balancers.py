@@ -1,0 +1,266 @@
+"""Rules for the annotations that the AWS Load Balancer Controller reads from Ingresses and Services.
+
+It ignores a name that it does not know. If it cannot read a value, it says so in an event of the cluster, and no longer
+changes the load balancer, which all services share. `load_balancer_annotations.yaml` has names, types and structures.
+Limits and names of attributes are those that AWS publishes for Elastic Load Balancing, in botocore.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import botocore.session
+
+from tests.gitops.rules import name_of, of_kind, within
+from tests.gitops.tree import Json, read
+
+T = TypeVar("T")
+
+KNOWN = read(Path(__file__).with_name("load_balancer_annotations.yaml"))
+_INGRESS = "alb.ingress.kubernetes.io"
+_TYPES = {"text": str, "number": int, "boolean": bool}
+_WRITTEN = {"text": "a text in quotes", "number": "a number", "boolean": "true or false"}
+
+
+def _types(prefix: str) -> dict[str, str]:
+    """The type of each name with the prefix."""
+    return {name: kind for kind, names in KNOWN["names"].get(prefix, {}).items() for name in names.split()}
+
+
+def _matching(patterns: Mapping[str, T], name: str) -> T | None:
+    return next((found for pattern, found in patterns.items() if re.fullmatch(pattern, name)), None)
+
+
+def _annotated(manifests: Sequence[Json]) -> Iterator[tuple[Json, str, str, str]]:
+    """Each annotation for the controller: the manifest, the prefix, the name and the value."""
+    for manifest in of_kind(manifests, "Ingress", "Service"):
+        for key, value in (manifest["metadata"].get("annotations") or {}).items():
+            prefix, _, name = key.partition("/")
+            if prefix.startswith("alb.") or (prefix in KNOWN["names"] and name.startswith("aws-load-balancer-")):
+                yield manifest, prefix, name, str(value)
+
+
+def load_balancer_annotations_exist(manifests: Sequence[Json]) -> Iterator[str]:
+    """The controller ignores others, and on a Service those of an Ingress."""
+    for manifest, prefix, name, _ in _annotated(manifests):
+        key, types = f"{name_of(manifest)}: {prefix}/{name}", _types(prefix)
+        if not types:
+            yield f"{key}: unknown prefix; write {_INGRESS}"
+        elif name not in types and not _matching(KNOWN["patterns"], name):
+            close = get_close_matches(name, types, n=1)
+            remedy = f"write {close[0]}" if close else "remove it"
+            yield f"{key} is no annotation of the AWS Load Balancer Controller {KNOWN['version']}; {remedy}"
+        elif manifest["kind"] == "Ingress" and prefix != _INGRESS:
+            yield f"{key} is read only from a Service; remove it"
+        elif (
+            manifest["kind"] == "Service"
+            and prefix == _INGRESS
+            and not any(re.fullmatch(pattern, name) for pattern in KNOWN["of_services"])
+        ):
+            yield f"{key} is read only from an Ingress; move it"
+
+
+def load_balancer_annotations_have_valid_values(manifests: Sequence[Json]) -> Iterator[str]:
+    checks = {"boolean": _boolean, "json": _json, "map": _map, "number": _number, "text": _text}
+    for manifest, prefix, name, value in _annotated(manifests):
+        kind = _types(prefix).get(name) or _matching(KNOWN["patterns"], name)
+        if kind:
+            key = f"{name_of(manifest)}: {prefix}/{name}: {value}"
+            yield from (f"{key}: {problem}" for problem in checks[kind](name, value))
+    for manifest in of_kind(manifests, "Ingress", "Service"):
+        yield from _intervals(manifest)
+
+
+def _boolean(_: str, value: str) -> Iterator[str]:
+    if value.lower() not in {"1", "t", "true", "0", "f", "false"}:
+        yield 'write "true" or "false"'
+
+
+def _number(name: str, value: str) -> Iterator[str]:
+    member = _matching(KNOWN["limits"], name)
+    low, high = _limits(member) if member else (-(2**31), 2**31 - 1)
+    if not re.fullmatch(r"[+-]?\d+", value) or not low <= int(value) <= high:
+        yield f"write a number from {low} to {high}" if member else "write a number"
+
+
+def _map(name: str, value: str) -> Iterator[str]:
+    pairs = [pair.strip() for pair in re.split(r"(?<!\\),(?=[^,]*=)", value) if pair.strip()]
+    if not all(re.fullmatch(r"[^=\s][^=]*=.*", pair) for pair in pairs):
+        yield "write name=value, separated by commas"
+    elif shape := _matching(KNOWN["attributes"], name):
+        for attribute in (pair.partition("=")[0].strip() for pair in pairs):
+            if attribute not in _attributes(shape):
+                close = get_close_matches(attribute, _attributes(shape), n=1)
+                yield f"no attribute {attribute}; " + (f"write {close[0]}" if close else "remove it")
+
+
+def _text(name: str, value: str) -> Iterator[str]:
+    values = _matching(KNOWN["values"], name)
+    if values and value not in values:
+        yield f"write one of {', '.join(values)}"
+    form = _matching(KNOWN["forms"], name)
+    if form and not re.fullmatch(form[0], value):
+        yield f"write {form[1]}"
+
+
+def _json(name: str, value: str) -> Iterator[str]:
+    structure = name.partition(".")[0]
+    try:
+        given = _folded(json.loads(value))
+    except json.JSONDecodeError as error:
+        yield f"no JSON: {error}"
+        return
+    misfits = list(_misfits(given, KNOWN["structures"][structure], ""))
+    yield from misfits
+    if not misfits:
+        yield from _listen_ports(given) if structure == "listen-ports" else _incomplete(structure, given)
+
+
+def _folded(value: Any) -> Any:
+    """The value without what the controller does not read: the case of names, and null."""
+    if isinstance(value, dict):
+        return {key.casefold(): _folded(one) for key, one in value.items() if one is not None}
+    return [_folded(one) for one in value] if isinstance(value, list) else value
+
+
+def _misfits(given: Any, structure: Any, path: str) -> Iterator[str]:
+    """What has another type or name."""
+    where = f"{path.lstrip('.')}: " if path else ""
+    if isinstance(structure, dict) and isinstance(given, dict):
+        names = {name.casefold(): name for name in structure}
+        for key, value in given.items():
+            name = names.get(key, "*")
+            if name in structure:
+                yield from _misfits(value, structure[name], f"{path}.{name}")
+            else:
+                yield f"{where}no key {key}; write one of {', '.join(structure)}"
+    elif isinstance(structure, list) and isinstance(given, list):
+        for index, value in enumerate(given):
+            yield from _misfits(value, structure[0], f"{path}[{index}]")
+    elif not isinstance(structure, str):
+        yield f"{where}write {'an object: {…}' if isinstance(structure, dict) else 'a list: […]'}"
+    elif type(given) not in {_TYPES[kind] for kind in structure.split(" or ")}:
+        written = " or ".join(_WRITTEN[kind] for kind in structure.split(" or "))
+        yield f"{where}{json.dumps(given)}: write {written}"
+
+
+def _listen_ports(given: Sequence[Json]) -> Iterator[str]:
+    """Source: `computeIngressListenPorts` in `pkg/ingress/model_build_listener.go`."""
+    low, high = _limits("Port")
+    if not given:
+        yield 'write such as [{"HTTPS":443}]'
+    for port in (port for entry in given for port in entry.values()):
+        if not low <= port <= high:
+            yield f"{port}: write a number from {low} to {high}"
+
+
+def _incomplete(structure: str, given: Any) -> Iterator[str]:
+    """Source: the methods `validate` in `pkg/ingress/config_types.go`."""
+    choice = KNOWN["choices"].get(structure)
+    for one in (given if isinstance(given, list) else [given]) if choice else ():
+        chosen = one.get(choice["key"])
+        if chosen not in choice["needs"]:
+            yield f"{choice['key']} {chosen}: write one of {', '.join(choice['needs'])}"
+        elif chosen != "forward" or not {"targetgrouparn", "targetgroupname"} & one.keys():
+            ((name, keys),) = choice["needs"][chosen].items()
+            configuration = one.get(name.casefold()) or {}
+            if sum(bool(configuration.get(key.casefold())) for key in keys) != 1:
+                yield f"{chosen} needs {name} with {' or '.join(keys)}"
+            yield from _incomplete_groups(configuration.get("targetgroups") or [])
+
+
+def _incomplete_groups(groups: Sequence[Json]) -> Iterator[str]:
+    for group in groups:
+        if ("servicename" in group) == bool({"targetgrouparn", "targetgroupname"} & group.keys()):
+            yield "a target group needs serviceName, or targetGroupARN or targetGroupName"
+        elif "servicename" in group and "serviceport" not in group:
+            yield f"the target group of {group['servicename']} needs servicePort"
+        if len(groups) > 1 and "weight" not in group:
+            yield "each of several target groups needs weight"
+
+
+def _intervals(manifest: Json) -> Iterator[str]:
+    """AWS refuses a health check whose timeout is not below the interval. The controller's defaults are 5 and 15."""
+    annotations = manifest["metadata"].get("annotations") or {}
+    interval, timeout = (
+        str(annotations.get(f"{_INGRESS}/healthcheck-{name}-seconds", default))
+        for name, default in (("interval", 15), ("timeout", 5))
+    )
+    if interval.isdigit() and timeout.isdigit() and int(interval) <= int(timeout):
+        key = f"{name_of(manifest)}: {_INGRESS}/healthcheck-timeout-seconds: {timeout}"
+        yield f"{key}: write a number below the interval, {interval}"
+
+
+@cache
+def _limits(member: str) -> tuple[int, int]:
+    metadata = _elastic_load_balancing().shape_for("CreateTargetGroupInput").members[member].metadata
+    return metadata["min"], metadata["max"]
+
+
+@cache
+def _attributes(shape: str) -> list[str]:
+    """The names in the description of the member: those with a dot."""
+    text = _elastic_load_balancing().shape_for(shape).members["Key"].documentation
+    return re.findall(r"<code>([a-z0-9_]+(?:\.[a-z0-9_]+)+)</code>", text)
+
+
+@cache
+def _elastic_load_balancing() -> Any:
+    return botocore.session.get_session().get_service_model("elbv2")
+
+
+def load_balancer_actions_match_backends(manifests: Sequence[Json]) -> Iterator[str]:
+    """A backend `use-annotation` needs its action: the annotation, or a Rollout that writes it.
+
+    Without it, the controller stops; an annotation without its backend is never read. Source:
+    `pkg/ingress/enhanced_backend_builder.go` of the AWS Load Balancer Controller 3.5.0.
+    """
+    services = {service["metadata"]["name"] for service in of_kind(manifests, "Service")}
+    routed = set(_routed_by_rollouts(manifests))
+    for ingress in of_kind(manifests, "Ingress"):
+        ports = {
+            holder["service"]["name"]: (holder["service"].get("port") or {}).get("name")
+            for holder in within(ingress["spec"])
+            if isinstance(holder.get("service"), dict)
+        }
+        values = {name: value for _, _, name, value in _annotated([ingress])}
+        for backend in (backend for backend, port in ports.items() if port == "use-annotation"):
+            if f"actions.{backend}" not in values and (ingress["metadata"]["name"], backend) not in routed:
+                yield (
+                    f"{name_of(ingress)}: backend {backend}: use-annotation, but there is no annotation"
+                    f" {_INGRESS}/actions.{backend}, and no Rollout with this Ingress has this rootService"
+                )
+        for name, value in values.items():
+            kind, _, backend = name.partition(".")
+            if kind in {"actions", "conditions", "transforms"}:
+                key = f"{name_of(ingress)}: {_INGRESS}/{name}"
+                if backend not in ports:
+                    yield f"{key}: no backend {backend}; name one that exists, or remove it"
+                elif kind == "actions" and ports[backend] != "use-annotation":
+                    yield f"{key}: not read; write port.name: use-annotation for the backend {backend}"
+                for service in re.findall(r'(?i)"serviceName"\s*:\s*"([^"]*)"', value):
+                    if service not in services:
+                        yield f"{key}: no Service {service}; add it, or name one that exists"
+
+
+def _routed_by_rollouts(manifests: Sequence[Json]) -> Iterator[tuple[str, str]]:
+    """The Ingresses that Rollouts change, with the names of the actions that they write."""
+    for rollout in of_kind(manifests, "Rollout"):
+        canary = rollout["spec"].get("strategy", {}).get("canary") or {}
+        routing = canary.get("trafficRouting") or {}
+        alb = routing.get("alb") or {}
+        names = [route["name"] for route in routing.get("managedRoutes") or []]
+        names.append(alb.get("rootService") or canary.get("stableService"))
+        for ingress in [*(alb.get("ingresses") or []), alb.get("ingress")]:
+            yield from ((ingress, name) for name in names)
+
+
+ALL = (
+    load_balancer_annotations_exist,
+    load_balancer_annotations_have_valid_values,
+    load_balancer_actions_match_backends,
+)
