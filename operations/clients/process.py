@@ -17,7 +17,7 @@ _REMEDIES = {
     "cosign": "install Cosign",
     "gh": "install the GitHub CLI and run: gh auth login",
     "git": "install Git",
-    "go": "install Go {version} or newer; it builds Kubernetes and Argo CD on this machine",
+    "go": "install Go 1.26 or newer; it builds Kubernetes and Argo CD on this machine",
     "helm": "install Helm",
     "kubectl": "install kubectl",
     "kustomize": "install Kustomize",
@@ -27,8 +27,6 @@ _REMEDIES = {
     "terraform": "install Terraform 1.11 or newer (below 2)",
 }
 """What to do if a program is missing or cannot be run; the versions are those of the README."""
-
-_GO_MODULES = Path(__file__).parents[1] / "local" / "cluster" / "modules"
 
 
 def find(program: str | Path) -> str:
@@ -60,16 +58,7 @@ def starting(program: str | Path, directory: Path | None = None) -> Iterator[Non
 
 
 def _remedy(program: str | Path) -> str:
-    name = Path(program).name
-    remedy = _REMEDIES.get(name, "install it")
-    return remedy.format(version=_go_version()) if name == "go" else remedy
-
-
-def _go_version() -> str:
-    """The newest version of Go that one of the modules needs."""
-    files = [file.read_text() for file in _GO_MODULES.glob("*/go.mod")]
-    needed = [line.split()[1] for text in files for line in text.splitlines() if line.startswith("go ")]
-    return max(needed, key=lambda version: [int(part) for part in version.split(".")])
+    return _REMEDIES.get(Path(program).name, "install it")
 
 
 def run(

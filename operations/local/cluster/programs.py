@@ -187,7 +187,7 @@ def _copy_files(module: str, target: Path) -> None:
 
 def _go(module: str, *arguments: str) -> str:
     # Without cgo no C compiler is needed. A Go workspace of the user must not change the versions. Go fetches the newer
-    # toolchain that a `go.mod` requires, unless the user or a distribution has set another GOTOOLCHAIN.
+    # toolchain that a `go.mod` requires, also where its own configuration says `local`.
     environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "auto"}
     done = process.run("go", *arguments, directory=_ROOT / module, environment=environment)
     if done.returncode:

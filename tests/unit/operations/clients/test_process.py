@@ -1,7 +1,6 @@
 """Running other programs."""
 
 import os
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -104,15 +103,6 @@ def test_the_remedies_have_the_versions_of_the_readme() -> None:
     readme = " ".join((ROOT / "README.md").read_text().split())
     for program in ("terraform", "node", "git", "make", "go"):
         assert process._remedy(program).removeprefix("install ").partition(";")[0] in readme
-
-
-def test_the_remedy_for_go_has_the_version_that_all_modules_need() -> None:
-    (version,) = re.findall(r"^install Go ([\d.]+) or newer", process._remedy("go"))
-    modules = "\n".join(file.read_text() for file in ROOT.glob("operations/local/cluster/modules/*/go.mod"))
-    needed = [tuple(map(int, found.split("."))) for found in re.findall(r"(?m)^go ([\d.]+)$", modules)]
-    assert tuple(map(int, version.split("."))) == max(needed)
-    for page in ("CONTRIBUTING.md", "docs/gitops.md"):
-        assert f"Go {version} or newer" in (ROOT / page).read_text()
 
 
 @pytest.mark.parametrize("run", [process.run, process.run_binary, process.output, process.run_shown])

@@ -186,7 +186,7 @@ def _tools(folder: Path) -> str:
 
 
 def test_rejects_a_machine_without_go(tmp_path: Path) -> None:
-    assert _tools(tmp_path).startswith("error: go: not installed; install Go 1.26.")
+    assert _tools(tmp_path).startswith("error: go: not installed; install Go 1.26 or newer")
 
 
 def test_a_failed_build_reports_the_error_of_go_and_leaves_no_files(go: Go, tmp_path: Path) -> None:
