@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from operations.clients import process
+from operations.terraform import program
 
 _LOCK = ".running"
 _HELM = "terraform-provider-helm"
@@ -72,9 +73,9 @@ def start(
     _remove_sockets()
     with _claimed(directory, stop) as claim, _followed() as (written, output):
         _forget_broken_backend(directory)
-        with process.starting("terraform", directory):
-            program = subprocess.Popen(
-                [process.find("terraform"), *arguments],
+        with process.starting(program.name(), directory):
+            started = subprocess.Popen(
+                [program.find(), *arguments],
                 cwd=directory,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -84,12 +85,12 @@ def start(
                 start_new_session=True,  # Ctrl-C reaches Terraform only from here: on a second one it loses its state
             )
         os.ftruncate(claim, 0)
-        os.pwrite(claim, str(program.pid).encode(), 0)
+        os.pwrite(claim, str(started.pid).encode(), 0)
         try:
-            yield Running(program, output)
+            yield Running(started, output)
         finally:
-            program.wait()
-            _end_providers(program.pid)
+            started.wait()
+            _end_providers(started.pid)
 
 
 def wait_for_earlier(directory: Path, stop: threading.Event) -> None:
@@ -148,7 +149,7 @@ def _remove_sockets() -> None:
 @contextmanager
 def _claimed(directory: Path, stop: threading.Event) -> Iterator[int]:
     """The file descriptor of the locked file of a folder."""
-    with process.starting("terraform", directory):
+    with process.starting(program.name(), directory):
         claim = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         told = False
