@@ -228,8 +228,8 @@ def _forget_copy(session: "boto3.Session", stack: Stack, work: Path) -> None:
     if not here <= there:
         missing = ", ".join(sorted(f"{kind}.{name} ({id_})" for kind, name, id_ in here - there))
         message = f"{work / _STATE}: s3://{stack.state.bucket}/{stack.state.key} does not contain {missing}"
-        remedy = f"import those that exist: {program.command(stack.directory, 'import ADDRESS ID')}"
-        raise OperationError(f"{message}; {remedy}, then remove the local file")
+        command = program.command(stack.directory, "import ADDRESS ID")
+        raise OperationError(f"{message}; import those that exist: {command}, then remove the local file")
     shutil.rmtree(work)
 
 
