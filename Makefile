@@ -260,6 +260,7 @@ test: lint ## run all checks and tests; the unit tests must reach the required c
 	$(BIN)/coverage report --include='constructs/*,stacks/*' --fail-under=100
 	$(BIN)/coverage report --include='operations/*' --fail-under=98
 	$(MAKE) --jobs=2 --output-sync=target --keep-going test-deploys test-others
+	$(BIN)/python -m tests.compatibility --sample
 
 .PHONY: test-deploys
 test-deploys: install # the tests that deploy to the emulated AWS: the provider waits for most of their time
@@ -273,6 +274,10 @@ test-kills: install ## kill deploys at 20 moments and recover, in hours; goes on
 .PHONY: test-others
 test-others: install # all tests but the unit tests and those that deploy
 	$(PYTEST) --ignore=tests/unit --ignore=tests/e2e
+
+.PHONY: compatibility
+compatibility: install ## run with other versions of Python, Node and Terraform, and OpenTofu: [ONLY="Python 3.12"] [PROGRAMS=PATH]; updates docs/compatibility.md
+	$(BIN)/python -m tests.compatibility $(if $(ONLY),--only "$(ONLY)") $(PROGRAMS)
 
 .PHONY: test-inputs
 test-inputs: install ## run every command with all bad input, of which `make test` tries a sample; takes about 15 minutes
@@ -313,4 +318,4 @@ bench: install ## measure how long the commands take, compared with the usual wa
 
 .PHONY: clean
 clean: ## remove the installed packages and the synthesized stacks
-	rm -rf .venv .pipenv .checkov .cdktn node_modules cdktf.out
+	rm -rf .venv .pipenv .checkov .cdktn .compatibility node_modules cdktf.out

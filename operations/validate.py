@@ -18,6 +18,7 @@ from operations.clients.process import Result
 from operations.errors import OperationError
 from operations.output.report import Report, Status, Table
 from operations.scanner import scanner
+from operations.terraform import program
 from operations.terraform.runner import init_lock
 from operations.terraform.stacks import Stack
 
@@ -95,7 +96,7 @@ def stack_is_valid(stack: Stack) -> Step:
     """Check a stack with `terraform validate`, in a data directory other than its own `.terraform`."""
     started = time.monotonic()
     try:
-        process.find("terraform")
+        program.find()
     except OperationError as error:
         return Step(stack.name, "skipped", 0, str(error))
     with tempfile.TemporaryDirectory() as data:
@@ -103,10 +104,10 @@ def stack_is_valid(stack: Stack) -> Step:
         steps = ((("init", "-backend=false", "-input=false"), init_lock()), (("validate",), nullcontext()))
         for arguments, lock in steps:
             with lock:
-                done = _run("terraform", *arguments, "-no-color", directory=stack.directory, environment=environment)
+                done = _run(program.name(), *arguments, "-no-color", directory=stack.directory, environment=environment)
             if done.returncode:
                 lacks_provider = any(reason in done.stdout + done.stderr for reason in _WITHOUT_PROVIDERS)
-                output = "terraform init: providers not available" if lacks_provider else _last_lines(done)
+                output = f"{program.name()} init: providers not available" if lacks_provider else _last_lines(done)
                 return Step(stack.name, "skipped" if lacks_provider else "failed", time.monotonic() - started, output)
     return Step(stack.name, "passed", time.monotonic() - started)
 

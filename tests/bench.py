@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from operations.drift import drift
+from operations.terraform import program
 from tests import ROOT, typescript
 from tests.e2e.tiny import Tiny, emulated
 from tests.stacks import TRUST
@@ -190,9 +191,8 @@ def _deployed(folder: Path, environment: Mapping[str, str]) -> Tiny:
 
 
 def _unchanged(tiny: Tiny) -> list[tuple[Way, Way]]:
-    steps = (
-        "terraform init -input=false && terraform plan -input=false -lock=false -out=plan && terraform show -json plan"
-    )
+    commands = ("init -input=false", "plan -input=false -lock=false -out=plan", "show -json plan")
+    steps = " && ".join(f"{program.name()} {command}" for command in commands)
     script = "\n".join(f"(cd {tiny.output}/stacks/{name} && {steps})" for name in _STACKS)
     terraform = Way("terraform init, plan, show", ["sh", "-ec", script], environment=tiny.environment)
     return [

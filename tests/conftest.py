@@ -19,6 +19,7 @@ import pytest
 
 import main
 from operations.local import aws_provider as local_provider
+from operations.terraform import program
 from stacks.loading import load
 from stacks.settings import Owner, Region
 from tests.edited_settings import EditedSettings
@@ -56,13 +57,13 @@ def aws_provider(tmp_path_factory: pytest.TempPathFactory) -> None:
     With INSIST_ON_TERRAFORM=1, the test fails instead of being skipped.
     """
     give_up = pytest.fail if os.environ.get("INSIST_ON_TERRAFORM") == "1" else pytest.skip
-    if shutil.which("terraform") is None:
-        give_up("Terraform is not installed")
+    if shutil.which(program.name()) is None:
+        give_up(f"{program.name()} is not installed")
     folder = tmp_path_factory.mktemp("provider")
     provider = {"source": "hashicorp/aws", "version": local_provider.version()}
     (folder / "main.tf.json").write_text(json.dumps({"terraform": {"required_providers": {"aws": provider}}}))
     initialized = subprocess.run(
-        ["terraform", "init", "-input=false", "-no-color"], cwd=folder, check=False, capture_output=True, text=True
+        [program.name(), "init", "-input=false", "-no-color"], cwd=folder, check=False, capture_output=True, text=True
     )
     if initialized.returncode:
         give_up(f"AWS provider {local_provider.version()}: cannot be installed:\n{initialized.stderr}")

@@ -104,11 +104,16 @@ def _decrypt_message(session: "boto3.Session", arn: str, message: bytes) -> tupl
         raise ValueError(f"its header has no data key of {arn}")
     keys = StrictAwsKmsMasterKeyProvider(key_ids=[arn], botocore_session=_botocore(session))
     source = io.BytesIO(message)
-    with _CLIENT.stream(mode="decrypt-unsigned", source=source, key_provider=keys) as stream:
+    stream = _CLIENT.stream(mode="decrypt-unsigned", source=source, key_provider=keys)
+    try:
         content = stream.read()
         if source.read():
             raise ValueError("it has bytes after its end")
-    return content, stream.header.encryption_context
+        return content, stream.header.encryption_context
+    finally:
+        io.IOBase.close(
+            stream
+        )  # its own `close` fails after an error; Python 3.13 prints that when it deletes the stream
 
 
 def _decrypt_former(session: "boto3.Session", arn: str, message: bytes) -> tuple[bytes, Mapping[str, str]]:

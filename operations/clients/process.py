@@ -25,6 +25,7 @@ _REMEDIES = {
     "node": "install Node 22",
     "skopeo": "install Skopeo",
     "terraform": "install Terraform 1.11 or newer (below 2)",
+    "tofu": "install OpenTofu 1.12 or newer (below 2)",
 }
 """What to do if a program is missing or cannot be run; the versions are those of the README."""
 

@@ -15,6 +15,7 @@ from typing import Any
 from operations.errors import OperationError
 from operations.state import existing
 from operations.state.existing import Account
+from operations.terraform import program
 from operations.terraform.plans import TAINTED, Plan
 from operations.terraform.runner import Terraform
 from operations.terraform.stacks import Stack
@@ -34,7 +35,7 @@ def plan(stack: Stack, file: Path, log: Path, on_event: OnEvent, keeps: Keeps, *
         TerraformError: if a plan failed.
     """
     if stack.is_in_cluster:
-        command = f"terraform -chdir={stack.directory} import ADDRESS ID"
+        command = program.command(stack.directory, "import ADDRESS ID")
         raise OperationError(f"{stack.name}: not a stack of AWS resources; import its objects: {command}")
     account = _accounts(stack)
     terraform, imports = Terraform(stack.directory), dict[str, str]()
@@ -105,7 +106,7 @@ def _found(stack: Stack, document: Mapping[str, Any], account: Callable[[str], A
         if kind in existing.NOT_IMPORTED:
             continue
         if kind not in existing.FINDERS:
-            remedy = f"if it exists: terraform -chdir={stack.directory} import {address} ID"
+            remedy = f"if it exists: {program.command(stack.directory, 'import', address, 'ID')}"
             problems.append(f"{address}: {kind}: recover does not know how to find it; {remedy}")
             continue
         ids = _ids(stack, entry, account)
@@ -123,7 +124,7 @@ def refusals(plan: Plan, directory: Path) -> list[str]:
         "recover with the settings of the last apply, then deploy the change; if they have not changed, "
         "what it depends on exists twice in AWS: delete the one that is not in use"
     )
-    keep = f"if it works, keep it: terraform -chdir={directory} untaint"
+    keep = f"if it works, keep it: {program.command(directory, 'untaint')}"
     return [
         f"{change.action} {change.address}: {change.why}; "
         + (f"{keep} '{change.address}'" if change.reason == TAINTED else settings)

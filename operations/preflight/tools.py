@@ -8,8 +8,11 @@ from pathlib import Path
 from operations.clients import process
 from operations.errors import OperationError
 from operations.preflight.check import Check, Line
+from operations.terraform import program
 from operations.terraform.stacks import Stack
 
+_OPENTOFU = ">= 1.12, < 2"
+"""The versions of OpenTofu: from the oldest that was seen working."""
 _NODE_MAJORS = (20, 22)
 _AWS_MAJOR = 2
 _SECONDS = 30
@@ -32,13 +35,18 @@ def checks(stacks: Sequence[Stack], project: Path) -> Iterator[tuple[str, Check]
 
 
 def terraform(stacks: Sequence[Stack]) -> Iterator[Line]:
-    """Whether Terraform satisfies the version constraint of every stack, such as `>= 1.11, < 2`."""
-    version = json.loads(_printed("terraform", "version", "-json"))["terraform_version"]
-    for constraint in sorted({stack.configuration["terraform"]["required_version"] for stack in stacks}):
+    """Whether Terraform satisfies the version constraint of every stack, such as `>= 1.11, < 2`; or OpenTofu its own.
+
+    OpenTofu compares its own version with the constraint of a stack, although its versions have other features.
+    """
+    product, version = program.version()
+    required = {str(stack.configuration["terraform"]["required_version"]) for stack in stacks}
+    for constraint in sorted(required) if product == "Terraform" else [_OPENTOFU]:
         if _satisfies(version, constraint):
-            yield Line("terraform", "passed", f"{version} satisfies {constraint}")
+            yield Line("terraform", "passed", f"{product} {version} satisfies {constraint}")
         else:
-            yield Line("terraform", "failed", f"{version}: the stacks require {constraint}; install such a version")
+            message = f"{product} {version}: the stacks require {constraint}; install such a version"
+            yield Line("terraform", "failed", message)
 
 
 def _satisfies(version: str, constraint: str) -> bool:

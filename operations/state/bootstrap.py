@@ -19,6 +19,7 @@ from operations.clients.aws import object_of, paginate
 from operations.errors import OperationError
 from operations.output.report import counted
 from operations.state import existing
+from operations.terraform import program
 from operations.terraform.runner import UNSAVED_STATE, Terraform
 from operations.terraform.stacks import Stack
 
@@ -226,11 +227,9 @@ def _forget_copy(session: "boto3.Session", stack: Stack, work: Path) -> None:
     there = _identities(object_of(session.client("s3"), stack.state.bucket, stack.state.key) or b"{}")
     if not here <= there:
         missing = ", ".join(sorted(f"{kind}.{name} ({id_})" for kind, name, id_ in here - there))
-        message = (
-            f"{work / _STATE}: s3://{stack.state.bucket}/{stack.state.key} does not contain {missing}; "
-            "import those that exist with `terraform import`, then remove the local file"
-        )
-        raise OperationError(message)
+        message = f"{work / _STATE}: s3://{stack.state.bucket}/{stack.state.key} does not contain {missing}"
+        command = program.command(stack.directory, "import ADDRESS ID")
+        raise OperationError(f"{message}; import those that exist: {command}, then remove the local file")
     shutil.rmtree(work)
 
 

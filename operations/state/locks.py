@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from operations.clients.aws import object_of
+from operations.terraform import program
 from operations.terraform.runner import TerraformError
 from operations.terraform.stacks import Stack
 
@@ -35,7 +36,7 @@ class Lock:
         return (
             f"{self.who or 'another process'} holds the lock for {operation}, since {self.created}{self._age(now)}; "
             f"{wait} or, if you are certain that nothing is running any more, break it: "
-            f"terraform -chdir={directory} force-unlock {self.id_}{then}"
+            f"{program.command(directory, 'force-unlock', self.id_)}{then}"
         )
 
     def _age(self, now: datetime) -> str:

@@ -72,7 +72,7 @@ def parse_resources(stack: str, document: Mapping[str, Any]) -> list[Resource]:
     """The managed resources in the JSON of a Terraform state."""
     return [
         Resource(stack, f"{entry['type']}.{entry['name']}{_key(instance)}", entry["type"], instance["attributes"])
-        for entry in document.get("resources", [])
+        for entry in document["resources"]
         if entry["mode"] == "managed"
         for instance in entry["instances"]
     ]

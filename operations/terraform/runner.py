@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from operations.clients import process
 from operations.errors import OperationError
-from operations.terraform import running
+from operations.terraform import program, running
 from operations.terraform.running import Running
 
 _PLANS = "plans-"
@@ -42,7 +42,7 @@ class TerraformError(OperationError):
     def __init__(self, subject: str, diagnostics: list[Mapping[str, Any]], log: Path) -> None:
         details = (f"{entry['summary']}\n{entry.get('detail', '')}".strip() for entry in diagnostics)
         self.details = list(dict.fromkeys(details))
-        super().__init__(f"{subject}: " + ("\n".join(self.details) or f"terraform failed; see {log}"))
+        super().__init__(f"{subject}: " + ("\n".join(self.details) or f"{program.name()} failed; see {log}"))
 
 
 def is_interrupted() -> bool:
@@ -95,8 +95,10 @@ class Terraform:
                 log.flush()
         if started.program.returncode:
             where = f"see {self._log}" if self._log else "see above"
-            message = f"terraform {arguments[0]} failed in {self.directory} (status {started.program.returncode})"
-            raise OperationError(f"{message}; {where}")
+            raise OperationError(self._failed(arguments[0], started.program.returncode, where))
+
+    def _failed(self, command: str, status: int, where: str) -> str:
+        return f"{program.name()} {command} failed in {self.directory} (status {status}); {where}"
 
     def _opened(self) -> AbstractContextManager[TextIO]:
         return nullcontext(sys.stdout) if self._log is None else self._log.open("a", encoding="utf-8")
@@ -107,9 +109,9 @@ class Terraform:
         Raises:
             OperationError: if it failed.
         """
-        with process.starting("terraform", self.directory):
+        with process.starting(program.name(), self.directory):
             found = subprocess.run(
-                [process.find("terraform"), *arguments],
+                [program.find(), *arguments],
                 cwd=self.directory,
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
@@ -118,8 +120,7 @@ class Terraform:
                 check=False,
             )
         if found.returncode:
-            message = f"terraform {arguments[0]} failed in {self.directory} (status {found.returncode}); see above"
-            raise OperationError(message)
+            raise OperationError(self._failed(arguments[0], found.returncode, "see above"))
         return found.stdout
 
     def stream(self, log: Path, on_event: Callable[[Mapping[str, Any]], None], *arguments: str) -> None:
@@ -157,7 +158,7 @@ class Terraform:
         file = self.directory / UNSAVED_STATE
         if not file.exists():
             return ""
-        command = f"terraform -chdir={self.directory} state push {UNSAVED_STATE} && rm {file}"
+        command = program.command(self.directory, "state push", UNSAVED_STATE, "&& rm", str(file))
         return (
             f"{file}: the state of an apply that could not be saved; once the bucket can be reached, save it: {command}"
         )
@@ -336,11 +337,12 @@ def _shares_plugins() -> bool:
     """Whether Terraform keeps providers in a cache that all folders share, by its environment or its configuration."""
     if os.environ.get("TF_PLUGIN_CACHE_DIR"):
         return True
-    file = Path(os.environ.get("TF_CLI_CONFIG_FILE") or Path.home() / ".terraformrc")
-    try:
-        return "plugin_cache_dir" in file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
+    chosen = os.environ.get("TF_CLI_CONFIG_FILE")
+    for file in [Path(chosen)] if chosen else [Path.home() / ".terraformrc", Path.home() / ".tofurc"]:
+        with suppress(OSError):  # does not exist
+            if "plugin_cache_dir" in file.read_text(encoding="utf-8", errors="replace"):
+                return True
+    return False
 
 
 def _environment() -> dict[str, str]:

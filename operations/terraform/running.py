@@ -21,8 +21,11 @@ from pathlib import Path
 from typing import IO
 
 from operations.clients import process
+from operations.terraform import program
 
 _LOCK = ".running"
+_PROGRAM = ".terraform/program"
+"""A file with the name of the program that ran last in a folder."""
 _HELM = "terraform-provider-helm"
 _POLL_SECONDS = 0.05
 _WAIT_SECONDS = 1.0
@@ -71,10 +74,10 @@ def start(
     """
     _remove_sockets()
     with _claimed(directory, stop) as claim, _followed() as (written, output):
-        _forget_broken_backend(directory)
-        with process.starting("terraform", directory):
-            program = subprocess.Popen(
-                [process.find("terraform"), *arguments],
+        _forget_unusable_backend(directory)
+        with process.starting(program.name(), directory):
+            started = subprocess.Popen(
+                [program.find(), *arguments],
                 cwd=directory,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -84,12 +87,14 @@ def start(
                 start_new_session=True,  # Ctrl-C reaches Terraform only from here: on a second one it loses its state
             )
         os.ftruncate(claim, 0)
-        os.pwrite(claim, str(program.pid).encode(), 0)
+        os.pwrite(claim, str(started.pid).encode(), 0)
         try:
-            yield Running(program, output)
+            yield Running(started, output)
         finally:
-            program.wait()
-            _end_providers(program.pid)
+            started.wait()
+            _end_providers(started.pid)
+            if (directory / ".terraform").is_dir():
+                (directory / _PROGRAM).write_text(program.name(), encoding="utf-8")
 
 
 def wait_for_earlier(directory: Path, stop: threading.Event) -> None:
@@ -114,18 +119,23 @@ def _followed() -> Iterator[tuple[int, IO[str]]]:
         os.close(written)
 
 
-def _forget_broken_backend(directory: Path) -> None:
-    """Remove Terraform's note of the backend if it cannot be read, as after an `init` that was killed.
+def _forget_unusable_backend(directory: Path) -> None:
+    """Remove Terraform's note of the backend if it cannot be read, as after an `init` that was killed, or is another's.
 
     Every later `init` would fail: "Failed to load state: invalid syntax: unexpected end of JSON input" (seen with
-    1.11.4). An `init` writes it again.
+    1.11.4), or, if it is from OpenTofu, whose hash of the same backend is another one: "Backend configuration changed"
+    (seen with OpenTofu 1.12.6). An `init` writes it again.
     """
     file = directory / ".terraform/terraform.tfstate"
     try:
         json.loads(file.read_bytes())
+        former = (directory / _PROGRAM).read_text(encoding="utf-8") if (directory / _PROGRAM).exists() else "terraform"
+        is_usable = former == program.name()
     except FileNotFoundError:
         return
     except ValueError:
+        is_usable = False
+    if not is_usable:
         file.unlink()
 
 
@@ -148,7 +158,7 @@ def _remove_sockets() -> None:
 @contextmanager
 def _claimed(directory: Path, stop: threading.Event) -> Iterator[int]:
     """The file descriptor of the locked file of a folder."""
-    with process.starting("terraform", directory):
+    with process.starting(program.name(), directory):
         claim = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         told = False

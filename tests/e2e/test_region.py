@@ -10,6 +10,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from operations.terraform import program
 from operations.terraform.stacks import Stack
 from tests.e2e.region import STATE_BUCKET, Calls, Region, operations
 from tests.policies import Role
@@ -20,16 +21,16 @@ pytestmark = pytest.mark.e2e
 
 def _plan(stack: Stack, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """A plan of `stack`, with status 0 for no changes, 2 for changes and 1 for an error."""
-    subprocess.run(["terraform", "init", "-input=false"], cwd=stack.directory, check=True, capture_output=True)
+    subprocess.run([program.name(), "init", "-input=false"], cwd=stack.directory, check=True, capture_output=True)
     return subprocess.run(
-        ["terraform", "plan", "-input=false", "-no-color", "-detailed-exitcode", *arguments],
+        [program.name(), "plan", "-input=false", "-no-color", "-detailed-exitcode", *arguments],
         cwd=stack.directory, check=False, capture_output=True, text=True,
     )  # fmt: skip
 
 
 def _terraform(stack: Stack, *arguments: str) -> str:
     return subprocess.run(
-        ["terraform", *arguments], cwd=stack.directory, check=True, capture_output=True, text=True
+        [program.name(), *arguments], cwd=stack.directory, check=True, capture_output=True, text=True
     ).stdout
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from operations.local import aws_provider
 from operations.local.emulator_process import Emulator
+from operations.terraform import program
 from tests.edited_settings import EditedSettings
 from tests.template import Template, every_stack
 
@@ -51,7 +52,7 @@ class _Terraform:
 
     def __call__(self, *arguments: str) -> str:
         finished = subprocess.run(
-            ["terraform", *arguments],
+            [program.name(), *arguments],
             cwd=self.folder,
             env=self.environment,
             check=False,

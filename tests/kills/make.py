@@ -19,6 +19,7 @@ from pathlib import Path
 
 from operations.local import aws_provider
 from operations.local.emulator_process import Emulator
+from operations.terraform import program
 from tests import ROOT
 from tests.e2e.clone import synthesize
 from tests.kills.cases import CASES, SIGNALS, Case
@@ -68,10 +69,7 @@ def summary(results: Results) -> str:
     """The counts by outcome, and what they were found with."""
     counts = Counter("failed" if results.get(c.name, ("", []))[1] else cell(c, results) for c in CASES)
     lines = [f"| {outcome} | {count} |" for outcome, count in counts.most_common()]
-    version = json.loads(subprocess.run(["terraform", "version", "-json"], check=True, capture_output=True).stdout)
-    found = (
-        f"{datetime.now(UTC):%Y-%m-%d}, Terraform {version['terraform_version']}, AWS provider {aws_provider.version()}"
-    )
+    found = f"{datetime.now(UTC):%Y-%m-%d}, {' '.join(program.version())}, AWS provider {aws_provider.version()}"
     return "\n".join(
         [f"{found}:", "", "| what was needed | cases |", "| --- | --- |", *lines, f"| all | {len(CASES)} |"]
     )

@@ -10,6 +10,7 @@ from subprocess import Popen
 from typing import NamedTuple
 
 from operations.clients import process
+from operations.terraform import program
 from tests.kills.cases import Case, Moment, Process
 from tests.kills.emulator import Gate
 from tests.kills.world import BACKEND, SHARED, Done, World
@@ -29,8 +30,8 @@ _COMMANDS = {
 _STACKS = {"deploy": SHARED, "destroy": SHARED, "bootstrap": BACKEND}
 _RECOVER = ("recover", SHARED, "--yes", "--json")
 
-_UNLOCK = re.compile(r"terraform -chdir=\S+ force-unlock [\w-]+")
-_PUSH = re.compile(r"terraform -chdir=\S+ state push [^\n]+")
+_UNLOCK = re.compile(r"\S+ -chdir=\S+ force-unlock [\w-]+")
+_PUSH = re.compile(r"\S+ -chdir=\S+ state push [^\n]+")
 _LOCK_ID = re.compile(r"Lock Info:[^\w]+ID:\s+([\w-]+)")
 _COLORS = re.compile(r"\x1b\[[\d;]*m")
 
@@ -177,7 +178,7 @@ def _recover(case: Case, world: World, said: str) -> tuple[list[str], Done]:
         elif unlock := _UNLOCK.search(text) or _LOCK_ID.search(text):
             needed.append("force-unlock")
             directory = world.stack(BACKEND).directory
-            line = unlock[0] if name != "bootstrap" else f"terraform -chdir={directory} force-unlock {unlock[1]}"
+            line = unlock[0] if name != "bootstrap" else program.command(directory, "force-unlock", unlock[1])
             unlocked = world.run_printed(line.replace("force-unlock", "force-unlock -force"))
             assert unlocked.status == 0, unlocked.output
         elif "make recover" not in text or label == "recover":

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import boto3
 
+from operations.terraform import program
 from operations.terraform.stacks import Stack, read_stacks
 from tests import ROOT
 from tests.kills.inventory import found_in_aws, held_in_state
@@ -159,8 +160,8 @@ def _processes(mark: str) -> Iterator[tuple[int, str]]:
     for folder in Path("/proc").iterdir():
         try:
             if folder.name.isdecimal() and mark in (folder / "environ").read_text(errors="replace"):
-                program = (folder / "exe").readlink().name
-                kind = "provider" if program.startswith("terraform-provider-") else program
-                yield int(folder.name), "command" if kind.startswith("python") else kind
+                name = (folder / "exe").readlink().name
+                kinds = {"terraform-provider-": "provider", "python": "command", Path(program.name()).name: "terraform"}
+                yield int(folder.name), next((kind for start, kind in kinds.items() if name.startswith(start)), name)
         except OSError:  # it has ended meanwhile, or belongs to another user
             continue

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from operations.local import aws_provider as local_provider
+from operations.terraform import program
 from tests.template import Template
 
 pytestmark = pytest.mark.terraform
@@ -29,7 +30,7 @@ _META = {"//", "depends_on", "lifecycle", "provider", "provisioner"}
 
 def _terraform(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        ["terraform", *arguments],
+        [program.name(), *arguments],
         cwd=folder,
         env={**os.environ, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"},
         check=False,

@@ -101,7 +101,7 @@ def test_a_known_program_has_a_remedy_of_its_own(
 
 def test_the_remedies_have_the_versions_of_the_readme() -> None:
     readme = " ".join((ROOT / "README.md").read_text().split())
-    for program in ("terraform", "node", "git", "make", "go"):
+    for program in ("terraform", "tofu", "node", "git", "make", "go"):
         assert process._remedy(program).removeprefix("install ").partition(";")[0] in readme
 
 

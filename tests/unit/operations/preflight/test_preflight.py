@@ -139,14 +139,30 @@ def says(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 @pytest.mark.parametrize(
-    ("version", "outcome"),
-    [("1.11.4", "passed"), ("1.11.0", "passed"), ("1.14.0-beta1", "passed"), ("1.10.5", "failed"), ("2.0.0", "failed")],
+    ("version", "said"),
+    [
+        ("Terraform v1.11.4", "passed: Terraform 1.11.4 satisfies >= 1.11, < 2"),
+        ("Terraform v1.11.0", "passed: Terraform 1.11.0 satisfies"),
+        ("Terraform v1.14.0-beta1", "passed: Terraform 1.14.0-beta1 satisfies"),
+        ("Terraform v1.10.5", "failed: Terraform 1.10.5: the stacks require >= 1.11, < 2; install such a version"),
+        ("Terraform v2.0.0", "failed: Terraform 2.0.0: the stacks require"),
+        ("OpenTofu v1.12.6", "passed: OpenTofu 1.12.6 satisfies >= 1.12, < 2"),
+        ("OpenTofu v1.11.4", "failed: OpenTofu 1.11.4: the stacks require >= 1.12, < 2; install such a version"),
+    ],
 )
-def test_terraform_satisfies_the_constraint_of_the_stacks(
-    stack: Stacks, says: Callable[[str], None], version: str, outcome: str
+def test_terraform_and_opentofu_have_a_version_of_their_own_range(
+    stack: Stacks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, said: str
 ) -> None:
-    says(json.dumps({"terraform_version": version}))
-    assert _outcomes(preflight_tools.terraform([stack()])) == [outcome]
+    monkeypatch.setenv("TERRAFORM_BINARY_NAME", str(_printing(tmp_path / "any", f"{version}\non linux_amd64")))
+    (line,) = preflight_tools.terraform([stack()])
+    assert f"{line.outcome}: {line.message}".startswith(said)
+
+
+def _printing(file: Path, text: str) -> Path:
+    """A program that prints this text."""
+    file.write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\n")
+    file.chmod(0o755)
+    return file
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,11 @@ from operations.state.states import Resource, States
 from operations.terraform.stacks import Cluster, State
 from tests.stacks import REGION, make_stack
 
+_ENCRYPTED = b'{"serial": 1, "lineage": "a", "meta": {}, "encrypted_data": "b", "encryption_version": "v0"}'
+"""The form of a state that OpenTofu has encrypted; not a state without resources."""
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"resources": [{}]}'])
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"resources": [{}]}', _ENCRYPTED])
 def test_message_about_an_unreadable_state_names_the_remedy(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     """A process that was killed while it wrote may leave an empty object."""
     session: Any = type("Session", (), {"client": lambda *_: None})()

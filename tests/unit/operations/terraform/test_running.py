@@ -114,6 +114,19 @@ def test_a_backend_file_that_a_killed_init_left_is_removed(folder: Path, text: s
     assert file.exists() is (text == "{}")
 
 
+def test_a_backend_file_of_another_program_is_removed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenTofu has another hash of the same backend than Terraform, so each `init` would find a changed backend."""
+    file = folder / ".terraform/terraform.tfstate"
+    file.parent.mkdir()
+    file.write_text("{}")
+    _write(folder, "test -f .terraform/terraform.tfstate; echo $? >> log; echo {} > .terraform/terraform.tfstate")
+    (folder / "tofu").symlink_to("terraform")
+    for name in ("terraform", "tofu", "tofu", "terraform"):
+        monkeypatch.setenv("TERRAFORM_BINARY_NAME", name)
+        Terraform(folder).run("init")
+    assert (folder / "log").read_text().split() == ["0", "1", "0", "1"]
+
+
 def test_sockets_of_killed_providers_are_removed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with tempfile.TemporaryDirectory() as name:  # the path of a socket has at most 107 bytes
         monkeypatch.setattr(tempfile, "tempdir", name)
