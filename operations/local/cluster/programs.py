@@ -178,10 +178,12 @@ def _build(module: str, folder: Path, say: Callable[[str], None]) -> None:
 
 def _copy_files(module: str, target: Path) -> None:
     for name, patterns in _FILES.get(module, {}).items():
-        source = Path(_go(module, "list", "-m", "-f", "{{.Dir}}", name).strip())
+        source = _go(module, "list", "-m", "-f", "{{.Dir}}", name).strip()
+        if not source:  # and no error
+            raise OperationError(f"modules/{module}: {name}: its checksum is not in go.sum; add it")
         target.mkdir(exist_ok=True)
         for pattern in patterns:
-            for file in source.glob(pattern):
+            for file in Path(source).glob(pattern):
                 shutil.copyfile(file, target / file.name)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from operations.errors import OperationError
 from operations.local.cluster import programs
 from tests import ROOT
 
@@ -37,7 +38,7 @@ if arguments[0] == "build":
     names = dict(etcd="server", kyverno="kubectl-kyverno").get(module, "cmd" if module == "argo-cd" else module)
     (target / names).write_text("#!/bin/sh\\n")
 if arguments[0] == "list":
-    print(FOLDER / "source")
+    print("" if (FOLDER / "no-checksum").exists() else FOLDER / "source")
 """
 
 
@@ -146,6 +147,14 @@ def test_the_crds_of_charts_are_downloaded_and_not_built(go: Go) -> None:
     assert [file.name for file in programs.files("crds", messages.append).iterdir()] == ["application-crd.yaml"]
     assert go.builds() == []
     assert messages == []
+
+
+def test_a_module_without_a_checksum_is_reported(go: Go) -> None:
+    (go.folder / "no-checksum").touch()
+    with pytest.raises(
+        OperationError, match=r"^modules/crds: github\.com/\S+: its checksum is not in go\.sum; add it$"
+    ):
+        programs.files("crds")
 
 
 def test_the_crds_have_the_version_of_their_chart() -> None:
