@@ -11,7 +11,6 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from eks_gitops.controller_tags import SUBNET_TAGS
 from operations.terraform.json_files import read_json
 
 SEEN_WORKING = "5.100.0"
@@ -36,6 +35,9 @@ NEW_IN_6: Mapping[str, frozenset[str]] = {
 }
 """The arguments of the stacks that version 5 does not know, also of a block as `<block>.<argument>`, by resource type;
 held exact by `tests/terraform`."""
+
+_PUBLIC = "kubernetes.io/role/elb"
+"""A tag that only public subnets have."""
 
 VALUES_IN_5: Mapping[str, str] = {"IMMUTABLE_WITH_EXCLUSION": "IMMUTABLE"}
 """The values of such resources that version 5 refuses, each with the nearest one that it knows."""
@@ -77,7 +79,7 @@ def _in_first_zone(gateway: Mapping[str, Any], subnets: Mapping[str, Mapping[str
     subnet = next(
         name
         for name, one in subnets.items()
-        if one["availability_zone"] == first["availability_zone"] and SUBNET_TAGS["internet-facing"] in one["tags"]
+        if one["availability_zone"] == first["availability_zone"] and _PUBLIC in one["tags"]
     )
     return {"subnet_id": f"${{aws_subnet.{subnet}.id}}", "allocation_id": first["allocation_ids"][0]}
 

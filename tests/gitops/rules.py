@@ -105,13 +105,28 @@ def namespaces_deny_by_default(manifests: Sequence[Json]) -> Iterator[str]:
     denied = {
         policy["metadata"].get("namespace")
         for policy in of_kind(manifests, "NetworkPolicy")
-        if {**policy["spec"], "policyTypes": sorted(policy["spec"]["policyTypes"])} == deny_all
+        if {**policy["spec"], "policyTypes": sorted(policy["spec"].get("policyTypes") or [])} == deny_all
     }
     for namespace in of_kind(manifests, "Namespace"):
         labels = namespace["metadata"].get("labels") or {}
         privileged = labels.get("pod-security.kubernetes.io/enforce") == "privileged"
         if namespace["metadata"]["name"] not in denied and not privileged:
             yield f"{name_of(namespace)}: no NetworkPolicy denies all traffic by default"
+
+
+_TOPOLOGY_KEYS = {"kubernetes.io/hostname", "topology.kubernetes.io/region", "topology.kubernetes.io/zone"}
+
+
+def topology_keys_are_labels_of_nodes(manifests: Sequence[Json]) -> Iterator[str]:
+    """Nodes without the label count as one place, or as none: Pods are not spread.
+
+    Source: https://kubernetes.io/docs/reference/labels-annotations-taints/
+    """
+    for manifest in manifests:
+        for key in {str(holder["topologyKey"]) for holder in within(manifest) if "topologyKey" in holder}:
+            if re.match(r"(topology\.)?kubernetes\.io/", key) and key not in _TOPOLOGY_KEYS:
+                known = ", ".join(sorted(_TOPOLOGY_KEYS))
+                yield f"{name_of(manifest)}: topologyKey: {key}: no label of nodes; write one of {known}"
 
 
 def network_policies_apply_their_rules(manifests: Sequence[Json]) -> Iterator[str]:
@@ -355,6 +370,7 @@ ALL = (
     ingresses_have_rules_with_hosts,
     namespaces_deny_by_default,
     network_policies_apply_their_rules,
+    topology_keys_are_labels_of_nodes,
     namespaces_have_pod_security_labels,
     projects_have_a_finalizer,
     rollouts_behind_the_load_balancer_use_ping_pong,

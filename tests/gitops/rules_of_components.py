@@ -225,4 +225,40 @@ def projects_permit_deployed_resources(known: Sequence[Json], applications: Sequ
         yield from sorted(violations)
 
 
-OF_OVERLAYS = (databases_have_their_secret, hosts_belong_to_the_service, objects_belong_to_the_team)
+def kustomizations_of_overlays_have_targets(overlay: Overlay, manifests: Sequence[Json]) -> Iterator[str]:
+    """Kustomize ignores a patch and an image that match nothing."""
+    if not overlay.is_kustomized:
+        return
+    kustomization = read(overlay.folder / "kustomization.yaml")
+    for index, patch in enumerate(kustomization.get("patches") or []):
+        target = patch.get("target") or {}
+        chosen = {key: target[key] for key in ("kind", "name") if key in target}
+        found = [one for one in manifests if _is_target(one, chosen)]
+        if chosen and not found:
+            yield f"patches[{index}].target: no {' '.join(map(str, chosen.values()))}; correct it"
+    images = {
+        re.split(r"[:@]", str(container.get("image")))[0]
+        for manifest in manifests
+        for holder in within(manifest)
+        for container in (*(holder.get("containers") or []), *(holder.get("initContainers") or []))
+        if isinstance(container, dict)
+    }
+    for index, image in enumerate(kustomization.get("images") or []):
+        if not {image.get("name"), image.get("newName")} & images:
+            known = ", ".join(sorted(images))
+            yield f"images[{index}].name: {image.get('name')}: no container has it; write one of {known}"
+
+
+def _is_target(manifest: Json, chosen: Json) -> bool:
+    """Whether a patch with this target changes the manifest: Kustomize takes anchored regular expressions."""
+    name = re.sub(r"-[a-z0-9]{10}$", "", manifest["metadata"]["name"])  # the hash of a generated ConfigMap
+    values = {"kind": [manifest["kind"]], "name": [name, manifest["metadata"]["name"]]}
+    return all(any(re.fullmatch(str(chosen[key]), one) for one in values[key]) for key in chosen)
+
+
+OF_OVERLAYS = (
+    databases_have_their_secret,
+    hosts_belong_to_the_service,
+    kustomizations_of_overlays_have_targets,
+    objects_belong_to_the_team,
+)

@@ -27,11 +27,21 @@ def autoscalers_find_their_target(manifests: Sequence[Json], deployed: Sequence[
                 )
             containers = [container.get("name") for one in pods([target]) for _, container in one.running]
             for index, metric in enumerate(autoscaler["spec"].get("metrics") or []):
+                yield from _unknown_resource(autoscaler, index, metric)
                 container = metric.get("containerResource", {}).get("container")
                 if container and containers and container not in containers:
                     field = f"spec.metrics[{index}].containerResource.container"
                     names = ", ".join(str(name) for name in containers)
                     yield f"{name_of(autoscaler)}: {field}: {container}: no such container; write one of {names}"
+
+
+def _unknown_resource(autoscaler: Json, index: int, metric: Json) -> Iterator[str]:
+    """The metrics server measures CPU and memory. Source: pkg/storage/types.go of its version 0.8."""
+    for kind in ("containerResource", "resource"):
+        name = metric.get(kind, {}).get("name", "cpu")
+        if name not in {"cpu", "memory"}:
+            field = f"spec.metrics[{index}].{kind}.name"
+            yield f"{name_of(autoscaler)}: {field}: {name}: nothing measures it; write cpu or memory"
 
 
 def disruption_budgets_permit_a_drain(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:

@@ -73,6 +73,7 @@ def load_balancer_annotations_have_valid_values(manifests: Sequence[Json]) -> It
             yield from (f"{key}: {problem}" for problem in checks[kind](name, value))
     for manifest in of_kind(manifests, "Ingress", "Service"):
         yield from _intervals(manifest)
+        yield from _redirect(manifest)
 
 
 def _boolean(_: str, value: str) -> Iterator[str]:
@@ -193,6 +194,19 @@ def _intervals(manifest: Json) -> Iterator[str]:
     if interval.isdigit() and timeout.isdigit() and int(interval) <= int(timeout):
         key = f"{name_of(manifest)}: {_INGRESS}/healthcheck-timeout-seconds: {timeout}"
         yield f"{key}: write a number below the interval, {interval}"
+
+
+def _redirect(manifest: Json) -> Iterator[str]:
+    """Source: `buildSSLRedirectConfig` in `pkg/ingress/model_builder.go`."""
+    annotations = manifest["metadata"].get("annotations") or {}
+    port, ports = annotations.get(f"{_INGRESS}/ssl-redirect"), annotations.get(f"{_INGRESS}/listen-ports")
+    try:
+        listening = [int(one["HTTPS"]) for one in json.loads(ports) if "HTTPS" in one] if port and ports else []
+    except (TypeError, ValueError):
+        return  # told by the rule for its value
+    if listening and str(port) not in map(str, listening):
+        key = f"{name_of(manifest)}: {_INGRESS}/ssl-redirect: {port}"
+        yield f"{key}: no HTTPS port of listen-ports; write {' or '.join(map(str, listening))}"
 
 
 @cache

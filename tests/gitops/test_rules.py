@@ -211,6 +211,27 @@ def test_rule_for_the_tree_finds_the_violation(example: Json, tmp_path: Path) ->
     assert list(rule(tmp_path)) == [example["violation"]]
 
 
+@pytest.mark.parametrize(
+    ("kustomization", "expected"),
+    [
+        ("{patches: [{target: {kind: Rollout, name: a}}], images: [{name: a}]}", []),
+        ("{patches: [{path: patch.yaml}, {target: {kind: ConfigMap, name: .*}}], images: [{name: x, newName: a}]}", []),
+        ("{patches: [{target: {kind: Rollout, name: b}}]}", ["patches[0].target: no Rollout b; correct it"]),
+        ("{images: [{name: b}]}", ["images[0].name: b: no container has it; write one of a"]),
+    ],
+)
+def test_finds_a_kustomization_that_changes_nothing(kustomization: str, expected: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "service" / "s" / "overlays" / "dev"
+    folder.mkdir(parents=True)
+    (folder / "kustomization.yaml").write_text(kustomization)
+    manifests = documents(
+        "{kind: Rollout, metadata: {name: a}, spec: {template: {spec: {containers: [{image: 'a:1@sha256:2'}]}}}}\n"
+        "---\n{kind: ConfigMap, metadata: {name: a-0123456789}}"
+    )
+    overlay = Overlay(folder / "application.yaml")
+    assert list(rules_of_components.kustomizations_of_overlays_have_targets(overlay, manifests)) == expected
+
+
 def test_every_rule_has_an_example_of_a_violation() -> None:
     for file, known in (("deployed.yaml", OF_DEPLOYED), ("manifests.yaml", OF_MANIFESTS), ("trees.yaml", OF_THE_TREE)):
         shown = {example["rule"] for example in documents((_BROKEN / file).read_text())}

@@ -9,6 +9,7 @@ import yaml
 from eks_gitops.versions import LOAD_BALANCER_CONTROLLER_VERSION
 from tests.gitops import rules_of_external_secrets, rules_of_load_balancers, rules_of_rollouts
 from tests.gitops.controllers import Controllers
+from tests.gitops.problems import fail_with, fail_with_entries
 from tests.gitops.rules_of_policies import Resources, known_resources, policies_select_existing_resources
 from tests.gitops.tree import Json, documents
 
@@ -30,17 +31,17 @@ def resources(crds: Path) -> Resources:
 @pytest.mark.parametrize("name", _MANIFEST_RULES)
 def test_manifests_follow_the_rule(name: str, rendered: dict[str, list[Json]]) -> None:
     found = {entry: list(_MANIFEST_RULES[name](manifests)) for entry, manifests in rendered.items()}
-    assert {entry: violations for entry, violations in found.items() if violations} == {}
+    fail_with_entries(found)
 
 
 @pytest.mark.parametrize("name", _ENTRIES_RULES)
 def test_entries_follow_the_rule(name: str, rendered: dict[str, list[Json]]) -> None:
-    assert list(_ENTRIES_RULES[name](rendered)) == []
+    fail_with(_ENTRIES_RULES[name](rendered))
 
 
 def test_policies_select_existing_resources(rendered: dict[str, list[Json]], resources: Resources) -> None:
     manifests = [manifest for entry in rendered.values() for manifest in entry]
-    assert list(policies_select_existing_resources(manifests, resources)) == []
+    fail_with(policies_select_existing_resources(manifests, resources))
 
 
 @pytest.mark.parametrize("example", _EXAMPLES, ids=lambda example: f"{example['rule']}: {example['violation']}")
