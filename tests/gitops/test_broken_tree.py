@@ -29,7 +29,9 @@ def repository(tmp_path: Path) -> Path:
 
 def _run(repository: Path, *arguments: str) -> tuple[int, str]:
     command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments)
-    environment = {**os.environ, "CI": "true"}
+    # Not that this process is itself one of pytest-xdist.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment = {**inherited, "CI": "true"}
     done = subprocess.run(command, cwd=repository, env=environment, check=False, capture_output=True, text=True)
     return done.returncode, done.stdout
 

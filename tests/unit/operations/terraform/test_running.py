@@ -56,6 +56,15 @@ def _wait_for(file: Path) -> None:
         time.sleep(0.01)
 
 
+def _terraform(folder: Path) -> int:
+    """The process of Terraform, which starts before its number is written."""
+    deadline = time.monotonic() + 30
+    while not (text := (folder / ".running").read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return int(text)
+
+
 def test_terraform_finishes_if_its_command_is_killed(folder: Path, command: "subprocess.Popen[bytes]") -> None:
     """It would die of SIGPIPE without saving its state, if it wrote to a pipe."""
     command.kill()
@@ -80,7 +89,7 @@ def test_what_a_killed_terraform_started_is_ended(folder: Path) -> None:
     ended = threading.Thread(target=_run, args=(folder,))
     ended.start()
     _wait_for(folder / "started")
-    terraform = int((folder / ".running").read_text())
+    terraform = _terraform(folder)
     os.kill(terraform, signal.SIGKILL)
     ended.join(timeout=10)
     assert not ended.is_alive()
@@ -98,7 +107,7 @@ def test_the_next_command_ends_what_is_left_of_a_killed_terraform(
     with subprocess.Popen([sys.executable, "-c", _COMMAND, str(folder)]) as second:
         _wait_for(folder / "started")
         second.kill()
-    os.kill(int((folder / ".running").read_text()), signal.SIGKILL)
+    os.kill(_terraform(folder), signal.SIGKILL)
     _write(folder, "exit 0")
     Terraform(folder).run("plan")
     _wait_for_end(int((folder / "provider").read_text()))
