@@ -41,7 +41,7 @@ def test_a_file_that_is_no_yaml_is_said_once(repository: Path, processes: tuple[
     file = repository / "management" / "karpenter" / "component.yaml"
     file.write_text(file.read_text().replace("overlays: false", "overlays: false: true"))
     status, printed = _run(repository, "tests/gitops/test_files.py", "tests/gitops/test_chart_values.py", *processes)
-    said = re.findall(r"^ERROR \S+ - (.*)$", printed, re.MULTILINE)
+    said = re.findall(r"^ERROR .* - (Failed: .*)$", printed, re.MULTILINE)
     (line,) = said
     assert line.startswith("Failed: management/karpenter/component.yaml:2: mapping values are not allowed")
     assert status == 1
@@ -54,7 +54,7 @@ def test_a_tree_that_kustomize_cannot_render_is_said_once(repository: Path) -> N
     status, printed = _run(
         repository, "tests/gitops/test_rules.py", "-k", "test_manifests_of_component or test_finds_an_overlay"
     )
-    (said,) = re.findall(r"^ERROR \S+ - (.*)$", printed, re.MULTILINE)
+    (said,) = re.findall(r"^ERROR .* - (Failed: .*)$", printed, re.MULTILINE)
     assert said.startswith("Failed: management/karpenter/manifests: kustomize: Error: ")
     assert status == 1
     assert re.search(r"^1 passed, \d+ skipped, .*1 error", printed, re.MULTILINE)
