@@ -104,6 +104,8 @@ class GitopsStack(RegionStack):
             "root-application",
             repository_url=url,
             revision=settings.revision,
+            environment=environment.name,
+            production=environment.settings.production,
             namespace=argo_cd.namespace,
             connection=connection,
             depends_on=dependencies,
@@ -159,11 +161,14 @@ class GitopsStack(RegionStack):
         labels = ClusterLabels(
             environment=self._environment.name,
             region=self._region.name,
+            purpose="production" if settings.production else "development",
+            policies=settings.gitops.policies,
             karpenter="true" if karpenter is not None else "false",
         )
         annotations = ClusterAnnotations(
             account_id=self.location.account_id,
             vpc_id=shared.vpc.id,
+            vpc_cidr=str(self._region.shared.vpc.cidr),
             vpc_name=self._region.shared.vpc.name,
             cluster_name=settings.cluster.name,
             domain=aws.dns.domain,

@@ -57,6 +57,7 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
             for environment in environments
             for rule in (
                 _production_endpoint,
+                _production_policies,
                 _production_nodes,
                 _production_protection,
                 _production_databases,
@@ -180,6 +181,12 @@ def _production_endpoint(environment: Environment) -> Iterator[Problem]:
         if settings.production and 0 < cidr.prefixlen < _PRODUCTION_PREFIX:
             message = f"too large for production; list networks of /{_PRODUCTION_PREFIX} or smaller, or none"
             yield Problem(f"cluster.public_access_cidrs[{index}]", cidr, message)
+
+
+def _production_policies(environment: Environment) -> Iterator[Problem]:
+    if environment.settings.production and environment.settings.gitops.policies != "enforce":
+        message = "production must reject what violates a policy; use enforce"
+        yield Problem("gitops.policies", environment.settings.gitops.policies, message)
 
 
 def _production_protection(environment: Environment) -> Iterator[Problem]:

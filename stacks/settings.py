@@ -1,7 +1,7 @@
 """The types of the settings. `loading` loads the files, and `rules` validates rules between several settings."""
 
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import StrictBool
 
@@ -126,6 +126,9 @@ class GitopsSettings(Config):
 
     revision: Revision
     """The branch or tag of this repository that Argo CD deploys, for the platform's components and the services."""
+    policies: Literal["enforce", "audit"] = "enforce"
+    """Whether the policies of `management/policies` reject what violates them, or only warn about and report it. With
+    `audit`, an unavailable Kyverno blocks nothing, and runs with one replica. Production must enforce them."""
     ingress: IngressClassConfig
     """The load balancer that all services share: the IngressClass `alb`."""
     argo_cd: ArgoCdConfig
@@ -143,7 +146,8 @@ class EnvironmentSettings(Config):
     account_id: AccountId
     """The account of the environment, which must be that of the region."""
     production: StrictBool
-    """Enables the checks of the requirements of production. It changes no resource."""
+    """Enables the checks of the requirements of production. In the cluster, it chooses the values of components for
+    production, and limits when the services are synced automatically (`syncWindows` of their project)."""
     teardown: StrictBool = False
     """Set and deploy it before the environment is destroyed: it permits disabling the deletion protection of databases,
     and deletes backups with their vault and bucket."""

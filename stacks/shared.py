@@ -25,6 +25,7 @@ from eks_gitops.iam import Statement
 from eks_gitops.key import Key
 from eks_gitops.vpc import Vpc
 from stacks.base import RegionStack
+from stacks.names import stack_name
 from stacks.settings import Owner, Region
 
 
@@ -179,14 +180,16 @@ class SharedStack(RegionStack):
             ),
             (
                 "backups",
-                {
-                    environment.name: {
+                [
+                    {
+                        "stack": stack_name(self._region.name, environment.name),
+                        "region": self._region.name,
                         "cluster": environment.settings.cluster.name,
                         "role": self.backup_roles[environment.name].arn,
                     }
                     for environment in self._region.environments
-                },
-                "GitHub variable AWS_BACKUPS of this repository, as JSON",
+                ],
+                "GitHub variable AWS_BACKUPS of this repository, as JSON: the lists of all regions as one",
             ),
             (
                 "push_role_arns",

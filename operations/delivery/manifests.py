@@ -32,7 +32,11 @@ _CHART = Path("helm/my-app")
 
 @dataclass(frozen=True)
 class Source:
-    """The source of an Application; `environment` is empty if the manifests are the same for all environments."""
+    """The source of an Application.
+
+    `environment` is the environment of a service, or the label of the clusters for which a component differs, such as
+    `production`; it is empty if the manifests are the same for all.
+    """
 
     name: str
     environment: str
@@ -81,20 +85,21 @@ def sources(root: Path) -> dict[tuple[str, str], Source]:
     return {(source.name, source.environment): source for source in found}
 
 
-def charts(root: Path, environment: str, kubernetes: str) -> list[Source]:
-    """The charts of the platform components in an environment, rendered for a Kubernetes version.
+def charts(root: Path, kubernetes: str) -> list[Source]:
+    """The charts of the platform components, rendered for a Kubernetes version, with each of their values.
 
     Helm fails if the `kubeVersion` of a chart excludes the version.
     """
     return [
         Source(
             folder.name,
-            environment,
-            partial(_charted(folder, component, environment), "--kube-version", kubernetes),
+            variant,
+            partial(_charted(folder, component, variant), "--kube-version", kubernetes),
             (folder,),
         )
         for folder, component in _described(root)
         if component.get("chart")
+        for variant in _variants(folder)
     ]
 
 
@@ -123,31 +128,35 @@ def _components(root: Path) -> Iterable[Source]:
     for folder, component in _described(root):
         for manifests in [folder / "manifests", *sorted(folder.glob("overlays/*"))]:
             if (manifests / "kustomization.yaml").is_file():
-                environment = "" if manifests.name == "manifests" else manifests.name
-                yield Source(f"{folder.name} (manifests)", environment, _kustomized(manifests), (folder,))
+                variant = "" if manifests.name == "manifests" else manifests.name
+                yield Source(f"{folder.name} (manifests)", variant, _kustomized(manifests), (folder,))
         chart = component.get("chart") or {}
         if chart:
-            overrides = {path.stem.removeprefix("values-") for path in folder.glob("values-*.yaml")}
-            # Environments without values of their own render the chart with the common values alone.
-            others = {path.name for path in root.glob("service/*/overlays/*")} if overrides else {""}
-            for environment in sorted(overrides | others):
-                yield Source(f"{folder.name} (chart)", environment, _charted(folder, component, environment), (folder,))
+            for variant in _variants(folder):
+                yield Source(f"{folder.name} (chart)", variant, _charted(folder, component, variant), (folder,))
     bootstrap = root / "management" / "bootstrap"
     if (bootstrap / "Chart.yaml").is_file():
-        command = ("template", "bootstrap", str(bootstrap), "--set", "repositoryURL=https://git.example.com/platform")
+        known = "repositoryURL=https://git.example.com/platform"
+        environment = "environments[0].name=ENVIRONMENT,environments[0].production=true"
+        command = ("template", "bootstrap", str(bootstrap), "--set", known, "--set", environment)
         yield Source("bootstrap", "", partial(_run, "helm", *command), (bootstrap,))
+
+
+def _variants(folder: Path) -> list[str]:
+    """The labels for which a component has further values of its chart; empty for the common values alone."""
+    return sorted({"", *(path.stem.removeprefix("values-") for path in folder.glob("values-*.yaml"))})
 
 
 def _kustomized(folder: Path) -> Callable[[], str]:
     return partial(_run, "kustomize", "build", str(folder))
 
 
-def _charted(folder: Path, component: Mapping[str, Any], environment: str) -> Callable[..., str]:
+def _charted(folder: Path, component: Mapping[str, Any], variant: str) -> Callable[..., str]:
     chart = component["chart"]
     repository = str(chart["repository"])
     is_oci = "://" not in repository
     name = (f"oci://{repository}/{chart['name']}",) if is_oci else (chart["name"], "--repo", repository)
-    values = [folder / "values.yaml", folder / f"values-{environment}.yaml"]
+    values = [folder / "values.yaml", folder / f"values-{variant}.yaml"]
     files = [argument for path in values if path.is_file() for argument in ("--values", str(path))]
     command = ("template", folder.name, *name, "--version", str(chart["version"]), "--include-crds")
     return partial(_run, "helm", *command, "--namespace", str(component["namespace"]), *files)

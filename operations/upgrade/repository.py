@@ -51,16 +51,17 @@ def removed(root: Path, version: str) -> Iterator[Line]:
         yield Line("APIs in the Git tree", "passed", f"Kubernetes {version} serves all of them")
 
 
-def charts(root: Path, environment: str, version: str) -> Iterator[Line]:
+def charts(root: Path, version: str) -> Iterator[Line]:
     """Whether the charts of the components accept the version, and what they install uses its APIs.
 
     Helm renders them, which needs their repositories. Charts with the same result are in one line.
     """
-    found = manifests.charts(root, environment, version)
+    found = manifests.charts(root, version)
     names: dict[tuple[Outcome, str], list[str]] = {}
     with ThreadPoolExecutor(_PARALLELISM) as pool:
         for source, result in zip(found, pool.map(lambda source: _chart(source, version), found), strict=True):
-            names.setdefault(result, []).append(source.name)
+            same = names.setdefault(result, [])
+            same += [source.name] if source.name not in same else []
     for (outcome, message), same in names.items():
         yield Line(f"charts of {', '.join(same)}", outcome, message)
 

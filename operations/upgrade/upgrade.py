@@ -90,7 +90,7 @@ def _checks(
     checks: list[tuple[str, Check]] = [
         ("versions.py", partial(repository.known_version, platform, version)),
         ("APIs in the Git tree", partial(repository.removed, root, version)),
-        ("charts of components", partial(repository.charts, root, stack.environment, version)),
+        ("charts of components", partial(repository.charts, root, version)),
     ]
     checks += [
         ("charts", partial(repository.releases, platform, other, version))

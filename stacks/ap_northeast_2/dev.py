@@ -36,6 +36,7 @@ DEV = EnvironmentSettings(
     ),
     gitops=GitopsSettings(
         revision="main",
+        policies="audit",  # work in progress runs here
         kubeconfig=os.environ.get("LOCAL_KUBECONFIG"),  # set by `KUBECONFIG=… make local`
         ingress=IngressClassConfig(scheme="internet-facing", allowed_cidrs=("0.0.0.0/0",)),
         argo_cd=ArgoCdConfig(

@@ -231,6 +231,7 @@ def maximal() -> Settings:
             "karpenter": KarpenterConfig(max_nodes=5, identity="irsa"),
             "gitops": GitopsSettings(
                 revision="main",
+                policies="audit",
                 ingress=gitops.ingress,
                 argo_cd=_argo_cd(owner, "dev"),
                 repository_credential=gitops.repository_credential,

@@ -161,12 +161,16 @@ def finalizers_of_argo_cd_are_known(manifests: Sequence[Json]) -> Iterator[str]:
                     )
 
 
+PLACEHOLDER_NETWORK = "192.0.2.0/24"
+"""What manifests have in place of the network of the VPC. Source: RFC 5737, networks for documentation."""
+
+
 def values_are_filled_in(manifests: Sequence[Json]) -> Iterator[str]:
-    """For what an Application deploys: ApplicationSets replace each `placeholder` by a value that Terraform knows."""
+    """For what an Application deploys: ApplicationSets replace each placeholder by a value that Terraform knows."""
     for manifest in manifests:
         for path, text in _texts("", manifest):
-            if text == "placeholder":
-                yield f"{name_of(manifest)}: {path}: placeholder; no ApplicationSet replaces it: correct its patch"
+            if text in {"placeholder", PLACEHOLDER_NETWORK}:
+                yield f"{name_of(manifest)}: {path}: {text}; no ApplicationSet replaces it: correct its patch"
             elif "<no value>" in text:
                 yield f"{name_of(manifest)}: {path}: {text}: a template found no value; correct its key"
 

@@ -21,7 +21,7 @@ def cluster_keys() -> set[str]:
 
 _COMPONENT = {
     "namespace": str,
-    "overlays": bool,
+    "overlays": str,
     "foundation": bool,
     "clusters": dict,
     "chart": dict,
@@ -47,6 +47,8 @@ def component_is_complete(component: Component) -> Iterator[str]:
             for key in settings["clusters"]
             if key != "karpenter"
         )
+        if settings["overlays"] not in {"", *map(label_key, (field.name for field in fields(ClusterLabels)))}:
+            yield f"overlays: {settings['overlays']} is not a label of the cluster Secret"
         yield from _chart_is_pinned(component)
         yield from _annotations_are_known(settings)
         yield from (

@@ -39,11 +39,11 @@ def _run(repository: Path, *arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize("processes", [(), ("--numprocesses", "2", "--dist", "load")])
 def test_a_file_that_is_no_yaml_is_said_once(repository: Path, processes: tuple[str, ...]) -> None:
     file = repository / "management" / "karpenter" / "component.yaml"
-    file.write_text(file.read_text().replace("overlays: false", "overlays: false: true"))
+    file.write_text(file.read_text().replace("foundation: false", "foundation: false: true"))
     status, printed = _run(repository, "tests/gitops/test_files.py", "tests/gitops/test_chart_values.py", *processes)
     said = re.findall(r"^ERROR .* - (Failed: .*)$", printed, re.MULTILINE)
     (line,) = said
-    assert line.startswith("Failed: management/karpenter/component.yaml:2: mapping values are not allowed")
+    assert line.startswith("Failed: management/karpenter/component.yaml:3: mapping values are not allowed")
     assert status == 1
     assert re.search(r"^\d\d skipped, 1 error", printed, re.MULTILINE)
 

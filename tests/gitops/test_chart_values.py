@@ -103,8 +103,8 @@ def test_alerts_are_tested_with_the_prometheus_of_the_chart() -> None:
     assert f"github.com/prometheus/prometheus v0.{major}{minor:0>2}.{patch} " in module
 
 
-def test_values_files_are_named_after_environments() -> None:
-    """A file such as `values-dev.yaml` is used only if its name contains an environment."""
+def test_values_files_are_named_after_labels() -> None:
+    """A file such as `values-audit.yaml` is used only if its name contains the value of a label of the cluster."""
     for component in WITH_CHART:
         names = {file.stem.partition("-")[2] for file in component.folder.glob("values-*.yaml")}
-        assert names <= {"dev", "staging", "prod"}
+        assert names <= {"production", "development", "enforce", "audit"}

@@ -1,8 +1,8 @@
 """Tests the policies of management/policies with Kyverno. `kyverno/<policy>` has resources that pass and that fail.
 
-The policies are tested as in prod. Image signatures cannot be verified here, because no registry and no Sigstore is
-reachable. For `signed-images`, the tests show which images are verified, that each needs a digest, and that no image
-passes if its signature cannot be verified.
+The policies are tested as they are enforced. Image signatures cannot be verified here, because no registry and no
+Sigstore is reachable. For `signed-images`, the tests show which images are verified, that each needs a digest, and that
+no image passes if its signature cannot be verified.
 """
 
 import re
@@ -28,8 +28,8 @@ _DATABASE = "platform/database-secret"
 _ONLY_FOR_PODS = {"default-deny", "pod-security-level", "signed-images"}
 
 
-def _policies(renderer: Renderer, environment: str) -> list[Json]:
-    return renderer.kustomize(POLICIES / "overlays" / environment)
+def _policies(renderer: Renderer, overlay: str) -> list[Json]:
+    return renderer.kustomize(POLICIES / "overlays" / overlay)
 
 
 def test_every_policy_has_tests() -> None:
@@ -42,7 +42,7 @@ def test_every_policy_has_tests() -> None:
 def test_policies_pass_their_tests(kyverno: Path, renderer: Renderer, tmp_path: Path) -> None:
     shutil.copytree(TESTS, tmp_path, dirs_exist_ok=True)
     (tmp_path / "policies").mkdir()
-    for policy in _policies(renderer, "prod"):
+    for policy in _policies(renderer, "enforce"):
         (tmp_path / "policies" / f"{policy['metadata']['name']}.yaml").write_text(
             yaml.dump(policy, Dumper=yaml.CSafeDumper)
         )
@@ -61,7 +61,7 @@ def test_services_pass_the_policies_of_prod(kyverno: Path, renderer: Renderer, t
     values = {"apiVersion": "cli.kyverno.io/v1alpha1", "kind": "Values", "metadata": {"name": "values"}}
     (tmp_path / "values.yaml").write_text(yaml.safe_dump({**values, "namespaces": namespaces}))
     (tmp_path / "manifests.yaml").write_text("---\n".join(_as_deployed(overlay, renderer) for overlay in overlays()))
-    applied = [policy for policy in _policies(renderer, "prod") if policy["metadata"]["name"] not in _ONLY_FOR_PODS]
+    applied = [policy for policy in _policies(renderer, "enforce") if policy["metadata"]["name"] not in _ONLY_FOR_PODS]
     (tmp_path / "policies.yaml").write_text(yaml.dump_all(applied, Dumper=yaml.CSafeDumper))
     done = _run(
         *(kyverno, "apply", tmp_path / "policies.yaml", "--remove-color", "--detailed-results"),
@@ -100,28 +100,27 @@ def _namespace(overlay: Overlay) -> Json:
     return {"metadata": {"name": overlay.namespace, "labels": labels, "annotations": annotations}}
 
 
-def test_policies_audit_in_dev_and_deny_in_other_environments(renderer: Renderer) -> None:
+def test_policies_only_report_where_they_audit(renderer: Renderer) -> None:
     modes = {
-        environment: {
+        overlay: {
             (tuple(policy["spec"]["validationActions"]), policy["spec"]["failurePolicy"])
-            for policy in _policies(renderer, environment)
+            for policy in _policies(renderer, overlay)
         }
-        for environment in ("dev", "staging", "prod")
+        for overlay in ("audit", "enforce")
     }
-    deny = {(("Deny",), "Fail")}
-    assert modes == {"dev": {(("Audit", "Warn"), "Ignore")}, "staging": deny, "prod": deny}
+    assert modes == {"audit": {(("Audit", "Warn"), "Ignore")}, "enforce": {(("Deny",), "Fail")}}
 
 
 def test_every_policy_has_the_same_namespace_selector(renderer: Renderer) -> None:
     """Policies that share a webhook overwrite each other's selector in Kyverno 1.19.0."""
-    selectors = [policy["spec"]["matchConstraints"]["namespaceSelector"] for policy in _policies(renderer, "prod")]
+    selectors = [policy["spec"]["matchConstraints"]["namespaceSelector"] for policy in _policies(renderer, "enforce")]
     assert len(selectors) == len(NAMES)
     assert all(selector == selectors[0] for selector in selectors)
 
 
 def test_only_control_plane_and_argo_cd_namespaces_are_excluded_by_name(renderer: Renderer) -> None:
     """All other namespaces of the platform belong to components, and have their label."""
-    selector = _policies(renderer, "prod")[0]["spec"]["matchConstraints"]["namespaceSelector"]
+    selector = _policies(renderer, "enforce")[0]["spec"]["matchConstraints"]["namespaceSelector"]
     component, name = selector["matchExpressions"]
     assert component == {"key": "platform/component", "operator": "DoesNotExist"}
     assert name == {
@@ -156,7 +155,7 @@ def test_signer_is_the_build_workflow_of_this_repository() -> None:
 
 def test_service_namespaces_have_every_annotation_that_policies_read(renderer: Renderer) -> None:
     (namespace,) = documents((ROOT / "management/service-namespace/base/namespace.yaml").read_text())
-    text = yaml.dump_all(_policies(renderer, "prod"), Dumper=yaml.CSafeDumper, width=10000)
+    text = yaml.dump_all(_policies(renderer, "enforce"), Dumper=yaml.CSafeDumper, width=10000)
     annotations = set(re.findall(r"annotations\[\?'+(platform/[\w-]+)'+\]", text))
     assert len(annotations) == 4
     assert annotations <= namespace["metadata"]["annotations"].keys()
@@ -181,7 +180,7 @@ def test_kyverno_refuses_a_wrong_expression(
 ) -> None:
     """The API server stores the policy, and Kyverno reports it as not ready only after the merge."""
     field, expression, problem = wrong
-    (policy,) = (one for one in _policies(renderer, "prod") if one["metadata"]["name"] == "resources")
+    (policy,) = (one for one in _policies(renderer, "enforce") if one["metadata"]["name"] == "resources")
     policy["spec"][field][0]["expression"] = expression
     for name, manifest in (("policy", policy), ("pod", _POD)):
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(manifest))

@@ -98,7 +98,9 @@ def test_manifests_of_overlay_follow_the_rules(overlay: Overlay, renderer: Rende
     )
 
 
-def test_projects_permit_the_resources_of_their_applications(renderer: Renderer) -> None:
+def test_projects_permit_the_resources_of_their_applications(
+    renderer: Renderer, rendered: dict[str, list[Json]]
+) -> None:
     if not projects():
         pytest.skip("management/bootstrap/projects not found")
     deployed = [
@@ -116,7 +118,8 @@ def test_projects_permit_the_resources_of_their_applications(renderer: Renderer)
         for overlay in overlays():
             moved = [of_service(manifest, overlay) for manifest in manifests]
             deployed.append(Deployed("management", f"{overlay.namespace}-namespace", overlay.namespace, moved))
-    fail_with(rules_of_components.projects_permit_deployed_resources(projects(), deployed))
+    permitted = rules.of_kind(rendered["management/bootstrap"], "AppProject")
+    fail_with(rules_of_components.projects_permit_deployed_resources(permitted, deployed))
 
 
 def test_application_set_patches_match_the_service_namespace(renderer: Renderer) -> None:
@@ -296,7 +299,7 @@ def test_accepts_a_schedule(schedule: str) -> None:
 
 
 _COMPLETE = """namespace: a
-overlays: false
+overlays: ""
 foundation: false
 clusters: {}
 chart:
@@ -313,9 +316,14 @@ patches: []
     ("old", "new", "expected"),
     [
         ("", "", []),
-        ("overlays: false\n", "", ["component.yaml: overlays is missing"]),
+        ('overlays: ""\n', "", ["component.yaml: overlays is missing"]),
+        (
+            'overlays: ""',
+            "overlays: platform/purpos",
+            ["overlays: platform/purpos is not a label of the cluster Secret"],
+        ),
         ("patches: []", "patches: []\nwave: 1", ["component.yaml: wave is unknown"]),
-        ("overlays: false", 'overlays: "false"', ["component.yaml: overlays is not of type bool"]),
+        ("foundation: false", 'foundation: "false"', ["component.yaml: foundation is not of type bool"]),
         ("clusters: {}", "clusters: {gpu: 'true'}", ["clusters: gpu is not a label that selects clusters"]),
         ("  # renovate", "  # note", ["chart: no renovate marker above the version"]),
         ("version: 1.2.3", "version: 1.2.x", ["chart: version 1.2.x is not one exact version"]),

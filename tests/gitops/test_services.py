@@ -13,6 +13,7 @@ import pytest
 from stacks.settings import Owner, Region
 from tests import ROOT
 from tests.gitops.problems import fail_with
+from tests.gitops.rules_of_argo_cd import PLACEHOLDER_NETWORK
 from tests.gitops.tree import overlays
 
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
@@ -23,6 +24,7 @@ OVERLAYS = sorted(path for service in KUSTOMIZED for path in (service / "overlay
 PUBLISHED = ROOT.parent / "shared" / "data" / "rollout-transform-kustomize-v5.yaml"
 FIELDS = "rollout-fields.yaml"
 NAMES = Path(__file__).parent / "names"
+_POD_IDENTITY = "169.254.170.23/32"
 TAG, DIGEST = "2.0.0", f"sha256:{'2' * 64}"
 
 
@@ -198,12 +200,12 @@ def test_config_map_of_the_previous_version_is_not_pruned(overlay: Path, kustomi
 
 @pytest.mark.parametrize("service", KUSTOMIZED, ids=_name)
 def test_environments_have_the_same_objects(service: Path, kustomize: Path) -> None:
-    """Except for the ExternalSecret of a database, which not every environment has."""
+    """Except for the ExternalSecret and NetworkPolicy of a database, which not every environment has."""
     kinds = {
         frozenset(
             (one["kind"], re.sub(r"-[a-z0-9]{10}$", "", one["metadata"]["name"]))
             for one in _build(kustomize, overlay)
-            if one["kind"] != "ExternalSecret"
+            if one["metadata"]["name"] != "database"
         )
         for overlay in (service / "overlays").iterdir()
     }
@@ -251,22 +253,13 @@ def test_every_database_exists_in_the_environment_that_uses_it(committed: tuple[
                     assert yaml.safe_load(marker.read_text())["database"] in databases, marker
 
 
-@pytest.mark.parametrize("service", KUSTOMIZED, ids=_name)
-def test_network_policies_of_services_have_the_cidr_of_the_vpc(
-    service: Path, committed: tuple[Owner, list[Region]]
-) -> None:
-    """The NetworkPolicies need the CIDR of each region."""
-    _, regions = committed
-    policies = (service / "base").rglob("*.yaml")
-    opened = {cidr for policy in policies for cidr in re.findall(r"cidr: ([\d./]+)", policy.read_text())}
-    for region in regions:
-        assert str(region.shared.vpc.cidr) in opened, region.name
-    assert {IPv4Network(cidr) for cidr in opened} == {region.shared.vpc.cidr for region in regions} | {
-        IPv4Network("0.0.0.0/0")
+def test_only_the_cluster_says_which_network_its_vpc_has() -> None:
+    """A network in Git would be that of one region. The ApplicationSets set that of the cluster."""
+    found = {
+        f"{file.relative_to(ROOT)}: {cidr}"
+        for folder in ("service", "management", "helm")
+        for file in (ROOT / folder).rglob("*.yaml")
+        for cidr in re.findall(r"(?i)cidr: ([\d./]+)", file.read_text())
+        if IPv4Network(cidr).is_private and cidr not in {PLACEHOLDER_NETWORK, _POD_IDENTITY}
     }
-
-
-def test_chart_has_the_cidr_of_the_vpc(committed: tuple[Owner, list[Region]]) -> None:
-    _, regions = committed
-    values = yaml.safe_load((ROOT / "helm" / "my-app" / "values.yaml").read_text())
-    assert {IPv4Network(values["network"]["vpcCidr"])} == {region.shared.vpc.cidr for region in regions}
+    assert found == set()

@@ -1,5 +1,6 @@
 """The tree that Argo CD deploys: components, overlays of services, and their rendered manifests."""
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,10 +61,10 @@ class Component:
 
     @property
     def entries(self) -> list[Path]:
-        """The folders that Kustomize renders: one, or one for each environment."""
+        """The folders that Kustomize renders: one, or one for each value of the label of the cluster."""
         if not self.settings["overlays"]:
             return [self.folder / "manifests"]
-        return sorted(path for path in (self.folder / "overlays").iterdir() if path.is_dir())
+        return sorted(path for path in (self.folder / "overlays").glob("*") if path.is_dir())
 
 
 @dataclass(frozen=True)
@@ -216,13 +217,16 @@ class Renderer:
 
     def _entries(self, root: Path) -> dict[str, Callable[[], list[Json]]]:
         bootstrap = root / "management" / "bootstrap"
-        repository = "repositoryURL=https://git.example/platform.git"
         renders: dict[str, Callable[[], list[Json]]] = {
             **{str(entry.relative_to(root)): partial(self.kustomize, entry) for entry in entries(root)},
             **{str(one.folder.relative_to(root)): partial(self.overlay, one) for one in overlays(root)},
         }
         if (bootstrap / "Chart.yaml").is_file():
-            renders["management/bootstrap"] = partial(self.helm, bootstrap, "bootstrap", "argocd", "--set", repository)
+            names = sorted({overlay.folder.name for overlay in overlays(root)})
+            environments = [{"name": name, "production": name == "prod"} for name in names]
+            repository = "repositoryURL=https://git.example/platform.git"
+            known = ("--set", repository, "--set-json", f"environments={json.dumps(environments)}")
+            renders["management/bootstrap"] = partial(self.helm, bootstrap, "bootstrap", "argocd", *known)
         return renders
 
     def _run(self, *command: str) -> str:

@@ -40,7 +40,7 @@ OTHER_PROGRAMS = {
     "Helm": {
         "another operation (install/upgrade/rollback) is in progress", "cannot re-use a name that is still in use",
     },
-    "GitHub": {"Error parsing fromJson"},
+    "GitHub": {"Error when evaluating 'strategy'"},
     "Kubernetes": {
         "ErrImagePull", "FailedCreate", "FailedScheduling", "ImagePullBackOff", "NotReady", "Pending", "Unauthorized",
         "current-context must exist", "denied the request", "failed calling webhook", "i/o timeout", "no such host",

@@ -25,6 +25,10 @@ class ClusterLabels:
 
     environment: str
     region: str
+    purpose: str
+    """`production` or `development`: by it a component chooses values such as the number of replicas."""
+    policies: str
+    """`enforce` or `audit`: whether violations of the policies are rejected, or only reported."""
     karpenter: str
     """`true` if Karpenter's AWS resources exist for the cluster, else `false`."""
 
@@ -35,6 +39,8 @@ class ClusterAnnotations:
 
     account_id: str
     vpc_id: str
+    vpc_cidr: str
+    """The network of the VPC: load balancers and databases have addresses in it."""
     vpc_name: str
     """The value of the tag `karpenter.sh/discovery` of the private subnets."""
     cluster_name: str

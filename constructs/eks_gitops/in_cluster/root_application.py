@@ -1,6 +1,6 @@
 """RootApplication: the only Application that Terraform creates. It deploys everything else from Git."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from cdktf import ITerraformDependable, TerraformResource
@@ -46,6 +46,8 @@ class RootApplication(Construct):
         *,
         repository_url: str,
         revision: str,
+        environment: str,
+        production: bool,
         namespace: str,
         connection: ClusterConnection,
         depends_on: Sequence[ITerraformDependable],
@@ -61,11 +63,15 @@ class RootApplication(Construct):
             depends_on=depends_on,
         )
         guard = self._guard(connection, [*depends_on, project.resource])
+        values = {
+            "repositoryURL": repository_url,
+            "environments": [{"name": environment, "production": production}],
+        }
         HelmRelease(
             self,
             "root",
             ARGOCD_APPS_CHART,
-            {"applications": {"root": _application(repository_url, revision, namespace)}},
+            {"applications": {"root": _application(values, revision, namespace)}},
             name="root",
             namespace=namespace,
             timeout_seconds=_TIMEOUT_SECONDS,
@@ -106,17 +112,18 @@ def _project(repository_url: str, namespace: str) -> dict[str, object]:
     }
 
 
-def _application(repository_url: str, revision: str, namespace: str) -> dict[str, object]:
+def _application(values: Mapping[str, object], revision: str, namespace: str) -> dict[str, object]:
     return {
         "namespace": namespace,
         "finalizers": [_FINALIZER],
         "project": PROJECT,
         "source": {
-            "repoURL": repository_url,
+            "repoURL": values["repositoryURL"],
             "targetRevision": revision,
             "path": PATH,
-            # Every AppProject in Git permits this repository as a source, and needs its URL, which each owner sets.
-            "helm": {"parameters": [{"name": "repositoryURL", "value": repository_url}]},
+            # What the AppProjects in Git permit depends on the URL of the repository, which each owner sets, and on the
+            # names of the environments, which are in the settings alone.
+            "helm": {"valuesObject": values},
         },
         "destination": {"server": _SERVER, "namespace": namespace},
         "syncPolicy": {

@@ -214,9 +214,9 @@ def test_root_release_has_a_timeout_of_fifteen_minutes(every: dict[str, Template
 
 
 def test_root_tracks_the_configured_revision_and_deletes_its_resources(gitops: Template, trial: Template) -> None:
-    for stack, url, revision in (
-        (gitops, "https://github.com/your-org/platform.git", "main"),
-        (trial, "https://github.com/your-org/platform.git", "v1.2.0"),
+    for stack, url, revision, environment in (
+        (gitops, "https://github.com/your-org/platform.git", "main", {"name": "dev", "production": False}),
+        (trial, "https://github.com/your-org/platform.git", "v1.2.0", {"name": "dev", "production": False}),
     ):
         root = json.loads(_body(stack, ROOT_RELEASE)["values"][0])["applications"]["root"]
         project = json.loads(_body(stack, PROJECT)["values"][0])["projects"][root["project"]]
@@ -224,7 +224,7 @@ def test_root_tracks_the_configured_revision_and_deletes_its_resources(gitops: T
             "repoURL": url,
             "targetRevision": revision,
             "path": "management/bootstrap",
-            "helm": {"parameters": [{"name": "repositoryURL", "value": url}]},
+            "helm": {"valuesObject": {"repositoryURL": url, "environments": [environment]}},
         }
         assert root["finalizers"] == ["resources-finalizer.argocd.argoproj.io"]
         assert project["sourceRepos"] == [url]
@@ -540,7 +540,9 @@ def test_every_annotation_with_a_reference_has_a_precondition(every: dict[str, T
 
 @pytest.mark.parametrize("empty", [field.name for field in fields(ClusterAnnotations)])
 def test_rejects_an_empty_annotation(empty: str) -> None:
-    labels = ClusterLabels(environment="dev", region="ap-northeast-2", karpenter="false")
+    labels = ClusterLabels(
+        environment="dev", region="ap-northeast-2", purpose="development", policies="audit", karpenter="false"
+    )
     values = {field.name: "some" for field in fields(ClusterAnnotations)} | {empty: ""}
 
     def build(stack: TerraformStack) -> None:

@@ -180,32 +180,23 @@ def caches(tree: Path, repository: str, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_chart_says_whether_it_accepts_a_kubernetes_version(caches: Path) -> None:
-    _write(caches, "management/caches/values-prod.yaml", "size: large\n")
-    (source,) = manifests.charts(caches, "prod", "1.36")
-    assert (source.name, source.environment) == ("caches", "prod")
+    _write(caches, "management/caches/values-production.yaml", "size: large\n")
+    common, source = manifests.charts(caches, "1.36")
+    assert (source.name, source.environment) == ("caches", "production")
     assert 'size: "large"' in source.render()
-    (source,) = manifests.charts(caches, "dev", "1.99")
+    assert 'size: "small"' in common.render()
+    source, _ = manifests.charts(caches, "1.99")
     with pytest.raises(OperationError, match=r"chart requires kubeVersion: <1\.99\.0-0 which is incompatible"):
         source.render()
 
 
-def test_the_charts_of_components_are_rendered_for_each_environment(caches: Path) -> None:
-    for environment, size in (("dev", "tiny"), ("prod", "large")):
-        _write(caches, f"management/caches/values-{environment}.yaml", f"size: {size}\n")
-    environments = manifests.diff("HEAD", caches).data["environments"]
-    assert {name: list(found) for name, found in environments.items()} == {
-        "dev": ["caches (chart)"],
-        "prod": ["caches (chart)"],
-    }
-    assert "+  size: tiny" in environments["dev"]["caches (chart)"]
-    assert "+  size: large" in environments["prod"]["caches (chart)"]
-
-
-def test_an_environment_without_values_of_its_own_renders_the_common_ones(caches: Path) -> None:
-    _write(caches, "management/caches/values-dev.yaml", "size: tiny\n")
-    environments = manifests.diff("HEAD", caches).data["environments"]
-    assert "+  size: tiny" in environments["dev"]["caches (chart)"]
-    assert "+  size: small" in environments["prod"]["caches (chart)"]
+def test_the_charts_of_components_are_rendered_with_each_of_their_values(caches: Path) -> None:
+    for variant, size in (("audit", "tiny"), ("production", "large")):
+        _write(caches, f"management/caches/values-{variant}.yaml", f"size: {size}\n")
+    found = manifests.diff("HEAD", caches).data["environments"]
+    assert "+  size: tiny" in found["audit"]["caches (chart)"]
+    assert "+  size: large" in found["production"]["caches (chart)"]
+    assert "+  size: small" in found["every environment"]["caches (chart)"]
 
 
 def test_a_chart_that_cannot_be_fetched_is_reported(tree: Path) -> None:

@@ -72,7 +72,7 @@ def test_charts_of_components_are_rendered(
 
     charts = [Source(name, "dev", render, ()) for name in ("cache", "queue")]
     monkeypatch.setattr(manifests, "charts", lambda *_: charts)
-    (line,) = repository.charts(Path(), "dev", "1.36")
+    (line,) = repository.charts(Path(), "1.36")
     assert (line.subject, line.outcome) == ("charts of cache, queue", outcome)
     assert message in line.message
 
