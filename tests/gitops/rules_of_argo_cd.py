@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+import yaml
+
 from tests.gitops.rules import name_of, of_kind, within
 from tests.gitops.tree import Json, files, read
 
@@ -215,10 +217,94 @@ def application_sets_refuse_missing_keys(manifests: Sequence[Json]) -> Iterator[
             yield f"{name_of(applied)}: spec.goTemplateOptions: no missingkey=error; add it"
 
 
+_CRUD = {"create", "delete", "get", "update"}
+# validRBACResourcesActions in cmd/argocd/commands/admin/settings_rbac.go of 3.6.1
+_RIGHTS: Mapping[str, Collection[str]] = {
+    "accounts": {"create", "update"},
+    "applications": _CRUD | {"action", "override", "rollback", "sync"},
+    "applicationsets": _CRUD,
+    "certificates": _CRUD - {"update"},
+    "clusters": _CRUD,
+    "exec": {"create"},
+    "extensions": {"invoke"},
+    "gpgkeys": _CRUD - {"update"},
+    "logs": {"get"},
+    "projects": _CRUD,
+    "repositories": _CRUD,
+    "write-repositories": _CRUD,
+}
+
+
+def rights_of_argo_cd_are_valid(manifests: Sequence[Json]) -> Iterator[str]:
+    """Argo CD ignores a line that it cannot read, and a right that does not exist."""
+    for config in of_kind(manifests, "ConfigMap"):
+        data = config.get("data") or {} if config["metadata"]["name"] == "argocd-rbac-cm" else {}
+        for key in (key for key in data if key.startswith("policy.") and key.endswith(".csv")):
+            for number, line in enumerate(data[key].splitlines(), start=1):
+                if line.strip() and not line.startswith("#") and (problem := _wrong_right(line)):
+                    yield f"{name_of(config)}: {key}:{number}: {line}: {problem}"
+
+
+def _wrong_right(line: str) -> str | None:
+    kind, *parts = (part.strip() for part in line.split(","))
+    if kind == "g":
+        return None if len(parts) == 2 and all(parts) else "write g, group or user, role"
+    if kind != "p" or len(parts) != 5:
+        return "write p, subject, resource, action, object, allow or deny"
+    _, resource, action, _, effect = parts
+    if resource not in _RIGHTS and resource != "*":
+        return f"no resource {resource}; {_remedy(resource, _RIGHTS)}"
+    known = _RIGHTS.get(resource, {action})
+    if action != "*" and action.partition("/")[0] not in known:
+        return f"no action {action} of {resource}; {_remedy(action, known)}"
+    return None if effect in {"allow", "deny"} else f"{effect}: write allow or deny"
+
+
+def notifications_have_their_parts(manifests: Sequence[Json]) -> Iterator[str]:
+    """Triggers name templates, subscriptions name triggers and services, and services name keys of the Secret.
+
+    Source: the page "Notifications" in the documentation of Argo CD 3.6; its controller logs what it lacks.
+    """
+    secrets = {
+        entry["secretKey"]
+        for secret in of_kind(manifests, "ExternalSecret")
+        if secret["metadata"]["name"] == "argocd-notifications-secret"
+        for entry in secret["spec"].get("data") or []
+    }
+    for config in of_kind(manifests, "ConfigMap"):
+        if config["metadata"]["name"] == "argocd-notifications-cm":
+            yield from (f"{name_of(config)}: {line}" for line in _missing_parts(config.get("data") or {}, secrets))
+
+
+def _missing_parts(data: Mapping[str, str], secrets: Collection[str]) -> Iterator[str]:
+    names = {
+        kind: [key.partition(".")[2] for key in data if key.startswith(f"{kind}.")]
+        for kind in ("service", "template", "trigger")
+    }
+    named = [("trigger", one, f"defaultTriggers: {one}") for one in yaml.safe_load(data.get("defaultTriggers", "[]"))]
+    for trigger in names["trigger"]:
+        for condition in yaml.safe_load(data[f"trigger.{trigger}"]):
+            named += [("template", one, f"trigger.{trigger}: {one}") for one in condition.get("send") or []]
+    for subscription in yaml.safe_load(data.get("subscriptions", "[]")):
+        named += [("trigger", one, f"subscriptions: {one}") for one in subscription.get("triggers") or []]
+        services = {str(one).partition(":")[0] for one in subscription.get("recipients") or []}
+        named += [("service", one, f"subscriptions: {one}") for one in sorted(services)]
+    for kind, name, where in named:
+        if name not in names[kind]:
+            yield f"{where}: no {kind} {name}; {_remedy(name, names[kind])}"
+    for service in names["service"]:
+        for key in re.findall(r"\$([\w.-]+)", data[f"service.{service}"]):
+            if key not in secrets:
+                where = f"service.{service}: ${key}"
+                yield f"{where}: argocd-notifications-secret has no key {key}; {_remedy(key, secrets)}"
+
+
 ALL = (
     annotations_of_argo_cd_are_known,
     application_sets_refuse_missing_keys,
     finalizers_of_argo_cd_are_known,
+    notifications_have_their_parts,
+    rights_of_argo_cd_are_valid,
     sync_options_are_known,
 )
 
