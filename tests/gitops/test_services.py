@@ -245,12 +245,16 @@ def test_every_overlay_belongs_to_an_environment(committed: tuple[Owner, list[Re
 
 def test_every_database_exists_in_the_environment_that_uses_it(committed: tuple[Owner, list[Region]]) -> None:
     _, regions = committed
-    for region in regions:
-        for environment in region.environments:
-            databases = {"", *[database.name for database in environment.settings.databases]}
-            for marker in ROOT.glob(f"service/*/overlays/{environment.name}/*.yaml"):
-                if marker.name in {"application.yaml", "release.yaml"}:
-                    assert yaml.safe_load(marker.read_text())["database"] in databases, marker
+    problems = []
+    for environment in (environment for region in regions for environment in region.environments):
+        databases = [database.name for database in environment.settings.databases]
+        for overlay in (overlay for overlay in overlays() if overlay.folder.name == environment.name):
+            name = overlay.settings["database"]
+            if name not in ["", *databases]:
+                known = f"write one of {', '.join(databases)}" if databases else "it has none"
+                where = overlay.marker.relative_to(ROOT)
+                problems.append(f"{where}: database: {name}: no database of {environment.file}; {known}")
+    fail_with(problems)
 
 
 def test_only_the_cluster_says_which_network_its_vpc_has() -> None:

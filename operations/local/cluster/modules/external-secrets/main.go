@@ -87,6 +87,17 @@ func ofSecret(holder object, field string, namespace []object) []string {
 		secret.Spec.Target.CreationPolicy == "CreateOrMerge" {
 		said = append(said, path+".target: deletionPolicy Delete with creationPolicy CreateOrMerge; write Owner")
 	}
+	for i, source := range secret.Spec.DataFrom {
+		for j, rewrite := range source.Rewrite {
+			if rewrite.Regexp == nil {
+				continue
+			}
+			if _, err := regexp.Compile(rewrite.Regexp.Source); err != nil {
+				field := fmt.Sprintf("%s.dataFrom[%d].rewrite[%d].regexp.source", path, i, j)
+				said = append(said, fmt.Sprintf("%s: Invalid value: %q: %s", field, rewrite.Regexp.Source, err))
+			}
+		}
+	}
 	// The keys that a template can use are known if each is named.
 	var keys []string
 	if len(secret.Spec.DataFrom) == 0 {
