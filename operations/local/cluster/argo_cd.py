@@ -32,6 +32,14 @@ _METRICS = (
     "argo-rollouts-metrics",
 )
 
+_UNCONTROLLED = (
+    "autoscaling_HorizontalPodAutoscaler",
+    "policies.kyverno.io_ImageValidatingPolicy",
+    "policies.kyverno.io_ValidatingPolicy",
+)
+"""Kinds that Argo CD 3.6 would never find healthy here: there are no metrics of Pods, and Kyverno does not run."""
+_HEALTHY = 'return {status = "Healthy"}'
+
 
 class ArgoCd:
     """A context manager that runs Argo CD and Argo Rollouts. They also stop when the parent process ends.
@@ -85,7 +93,11 @@ class ArgoCd:
         self._cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         restricted = {"name": ARGO_CD_NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
         key = secrets.token_hex()
-        settings = {"application.resourceTrackingMethod": "annotation", **self._settings}
+        settings = {
+            "application.resourceTrackingMethod": "annotation",
+            **{f"resource.customizations.health.{kind}": _HEALTHY for kind in _UNCONTROLLED},
+            **self._settings,
+        }
         self._cluster.apply(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": restricted},
             {**_object("v1", "ConfigMap", "argocd-cm", _PART_OF), "data": settings},
