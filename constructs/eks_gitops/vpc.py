@@ -255,16 +255,13 @@ class Vpc(Construct):
     def _nat_gateways(self, internet: InternetGateway) -> dict[str, NatGateway]:
         """The NAT gateway of each zone."""
         zones = [zone.name for zone in self._config.zones]
-        match self._config.nat_gateways:
-            case "one-per-zone":
-                return {zone: self._nat_gateway(zone, internet) for zone in zones}
-            case "one":
-                assert self._config.nat_gateway_zone
-                return dict.fromkeys(zones, self._nat_gateway(self._config.nat_gateway_zone, internet))
-            case "regional":
-                return dict.fromkeys(zones, self._regional_nat_gateway(zones, internet))
-            case "none":
-                return {}
+        if self._config.nat_gateways == "one-per-zone":
+            return {zone: self._nat_gateway(zone, internet) for zone in zones}
+        if self._config.nat_gateways == "regional":
+            return dict.fromkeys(zones, self._regional_nat_gateway(zones, internet))
+        if self._config.nat_gateway_zone is not None:  # with `one` alone
+            return dict.fromkeys(zones, self._nat_gateway(self._config.nat_gateway_zone, internet))
+        return {}
 
     def _regional_nat_gateway(self, zones: Sequence[str], internet: InternetGateway) -> NatGateway:
         """A gateway with addresses of our own in each zone: AWS would otherwise choose addresses, and change them.

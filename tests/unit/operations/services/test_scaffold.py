@@ -124,12 +124,7 @@ def test_a_new_team_gets_a_project_for_only_this_service(tree: Path) -> None:
     _write(tree, "xylophone", "percussion")
     project = (tree / PROJECTS / "percussion.yaml").read_text()
     assert "  name: percussion\n" in project
-    assert re.findall(r"namespace: (\S+)", project) == [
-        "argocd",
-        "xylophone-dev",
-        "xylophone-staging",
-        "xylophone-prod",
-    ]
+    assert re.findall(r"namespace: (\S+)", project) == ["argocd", "xylophone-ENVIRONMENT"]
     model = (ROOT / PROJECTS / "bubble.yaml").read_text()
     assert project.partition("clusterResourceWhitelist")[2] == model.partition("clusterResourceWhitelist")[2]
 
@@ -149,12 +144,11 @@ def test_lists_stay_sorted(tree: Path) -> None:
     assert listed == sorted(listed)
 
 
-def test_an_existing_team_gets_three_more_destinations(tree: Path) -> None:
+def test_an_existing_team_gets_one_more_destination(tree: Path) -> None:
     _write(tree, "xylophone", "guest")
     assert _added(tree, f"{PROJECTS}/guest.yaml") == [
-        line
-        for environment in ("dev", "staging", "prod")
-        for line in (f"    - namespace: xylophone-{environment}", "      server: https://kubernetes.default.svc")
+        "    - namespace: xylophone-ENVIRONMENT",
+        "      server: https://kubernetes.default.svc",
     ]
     assert not (tree / PROJECTS / "percussion.yaml").exists()
     assert _added(tree, f"{RBAC}/kustomization.yaml") == []
@@ -215,8 +209,8 @@ def test_several_services_can_be_created_in_turn(tree: Path) -> None:
     _write(tree, "marimba", "percussion", "guestbook")
     _write(tree, "celesta", "keyboards", "xylophone")
     project = (tree / PROJECTS / "percussion.yaml").read_text()
-    assert re.findall(r"namespace: (\S+)-dev", project) == ["xylophone", "marimba"]
-    assert re.findall(r"namespace: (\S+)-dev", (tree / PROJECTS / "keyboards.yaml").read_text()) == ["celesta"]
+    assert re.findall(r"namespace: (\S+)-ENVIRONMENT", project) == ["xylophone", "marimba"]
+    assert re.findall(r"namespace: (\S+)-ENVIRONMENT", (tree / PROJECTS / "keyboards.yaml").read_text()) == ["celesta"]
 
 
 # Validation
