@@ -111,9 +111,8 @@ def _decrypt_message(session: "boto3.Session", arn: str, message: bytes) -> tupl
             raise ValueError("it has bytes after its end")
         return content, stream.header.encryption_context
     finally:
-        io.IOBase.close(
-            stream
-        )  # its own `close` fails after an error; Python 3.13 prints that when it deletes the stream
+        # Its own `close` fails after an error, which Python 3.13 prints when it deletes the stream.
+        io.IOBase.close(stream)
 
 
 def _decrypt_former(session: "boto3.Session", arn: str, message: bytes) -> tuple[bytes, Mapping[str, str]]:

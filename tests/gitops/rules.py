@@ -56,6 +56,14 @@ def within(value: object) -> Iterator[Json]:
             yield from within(below)
 
 
+def containers(manifest: Json) -> Iterator[Json]:
+    """The containers in a manifest of any kind, also those that run before the others."""
+    for holder in within(manifest):
+        for container in [*(holder.get("containers") or []), *(holder.get("initContainers") or [])]:
+            if isinstance(container, dict):
+                yield container
+
+
 def images_have_a_tag_and_a_digest(manifests: Sequence[Json]) -> Iterator[str]:
     """A tag can be moved, so the digest is required. `latest` does not name a version."""
     for manifest in manifests:
@@ -263,15 +271,14 @@ def custom_resources_are_synced_after_their_chart(component: str, manifests: Seq
 def containers_request_and_limit_the_disk(manifests: Sequence[Json]) -> Iterator[str]:
     """Without a limit, one container can fill the disk of its node, which then evicts the others."""
     for manifest in manifests:
-        for holder in within(manifest):
-            for container in [*(holder.get("containers") or []), *(holder.get("initContainers") or [])]:
-                if isinstance(container, dict) and "image" in container:
-                    resources = container.get("resources") or {}
-                    yield from (
-                        f"{name_of(manifest)}: {container['name']}: no {kind} of ephemeral-storage"
-                        for kind in ("requests", "limits")
-                        if "ephemeral-storage" not in resources.get(kind, {})
-                    )
+        for container in containers(manifest):
+            if "image" in container:
+                resources = container.get("resources") or {}
+                yield from (
+                    f"{name_of(manifest)}: {container['name']}: no {kind} of ephemeral-storage"
+                    for kind in ("requests", "limits")
+                    if "ephemeral-storage" not in resources.get(kind, {})
+                )
 
 
 def namespaces_limit_the_disk(manifests: Sequence[Json]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from eks_gitops.in_cluster.cluster_secret import ClusterAnnotations, ClusterLabels, label_key
-from tests.gitops.rules import group_of, name_of, of_kind, within
+from tests.gitops.rules import containers, group_of, name_of, of_kind, within
 from tests.gitops.tree import Component, Json, Overlay, read
 
 
@@ -241,9 +241,7 @@ def kustomizations_of_overlays_have_targets(overlay: Overlay, manifests: Sequenc
     images = {
         re.split(r"[:@]", str(container.get("image")))[0]
         for manifest in manifests
-        for holder in within(manifest)
-        for container in (*(holder.get("containers") or []), *(holder.get("initContainers") or []))
-        if isinstance(container, dict)
+        for container in containers(manifest)
     }
     for index, image in enumerate(kustomization.get("images") or []):
         if not {image.get("name"), image.get("newName")} & images:
