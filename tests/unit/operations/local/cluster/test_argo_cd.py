@@ -47,11 +47,21 @@ def test_notifications_are_only_started_if_requested(cluster: ControlPlane, fake
 def test_settings_are_added_to_the_config_map(cluster: ControlPlane, fakes: FakePrograms) -> None:
     with ArgoCd(cluster, settings={"accounts.ci": "apiKey"}):
         objects = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in fakes.applied()}
-    assert objects["ConfigMap", "argocd-cm"]["data"] == {
-        "application.resourceTrackingMethod": "annotation",
-        "accounts.ci": "apiKey",
-    }
+    data = objects["ConfigMap", "argocd-cm"]["data"]
+    assert data["application.resourceTrackingMethod"] == "annotation"
+    assert data["accounts.ci"] == "apiKey"
     assert objects["Namespace", "argocd"]["metadata"]["labels"] == {"pod-security.kubernetes.io/enforce": "restricted"}
+
+
+def test_kinds_without_a_controller_on_this_machine_are_healthy(cluster: ControlPlane, fakes: FakePrograms) -> None:
+    with ArgoCd(cluster):
+        (data,) = (m["data"] for m in fakes.applied() if m["metadata"]["name"] == "argocd-cm")
+    prefix = "resource.customizations.health."
+    assert {key.removeprefix(prefix): value for key, value in data.items() if key.startswith(prefix)} == {
+        "autoscaling_HorizontalPodAutoscaler": 'return {status = "Healthy"}',
+        "policies.kyverno.io_ImageValidatingPolicy": 'return {status = "Healthy"}',
+        "policies.kyverno.io_ValidatingPolicy": 'return {status = "Healthy"}',
+    }
 
 
 def test_settings_and_home_of_the_caller_are_not_used(
