@@ -1,10 +1,11 @@
-"""Starts the jsii kernel without the host process that jsii puts before it, and resolves type hints once.
+"""Starts the jsii kernel without the host process that jsii puts before it, and resolves and checks type hints once.
 
 jsii starts a Node process that only passes bytes between Python and a second Node process, the kernel. Here the kernel
 is started directly, with a socket pair as its file descriptor 3. The generated bindings resolve the type hints of a
-class each time it is created; here they are resolved once.
+class each time it is created, and check each argument with typeguard; here they are resolved once, and a type of
+values that cannot hold others, such as `str`, is checked once against each expected type.
 
-Both use private interfaces of jsii. They are installed only for the pinned version, on POSIX, and if none of
+All of it uses private interfaces of jsii. They are installed only for the pinned version, on POSIX, and if none of
 `CDKTF_EAGER_PROVIDERS`, `JSII_NODE` and `JSII_RUNTIME` is set; otherwise jsii works as usual, more slowly. The
 synthesized files are byte-identical (`tests/unit/eks_gitops/test_direct_kernel.py`).
 """
@@ -22,9 +23,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import typeguard
 from jsii._kernel.providers import process
 
 _JSII_VERSION = "1.142.0"
+_TYPEGUARD_VERSION = "2.13.3"
+_SCALARS = frozenset({str, bool, int, float, type(None)})
+"""Types of which all values are right, or all wrong, for a type hint of the bindings: these have no `Literal`."""
 _CHANNEL = 3
 """The file descriptor on which the kernel reads requests and writes responses."""
 _STOP_SECONDS = 60
@@ -46,6 +51,8 @@ def install() -> None:
         return
     _NODE_PROCESS.start, _NODE_PROCESS.stop = _start, _stop
     typing.get_type_hints = _memoized(typing.get_type_hints)
+    if version("typeguard") == _TYPEGUARD_VERSION:
+        typeguard.check_type = _memoized_check(typeguard.check_type)
 
 
 def start() -> None:
@@ -126,3 +133,17 @@ def _memoized(resolve: Callable[..., dict[str, Any]]) -> Callable[..., dict[str,
         return known[obj]
 
     return get_type_hints
+
+
+def _memoized_check(check: Callable[..., None]) -> Callable[..., None]:
+    """`typeguard.check_type`, which also calls itself by this name, memoized for the types of scalars it accepts."""
+    accepted: set[tuple[type, Any]] = set()
+
+    def check_type(argname: str, value: object, expected_type: Any, *arguments: Any, **options: Any) -> None:
+        checked = (type(value), expected_type)
+        if checked not in accepted:
+            check(argname, value, expected_type, *arguments, **options)
+            if type(value) in _SCALARS:
+                accepted.add(checked)
+
+    return check_type

@@ -10,6 +10,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typeguard
+from cdktf import App, TerraformStack
+from cdktf_cdktf_provider_aws.iam_role import IamRole
 
 from eks_gitops import _direct_kernel
 from tests import ROOT
@@ -52,6 +55,7 @@ def node_process(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr(_direct_kernel, "_NODE_PROCESS", NodeProcess)
     monkeypatch.setattr(typing, "get_type_hints", typing.get_type_hints)
+    monkeypatch.setattr(typeguard, "check_type", typeguard.check_type)
     return NodeProcess
 
 
@@ -157,6 +161,34 @@ def test_hints_are_resolved_once_for_bindings_alone() -> None:
         assert memoized(function) == {"a": int}
     assert memoized(_typecheckingstub__a, {}) == {"a": int}
     assert calls == [_typecheckingstub__a, other, other, _typecheckingstub__a]
+
+
+def test_types_of_scalars_are_checked_once_and_wrong_values_each_time() -> None:
+    calls = []
+
+    def check(argname: str, value: object, expected_type: object, *_: object) -> None:
+        calls.append(value)
+        typeguard.check_type(argname, value, expected_type)
+
+    memoized = _direct_kernel._memoized_check(check)
+    for text in ("a", "b"):
+        memoized("name", text, typing.Optional[str])  # noqa: UP045 (as the bindings have it)
+    assert calls == ["a"]
+    for _ in range(2):
+        with pytest.raises(TypeError, match="type of name must be str; got int instead"):
+            memoized("name", 1, str)
+        with pytest.raises(TypeError, match=r"type of names\[1\] must be str; got int instead"):
+            memoized("names", ["a", 1], list[str])
+        memoized("names", ["a"], list[str])
+    assert calls == ["a", *[1, ["a", 1], ["a"]] * 2]
+
+
+@pytest.mark.parametrize("value", [1, ["a", 1], None])
+def test_the_bindings_refuse_a_value_of_a_wrong_type(value: Any) -> None:
+    stack = TerraformStack(App(), "stack")
+    for _ in range(2):
+        with pytest.raises(TypeError, match=r"type of argument assume_role_policy must be str; got \w+ instead"):
+            IamRole(stack, "role", assume_role_policy=value)
 
 
 def test_a_process_of_jsii_that_never_started_can_be_stopped() -> None:
