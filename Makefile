@@ -213,6 +213,16 @@ SERVICE_OPTIONS = $(if $(LIKE),--like "$(LIKE)") $(if $(REPOSITORY_ID),--reposit
 service: synth ## create the files of a new service: make service NAME=shop TEAM=sales
 	@$(BIN)/python -m operations service "$(NAME)" --team "$(TEAM)" $(SERVICE_OPTIONS)
 
+.PHONY: environment
+environment: synth ## add an environment, or remove one: make environment NAME=qa LIKE=staging [REGION=…] | REMOVE=1
+	@$(BIN)/python -m operations environment "$(NAME)" $(if $(LIKE),--like "$(LIKE)") $(if $(REGION),--region "$(REGION)") \
+	  $(if $(REMOVE),--remove)
+
+.PHONY: region
+region: synth ## add a region, or remove one: make region NAME=us-west-2 LIKE=ap-northeast-2 CIDR=10.1.0.0/16 | REMOVE=1
+	@$(BIN)/python -m operations region "$(NAME)" $(if $(LIKE),--like "$(LIKE)") $(if $(CIDR),--cidr "$(CIDR)") \
+	  $(if $(REMOVE),--remove)
+
 .PHONY: chart-readme
 chart-readme: install ## update the table of values in the README of the Helm chart
 	$(BIN)/python -m operations chart-readme

@@ -9,6 +9,7 @@ from eks_gitops import postgresql_words
 from eks_gitops.config import Problem
 from eks_gitops.values import account
 from eks_gitops.versions import EKS_VERSIONS, POSTGRESQL_MAJORS
+from stacks import files_of_environments
 from stacks.names import stack_name
 from stacks.rules_of_environments import is_private, load_balancers
 from stacks.settings import Environment, EnvironmentSettings, Finding, Owner, Region, SharedSettings
@@ -33,13 +34,16 @@ def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tupl
     Warns about remaining placeholders, about versions of Kubernetes and PostgreSQL whose standard support ends within
     90 days or has ended, about upgrades of databases, about environments with `teardown`, about administrators of
     another account, about a VPC that Docker can conflict with, about a domain that is no subdomain, about names of
-    databases that RDS may reject, and about combinations that run, but seldom as intended. None of these is an error:
-    the result of a synth does not depend on the date, and the others can be intended.
+    databases that RDS may reject, about combinations that run, but seldom as intended, and about environments without
+    their files in the rest of the repository. None of these is an error: the result of a synth does not depend on the
+    date, and the others can be intended.
     """
     remaining = [*placeholders(owner, regions), *_placeholders_in_git()]
     if remaining:
         explanation = "placeholders remain in the settings; replace them before you deploy to a real account:"
         yield stack_name(regions[0].name, "backend"), "\n  ".join([explanation, *remaining])
+    for region_name, name, warning in files_of_environments.missing(_ROOT, regions):
+        yield stack_name(region_name, name), warning
     for region in regions:
         for problem in _of_shared(region.shared):
             yield stack_name(region.name, "shared"), str(Finding(region.shared_file, problem))

@@ -1,18 +1,24 @@
-"""Writes several files atomically: all of them or none."""
+"""Changes several files atomically: all of them or none."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 
-def write_files(files: Mapping[Path, str]) -> None:
-    """Write all files. After an error or an interrupt, all of them have their old content."""
+def write_files(files: Mapping[Path, str | None]) -> None:
+    """Write all files; None removes one, and its folders if they are empty then.
+
+    After an error or an interrupt, all of them have their old content.
+    """
     before = {path: path.read_bytes() if path.exists() else None for path in files}
     created: list[Path] = []
     try:
         for path, text in files.items():
-            created += [folder for folder in reversed(path.parents) if not folder.exists()]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            if text is None:
+                path.unlink()
+            else:
+                created += [folder for folder in reversed(path.parents) if not folder.exists()]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
     except BaseException:
         for path, content in before.items():
             if content is None:
@@ -22,3 +28,7 @@ def write_files(files: Mapping[Path, str]) -> None:
         for folder in reversed(created):
             folder.rmdir()
         raise
+    folders = {folder for path, text in files.items() if text is None for folder in path.parents}
+    for folder in sorted(folders, reverse=True):  # those inside others first
+        if not any(folder.iterdir()):
+            folder.rmdir()

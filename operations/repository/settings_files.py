@@ -1,7 +1,8 @@
 """Settings files as source code: reads values without importing them, adds image repositories, sets versions."""
 
 import ast
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
@@ -48,34 +49,58 @@ def environments(root: Path) -> list[str]:
     Raises:
         OperationError: if there are none, or a file cannot be read or has something other than names.
     """
-    found = [name for file in sorted(root.glob("stacks/*/__init__.py")) for name in _environments(file)]
+    found = [name for file in sorted(root.glob("stacks/*/__init__.py")) for name in read_names(file, "ENVIRONMENTS")]
     if not found:
         raise OperationError(f"{root / 'stacks'}: no package has ENVIRONMENTS; {_REMEDY}")
     return list(dict.fromkeys(found))
 
 
-def _environments(file: Path) -> list[str]:
-    for statement in _parsed(file).body:
-        if isinstance(statement, ast.Assign):
-            target: ast.expr = statement.targets[0]
-        elif isinstance(statement, ast.AnnAssign):
-            target = statement.target
-        else:
-            continue
-        if ast.unparse(target) == "ENVIRONMENTS":
-            return _names(file, statement.value)
-    return []
+def read_names(file: Path, variable: str) -> list[str]:
+    """The tuple of names that a file assigns to a variable; empty if it assigns nothing to it.
 
-
-def _names(file: Path, value: ast.expr | None) -> list[str]:
-    text = "" if value is None else ast.unparse(value)
+    Raises:
+        OperationError: if the file cannot be read, or the variable is something other than names.
+    """
+    statement = _assignment(file, variable)
+    if statement is None:
+        return []
+    text = "" if statement.value is None else ast.unparse(statement.value)
     try:
         names = ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError):
         names = None
     if not isinstance(names, tuple | list) or not all(isinstance(name, str) for name in names):
-        raise OperationError(f"{file}: ENVIRONMENTS = {text}: not a tuple of names; {_REMEDY}")
+        raise OperationError(f"{file}: {variable} = {text}: not a tuple of names; {_REMEDY}")
     return list(names)
+
+
+def with_names(file: Path, variable: str, names: Sequence[str]) -> str:
+    """The text of a file with another tuple of names in a variable, formatted like `ruff format`.
+
+    Raises:
+        OperationError: if the file cannot be read, assigns no tuple to the variable, or has a comment inside.
+    """
+    statement = _assignment(file, variable)
+    value = statement.value if statement is not None else None
+    text = read_text(file)
+    old = ast.get_source_segment(text, value) if isinstance(value, ast.Tuple) else None
+    if old is None or "#" in old:
+        raise OperationError(f"{file}: {variable}: not a tuple without comments; {_REMEDY}")
+    new = f'("{names[0]}",)' if len(names) == 1 else json.dumps(list(names)).replace("[", "(").replace("]", ")")
+    if len(f"{variable} = {new}") > _LINE:
+        new = "(\n" + "".join(f'    "{name}",\n' for name in names) + ")"
+    start = text.index(old, text.index(f"\n{variable}"))
+    return text[:start] + new + text[start + len(old) :]
+
+
+def _assignment(file: Path, variable: str) -> ast.Assign | ast.AnnAssign | None:
+    """The statement by which a file assigns a value to a variable."""
+    for statement in _parsed(file).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == variable:
+            return statement
+        if isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == variable:
+            return statement
+    return None
 
 
 def _parsed(file: Path) -> ast.Module:
@@ -112,6 +137,35 @@ def with_one_more(settings: Path, last_line: int, name: str, repository_id: int)
 """,
     )
     return "".join(lines)
+
+
+def source_of(settings: Path, argument: str, field: str) -> str:
+    """The source of a field of an argument, such as `OWNER.domain` of `dns=DnsConfig(domain=OWNER.domain)`.
+
+    Raises:
+        OperationError: if the file cannot be read, is not Python, or has no such field.
+    """
+    value = _member(_argument(_parsed(settings), argument), field)
+    source = None if value is None else ast.get_source_segment(read_text(settings), value)
+    if source is None:
+        raise OperationError(f"{settings}: {argument}.{field}: not found; write it as an argument")
+    return source
+
+
+def text_of(settings: Path, argument: str, field: str) -> str:
+    """The text of a field of an argument, such as `10.0.0.0/16` of `vpc=VpcConfig(cidr="10.0.0.0/16")`.
+
+    Raises:
+        OperationError: as `source_of`, and if the field is not written as text.
+    """
+    source = source_of(settings, argument, field)
+    try:
+        value = ast.literal_eval(source)
+    except (ValueError, SyntaxError):
+        value = None
+    if not isinstance(value, str):
+        raise OperationError(f"{settings}: {argument}.{field} = {source}: not written as text; write it in quotes")
+    return value
 
 
 def pinned_addons(settings: Path) -> dict[str, str]:

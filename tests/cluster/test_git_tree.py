@@ -19,7 +19,7 @@ from tests.cluster import custom_resources
 from tests.cluster.git_repository import GitRepository
 from tests.cluster.manifests import pod
 from tests.e2e.clone import copy_into
-from tests.gitops.tree import components, overlays
+from tests.gitops.tree import components, environments, overlays
 from tests.template import Template
 
 pytestmark = pytest.mark.cluster
@@ -39,7 +39,7 @@ class Tree:
         self._stacks = stacks
 
     def handover(self, environment: str) -> list[dict[str, Any]]:
-        stack = self._stacks[f"ap-northeast-2-{environment}-gitops"]
+        stack = self._stacks[environments()[environment].stack]
         return handover(stack.raw, self.repository.folder, "main")
 
     def edit(self, file: str, old: str, new: str) -> None:
@@ -306,7 +306,7 @@ def test_deleting_the_root_application_deletes_everything(dev: ControlPlane) -> 
     assert left == {"default", "platform"}
     assert not _exists(dev, "applicationsets", f"--namespace={ARGO_CD_NAMESPACE}")
     namespaces = {item["metadata"]["name"] for item in dev.get("namespaces")["items"]}
-    assert not {name for name in namespaces if name.endswith(("-dev", "-staging", "-prod"))}
+    assert not {name for name in namespaces if name.rpartition("-")[2] in environments()}
     assert not {"database-users", "monitoring"} & namespaces
 
 
@@ -315,13 +315,14 @@ def _delete_root(control_plane: ControlPlane) -> None:
     assert _applications(control_plane) == {}
 
 
-@pytest.mark.parametrize("environment", ["staging", "prod"])
+@pytest.mark.parametrize("environment", [name for name in environments() if name != "dev"])
 def test_another_environment_is_synced(dev: ControlPlane, tree: Tree, environment: str) -> None:
     """The same Argo CD, with the objects that Terraform creates in the cluster of another environment."""
     dev.apply(*tree.handover(environment))
     names = {"root", *_expected(environment)}
-    if environment == "prod":  # services wait for a sync window of their project
-        names = {name for name in names if not name.endswith("-prod") or name.partition("-prod")[0] in _components()}
+    if environments()[environment].production:  # services wait for a sync window of their project
+        of_components = {f"{name}-{environment}" for name in _components()}
+        names = {name for name in names if not name.endswith(f"-{environment}") or name in of_components}
     _until(lambda: not _wrong(dev, names))
     assert _wrong(dev, names) == {}
     found = set(_applications(dev))

@@ -15,10 +15,10 @@ from tests.gitops import broken_fields, rules, rules_of_argo_cd
 from tests.gitops.controllers import Controllers, Problems, RenderedSets
 from tests.gitops.problems import fail_with
 from tests.gitops.rules import of_kind
-from tests.gitops.tree import FOLDERS, Json, components, documents, entries
+from tests.gitops.tree import FOLDERS, Json, components, documents, entries, environments
 from tests.template import Template
 
-ENVIRONMENTS = ("dev", "staging", "prod")
+ENVIRONMENTS = environments()
 
 # What is said to fields that only newer versions than those in operations/local/cluster/modules know (Argo CD 3.6.1,
 # the CRDs of External Secrets 1.3.2), each with the version that knows it.
@@ -48,7 +48,7 @@ class Judges:
 
     @cache  # noqa: B019  (lives as long as the session)
     def _handover(self, environment: str) -> list[Json]:
-        made = handover(self._platform[f"ap-northeast-2-{environment}-gitops"].raw, ROOT, "main")
+        made = handover(self._platform[ENVIRONMENTS[environment].stack].raw, ROOT, "main")
         text = json.dumps(made).replace(f"file://{ROOT}", "https://git.example/platform.git")
         found: list[Json] = json.loads(text)
         return found

@@ -4,13 +4,15 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from yaml.nodes import ScalarNode
 
+import main
+from stacks.loading import load
 from tests import ROOT
 
 Json = dict[str, Any]
@@ -38,6 +40,24 @@ def read(path: Path) -> Json:
     """The only document of a file."""
     (document,) = documents(path.read_text())
     return document
+
+
+class Environment(NamedTuple):
+    """An environment of the settings: its in-cluster stack, and whether it is for production."""
+
+    stack: str
+    production: bool
+
+
+@cache
+def environments() -> dict[str, Environment]:
+    """The environments of the committed settings. Of those of one name, that of the first region: Git is the same."""
+    _, regions = load(main.REGIONS)
+    return {
+        environment.name: Environment(f"{region.name}-{environment.name}-gitops", environment.settings.production)
+        for region in reversed(regions)
+        for environment in region.environments
+    }
 
 
 @dataclass(frozen=True)
@@ -223,10 +243,11 @@ class Renderer:
         }
         if (bootstrap / "Chart.yaml").is_file():
             names = sorted({overlay.folder.name for overlay in overlays(root)})
-            environments = [{"name": name, "production": name == "prod"} for name in names]
+            known = environments()
+            given = [{"name": name, "production": name in known and known[name].production} for name in names]
             repository = "repositoryURL=https://git.example/platform.git"
-            known = ("--set", repository, "--set-json", f"environments={json.dumps(environments)}")
-            renders["management/bootstrap"] = partial(self.helm, bootstrap, "bootstrap", "argocd", *known)
+            values = ("--set", repository, "--set-json", f"environments={json.dumps(given)}")
+            renders["management/bootstrap"] = partial(self.helm, bootstrap, "bootstrap", "argocd", *values)
         return renders
 
     def _run(self, *command: str) -> str:

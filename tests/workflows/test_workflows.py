@@ -18,6 +18,7 @@ from operations.cli.app import app
 from operations.errors import OperationError
 from operations.local import aws_provider
 from operations.local.cluster.programs import program
+from stacks.settings import Owner, Region
 from tests import ROOT
 from tests.template import Template
 
@@ -225,10 +226,15 @@ def test_images_are_scanned_before_they_are_pushed() -> None:
         assert jobs[name]["permissions"] == {"contents": "read"}
 
 
-def test_environments_are_deployed_one_after_the_other() -> None:
+def test_environments_are_deployed_one_after_the_other(committed: tuple[Owner, list[Region]]) -> None:
+    """In the order of promotion of each region, the stacks in a cluster after those beside it."""
     jobs = _jobs(ROOT / ".github" / "workflows" / "deploy.yaml")
     order = list(jobs)
-    assert order == ["reviewed", "shared", "dev", "dev-cluster", "staging", "staging-cluster", "prod", "prod-cluster"]
+    assert order[:2] == ["reviewed", "shared"]
+    for region in committed[1]:
+        names = [environment.name for environment in region.environments]
+        expected = [job for name in names for job in (name, f"{name}-cluster")]
+        assert [job for job in order if job in expected] == expected
     for position, name in enumerate(order[1:], 1):
         assert jobs[name]["needs"] == order[:position]
         assert "!failure()" in jobs[name]["if"]

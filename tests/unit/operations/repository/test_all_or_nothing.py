@@ -30,3 +30,16 @@ def test_after_an_error_or_an_interrupt_all_files_are_as_before(
         write_files({tmp_path / "old": "changed", tmp_path / "a/b/new": "new", tmp_path / "a/c/last": "last"})
     assert (tmp_path / "old").read_bytes() == b"old\xff"
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_files_are_removed_with_their_empty_folders(tmp_path: Path) -> None:
+    write_files({tmp_path / name: "x" for name in ("a/b/1", "a/b/2", "a/c/3", "d/4")})
+    write_files({tmp_path / "a/b/1": None, tmp_path / "a/b/2": None, tmp_path / "d/4": "y"})
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["a", "a/c", "a/c/3", "d", "d/4"]
+
+
+def test_removed_files_are_back_after_an_error(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("old")
+    with pytest.raises(FileNotFoundError):
+        write_files({tmp_path / "old": None, tmp_path / "missing": None})
+    assert (tmp_path / "old").read_text() == "old"

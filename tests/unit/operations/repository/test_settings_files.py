@@ -190,3 +190,48 @@ def test_a_group_that_is_not_written_as_a_literal_is_named(settings: Path) -> No
     )
     with pytest.raises(OperationError, match=message):
         settings_files.with_release(settings, "batch", "1.36.0-20261101")
+
+
+@pytest.mark.parametrize(
+    ("before", "names", "after"),
+    [
+        ('NAMES = ("a",)', ["a", "b"], 'NAMES = ("a", "b")'),
+        (
+            '"""("a", "b")"""\nNAMES: tuple[str, ...] = ("a", "b")',
+            ["b"],
+            '"""("a", "b")"""\nNAMES: tuple[str, ...] = ("b",)',
+        ),
+        (
+            'NAMES = ("a",)  # in order',
+            ["a" * 60, "b" * 60],
+            f'NAMES = (\n    "{"a" * 60}",\n    "{"b" * 60}",\n)  # in order',
+        ),
+    ],
+)
+def test_a_tuple_of_names_is_replaced(tmp_path: Path, before: str, names: list[str], after: str) -> None:
+    file = tmp_path / "file.py"
+    file.write_text(f"import os\n{before}\nOTHER = ()\n")
+    text = settings_files.with_names(file, "NAMES", names)
+    assert text == f"import os\n{after}\nOTHER = ()\n"
+    file.write_text(text)
+    assert settings_files.read_names(file, "NAMES") == names
+
+
+@pytest.mark.parametrize("text", ["", "NAMES: tuple[str, ...]", "NAMES = names()", 'NAMES = (\n    "a",  # first\n)'])
+def test_a_tuple_that_cannot_be_replaced_is_named(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "file.py"
+    file.write_text(f"{text}\n")
+    with pytest.raises(OperationError, match=r"/file\.py: NAMES: not a tuple without comments; write a tuple of names"):
+        settings_files.with_names(file, "NAMES", ["b"])
+
+
+def test_a_field_is_read_as_source_or_as_text(tmp_path: Path) -> None:
+    file = tmp_path / "file.py"
+    file.write_text('SHARED = Settings(vpc=Vpc(cidr="10.0.0.0/16", name=OWNER.name))\n')
+    assert settings_files.text_of(file, "vpc", "cidr") == "10.0.0.0/16"
+    assert settings_files.source_of(file, "vpc", "name") == "OWNER.name"
+    with pytest.raises(OperationError, match=r"vpc\.name = OWNER\.name: not written as text; write it in quotes$"):
+        settings_files.text_of(file, "vpc", "name")
+    for argument, field in (("vpc", "zones"), ("dns", "domain")):
+        with pytest.raises(OperationError, match=rf"{argument}\.{field}: not found; write it as an argument$"):
+            settings_files.source_of(file, argument, field)

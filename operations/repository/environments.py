@@ -1,0 +1,226 @@
+"""Adds an environment to this repository as a copy of another one, or removes it.
+
+There are no templates. Everything that names the model is copied under the new name: its settings, the overlays of the
+services, the permissions of the teams, its deploy jobs and the exceptions of the scanner. `make synth` warns about an
+environment that lacks such files (`stacks/files_of_environments.py`).
+"""
+
+import keyword
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from operations.errors import OperationError
+from operations.repository import settings_files
+from operations.repository.text import read_text
+from operations.terraform.stacks import Region
+
+_WORKFLOW = Path(".github/workflows/deploy.yaml")
+_CODE_OWNERS = Path(".github/CODEOWNERS")
+_EXCEPTIONS = Path("scanner-exceptions.toml")
+_PERMISSIONS = "management/argo-cd/manifests/rbac/policy.*.csv"
+_OVERLAYS = "service/*/overlays"
+_IN_CLUSTER = "-cluster"
+_RESERVED = {
+    "backend": "a stack of the region",
+    "shared": "a stack of the region",
+    "plan": "the GitHub environment of plans",
+    "delivery": "the GitHub environment of the GitHub App",
+    "reviewed": f"a job of {_WORKFLOW}",
+}
+
+Files = Mapping[Path, str | None]
+"""The new content of files by their path in the repository; None removes one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewEnvironment:
+    """The environment to add: a copy of `like` in the same region, and after it in the order of promotion."""
+
+    name: str
+    like: str
+    region: str = ""
+
+
+def with_environment(root: Path, new: NewEnvironment, regions: Sequence[Region]) -> Files:
+    """The files that change if an environment is added.
+
+    Files of an environment of the same name in another region stay as they are.
+
+    Raises:
+        OperationError: if a value is invalid; the message lists all problems. Also if a file cannot be read.
+    """
+    region, problems = _region(new.region, regions)
+    if re.fullmatch(r"[a-z][a-z0-9]*", new.name) is None or keyword.iskeyword(new.name):
+        problems.append(f"name: {new.name!r}: use lower-case letters and digits, a letter first, and no word of Python")
+    elif new.name in _RESERVED:
+        problems.append(f"name: {new.name!r}: is {_RESERVED[new.name]}; choose another")
+    settings = _settings(region, new.name) if region is not None else Path()
+    if region is not None:
+        if new.name in region.environments:
+            problems.append(f"name: {new.name!r}: {region.name} has this environment already; choose another")
+        elif (root / settings).exists():
+            problems.append(f"name: {new.name!r}: {settings} exists already; choose another")
+        if new.like not in region.environments:
+            known = ", ".join(region.environments)
+            problems.append(f"like: {new.like!r}: no environment of {region.name}; use one of {known}")
+    if problems or region is None:
+        raise OperationError("\n".join(problems))
+    place = region.environments.index(new.like) + 1
+    names = [*region.environments[:place], new.name, *region.environments[place:]]
+    package = _package(region)
+    files: dict[Path, str | None] = {
+        settings: renamed(
+            read_text(root / _settings(region, new.like)),
+            {new.like: new.name, new.like.upper(): new.name.upper()},
+        ),
+        package: settings_files.with_names(root / package, "ENVIRONMENTS", names),
+    }
+    if any(new.name in other.environments for other in regions):
+        return files
+    return {**files, **_changed(root, dict(_copies(root, new)))}
+
+
+def without_environment(root: Path, name: str, region_name: str, regions: Sequence[Region]) -> Files:
+    """The files that change if an environment is removed.
+
+    What names the environment stays if another region has an environment of the same name.
+
+    Raises:
+        OperationError: if the environment does not exist, or is the last one of its region.
+    """
+    region, problems = _region(region_name, regions)
+    if region is not None and name not in region.environments:
+        known = ", ".join(region.environments)
+        problems.append(f"name: {name!r}: no environment of {region.name}; use one of {known}")
+    elif region is not None and len(region.environments) == 1:
+        problems.append(
+            f"name: {name!r}: the only environment of {region.name}; remove the region: make region REMOVE=1"
+        )
+    if problems or region is None:
+        raise OperationError("\n".join(problems))
+    package = _package(region)
+    names = [other for other in region.environments if other != name]
+    files: dict[Path, str | None] = {
+        _settings(region, name): None,
+        package: settings_files.with_names(root / package, "ENVIRONMENTS", names),
+    }
+    if any(name in other.environments for other in regions if other is not region):
+        return files
+    return {**files, **files_without(root, [name])}
+
+
+def files_without(root: Path, names: Sequence[str]) -> Files:
+    """The files outside of the settings that change if no region has environments of these names any more."""
+    name = f"(?:{'|'.join(names)})"
+    files: dict[Path, str | None] = {
+        path.relative_to(root): None
+        for one in names
+        for folder in sorted(root.glob(f"{_OVERLAYS}/{one}"))
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    for path, mark in _lines_of(root, name):
+        lines = read_text(root / path).splitlines(keepends=True)
+        files[path] = "".join(line for line in lines if not mark.search(line))
+    files[_EXCEPTIONS] = re.sub(_block_of_exception(name), "", _read(root, _EXCEPTIONS))
+    jobs = _block_of_job(rf"{name}(?:{_IN_CLUSTER})?")
+    files[_WORKFLOW] = _with_needs(re.sub(jobs, "", _read(root, _WORKFLOW)))
+    return _changed(root, files)
+
+
+def renamed(text: str, names: Mapping[str, str]) -> str:
+    """The text with whole words replaced. `/dev/` at the start of a path is a folder of Linux, no environment."""
+    words = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    return re.sub(rf"(?<!\w)(?!(?<=(?<!\w)/)dev/)(?:{words})(?!\w)", lambda found: names[found[0]], text)
+
+
+def _region(name: str, regions: Sequence[Region]) -> tuple[Region | None, list[str]]:
+    """The region of this name, or the only one if the name is empty; and what is wrong with the name."""
+    found = [region for region in regions if name in (region.name, "")]
+    if len(found) == 1:
+        return found[0], []
+    known = ", ".join(region.name for region in regions)
+    return None, [f"region: {name!r}: {'not a region of this platform' if name else 'not named'}; use one of {known}"]
+
+
+def _package(region: Region) -> Path:
+    return Path(region.shared_settings_file).with_name("__init__.py")
+
+
+def _settings(region: Region, environment: str) -> Path:
+    return Path(region.shared_settings_file).with_name(f"{environment}.py")
+
+
+def _copies(root: Path, new: NewEnvironment) -> Iterator[tuple[Path, str]]:
+    """What is outside of the settings: copies of the model's overlays, and files with copies of its lines."""
+
+    def copied(text: str) -> str:
+        return renamed(text, {new.like: new.name})
+
+    for folder in sorted(root.glob(f"{_OVERLAYS}/{new.like}")):
+        copy = folder.with_name(new.name)
+        for path in sorted(folder.rglob("*")) if not copy.exists() else ():
+            if path.is_file():
+                yield (copy / path.relative_to(folder)).relative_to(root), copied(read_text(path))
+    for path, mark in _lines_of(root, new.like):
+        lines = read_text(root / path).splitlines(keepends=True)
+        yield path, "".join(line + copied(line) if mark.search(line) else line for line in lines)
+    yield (
+        _EXCEPTIONS,
+        re.sub(
+            _block_of_exception(new.like),
+            lambda block: block[0].rstrip("\n") + "\n\n" + copied(block[0]),
+            _read(root, _EXCEPTIONS),
+        ),
+    )
+    yield (
+        _WORKFLOW,
+        _with_needs(
+            re.sub(
+                _block_of_job(new.like) + _block_of_job(new.like + _IN_CLUSTER),
+                lambda jobs: jobs[0] + copied(jobs[0]),
+                _read(root, _WORKFLOW),
+            )
+        ),
+    )
+
+
+def _lines_of(root: Path, name: str) -> Iterator[tuple[Path, re.Pattern[str]]]:
+    """The files with one line for each environment, and what such a line of this environment contains."""
+    for path in sorted(root.glob(_PERMISSIONS)):
+        yield path.relative_to(root), re.compile(rf"^[^#]*/[\w*-]*-{name}\b(?!-)")
+    if (root / _CODE_OWNERS).is_file():
+        yield _CODE_OWNERS, re.compile(rf"^[^#]*/overlays/{name}\b")
+
+
+def _block_of_exception(environment: str) -> str:
+    """An entry of the scanner's exceptions for the stacks of an environment."""
+    return rf'(?m:^)\[\[exception\]\]\n(?:(?!stack).+\n)*stack = "[^"\n]*-{environment}(?:-\w+)?\*?"\n(?:.+\n)*\n?'
+
+
+def _block_of_job(job: str) -> str:
+    return rf"(?m:^)  {job}:\n(?:(?:    .*)?\n)+?(?=  \S|\Z)"
+
+
+def _with_needs(workflow: str) -> str:
+    """The workflow, of which each job that deploys waits for all jobs before it."""
+    before: list[str] = []
+
+    def job(found: re.Match[str]) -> str:
+        needs = f"    needs: [{', '.join(before)}]"
+        before.append(found[1])
+        return re.sub(r"(?m)^    needs: \[.*\]$", lambda _: needs, found[0], count=1)
+
+    head, mark, jobs = workflow.partition("\njobs:\n")
+    return head + mark + re.sub(r"(?m)^  ([a-z0-9-]+):\n(?:(?:    .*)?\n)+", job, jobs)
+
+
+def _changed(root: Path, files: Files) -> Files:
+    return {path: text for path, text in files.items() if text is None or text != _read(root, path)}
+
+
+def _read(root: Path, path: Path) -> str:
+    """The text of a file; empty if there is none."""
+    return read_text(root / path) if (root / path).is_file() else ""

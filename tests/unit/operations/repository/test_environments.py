@@ -1,0 +1,226 @@
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from operations.errors import OperationError
+from operations.repository import all_or_nothing, environments
+from operations.repository.environments import NewEnvironment
+from operations.terraform.stacks import Region
+from tests import ROOT
+
+COPIED = ("stacks", "service", "management/argo-cd", ".github", "scanner-exceptions.toml", "main.py")
+SEOUL = Region("ap-northeast-2", "stacks/ap_northeast_2/shared.py", ("dev", "staging", "prod"), "push-")
+WORKFLOW = ".github/workflows/deploy.yaml"
+
+
+# The name of the new environment is unlikely, so that it does not conflict with one of the repository.
+
+
+def copy_of_repository(folder: Path) -> Path:
+    """The files that the commands for environments and regions read and write, as committed."""
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    return copy_of_repository(tmp_path)
+
+
+def contents(tree: Path) -> dict[str, str]:
+    return {str(path.relative_to(tree)): path.read_text() for path in tree.rglob("*") if path.is_file()}
+
+
+def _apply(tree: Path, files: environments.Files) -> None:
+    all_or_nothing.write_files({tree / path: text for path, text in files.items()})
+
+
+def _add(tree: Path, like: str = "staging", *regions: Region) -> None:
+    new = NewEnvironment(name="quokka", like=like, region=SEOUL.name)
+    _apply(tree, environments.with_environment(tree, new, regions or [SEOUL]))
+
+
+def _jobs(tree: Path) -> dict[str, str]:
+    """The jobs of the deploy workflow by name, and what each waits for."""
+    jobs = (tree / WORKFLOW).read_text().split("\njobs:\n")[1]
+    return dict(re.findall(r"^  ([a-z0-9-]+):\n(?:    (?!needs).*\n)*    needs: \[(.*)\]$", jobs, re.MULTILINE))
+
+
+@pytest.mark.parametrize("like", SEOUL.environments)
+def test_an_added_environment_can_be_removed_again_without_a_trace(tree: Path, like: str) -> None:
+    before = contents(tree)
+    _add(tree, like)
+    assert contents(tree) != before
+    known = replace(SEOUL, environments=[*SEOUL.environments, "quokka"])
+    _apply(tree, environments.without_environment(tree, "quokka", "", [known]))
+    assert contents(tree) == before
+    assert not list(tree.glob("service/*/overlays/quokka"))
+
+
+def test_the_settings_are_a_copy_with_the_new_name(tree: Path) -> None:
+    _add(tree)
+    settings = (tree / "stacks/ap_northeast_2/quokka.py").read_text()
+    for text in ("QUOKKA = Env", 'name="gitops-cluster-quokka"', 'domain=f"argocd.quokka.{OWNER.domain}"'):
+        assert text in settings
+    assert "staging" not in settings.lower()
+    package = (tree / "stacks/ap_northeast_2/__init__.py").read_text()
+    assert 'ENVIRONMENTS = ("dev", "staging", "quokka", "prod")' in package
+
+
+def test_services_run_in_it_as_in_the_copied_one(tree: Path) -> None:
+    _add(tree)
+    for copied in tree.glob("service/*/overlays/staging/*"):
+        text = (copied.parents[1] / "quokka" / copied.name).read_text()
+        assert text == copied.read_text().replace("staging", "quokka")
+    assert not (tree / "service/hello/overlays/quokka").exists()
+
+
+def test_teams_may_do_the_same_in_it(tree: Path) -> None:
+    _add(tree)
+    for policy in tree.glob("management/argo-cd/manifests/rbac/policy.*.csv"):
+        lines = policy.read_text().splitlines()
+        of_model = [line for line in lines if "*-staging" in line]
+        assert [line for line in lines if "*-quokka" in line] == [
+            line.replace("staging", "quokka") for line in of_model
+        ]
+
+
+def test_the_owners_of_an_overlay_own_its_copy(tree: Path) -> None:
+    owners = tree / ".github/CODEOWNERS"
+    owners.write_text(owners.read_text() + "/service/*/overlays/staging/ @your-org/testers\n# overlays/staging\n")
+    _add(tree)
+    assert owners.read_text().splitlines()[-3:] == [
+        "/service/*/overlays/staging/ @your-org/testers",
+        "/service/*/overlays/quokka/ @your-org/testers",
+        "# overlays/staging",
+    ]
+
+
+@pytest.mark.parametrize(("like", "following"), [("dev", "staging"), ("staging", "prod"), ("prod", None)])
+def test_it_is_deployed_after_the_copied_one_and_before_the_next(tree: Path, like: str, following: str | None) -> None:
+    before = _jobs(tree)
+    _add(tree, like)
+    jobs = _jobs(tree)
+    order = ["reviewed", *jobs]
+    place = order.index(f"{like}-cluster")
+    assert order[place + 1 : place + 3] == ["quokka", "quokka-cluster"]
+    for number, job in enumerate(order[1:], 1):
+        assert jobs[job].split(", ") == order[:number]
+    if following is not None:
+        assert "quokka-cluster" in jobs[following]
+    assert [name for name in jobs if not name.startswith("quokka")] == list(before)
+    text = (tree / WORKFLOW).read_text()
+    assert text.count("environment: quokka\n") == 2
+    assert ".quokka.aws" in text
+    assert ".quokka.cluster" in text
+
+
+def test_exceptions_of_the_scanner_are_copied(tree: Path) -> None:
+    file = tree / "scanner-exceptions.toml"
+    before = file.read_text()
+    _add(tree)
+    assert before.count('stack = "*-staging"') == file.read_text().count('stack = "*-quokka"') > 0
+    assert file.read_text().count("\n\n\n") == 0
+
+
+def test_what_another_region_has_already_stays(tree: Path) -> None:
+    """Overlays, permissions and jobs are those of all environments of one name."""
+    before = contents(tree)
+    other = replace(SEOUL, name="us-west-2", environments=["quokka"])
+    _add(tree, "staging", SEOUL, other)
+    changed = {name for name, text in contents(tree).items() if before.get(name) != text}
+    assert changed == {"stacks/ap_northeast_2/quokka.py", "stacks/ap_northeast_2/__init__.py"}
+
+
+def test_removing_one_keeps_what_another_region_needs(tree: Path) -> None:
+    other = replace(SEOUL, name="us-west-2", environments=["staging"])
+    files = environments.without_environment(tree, "staging", SEOUL.name, [SEOUL, other])
+    assert files.keys() == {Path("stacks/ap_northeast_2/staging.py"), Path("stacks/ap_northeast_2/__init__.py")}
+    files = environments.without_environment(tree, "staging", SEOUL.name, [SEOUL])
+    assert Path(WORKFLOW) in files
+
+
+def test_a_repository_without_services_and_workflows_gets_only_settings(tree: Path) -> None:
+    for name in ("service", "management", ".github"):
+        shutil.rmtree(tree / name)
+    (tree / "scanner-exceptions.toml").unlink()
+    before = contents(tree)
+    _add(tree)
+    assert contents(tree).keys() - before.keys() == {"stacks/ap_northeast_2/quokka.py"}
+
+
+def test_only_whole_words_are_renamed() -> None:
+    text = "dev devops /dev/xvda x-dev argocd.dev.example ap/dev/secret DEV my_dev"
+    assert environments.renamed(text, {"dev": "qa", "DEV": "QA"}) == (
+        "qa devops /dev/xvda x-qa argocd.qa.example ap/qa/secret QA my_dev"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "name: '': use lower-case letters and digits, a letter first, and no word of Python"),
+        ("Qa", "name: 'Qa': use lower-case"),
+        ("pre-prod", "name: 'pre-prod': use lower-case"),
+        ("class", "name: 'class': use lower-case"),
+        ("shared", "name: 'shared': is a stack of the region; choose another"),
+        ("plan", "name: 'plan': is the GitHub environment of plans; choose another"),
+        ("delivery", "name: 'delivery': is the GitHub environment of the GitHub App; choose another"),
+        ("reviewed", "name: 'reviewed': is a job of .github/workflows/deploy.yaml; choose another"),
+        ("prod", "name: 'prod': ap-northeast-2 has this environment already; choose another"),
+        ("leftover", "name: 'leftover': stacks/ap_northeast_2/leftover.py exists already; choose another"),
+    ],
+)
+def test_an_unsuitable_name_is_refused(tree: Path, name: str, message: str) -> None:
+    (tree / "stacks/ap_northeast_2/leftover.py").touch()
+    with pytest.raises(OperationError, match=f"^{re.escape(message)}"):
+        environments.with_environment(tree, NewEnvironment(name=name, like="dev"), [SEOUL])
+
+
+def test_all_problems_are_reported_at_once(tree: Path) -> None:
+    with pytest.raises(OperationError) as error:
+        environments.with_environment(tree, NewEnvironment(name="prod", like="live"), [SEOUL])
+    assert str(error.value).splitlines() == [
+        "name: 'prod': ap-northeast-2 has this environment already; choose another",
+        "like: 'live': no environment of ap-northeast-2; use one of dev, staging, prod",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("region", "message"),
+    [
+        ("", "region: '': not named; use one of ap-northeast-2, us-west-2"),
+        ("mars", "region: 'mars': not a region of this platform; use one of ap-northeast-2, us-west-2"),
+    ],
+)
+def test_the_region_must_be_known(tree: Path, region: str, message: str) -> None:
+    known = [SEOUL, replace(SEOUL, name="us-west-2")]
+    for call in (
+        lambda: environments.with_environment(tree, NewEnvironment(name="quokka", like="dev", region=region), known),
+        lambda: environments.without_environment(tree, "dev", region, known),
+    ):
+        with pytest.raises(OperationError, match=f"^{re.escape(message)}$"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("name", "environments_", "message"),
+    [
+        ("qa", ("dev",), "name: 'qa': no environment of ap-northeast-2; use one of dev"),
+        (
+            "dev",
+            ("dev",),
+            "name: 'dev': the only environment of ap-northeast-2; remove the region: make region REMOVE=1",
+        ),
+    ],
+)
+def test_what_cannot_be_removed(tree: Path, name: str, environments_: tuple[str, ...], message: str) -> None:
+    with pytest.raises(OperationError, match=f"^{re.escape(message)}$"):
+        environments.without_environment(tree, name, "", [replace(SEOUL, environments=environments_)])
