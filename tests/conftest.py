@@ -70,9 +70,37 @@ def aws_provider(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session")
-def committed() -> tuple[Owner, list[Region]]:
-    """The committed settings."""
+def own() -> tuple[Owner, list[Region]]:
+    """The settings of this repository, which its owner edits."""
     return load(main.REGIONS)
+
+
+@pytest.fixture(scope="session")
+def own_platform(
+    own: tuple[Owner, list[Region]], committed: tuple[Owner, list[Region]], request: pytest.FixtureRequest
+) -> dict[str, Template]:
+    """All stacks of this repository by name, synthesized once."""
+    if own == committed:
+        found: dict[str, Template] = request.getfixturevalue("platform")
+        return found
+    return every_stack(own, request.getfixturevalue("own_platform_folder"))
+
+
+@pytest.fixture(scope="session")
+def own_platform_folder(
+    own: tuple[Owner, list[Region]],
+    committed: tuple[Owner, list[Region]],
+    platform_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The output folder of the fixture `own_platform`."""
+    return platform_folder if own == committed else tmp_path_factory.mktemp("own")
+
+
+@pytest.fixture(scope="session")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Owner, list[Region]]:
+    """The example settings, which tests of the code use: those of this repository may be others."""
+    return EditedSettings(tmp_path_factory.mktemp("example")).load()
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +111,7 @@ def platform_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def platform(committed: tuple[Owner, list[Region]], platform_folder: Path) -> dict[str, Template]:
-    """All stacks of the committed settings by name, synthesized once."""
+    """All stacks of the example settings by name, synthesized once."""
     return every_stack(committed, platform_folder)
 
 

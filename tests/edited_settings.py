@@ -1,4 +1,7 @@
-"""A copy of the committed settings that a test can edit and load."""
+"""A copy of the example settings that a test can edit and load.
+
+The example is in `tests/example`, so that tests of the code do not depend on the settings of the owner of a clone.
+"""
 
 import shutil
 import sys
@@ -10,7 +13,7 @@ import stacks
 from stacks import loading
 from stacks.settings import Owner, Region
 
-_COMMITTED = Path(stacks.__file__).parent
+EXAMPLE = Path(__file__).parent / "example"
 _SEOUL = "ap_northeast_2"
 
 
@@ -21,8 +24,10 @@ class EditedSettings:
         self.root = root
         self._stacks = root / "stacks"
         self.regions = [_SEOUL]
-        shutil.copytree(_COMMITTED / _SEOUL, self._stacks / _SEOUL, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(_COMMITTED / "owner.py", self._stacks)
+        shutil.copytree(
+            EXAMPLE / "stacks" / _SEOUL, self._stacks / _SEOUL, ignore=shutil.ignore_patterns("__pycache__")
+        )
+        shutil.copy(EXAMPLE / "stacks" / "owner.py", self._stacks)
 
     def replace(self, file: str, old: str, new: str) -> None:
         """Replace all occurrences of `old` in a settings file. If `old` is empty, append `new`."""

@@ -62,7 +62,7 @@ def with_region(root: Path, new: NewRegion, regions: Sequence[Region]) -> Files:
         )
     if new.name in published and published[new.name]["partition"] != published[model.name]["partition"]:
         problems.append(
-            f"name: {new.name!r}: another partition of AWS than {model.name}, with accounts of its own; choose another"
+            f"name: {new.name!r}: another partition of AWS than {model.name}, with its own accounts; choose another"
         )
     zones = dict(
         zip(published.get(model.name, {}).get("zones", []), published.get(new.name, {}).get("zones", []), strict=False)
@@ -71,7 +71,7 @@ def with_region(root: Path, new: NewRegion, regions: Sequence[Region]) -> Files:
     if new.name in published and (lacking := [zone for zone in used if zone not in zones]):
         problems.append(
             f"name: {new.name!r}: has fewer zones than {model.name} uses, none for {', '.join(lacking)}; "
-            "choose another region, or remove the zone in a copy that you make by hand"
+            "choose another region"
         )
     if problems or network is None:
         raise OperationError("\n".join(problems))

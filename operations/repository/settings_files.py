@@ -84,13 +84,14 @@ def with_names(file: Path, variable: str, names: Sequence[str]) -> str:
     value = statement.value if statement is not None else None
     text = read_text(file)
     old = ast.get_source_segment(text, value) if isinstance(value, ast.Tuple) else None
-    if old is None or "#" in old:
+    if value is None or old is None or "#" in old:
         raise OperationError(f"{file}: {variable}: not a tuple without comments; {_REMEDY}")
     new = f'("{names[0]}",)' if len(names) == 1 else json.dumps(list(names)).replace("[", "(").replace("]", ")")
     if len(f"{variable} = {new}") > _LINE:
         new = "(\n" + "".join(f'    "{name}",\n' for name in names) + ")"
-    start = text.index(old, text.index(f"\n{variable}"))
-    return text[:start] + new + text[start + len(old) :]
+    lines = text.splitlines(keepends=True)
+    first, end = value.lineno - 1, value.end_lineno
+    return "".join([*lines[:first], "".join(lines[first:end]).replace(old, new, 1), *lines[end:]])
 
 
 def _assignment(file: Path, variable: str) -> ast.Assign | ast.AnnAssign | None:

@@ -47,7 +47,7 @@ def _edits(entry: Mapping[str, Any]) -> tuple[Edit, ...]:
 _DOCUMENT = tomllib.loads(Path(__file__).with_name("changes.toml").read_text(encoding="utf-8"))
 
 BASE = tuple(edit for entry in _DOCUMENT["base"] for edit in _edits(entry))
-"""Edits of the committed settings before they are deployed."""
+"""Edits of the example settings before they are deployed."""
 
 CHANGES = tuple(
     SettingsChange(entry["field"], entry["how"], _edits(entry), entry.get("note", "")) for entry in _DOCUMENT["change"]

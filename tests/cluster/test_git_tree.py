@@ -52,8 +52,8 @@ class Tree:
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory, platform: dict[str, Template]) -> Tree:
-    return Tree(tmp_path_factory.mktemp("tree"), platform)
+def tree(tmp_path_factory: pytest.TempPathFactory, own_platform: dict[str, Template]) -> Tree:
+    return Tree(tmp_path_factory.mktemp("tree"), own_platform)
 
 
 @pytest.fixture(scope="module")
@@ -291,9 +291,11 @@ def test_a_line_break_in_a_host_sets_no_other_field(dev: ControlPlane, tree: Tre
     assert _until(lambda: not _wrong(dev, {name}))
 
 
-def test_a_new_service_is_deployed_without_further_edits(dev: ControlPlane, tree: Tree, platform_folder: Path) -> None:
+def test_a_new_service_is_deployed_without_further_edits(
+    dev: ControlPlane, tree: Tree, own_platform_folder: Path
+) -> None:
     command = [sys.executable, "-m", "operations", "service", "orders", "--team", "sales", "--output"]
-    subprocess.run([*command, str(platform_folder)], cwd=tree.repository.folder, check=True, capture_output=True)
+    subprocess.run([*command, str(own_platform_folder)], cwd=tree.repository.folder, check=True, capture_output=True)
     tree.repository.commit()
     names = {"orders-dev", "orders-dev-namespace"}
     _until(lambda: not _wrong(dev, names))

@@ -26,11 +26,11 @@ def _account(component: str) -> object:
 
 
 def test_pod_identity_associations_match_the_service_accounts(
-    platform: dict[str, Template], renderer: Renderer
+    own_platform: dict[str, Template], renderer: Renderer
 ) -> None:
     associated = {
         (one["namespace"], one["service_account"])
-        for stack in platform.values()
+        for stack in own_platform.values()
         for one in stack.resources("aws_eks_pod_identity_association").values()
     } | {("kube-system", "karpenter")}  # no environment has Karpenter enabled yet
     namespaces = {component.name: component.settings["namespace"] for component in components()}

@@ -55,8 +55,8 @@ class Judges:
 
 
 @pytest.fixture(scope="session")
-def judges(controllers: Controllers, platform: dict[str, Template]) -> Judges:
-    return Judges(controllers, platform)
+def judges(controllers: Controllers, own_platform: dict[str, Template]) -> Judges:
+    return Judges(controllers, own_platform)
 
 
 def test_components_and_entries_are_found() -> None:

@@ -225,16 +225,16 @@ def test_argo_cd_ignores_the_service_selectors_of_argo_rollouts(name: str) -> No
 # Consistency with Terraform
 
 
-def test_every_service_has_an_image_repository_in_every_region(committed: tuple[Owner, list[Region]]) -> None:
-    _, regions = committed
+def test_every_service_has_an_image_repository_in_every_region(own: tuple[Owner, list[Region]]) -> None:
+    _, regions = own
     for region in regions:
         repositories = {repository.name for repository in region.shared.image_repositories}
         assert {service.name for service in SERVICES} - repositories == set(), region.name
 
 
-def test_every_overlay_belongs_to_an_environment(committed: tuple[Owner, list[Region]]) -> None:
+def test_every_overlay_belongs_to_an_environment(own: tuple[Owner, list[Region]]) -> None:
     """No cluster deploys one of another name."""
-    _, regions = committed
+    _, regions = own
     known = {environment.name for region in regions for environment in region.environments}
     fail_with(
         f"{overlay.folder.relative_to(ROOT)}: no such environment; write one of {', '.join(sorted(known))}"
@@ -243,8 +243,8 @@ def test_every_overlay_belongs_to_an_environment(committed: tuple[Owner, list[Re
     )
 
 
-def test_every_database_exists_in_the_environment_that_uses_it(committed: tuple[Owner, list[Region]]) -> None:
-    _, regions = committed
+def test_every_database_exists_in_the_environment_that_uses_it(own: tuple[Owner, list[Region]]) -> None:
+    _, regions = own
     problems = []
     for environment in (environment for region in regions for environment in region.environments):
         databases = [database.name for database in environment.settings.databases]

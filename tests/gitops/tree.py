@@ -51,7 +51,7 @@ class Environment(NamedTuple):
 
 @cache
 def environments() -> dict[str, Environment]:
-    """The environments of the committed settings. Of those of one name, that of the first region: Git is the same."""
+    """The environments of this repository. Of those of one name, that of the first region: Git is the same."""
     _, regions = load(main.REGIONS)
     return {
         environment.name: Environment(f"{region.name}-{environment.name}-gitops", environment.settings.production)

@@ -38,7 +38,7 @@ Results = Mapping[str, tuple[str, list[str]]]
 
 @contextmanager
 def worlds(folder: Path) -> Iterator[Worlds]:
-    """Worlds of a new emulator, with the reduced stacks of the committed settings."""
+    """Worlds of a new emulator, with the reduced stacks of the example settings."""
     synthesized, stacks = folder / "synthesized", folder / "stacks"
     synthesize(synthesized)
     reduce_stacks(synthesized, stacks)

@@ -9,17 +9,17 @@ from stacks.settings import Owner, Region
 from tests.template import Template, every_stack
 
 
-def test_stack_is_as_reviewed(platform: dict[str, Template], snapshot: SnapshotAssertion) -> None:
+def test_stack_is_as_reviewed(own_platform: dict[str, Template], snapshot: SnapshotAssertion) -> None:
     files = snapshot.use_extension(JSONSnapshotExtension)
-    for name, stack in platform.items():
+    for name, stack in own_platform.items():
         assert stack.raw == files(name=name)
 
 
-def test_synth_is_deterministic(committed: tuple[Owner, list[Region]], tmp_path: Path) -> None:
+def test_synth_is_deterministic(own: tuple[Owner, list[Region]], tmp_path: Path) -> None:
     once, again = tmp_path / "once", tmp_path / "again"
     for folder in (once, again):
         folder.mkdir()
-        every_stack(committed, folder)
+        every_stack(own, folder)
     files = [path.relative_to(once) for path in once.rglob("*") if path.is_file()]
     assert files
     assert sorted(files) == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())

@@ -226,12 +226,12 @@ def test_images_are_scanned_before_they_are_pushed() -> None:
         assert jobs[name]["permissions"] == {"contents": "read"}
 
 
-def test_environments_are_deployed_one_after_the_other(committed: tuple[Owner, list[Region]]) -> None:
+def test_environments_are_deployed_one_after_the_other(own: tuple[Owner, list[Region]]) -> None:
     """In the order of promotion of each region, the stacks in a cluster after those beside it."""
     jobs = _jobs(ROOT / ".github" / "workflows" / "deploy.yaml")
     order = list(jobs)
     assert order[:2] == ["reviewed", "shared"]
-    for region in committed[1]:
+    for region in own[1]:
         names = [environment.name for environment in region.environments]
         expected = [job for name in names for job in (name, f"{name}-cluster")]
         assert [job for job in order if job in expected] == expected
@@ -297,10 +297,10 @@ def test_zizmor_finds_nothing() -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_the_stacks_are_also_deployed_with_the_provider_that_they_name(platform: dict[str, Template]) -> None:
+def test_the_stacks_are_also_deployed_with_the_provider_that_they_name(own_platform: dict[str, Template]) -> None:
     (step,) = (
         one for one in _steps(ROOT / ".github/workflows/check.yaml") if aws_provider.VARIABLE in one.get("env", {})
     )
-    for stack in platform.values():
+    for stack in own_platform.values():
         named = stack.json["terraform"]["required_providers"]["aws"]["version"]
         assert step["env"][aws_provider.VARIABLE] == named

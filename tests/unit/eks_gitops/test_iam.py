@@ -1,4 +1,4 @@
-"""Rules for all roles and policies, with the committed settings and with alternative settings."""
+"""Rules for all roles and policies, with the example settings and with alternative settings."""
 
 import json
 import re

@@ -1,10 +1,11 @@
 """Whatever stands in the settings: an error is one line with its field and remedy, and what is accepted synthesizes.
 
-The committed settings are changed at up to three random places. The examples are the same in every run; `make check`
+The example settings are changed at up to three random places. The examples are the same in every run; `make check`
 runs few of them, and `make test` all.
 """
 
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -20,10 +21,11 @@ from eks_gitops.config import Config, all_problems, as_far_as_known, deferred_er
 from eks_gitops.file_system import FileSystemConfig
 from eks_gitops.node_group import Taint
 from stacks import rules
-from stacks.loading import load
 from stacks.settings import Finding, Owner, Region
+from tests.edited_settings import EditedSettings
 
-_OWNER, (_REGION,) = load(main.REGIONS)
+with tempfile.TemporaryDirectory() as _folder:
+    _OWNER, (_REGION,) = EditedSettings(Path(_folder)).load()
 _DEV = _REGION.environments[0]
 _LITERALS: Mapping[str, Config] = {
     "stacks/owner.py": _OWNER,

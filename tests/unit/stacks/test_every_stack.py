@@ -1,4 +1,4 @@
-"""Rules for all stacks, with the committed settings and with alternative settings."""
+"""Rules for all stacks, with the example settings and with alternative settings."""
 
 import json
 from collections.abc import Iterator

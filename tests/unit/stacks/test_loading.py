@@ -1,6 +1,6 @@
-"""Errors of the loader for edited copies of the committed settings. `tests/settings` contains the cases.
+"""Errors of the loader for edited copies of the example settings. `tests/settings` contains the cases.
 
-The cases do not contain the lines of the errors, which change with every edit of the committed settings.
+The cases do not contain the lines of the errors, which change with every edit of the example settings.
 """
 
 import re

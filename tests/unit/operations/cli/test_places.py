@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from operations.terraform.stacks import Region
 from tests.stacks import make_stack, write_output
 from tests.unit.operations.cli.conftest import run
 from tests.unit.operations.repository.test_environments import SEOUL, contents
@@ -19,7 +20,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def _synthesize(folder: Path, *regions: object) -> None:
+def _synthesize(folder: Path, *regions: Region) -> None:
     output = folder / "cdktf.out"
     output.mkdir(exist_ok=True)
     write_output(output, [make_stack(directory=output)], list(regions))

@@ -10,8 +10,9 @@ from operations.repository import all_or_nothing, environments
 from operations.repository.environments import NewEnvironment
 from operations.terraform.stacks import Region
 from tests import ROOT
+from tests.edited_settings import EXAMPLE
 
-COPIED = ("stacks", "service", "management/argo-cd", ".github", "scanner-exceptions.toml", "main.py")
+COPIED = ("service", "management/argo-cd", ".github", "scanner-exceptions.toml")
 SEOUL = Region("ap-northeast-2", "stacks/ap_northeast_2/shared.py", ("dev", "staging", "prod"), "push-")
 WORKFLOW = ".github/workflows/deploy.yaml"
 
@@ -20,12 +21,14 @@ WORKFLOW = ".github/workflows/deploy.yaml"
 
 
 def copy_of_repository(folder: Path) -> Path:
-    """The files that the commands for environments and regions read and write, as committed."""
+    """The files that the commands for environments and regions read and write, with the example settings."""
     for name in COPIED:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(EXAMPLE / "stacks", folder / "stacks")
+    (folder / "main.py").write_text('REGIONS = ("stacks.ap_northeast_2",)\n')
     return folder
 
 
@@ -202,12 +205,10 @@ def test_all_problems_are_reported_at_once(tree: Path) -> None:
 )
 def test_the_region_must_be_known(tree: Path, region: str, message: str) -> None:
     known = [SEOUL, replace(SEOUL, name="us-west-2")]
-    for call in (
-        lambda: environments.with_environment(tree, NewEnvironment(name="quokka", like="dev", region=region), known),
-        lambda: environments.without_environment(tree, "dev", region, known),
-    ):
-        with pytest.raises(OperationError, match=f"^{re.escape(message)}$"):
-            call()
+    with pytest.raises(OperationError, match=f"^{re.escape(message)}$"):
+        environments.with_environment(tree, NewEnvironment(name="quokka", like="dev", region=region), known)
+    with pytest.raises(OperationError, match=f"^{re.escape(message)}$"):
+        environments.without_environment(tree, "dev", region, known)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,19 @@
+"""The example settings of the tests."""
+
+from pathlib import Path
+
+import pytest
+
+from stacks.owner import OWNER
+from tests import ROOT
+from tests.edited_settings import EXAMPLE
+
+FILES = sorted(path.relative_to(EXAMPLE) for path in EXAMPLE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_the_example_is_what_a_new_owner_finds(file: Path) -> None:
+    if OWNER.organisation != "your-org":
+        pytest.skip("stacks/ has the settings of an owner")
+    expected = (ROOT / file).read_text()
+    assert (EXAMPLE / file).read_text() == expected, f"copy {file} to tests/example/{file}"
