@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -107,6 +108,22 @@ def test_every_region_trusts_the_identity_provider(regions: dict[str, Template],
     assert trust["Principal"] == {
         "Federated": ["arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"]
     }
+
+
+def test_the_roles_of_the_workflows_are_those_of_each_region(regions: dict[str, Template]) -> None:
+    """The objects of all regions together are the GitHub variable `AWS_ROLES`."""
+    variable: dict[str, Any] = {}
+    for region in REGIONS:
+        variable |= regions[f"{region}-shared"].json["output"]["roles"]["value"]
+    assert sorted(variable) == sorted(REGIONS)
+    for region, roles in variable.items():
+        assert set(roles["apply"]) == {"shared", "dev", "staging", "prod"}
+        described = regions[f"{region}-shared"].resources("aws_iam_role")
+        for arn, name in (
+            (roles["plan"], f"{region}-shared-plan"),
+            *((arn, f"{region}-{environment}-apply") for environment, arn in roles["apply"].items()),
+        ):
+            assert described[arn.removeprefix("${aws_iam_role.").removesuffix(".arn}")]["name"] == name
 
 
 @pytest.mark.parametrize("region", REGIONS)
