@@ -40,18 +40,18 @@ def comment_(
 
 @app.command("issues-from-drift")
 def issues_from_drift_(
-    file: Annotated[Path, typer.Argument(metavar="DRIFT.json", help="The output of `drift --json`.")],
+    files: Annotated[list[Path], typer.Argument(metavar="DRIFT.json...", help="The outputs of `drift --json`.")],
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Open, update or close one issue per stack, from a drift report.
+    """Open, update or close one issue per stack, from drift reports, such as one of each region.
 
     Example: python -m operations issues-from-drift drift.json
     """
     from operations.drift import issues  # noqa: PLC0415
 
     with reported(as_json=as_json) as report:
-        report(issues.follow(file))
+        report(issues.follow(files))
 
 
 @app.command("diff-manifests")

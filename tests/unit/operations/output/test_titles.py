@@ -76,7 +76,7 @@ def _issues(number: int) -> Report:
         patch.setattr(issues, "gh", Mock())
         patch.setattr(issues, "_open_issues", dict)
         patch.setattr(issues, "_act", lambda *_: "opened")
-        return issues.follow(Path())
+        return issues.follow([Path()])
 
 
 def _plans(number: int) -> Report:
