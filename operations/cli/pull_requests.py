@@ -116,6 +116,25 @@ def reviewed_(
         report(run())
 
 
+@app.command("join-plans")
+def join_plans_(
+    listed: Annotated[Path, typer.Argument(metavar="LIST.json", help="The output of `plan --list --json`.")],
+    plans: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PLAN.json]...", help="The outputs of `plan --json`.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Join the plans of several regions. Exits with status 1 if a stack of the list has no plan.
+
+    Example: python -m operations join-plans list.json ap-northeast-2.json us-west-2.json --json > plan.json
+    """
+    from operations.deploy import reviewed  # noqa: PLC0415
+
+    with reported(as_json=as_json) as report:
+        report(reviewed.join(listed, plans or []))
+
+
 @app.command("check-plan")
 def check_plan_(
     file: Annotated[Path, typer.Argument(metavar="PLAN.json", help="The output of `plan --json`.")],
