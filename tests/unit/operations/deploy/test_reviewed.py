@@ -391,7 +391,17 @@ def test_a_plan_that_the_guard_refuses_exits_with_status_1(tmp_path: Path) -> No
 _INVALID_HASH = '{"stacks": {"dev": {"plan": "1 to update", "hash": "abc"}}, "findings": []}'
 
 
-@pytest.mark.parametrize("content", ['{"stacks": {}}', '{"stacks": {}, "findings": null}', "[]", "{", _INVALID_HASH])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"stacks": {}}',
+        '{"stacks": {}, "findings": null}',
+        '{"stacks": {}, "findings": [1]}',
+        "[]",
+        "{",
+        _INVALID_HASH,
+    ],
+)
 def test_rejects_a_file_without_findings_that_is_not_a_report_of_plan(tmp_path: Path, content: str) -> None:
     (tmp_path / "plan.json").write_text(content)
     problem = r"(not valid JSON \(line \d, column \d\)|not a report of `plan --json`)"
