@@ -172,11 +172,15 @@ class SharedStack(RegionStack):
                 "The values of an NS record named like the domain, in the zone above it",
             ),
             ("image_repositories", self.repositories.urls, "Where each service's images are pushed, by service"),
-            ("plan_role_arn", self.plan_role.arn, "GitHub variable AWS_PLAN_ROLE_ARN of this repository"),
             (
-                "apply_role_arns",
-                {name: role.arn for name, role in self.apply_roles.items()},
-                "GitHub variable AWS_APPLY_ROLE_ARN of each GitHub environment",
+                "roles",
+                {
+                    self._region.name: {
+                        "plan": self.plan_role.arn,
+                        "apply": {name: role.arn for name, role in self.apply_roles.items()},
+                    }
+                },
+                "GitHub variable AWS_ROLES of this repository, as JSON: the objects of all regions as one",
             ),
             (
                 "backups",

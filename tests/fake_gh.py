@@ -82,6 +82,7 @@ def issue(state):
 def download(state):
     folder = pathlib.Path(option("--dir", "."))
     for name, text in state["artifacts"][arguments[2]].items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     return ""
 

@@ -47,7 +47,9 @@ def environment(
     typer.echo("  make format synth snapshots    # synth reports what the settings need besides, such as a larger VPC")
     typer.echo("  git diff                       # the sizes, hosts, permissions and the order of promotion are copies")
     typer.echo(f"Then, in this order: create and protect the GitHub environment {name} (docs/delivery.md), let an")
-    typer.echo(f"administrator deploy {place}-shared, which has the new roles, and update the variables of GitHub.")
+    typer.echo(
+        f"administrator deploy {place}-shared, which has the new roles, and set AWS_ROLES and AWS_BACKUPS again."
+    )
 
 
 @app.command()
@@ -82,8 +84,11 @@ def region(
         "  make format synth snapshots    # synth reports what the region does not offer, such as instance types"
     )
     typer.echo("  git diff                       # ARNs of the settings, such as a web ACL, are of the copied region")
-    typer.echo("Then, in this order: let an administrator run make bootstrap and deploy the shared stack, delegate the")
-    typer.echo("region's subdomain to its hosted zone, and update the variables of GitHub (docs/delivery.md).")
+    typer.echo(
+        "Then, in this order: let an administrator run make bootstrap and deploy the shared stack from this branch,"
+    )
+    typer.echo("delegate the region's subdomain to its hosted zone, set the variables AWS_ROLES, AWS_BACKUPS and")
+    typer.echo("PRIVATE_RUNNERS of GitHub again, with all regions (docs/delivery.md), and merge.")
 
 
 def _change(files: Mapping[Path, str | None]) -> None:

@@ -40,18 +40,18 @@ def comment_(
 
 @app.command("issues-from-drift")
 def issues_from_drift_(
-    file: Annotated[Path, typer.Argument(metavar="DRIFT.json", help="The output of `drift --json`.")],
+    files: Annotated[list[Path], typer.Argument(metavar="DRIFT.json...", help="The outputs of `drift --json`.")],
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Open, update or close one issue per stack, from a drift report.
+    """Open, update or close one issue per stack, from drift reports, such as one of each region.
 
     Example: python -m operations issues-from-drift drift.json
     """
     from operations.drift import issues  # noqa: PLC0415
 
     with reported(as_json=as_json) as report:
-        report(issues.follow(file))
+        report(issues.follow(files))
 
 
 @app.command("diff-manifests")
@@ -114,6 +114,25 @@ def reviewed_(
 
     with reported(as_json=as_json) as report:
         report(run())
+
+
+@app.command("join-plans")
+def join_plans_(
+    listed: Annotated[Path, typer.Argument(metavar="LIST.json", help="The output of `plan --list --json`.")],
+    plans: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PLAN.json]...", help="The outputs of `plan --json`.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Join the plans of several regions. Exits with status 1 if a stack of the list has no plan.
+
+    Example: python -m operations join-plans list.json ap-northeast-2.json us-west-2.json --json > plan.json
+    """
+    from operations.deploy import reviewed  # noqa: PLC0415
+
+    with reported(as_json=as_json) as report:
+        report(reviewed.join(listed, plans or []))
 
 
 @app.command("check-plan")

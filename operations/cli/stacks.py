@@ -1,5 +1,6 @@
 """The commands for stacks: list, plan, guard, deploy, recover, drift, destroy, preflight, upgrade, validate, scan."""
 
+import json
 import select
 import shlex
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from operations.cli.console import AsJson, Output, Stacks, errors_for_people, reported, say
+from operations.clients.github import set_output
 from operations.errors import OperationError
 from operations.terraform import synthesis
 from operations.terraform.stacks import all_producers, read_platform, read_stacks, select_stacks
@@ -78,7 +80,7 @@ def plan_(
 ) -> None:
     """Plan the stacks that differ from the merge base with origin/main, and check the plans with the guard.
 
-    Exits with status 2 if there are changes.
+    Exits with status 2 if there are changes. With --list, sets the output `regions` of a workflow step.
 
     Example: python -m operations plan 'ap-northeast-2-*' --json > reviewed.json
     """
@@ -91,7 +93,9 @@ def plan_(
         compared = None if everything else base or revision.default_base()
         chosen = plan.selection(output, stacks or [], compared)
         if listing and chosen.differs:
-            report(plan.listing(chosen))
+            listed = plan.listing(chosen)
+            set_output("regions", json.dumps(listed.data["regions"]))
+            report(listed)
             return
         report(plan.plan(chosen, allowed, Progress(), parallelism=parallelism, logs=output / "logs"))
 

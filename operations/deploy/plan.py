@@ -69,13 +69,21 @@ def selection(output: Path, patterns: Sequence[str], base: str | None) -> Select
 
 
 def listing(chosen: Selection) -> Report:
-    """The stacks that `plan` would plan, and why."""
+    """The stacks that `plan` would plan, and why; their regions; and the removed stacks."""
     reasons = {stack.name: reason for stack in chosen.stacks if (reason := chosen.reason(stack.name)) is not None}
+    regions = sorted({stack.region for stack in chosen.stacks if stack.name in reasons})
     reasons |= dict.fromkeys(chosen.removed, "removed")
     table = Table("Stacks to plan", ["stack", "why"], [[name, why] for name, why in reasons.items()])
-    return Report(
-        f"{counted(len(reasons), 'stack')} to plan", Status.ATTENTION, {"base": chosen.base, "stacks": reasons}, [table]
-    )
+    data = {"base": chosen.base, "regions": regions, "removed": chosen.removed, "stacks": reasons}
+    return Report(f"{counted(len(reasons), 'stack')} to plan", Status.ATTENTION, data, [table])
+
+
+def removed_notes(base: str | None, removed: Sequence[str]) -> list[str]:
+    """What to do about stacks that exist only at the revision `base`."""
+    return [
+        f"{name}: removed since {base}; its resources would stay unmanaged: destroy it from {base} first"
+        for name in removed
+    ]
 
 
 def plan(chosen: Selection, allowed: Sequence[Override], progress: Progress, *, parallelism: int, logs: Path) -> Report:
@@ -132,10 +140,7 @@ def _plan_report(
     changing = [plan for plan in planned.values() if not plan.is_empty]
     waits = [name for name, (outcome, _) in outcomes.items() if outcome.startswith("planned after")]
     notes = [f"error: {error}" for error in errors]
-    notes += [
-        f"{name}: removed since {chosen.base}; its resources would stay unmanaged: destroy it from {chosen.base} first"
-        for name in chosen.removed
-    ]
+    notes += removed_notes(chosen.base, chosen.removed)
     notes += [] if chosen.base is None else [f"compared with {chosen.base}; stacks without differences are not planned"]
     tables = [Table("Stacks", ["stack", "plan", "hash"], [[name, *row] for name, row in outcomes.items()])]
     tables += [plans.changes_table(changing)] if changing else []

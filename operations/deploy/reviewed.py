@@ -1,7 +1,8 @@
 """Finds the reviewed plans of merged pull requests, as hashes that `deploy` compares with its own plans.
 
-The workflow `plan` stores them as an artifact of its run, and each run belongs to one commit of a pull request. For the
-commits on main since the last successful deploy, this finds the pull requests, their head commits, and those runs.
+The workflow `plan` stores them as an artifact of its run, those of all regions as one, and each run belongs to one
+commit of a pull request. For the commits on main since the last successful deploy, this finds the pull requests, their
+head commits, and those runs.
 """
 
 import re
@@ -15,6 +16,7 @@ import yaml
 
 from operations.clients import git
 from operations.clients.github import api, gh
+from operations.deploy.plan import removed_notes
 from operations.errors import OperationError
 from operations.output.report import Report, Status, Table, counted
 from operations.terraform.json_files import read_json
@@ -30,11 +32,15 @@ _BY_HAND = (
 )
 _REMEDY = "pass the output of `plan --json`"
 _NOT_A_REPORT = f"{{file}}: not a report of `plan --json`; {_REMEDY}"
+_LIST_REMEDY = "pass the output of `plan --list --json`"
 _WORKFLOW = Path(".github/workflows/deploy.yaml")
 _MOST = 50
 _NOTHING = "no changes"
 _HASH = re.compile(r"[0-9a-f]{64}")
 _IN_CLUSTER = "-cluster"  # suffix of the names of jobs that need access to the cluster
+
+_Matrix = list[dict[str, str]]
+"""The matrix of a job: the regions, each with the names of its stacks, separated by spaces."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,30 @@ def accept(pairs: Sequence[str], known: Sequence[Stack], repository: Path = Path
     return _reviewed_report(stacks, known, repository)
 
 
+def join(listed: Path, plans: Sequence[Path]) -> Report:
+    """The plans of several regions as one. A stack of the list without a plan is an error of the report.
+
+    Otherwise a region whose plan is missing would count as one without changes.
+
+    Raises:
+        OperationError: if a file is not a report of `plan --json`, or `listed` is none of `plan --list --json`.
+    """
+    to_plan, removed, base = _read_list(listed)
+    documents = [_read_plan(file) for file in plans]
+    stacks = {name: entry for document in documents for name, entry in document["stacks"].items()}
+    errors = [f"{name}: has no plan; see the job of its region" for name in sorted(to_plan - stacks.keys())]
+    return Report(
+        f"{len(to_plan) - len(errors)} of {counted(len(to_plan), 'stack')} planned",
+        Status.ERROR if errors else Status.FINE,
+        {
+            "stacks": stacks,
+            "findings": [finding for document in documents for finding in document["findings"]],
+            "errors": errors,
+        },
+        notes=[*(f"error: {error}" for error in errors), *removed_notes(base, removed)],
+    )
+
+
 def refusals(file: Path) -> Report:
     """Check that the guard refuses no change in a report of `plan --json`; otherwise the change must not be merged.
 
@@ -134,9 +164,9 @@ def _reviewed_report(stacks: Mapping[str, Mapping[str, Any]], known: Sequence[St
     return Report(title, Status.FINE, {"stacks": touched, "deploy": deploy}, tables, notes)
 
 
-def _deploys(stacks: Sequence[Stack], repository: Path) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """The names of the stacks by environment and kind of job, and notes on stacks that no job deploys on purpose."""
-    deploy: dict[str, dict[str, str]] = {}
+def _deploys(stacks: Sequence[Stack], repository: Path) -> tuple[dict[str, dict[str, _Matrix]], list[str]]:
+    """The matrix of each job by environment and kind of job, and notes on stacks that no job deploys on purpose."""
+    names: dict[tuple[str, str], dict[str, list[str]]] = {}
     problems, notes, jobs = [], [], _jobs(repository) if stacks else []
     for stack in stacks:
         job = f"{stack.environment}{_IN_CLUSTER if stack.is_in_cluster else ''}"
@@ -147,10 +177,14 @@ def _deploys(stacks: Sequence[Stack], repository: Path) -> tuple[dict[str, dict[
         elif job not in jobs:
             problems.append(f"{stack.name}: {_WORKFLOW} has no job {job} to deploy it; add the job")
         else:
-            parts, part = deploy.setdefault(stack.environment, {}), "cluster" if stack.is_in_cluster else "aws"
-            parts[part] = f"{parts[part]} {stack.name}" if part in parts else stack.name
+            regions = names.setdefault((stack.environment, "cluster" if stack.is_in_cluster else "aws"), {})
+            regions.setdefault(stack.region, []).append(stack.name)
     if problems:
         raise OperationError("\n".join(problems))
+    deploy: dict[str, dict[str, _Matrix]] = {}
+    for (environment, part), regions in names.items():
+        matrix = [{"region": region, "stacks": " ".join(of_region)} for region, of_region in sorted(regions.items())]
+        deploy.setdefault(environment, {})[part] = matrix
     return deploy, notes
 
 
@@ -244,16 +278,28 @@ def _planned(run: int) -> bool:
     return ended.get("plan") == "success" or (ended.get("plan"), ended.get("compare")) == ("skipped", "success")
 
 
+def _read_list(file: Path) -> tuple[set[str], list[str], str | None]:
+    """The stacks to plan, the removed stacks, and the revision that has them."""
+    document = read_json(file, _LIST_REMEDY)
+    try:
+        removed = [str(name) for name in document["removed"]]
+        return document["stacks"].keys() - removed, removed, document["base"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise OperationError(f"{file}: not a report of `plan --list --json`; {_LIST_REMEDY}") from error
+
+
 def _read_plan(file: Path) -> Mapping[str, Any]:
     document: Mapping[str, Any] = read_json(file, _REMEDY)
     try:
-        _check(document["stacks"].values())
+        _check(document["stacks"].values(), document["findings"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise OperationError(_NOT_A_REPORT.format(file=file)) from error
     return document
 
 
-def _check(entries: Iterable[Mapping[str, Any]]) -> None:
+def _check(entries: Iterable[Mapping[str, Any]], findings: Any) -> None:
+    if not isinstance(findings, list):
+        raise TypeError("not a list of findings")
     for entry in entries:
         if not isinstance(entry["plan"], str) or (entry["hash"] and not _HASH.fullmatch(entry["hash"])):
             raise ValueError("not a plan of a stack")

@@ -1,7 +1,7 @@
 """One GitHub issue per stack with drift: opened, updated, and closed once the stack matches Git again."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +14,36 @@ LABEL = "drift"
 _LIMIT = 60_000
 
 
-def follow(file: Path) -> Report:
-    """Update the issues from a report of `drift --json`. The issues of stacks that it does not contain are kept.
+def follow(files: Sequence[Path]) -> Report:
+    """Update the issues from reports of `drift --json`. The issues of stacks that none of them contains are kept.
 
     The issue of a stack that could not be checked is also kept, because the stack may still have drift.
 
     Raises:
-        OperationError: if the file is not a report of `drift --json`, or GitHub rejects a request.
+        OperationError: if GitHub rejects a request; or, after the issues of the other files were updated, if a file is
+            not a report of `drift --json`.
     """
-    stacks = _read_drift(file)
-    gh("label", "create", LABEL, "--force", "--color", "D93F0B", "--description", "A stack differs from Git")
-    opened = _open_issues()
-    rows = []
-    for name, stack in sorted(stacks.items()):
-        issue = opened.get(_title(name))
-        done = _act(name, stack, issue)
-        if done:
-            rows.append([name, done])
+    stacks: dict[str, Mapping[str, Any]] = {}
+    problems = []
+    for file in files:
+        try:
+            stacks |= _read_drift(file)
+        except OperationError as error:
+            problems.append(str(error))
+    rows = _update(stacks) if stacks else []
+    if problems:
+        raise OperationError("\n".join(problems))
     title = f"{counted(len(rows), 'issue')} changed" if rows else "no issue changed"
     tables = [Table("Issues", ["stack", "done"], rows)] if rows else []
     return Report(title, Status.FINE, {"issues": dict(rows)}, tables)
+
+
+def _update(stacks: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """Update the issues of these stacks, and return the stacks whose issue changed, each with what was done."""
+    gh("label", "create", LABEL, "--force", "--color", "D93F0B", "--description", "A stack differs from Git")
+    opened = _open_issues()
+    acted = {name: _act(name, stack, opened.get(_title(name))) for name, stack in sorted(stacks.items())}
+    return [[name, done] for name, done in acted.items() if done]
 
 
 def _act(name: str, stack: Mapping[str, Any], issue: Mapping[str, Any] | None) -> str:

@@ -91,8 +91,12 @@ def test_backup_location_is_found(renamed: Platform, monkeypatch: pytest.MonkeyP
 
 def test_every_stack_is_deployed_by_a_job(renamed: Platform, copy: Path) -> None:
     deploy = reviewed.accept(["everything"], renamed.stacks, copy).data["deploy"]
-    assert deploy["dev"] == {"aws": "ap-northeast-2-dev", "cluster": "ap-northeast-2-dev-workloads"}
-    assert deploy["shared"] == {"aws": "ap-northeast-2-shared"}
+    region = "ap-northeast-2"
+    assert deploy["dev"] == {
+        "aws": [{"region": region, "stacks": f"{region}-dev"}],
+        "cluster": [{"region": region, "stacks": f"{region}-dev-workloads"}],
+    }
+    assert deploy["shared"] == {"aws": [{"region": region, "stacks": f"{region}-shared"}]}
 
 
 def test_error_about_protection_names_the_settings_file(renamed: Platform, copy: Path) -> None:

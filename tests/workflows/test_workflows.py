@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,15 @@ from operations.errors import OperationError
 from operations.local import aws_provider
 from operations.local.cluster.programs import program
 from stacks.settings import Owner, Region
-from tests import ROOT
+from tests import ROOT, fake_gh
 from tests.template import Template
 
 EXAMPLE = ROOT / "examples" / "bubblepool" / ".github" / "workflows" / "build.yaml"
 WORKFLOWS = [*sorted((ROOT / ".github" / "workflows").glob("*.yaml")), EXAMPLE]
 ACTIONS = sorted((ROOT / ".github" / "actions").rglob("action.yaml"))
 OF_AN_APPLICATION = {"build-service.yaml", "build.yaml"}
+PLAN_ROLE = "${{ fromJSON(vars.AWS_ROLES)[matrix.region].plan }}"
+APPLY_ROLE = "${{ fromJSON(vars.AWS_ROLES)[inputs.region].apply[inputs.environment] }}"
 
 every_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 every_file = pytest.mark.parametrize("path", [*WORKFLOWS, *ACTIONS], ids=lambda path: f"{path.parent.name}-{path.stem}")
@@ -125,16 +128,16 @@ def test_pull_requests_only_assume_the_plan_role(path: Path) -> None:
             step["with"]["role-to-assume"] for step in job.get("steps", []) if "role-to-assume" in step.get("with", {})
         ]
         if "pull_request" in _events(path):
-            assert roles in ([], ["${{ vars.AWS_PLAN_ROLE_ARN }}"]), name
+            assert roles in ([], [PLAN_ROLE]), name
             assert job.get("environment") == ("plan" if roles else None), name
-        if "${{ vars.AWS_APPLY_ROLE_ARN }}" in roles:
-            assert "environment" in job, name
+        if APPLY_ROLE in roles:
+            assert job["environment"] == "${{ inputs.environment }}", name
         if roles:
             assert job["permissions"]["id-token"] == "write", name
 
 
 def test_the_ruleset_requires_code_owners_and_every_job_that_checks_a_pull_request() -> None:
-    """A skipped job counts as successful: `plan` is skipped if `compare` fails, so both are required."""
+    """A matrix has a check of another name for each element: the job that needs it is required instead."""
     ruleset = json.loads((ROOT / ".github/rulesets/main.json").read_text())
     rules = {rule["type"]: rule.get("parameters", {}) for rule in ruleset["rules"]}
     assert rules["pull_request"]["require_code_owner_review"]
@@ -146,6 +149,7 @@ def test_the_ruleset_requires_code_owners_and_every_job_that_checks_a_pull_reque
         for name, job in _jobs(path).items()
         if job["permissions"].get("pull-requests") != "write"  # which only comments
         and not job.get("continue-on-error")  # which nobody has seen passing yet
+        and "strategy" not in job
     }
     assert required == jobs
     assert ruleset["bypass_actors"] == []
@@ -165,9 +169,119 @@ def test_a_pull_request_without_stacks_to_plan_needs_no_role() -> None:
     """Otherwise somebody would have to approve each new image."""
     jobs = _jobs(ROOT / ".github" / "workflows" / "plan.yaml")
     assert "id-token" not in jobs["compare"]["permissions"]
-    assert (jobs["plan"]["needs"], jobs["plan"]["environment"]) == (["compare"], "plan")
-    assert jobs["plan"]["if"].startswith("needs.compare.outputs.status == '2' && ")
+    assert (jobs["plan-region"]["needs"], jobs["plan-region"]["environment"]) == (["compare"], "plan")
+    assert jobs["plan-region"]["if"].startswith("needs.compare.outputs.status == '2' && ")
     assert "PRIVATE_RUNNER" not in jobs["compare"]["runs-on"]
+
+
+def test_the_plans_of_all_regions_are_required_also_if_a_job_before_did_not_succeed() -> None:
+    """A skipped job counts as successful, and so would a missing region."""
+    job = _jobs(ROOT / ".github" / "workflows" / "plan.yaml")["plan"]
+    assert job["needs"] == ["compare", "plan-region"]
+    assert job["if"].startswith("always() && needs.compare.outputs.status != '0' && ")
+    assert "id-token" not in job["permissions"]
+
+
+def _artifact(workflow: str, job: str) -> str:
+    """The name of the artifact that a job uploads."""
+    (name,) = [
+        step["with"]["name"]
+        for step in _jobs(ROOT / ".github/workflows" / workflow)[job]["steps"]
+        if step.get("uses", "").startswith("actions/upload-artifact@")
+    ]
+    return str(name)
+
+
+def _run_step(step: dict[str, Any], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the script of a step as GitHub does, with the commands of this repository."""
+    if not (folder / ".venv").exists():
+        (folder / ".venv").symlink_to(Path(sys.executable).parents[1])
+    path = os.pathsep.join([str(ROOT / "constructs"), str(ROOT)])
+    variables |= {"PYTHONPATH": path, "GITHUB_STEP_SUMMARY": str(folder / "summary.md")}
+    command = ["bash", "-e", "-c", step["run"]]
+    environment = {**os.environ, **variables}
+    return subprocess.run(command, cwd=folder, env=environment, check=False, capture_output=True, text=True)
+
+
+def _named(workflow: str, job: str, name: str) -> dict[str, Any]:
+    """The step of a job whose name begins with this text."""
+    steps = _jobs(ROOT / ".github/workflows" / workflow)[job]["steps"]
+    found: dict[str, Any] = next(step for step in steps if step.get("name", "").startswith(name))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("planned", "result", "verdict", "status"),
+    [
+        (["ap-northeast-2", "us-west-2"], "success", "for review", 0),
+        (["ap-northeast-2", "us-west-2"], "success", "refused", 1),
+        (["ap-northeast-2", "us-west-2"], "failure", "for review", 1),
+        (["ap-northeast-2"], "failure", "for review", 1),
+        (["ap-northeast-2"], "success", "for review", 1),
+        ([], "skipped", "for review", 1),
+    ],
+)
+def test_a_pull_request_needs_a_plan_of_each_stack_of_each_region(  # noqa: PLR0913 (of a case)
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, planned: list[str], result: str, verdict: str, status: int
+) -> None:
+    regions = ["ap-northeast-2", "us-west-2"]
+    listed = {"base": "HEAD^1", "removed": [], "stacks": {f"{region}-dev": "changed" for region in regions}}
+    artifacts = {"stacks-to-plan/plan.json": json.dumps(listed), "stacks-to-plan/plan.md": "2 stacks to plan"}
+    for region in planned:
+        finding = {"stack": f"{region}-dev", "address": "aws_vpc.vpc", "action": "destroy", "verdict": verdict}
+        plan = {
+            "stacks": {f"{region}-dev": {"plan": "1 to destroy", "hash": "a" * 64}},
+            "findings": [{**finding, "why": "it holds data", "remedy": "keep it"}],
+        }
+        folder = _artifact("plan.yaml", "plan-region").replace("${{ matrix.region }}", region)
+        artifacts |= {f"{folder}/plan.json": json.dumps(plan), f"{folder}/plan.md": f"plan of {region}\n"}
+    gh = fake_gh.install(tmp_path / "github", monkeypatch)
+    with gh.changed() as state:
+        state["artifacts"]["5"] = artifacts
+    join = _run_step(_named("plan.yaml", "plan", "Join"), tmp_path, RUN_ID="5")
+    comment = (tmp_path / "plan.md").read_text()
+    assert comment.startswith(f"### {len(planned)} of 2 stacks planned\n")
+    assert [region for region in regions if f"plan of {region}\n" in comment] == planned
+    missing = [region for region in regions if f"error: {region}-dev: has no plan" in comment]
+    assert sorted([*missing, *planned]) == regions
+    assert join.returncode == (1 if missing else 0), join.stderr
+    if not missing:
+        check = _run_step(_named("plan.yaml", "plan", "Fail if a region failed"), tmp_path, PLANNED=result)
+        assert check.returncode == status, check.stderr
+
+
+def test_the_issues_are_updated_with_the_drift_of_the_regions_that_were_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gh = fake_gh.install(tmp_path / "github", monkeypatch)
+    with gh.changed() as state:
+        state["issues"] = [{"number": 1, "title": "Drift: us-west-2-dev", "body": "", "open": True}]
+        state["artifacts"]["5"] = {
+            f"{_artifact('drift.yaml', 'drift').replace('${{ matrix.region }}', region)}/drift.json": json.dumps(
+                {"stacks": {f"{region}-dev": {"status": "drift", "drift": []}}}
+            )
+            for region in ("ap-northeast-2", "eu-west-1")
+        }
+    run = _run_step(_named("drift.yaml", "issues", "Update the issues"), tmp_path, RUN_ID="5")
+    assert run.returncode == 0, run.stderr
+    assert [(issue["title"], issue["open"]) for issue in gh["issues"]] == [
+        (f"Drift: {region}-dev", True) for region in ("us-west-2", "ap-northeast-2", "eu-west-1")
+    ]
+    (download,) = [call for call in gh["calls"] if call[:2] == ["run", "download"]]
+    assert fnmatch(_artifact("drift.yaml", "drift"), download[download.index("--pattern") + 1])
+
+
+@pytest.mark.parametrize(
+    ("workflow", "job"),
+    [("plan.yaml", "plan-region"), ("drift.yaml", "drift"), ("backup.yaml", "backup")],
+)
+def test_each_region_has_its_own_role_runner_and_artifact(workflow: str, job: str) -> None:
+    described = _jobs(ROOT / ".github/workflows" / workflow)[job]
+    assert described["strategy"]["fail-fast"] is False
+    assert described["runs-on"] == "${{ fromJSON(vars.PRIVATE_RUNNERS || '{}')[matrix.region] || 'ubuntu-24.04' }}"
+    (credentials,) = [step["with"] for step in described["steps"] if "role-to-assume" in step.get("with", {})]
+    assert "[matrix.region]" in credentials["role-to-assume"] or credentials["role-to-assume"] == "${{ matrix.role }}"
+    assert credentials["aws-region"] == "${{ matrix.region }}"
 
 
 @pytest.mark.parametrize(
@@ -239,6 +353,35 @@ def test_environments_are_deployed_one_after_the_other(own: tuple[Owner, list[Re
         assert jobs[name]["needs"] == order[:position]
         assert "!failure()" in jobs[name]["if"]
         assert jobs[name]["with"]["environment"] == name.removesuffix("-cluster")
+
+
+def test_each_region_is_deployed_with_its_own_role_and_not_twice_at_the_same_time() -> None:
+    """A job without stacks is skipped, because its matrix would be empty, which GitHub refuses."""
+    jobs = _jobs(ROOT / ".github" / "workflows" / "deploy.yaml")
+    for name, job in jobs.items():
+        if "uses" not in job:
+            continue
+        part = "cluster" if name.endswith("-cluster") else "aws"
+        matrix = f"fromJSON(needs.reviewed.outputs.deploy).{name.removesuffix('-cluster')}.{part}"
+        assert job["if"].endswith(f" && {matrix} }}}}"), name
+        assert job["strategy"] == {"fail-fast": False, "matrix": {"include": f"${{{{ {matrix} }}}}"}}, name
+        assert job["with"]["region"] == "${{ matrix.region }}", name
+        assert job["with"]["stacks"] == "${{ matrix.stacks }}", name
+        assert ("[matrix.region]" in job["with"]["runner"]) is (part == "cluster"), name
+    job = _jobs(ROOT / ".github" / "workflows" / "deploy-stacks.yaml")["deploy"]
+    assert job["concurrency"]["group"] == "environment-${{ inputs.region }}-${{ inputs.environment }}"
+    (credentials,) = [step["with"] for step in job["steps"] if "role-to-assume" in step.get("with", {})]
+    assert (credentials["role-to-assume"], credentials["aws-region"]) == (APPLY_ROLE, "${{ inputs.region }}")
+
+
+def test_each_environment_has_a_role_under_the_name_that_its_job_has(
+    own: tuple[Owner, list[Region]], own_platform: dict[str, Template]
+) -> None:
+    jobs = _jobs(ROOT / ".github" / "workflows" / "deploy.yaml").values()
+    for region in own[1]:
+        roles = own_platform[f"{region.name}-shared"].json["output"]["roles"]["value"][region.name]
+        assert set(roles) == {"plan", "apply"}
+        assert set(roles["apply"]) <= {job["with"]["environment"] for job in jobs if "uses" in job}
 
 
 def _scripts() -> Iterator[tuple[str, str]]:

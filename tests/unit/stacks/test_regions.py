@@ -2,9 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from operations.deploy import plan, reviewed
+from operations.terraform.stacks import read_stacks
 from tests.edited_settings import EditedSettings
 from tests.template import Template, every_stack
 
@@ -34,9 +38,14 @@ REGIONS = ("ap-northeast-2", "eu-west-1", "us-west-2")
 
 
 @pytest.fixture(scope="module")
-def regions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The settings of three regions, and in `out` their synthesized stacks."""
+    return tmp_path_factory.mktemp("regions")
+
+
+@pytest.fixture(scope="module")
+def regions(folder: Path) -> dict[str, Template]:
     """All stacks of three regions. The regions are copies of the first one, with changed names and networks."""
-    folder = tmp_path_factory.mktemp("regions")
     settings = EditedSettings(folder)
     settings.replace("ap_northeast_2/prod.py", "databases=(", 'karpenter={"max_nodes": 20}, databases=(')
     settings.replace("ap_northeast_2/shared.py", 'lock="lockfile"', 'lock="both"')
@@ -107,6 +116,37 @@ def test_every_region_trusts_the_identity_provider(regions: dict[str, Template],
     assert trust["Principal"] == {
         "Federated": ["arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"]
     }
+
+
+def test_the_roles_of_the_workflows_are_those_of_each_region(regions: dict[str, Template]) -> None:
+    """The objects of all regions together are the GitHub variable `AWS_ROLES`."""
+    variable: dict[str, Any] = {}
+    for region in REGIONS:
+        variable |= regions[f"{region}-shared"].json["output"]["roles"]["value"]
+    assert sorted(variable) == sorted(REGIONS)
+    for region, roles in variable.items():
+        assert set(roles["apply"]) == {"shared", "dev", "staging", "prod"}
+        described = regions[f"{region}-shared"].resources("aws_iam_role")
+        for arn, name in (
+            (roles["plan"], f"{region}-shared-plan"),
+            *((arn, f"{region}-{environment}-apply") for environment, arn in roles["apply"].items()),
+        ):
+            assert described[arn.removeprefix("${aws_iam_role.").removesuffix(".arn}")]["name"] == name
+
+
+@pytest.mark.usefixtures("regions")
+def test_each_job_of_the_workflow_deploys_its_stack_in_every_region(folder: Path) -> None:
+    deploy = reviewed.accept(["everything"], read_stacks(folder / "out")).data["deploy"]
+    assert set(deploy) == {"shared", "dev", "staging", "prod"}
+    for environment, parts in deploy.items():
+        for part, matrix in parts.items():
+            suffix = "-gitops" if part == "cluster" else ""
+            assert matrix == [{"region": name, "stacks": f"{name}-{environment}{suffix}"} for name in REGIONS]
+
+
+@pytest.mark.usefixtures("regions")
+def test_the_workflows_list_every_region(folder: Path) -> None:
+    assert plan.listing(plan.selection(folder / "out", [], None)).data["regions"] == [*REGIONS]
 
 
 @pytest.mark.parametrize("region", REGIONS)

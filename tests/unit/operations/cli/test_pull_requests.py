@@ -66,7 +66,12 @@ def test_reviewed_writes_the_accepted_stacks_for_the_deploy_jobs(
     assert {name: entry["hash"] for name, entry in stacks.items()} == {DEV: hash_, f"{DEV}-gitops": ""}
     outputs = dict(line.split("=", 1) for line in (tmp_path / "outputs").read_text().splitlines())
     assert json.loads(outputs["reviewed"])["stacks"] == stacks
-    assert json.loads(outputs["deploy"]) == {"dev": {"aws": DEV, "cluster": f"{DEV}-gitops"}}
+    assert json.loads(outputs["deploy"]) == {
+        "dev": {
+            "aws": [{"region": REGION, "stacks": DEV}],
+            "cluster": [{"region": REGION, "stacks": f"{DEV}-gitops"}],
+        }
+    }
 
 
 @pytest.mark.parametrize(("verdict", "status"), [("refused", 1), ("allowed", 0)])

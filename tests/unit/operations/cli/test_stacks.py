@@ -25,9 +25,9 @@ from tests.unit.operations.cli.conftest import Terminal, run
 DEV, PROD, SHARED = (f"{REGION}-{name}" for name in ("dev", "prod", "shared"))
 
 
-def _mocked(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, status: Status = Status.FINE) -> Mock:
-    """A function replaced by one that returns a report with this status."""
-    mock = Mock(return_value=Report("the title", status, {}))
+def _mocked(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, status: Status = Status.FINE, **data: Any) -> Mock:
+    """A function replaced by one that returns a report with this status and data."""
+    mock = Mock(return_value=Report("the title", status, data))
     monkeypatch.setattr(module, name, mock)
     return mock
 
@@ -91,9 +91,15 @@ def test_plan_only_lists_the_stacks_if_there_are_any(
     planned: Mock, output: Path, monkeypatch: pytest.MonkeyPatch, *, differs: bool
 ) -> None:
     planned.return_value.differs = differs
-    listing = _mocked(monkeypatch, plan, "listing", Status.ATTENTION)
+    listing = _mocked(monkeypatch, plan, "listing", Status.ATTENTION, regions=[REGION])
     run("plan", DEV, "--output", output, "--list", status=2)
     assert listing.called is differs
+
+
+def test_plan_sets_the_regions_that_it_lists_as_an_output(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_OUTPUT", str(output / "outputs"))
+    run("plan", "--all", "--list", "--output", output, status=2)
+    assert (output / "outputs").read_text() == f'regions=["{REGION}"]\n'
 
 
 def test_guard_checks_plans(tmp_path: Path) -> None:

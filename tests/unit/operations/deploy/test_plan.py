@@ -139,6 +139,16 @@ def test_lists_the_stacks_to_plan(differing: dict[str, str] | None, listed: dict
         assert (report.title, report.status, report.data["stacks"]) == ("1 stack to plan", Status.ATTENTION, listed)
 
 
+def test_lists_the_regions_of_the_stacks_to_plan() -> None:
+    stacks = [
+        make_stack(name=f"{region}-dev", region=region) for region in ("us-west-2", "eu-west-1", "ap-northeast-2")
+    ]
+    differing = {"us-west-2-dev": "changed", "eu-west-1-dev": "new", "ap-south-1-dev": "removed"}
+    chosen = Selection(stacks, {stack.name: set() for stack in stacks}, "abc123", differing)
+    assert plan.listing(chosen).data["regions"] == ["eu-west-1", "us-west-2"]
+    assert plan.listing(chosen).data["removed"] == ["ap-south-1-dev"]
+
+
 def test_a_stack_waits_for_a_producer_that_differs_and_was_not_chosen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

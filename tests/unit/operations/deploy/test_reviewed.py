@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,11 @@ def _merged(state: dict[str, Any], number: int, commit: str, plan: dict[str, Any
     state["artifacts"][str(number)] = {"plan.json": json.dumps(plan)}
 
 
+def _in_seoul(*stacks: str) -> dict[str, str]:
+    """An element of the matrix of a job."""
+    return {"region": "ap-northeast-2", "stacks": " ".join(stacks)}
+
+
 def _deployed(state: dict[str, Any], *commits: str) -> None:
     runs = [{"head_sha": commit, "event": "push", "display_title": "a merge"} for commit in commits]
     state["answers"][f"{RUNS}/deploy.yaml/runs"] = {"workflow_runs": runs}
@@ -86,8 +92,8 @@ def test_finds_the_plan_of_the_merged_pull_request(gh: FakeGh, history: tuple[Pa
     report = reviewed.collect(commits[2], KNOWN, folder)
     assert report.data["stacks"]["ap-northeast-2-shared"]["hash"] == HASHES[0]
     assert report.data["deploy"] == {
-        "shared": {"aws": "ap-northeast-2-shared"},
-        "dev": {"aws": "ap-northeast-2-dev", "cluster": "ap-northeast-2-dev-gitops"},
+        "shared": {"aws": [_in_seoul("ap-northeast-2-shared")]},
+        "dev": {"aws": [_in_seoul("ap-northeast-2-dev")], "cluster": [_in_seoul("ap-northeast-2-dev-gitops")]},
     }
     run = next(call for call in gh["calls"] if "plan.yaml" in call[1])
     assert "event=pull_request&head_sha=head-1" in run[1]
@@ -236,10 +242,28 @@ def test_rejects_to_collect_too_many_commits(
 def test_accepts_named_stacks_with_and_without_a_hash() -> None:
     report = reviewed.accept([f"ap-northeast-2-prod={HASHES[0]}", "us-gov-east-1-dev-gitops"], KNOWN)
     assert report.data["deploy"] == {
-        "prod": {"aws": "ap-northeast-2-prod"},
-        "dev": {"cluster": "us-gov-east-1-dev-gitops"},
+        "prod": {"aws": [_in_seoul("ap-northeast-2-prod")]},
+        "dev": {"cluster": [{"region": "us-gov-east-1", "stacks": "us-gov-east-1-dev-gitops"}]},
     }
     assert [entry["hash"] for entry in report.data["stacks"].values()] == [HASHES[0], ""]
+
+
+def test_a_job_deploys_the_environment_of_its_name_in_each_region() -> None:
+    names = ["us-gov-east-1-dev-gitops", "ap-northeast-2-dev-gitops", "ap-northeast-2-dev"]
+    assert reviewed.accept(names, KNOWN).data["deploy"]["dev"] == {
+        "aws": [_in_seoul("ap-northeast-2-dev")],
+        "cluster": [
+            _in_seoul("ap-northeast-2-dev-gitops"),
+            {"region": "us-gov-east-1", "stacks": "us-gov-east-1-dev-gitops"},
+        ],
+    }
+
+
+def test_stacks_of_one_job_and_region_are_deployed_together() -> None:
+    """An environment may have several stacks."""
+    stacks = [make_stack("dev"), make_stack("dev", name="ap-northeast-2-dev-files")]
+    report = reviewed.accept(["everything"], stacks)
+    assert report.data["deploy"] == {"dev": {"aws": [_in_seoul("ap-northeast-2-dev", "ap-northeast-2-dev-files")]}}
 
 
 @pytest.mark.usefixtures("platform")
@@ -248,7 +272,8 @@ def test_everything_stands_for_every_synthesized_stack(platform_folder: Path) ->
     report = reviewed.accept(["everything"], known)
     assert list(report.data["deploy"]) == ["shared", "dev", "prod", "staging"]
     assert report.data["stacks"] == {}  # no plan was accepted
-    found = [name for parts in report.data["deploy"].values() for names in parts.values() for name in names.split()]
+    matrices = [matrix for parts in report.data["deploy"].values() for matrix in parts.values()]
+    found = [name for matrix in matrices for entry in matrix for name in entry["stacks"].split()]
     assert sorted([*found, "ap-northeast-2-backend"]) == sorted(stack.name for stack in known)
 
 
@@ -302,9 +327,55 @@ def test_the_command_sets_the_outputs_that_the_jobs_read(
     assert CliRunner().invoke(app, arguments).exit_code == 0
     reviewed_output, deploy = (tmp_path / "output").read_text().splitlines()
     assert json.loads(reviewed_output.removeprefix("reviewed=")) == json.loads(file.read_text())
-    assert json.loads(deploy.removeprefix("deploy=")) == {"dev": {"aws": "ap-northeast-2-dev"}}
+    assert json.loads(deploy.removeprefix("deploy=")) == {"dev": {"aws": [_in_seoul("ap-northeast-2-dev")]}}
     assert gh["calls"] == []
     assert deploy_command.reviewed(file) == {"ap-northeast-2-dev": HASHES[0]}
+
+
+def _files(folder: Path, listed: dict[str, Any], *plans: dict[str, Any]) -> list[str]:
+    """The arguments of `join-plans` for these files."""
+    paths = [folder / f"{number}.json" for number in range(len(plans) + 1)]
+    for path, content in zip(paths, [listed, *plans], strict=True):
+        path.write_text(json.dumps(content))
+    return [str(path) for path in paths]
+
+
+def _list(*stacks: str, removed: Sequence[str] = ()) -> dict[str, Any]:
+    reasons = dict.fromkeys(stacks, "changed") | dict.fromkeys(removed, "removed")
+    return {"base": "HEAD^1", "regions": [], "removed": [*removed], "stacks": reasons}
+
+
+def test_the_plans_of_several_regions_are_joined(tmp_path: Path) -> None:
+    finding = {"stack": "us-gov-east-1-dev", "verdict": "for review"}
+    seoul, other = _plan(ap_northeast_2_dev=HASHES[0]), _plan(us_gov_east_1_dev=HASHES[1])
+    other["findings"].append(finding)
+    files = _files(tmp_path, _list("ap-northeast-2-dev", "us-gov-east-1-dev"), seoul, other)
+    result = CliRunner().invoke(app, ["join-plans", *files, "--json"])
+    assert result.exit_code == 0
+    joined = json.loads(result.stdout)
+    assert joined["title"] == "2 of 2 stacks planned"
+    assert joined["stacks"] == {**seoul["stacks"], **other["stacks"]}
+    assert joined["findings"] == [finding]
+
+
+def test_a_stack_that_no_region_planned_is_an_error(tmp_path: Path) -> None:
+    """Otherwise `deploy` would take it for a stack without changes."""
+    listed = _list("ap-northeast-2-dev", "us-gov-east-1-dev")
+    result = CliRunner().invoke(app, ["join-plans", *_files(tmp_path, listed, _plan(ap_northeast_2_dev=HASHES[0]))])
+    assert result.exit_code == 1
+    assert "1 of 2 stacks planned\n- error: us-gov-east-1-dev: has no plan; see the job of its region" in result.output
+
+
+def test_a_removed_stack_needs_no_plan_and_is_reported(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["join-plans", *_files(tmp_path, _list(removed=["us-gov-east-1-dev"]))])
+    assert result.exit_code == 0
+    assert "us-gov-east-1-dev: removed since HEAD^1; its resources would stay unmanaged" in result.output
+
+
+def test_rejects_a_list_of_another_command(tmp_path: Path) -> None:
+    file, *_ = _files(tmp_path, _plan(ap_northeast_2_dev=HASHES[0]))
+    with pytest.raises(OperationError, match=r"not a report of `plan --list --json`; pass the output of `plan --list"):
+        reviewed.join(Path(file), [])
 
 
 def test_a_plan_that_the_guard_refuses_exits_with_status_1(tmp_path: Path) -> None:
@@ -320,7 +391,17 @@ def test_a_plan_that_the_guard_refuses_exits_with_status_1(tmp_path: Path) -> No
 _INVALID_HASH = '{"stacks": {"dev": {"plan": "1 to update", "hash": "abc"}}, "findings": []}'
 
 
-@pytest.mark.parametrize("content", ['{"stacks": {}}', '{"stacks": {}, "findings": null}', "[]", "{", _INVALID_HASH])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"stacks": {}}',
+        '{"stacks": {}, "findings": null}',
+        '{"stacks": {}, "findings": [1]}',
+        "[]",
+        "{",
+        _INVALID_HASH,
+    ],
+)
 def test_rejects_a_file_without_findings_that_is_not_a_report_of_plan(tmp_path: Path, content: str) -> None:
     (tmp_path / "plan.json").write_text(content)
     problem = r"(not valid JSON \(line \d, column \d\)|not a report of `plan --json`)"

@@ -25,10 +25,11 @@ def gh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGh:
     return fake_gh.install(tmp_path / "github", monkeypatch)
 
 
-def _drift(folder: Path, status: str, *findings: dict[str, Any], stack: str = "ap-northeast-2-dev") -> Path:
+def _drift(folder: Path, status: str, *findings: dict[str, Any], stack: str = "ap-northeast-2-dev") -> list[Path]:
+    """The argument of `follow`: a report with this stack."""
     file = folder / "drift.json"
     file.write_text(json.dumps({"stacks": {stack: {"status": status, "drift": findings}}}))
-    return file
+    return [file]
 
 
 def test_opens_an_issue(tmp_path: Path, gh: FakeGh) -> None:
@@ -42,7 +43,7 @@ def test_reads_the_report_of_the_command_drift(tmp_path: Path, gh: FakeGh) -> No
     finding = Finding("ap-northeast-2-dev", "deleted", "aws_subnet.a", ["it is gone"])
     report = drift.report({"ap-northeast-2-dev": Seen(drift=[finding])}, [], [], date(2026, 11, 25))
     (tmp_path / "drift.json").write_text(json.dumps(report.data))
-    follow(tmp_path / "drift.json")
+    follow([tmp_path / "drift.json"])
     assert gh["issues"][0]["body"].startswith("- deleted `aws_subnet.a`: `it is gone`\n")
 
 
@@ -78,6 +79,22 @@ def test_stacks_that_are_not_in_the_report_keep_their_issues(tmp_path: Path, gh:
     assert [issue["open"] for issue in gh["issues"]] == [True]
 
 
+def test_a_region_whose_report_is_unusable_neither_hides_nor_closes_issues_of_the_others(
+    tmp_path: Path, gh: FakeGh
+) -> None:
+    drifted, matching = (tmp_path / name for name in ("one", "two"))
+    for folder in (drifted, matching):
+        folder.mkdir()
+    broken = tmp_path / "broken.json"
+    broken.write_text("")  # the command failed before it could report
+    follow(_drift(tmp_path, "drift", FINDING, stack="us-west-2-dev"))
+    files = [broken, *_drift(drifted, "drift", FINDING), *_drift(matching, "clean", stack="eu-west-1-dev")]
+    with pytest.raises(OperationError, match=r"broken\.json: not valid JSON"):
+        follow(files)
+    issues = {issue["title"]: issue["open"] for issue in gh["issues"]}
+    assert issues == {"Drift: us-west-2-dev": True, "Drift: ap-northeast-2-dev": True}
+
+
 def test_drift_that_comes_back_opens_a_new_issue(tmp_path: Path, gh: FakeGh) -> None:
     for status, findings in (("drift", [FINDING]), ("clean", []), ("drift", [FINDING])):
         follow(_drift(tmp_path, status, *findings))
@@ -93,11 +110,11 @@ def test_a_long_list_is_truncated(tmp_path: Path, gh: FakeGh) -> None:
 def test_rejects_a_file_that_is_not_a_report_of_drift(tmp_path: Path, gh: FakeGh) -> None:
     (tmp_path / "drift.json").write_text("{}")
     with pytest.raises(OperationError, match=r"not a report of `drift --json`; pass the output of `drift --json`$"):
-        follow(tmp_path / "drift.json")
+        follow([tmp_path / "drift.json"])
     assert gh["calls"] == []
 
 
 def test_the_command_reports_the_changed_issues(tmp_path: Path, gh: FakeGh) -> None:
-    result = CliRunner().invoke(app, ["issues-from-drift", str(_drift(tmp_path, "drift", FINDING)), "--json"])
+    result = CliRunner().invoke(app, ["issues-from-drift", *map(str, _drift(tmp_path, "drift", FINDING)), "--json"])
     assert json.loads(result.stdout)["issues"] == {"ap-northeast-2-dev": "opened"}
     assert len(gh["issues"]) == 1

@@ -1,6 +1,8 @@
 """The title of every report that counts something, with none, one and two of them."""
 
 import ast
+import json
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
@@ -76,7 +78,7 @@ def _issues(number: int) -> Report:
         patch.setattr(issues, "gh", Mock())
         patch.setattr(issues, "_open_issues", dict)
         patch.setattr(issues, "_act", lambda *_: "opened")
-        return issues.follow(Path())
+        return issues.follow([Path()])
 
 
 def _plans(number: int) -> Report:
@@ -114,6 +116,14 @@ def _destroyed(number: int) -> Report:
 def _deployed(number: int) -> Report:
     results = {name: deploy._Result("applied", "") for name in NAMES[:number]}
     return deploy._deploy_report(results, deploy.Options(), " ".join)
+
+
+def _joined(number: int) -> Report:
+    listed: dict[str, Any] = {"base": None, "removed": [], "stacks": dict.fromkeys(map(str, range(number)), "new")}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "list.json"
+        file.write_text(json.dumps(listed))
+        return reviewed.join(file, [])
 
 
 def _reviewed(number: int) -> Report:
@@ -204,6 +214,7 @@ TITLES: dict[str, tuple[Callable[[int], Report], tuple[str, str, str]]] = {
         _versions,
         ("s: 0 versions of its state", "s: 1 version of its state", "s: 2 versions of its state"),
     ),
+    "reviewed.join": (_joined, ("0 of 0 stacks planned", "0 of 1 stack planned", "0 of 2 stacks planned")),
     "reviewed._reviewed_report": (_reviewed, ("no stack to deploy", "1 stack to deploy", "2 stacks to deploy")),
     "scanner.scan": (
         _scanned,
