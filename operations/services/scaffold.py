@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from operations.errors import OperationError
-from operations.repository import all_or_nothing, settings_files
+from operations.repository import all_or_nothing, names, settings_files
 from operations.terraform.stacks import Region
 
 EXAMPLE_TAG = "0.0.0-example"
@@ -18,13 +18,9 @@ EXAMPLE_DIGEST = f"sha256:{'0' * 64}"
 PLACEHOLDER_ID = 9
 """A placeholder for the GitHub id of a repository; `make synth` warns about it."""
 
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_NAME_REMEDY = "use lower-case letters and digits, a letter first, with single hyphens between"
-_YAML_KEYWORDS = {"false", "n", "no", "null", "off", "on", "true", "y", "yes"}
 _RESERVED_NAMES = {"argocd": "its host name is used by Argo CD"}
 _RESERVED_TEAMS = {"default": "is a project of Argo CD", "management": "is a project of the platform"}
 _SHORTEST_NAME = 2  # as in the settings of image repositories
-_LONGEST_LABEL = 63
 _LONGEST_CRON_JOB = 52
 """Kubernetes appends 11 characters for each Job. Source:
 https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/"""
@@ -96,12 +92,12 @@ class _Tree:
 
 
 def _name_problems(tree: _Tree, name: str) -> Iterator[str]:
-    if _NAME.fullmatch(name) is None:
-        yield f"name: {name!r}: {_NAME_REMEDY}"
+    if names.NAME.fullmatch(name) is None:
+        yield f"name: {name!r}: {names.REMEDY}"
         return
     if len(name) < _SHORTEST_NAME:
         yield f"name: {name!r}: too short for an image repository; use at least {_SHORTEST_NAME} characters"
-    if name in _YAML_KEYWORDS:
+    if name in names.YAML_KEYWORDS:
         yield f"name: {name!r}: is a keyword in YAML; choose another"
     if name in _RESERVED_NAMES:
         yield f"name: {name!r}: {_RESERVED_NAMES[name]}; choose another"
@@ -114,6 +110,8 @@ def _name_problems(tree: _Tree, name: str) -> Iterator[str]:
         yield f"name: {name!r}: {problem}; choose a shorter one"
     if tree.has(Path("service") / name):
         yield f"name: {name!r}: service/{name} exists already; choose another"
+    if tree.has(Path("management") / name):
+        yield f"name: {name!r}: its Applications would have the names of those of management/{name}; choose another"
     for path in tree.settings:
         repositories = settings_files.read_image_repositories(tree.root / path)
         if repositories is not None and name in repositories.names:
@@ -123,9 +121,9 @@ def _name_problems(tree: _Tree, name: str) -> Iterator[str]:
 def _team_problems(tree: _Tree, team: str) -> Iterator[str]:
     if not team:
         yield f"team: {team!r}: every service needs an owner; name the team"
-    elif _NAME.fullmatch(team) is None or len(team) > _LONGEST_LABEL:
-        yield f"team: {team!r}: {_NAME_REMEDY}, at most {_LONGEST_LABEL} characters"
-    elif team in _YAML_KEYWORDS:
+    elif names.NAME.fullmatch(team) is None or len(team) > names.LONGEST_LABEL:
+        yield f"team: {team!r}: {names.REMEDY}, at most {names.LONGEST_LABEL} characters"
+    elif team in names.YAML_KEYWORDS:
         yield f"team: {team!r}: is a keyword in YAML; choose another"
     elif team in _RESERVED_TEAMS:
         yield f"team: {team!r}: {_RESERVED_TEAMS[team]}; choose another"
@@ -185,8 +183,8 @@ class _Model:
 
     def renamed(self, text: str) -> str:
         """The text with the model's name and team replaced by the new ones. Only whole words are replaced."""
-        names = {self._new.like: self._new.name, self.team: self._new.team}
-        return re.sub(rf"(?<!\w)({'|'.join(map(re.escape, names))})(?!\w)", lambda found: names[found[1]], text)
+        new = {self._new.like: self._new.name, self.team: self._new.team}
+        return re.sub(rf"(?<!\w)({'|'.join(map(re.escape, new))})(?!\w)", lambda found: new[found[1]], text)
 
     def service(self) -> Iterator[tuple[Path, str]]:
         """The files of the new service, with an example image, because none was delivered yet."""

@@ -251,6 +251,10 @@ FORM = "use lower-case letters and digits, a letter first, with single hyphens b
             NewService(name="x", team="percussion"),
             ["name: 'x': too short for an image repository; use at least 2 characters"],
         ),
+        (
+            NewService(name="kyverno", team="percussion"),
+            ["name: 'kyverno': its Applications would have the names of those of management/kyverno; choose another"],
+        ),
         (NewService(name="true", team="percussion"), ["name: 'true': is a keyword in YAML; choose another"]),
         (
             NewService(name="argocd", team="percussion"),
