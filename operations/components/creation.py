@@ -28,7 +28,8 @@ from operations.repository.text import read_text
 _LONGEST_RELEASE = 53
 """Source: `maxReleaseNameLen` in pkg/chartutil/validate_name.go of Helm 3.22."""
 
-_CHART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_CHART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,249}")
+"""Source: `chartName` and `maxChartNameLength` in pkg/chartutil/create.go of Helm 3.22."""
 _VERSION = re.compile(r"v?[0-9]+\.[0-9]+\.[0-9]+")
 _REPOSITORY = re.compile(r"(https|oci)://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?(/[A-Za-z0-9._~-]+)*/?")
 
@@ -123,7 +124,7 @@ def _namespace_problems(tree: Tree, new: NewComponent) -> Iterator[str]:
 
 def _chart_problems(new: NewComponent) -> Iterator[str]:
     if _CHART.fullmatch(new.chart) is None:
-        yield f"chart: {new.chart!r}: not the name of a chart; use letters, digits, dots, hyphens and underscores"
+        yield f"chart: {new.chart!r}: no name of a chart; use at most 250 letters, digits, dots, hyphens and underscores"
     if _REPOSITORY.fullmatch(new.repository) is None:
         remedy = "use an address such as https://charts.example.com or oci://registry.example.com/charts"
         yield f"repository: {new.repository!r}: {remedy}"

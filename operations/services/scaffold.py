@@ -153,13 +153,14 @@ def _files(tree: _Tree, new: NewService) -> dict[Path, str]:
     project = _project(new.team)
     if tree.has(project):
         text = tree.read(project)
-        files[project] = text.replace(_destinations(text), _destinations(text) + model.renamed(model.destinations()))
+        old = _destinations(project, text)
+        files[project] = text.replace(old, old + model.renamed(model.destinations()))
     else:
         for path in tree.of_team(model.team):
             copy = path.with_name(".".join(new.team if part == model.team else part for part in path.name.split(".")))
             text = tree.read(path)
             if path == _project(model.team):
-                text = text.replace(_destinations(text), model.destinations())
+                text = text.replace(_destinations(path, text), model.destinations())
             files[copy] = model.renamed(text)
             files |= _kustomizations(tree, files, path, copy)
     for path in tree.settings:
@@ -179,7 +180,10 @@ class _Model:
         self._new = new
         self._folder = Path("service") / new.like
         overlay = next(path for path in tree.files(self._folder) if path.name == "application.yaml")
-        self.team = re.findall(r"^team: (\S+)$", tree.read(overlay), re.MULTILINE)[0]
+        team = re.search(r"^team: (\S+)$", tree.read(overlay), re.MULTILINE)
+        if team is None:
+            raise OperationError(f"{overlay}: has no team; write the owner of the service, such as `team: bubble`")
+        self.team = team[1]
 
     def renamed(self, text: str) -> str:
         """The text with the model's name and team replaced by the new ones. Only whole words are replaced."""
@@ -201,7 +205,8 @@ class _Model:
 
     def destinations(self) -> str:
         """The model's own destinations in the project of its team."""
-        entries = re.findall(r"    - .*\n(?:      .*\n)*", _destinations(self._tree.read(_project(self.team))))
+        file = _project(self.team)
+        entries = re.findall(r"    - .*\n(?:      .*\n)*", _destinations(file, self._tree.read(file)))
         return "".join(entry for entry in entries if f"namespace: {self._new.like}-" in entry)
 
 
@@ -234,8 +239,11 @@ def _project(team: str) -> Path:
     return _PROJECTS / f"{team}.yaml"
 
 
-def _destinations(project: str) -> str:
-    return str(re.findall(r"^  destinations:\n((?:    .*\n)+)", project, re.MULTILINE)[0])
+def _destinations(file: Path, project: str) -> str:
+    found = re.search(r"^  destinations:\n((?:    .*\n)+)", project, re.MULTILINE)
+    if found is None:
+        raise OperationError(f"{file}: destinations: must have one entry per line; reformat them")
+    return found[1]
 
 
 def _kustomizations(tree: _Tree, files: Mapping[Path, str], path: Path, copy: Path) -> Iterator[tuple[Path, str]]:

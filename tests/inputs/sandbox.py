@@ -30,7 +30,16 @@ from stacks import loading
 from tests import ROOT
 from tests.stacks import REGION, STACKS, make_stack, write_output
 
-_COPIED = ("stacks", "service", "management", "helm/my-app", ".github/workflows", "main.py", "Pipfile.lock")
+_COPIED = (
+    "stacks",
+    "service",
+    "management",
+    "helm/my-app",
+    ".github/workflows",
+    ".github/CODEOWNERS",
+    "main.py",
+    "Pipfile.lock",
+)
 _MADE_BY_COMMANDS = {".git", ".local", ".running", "logs"}
 _MOST_SECONDS = 20
 _MOST_BYTES = 3 * 2**30

@@ -333,6 +333,22 @@ def test_rejects_settings_and_files_that_cannot_be_read(tree: Path) -> None:
         _write(tree, "xylophone", "percussion")
 
 
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        (f"{PROJECTS}/bubble.yaml", "destinations: must have one entry per line; reformat them"),
+        (
+            "service/bubblepool/overlays/dev/application.yaml",
+            "has no team; write the owner of the service, such as `team: bubble`",
+        ),
+    ],
+)
+def test_rejects_a_model_in_another_form(tree: Path, file: str, message: str) -> None:
+    (tree / file).write_text("a: b\n")
+    with pytest.raises(OperationError, match=re.escape(f"{file}: {message}")):
+        _write(tree, "xylophone", "percussion")
+
+
 @pytest.mark.parametrize("writable", [0, 1, 5, 20])
 def test_an_interrupt_leaves_no_files_behind(tree: Path, writable: int, monkeypatch: pytest.MonkeyPatch) -> None:
     before, folders = _files(tree), set(tree.rglob("*"))
