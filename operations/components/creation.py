@@ -124,7 +124,7 @@ def _namespace_problems(tree: Tree, new: NewComponent) -> Iterator[str]:
 
 def _chart_problems(new: NewComponent) -> Iterator[str]:
     if _CHART.fullmatch(new.chart) is None:
-        yield f"chart: {new.chart!r}: no name of a chart; use at most 250 letters, digits, dots, hyphens and underscores"
+        yield f"chart: {new.chart!r}: no name of a chart; use at most 250 letters, digits, dots, hyphens or underscores"
     if _REPOSITORY.fullmatch(new.repository) is None:
         remedy = "use an address such as https://charts.example.com or oci://registry.example.com/charts"
         yield f"repository: {new.repository!r}: {remedy}"
