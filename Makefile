@@ -223,6 +223,14 @@ region: synth ## add a region, or remove one: make region NAME=us-west-2 LIKE=ap
 	@$(BIN)/python -m operations region "$(NAME)" $(if $(LIKE),--like "$(LIKE)") $(if $(CIDR),--cidr "$(CIDR)") \
 	  $(if $(REMOVE),--remove)
 
+# A new component, or with REMOVE=1 the way back. `make component` downloads nothing.
+COMPONENT_OPTIONS = --chart "$(CHART)" --repository "$(REPOSITORY)" --version "$(VERSION)" \
+  $(if $(NAMESPACE),--namespace "$(NAMESPACE)")
+
+.PHONY: component
+component: install-python ## create the files of a component: make component NAME=… CHART=… REPOSITORY=https://… VERSION=… [NAMESPACE=…], or [REMOVE=1]
+	@$(BIN)/python -m operations $(if $(REMOVE),remove-component "$(NAME)",component "$(NAME)" $(COMPONENT_OPTIONS))
+
 .PHONY: chart-readme
 chart-readme: install ## update the table of values in the README of the Helm chart
 	$(BIN)/python -m operations chart-readme

@@ -31,5 +31,5 @@ def read_yaml(file: Path) -> Any:
     """
     try:
         return yaml.safe_load(read_text(file))
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # also a number with too many digits
         raise OperationError(f"{file}: not YAML: {' '.join(str(error).split())}; correct it") from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from operations.errors import OperationError
-from operations.repository import all_or_nothing, settings_files
+from operations.repository import all_or_nothing, names, settings_files
 from operations.terraform.stacks import Region
 
 EXAMPLE_TAG = "0.0.0-example"
@@ -18,13 +18,9 @@ EXAMPLE_DIGEST = f"sha256:{'0' * 64}"
 PLACEHOLDER_ID = 9
 """A placeholder for the GitHub id of a repository; `make synth` warns about it."""
 
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_NAME_REMEDY = "use lower-case letters and digits, a letter first, with single hyphens between"
-_YAML_KEYWORDS = {"false", "n", "no", "null", "off", "on", "true", "y", "yes"}
 _RESERVED_NAMES = {"argocd": "its host name is used by Argo CD"}
 _RESERVED_TEAMS = {"default": "is a project of Argo CD", "management": "is a project of the platform"}
 _SHORTEST_NAME = 2  # as in the settings of image repositories
-_LONGEST_LABEL = 63
 _LONGEST_CRON_JOB = 52
 """Kubernetes appends 11 characters for each Job. Source:
 https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/"""
@@ -96,12 +92,12 @@ class _Tree:
 
 
 def _name_problems(tree: _Tree, name: str) -> Iterator[str]:
-    if _NAME.fullmatch(name) is None:
-        yield f"name: {name!r}: {_NAME_REMEDY}"
+    if names.NAME.fullmatch(name) is None:
+        yield f"name: {name!r}: {names.REMEDY}"
         return
     if len(name) < _SHORTEST_NAME:
         yield f"name: {name!r}: too short for an image repository; use at least {_SHORTEST_NAME} characters"
-    if name in _YAML_KEYWORDS:
+    if name in names.YAML_KEYWORDS:
         yield f"name: {name!r}: is a keyword in YAML; choose another"
     if name in _RESERVED_NAMES:
         yield f"name: {name!r}: {_RESERVED_NAMES[name]}; choose another"
@@ -114,6 +110,8 @@ def _name_problems(tree: _Tree, name: str) -> Iterator[str]:
         yield f"name: {name!r}: {problem}; choose a shorter one"
     if tree.has(Path("service") / name):
         yield f"name: {name!r}: service/{name} exists already; choose another"
+    if tree.has(Path("management") / name):
+        yield f"name: {name!r}: its Applications would have the names of those of management/{name}; choose another"
     for path in tree.settings:
         repositories = settings_files.read_image_repositories(tree.root / path)
         if repositories is not None and name in repositories.names:
@@ -123,9 +121,9 @@ def _name_problems(tree: _Tree, name: str) -> Iterator[str]:
 def _team_problems(tree: _Tree, team: str) -> Iterator[str]:
     if not team:
         yield f"team: {team!r}: every service needs an owner; name the team"
-    elif _NAME.fullmatch(team) is None or len(team) > _LONGEST_LABEL:
-        yield f"team: {team!r}: {_NAME_REMEDY}, at most {_LONGEST_LABEL} characters"
-    elif team in _YAML_KEYWORDS:
+    elif names.NAME.fullmatch(team) is None or len(team) > names.LONGEST_LABEL:
+        yield f"team: {team!r}: {names.REMEDY}, at most {names.LONGEST_LABEL} characters"
+    elif team in names.YAML_KEYWORDS:
         yield f"team: {team!r}: is a keyword in YAML; choose another"
     elif team in _RESERVED_TEAMS:
         yield f"team: {team!r}: {_RESERVED_TEAMS[team]}; choose another"
@@ -155,13 +153,14 @@ def _files(tree: _Tree, new: NewService) -> dict[Path, str]:
     project = _project(new.team)
     if tree.has(project):
         text = tree.read(project)
-        files[project] = text.replace(_destinations(text), _destinations(text) + model.renamed(model.destinations()))
+        old = _destinations(project, text)
+        files[project] = text.replace(old, old + model.renamed(model.destinations()))
     else:
         for path in tree.of_team(model.team):
             copy = path.with_name(".".join(new.team if part == model.team else part for part in path.name.split(".")))
             text = tree.read(path)
             if path == _project(model.team):
-                text = text.replace(_destinations(text), model.destinations())
+                text = text.replace(_destinations(path, text), model.destinations())
             files[copy] = model.renamed(text)
             files |= _kustomizations(tree, files, path, copy)
     for path in tree.settings:
@@ -181,12 +180,15 @@ class _Model:
         self._new = new
         self._folder = Path("service") / new.like
         overlay = next(path for path in tree.files(self._folder) if path.name == "application.yaml")
-        self.team = re.findall(r"^team: (\S+)$", tree.read(overlay), re.MULTILINE)[0]
+        team = re.search(r"^team: (\S+)$", tree.read(overlay), re.MULTILINE)
+        if team is None:
+            raise OperationError(f"{overlay}: has no team; write the owner of the service, such as `team: bubble`")
+        self.team = team[1]
 
     def renamed(self, text: str) -> str:
         """The text with the model's name and team replaced by the new ones. Only whole words are replaced."""
-        names = {self._new.like: self._new.name, self.team: self._new.team}
-        return re.sub(rf"(?<!\w)({'|'.join(map(re.escape, names))})(?!\w)", lambda found: names[found[1]], text)
+        new = {self._new.like: self._new.name, self.team: self._new.team}
+        return re.sub(rf"(?<!\w)({'|'.join(map(re.escape, new))})(?!\w)", lambda found: new[found[1]], text)
 
     def service(self) -> Iterator[tuple[Path, str]]:
         """The files of the new service, with an example image, because none was delivered yet."""
@@ -203,7 +205,8 @@ class _Model:
 
     def destinations(self) -> str:
         """The model's own destinations in the project of its team."""
-        entries = re.findall(r"    - .*\n(?:      .*\n)*", _destinations(self._tree.read(_project(self.team))))
+        file = _project(self.team)
+        entries = re.findall(r"    - .*\n(?:      .*\n)*", _destinations(file, self._tree.read(file)))
         return "".join(entry for entry in entries if f"namespace: {self._new.like}-" in entry)
 
 
@@ -236,8 +239,11 @@ def _project(team: str) -> Path:
     return _PROJECTS / f"{team}.yaml"
 
 
-def _destinations(project: str) -> str:
-    return str(re.findall(r"^  destinations:\n((?:    .*\n)+)", project, re.MULTILINE)[0])
+def _destinations(file: Path, project: str) -> str:
+    found = re.search(r"^  destinations:\n((?:    .*\n)+)", project, re.MULTILINE)
+    if found is None:
+        raise OperationError(f"{file}: destinations: must have one entry per line; reformat them")
+    return found[1]
 
 
 def _kustomizations(tree: _Tree, files: Mapping[Path, str], path: Path, copy: Path) -> Iterator[tuple[Path, str]]:

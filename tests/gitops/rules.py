@@ -14,7 +14,8 @@ _FINALIZER = "resources-finalizer.argocd.argoproj.io"
 _SYNC_OPTIONS = "argocd.argoproj.io/sync-options"
 _SYNC_WAVE = "argocd.argoproj.io/sync-wave"
 
-# The API groups of the CRDs in the chart of each component.
+# The API groups of the CRDs in the chart of each component. Any other group is of the chart of the component that has
+# its objects.
 _KINDS_OF_CHARTS = {
     "argo-rollouts": {"argoproj.io"},
     "external-secrets": {"external-secrets.io"},
@@ -261,10 +262,10 @@ def custom_resources_skip_dry_run_on_missing_kinds(manifests: Sequence[Json]) ->
 
 def custom_resources_are_synced_after_their_chart(component: str, manifests: Sequence[Json]) -> Iterator[str]:
     """In the sync wave of their chart, they could be applied before the CRDs exist and the webhooks are ready."""
+    others = {group for name, groups in _KINDS_OF_CHARTS.items() if name != component for group in groups}
     for manifest in manifests:
-        if group_of(manifest) in _KINDS_OF_CHARTS.get(component, set()) and not re.fullmatch(
-            r"\+?0*[1-9]\d*", _annotations(manifest).get(_SYNC_WAVE, "0")
-        ):
+        is_own = not is_built_in(manifest) and group_of(manifest) not in others
+        if is_own and not re.fullmatch(r"\+?0*[1-9]\d*", _annotations(manifest).get(_SYNC_WAVE, "0")):
             yield f"{name_of(manifest)}: no sync wave after that of the chart"
 
 

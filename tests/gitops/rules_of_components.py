@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from eks_gitops.in_cluster.cluster_secret import ClusterAnnotations, ClusterLabels, label_key
+from tests.gitops.pods import with_paths
 from tests.gitops.rules import containers, group_of, name_of, of_kind, within
 from tests.gitops.tree import Component, Json, Overlay, read
 
@@ -112,6 +113,48 @@ def namespaces_have_a_component_label(component: Component, manifests: Sequence[
             yield f"{name_of(namespace)}: no label platform/component: {component.name}"
 
 
+def objects_are_in_namespaces_of_the_component(component: Component, manifests: Sequence[Json]) -> Iterator[str]:
+    """Those of its folder, and those of its chart as far as its values say: its own, and others that it creates."""
+    own = [component.settings["namespace"], *(one["metadata"]["name"] for one in of_kind(manifests, "Namespace"))]
+    given = [(name_of(one), one["metadata"].get("namespace", own[0])) for one in manifests]
+    given += [(f"{file}: {path}", value) for file, path, value in _values(component, "namespaceOverride")]
+    for where, namespace in given:
+        if namespace not in own:
+            yield f"{where}: namespace {namespace}: not of the component; write {' or '.join(sorted(set(own)))}"
+
+
+# What many charts call an object, with `enabled: true` below, and its API version and kind.
+_OBJECTS = {
+    "autoscaling": ("autoscaling/v2", "HorizontalPodAutoscaler"),
+    "ingress": ("networking.k8s.io/v1", "Ingress"),
+    "networkPolicy": ("networking.k8s.io/v1", "NetworkPolicy"),
+    "pdb": ("policy/v1", "PodDisruptionBudget"),
+    "persistence": ("v1", "PersistentVolumeClaim"),
+    "podDisruptionBudget": ("policy/v1", "PodDisruptionBudget"),
+    "podMonitor": ("monitoring.coreos.com/v1", "PodMonitor"),
+    "prometheusRule": ("monitoring.coreos.com/v1", "PrometheusRule"),
+    "serviceMonitor": ("monitoring.coreos.com/v1", "ServiceMonitor"),
+}
+
+
+def objects_in_values(component: Component) -> Iterator[Json]:
+    """The objects that the chart of a component creates, as far as its values say: charts are not rendered here."""
+    for file in sorted(component.folder.glob("values*.yaml")):
+        yield from (one for _, one in with_paths(read(file)) if {"apiVersion", "kind", "metadata"} <= one.keys())
+    for key, (version, kind) in _OBJECTS.items():
+        for name, path, value in _values(component, key):
+            if isinstance(value, dict) and value.get("enabled") is True:
+                yield {"apiVersion": version, "kind": kind, "metadata": {"name": f"{name}: {path}"}}
+
+
+def _values(component: Component, key: str) -> Iterator[tuple[str, str, Any]]:
+    """The values of this key at any depth: the file, the path and the value."""
+    for file in sorted(component.folder.glob("values*.yaml")):
+        for path, holder in with_paths(read(file)):
+            if key in holder:
+                yield file.name, f"{path}.{key}".removeprefix("."), holder[key]
+
+
 def _at(value: Any, parts: Sequence[str]) -> object:
     for part in parts:
         value = value[int(part)] if isinstance(value, list) else value[part]
@@ -190,6 +233,20 @@ class Deployed:
     namespace: str
     manifests: Sequence[Json]
     repositories: Sequence[str] = ()
+    server: str = "https://kubernetes.default.svc"
+
+
+def components_are_deployed_as_they_say(
+    known: Sequence[Component], applications: Sequence[Json], environment: str
+) -> Iterator[str]:
+    """The Applications that the ApplicationSets make of components, each in its namespace of the own cluster."""
+    destinations = {application["metadata"]["name"]: application["spec"]["destination"] for application in applications}
+    for component in known:
+        name, wanted = f"{component.name}-{environment}", [Deployed.server, component.settings["namespace"]]
+        given = destinations.get(name)
+        if given and [given.get("server"), given.get("namespace")] != wanted:
+            shown = " ".join(map(str, given.values()))
+            yield f"Application {name}: destination {shown}: component.yaml says {' '.join(wanted)}"
 
 
 _CLUSTER_SCOPED = {
@@ -208,7 +265,13 @@ def projects_permit_deployed_resources(known: Sequence[Json], applications: Sequ
         for repository in application.repositories:
             if not any(fnmatchcase(repository, permitted) for permitted in spec.get("sourceRepos") or []):
                 yield f"{application.application}: {application.project} does not permit {repository}"
-        violations = set()
+        own = [one["metadata"]["name"] for one in of_kind(application.manifests, "Namespace")]
+        used = [one["metadata"].get("namespace") for one in application.manifests if one["kind"] not in _CLUSTER_SCOPED]
+        violations = {
+            f"{application.application}: {application.project} does not permit namespace {namespace}"
+            for namespace in {application.namespace, *own, *filter(None, used)}
+            if not _is_destination(spec, application.server, namespace)
+        }
         for manifest in application.manifests:
             cluster = manifest["kind"] in _CLUSTER_SCOPED
             permitted = spec.get("clusterResourceWhitelist" if cluster else "namespaceResourceWhitelist") or []
@@ -217,14 +280,14 @@ def projects_permit_deployed_resources(known: Sequence[Json], applications: Sequ
                 for entry in permitted
             ):
                 violations.add(f"{application.application}: {application.project} does not permit {manifest['kind']}")
-            namespace = manifest["metadata"].get("namespace") or application.namespace
-            if not cluster and not any(
-                fnmatchcase(namespace, entry["namespace"]) for entry in spec.get("destinations") or []
-            ):
-                violations.add(
-                    f"{application.application}: {application.project} does not permit namespace {namespace}"
-                )
         yield from sorted(violations)
+
+
+def _is_destination(spec: Json, server: str, namespace: str) -> bool:
+    return any(
+        fnmatchcase(server, entry.get("server", "")) and fnmatchcase(namespace, entry["namespace"])
+        for entry in spec.get("destinations") or []
+    )
 
 
 def kustomizations_of_overlays_have_targets(overlay: Overlay, manifests: Sequence[Json]) -> Iterator[str]:

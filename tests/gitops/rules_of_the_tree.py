@@ -173,6 +173,13 @@ def namespaces_are_manifests(root: Path) -> Iterator[str]:
             yield f"management/{component.name}: no manifest creates the namespace {namespace}"
 
 
+def applications_have_names_of_their_own(root: Path) -> Iterator[str]:
+    """Those of a component and of a service are named after it and its environment: both sets would manage one."""
+    for component in components(root):
+        if (root / "service" / component.name).exists():
+            yield f"management/{component.name}: service/{component.name} has Applications of its names; rename one"
+
+
 _SECRETS = {
     "an AWS access key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
@@ -219,6 +226,7 @@ def every_service_has_code_owners(root: Path) -> Iterator[str]:
 
 
 ALL = (
+    applications_have_names_of_their_own,
     values_of_charts_have_quantities,
     values_of_charts_limit_the_disk,
     kustomizations_reference_existing_files,

@@ -11,7 +11,7 @@ import pytest
 
 from operations.local.cluster.handover import handover
 from tests import ROOT
-from tests.gitops import broken_fields, rules, rules_of_argo_cd
+from tests.gitops import broken_fields, rules, rules_of_argo_cd, rules_of_components
 from tests.gitops.controllers import Controllers, Problems, RenderedSets
 from tests.gitops.problems import fail_with
 from tests.gitops.rules import of_kind
@@ -90,6 +90,7 @@ def test_argo_cd_accepts_what_it_renders(environment: str, judges: Judges, made:
     ]
     problems += [line for rule in rules_of_argo_cd.ALL for line in rule(applications)]
     problems += sorted(set(sets.newer) - NEWER_FIELDS.keys())
+    problems += rules_of_components.components_are_deployed_as_they_say(components(), applications, environment)
     fail_with(problems)
     names = {application["metadata"]["name"] for application in applications}
     assert {f"monitoring-{environment}", f"guestbook-{environment}"} <= names

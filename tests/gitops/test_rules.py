@@ -80,6 +80,7 @@ def test_manifests_of_component_follow_the_rules(component: Component, renderer:
         fail_with(rules_of_components.patches_have_targets(component, manifests))
         fail_with(rules.custom_resources_are_synced_after_their_chart(component.name, manifests))
         fail_with(rules_of_components.namespaces_have_a_component_label(component, manifests))
+        fail_with(rules_of_components.objects_are_in_namespaces_of_the_component(component, manifests))
 
 
 @pytest.mark.parametrize("overlay", overlays(), ids=lambda overlay: overlay.namespace)
@@ -111,7 +112,7 @@ def test_projects_permit_the_resources_of_their_applications(
         namespace, chart = component.settings["namespace"], component.chart
         repositories = [chart["repository"]] if chart else []
         for entry in component.entries:
-            manifests = renderer.kustomize(entry)
+            manifests = [*renderer.kustomize(entry), *rules_of_components.objects_in_values(component)]
             deployed.append(Deployed("management", component.name, namespace, manifests, repositories))
     for folder in ("base", "with-database"):
         manifests = renderer.kustomize(ROOT / "management" / "service-namespace" / folder)
@@ -280,6 +281,11 @@ def test_finds_custom_resources_in_the_sync_wave_of_their_chart() -> None:
     (broken,) = documents("{apiVersion: karpenter.sh/v1, kind: NodePool, metadata: {name: a}}")
     expected = ["NodePool a: no sync wave after that of the chart"]
     assert list(rules.custom_resources_are_synced_after_their_chart("karpenter", [broken])) == expected
+    assert list(rules.custom_resources_are_synced_after_their_chart("new", [broken])) == []  # of another's chart
+    (unknown,) = documents("{apiVersion: example.com/v1, kind: Widget, metadata: {name: a}}")
+    assert list(rules.custom_resources_are_synced_after_their_chart("new", [unknown])) == [
+        "Widget a: no sync wave after that of the chart"
+    ]
     assert list(rules.custom_resources_are_synced_after_their_chart("monitoring", [broken])) == []
     for wave in ("0", "-1", "first"):
         broken["metadata"]["annotations"] = {"argocd.argoproj.io/sync-wave": wave}
@@ -469,7 +475,10 @@ spec:
         (("c", "b-dev", "ConfigMap", "https://example.com/charts"), ["app: no AppProject c"]),
         (("a", "c-dev", "ConfigMap", "https://example.com/charts"), ["app: a does not permit namespace c-dev"]),
         (("a", "b-dev", "Role", "https://example.com/charts"), ["app: a does not permit Role"]),
-        (("a", "b-dev", "Namespace", "https://example.com/charts"), ["app: a does not permit Namespace"]),
+        (
+            ("a", "b-dev", "Namespace", "https://example.com/charts"),
+            ["app: a does not permit Namespace", "app: a does not permit namespace m"],
+        ),
         (("a", "b-dev", "ConfigMap", "https://example.net"), ["app: a does not permit https://example.net"]),
     ],
 )
@@ -481,6 +490,84 @@ def test_finds_resources_that_a_project_does_not_permit(
     application = Deployed(project, "app", namespace, [manifest], [repository])
     found = rules_of_components.projects_permit_deployed_resources(documents(_PROJECT), [application])
     assert list(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("server", "namespace"), [("https://kubernetes.default.svc", "c-dev"), ("https://other.example.com", "b-dev")]
+)
+def test_finds_an_application_without_manifests_that_goes_elsewhere(server: str, namespace: str) -> None:
+    """A chart of others has no manifests here: its Application has a destination all the same."""
+    application = Deployed("a", "app", namespace, [], server=server)
+    found = rules_of_components.projects_permit_deployed_resources(documents(_PROJECT), [application])
+    assert list(found) == [f"app: a does not permit namespace {namespace}"]
+
+
+def _component(folder: Path, values: str) -> Component:
+    (folder / "component.yaml").write_text(_COMPLETE)
+    (folder / "values.yaml").write_text(values)
+    return Component(folder)
+
+
+_VALUES = """
+ingress: {enabled: true}
+pdb: {enabled: false}
+controller:
+  serviceMonitor: {enabled: true}
+  persistence: a
+extraObjects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: own, namespace: c}}]
+"""
+
+
+def test_finds_what_the_values_of_a_chart_create(tmp_path: Path) -> None:
+    manifests = list(rules_of_components.objects_in_values(_component(tmp_path, _VALUES)))
+    assert [rules.name_of(one) for one in manifests] == [
+        "ConfigMap own",
+        "Ingress values.yaml: ingress",
+        "ServiceMonitor values.yaml: controller.serviceMonitor",
+    ]
+    application = Deployed("a", "app", "b-dev", manifests)
+    assert list(rules_of_components.projects_permit_deployed_resources(documents(_PROJECT), [application])) == [
+        "app: a does not permit Ingress",
+        "app: a does not permit ServiceMonitor",
+        "app: a does not permit namespace c",
+    ]
+
+
+def test_finds_objects_in_the_namespace_of_another_component(tmp_path: Path) -> None:
+    component = _component(tmp_path, "exporter: {namespaceOverride: b}")
+    manifests = documents("{kind: A, metadata: {name: x}}\n---\n{kind: A, metadata: {name: y, namespace: c}}")
+    found = rules_of_components.objects_are_in_namespaces_of_the_component(component, manifests)
+    assert list(found) == [
+        "A y: namespace c: not of the component; write a",
+        "values.yaml: exporter.namespaceOverride: namespace b: not of the component; write a",
+    ]
+    created = [*manifests, *({"kind": "Namespace", "metadata": {"name": name}} for name in ("b", "c"))]
+    assert list(rules_of_components.objects_are_in_namespaces_of_the_component(component, created)) == []
+
+
+@pytest.mark.parametrize(
+    ("destination", "expected"),
+    [
+        ("https://kubernetes.default.svc a", []),
+        ("https://kubernetes.default.svc b", ["destination https://kubernetes.default.svc b"]),
+        ("https://other.example.com a", ["destination https://other.example.com a"]),
+    ],
+)
+def test_finds_an_application_that_goes_elsewhere_than_its_component_says(
+    destination: str, expected: list[str], tmp_path: Path
+) -> None:
+    component = _component(tmp_path, "a: 1")
+    server, namespace = destination.split()
+    spec = {"destination": {"server": server, "namespace": namespace}}
+    application = {"kind": "Application", "metadata": {"name": f"{component.name}-a-dev"}, "spec": spec}
+    found = rules_of_components.components_are_deployed_as_they_say([component], [application], "a-dev")
+    says = "component.yaml says https://kubernetes.default.svc a"
+    assert list(found) == [f"Application {component.name}-a-dev: {line}: {says}" for line in expected]
+
+
+def test_values_may_have_only_comments(tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text("# None yet.\n")
+    assert read(tmp_path / "values.yaml") == {}
 
 
 def test_renovate_matches_every_marker() -> None:

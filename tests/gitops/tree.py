@@ -37,8 +37,8 @@ def documents(text: str) -> list[Json]:
 
 
 def read(path: Path) -> Json:
-    """The only document of a file."""
-    (document,) = documents(path.read_text())
+    """The only document of a file; empty if the file has only comments, as values of a chart may."""
+    (document,) = documents(path.read_text()) or [{}]
     return document
 
 

@@ -16,7 +16,7 @@ from typer.main import get_command
 from operations.cli.app import app
 from operations.errors import OperationError
 from operations.terraform.stacks import read_stacks
-from tests.inputs.sandbox import Streams
+from tests.inputs.sandbox import COMPONENT, Streams
 from tests.stacks import REGION
 
 LONG = "x" * 5000
@@ -36,6 +36,10 @@ _GOOD: Mapping[tuple[str, str], str] = {
     ("region", "name"): "us-west-2",
     ("region", "like"): "ap-northeast-2",
     ("region", "cidr"): "10.64.0.0/16",
+    ("component", "name"): "xylophone",
+    ("component", "repository"): "https://charts.example.com",
+    ("component", "version"): "1.20.2",
+    ("remove-component", "name"): COMPONENT,
     ("upgrade", "version"): "1.36",
     ("destroy", "stacks"): f"{REGION}-dev",
     ("restore-state", "stack"): f"{REGION}-dev",
@@ -70,7 +74,10 @@ FILES = (
     "service/bubblepool/overlays/dev/application.yaml",
     "service/hello/overlays/dev/values.yaml",
     "management/karpenter/component.yaml",
+    "management/external-secrets/manifests/namespace.yaml",
+    "management/external-secrets/manifests/network-policies.yaml",
     "management/bootstrap/projects/bubble.yaml",
+    "management/bootstrap/projects/management.yaml",
     "stacks/ap_northeast_2/__init__.py",
     "stacks/ap_northeast_2/shared.py",
     "stacks/ap_northeast_2/dev.py",

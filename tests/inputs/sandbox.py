@@ -24,17 +24,30 @@ from typing import Any, NamedTuple
 import operations
 import stacks
 from operations.__main__ import main
+from operations.components.creation import NewComponent, write_component
 from operations.terraform.stacks import Region
 from stacks import loading
 from tests import ROOT
 from tests.stacks import REGION, STACKS, make_stack, write_output
 
-_COPIED = ("stacks", "service", "management", "helm/my-app", ".github/workflows", "main.py", "Pipfile.lock")
+_COPIED = (
+    "stacks",
+    "service",
+    "management",
+    "helm/my-app",
+    ".github/workflows",
+    ".github/CODEOWNERS",
+    "main.py",
+    "Pipfile.lock",
+)
 _MADE_BY_COMMANDS = {".git", ".local", ".running", "logs"}
 _MOST_SECONDS = 20
 _MOST_BYTES = 3 * 2**30
 _CRASHED = 70
 _RECORD = "RECORD_OF_OPENED_FILES"
+
+COMPONENT = "celesta"
+"""A component that nothing needs, so that it can be removed."""
 
 LOAD = "load the settings"
 """What takes the place of a command: the settings are loaded, and neither checked by a command nor synthesized."""
@@ -210,6 +223,8 @@ def _make(folder: Path) -> None:
         else:
             shutil.copy(source, folder / name)
     (folder / "helm/my-app/README.md").touch()
+    chart = {"chart": "own", "repository": "https://charts.example.com", "version": "1.0.0"}
+    write_component(folder, NewComponent(name=COMPONENT, **chart), lambda _: None)
     _synthesized(folder / "cdktf.out")
     (folder / "guard-overrides.toml").write_text("")
     (folder / "drift-ignored.toml").write_text("")

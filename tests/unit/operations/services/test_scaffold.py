@@ -251,6 +251,10 @@ FORM = "use lower-case letters and digits, a letter first, with single hyphens b
             NewService(name="x", team="percussion"),
             ["name: 'x': too short for an image repository; use at least 2 characters"],
         ),
+        (
+            NewService(name="kyverno", team="percussion"),
+            ["name: 'kyverno': its Applications would have the names of those of management/kyverno; choose another"],
+        ),
         (NewService(name="true", team="percussion"), ["name: 'true': is a keyword in YAML; choose another"]),
         (
             NewService(name="argocd", team="percussion"),
@@ -326,6 +330,22 @@ def test_rejects_settings_and_files_that_cannot_be_read(tree: Path) -> None:
         _write(tree, "xylophone", "percussion")
     (tree / SHARED).write_text("SHARED = (\n")
     with pytest.raises(OperationError, match=r"shared\.py: line 1: .*; correct it$"):
+        _write(tree, "xylophone", "percussion")
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        (f"{PROJECTS}/bubble.yaml", "destinations: must have one entry per line; reformat them"),
+        (
+            "service/bubblepool/overlays/dev/application.yaml",
+            "has no team; write the owner of the service, such as `team: bubble`",
+        ),
+    ],
+)
+def test_rejects_a_model_in_another_form(tree: Path, file: str, message: str) -> None:
+    (tree / file).write_text("a: b\n")
+    with pytest.raises(OperationError, match=re.escape(f"{file}: {message}")):
         _write(tree, "xylophone", "percussion")
 
 
