@@ -1,6 +1,9 @@
 """Compares the values of each component with the published values of its chart: keys and types."""
 
+import os
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -26,13 +29,30 @@ DEPENDENCIES = {"monitoring": {"grafana", "kube-state-metrics", "prometheus-node
 WITH_CHART = [component for component in components() if (component.folder / "values.yaml").is_file()]
 
 
-def _published(component: Component) -> Json:
-    return published(PUBLISHED / f"{component.chart['name']}-{component.chart['version']}.yaml")
+# Charts that are part of a Go module of the same version, which the fixture `crds` fetches.
+IN_MODULES = {"karpenter": "github.com/aws/karpenter-provider-aws@v{}/charts/karpenter"}
+_MODULES = Path(os.environ.get("GOMODCACHE", Path.home() / "go/pkg/mod"))
+
+Published = Callable[[Component], Json]
+
+
+@pytest.fixture
+def values_of(request: pytest.FixtureRequest) -> Published:
+    """The published values of the chart of a component."""
+
+    def find(component: Component) -> Json:
+        name, version = component.chart["name"], component.chart["version"]
+        if name in IN_MODULES:
+            request.getfixturevalue("crds")
+            return published(_MODULES / IN_MODULES[name].format(version) / "values.yaml")
+        return published(PUBLISHED / f"{name}-{version}.yaml")
+
+    return find
 
 
 @pytest.mark.parametrize("component", WITH_CHART, ids=lambda component: component.name)
-def test_chart_has_every_key_with_the_same_type(component: Component) -> None:
-    theirs = _published(component)
+def test_chart_has_every_key_with_the_same_type(component: Component, values_of: Published) -> None:
+    theirs = values_of(component)
     free = {**open_maps(theirs), **FREE.get(component.name, {})}
     found = {
         file.name: [
@@ -47,8 +67,8 @@ def test_chart_has_every_key_with_the_same_type(component: Component) -> None:
 
 
 @pytest.mark.parametrize("component", WITH_CHART, ids=lambda component: component.name)
-def test_chart_has_every_parameter(component: Component) -> None:
-    theirs = {"values": _published(component)}
+def test_chart_has_every_parameter(component: Component, values_of: Published) -> None:
+    theirs = {"values": values_of(component)}
     ours = read(component.folder / "values.yaml")
     missing = [
         parameter["name"]
@@ -94,10 +114,10 @@ def test_finds_parameters_in_values(parameter: str, *, known: bool) -> None:
     assert _knows({"a": {"b": "", "annotations": {}, "list": ["x"]}}, parameter) is known
 
 
-def test_alerts_are_tested_with_the_prometheus_of_the_chart() -> None:
+def test_alerts_are_tested_with_the_prometheus_of_the_chart(values_of: Published) -> None:
     """The Go module of version 3.14.0 is v0.314.0."""
     (monitoring,) = [component for component in WITH_CHART if component.name == "monitoring"]
-    tag = _published(monitoring)["prometheus"]["prometheusSpec"]["image"]["tag"]
+    tag = values_of(monitoring)["prometheus"]["prometheusSpec"]["image"]["tag"]
     major, minor, patch = tag.partition("-")[0].removeprefix("v").split(".")
     module = (ROOT / "operations/local/cluster/modules/prometheus/go.mod").read_text()
     assert f"github.com/prometheus/prometheus v0.{major}{minor:0>2}.{patch} " in module
