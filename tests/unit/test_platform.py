@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from operations.services.scaffold import NewService
 from operations.state.states import Resource
 from operations.terraform.stacks import Platform, backend_stacks, read_platform
 from tests import ROOT
+from tests.edited_settings import EXAMPLE
 
 
 def _synthesize(folder: Path) -> Path:
@@ -44,11 +46,17 @@ def _replace(file: Path, old: str, new: str) -> None:
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthesized copy with another name for the in-cluster part and another folder for the region."""
     folder = tmp_path_factory.mktemp("renamed")
-    for name in ("constructs", "management", "service", "stacks", ".github"):
+    for name in ("constructs", "management", "service", ".github"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "main.py", folder)
-    (folder / "stacks/ap_northeast_2").rename(folder / "stacks/seoul")
-    _replace(folder / "main.py", "stacks.ap_northeast_2", "stacks.seoul")
+    (folder / "stacks").mkdir()
+    for file in (ROOT / "stacks").glob("*.py"):
+        shutil.copy(file, folder / "stacks")
+    shutil.copy(EXAMPLE / "stacks/owner.py", folder / "stacks")
+    shutil.copytree(EXAMPLE / "stacks/ap_northeast_2", folder / "stacks/seoul")
+    text = (ROOT / "main.py").read_text()
+    (folder / "main.py").write_text(
+        re.sub(r"^REGIONS = \([^)]*\)", 'REGIONS = ("stacks.seoul",)', text, flags=re.MULTILINE)
+    )
     _replace(folder / "stacks/names.py", '"gitops"', '"workloads"')
     _synthesize(folder)
     return folder

@@ -45,8 +45,8 @@ def _missing(root: Path, regions: list[Region]) -> list[tuple[str, str]]:
     return [(name, text) for _, name, text in files_of_environments.missing(root, regions)]
 
 
-def test_the_repository_has_all_files_of_its_environments(committed: tuple[Owner, list[Region]]) -> None:
-    assert list(files_of_environments.missing(ROOT, committed[1])) == []
+def test_the_repository_has_all_files_of_its_environments(own: tuple[Owner, list[Region]]) -> None:
+    assert list(files_of_environments.missing(ROOT, own[1])) == []
 
 
 def test_nothing_is_missing_where_each_environment_has_its_files(root: Path, regions: list[Region]) -> None:

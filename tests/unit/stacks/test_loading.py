@@ -104,8 +104,8 @@ _STRING = (
         ),
         ((1,), 'main.py:{line}: REGIONS: (1,): not a tuple of strings; write one such as ("stacks.ap_northeast_2",)'),
         (
-            ("stacks.us_west_2",),
-            "stacks/us_west_2.py: no such file; create the folder, or correct REGIONS in main.py",
+            ("stacks.mars_1",),
+            "stacks/mars_1.py: no such file; create the folder, or correct REGIONS in main.py",
         ),
     ],
 )

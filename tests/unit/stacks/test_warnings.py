@@ -57,7 +57,10 @@ def test_warns_about_versions_of_postgresql(committed: tuple[Owner, list[Region]
 
 
 def test_placeholders_are_reported_in_one_warning(committed: tuple[Owner, list[Region]]) -> None:
-    ((stack, text),) = warnings.found(*committed, LONG_BEFORE)
+    found = list(warnings.found(*committed, LONG_BEFORE))
+    ((stack, text),) = [
+        one for one in found if not one[1].startswith("service: overlays/")
+    ]  # of an owner's environments
     assert stack == "ap-northeast-2-backend"
     assert text.startswith(PLACEHOLDERS)  # a service that `make service` created has its own
 

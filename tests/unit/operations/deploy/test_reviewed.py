@@ -282,8 +282,10 @@ def test_rejects_a_stack_without_a_job_in_the_workflow(gh: FakeGh, history: tupl
     folder, commits = history
     with gh.changed() as state:
         _deployed(state, commits[1])
-        _merged(state, 1, commits[2], _plan(ap_northeast_2_qa=HASHES[0], ap_northeast_2_dev=HASHES[1]))
-    with pytest.raises(OperationError, match=r"ap-northeast-2-qa: \.github/workflows/deploy\.yaml has no job qa"):
+        _merged(state, 1, commits[2], _plan(ap_northeast_2_quokka=HASHES[0], ap_northeast_2_dev=HASHES[1]))
+    with pytest.raises(
+        OperationError, match=r"ap-northeast-2-quokka: \.github/workflows/deploy\.yaml has no job quokka"
+    ):
         reviewed.collect(commits[2], KNOWN, folder)
 
 
