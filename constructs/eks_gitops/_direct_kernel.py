@@ -1,9 +1,10 @@
-"""Starts the jsii kernel without the host process that jsii puts before it, and resolves and checks type hints once.
+"""Starts the jsii kernel without the host process that jsii puts before it, and sends it less.
 
 jsii starts a Node process that only passes bytes between Python and a second Node process, the kernel. Here the kernel
 is started directly, with a socket pair as its file descriptor 3. The generated bindings resolve the type hints of a
 class each time it is created, and check each argument with typeguard; here they are resolved once, and a type of
-values that cannot hold others, such as `str`, is checked once against each expected type.
+values that cannot hold others, such as `str`, is checked once against each expected type. jsii sends every field of a
+struct; here only those that have a value, as the kernel treats a missing one and `None` alike.
 
 All of it uses private interfaces of jsii. They are installed only for the pinned version, on POSIX, and if none of
 `CDKTF_EAGER_PROVIDERS`, `JSII_NODE` and `JSII_RUNTIME` is set; otherwise jsii works as usual, more slowly. The
@@ -24,7 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import typeguard
+from jsii import _kernel
 from jsii._kernel.providers import process
+from jsii._runtime import python_jsii_mapping
 
 _JSII_VERSION = "1.142.0"
 _TYPEGUARD_VERSION = "2.13.3"
@@ -51,6 +54,9 @@ def install() -> None:
         return
     _NODE_PROCESS.start, _NODE_PROCESS.stop = _start, _stop
     typing.get_type_hints = _memoized(typing.get_type_hints)
+    _kernel._make_reference_for_native = _without_absent_fields(  # noqa: SLF001
+        _kernel._make_reference_for_native,  # noqa: SLF001
+    )
     if version("typeguard") == _TYPEGUARD_VERSION:
         typeguard.check_type = _memoized_check(typeguard.check_type)
 
@@ -147,3 +153,23 @@ def _memoized_check(check: Callable[..., None]) -> Callable[..., None]:
                 accepted.add(checked)
 
     return check_type
+
+
+def _without_absent_fields(serialize: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """`_make_reference_for_native` of jsii, which also calls itself by this name, for scalars and structs.
+
+    A struct of the bindings keeps the fields that were given in `_values`.
+    """
+
+    def make_reference(kernel: Any, value: Any) -> Any:
+        if type(value) in _SCALARS:
+            return value
+        given, names = getattr(value, "_values", None), None
+        if isinstance(given, dict) and hasattr(value, "__jsii_type__"):
+            names = python_jsii_mapping(value)
+        if given is None or names is None:
+            return serialize(kernel, value)
+        fields = {names[name]: make_reference(kernel, one) for name, one in given.items() if one is not None}
+        return {"$jsii.struct": {"fqn": value.__jsii_type__, "data": fields}}
+
+    return make_reference

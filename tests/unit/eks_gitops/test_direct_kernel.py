@@ -13,6 +13,8 @@ import pytest
 import typeguard
 from cdktf import App, TerraformStack
 from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.s3_bucket import S3BucketVersioning
+from jsii import _kernel
 
 from eks_gitops import _direct_kernel
 from tests import ROOT
@@ -56,6 +58,7 @@ def node_process(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(_direct_kernel, "_NODE_PROCESS", NodeProcess)
     monkeypatch.setattr(typing, "get_type_hints", typing.get_type_hints)
     monkeypatch.setattr(typeguard, "check_type", typeguard.check_type)
+    monkeypatch.setattr(_kernel, "_make_reference_for_native", _kernel._make_reference_for_native)
     return NodeProcess
 
 
@@ -189,6 +192,24 @@ def test_the_bindings_refuse_a_value_of_a_wrong_type(value: Any) -> None:
     for _ in range(2):
         with pytest.raises(TypeError, match=r"type of argument assume_role_policy must be str; got \w+ instead"):
             IamRole(stack, "role", assume_role_policy=value)
+
+
+def test_only_fields_with_a_value_are_sent() -> None:
+    others = []
+
+    def serialize(_: object, value: object) -> object:
+        others.append(value)
+        return value
+
+    make_reference = _direct_kernel._without_absent_fields(serialize)
+    sent = make_reference(None, S3BucketVersioning(enabled=False, mfa_delete=None))
+    assert sent == {
+        "$jsii.struct": {"fqn": "@cdktf/provider-aws.s3Bucket.S3BucketVersioning", "data": {"enabled": False}}
+    }
+    assert [make_reference(None, value) for value in ("text", 1, None)] == ["text", 1, None]
+    assert others == []
+    rest: list[Any] = [["text"], {"a": 1}, SimpleNamespace(_values={})]
+    assert [make_reference(None, value) for value in rest] == others == rest
 
 
 def test_a_process_of_jsii_that_never_started_can_be_stopped() -> None:
