@@ -41,6 +41,7 @@ _STUB = "_typecheckingstub__"
 """The prefix of the functions that carry the type hints of the bindings."""
 
 _NODE_PROCESS: Any = process._NodeProcess  # noqa: SLF001
+_KERNEL: Any = _kernel
 _early: "list[Any]" = []
 """A kernel that `start` started and no binding has used yet."""
 _started: "list[Any]" = []
@@ -54,9 +55,7 @@ def install() -> None:
         return
     _NODE_PROCESS.start, _NODE_PROCESS.stop = _start, _stop
     typing.get_type_hints = _memoized(typing.get_type_hints)
-    _kernel._make_reference_for_native = _without_absent_fields(  # noqa: SLF001
-        _kernel._make_reference_for_native,  # noqa: SLF001
-    )
+    _KERNEL._make_reference_for_native = _without_absent_fields(_KERNEL._make_reference_for_native)  # noqa: SLF001
     if version("typeguard") == _TYPEGUARD_VERSION:
         typeguard.check_type = _memoized_check(typeguard.check_type)
 
