@@ -132,7 +132,7 @@ ADDRESS = "use an address such as https://charts.example.com or oci://registry.e
             new("", chart="", repository="", version=""),
             [
                 f"name: '': {FORM}",
-                "chart: '': no name of a chart; use at most 250 letters, digits, dots, hyphens and underscores",
+                "chart: '': no name of a chart; use at most 250 letters, digits, dots, hyphens or underscores",
                 f"repository: '': {ADDRESS}",
                 "version: '': not one exact version; use one such as 1.20.2",
             ],
