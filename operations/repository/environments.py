@@ -165,8 +165,9 @@ def _copies(root: Path, new: NewEnvironment) -> Iterator[tuple[Path, str]]:
             if path.is_file():
                 yield (copy / path.relative_to(folder)).relative_to(root), copied(read_text(path))
     for path, mark in _lines_of(root, new.like):
-        lines = read_text(root / path).splitlines(keepends=True)
-        yield path, "".join(line + copied(line) if mark.search(line) else line for line in lines)
+        lines = read_text(root / path).splitlines(keepends=True)  # the last one may lack the end of a line
+        copies = [line.rstrip("\n") + "\n" + mark.sub(rf"\g<1>{new.name}", line) for line in lines]
+        yield path, "".join(copy if mark.search(line) else line for line, copy in zip(lines, copies, strict=True))
     yield (
         _EXCEPTIONS,
         re.sub(
@@ -188,11 +189,14 @@ def _copies(root: Path, new: NewEnvironment) -> Iterator[tuple[Path, str]]:
 
 
 def _lines_of(root: Path, name: str) -> Iterator[tuple[Path, re.Pattern[str]]]:
-    """The files with one line for each environment, and what such a line of this environment contains."""
+    """The files with one line for each environment, and how such a line of this environment starts, up to its name.
+
+    The group 1 is what is before the name. The line may have the same word elsewhere, such as in the name of a team.
+    """
     for path in sorted(root.glob(_PERMISSIONS)):
-        yield path.relative_to(root), re.compile(rf"^[^#]*/[\w*-]*-{name}\b(?!-)")
+        yield path.relative_to(root), re.compile(rf"^([^#]*/[\w*-]*-){name}\b(?!-)")
     if (root / _CODE_OWNERS).is_file():
-        yield _CODE_OWNERS, re.compile(rf"^[^#]*/overlays/{name}\b")
+        yield _CODE_OWNERS, re.compile(rf"^([^#]*/overlays/){name}\b")
 
 
 def _block_of_exception(environment: str) -> str:

@@ -106,6 +106,22 @@ def test_the_owners_of_an_overlay_own_its_copy(tree: Path) -> None:
     ]
 
 
+def test_only_the_environment_of_a_line_is_renamed(tree: Path) -> None:
+    """A team, its project and its role may have the name of an environment. The last line may lack its end."""
+    policy, owners = tree / "management/argo-cd/manifests/rbac/policy.staging.csv", tree / ".github/CODEOWNERS"
+    policy.write_text("p, role:staging, applications, sync, staging/*-staging, allow")
+    owners.write_text("/service/*/overlays/staging/ @your-org/staging-reviewers")
+    before = contents(tree)
+    _add(tree)
+    for file in (policy, owners):
+        original = before[str(file.relative_to(tree))]
+        copy = original.replace("*-staging", "*-quokka").replace("overlays/staging", "overlays/quokka")
+        assert file.read_text() == f"{original}\n{copy}"
+    known = replace(SEOUL, environments=[*SEOUL.environments, "quokka"])
+    _apply(tree, environments.without_environment(tree, "quokka", "", [known]))
+    assert owners.read_text() == "/service/*/overlays/staging/ @your-org/staging-reviewers\n"
+
+
 @pytest.mark.parametrize(("like", "following"), [("dev", "staging"), ("staging", "prod"), ("prod", None)])
 def test_it_is_deployed_after_the_copied_one_and_before_the_next(tree: Path, like: str, following: str | None) -> None:
     before = _jobs(tree)
