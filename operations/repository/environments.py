@@ -22,6 +22,8 @@ _EXCEPTIONS = Path("scanner-exceptions.toml")
 _PERMISSIONS = "management/argo-cd/manifests/rbac/policy.*.csv"
 _OVERLAYS = "service/*/overlays"
 _IN_CLUSTER = "-cluster"
+_DEPLOYS = "    uses: ./.github/workflows/deploy-stacks.yaml\n"
+_JOB = re.compile(r"(?m)^  ([a-z0-9-]+):\n(?:(?:    .*)?\n)+")
 _RESERVED = {
     "backend": "a stack of the region",
     "shared": "a stack of the region",
@@ -209,16 +211,21 @@ def _block_of_job(job: str) -> str:
 
 
 def _with_needs(workflow: str) -> str:
-    """The workflow, of which each job that deploys waits for all jobs before it."""
+    """The workflow, of which each job that deploys waits for all of these before it, and for others as it did."""
+    head, mark, jobs = workflow.partition("\njobs:\n")
+    deploys = {found[1]: _DEPLOYS in found[0] for found in re.finditer(_JOB, jobs)}
     before: list[str] = []
 
     def job(found: re.Match[str]) -> str:
-        needs = f"    needs: [{', '.join(before)}]"
-        before.append(found[1])
-        return re.sub(r"(?m)^    needs: \[.*\]$", lambda _: needs, found[0], count=1)
+        needs = re.search(r"(?m)^    needs: \[(.*)\]$", found[0])
+        names = re.split(", *", needs[1]) if needs is not None else []
+        if deploys[found[1]]:
+            names = [*(name for name in names if deploys.get(name) is False), *before]
+            before.append(found[1])
+        waits = f"    needs: [{', '.join(name for name in names if name in deploys)}]"
+        return found[0] if needs is None else found[0].replace(needs[0], waits, 1)
 
-    head, mark, jobs = workflow.partition("\njobs:\n")
-    return head + mark + re.sub(r"(?m)^  ([a-z0-9-]+):\n(?:(?:    .*)?\n)+", job, jobs)
+    return head + mark + re.sub(_JOB, job, jobs)
 
 
 def _changed(root: Path, files: Files) -> Files:

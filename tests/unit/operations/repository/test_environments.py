@@ -15,6 +15,7 @@ from tests.edited_settings import EXAMPLE
 COPIED = ("service", "management/argo-cd", ".github", "scanner-exceptions.toml")
 SEOUL = Region("ap-northeast-2", "stacks/ap_northeast_2/shared.py", ("dev", "staging", "prod"), "push-")
 WORKFLOW = ".github/workflows/deploy.yaml"
+OTHER_JOBS = (("frozen", ""), ("announced", "    needs: [prod-cluster]\n"))
 
 
 # The name of the new environment is unlikely, so that it does not conflict with one of the repository.
@@ -139,6 +140,25 @@ def test_it_is_deployed_after_the_copied_one_and_before_the_next(tree: Path, lik
     assert text.count("environment: quokka\n") == 2
     assert ".quokka.aws" in text
     assert ".quokka.cluster" in text
+
+
+def test_other_jobs_of_the_workflow_stay_as_they_are(tree: Path) -> None:
+    file = tree / WORKFLOW
+    text = file.read_text().replace("  shared:\n    needs: [reviewed]", "  shared:\n    needs: [reviewed, frozen]")
+    frozen, announced = (f"  {name}:\n{needs}    runs-on: ubuntu-24.04\n    steps: []\n" for name, needs in OTHER_JOBS)
+    file.write_text(f"{text.replace('  shared:', f'{frozen}{chr(10)}  shared:', 1)}\n{announced}")
+    before = contents(tree)
+    _add(tree, "prod")
+    jobs = _jobs(tree)
+    assert jobs["shared"] == "reviewed, frozen"
+    assert jobs["dev"] == "reviewed, shared"
+    assert jobs["announced"] == "prod-cluster"
+    assert jobs["quokka"].endswith("prod, prod-cluster")
+    known = replace(SEOUL, environments=[*SEOUL.environments, "quokka"])
+    _apply(tree, environments.without_environment(tree, "quokka", "", [known]))
+    assert contents(tree) == before
+    _apply(tree, environments.without_environment(tree, "prod", "", [SEOUL]))
+    assert _jobs(tree)["announced"] == ""
 
 
 def test_exceptions_of_the_scanner_are_copied(tree: Path) -> None:
