@@ -137,13 +137,15 @@ class _Copy:
         text = "".join(part if part.startswith("arn:") else environments.renamed(part, names) for part in parts)
         text = re.sub(r"\b\d+\.\d+\.\d+\.\d+(/\d+)?\b", lambda found: self._moved(found[0]), text)
         text = text.replace("owns_github_provider=True", "owns_github_provider=False")
+        text = re.sub(r"\bhosted_zone_id=[^,)\n]+", "hosted_zone_id=None", text)  # the subdomain has a zone of its own
         if self.new in environments.renamed(self.domain, {self.old: self.new}):
             return text  # the domain is already below a subdomain with the name of the region
         if self.domain.startswith(('f"', '"')):
             inner = self.domain.lstrip("f").strip('"')
             return re.sub(rf'(?<=["{{.]){re.escape(inner)}(?=")', f"{self.new}.{inner}", text)
         text = text.replace(f"{{{self.domain}}}", f"{self.new}.{{{self.domain}}}")
-        return text.replace(f"domain={self.domain},", f'domain=f"{self.new}.{{{self.domain}}}",')
+        below = f'domain=f"{self.new}.{{{self.domain}}}"'
+        return re.sub(rf"\bdomain={re.escape(self.domain)}(?=[,)])", lambda _: below, text)
 
     def _moved(self, cidr: str) -> str:
         """An address or a network of the old VPC in the new one; others stay, such as one that contains the VPC."""

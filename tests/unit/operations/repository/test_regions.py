@@ -98,6 +98,25 @@ def test_a_domain_of_the_owners_is_kept_above(
     assert f"domain={expected_of_argo_cd}," in (tree / "stacks/us_west_2/prod.py").read_text()
 
 
+def test_the_domain_can_be_the_only_argument(tree: Path) -> None:
+    path = tree / "stacks/ap_northeast_2/shared.py"
+    dns = "dns=DnsConfig(domain=OWNER.domain),"
+    path.write_text(re.sub(r"dns=DnsConfig\([^)]*\),", dns, path.read_text()))
+    assert dns in path.read_text()
+    _add(tree)
+    expected = 'dns=DnsConfig(domain=f"us-west-2.{OWNER.domain}"),'
+    assert expected in (tree / "stacks/us_west_2/shared.py").read_text()
+
+
+def test_the_zone_of_the_subdomain_is_created(tree: Path) -> None:
+    path = tree / "stacks/ap_northeast_2/shared.py"
+    path.write_text(path.read_text().replace("hosted_zone_id=None", 'hosted_zone_id="Z0123456789"'))
+    _add(tree)
+    copy = (tree / "stacks/us_west_2/shared.py").read_text()
+    assert "hosted_zone_id=None," in copy
+    assert "Z0123456789" not in copy
+
+
 def test_addresses_outside_the_vpc_stay(tree: Path) -> None:
     path = tree / "stacks/ap_northeast_2/dev.py"
     others = '"192.0.2.0/24", "10.1.2.3/32", "10.0.0.0/8", "10.0.0.0/15", "1.2.3.400", "10.0.2.3/40"'
