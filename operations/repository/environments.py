@@ -13,6 +13,7 @@ from pathlib import Path
 
 from operations.errors import OperationError
 from operations.repository import settings_files
+from operations.repository.names import YAML_KEYWORDS
 from operations.repository.text import read_text
 from operations.terraform.stacks import Region
 
@@ -54,10 +55,7 @@ def with_environment(root: Path, new: NewEnvironment, regions: Sequence[Region])
         OperationError: if a value is invalid; the message lists all problems. Also if a file cannot be read.
     """
     region, problems = _region(new.region, regions)
-    if re.fullmatch(r"[a-z][a-z0-9]*", new.name) is None or keyword.iskeyword(new.name):
-        problems.append(f"name: {new.name!r}: use lower-case letters and digits, a letter first, and no word of Python")
-    elif new.name in _RESERVED:
-        problems.append(f"name: {new.name!r}: is {_RESERVED[new.name]}; choose another")
+    problems += _name_problems(new.name)
     settings = _settings(region, new.name) if region is not None else Path()
     if region is not None:
         if new.name in region.environments:
@@ -67,6 +65,9 @@ def with_environment(root: Path, new: NewEnvironment, regions: Sequence[Region])
         if new.like not in region.environments:
             known = ", ".join(region.environments)
             problems.append(f"like: {new.like!r}: no environment of {region.name}; use one of {known}")
+        elif not problems and _has_word(root, region, new):
+            message = f"{new.like} has this word in its settings or deploy jobs, and a copy would rename it"
+            problems.append(f"name: {new.name!r}: {message}; choose another")
     if problems or region is None:
         raise OperationError("\n".join(problems))
     place = region.environments.index(new.like) + 1
@@ -147,12 +148,28 @@ def _region(name: str, regions: Sequence[Region]) -> tuple[Region | None, list[s
     return None, [f"region: {name!r}: {'not a region of this platform' if name else 'not named'}; use one of {known}"]
 
 
+def _name_problems(name: str) -> Iterator[str]:
+    if re.fullmatch(r"[a-z][a-z0-9]*", name) is None or keyword.iskeyword(name):
+        yield f"name: {name!r}: use lower-case letters and digits, a letter first, and no word of Python"
+    elif name in YAML_KEYWORDS:
+        yield f"name: {name!r}: is a keyword in YAML; choose another"
+    elif name in _RESERVED:
+        yield f"name: {name!r}: is {_RESERVED[name]}; choose another"
+
+
 def _package(region: Region) -> Path:
     return Path(region.shared_settings_file).with_name("__init__.py")
 
 
 def _settings(region: Region, environment: str) -> Path:
     return Path(region.shared_settings_file).with_name(f"{environment}.py")
+
+
+def _has_word(root: Path, region: Region, new: NewEnvironment) -> bool:
+    """Whether the model has the new name for something else, which is then renamed if the new environment is copied."""
+    jobs = re.findall(f"{_block_of_job(new.like)}|{_block_of_job(new.like + _IN_CLUSTER)}", _read(root, _WORKFLOW))
+    text = read_text(root / _settings(region, new.like)) + "".join(jobs)
+    return re.search(rf"(?<!\w){new.name}(?!\w)", re.sub(r'"""[^"]*"""|#.*', "", text)) is not None
 
 
 def _copies(root: Path, new: NewEnvironment) -> Iterator[tuple[Path, str]]:

@@ -209,6 +209,11 @@ def test_only_whole_words_are_renamed() -> None:
         ("Qa", "name: 'Qa': use lower-case"),
         ("pre-prod", "name: 'pre-prod': use lower-case"),
         ("class", "name: 'class': use lower-case"),
+        ("no", "name: 'no': is a keyword in YAML; choose another"),
+        *(
+            (word, f"name: '{word}': dev has this word in its settings or deploy jobs, and a copy would rename it")
+            for word in ("main", "cluster", "bubblepool", "f", "os", "owner", "matrix")
+        ),
         ("shared", "name: 'shared': is a stack of the region; choose another"),
         ("plan", "name: 'plan': is the GitHub environment of plans; choose another"),
         ("delivery", "name: 'delivery': is the GitHub environment of the GitHub App; choose another"),
