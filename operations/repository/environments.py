@@ -65,7 +65,7 @@ def with_environment(root: Path, new: NewEnvironment, regions: Sequence[Region])
         if new.like not in region.environments:
             known = ", ".join(region.environments)
             problems.append(f"like: {new.like!r}: no environment of {region.name}; use one of {known}")
-        elif not problems and _has_word(root, region, new):
+        elif not problems and not any(new.name in one.environments for one in regions) and _has_word(root, region, new):
             message = f"{new.like} has this word in its settings or deploy jobs, and a copy would rename it"
             problems.append(f"name: {new.name!r}: {message}; choose another")
     if problems or region is None:
@@ -127,7 +127,8 @@ def files_without(root: Path, names: Sequence[str]) -> Files:
     for path, mark in _lines_of(root, name):
         lines = read_text(root / path).splitlines(keepends=True)
         files[path] = "".join(line for line in lines if not mark.search(line))
-    files[_EXCEPTIONS] = re.sub(_block_of_exception(name), "", _read(root, _EXCEPTIONS))
+    exception = _block_of_exception(name)
+    files[_EXCEPTIONS] = re.sub(rf"\n(?:{exception})+\Z|{exception}", "", _read(root, _EXCEPTIONS))
     jobs = _block_of_job(rf"{name}(?:{_IN_CLUSTER})?")
     files[_WORKFLOW] = _with_needs(re.sub(jobs, "", _read(root, _WORKFLOW)))
     return _changed(root, files)
@@ -220,7 +221,8 @@ def _lines_of(root: Path, name: str) -> Iterator[tuple[Path, re.Pattern[str]]]:
 
 def _block_of_exception(environment: str) -> str:
     """An entry of the scanner's exceptions for the stacks of an environment."""
-    return rf'(?m:^)\[\[exception\]\]\n(?:(?!stack).+\n)*stack = "[^"\n]*-{environment}(?:-\w+)?\*?"\n(?:.+\n)*\n?'
+    stack = rf'stack = "[^"\n]*-{environment}(?:-\w+)?\*?"'
+    return rf"(?m:^)\[\[exception\]\]\n(?:(?!stack).+\n)*{stack}\n(?:.+(?:\n|\Z))*\n?"
 
 
 def _block_of_job(job: str) -> str:

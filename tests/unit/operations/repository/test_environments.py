@@ -1,5 +1,6 @@
 import re
 import shutil
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -169,11 +170,27 @@ def test_exceptions_of_the_scanner_are_copied(tree: Path) -> None:
     assert file.read_text().count("\n\n\n") == 0
 
 
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_the_last_exceptions_of_the_scanner_are_copied_and_removed(tree: Path, end: str) -> None:
+    file = tree / "scanner-exceptions.toml"
+    last = [f'\n[[exception]]\nstack = "*-prod"\nwhy = "prod {number}"\n' for number in (1, 2)]
+    text = "".join([file.read_text(), *last])
+    file.write_text(text.removesuffix("\n") + end)
+    _add(tree, "prod")
+    whys = [one["why"] for one in tomllib.loads(file.read_text())["exception"]]
+    assert whys[-4:] == ["prod 1", "quokka 1", "prod 2", "quokka 2"]
+    known = replace(SEOUL, environments=[*SEOUL.environments, "quokka"])
+    _apply(tree, environments.without_environment(tree, "quokka", "", [known]))
+    assert file.read_text() == text
+
+
 def test_what_another_region_has_already_stays(tree: Path) -> None:
     """Overlays, permissions and jobs are those of all environments of one name."""
+    workflow = tree / WORKFLOW
+    workflow.write_text(workflow.read_text().replace("[reviewed, shared, dev", "[reviewed, shared, quokka, dev"))
     before = contents(tree)
     other = replace(SEOUL, name="us-west-2", environments=["quokka"])
-    _add(tree, "staging", SEOUL, other)
+    _add(tree, "prod", SEOUL, other)
     changed = {name for name, text in contents(tree).items() if before.get(name) != text}
     assert changed == {"stacks/ap_northeast_2/quokka.py", "stacks/ap_northeast_2/__init__.py"}
 
