@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def write_files(files: Mapping[Path, str | None]) -> None:
-    """Write all files; None removes one, and its folders if they are empty then.
+    """Write all files; None removes one, and its folders if they are empty then. A file keeps its ends of lines.
 
     After an error or an interrupt, all of them have their old content.
     """
@@ -18,7 +18,8 @@ def write_files(files: Mapping[Path, str | None]) -> None:
             else:
                 created += [folder for folder in reversed(path.parents) if not folder.exists()]
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
+                is_windows = b"\r\n" in (before[path] or b"")  # Git can check files out like this
+                path.write_text(text, encoding="utf-8", newline="\r\n" if is_windows else "\n")
     except BaseException:
         for path, content in before.items():
             if content is None:

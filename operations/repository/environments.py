@@ -13,6 +13,7 @@ from pathlib import Path
 
 from operations.errors import OperationError
 from operations.repository import settings_files
+from operations.repository.names import YAML_KEYWORDS
 from operations.repository.text import read_text
 from operations.terraform.stacks import Region
 
@@ -22,6 +23,8 @@ _EXCEPTIONS = Path("scanner-exceptions.toml")
 _PERMISSIONS = "management/argo-cd/manifests/rbac/policy.*.csv"
 _OVERLAYS = "service/*/overlays"
 _IN_CLUSTER = "-cluster"
+_DEPLOYS = "    uses: ./.github/workflows/deploy-stacks.yaml\n"
+_JOB = re.compile(r"(?m)^  ([a-z0-9-]+):\n(?:(?:    .*)?\n)+")
 _RESERVED = {
     "backend": "a stack of the region",
     "shared": "a stack of the region",
@@ -52,10 +55,7 @@ def with_environment(root: Path, new: NewEnvironment, regions: Sequence[Region])
         OperationError: if a value is invalid; the message lists all problems. Also if a file cannot be read.
     """
     region, problems = _region(new.region, regions)
-    if re.fullmatch(r"[a-z][a-z0-9]*", new.name) is None or keyword.iskeyword(new.name):
-        problems.append(f"name: {new.name!r}: use lower-case letters and digits, a letter first, and no word of Python")
-    elif new.name in _RESERVED:
-        problems.append(f"name: {new.name!r}: is {_RESERVED[new.name]}; choose another")
+    problems += _name_problems(new.name)
     settings = _settings(region, new.name) if region is not None else Path()
     if region is not None:
         if new.name in region.environments:
@@ -65,6 +65,9 @@ def with_environment(root: Path, new: NewEnvironment, regions: Sequence[Region])
         if new.like not in region.environments:
             known = ", ".join(region.environments)
             problems.append(f"like: {new.like!r}: no environment of {region.name}; use one of {known}")
+        elif not problems and not any(new.name in one.environments for one in regions) and _has_word(root, region, new):
+            message = f"{new.like} has this word in its settings or deploy jobs, and a copy would rename it"
+            problems.append(f"name: {new.name!r}: {message}; choose another")
     if problems or region is None:
         raise OperationError("\n".join(problems))
     place = region.environments.index(new.like) + 1
@@ -124,7 +127,8 @@ def files_without(root: Path, names: Sequence[str]) -> Files:
     for path, mark in _lines_of(root, name):
         lines = read_text(root / path).splitlines(keepends=True)
         files[path] = "".join(line for line in lines if not mark.search(line))
-    files[_EXCEPTIONS] = re.sub(_block_of_exception(name), "", _read(root, _EXCEPTIONS))
+    exception = _block_of_exception(name)
+    files[_EXCEPTIONS] = re.sub(rf"\n(?:{exception})+\Z|{exception}", "", _read(root, _EXCEPTIONS))
     jobs = _block_of_job(rf"{name}(?:{_IN_CLUSTER})?")
     files[_WORKFLOW] = _with_needs(re.sub(jobs, "", _read(root, _WORKFLOW)))
     return _changed(root, files)
@@ -145,12 +149,28 @@ def _region(name: str, regions: Sequence[Region]) -> tuple[Region | None, list[s
     return None, [f"region: {name!r}: {'not a region of this platform' if name else 'not named'}; use one of {known}"]
 
 
+def _name_problems(name: str) -> Iterator[str]:
+    if re.fullmatch(r"[a-z][a-z0-9]*", name) is None or keyword.iskeyword(name):
+        yield f"name: {name!r}: use lower-case letters and digits, a letter first, and no word of Python"
+    elif name in YAML_KEYWORDS:
+        yield f"name: {name!r}: is a keyword in YAML; choose another"
+    elif name in _RESERVED:
+        yield f"name: {name!r}: is {_RESERVED[name]}; choose another"
+
+
 def _package(region: Region) -> Path:
     return Path(region.shared_settings_file).with_name("__init__.py")
 
 
 def _settings(region: Region, environment: str) -> Path:
     return Path(region.shared_settings_file).with_name(f"{environment}.py")
+
+
+def _has_word(root: Path, region: Region, new: NewEnvironment) -> bool:
+    """Whether the model has the new name for something else, which is then renamed if the new environment is copied."""
+    jobs = re.findall(f"{_block_of_job(new.like)}|{_block_of_job(new.like + _IN_CLUSTER)}", _read(root, _WORKFLOW))
+    text = read_text(root / _settings(region, new.like)) + "".join(jobs)
+    return re.search(rf"(?<!\w){new.name}(?!\w)", re.sub(r'"""[^"]*"""|#.*', "", text)) is not None
 
 
 def _copies(root: Path, new: NewEnvironment) -> Iterator[tuple[Path, str]]:
@@ -165,8 +185,9 @@ def _copies(root: Path, new: NewEnvironment) -> Iterator[tuple[Path, str]]:
             if path.is_file():
                 yield (copy / path.relative_to(folder)).relative_to(root), copied(read_text(path))
     for path, mark in _lines_of(root, new.like):
-        lines = read_text(root / path).splitlines(keepends=True)
-        yield path, "".join(line + copied(line) if mark.search(line) else line for line in lines)
+        lines = read_text(root / path).splitlines(keepends=True)  # the last one may lack the end of a line
+        copies = [line.rstrip("\n") + "\n" + mark.sub(rf"\g<1>{new.name}", line) for line in lines]
+        yield path, "".join(copy if mark.search(line) else line for line, copy in zip(lines, copies, strict=True))
     yield (
         _EXCEPTIONS,
         re.sub(
@@ -188,16 +209,20 @@ def _copies(root: Path, new: NewEnvironment) -> Iterator[tuple[Path, str]]:
 
 
 def _lines_of(root: Path, name: str) -> Iterator[tuple[Path, re.Pattern[str]]]:
-    """The files with one line for each environment, and what such a line of this environment contains."""
+    """The files with one line for each environment, and how such a line of this environment starts, up to its name.
+
+    The group 1 is what is before the name. The line may have the same word elsewhere, such as in the name of a team.
+    """
     for path in sorted(root.glob(_PERMISSIONS)):
-        yield path.relative_to(root), re.compile(rf"^[^#]*/[\w*-]*-{name}\b(?!-)")
+        yield path.relative_to(root), re.compile(rf"^([^#]*/[\w*-]*-){name}\b(?!-)")
     if (root / _CODE_OWNERS).is_file():
-        yield _CODE_OWNERS, re.compile(rf"^[^#]*/overlays/{name}\b")
+        yield _CODE_OWNERS, re.compile(rf"^([^#]*/overlays/){name}\b")
 
 
 def _block_of_exception(environment: str) -> str:
     """An entry of the scanner's exceptions for the stacks of an environment."""
-    return rf'(?m:^)\[\[exception\]\]\n(?:(?!stack).+\n)*stack = "[^"\n]*-{environment}(?:-\w+)?\*?"\n(?:.+\n)*\n?'
+    stack = rf'stack = "[^"\n]*-{environment}(?:-\w+)?\*?"'
+    return rf"(?m:^)\[\[exception\]\]\n(?:(?!stack).+\n)*{stack}\n(?:.+(?:\n|\Z))*\n?"
 
 
 def _block_of_job(job: str) -> str:
@@ -205,16 +230,21 @@ def _block_of_job(job: str) -> str:
 
 
 def _with_needs(workflow: str) -> str:
-    """The workflow, of which each job that deploys waits for all jobs before it."""
+    """The workflow, of which each job that deploys waits for all of these before it, and for others as it did."""
+    head, mark, jobs = workflow.partition("\njobs:\n")
+    deploys = {found[1]: _DEPLOYS in found[0] for found in re.finditer(_JOB, jobs)}
     before: list[str] = []
 
     def job(found: re.Match[str]) -> str:
-        needs = f"    needs: [{', '.join(before)}]"
-        before.append(found[1])
-        return re.sub(r"(?m)^    needs: \[.*\]$", lambda _: needs, found[0], count=1)
+        needs = re.search(r"(?m)^    needs: \[(.*)\]$", found[0])
+        names = re.split(", *", needs[1]) if needs is not None else []
+        if deploys[found[1]]:
+            names = [*(name for name in names if deploys.get(name) is False), *before]
+            before.append(found[1])
+        waits = f"    needs: [{', '.join(name for name in names if name in deploys)}]"
+        return found[0] if needs is None else found[0].replace(needs[0], waits, 1)
 
-    head, mark, jobs = workflow.partition("\njobs:\n")
-    return head + mark + re.sub(r"(?m)^  ([a-z0-9-]+):\n(?:(?:    .*)?\n)+", job, jobs)
+    return head + mark + re.sub(_JOB, job, jobs)
 
 
 def _changed(root: Path, files: Files) -> Files:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ def with_region(root: Path, new: NewRegion, regions: Sequence[Region]) -> Files:
         OperationError: if a value is invalid; the message lists all problems. Also if a file cannot be read.
     """
     published: dict[str, Any] = json.loads(read_text(root / _AWS_DATA))["regions"]
-    folder = Path("stacks") / new.name.replace("-", "_")
+    folder = Path("stacks") / _folder(new.name)
     problems = []
     if new.name not in published:
         problems.append(f"name: {new.name!r}: not a region of AWS; write one such as us-west-2")
@@ -107,10 +107,14 @@ def without_region(root: Path, name: str, regions: Sequence[Region]) -> Files:
     }
 
 
+def _folder(region: str) -> str:
+    return region.replace("-", "_")
+
+
 def _network(cidr: str) -> IPv4Network | None:
     try:
         return IPv4Network(cidr)
-    except (AddressValueError, NetmaskValueError, ValueError):
+    except ValueError:
         return None
 
 
@@ -128,23 +132,29 @@ class _Copy:
         """The text of a settings file of the new region."""
         if name == "__init__.py":
             text = re.sub(r'\A"""[^"]*"""', f'"""The region {self.new}."""', text)
-        text = environments.renamed(text, {**self.zones, self.old: self.new})
-        text = re.sub(r"\b\d+\.\d+\.\d+\.\d+\b", lambda found: self._moved(found[0]), text)
+        names = {**self.zones, self.old: self.new, _folder(self.old): _folder(self.new)}
+        parts = re.split(r"(\barn:[^\s\"']+)", text)  # an ARN names what exists, only where it is
+        text = "".join(part if part.startswith("arn:") else environments.renamed(part, names) for part in parts)
+        text = re.sub(r"\b\d+\.\d+\.\d+\.\d+(/\d+)?\b", lambda found: self._moved(found[0]), text)
         text = text.replace("owns_github_provider=True", "owns_github_provider=False")
+        text = re.sub(r"\bhosted_zone_id=[^,)\n]+", "hosted_zone_id=None", text)  # the subdomain has a zone of its own
         if self.new in environments.renamed(self.domain, {self.old: self.new}):
             return text  # the domain is already below a subdomain with the name of the region
         if self.domain.startswith(('f"', '"')):
             inner = self.domain.lstrip("f").strip('"')
             return re.sub(rf'(?<=["{{.]){re.escape(inner)}(?=")', f"{self.new}.{inner}", text)
         text = text.replace(f"{{{self.domain}}}", f"{self.new}.{{{self.domain}}}")
-        return text.replace(f"domain={self.domain},", f'domain=f"{self.new}.{{{self.domain}}}",')
+        below = f'domain=f"{self.new}.{{{self.domain}}}"'
+        return re.sub(rf"\bdomain={re.escape(self.domain)}(?=[,)])", lambda _: below, text)
 
-    def _moved(self, address: str) -> str:
-        """An address of the old VPC in the new one; others stay."""
+    def _moved(self, cidr: str) -> str:
+        """An address or a network of the old VPC in the new one; others stay, such as one that contains the VPC."""
         old, new = self.networks
+        address, slash, prefix = cidr.partition("/")
         try:
-            number = IPv4Address(address)
-        except AddressValueError:
-            return address
-        offset = int(number) - int(old.network_address)
-        return str(new.network_address + offset) if number in old else address
+            if not IPv4Network(cidr, strict=False).subnet_of(old):
+                return cidr
+        except ValueError:
+            return cidr
+        offset = int(IPv4Address(address)) - int(old.network_address)
+        return f"{new.network_address + offset}{slash}{prefix}"

@@ -235,12 +235,12 @@ def test_an_interrupt_leaves_no_files_behind(tree: Path, writable: int, monkeypa
     before = files(tree)
     left, write_text = [None] * writable, Path.write_text
 
-    def fail(self: Path, text: str, encoding: str) -> int:
+    def fail(self: Path, text: str, encoding: str, newline: str) -> int:
         if not left:
             write_text(self, "incomplete")
             raise KeyboardInterrupt
         left.pop()
-        return write_text(self, text, encoding=encoding)
+        return write_text(self, text, encoding=encoding, newline=newline)
 
     monkeypatch.setattr(Path, "write_text", fail)
     with pytest.raises(KeyboardInterrupt):

@@ -1,5 +1,6 @@
 import re
 import shutil
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.edited_settings import EXAMPLE
 COPIED = ("service", "management/argo-cd", ".github", "scanner-exceptions.toml")
 SEOUL = Region("ap-northeast-2", "stacks/ap_northeast_2/shared.py", ("dev", "staging", "prod"), "push-")
 WORKFLOW = ".github/workflows/deploy.yaml"
+OTHER_JOBS = (("frozen", ""), ("announced", "    needs: [prod-cluster]\n"))
 
 
 # The name of the new environment is unlikely, so that it does not conflict with one of the repository.
@@ -106,6 +108,22 @@ def test_the_owners_of_an_overlay_own_its_copy(tree: Path) -> None:
     ]
 
 
+def test_only_the_environment_of_a_line_is_renamed(tree: Path) -> None:
+    """A team, its project and its role may have the name of an environment. The last line may lack its end."""
+    policy, owners = tree / "management/argo-cd/manifests/rbac/policy.staging.csv", tree / ".github/CODEOWNERS"
+    policy.write_text("p, role:staging, applications, sync, staging/*-staging, allow")
+    owners.write_text("/service/*/overlays/staging/ @your-org/staging-reviewers")
+    before = contents(tree)
+    _add(tree)
+    for file in (policy, owners):
+        original = before[str(file.relative_to(tree))]
+        copy = original.replace("*-staging", "*-quokka").replace("overlays/staging", "overlays/quokka")
+        assert file.read_text() == f"{original}\n{copy}"
+    known = replace(SEOUL, environments=[*SEOUL.environments, "quokka"])
+    _apply(tree, environments.without_environment(tree, "quokka", "", [known]))
+    assert owners.read_text() == "/service/*/overlays/staging/ @your-org/staging-reviewers\n"
+
+
 @pytest.mark.parametrize(("like", "following"), [("dev", "staging"), ("staging", "prod"), ("prod", None)])
 def test_it_is_deployed_after_the_copied_one_and_before_the_next(tree: Path, like: str, following: str | None) -> None:
     before = _jobs(tree)
@@ -125,6 +143,25 @@ def test_it_is_deployed_after_the_copied_one_and_before_the_next(tree: Path, lik
     assert ".quokka.cluster" in text
 
 
+def test_other_jobs_of_the_workflow_stay_as_they_are(tree: Path) -> None:
+    file = tree / WORKFLOW
+    text = file.read_text().replace("  shared:\n    needs: [reviewed]", "  shared:\n    needs: [reviewed, frozen]")
+    frozen, announced = (f"  {name}:\n{needs}    runs-on: ubuntu-24.04\n    steps: []\n" for name, needs in OTHER_JOBS)
+    file.write_text(f"{text.replace('  shared:', f'{frozen}{chr(10)}  shared:', 1)}\n{announced}")
+    before = contents(tree)
+    _add(tree, "prod")
+    jobs = _jobs(tree)
+    assert jobs["shared"] == "reviewed, frozen"
+    assert jobs["dev"] == "reviewed, shared"
+    assert jobs["announced"] == "prod-cluster"
+    assert jobs["quokka"].endswith("prod, prod-cluster")
+    known = replace(SEOUL, environments=[*SEOUL.environments, "quokka"])
+    _apply(tree, environments.without_environment(tree, "quokka", "", [known]))
+    assert contents(tree) == before
+    _apply(tree, environments.without_environment(tree, "prod", "", [SEOUL]))
+    assert _jobs(tree)["announced"] == ""
+
+
 def test_exceptions_of_the_scanner_are_copied(tree: Path) -> None:
     file = tree / "scanner-exceptions.toml"
     before = file.read_text()
@@ -133,11 +170,27 @@ def test_exceptions_of_the_scanner_are_copied(tree: Path) -> None:
     assert file.read_text().count("\n\n\n") == 0
 
 
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_the_last_exceptions_of_the_scanner_are_copied_and_removed(tree: Path, end: str) -> None:
+    file = tree / "scanner-exceptions.toml"
+    last = [f'\n[[exception]]\nstack = "*-prod"\nwhy = "prod {number}"\n' for number in (1, 2)]
+    text = "".join([file.read_text(), *last])
+    file.write_text(text.removesuffix("\n") + end)
+    _add(tree, "prod")
+    whys = [one["why"] for one in tomllib.loads(file.read_text())["exception"]]
+    assert whys[-4:] == ["prod 1", "quokka 1", "prod 2", "quokka 2"]
+    known = replace(SEOUL, environments=[*SEOUL.environments, "quokka"])
+    _apply(tree, environments.without_environment(tree, "quokka", "", [known]))
+    assert file.read_text() == text
+
+
 def test_what_another_region_has_already_stays(tree: Path) -> None:
     """Overlays, permissions and jobs are those of all environments of one name."""
+    workflow = tree / WORKFLOW
+    workflow.write_text(workflow.read_text().replace("[reviewed, shared, dev", "[reviewed, shared, quokka, dev"))
     before = contents(tree)
     other = replace(SEOUL, name="us-west-2", environments=["quokka"])
-    _add(tree, "staging", SEOUL, other)
+    _add(tree, "prod", SEOUL, other)
     changed = {name for name, text in contents(tree).items() if before.get(name) != text}
     assert changed == {"stacks/ap_northeast_2/quokka.py", "stacks/ap_northeast_2/__init__.py"}
 
@@ -173,6 +226,11 @@ def test_only_whole_words_are_renamed() -> None:
         ("Qa", "name: 'Qa': use lower-case"),
         ("pre-prod", "name: 'pre-prod': use lower-case"),
         ("class", "name: 'class': use lower-case"),
+        ("no", "name: 'no': is a keyword in YAML; choose another"),
+        *(
+            (word, f"name: '{word}': dev has this word in its settings or deploy jobs, and a copy would rename it")
+            for word in ("main", "cluster", "bubblepool", "f", "os", "owner", "matrix")
+        ),
         ("shared", "name: 'shared': is a stack of the region; choose another"),
         ("plan", "name: 'plan': is the GitHub environment of plans; choose another"),
         ("delivery", "name: 'delivery': is the GitHub environment of the GitHub App; choose another"),

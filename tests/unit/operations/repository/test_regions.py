@@ -98,12 +98,50 @@ def test_a_domain_of_the_owners_is_kept_above(
     assert f"domain={expected_of_argo_cd}," in (tree / "stacks/us_west_2/prod.py").read_text()
 
 
+def test_the_domain_can_be_the_only_argument(tree: Path) -> None:
+    path = tree / "stacks/ap_northeast_2/shared.py"
+    dns = "dns=DnsConfig(domain=OWNER.domain),"
+    path.write_text(re.sub(r"dns=DnsConfig\([^)]*\),", dns, path.read_text()))
+    assert dns in path.read_text()
+    _add(tree)
+    expected = 'dns=DnsConfig(domain=f"us-west-2.{OWNER.domain}"),'
+    assert expected in (tree / "stacks/us_west_2/shared.py").read_text()
+
+
+def test_the_zone_of_the_subdomain_is_created(tree: Path) -> None:
+    path = tree / "stacks/ap_northeast_2/shared.py"
+    path.write_text(path.read_text().replace("hosted_zone_id=None", 'hosted_zone_id="Z0123456789"'))
+    _add(tree)
+    copy = (tree / "stacks/us_west_2/shared.py").read_text()
+    assert "hosted_zone_id=None," in copy
+    assert "Z0123456789" not in copy
+
+
 def test_addresses_outside_the_vpc_stay(tree: Path) -> None:
     path = tree / "stacks/ap_northeast_2/dev.py"
-    path.write_text(path.read_text() + '\nOFFICE = ("192.0.2.0/24", "10.1.2.3/32", "10.0.2.3/32", "1.2.3.400")\n')
+    others = '"192.0.2.0/24", "10.1.2.3/32", "10.0.0.0/8", "10.0.0.0/15", "1.2.3.400", "10.0.2.3/40"'
+    path.write_text(path.read_text() + f'\nOFFICE = ({others}, "10.0.2.3/32", "10.0.2.4")\n')
     _add(tree)
     copy = (tree / "stacks/us_west_2/dev.py").read_text()
-    assert 'OFFICE = ("192.0.2.0/24", "10.1.2.3/32", "10.64.2.3/32", "1.2.3.400")' in copy
+    assert f'OFFICE = ({others}, "10.64.2.3/32", "10.64.2.4")' in copy
+
+
+def test_an_arn_stays_as_what_it_names_is_not_copied(tree: Path) -> None:
+    path = tree / "stacks/ap_northeast_2/dev.py"
+    arns = """
+WEB_ACL = "arn:aws:wafv2:ap-northeast-2:123456789012:regional/webacl/office/1"
+ROLE = 'arn:aws:iam::123456789012:role/ap-northeast-2-admin'
+"""
+    path.write_text(path.read_text() + arns)
+    _add(tree)
+    assert (tree / "stacks/us_west_2/dev.py").read_text().endswith(arns)
+
+
+def test_what_the_copy_imports_is_in_its_own_folder(tree: Path) -> None:
+    path = tree / "stacks/ap_northeast_2/dev.py"
+    path.write_text(path.read_text() + "\nfrom stacks.ap_northeast_2.nodes import NODES\n")
+    _add(tree)
+    assert "\nfrom stacks.us_west_2.nodes import NODES\n" in (tree / "stacks/us_west_2/dev.py").read_text()
 
 
 def test_zones_are_taken_by_their_order_as_some_letters_are_missing(tree: Path) -> None:
