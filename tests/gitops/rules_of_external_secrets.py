@@ -1,4 +1,4 @@
-"""Rules for the stores that ExternalSecrets name. `check-external-secrets` checks each manifest by itself.
+"""Rules for the stores and keys of ExternalSecrets. `check-external-secrets` checks each manifest by itself.
 
 A rule takes the rendered manifests of every entry of the tree, and yields one line for each violation.
 """
@@ -83,4 +83,25 @@ def _lacks_a_store(spec: Json) -> bool:
     return not (spec.get("secretStoreRef") or {}).get("name") and not all(one.get("sourceRef") for one in sources)
 
 
-ALL = (stores_of_external_secrets_exist, service_accounts_of_cluster_stores_exist)
+def keys_of_external_secrets_are_unique(entries: Entries) -> Iterator[str]:
+    """Of two values for one key, the Secret has only the later one.
+
+    Source: handleSecretData of External Secrets 1.3.2, `externalsecret_controller_secret.go`.
+    """
+    for entry, manifests in entries.items():
+        for secret in of_kind(manifests, "ExternalSecret"):
+            seen: dict[str, int] = {}
+            for index, one in enumerate(secret["spec"].get("data") or []):
+                first = seen.setdefault(one["secretKey"], index)
+                if first != index:
+                    yield (
+                        f"{entry}: {name_of(secret)}: spec.data[{index}].secretKey: {one['secretKey']}: "
+                        f"also in spec.data[{first}]; write another key, or remove one"
+                    )
+
+
+ALL = (
+    stores_of_external_secrets_exist,
+    service_accounts_of_cluster_stores_exist,
+    keys_of_external_secrets_are_unique,
+)

@@ -1,5 +1,6 @@
 """The tree follows the rules for what controllers read, and each rule finds violations."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -62,6 +63,16 @@ def test_every_rule_has_an_example_of_a_violation_and_of_none() -> None:
 def test_the_annotations_are_those_of_the_controller() -> None:
     """After an update of the chart, compare `load_balancer_annotations.yaml` with its sources."""
     assert LOAD_BALANCER_CONTROLLER_VERSION.startswith(f"{rules_of_load_balancers.KNOWN['version']}.")
+
+
+def test_the_attributes_with_values_are_those_of_elastic_load_balancing() -> None:
+    shapes = rules_of_load_balancers.KNOWN["attributes"].values()
+    known = {name for shape in shapes for name in rules_of_load_balancers.attributes(shape)}
+    assert rules_of_load_balancers.ATTRIBUTE_VALUES.keys() - known == set()
+    about_values = re.compile(r".*(\.count|enabled|mitigation|mode|percentage|seconds|type)")
+    assert {
+        name for name in known if about_values.fullmatch(name)
+    } - rules_of_load_balancers.ATTRIBUTE_VALUES.keys() == set()
 
 
 @pytest.mark.parametrize(
