@@ -70,7 +70,7 @@ def _references(manifest: Json) -> Iterator[Reference]:
     if kind in {"RoleBinding", "ClusterRoleBinding"} and manifest["roleRef"]["kind"] == "Role":
         yield "roleRef", "Role", manifest["roleRef"]["name"], []
     if kind == "ExternalSecret" and _target(manifest).get("creationPolicy") == "Merge":
-        yield "spec.target", "Secret", _secret_of(manifest), []
+        yield "spec.target", "Secret", secret_of(manifest), []
 
 
 def _references_of_pods(spec: Json, at: str) -> Iterator[Reference]:
@@ -106,13 +106,13 @@ def _made(kind: str, name: str, namespace: str | None, deployed: Sequence[Json])
     if kind != "Secret":
         return found
     external = [
-        one for one in of_kind(deployed, "ExternalSecret") if _secret_of(one) == name and namespace_of(one) == namespace
+        one for one in of_kind(deployed, "ExternalSecret") if secret_of(one) == name and namespace_of(one) == namespace
     ]
     policies = [_target(one).get("creationPolicy", "Owner") for one in external]
     if not found and not {"Owner", "Orphan"} & set(policies):
         return []
     return found + [
-        _keys_of_external(one["spec"]) for one, policy in zip(external, policies, strict=True) if policy != "None"
+        keys_of_external(one["spec"]) for one, policy in zip(external, policies, strict=True) if policy != "None"
     ]
 
 
@@ -126,11 +126,11 @@ def _target(external: Json) -> Json:
     return target
 
 
-def _secret_of(external: Json) -> str:
+def secret_of(external: Json) -> str:
     return str(_target(external).get("name") or external["metadata"]["name"])
 
 
-def _keys_of_external(spec: Json) -> set[str] | None:
+def keys_of_external(spec: Json) -> set[str] | None:
     """Source: ApplyTemplate of External Secrets 1.3.2, externalsecret_controller_template.go."""
     template = (spec.get("target") or {}).get("template") or {}
     fetched = None if spec.get("dataFrom") else {one["secretKey"] for one in spec.get("data") or []}
