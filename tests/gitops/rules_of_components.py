@@ -162,12 +162,19 @@ def databases_have_their_secret(overlay: Overlay, manifests: Sequence[Json]) -> 
 
 
 def hosts_belong_to_the_service(overlay: Overlay, manifests: Sequence[Json]) -> Iterator[str]:
-    """The host of a service is its name below the domain of the environment, which Git does not know."""
+    """The host of a service is its name below the domain of the environment, which Git does not know.
+
+    The ApplicationSet `services` sets it in the first rule of every Ingress: another host would be replaced, and that of
+    another rule would remain an example.
+    """
     own = f"{overlay.service}.{overlay.folder.name}.example.com"
     for ingress in of_kind(manifests, "Ingress"):
-        for rule in ingress["spec"].get("rules") or []:
+        for index, rule in enumerate(ingress["spec"].get("rules") or []):
+            where = f"{name_of(ingress)}: spec.rules[{index}]"
             if rule.get("host") != own:
-                yield f"{name_of(ingress)}: host {rule.get('host')}, not {own}"
+                yield f"{where}.host: {rule.get('host')}; write {own}, the only host of the service"
+            if index and overlay.is_kustomized:
+                yield f"{where}: only the first rule gets the real host; move its paths there, or to another Ingress"
 
 
 def _shape(

@@ -13,6 +13,7 @@ from tests import ROOT
 from tests.gitops import (
     rules,
     rules_of_argo_cd,
+    rules_of_chart_secrets,
     rules_of_components,
     rules_of_limits,
     rules_of_names,
@@ -43,7 +44,9 @@ TreeRule = Callable[[Path], Iterator[str]]
 
 OF_DEPLOYED = {rule.__name__: rule for rule in (*rules_of_limits.ALL, *rules_of_names.ALL, *rules_of_selectors.ALL)}
 OF_MANIFESTS = {rule.__name__: rule for rule in (*rules.ALL, *rules_of_argo_cd.ALL)}
-OF_THE_TREE = {rule.__name__: rule for rule in (*rules_of_the_tree.ALL, *rules_of_argo_cd.OF_THE_TREE)}
+OF_THE_TREE = {
+    rule.__name__: rule for rule in (*rules_of_the_tree.ALL, *rules_of_argo_cd.OF_THE_TREE, *rules_of_chart_secrets.ALL)
+}
 
 
 # The tree follows the rules
@@ -211,7 +214,7 @@ def test_rule_for_the_tree_finds_the_violation(example: Json, tmp_path: Path) ->
     for name, content in example["files"].items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content if isinstance(content, str) else yaml.safe_dump(content))
-    assert list(rule(tmp_path)) == [example["violation"]]
+    assert list(rule(tmp_path)) == ([example["violation"]] if example["violation"] else [])
 
 
 @pytest.mark.parametrize(
@@ -443,13 +446,28 @@ def test_finds_a_database_without_its_secret(
     assert list(found) == [f"application.yaml: database: {line}" for line in expected]
 
 
-@pytest.mark.parametrize("host", ["b.dev.example.com", "s.prod.example.com", "a.s.dev.example.com", None])
-def test_finds_the_host_of_another_service(host: str | None, tmp_path: Path) -> None:
+_OWN = "s.dev.example.com"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [
+        ([_OWN], []),
+        (["b.dev.example.com"], [f"[0].host: b.dev.example.com; write {_OWN}, the only host of the service"]),
+        (["s.prod.example.com"], [f"[0].host: s.prod.example.com; write {_OWN}, the only host of the service"]),
+        (["a.s.dev.example.com"], [f"[0].host: a.s.dev.example.com; write {_OWN}, the only host of the service"]),
+        ([None], [f"[0].host: None; write {_OWN}, the only host of the service"]),
+        ([_OWN, _OWN], ["[1]: only the first rule gets the real host; move its paths there, or to another Ingress"]),
+    ],
+)
+def test_finds_another_host_than_that_of_the_service(
+    hosts: list[str | None], expected: list[str], tmp_path: Path
+) -> None:
     overlay = Overlay(tmp_path / "service" / "s" / "overlays" / "dev" / "application.yaml")
-    rules = [{"host": "s.dev.example.com"}, {"host": host}]
-    ingress = {"kind": "Ingress", "metadata": {"name": "a"}, "spec": {"rules": rules}}
-    found = list(rules_of_components.hosts_belong_to_the_service(overlay, [ingress]))
-    assert found == [f"Ingress a: host {host}, not s.dev.example.com"]
+    first = {"kind": "Ingress", "metadata": {"name": "s"}, "spec": {"rules": [{"host": _OWN}]}}
+    second = {"kind": "Ingress", "metadata": {"name": "a"}, "spec": {"rules": [{"host": host} for host in hosts]}}
+    found = list(rules_of_components.hosts_belong_to_the_service(overlay, [first, second]))
+    assert found == [f"Ingress a: spec.rules{line}" for line in expected]
 
 
 _PROJECT = """
