@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.gitops.pods import with_paths
-from tests.gitops.rules import of_kind
+from tests.gitops.rules import of_kind, with_paths
 from tests.gitops.rules_of_names import keys_of_external, secret_of
 from tests.gitops.tree import Component, Json, components, documents, read
 

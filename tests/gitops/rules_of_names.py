@@ -7,8 +7,8 @@ is in `created_elsewhere.yaml`, as far as the tree names it.
 
 from collections.abc import Iterator, Sequence
 
-from tests.gitops.pods import named, namespace_of, pods, with_paths
-from tests.gitops.rules import group_of, name_of, of_kind
+from tests.gitops.pods import named, namespace_of, pods
+from tests.gitops.rules import group_of, name_of, of_kind, with_paths
 from tests.gitops.tree import Json
 
 REMEDY = "correct it or create it (what others create: tests/gitops/created_elsewhere.yaml)"
@@ -42,7 +42,7 @@ def names_have_objects(manifests: Sequence[Json], deployed: Sequence[Json]) -> I
             namespace = namespace_of(manifest)
             made = _made(kind, name, namespace, deployed)
             if not made and (kind, name) not in _ALWAYS_THERE:
-                where = f" in namespace {namespace}" if namespace else ""
+                where = " in its namespace" if namespace else ""
                 yield f"{name_of(manifest)}: {path}: no {kind} {name}{where}; {REMEDY}"
             elif made and all(one is not None for one in made):
                 known = {key for one in made for key in one or ()}
