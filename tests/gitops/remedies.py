@@ -77,8 +77,8 @@ def with_remedy(manifest: Json, problem: str) -> str:
         return f"{path}: Invalid value: {json.dumps(value_at(manifest, path))}: must be of type {wanted}; {remedy}"
     if found := _DEFAULT_ABOVE_MAX.fullmatch(problem):
         return f'{found[1]}"{found[3]}"{found[2]}'
-    ends = (remedy for text, remedy in _ENDS.items() if re.fullmatch(rf"(.*: )?{text}", problem))
-    return "; ".join([problem, *ends])
+    remedies = [remedy for text, remedy in _ENDS.items() if re.fullmatch(rf"(.*: )?{text}", problem)]
+    return "; ".join([problem.rstrip("."), *remedies]) if remedies else problem
 
 
 def _of_strategy(rollout: Json, problem: str) -> str:

@@ -317,7 +317,7 @@ def test_accepts_a_schedule(schedule: str) -> None:
     assert list(rules.schedules_of_budgets_are_valid([pool])) == []
 
 
-_LABELS = "platform/environment, platform/region, platform/purpose, platform/policies, platform/karpenter"
+_LABELS = 'platform/environment, platform/region, platform/purpose, platform/policies, platform/karpenter, or ""'
 _NO_KEY = "no key of the cluster Secret"
 _FIELDS = "namespace, overlays, foundation, clusters, chart, parameters, patches"
 _MARKER = "# renovate: datasource=… depName=…"
@@ -571,8 +571,8 @@ def test_renovate_matches_every_marker() -> None:
             for expression in manager["matchStrings"]
         ]
         if text.count("# renovate:") != sum(map(len, found)):
-            unread.append(name)
-    assert unread == []
+            unread.append(f"{name}: renovate.json has no expression for a `# renovate:` marker; write it as the others")
+    fail_with(unread)
 
 
 def test_every_file_is_referenced() -> None:
@@ -580,8 +580,8 @@ def test_every_file_is_referenced() -> None:
     text = {file: file.read_text(errors="replace") for file in files()}
     ends = (".tpl", "values.schema.json", "README.md", ".helmignore")
     own = {"component.yaml", "kustomization.yaml", "application.yaml", "release.yaml", "Chart.yaml", ".helmignore"}
-    orphans = [
-        str(file.relative_to(ROOT))
+    fail_with(
+        f"{file.relative_to(ROOT)}: no other file names it; name it, or remove the file"
         for file in text
         if file.name not in own
         and not file.name.endswith(ends)
@@ -589,5 +589,4 @@ def test_every_file_is_referenced() -> None:
         and "templates" not in file.parts[-3:-1]
         and file.parent.name not in {"projects", "sets"}
         and not any(file.name in other or file.parent.name in other for name, other in text.items() if name != file)
-    ]
-    assert orphans == []
+    )
