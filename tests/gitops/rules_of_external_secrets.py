@@ -5,7 +5,7 @@ A rule takes the rendered manifests of every entry of the tree, and yields one l
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tests.gitops.rules import name_of, of_kind, within
+from tests.gitops.rules import name_of, of_kind, with_paths, within
 from tests.gitops.tree import Json
 
 Entries = Mapping[str, Sequence[Json]]
@@ -25,16 +25,16 @@ def stores_of_external_secrets_exist(entries: Entries) -> Iterator[str]:
         known = [*manifests, *(one for name in _OF_SERVICES for one in entries.get(name, ()))]
         own = {(_namespace(one), one["metadata"]["name"]) for one in of_kind(known, "SecretStore")}
         for secret in of_kind(manifests, "ExternalSecret", "ClusterExternalSecret", "PushSecret"):
-            for reference in _references(secret):
+            for path, reference in _references(secret):
                 name, kind = reference["name"], reference.get("kind", "SecretStore")
-                where = f"{entry}: {name_of(secret)}: store {name}"
+                where = f"{entry}: {name_of(secret)}: {path}.name: {name}"
                 if kind == "ClusterSecretStore" and name not in cluster:
                     yield f"{where}: no ClusterSecretStore has this name; write one of {', '.join(sorted(cluster))}"
                 elif kind == "SecretStore" and (_namespace(secret), name) not in own:
                     remedy = "write kind: ClusterSecretStore" if name in cluster else "add it, or name one that exists"
                     yield f"{where}: no SecretStore has this name in the namespace; {remedy}"
             if secret["kind"] == "ExternalSecret" and _lacks_a_store(secret["spec"]):
-                yield f"{entry}: {name_of(secret)}: no store; add spec.secretStoreRef"
+                yield f"{entry}: {name_of(secret)}: spec.secretStoreRef: missing; name a store"
 
 
 def service_accounts_of_cluster_stores_exist(entries: Entries) -> Iterator[str]:
@@ -59,7 +59,7 @@ def _entries_without(account: str, store: str, entries: Entries) -> Iterator[str
     for entry, manifests in entries.items():
         accounts = {one["metadata"]["name"] for one in of_kind(manifests, "ServiceAccount")}
         secrets = of_kind(manifests, "ExternalSecret")
-        used = any(reference["name"] == store for secret in secrets for reference in _references(secret))
+        used = any(reference["name"] == store for secret in secrets for _, reference in _references(secret))
         if used and account not in accounts:
             yield entry
 
@@ -72,10 +72,12 @@ def _namespace(manifest: Json) -> str:
     return str(manifest["metadata"].get("namespace", ""))
 
 
-def _references(secret: Json) -> Iterator[Json]:
-    for holder in within(secret["spec"]):
-        named = [holder.get("secretStoreRef"), holder.get("storeRef"), *(holder.get("secretStoreRefs") or [])]
-        yield from (one for one in named if isinstance(one, dict) and one.get("name"))
+def _references(secret: Json) -> Iterator[tuple[str, Json]]:
+    """The references to stores, each with its path."""
+    for path, holder in with_paths(secret["spec"], "spec"):
+        named = {f"{path}.{key}": holder.get(key) for key in ("secretStoreRef", "storeRef")}
+        named |= {f"{path}.secretStoreRefs[{i}]": one for i, one in enumerate(holder.get("secretStoreRefs") or [])}
+        yield from ((field, one) for field, one in named.items() if isinstance(one, dict) and one.get("name"))
 
 
 def _lacks_a_store(spec: Json) -> bool:

@@ -269,7 +269,8 @@ def load_balancer_actions_match_backends(manifests: Sequence[Json]) -> Iterator[
             if f"actions.{backend}" not in values and (ingress["metadata"]["name"], backend) not in routed:
                 yield (
                     f"{name_of(ingress)}: backend {backend}: use-annotation, but there is no annotation"
-                    f" {_INGRESS}/actions.{backend}, and no Rollout with this Ingress has this rootService"
+                    f" {_INGRESS}/actions.{backend}, and no Rollout with this Ingress has this rootService; add one of"
+                    " them, or write port.name: http"
                 )
         for name, value in values.items():
             kind, _, backend = name.partition(".")

@@ -40,9 +40,9 @@ _PROJECT = {
         ),
         (
             _TEMPLATE,
-            "spec.metrics: Invalid value: 1: metrics[0]: invalid startDelay string: time: invalid duration",
+            "spec.metrics: Invalid value: 1: metrics[0]: invalid startDelay string: time: a",
             (
-                'spec.metrics[0].initialDelay: Invalid value: "soon": invalid initialDelay string: time: invalid duration; '
+                'spec.metrics[0].initialDelay: Invalid value: "soon": invalid initialDelay string: time: a; '
                 "write such as 30s"
             ),
         ),
@@ -87,7 +87,7 @@ _PROJECT = {
         ),
         (
             _CANARY,
-            'spec.strategy.steps[0]: Invalid value: "step.Experiment: false step.Pause: true": Step must have one of it',
+            'spec.strategy.steps[0]: Invalid value: "step.Experiment: false step.Pause: true": Step must have one of a',
             (
                 'spec.strategy.canary.steps[0]: Invalid value: "pause, setWeight": write a step for each of analysis, '
                 "experiment, pause, plugin, setCanaryScale, setHeaderRoute, setMirrorRoute and setWeight"

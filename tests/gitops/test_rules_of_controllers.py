@@ -116,7 +116,7 @@ def test_finds_a_policy_for_a_resource_that_does_not_exist(
     policy = {"apiVersion": group, "kind": "Policy", "metadata": {"name": "a"}}
     policy["spec"] = {"matchConstraints": {field: [yaml.safe_load(rule)]}}
     found = list(policies_select_existing_resources([policy], resources))
-    assert found == ([f"Policy a: {expected}"] if expected else [])
+    assert found == ([f"Policy a: spec.matchConstraints.{field}: {expected}"] if expected else [])
 
 
 def test_controllers_accept_what_teams_may_write(controllers: Controllers) -> None:
