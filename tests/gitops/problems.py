@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import pytest
 
-_ENVIRONMENT = re.compile(r"service/[^/]+/overlays/(\w+)(?:/.*)?|(\w+)")
+_ENVIRONMENT = re.compile(r"service/[^/]+/overlays/([\w-]+)(?:/.*)?|([\w-]+)")
 
 
 def fail_with(problems: Iterable[str]) -> None:
@@ -35,12 +35,16 @@ def once(problems: Iterable[str]) -> Iterator[str]:
 
 
 def _together(places: list[str]) -> str:
-    """The places, those of one folder together."""
-    folders: dict[str, list[str]] = {}
+    """The places; those that differ only in a folder or an environment as one: `overlays/{dev,prod}`."""
+    folders: dict[tuple[str, str], list[str]] = {}
     for place in places:
-        folder, slash, name = place.rpartition("/")
-        folders.setdefault(folder + slash, []).append(name)
-    return ", ".join(f"{folder}{', '.join(names)}" for folder, names in folders.items())
+        found = re.fullmatch(r"(service/[^/]+/overlays/)([^/]+)(.*)", place) or re.fullmatch(r"(.*/)([^/]+)()", place)
+        above, name, below = found.groups() if found else ("", place, "")
+        folders.setdefault((above, below), []).append(name)
+    return ", ".join(
+        f"{above}{{{','.join(names)}}}{below}" if above and len(names) > 1 else f"{above}{', '.join(names)}{below}"
+        for (above, below), names in folders.items()
+    )
 
 
 def subject(problem: str) -> tuple[str, ...]:

@@ -143,11 +143,14 @@ def overlay_is_complete(overlay: Overlay, teams: set[str]) -> Iterator[str]:
 def objects_belong_to_the_team(overlay: Overlay, manifests: Sequence[Json]) -> Iterator[str]:
     """The label of the team is that of the file which selects the project."""
     team, label = overlay.settings.get("team"), "app.kubernetes.io/part-of"
+    others: dict[str, list[str]] = {}
     for manifest in manifests:
-        given = (manifest["metadata"].get("labels") or {}).get(label, team)
-        if given != team:
-            where = f"{name_of(manifest)}: metadata.labels.{label}: {given}"
-            yield f"{where}; write {team}, the team of {overlay.marker.name}"
+        given = str((manifest["metadata"].get("labels") or {}).get(label, team))
+        if given != str(team):
+            others.setdefault(given, []).append(name_of(manifest))
+    for given, (first, *more) in others.items():
+        where = f"{first}: metadata.labels.{label}: {given}" + (f", as of {len(more)} other objects" if more else "")
+        yield f"{where}; write {team}, the team of {overlay.marker.name}"
 
 
 def databases_have_their_secret(overlay: Overlay, manifests: Sequence[Json]) -> Iterator[str]:

@@ -130,16 +130,19 @@ def workloads_fit_into_quotas(manifests: Sequence[Json], deployed: Sequence[Json
     workloads = [one for one in pods(manifests) if one.owner["kind"] in _SCALABLE]
     quotas = [quota for one in workloads[:1] for quota in _of_namespace("ResourceQuota", one, deployed)]
     for quota in quotas:
+        above: dict[str, list[str]] = {}
         for name, hard in quota["spec"].get("hard", {}).items():
             needed = [_replicas(one.owner, deployed)[1] * _requested(one, name, deployed) for one in workloads]
             total, permitted = sum(needed, Decimal(0)), amount(hard)
             if permitted is not None and total > permitted:
                 pairs = zip(workloads, needed, strict=True)
                 counts = ", ".join(_count(one.owner, deployed) for one, number in pairs if number)
-                yield (
-                    f"{counts}: {name}: {as_quantity(total, hard)}, above {hard} of {name_of(quota)} "
-                    f"({_FILE_OF_QUOTAS}); write less, or lower what a Pod needs"
-                )
+                above.setdefault(counts, []).append(f"{name} {as_quantity(total, hard)} of {hard}")
+        for counts, resources in above.items():
+            yield (
+                f"{counts}: {', '.join(resources)}: above {name_of(quota)} ({_FILE_OF_QUOTAS}); write less, or lower "
+                "what a Pod needs"
+            )
 
 
 def _count(workload: Json, deployed: Sequence[Json]) -> str:

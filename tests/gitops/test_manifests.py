@@ -31,6 +31,7 @@ from tests.gitops.tree import (
     entries,
     environments,
     everything,
+    overlays,
     with_namespaces,
 )
 from tests.template import Template
@@ -144,9 +145,12 @@ def test_argo_cd_accepts_what_it_renders(
         ]
         problems[environment] = [line for line in lines if not _is_newer(line) and subject(line) not in told]
     fail_with_entries(problems)
-    for environment, sets in made.items():
-        names = {application["metadata"]["name"] for application in sets.applications["bootstrap"]}
-        assert {f"monitoring-{environment}", f"guestbook-{environment}"} <= names
+    created = {one["metadata"]["name"] for sets in made.values() for one in sets.applications["bootstrap"]}
+    fail_with(
+        f"{overlay.folder.relative_to(ROOT)}: no ApplicationSet creates its Application; correct their generators"
+        for overlay in overlays()
+        if overlay.namespace not in created
+    )
 
 
 def test_what_applications_deploy_is_accepted_and_follows_the_rules(

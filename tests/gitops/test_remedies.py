@@ -179,9 +179,9 @@ def test_says_a_problem_of_several_environments_once() -> None:
         "without a place",
     ]
     assert list(once(said)) == [
-        "service/a/overlays/dev, prod: Rollout a: no Secret in a-ENVIRONMENT",
+        "service/a/overlays/{dev,prod}: Rollout a: no Secret in a-ENVIRONMENT",
         "service/b/overlays/dev: Rollout b: dev",
         "dev, prod: Application a-ENVIRONMENT: b",
-        "management/a, b: management",
+        "management/{a,b}: management",
         "without a place",
     ]
