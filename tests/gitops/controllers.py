@@ -13,8 +13,10 @@ from typing import Any
 from operations.local.cluster import programs
 from tests.gitops.decoding import with_fields, without_vague_lines
 from tests.gitops.embedded import Embedded, embedded
+from tests.gitops.remedies import with_remedy
 from tests.gitops.rules import name_of
 from tests.gitops.tree import Json, documents
+from tests.gitops.unknown_fields import with_known_field
 
 Entries = Mapping[str, Sequence[Json]]
 Problems = dict[str, list[str]]
@@ -66,7 +68,7 @@ class Controllers:
         names = list(entries)
         for program in self._of_namespaces:
             for one in _run(program, groups):
-                _add(found, names[one["group"]], groups[one["group"]][one["index"]], one["problem"])
+                self._add(found, names[one["group"]], groups[one["group"]][one["index"]], one["problem"])
         objects = [
             (entry, manifest, inner)
             for entry, manifests in entries.items()
@@ -76,7 +78,7 @@ class Controllers:
         bare = [inner.manifest if inner else manifest for _, manifest, inner in objects]
         for one in _run(self._kubernetes, bare, self._crds):
             entry, manifest, inner = objects[one["index"]]
-            _add(found, entry, manifest, one["problem"], inner)
+            self._add(found, entry, manifest, one["problem"], inner)
         return {entry: without_vague_lines(lines) for entry, lines in found.items()}
 
     def refuses(self, manifests: Sequence[Json]) -> bool:
@@ -92,8 +94,10 @@ class Controllers:
         for one in answer["problems"]:
             manifest = groups[one["group"]][one["index"]]
             for line in with_fields(manifest, one["problem"], self._schemas.get(manifest["kind"])):
-                _add(found, names[one["group"]], manifest, line)
-        newer = [f"{name_of(groups[one['group']][one['index']])}: {one['problem']}" for one in answer["newer"]]
+                self._add(found, names[one["group"]], manifest, line)
+        newer: Problems = {}
+        for one in answer["newer"]:
+            self._add(newer, "", groups[one["group"]][one["index"]], one["problem"])
         kind = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application"}
         applications = {
             name: [{**kind, **{key: value for key, value in item.items() if key != "status"}} for item in items]
@@ -109,18 +113,17 @@ class Controllers:
                 for name, each in renderings.items()
             },
             dict(zip(names, answer["matches"], strict=True)),
-            sorted(set(newer)),
+            sorted(newer.get("", [])),
         )
 
-
-def _add(found: Problems, entry: str, manifest: Json, problem: str, inner: Embedded | None = None) -> None:
-    """Add a problem once: the API server and a controller may say the same."""
-    lines = found.setdefault(entry, [])
-    for said in with_fields(inner.manifest if inner else manifest, problem):
-        translated = inner.translate(said) if inner else said
-        shortened = re.sub(r"rpc error: code = \w+ desc = ", "", " ".join(translated.split()))
-        if (line := f"{name_of(manifest)}: {shortened}") not in lines:
-            lines.append(line)
+    def _add(self, found: Problems, entry: str, manifest: Json, problem: str, inner: Embedded | None = None) -> None:
+        """Add a problem once, with what to correct: the API server and a controller may say the same."""
+        lines, said_to = found.setdefault(entry, []), inner.manifest if inner else manifest
+        shortened = re.sub(r"rpc error: code = \w+ desc = ", "", " ".join(problem.split()))
+        for said in with_fields(said_to, shortened):
+            clear = with_known_field(said_to, with_remedy(said_to, said), self._crds)
+            if (line := f"{name_of(manifest)}: {inner.translate(clear) if inner else clear}") not in lines:
+                lines.append(line)
 
 
 def _run(program: Path, given: object, *arguments: Path, path: Sequence[Path] = ()) -> Any:

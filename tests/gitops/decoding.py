@@ -8,15 +8,15 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-from tests.gitops.pods import with_paths
 from tests.gitops.quantities import wrong_quantities
+from tests.gitops.rules import with_paths
 from tests.gitops.tree import Json
 
 _TYPE = re.compile(r"cannot unmarshal (\w+)(?: [^ ]+)? into Go struct field \w+\.([\w.]+) of type \*?([\w.]+)")
 _CONVERSION = re.compile(r"cannot restore|unrecognized type")
 _VAGUE = re.compile(r"(\w+ [^ ]+): spec: Invalid value: null: (?:cannot restore|unrecognized type)")
 _QUANTITY = re.compile(r"quantities must match|unable to parse (?:quantity|numeric part)")
-_REMEDIES = {
+REMEDIES = {
     "bool": "write true or false, without quotes",
     "number": "write a number, without quotes",
     "string": "write it in quotes",
@@ -30,7 +30,7 @@ def with_fields(manifest: Json, problem: str, schema: Json | None = None) -> lis
     if found := _TYPE.search(problem):
         given, field, wanted = found.groups()
         wanted = "number" if wanted.startswith(("int", "uint", "float")) else wanted
-        remedy = _REMEDIES.get(wanted, f"write one of type {wanted}")
+        remedy = REMEDIES.get(wanted, f"write one of type {wanted}")
         places = [f"{path}: {json.dumps(value)}" for path, value in _values(manifest, field, given)]
         return [f"{place}: of type {given}; {remedy}" for place in places or [field]]
     if _QUANTITY.search(problem):
@@ -52,7 +52,7 @@ def wrong_types(value: object, schema: Json, path: str = "") -> Iterator[str]:
     """The values that have another type than the schema of a CRD says: the controllers do not name their fields."""
     wanted, given = _TYPES_OF_SCHEMAS.get(str(schema.get("type"))), _type(value)
     if wanted and given and given != wanted:
-        remedy = _REMEDIES.get(wanted, f"write one of type {wanted}")
+        remedy = REMEDIES.get(wanted, f"write one of type {wanted}")
         yield f"{path}: {json.dumps(value)}: of type {given}; {remedy}"
     elif isinstance(value, dict):
         others = schema.get("additionalProperties")

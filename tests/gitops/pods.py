@@ -1,10 +1,10 @@
 """The Pods that manifests create, and what selects them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.gitops.embedded import is_pod_template
-from tests.gitops.rules import of_kind
+from tests.gitops.rules import of_kind, with_paths
 from tests.gitops.tree import Json
 
 # Controllers add these labels: https://kubernetes.io/docs/reference/labels-annotations-taints/
@@ -71,17 +71,6 @@ class Pods:
 def namespace_of(manifest: Json) -> str | None:
     namespace: str | None = manifest["metadata"].get("namespace")
     return namespace
-
-
-def with_paths(value: object, path: str = "") -> Iterator[tuple[str, Json]]:
-    """All mappings in a value, each with its path."""
-    if isinstance(value, dict):
-        yield path, value
-        for key, below in value.items():
-            yield from with_paths(below, f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
-        for index, below in enumerate(value):
-            yield from with_paths(below, f"{path}[{index}]")
 
 
 def pods(manifests: Sequence[Json]) -> list[Pods]:

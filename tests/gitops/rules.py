@@ -57,38 +57,49 @@ def within(value: object) -> Iterator[Json]:
             yield from within(below)
 
 
-def containers(manifest: Json) -> Iterator[Json]:
-    """The containers in a manifest of any kind, also those that run before the others."""
-    for holder in within(manifest):
-        for container in [*(holder.get("containers") or []), *(holder.get("initContainers") or [])]:
-            if isinstance(container, dict):
-                yield container
+def with_paths(value: object, path: str = "") -> Iterator[tuple[str, Json]]:
+    """All mappings in a value, each with its path."""
+    if isinstance(value, dict):
+        yield path, value
+        for key, below in value.items():
+            yield from with_paths(below, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, below in enumerate(value):
+            yield from with_paths(below, f"{path}[{index}]")
+
+
+def containers(manifest: Json, *keys: str) -> Iterator[tuple[str, Json]]:
+    """The containers in a manifest of any kind, each with its path; also those that run before the others."""
+    for path, holder in with_paths(manifest):
+        for key in keys or ("containers", "initContainers"):
+            for index, container in enumerate(holder.get(key) or []):
+                if isinstance(container, dict):
+                    yield f"{path}.{key}[{index}]", container
 
 
 def images_have_a_tag_and_a_digest(manifests: Sequence[Json]) -> Iterator[str]:
     """A tag can be moved, so the digest is required. `latest` does not name a version."""
     for manifest in manifests:
-        for holder in within(manifest):
-            for key in ("containers", "initContainers", "ephemeralContainers"):
-                for container in holder.get(key) or []:
-                    image = container.get("image", "") if isinstance(container, dict) else ""
-                    if image and not re.search(r":[^/@]+@sha256:[0-9a-f]{64}$", image):
-                        yield f"{name_of(manifest)}: {image} has no tag or no digest"
-                    if ":latest" in image:
-                        yield f"{name_of(manifest)}: {image} has the tag latest"
+        for path, container in containers(manifest, "containers", "initContainers", "ephemeralContainers"):
+            image, where = container.get("image", ""), f"{name_of(manifest)}: {path}.image: {container.get('image')}"
+            if image and not re.search(r":[^/@]+@sha256:[0-9a-f]{64}$", image):
+                yield f"{where}: no tag or no digest; write NAME:TAG@sha256:DIGEST"
+            if ":latest" in image:
+                yield f"{where}: the tag latest; write that of a version"
 
 
 def selectors_contain_no_version(manifests: Sequence[Json]) -> Iterator[str]:
     """Selectors of workloads are immutable, and a Service that selects a version loses its Pods on the next update."""
     versions = {"version", "app.kubernetes.io/version", "helm.sh/chart"}
     for manifest in manifests:
-        for holder in within(manifest):
+        for path, holder in with_paths(manifest):
             for key in ("selector", "podSelector", "labelSelector"):
                 selector = holder.get(key)
                 if isinstance(selector, dict):
                     labels = selector.get("matchLabels") or selector
                     yield from (
-                        f"{name_of(manifest)}: {key} contains {label}" for label in sorted(versions & labels.keys())
+                        f"{name_of(manifest)}: {path}.{key}: {label}: changes with each version; remove it"
+                        for label in sorted(versions & labels.keys())
                     )
 
 
@@ -102,10 +113,13 @@ def namespaces_have_pod_security_labels(manifests: Sequence[Json]) -> Iterator[s
     for namespace in of_kind(manifests, "Namespace"):
         labels = namespace["metadata"].get("labels") or {}
         for mode in ("enforce", "warn", "audit"):
-            if labels.get(f"pod-security.kubernetes.io/{mode}") not in {"privileged", "baseline", "restricted"}:
-                yield f"{name_of(namespace)}: no label pod-security.kubernetes.io/{mode}"
-            if labels.get(f"pod-security.kubernetes.io/{mode}-version") != version:
-                yield f"{name_of(namespace)}: label pod-security.kubernetes.io/{mode}-version is not {version}"
+            label = f"pod-security.kubernetes.io/{mode}"
+            if labels.get(label) not in {"privileged", "baseline", "restricted"}:
+                field = f"metadata.labels.{label}: {labels.get(label, 'missing')}"
+                yield f"{name_of(namespace)}: {field}; write restricted, baseline or privileged"
+            if labels.get(f"{label}-version") != version:
+                field = f"metadata.labels.{label}-version: {labels.get(f'{label}-version', 'missing')}"
+                yield f"{name_of(namespace)}: {field}; write {version}"
 
 
 def namespaces_deny_by_default(manifests: Sequence[Json]) -> Iterator[str]:
@@ -120,7 +134,10 @@ def namespaces_deny_by_default(manifests: Sequence[Json]) -> Iterator[str]:
         labels = namespace["metadata"].get("labels") or {}
         privileged = labels.get("pod-security.kubernetes.io/enforce") == "privileged"
         if namespace["metadata"]["name"] not in denied and not privileged:
-            yield f"{name_of(namespace)}: no NetworkPolicy denies all traffic by default"
+            yield (
+                f"{name_of(namespace)}: no NetworkPolicy denies all traffic by default; "
+                "add one with podSelector: {} and policyTypes: [Ingress, Egress]"
+            )
 
 
 _TOPOLOGY_KEYS = {"kubernetes.io/hostname", "topology.kubernetes.io/region", "topology.kubernetes.io/zone"}
@@ -152,15 +169,15 @@ def ingresses_have_a_class_and_no_settings_of_the_class(manifests: Sequence[Json
     """The class configures the load balancer and the certificate. An ARN in Git would be valid in one account only."""
     for ingress in of_kind(manifests, "Ingress"):
         if not ingress["spec"].get("ingressClassName"):
-            yield f"{name_of(ingress)}: no spec.ingressClassName"
+            yield f"{name_of(ingress)}: spec.ingressClassName: missing; write alb"
         reserved = {"kubernetes.io/ingress.class"} | {
             f"alb.ingress.kubernetes.io/{name}"
             for name in ("certificate-arn", "group.name", "group.order", "inbound-cidrs", "scheme", "ssl-policy")
         }
         found = sorted(reserved & _annotations(ingress).keys())
-        yield from (f"{name_of(ingress)}: {key} is set by the class" for key in found)
+        yield from (f"{name_of(ingress)}: metadata.annotations.{key}: the class sets it; remove it" for key in found)
         if ingress["spec"].get("tls"):
-            yield f"{name_of(ingress)}: spec.tls is set; the load balancer has the certificate"
+            yield f"{name_of(ingress)}: spec.tls: the load balancer has the certificate; remove it"
 
 
 def ingresses_have_rules_with_hosts(manifests: Sequence[Json]) -> Iterator[str]:
@@ -168,19 +185,22 @@ def ingresses_have_rules_with_hosts(manifests: Sequence[Json]) -> Iterator[str]:
     for ingress in of_kind(manifests, "Ingress"):
         rules = ingress["spec"].get("rules") or []
         if "defaultBackend" in ingress["spec"]:
-            yield f"{name_of(ingress)}: spec.defaultBackend is set; write a rule with a host"
-        if not all(rule.get("host") for rule in rules):
-            yield f"{name_of(ingress)}: a rule has no host"
+            yield f"{name_of(ingress)}: spec.defaultBackend: gets the requests of every host; write a rule with a host"
+        for index, rule in enumerate(rules):
+            if not rule.get("host"):
+                yield f"{name_of(ingress)}: spec.rules[{index}].host: missing; write the host of the service"
         for key, value in _annotations(ingress).items():
             if key.startswith("alb.ingress.kubernetes.io/conditions.") and ("host-header" in value or "\\" in value):
-                yield f"{name_of(ingress)}: {key} may add hosts to a rule"
+                field = f"metadata.annotations.{key}: {value}"
+                yield f"{name_of(ingress)}: {field}: may add hosts to a rule; write the host there, and no escapes"
 
 
 def services_have_no_external_addresses(manifests: Sequence[Json]) -> Iterator[str]:
     """Nodes send the traffic of the whole cluster to these addresses to the Service (CVE-2020-8554)."""
     for service in of_kind(manifests, "Service"):
         if service["spec"].get("externalIPs"):
-            yield f"{name_of(service)}: spec.externalIPs is set"
+            addresses = ", ".join(service["spec"]["externalIPs"])
+            yield f"{name_of(service)}: spec.externalIPs: {addresses}: takes requests of the whole cluster; remove it"
 
 
 _SERVICES_OF_VERSIONS = (
@@ -190,28 +210,33 @@ _SERVICES_OF_VERSIONS = (
 )
 
 
-def _services_of_rollout(rollout: Json) -> Json:
-    """The fields of a Rollout that name Services, with the names."""
+def _services_of_rollout(rollout: Json) -> dict[str, tuple[str, str]]:
+    """The fields of a Rollout that name Services, each with its path and the name."""
     fields = {field for pair in _SERVICES_OF_VERSIONS for field in pair} | {"rootService"}
-    named = within(rollout["spec"]["strategy"])
-    return {field: holder[field] for holder in named for field in fields & holder.keys()}
+    return {
+        field: (f"{path}.{field}", holder[field])
+        for path, holder in with_paths(rollout["spec"]["strategy"], "spec.strategy")
+        for field in fields & holder.keys()
+    }
 
 
 def services_of_rollouts_exist(manifests: Sequence[Json]) -> Iterator[str]:
     """With one Service for both versions, the traffic of the canary cannot be distinguished."""
-    services = {service["metadata"]["name"] for service in of_kind(manifests, "Service")}
+    services = sorted(service["metadata"]["name"] for service in of_kind(manifests, "Service"))
     for rollout in of_kind(manifests, "Rollout"):
-        named = _services_of_rollout(rollout)
+        found = _services_of_rollout(rollout)
+        for path, name in found.values():
+            if name not in services:
+                known = f"write one of {', '.join(services)}" if services else "add it"
+                yield f"{name_of(rollout)}: {path}: no Service {name}; {known}"
         for one, other in _SERVICES_OF_VERSIONS:
-            if {one, other} & named.keys():
-                pair = [named.get(one, ""), named.get(other, "")]
-                if pair[0] == pair[1]:
-                    yield f"{name_of(rollout)}: duplicate Service: {', '.join(pair)}"
-                yield from (
-                    f"{name_of(rollout)}: no Service {name or '(unnamed)'}" for name in pair if name not in services
-                )
-        if named.get("rootService") not in {None, *services}:
-            yield f"{name_of(rollout)}: no Service {named['rootService']}"
+            if one in found and other in found and found[one][1] == found[other][1]:
+                path, name = found[other]
+                yield f"{name_of(rollout)}: {path}: {name}: also the {one}; name another Service"
+            elif (one in found) != (other in found):
+                (missing,) = {one, other} - found.keys()
+                above = found[other if missing == one else one][0].rpartition(".")[0]
+                yield f"{name_of(rollout)}: {above}.{missing}: missing; name a Service of its own"
 
 
 def rollouts_behind_the_load_balancer_use_ping_pong(manifests: Sequence[Json]) -> Iterator[str]:
@@ -220,11 +245,16 @@ def rollouts_behind_the_load_balancer_use_ping_pong(manifests: Sequence[Json]) -
     Sources: the page "AWS Load Balancer Controller" in the documentation of Argo Rollouts 1.10, and
     https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/4204
     """
-    backends = [holder["service"]["name"] for one in of_kind(manifests, "Ingress") for holder in _backends(one)]
+    backends = {holder["service"]["name"] for one in of_kind(manifests, "Ingress") for holder in _backends(one)}
     for rollout in of_kind(manifests, "Rollout"):
         named = _services_of_rollout(rollout)
-        if set(backends) & set(named.values()) and "pingService" not in named:
-            yield f"{name_of(rollout)}: gets requests from the load balancer, but has no pingPong"
+        behind = sorted(backends & {name for _, name in named.values()})
+        if behind and "pingService" not in named:
+            strategy = "blueGreen" if "activeService" in named else "canary"
+            yield (
+                f"{name_of(rollout)}: spec.strategy.{strategy}: {', '.join(behind)}: an Ingress names it, but it has "
+                "no healthy targets at the end of an update; write canary.pingPong, as in service/guestbook"
+            )
 
 
 def _backends(ingress: Json) -> Iterator[Json]:
@@ -237,17 +267,20 @@ def only_autoscalers_set_replicas(manifests: Sequence[Json]) -> Iterator[str]:
         target = autoscaler["spec"]["scaleTargetRef"]
         scaled = [one for one in of_kind(manifests, target["kind"]) if one["metadata"]["name"] == target["name"]]
         if not scaled:
-            yield f"{name_of(autoscaler)}: no {target['kind']} {target['name']}"
+            yield f"{name_of(autoscaler)}: spec.scaleTargetRef: no {target['kind']} {target['name']}; correct it"
         yield from (
-            f"{name_of(one)}: spec.replicas is set with an autoscaler" for one in scaled if "replicas" in one["spec"]
+            f"{name_of(one)}: spec.replicas: {one['spec']['replicas']}: {name_of(autoscaler)} sets it; remove it"
+            for one in scaled
+            if "replicas" in one["spec"]
         )
 
 
 def secrets_have_no_values(manifests: Sequence[Json]) -> Iterator[str]:
     """External Secrets creates Secrets. Every clone of a Git repository contains the values in it."""
     for secret in of_kind(manifests, "Secret"):
-        if secret.get("data") or secret.get("stringData"):
-            yield f"{name_of(secret)}: contains values"
+        for field in ("data", "stringData"):
+            if secret.get(field):
+                yield f"{name_of(secret)}: {field}: contains values; write an ExternalSecret instead"
 
 
 def custom_resources_skip_dry_run_on_missing_kinds(manifests: Sequence[Json]) -> Iterator[str]:
@@ -257,26 +290,30 @@ def custom_resources_skip_dry_run_on_missing_kinds(manifests: Sequence[Json]) ->
         if not is_built_in(manifest) and not of_argo_cd:
             options = _annotations(manifest).get(_SYNC_OPTIONS, "").split(",")
             if "SkipDryRunOnMissingResource=true" not in [option.strip() for option in options]:
-                yield f"{name_of(manifest)}: no sync option SkipDryRunOnMissingResource=true"
+                yield (
+                    f"{name_of(manifest)}: metadata.annotations.{_SYNC_OPTIONS}: no SkipDryRunOnMissingResource=true; "
+                    "add it"
+                )
 
 
 def custom_resources_are_synced_after_their_chart(component: str, manifests: Sequence[Json]) -> Iterator[str]:
     """In the sync wave of their chart, they could be applied before the CRDs exist and the webhooks are ready."""
     others = {group for name, groups in _KINDS_OF_CHARTS.items() if name != component for group in groups}
     for manifest in manifests:
+        wave = _annotations(manifest).get(_SYNC_WAVE, "missing")
         is_own = not is_built_in(manifest) and group_of(manifest) not in others
-        if is_own and not re.fullmatch(r"\+?0*[1-9]\d*", _annotations(manifest).get(_SYNC_WAVE, "0")):
-            yield f"{name_of(manifest)}: no sync wave after that of the chart"
+        if is_own and not re.fullmatch(r"\+?0*[1-9]\d*", wave):
+            yield f'{name_of(manifest)}: metadata.annotations.{_SYNC_WAVE}: {wave}: not after the chart; write "1"'
 
 
 def containers_request_and_limit_the_disk(manifests: Sequence[Json]) -> Iterator[str]:
     """Without a limit, one container can fill the disk of its node, which then evicts the others."""
     for manifest in manifests:
-        for container in containers(manifest):
+        for path, container in containers(manifest):
             if "image" in container:
                 resources = container.get("resources") or {}
                 yield from (
-                    f"{name_of(manifest)}: {container['name']}: no {kind} of ephemeral-storage"
+                    f"{name_of(manifest)}: {path}.resources.{kind}.ephemeral-storage: missing; write such as 1Gi"
                     for kind in ("requests", "limits")
                     if "ephemeral-storage" not in resources.get(kind, {})
                 )
@@ -285,15 +322,15 @@ def containers_request_and_limit_the_disk(manifests: Sequence[Json]) -> Iterator
 def namespaces_limit_the_disk(manifests: Sequence[Json]) -> Iterator[str]:
     """A LimitRange gives containers their default, and a ResourceQuota limits their sum."""
     for limits in of_kind(manifests, "LimitRange"):
-        for entry in limits["spec"]["limits"]:
+        for index, entry in enumerate(limits["spec"]["limits"]):
             yield from (
-                f"{name_of(limits)}: no {kind} of ephemeral-storage"
+                f"{name_of(limits)}: spec.limits[{index}].{kind}.ephemeral-storage: missing; write such as 1Gi"
                 for kind in ("default", "defaultRequest", "max")
                 if "ephemeral-storage" not in entry.get(kind, {})
             )
     for quota in of_kind(manifests, "ResourceQuota"):
         yield from (
-            f"{name_of(quota)}: no {kind}.ephemeral-storage"
+            f"{name_of(quota)}: spec.hard.{kind}.ephemeral-storage: missing; write such as 50Gi"
             for kind in ("requests", "limits")
             if f"{kind}.ephemeral-storage" not in quota["spec"]["hard"]
         )
@@ -303,14 +340,15 @@ def claims_are_on_the_shared_file_system(manifests: Sequence[Json]) -> Iterator[
     """A volume of `gp3`, the default class, is attached to one node, and is not backed up. The quota permits none."""
     for claim in of_kind(manifests, "PersistentVolumeClaim"):
         if claim["spec"].get("storageClassName") != "efs-ap":
-            yield f"{name_of(claim)}: spec.storageClassName is not efs-ap"
+            field = f"spec.storageClassName: {claim['spec'].get('storageClassName', 'missing')}"
+            yield f"{name_of(claim)}: {field}: of one node, and not backed up; write efs-ap"
 
 
 def projects_have_a_finalizer(manifests: Sequence[Json]) -> Iterator[str]:
     """Applications cannot be deleted if their AppProject is deleted before them."""
     for project in of_kind(manifests, "AppProject"):
         if project["metadata"]["name"] != "default" and _FINALIZER not in (project["metadata"].get("finalizers") or []):
-            yield f"{name_of(project)}: no finalizer {_FINALIZER}"
+            yield f"{name_of(project)}: metadata.finalizers: no {_FINALIZER}; add it"
 
 
 def the_default_project_is_closed(manifests: Sequence[Json]) -> Iterator[str]:
@@ -320,11 +358,14 @@ def the_default_project_is_closed(manifests: Sequence[Json]) -> Iterator[str]:
             spec = project["spec"]
             # Each is set: Argo CD keeps the values of fields that a manifest does not have.
             lists = ("clusterResourceWhitelist", "destinations", "sourceNamespaces", "sourceRepos")
-            yield from (f"{name_of(project)}: {field} is not []" for field in lists if spec.get(field) != [])
+            yield from (
+                f"{name_of(project)}: spec.{field}: not empty; write []" for field in lists if spec.get(field) != []
+            )
             if {"group": "*", "kind": "*"} not in spec.get("namespaceResourceBlacklist", []):
-                yield f"{name_of(project)}: namespaceResourceBlacklist does not deny everything"
+                field = "spec.namespaceResourceBlacklist"
+                yield f"{name_of(project)}: {field}: does not deny everything; add {{group: '*', kind: '*'}}"
             if project["metadata"].get("finalizers"):
-                yield f"{name_of(project)}: has a finalizer, which nothing removes after Argo CD"
+                yield f"{name_of(project)}: metadata.finalizers: nothing removes them after Argo CD; remove them"
 
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]

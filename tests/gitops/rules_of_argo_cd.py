@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from tests.gitops.rules import name_of, of_kind, within
+from tests.gitops.rules_of_names import keys_of_external, secret_of
 from tests.gitops.tree import Json, files, read
 
 _PREFIX = "argocd.argoproj.io/"
@@ -135,7 +136,9 @@ def _problems_of_value(name: str, value: str) -> Iterator[str]:
 
 def _remedy(given: str, known: Collection[str]) -> str:
     near = get_close_matches(given, sorted(known), n=1, cutoff=0.7)
-    return f"write {near[0]}" if near else f"known: {', '.join(sorted(known))}"
+    if near:
+        return f"write {near[0]}"
+    return f"write one of {', '.join(sorted(known))}" if known else "add it"
 
 
 def sync_options_are_known(manifests: Sequence[Json]) -> Iterator[str]:
@@ -266,10 +269,10 @@ def notifications_have_their_parts(manifests: Sequence[Json]) -> Iterator[str]:
     Source: the page "Notifications" in the documentation of Argo CD 3.6; its controller logs what it lacks.
     """
     secrets = {
-        entry["secretKey"]
-        for secret in of_kind(manifests, "ExternalSecret")
-        if secret["metadata"]["name"] == "argocd-notifications-secret"
-        for entry in secret["spec"].get("data") or []
+        key
+        for external in of_kind(manifests, "ExternalSecret")
+        if secret_of(external) == "argocd-notifications-secret"
+        for key in keys_of_external(external["spec"]) or ()
     }
     for config in of_kind(manifests, "ConfigMap"):
         if config["metadata"]["name"] == "argocd-notifications-cm":

@@ -6,12 +6,12 @@ A rule yields one line for each violation.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
 from eks_gitops.in_cluster.cluster_secret import ClusterAnnotations, ClusterLabels, label_key
-from tests.gitops.pods import with_paths
-from tests.gitops.rules import containers, group_of, name_of, of_kind, within
+from tests.gitops.rules import containers, group_of, name_of, of_kind, with_paths, within
 from tests.gitops.tree import Component, Json, Overlay, read
 
 
@@ -44,16 +44,18 @@ def component_is_complete(component: Component) -> Iterator[str]:
     yield from wrong
     if not wrong:
         yield from (
-            f"clusters: {key} is not a label that selects clusters"
+            f"component.yaml: clusters.{key}: no label that selects clusters; write karpenter"
             for key in settings["clusters"]
             if key != "karpenter"
         )
-        if settings["overlays"] not in {"", *map(label_key, (field.name for field in fields(ClusterLabels)))}:
-            yield f"overlays: {settings['overlays']} is not a label of the cluster Secret"
+        labels = [label_key(field.name) for field in fields(ClusterLabels)]
+        if settings["overlays"] not in {"", *labels}:
+            where = f"component.yaml: overlays: {settings['overlays']}"
+            yield f'{where}: no label of the cluster Secret; write one of {", ".join(labels)}, or ""'
         yield from _chart_is_pinned(component)
         yield from _annotations_are_known(settings)
         yield from (
-            f"{entry.relative_to(component.folder)}: no kustomization.yaml"
+            f"{entry.relative_to(component.folder)}/kustomization.yaml: does not exist; add it"
             for entry in component.entries
             if not (entry / "kustomization.yaml").is_file()
         )
@@ -61,15 +63,15 @@ def component_is_complete(component: Component) -> Iterator[str]:
 
 def _chart_is_pinned(component: Component) -> Iterator[str]:
     if bool(component.chart) != (component.folder / "values.yaml").is_file():
-        yield "values.yaml: must exist if there is a chart, and only then"
+        yield "values.yaml: must exist if component.yaml has a chart, and only then; add or remove it"
     if component.chart:
-        yield from _shape("chart", component.chart, _CHART)
+        yield from _shape("component.yaml: chart", component.chart, _CHART)
         version = str(component.chart.get("version"))
         if not re.fullmatch(r"v?\d+\.\d+\.\d+", version):
-            yield f"chart: version {version} is not one exact version"
+            yield f"component.yaml: chart.version: {version}: not one exact version; write such as 1.2.3"
         text = (component.folder / "component.yaml").read_text()
         if not re.search(r"# renovate: datasource=\S+ depName=\S+.*\n +version: ", text):
-            yield "chart: no renovate marker above the version"
+            yield "component.yaml: chart.version: no renovate marker above it; write # renovate: datasource=… depName=…"
 
 
 def _annotations_are_known(settings: Json) -> Iterator[str]:
@@ -78,39 +80,43 @@ def _annotations_are_known(settings: Json) -> Iterator[str]:
         ("patches", _PATCH, _OPTIONAL_IN_PATCHES),
     ):
         for index, entry in enumerate(settings[name]):
-            where = f"{name}[{index}]"
+            where = f"component.yaml: {name}[{index}]"
             yield from _shape(where, entry, known, optional)
             if "annotation" in entry and entry["annotation"] not in cluster_keys():
-                yield f"{where}: {entry['annotation']} is not a key of the cluster Secret"
+                close = get_close_matches(entry["annotation"], sorted(cluster_keys()), n=1)
+                remedy = f"write {close[0]}" if close else "write one of docs/in-cluster.md"
+                yield f"{where}.annotation: {entry['annotation']}: no key of the cluster Secret; {remedy}"
             if not re.fullmatch(r"[^%]*%s[^%]*", str(entry.get("format", "%s"))):
-                yield f"{where}: format must have one %s, for the value"
+                yield f"{where}.format: {entry['format']}: write one %s, for the value"
             if entry.get("op", "replace") not in {"add", "replace"}:
-                yield f"{where}: op {entry['op']} is not add or replace"
+                yield f"{where}.op: {entry['op']}: write add or replace"
 
 
 def patches_have_targets(component: Component, manifests: Sequence[Json]) -> Iterator[str]:
     """Kustomize ignores a patch without a target silently, so the placeholder would remain."""
-    for patch in component.settings["patches"]:
+    for index, patch in enumerate(component.settings["patches"]):
+        where = f"component.yaml: patches[{index}]"
         targets = [one for one in of_kind(manifests, patch["kind"]) if one["metadata"]["name"] == patch["name"]]
         if not targets:
-            yield f"no {patch['kind']} {patch['name']}"
+            yield f"{where}: no {patch['kind']} {patch['name']}; correct kind or name"
         parts = [part.replace("~1", "/").replace("~0", "~") for part in patch["path"].split("/")[1:]]
         for target in targets:
             try:
                 value = _at(target, parts[:-1] if patch.get("op") == "add" else parts)
             except (KeyError, IndexError, ValueError, TypeError):
-                yield f"{name_of(target)}: no {patch['path']}"
+                yield f"{where}.path: {patch['path']}: {name_of(target)} has no such field; correct it"
             else:
                 if patch.get("op") != "add" and isinstance(value, str) is patch.get("json", False):
                     kind = "a list or an object" if patch.get("json") else "a string"
-                    yield f"{name_of(target)}: {patch['path']} is not {kind}"
+                    remedy = "remove json" if patch.get("json") else "write json: true"
+                    yield f"{where}.path: {patch['path']}: in {name_of(target)} not {kind}; correct it, or {remedy}"
 
 
 def namespaces_have_a_component_label(component: Component, manifests: Sequence[Json]) -> Iterator[str]:
     """The policies for services exclude namespaces with this label."""
     for namespace in of_kind(manifests, "Namespace"):
         if (namespace["metadata"].get("labels") or {}).get("platform/component") != component.name:
-            yield f"{name_of(namespace)}: no label platform/component: {component.name}"
+            yield f"{name_of(namespace)}: metadata.labels.platform/component: missing; write {component.name}"
 
 
 def objects_are_in_namespaces_of_the_component(component: Component, manifests: Sequence[Json]) -> Iterator[str]:
@@ -163,14 +169,15 @@ def _at(value: Any, parts: Sequence[str]) -> object:
 
 def overlay_is_complete(overlay: Overlay, teams: set[str]) -> Iterator[str]:
     yield from _shape(overlay.marker.name, overlay.settings, _APPLICATION)
-    if overlay.settings.get("team") not in teams:
-        yield f"team: {overlay.settings.get('team')} has no AppProject"
-    if overlay.settings.get("host") != overlay.service:
-        yield f"host: {overlay.settings.get('host')} is not the name of the service, {overlay.service}"
+    team, host, marker = overlay.settings.get("team"), overlay.settings.get("host"), overlay.marker.name
+    if team not in teams:
+        yield f"{marker}: team: {team}: no AppProject; write one of {', '.join(sorted(teams))}"
+    if host != overlay.service:
+        yield f"{marker}: host: {host}: not the name of the service; write {overlay.service}"
     if overlay.is_kustomized:
         namespace = read(overlay.folder / "kustomization.yaml").get("namespace")
         if namespace != overlay.namespace:
-            yield f"kustomization.yaml: namespace {namespace}, not {overlay.namespace}"
+            yield f"kustomization.yaml: namespace: {namespace}; write {overlay.namespace}"
     elif (name := read(overlay.folder / "values.yaml").get("name")) != overlay.service:
         yield f"values.yaml: name: {name}: not the name of the folder, which its image has; write {overlay.service}"
 
@@ -178,10 +185,14 @@ def overlay_is_complete(overlay: Overlay, teams: set[str]) -> Iterator[str]:
 def objects_belong_to_the_team(overlay: Overlay, manifests: Sequence[Json]) -> Iterator[str]:
     """The label of the team is that of the file which selects the project."""
     team, label = overlay.settings.get("team"), "app.kubernetes.io/part-of"
+    others: dict[str, list[str]] = {}
     for manifest in manifests:
-        given = (manifest["metadata"].get("labels") or {}).get(label, team)
-        if given != team:
-            yield f"{name_of(manifest)}: label {label}: {given}; write {team}, the team of {overlay.marker.name}"
+        given = str((manifest["metadata"].get("labels") or {}).get(label, team))
+        if given != str(team):
+            others.setdefault(given, []).append(name_of(manifest))
+    for given, (first, *more) in others.items():
+        where = f"{first}: metadata.labels.{label}: {given}" + (f", as of {len(more)} other objects" if more else "")
+        yield f"{where}; write {team}, the team of {overlay.marker.name}"
 
 
 def databases_have_their_secret(overlay: Overlay, manifests: Sequence[Json]) -> Iterator[str]:
@@ -205,23 +216,30 @@ def databases_have_their_secret(overlay: Overlay, manifests: Sequence[Json]) -> 
 
 
 def hosts_belong_to_the_service(overlay: Overlay, manifests: Sequence[Json]) -> Iterator[str]:
-    """The host of a service is its name below the domain of the environment, which Git does not know."""
+    """The host of a service is its name below the domain of the environment, which Git does not know.
+
+    The ApplicationSet `services` sets it in the first rule of every Ingress: another host would be replaced, and that
+    of another rule would remain an example.
+    """
     own = f"{overlay.service}.{overlay.folder.name}.example.com"
     for ingress in of_kind(manifests, "Ingress"):
-        for rule in ingress["spec"].get("rules") or []:
+        for index, rule in enumerate(ingress["spec"].get("rules") or []):
+            where = f"{name_of(ingress)}: spec.rules[{index}]"
             if rule.get("host") != own:
-                yield f"{name_of(ingress)}: host {rule.get('host')}, not {own}"
+                yield f"{where}.host: {rule.get('host')}; write {own}, the only host of the service"
+            if index and overlay.is_kustomized:
+                yield f"{where}: only the first rule gets the real host; move its paths there, or to another Ingress"
 
 
 def _shape(
     where: str, given: Json, required: Mapping[str, type], optional: Mapping[str, type] | None = None
 ) -> Iterator[str]:
     known = {**required, **(optional or {})}
-    yield from (f"{where}: {key} is missing" for key in required if key not in given)
-    yield from (f"{where}: {key} is unknown" for key in given if key not in known)
+    yield from (f"{where}: {key}: missing; add it" for key in required if key not in given)
+    yield from (f"{where}: {key}: unknown; write one of {', '.join(known)}" for key in given if key not in known)
     for key in given.keys() & known.keys():
         if type(given[key]) is not known[key]:
-            yield f"{where}: {key} is not of type {known[key].__name__}"
+            yield f"{where}: {key}: {given[key]!r}: not of type {known[key].__name__}; correct it"
 
 
 @dataclass(frozen=True)
@@ -260,26 +278,28 @@ def projects_permit_deployed_resources(known: Sequence[Json], applications: Sequ
     for application in applications:
         spec = specs.get(application.project)
         if spec is None:
-            yield f"{application.application}: no AppProject {application.project}"
+            yield f"Application {application.application}: no AppProject {application.project}; add it, or name another"
             continue
+        where = f"Application {application.application}: AppProject {application.project}: spec"
         for repository in application.repositories:
             if not any(fnmatchcase(repository, permitted) for permitted in spec.get("sourceRepos") or []):
-                yield f"{application.application}: {application.project} does not permit {repository}"
+                yield f"{where}.sourceRepos: no {repository}; add it"
         own = [one["metadata"]["name"] for one in of_kind(application.manifests, "Namespace")]
         used = [one["metadata"].get("namespace") for one in application.manifests if one["kind"] not in _CLUSTER_SCOPED]
         violations = {
-            f"{application.application}: {application.project} does not permit namespace {namespace}"
+            f"{where}.destinations: no namespace {namespace}; add it"
             for namespace in {application.namespace, *own, *filter(None, used)}
             if not _is_destination(spec, application.server, namespace)
         }
         for manifest in application.manifests:
             cluster = manifest["kind"] in _CLUSTER_SCOPED
-            permitted = spec.get("clusterResourceWhitelist" if cluster else "namespaceResourceWhitelist") or []
+            field = "clusterResourceWhitelist" if cluster else "namespaceResourceWhitelist"
+            permitted = spec.get(field) or []
             if not any(
                 fnmatchcase(group_of(manifest), entry["group"]) and fnmatchcase(manifest["kind"], entry["kind"])
                 for entry in permitted
             ):
-                violations.add(f"{application.application}: {application.project} does not permit {manifest['kind']}")
+                violations.add(f"{where}.{field}: no {manifest['kind']}; add it")
         yield from sorted(violations)
 
 
@@ -300,16 +320,18 @@ def kustomizations_of_overlays_have_targets(overlay: Overlay, manifests: Sequenc
         chosen = {key: target[key] for key in ("kind", "name") if key in target}
         found = [one for one in manifests if _is_target(one, chosen)]
         if chosen and not found:
-            yield f"patches[{index}].target: no {' '.join(map(str, chosen.values()))}; correct it"
+            named = " ".join(map(str, chosen.values()))
+            yield f"kustomization.yaml: patches[{index}].target: no {named}; correct it"
     images = {
         re.split(r"[:@]", str(container.get("image")))[0]
         for manifest in manifests
-        for container in containers(manifest)
+        for _, container in containers(manifest)
     }
     for index, image in enumerate(kustomization.get("images") or []):
         if not {image.get("name"), image.get("newName")} & images:
             known = ", ".join(sorted(images))
-            yield f"images[{index}].name: {image.get('name')}: no container has it; write one of {known}"
+            where = f"kustomization.yaml: images[{index}].name: {image.get('name')}"
+            yield f"{where}: no container has it; write one of {known}"
 
 
 def _is_target(manifest: Json, chosen: Json) -> bool:
@@ -317,6 +339,11 @@ def _is_target(manifest: Json, chosen: Json) -> bool:
     name = re.sub(r"-[a-z0-9]{10}$", "", manifest["metadata"]["name"])  # the hash of a generated ConfigMap
     values = {"kind": [manifest["kind"]], "name": [name, manifest["metadata"]["name"]]}
     return all(any(re.fullmatch(str(chosen[key]), one) for one in values[key]) for key in chosen)
+
+
+def located(folder: str, line: str) -> str:
+    """A problem with its place: a file of the folder, or an object of what is rendered from it."""
+    return f"{folder}/{line}" if re.match(r"[\w./-]+\.yaml: ", line) else f"{folder}: {line}"
 
 
 OF_OVERLAYS = (

@@ -1,11 +1,11 @@
-"""Rules for the stores that ExternalSecrets name. `check-external-secrets` checks each manifest by itself.
+"""Rules for the stores and keys of ExternalSecrets. `check-external-secrets` checks each manifest by itself.
 
 A rule takes the rendered manifests of every entry of the tree, and yields one line for each violation.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tests.gitops.rules import name_of, of_kind, within
+from tests.gitops.rules import name_of, of_kind, with_paths, within
 from tests.gitops.tree import Json
 
 Entries = Mapping[str, Sequence[Json]]
@@ -25,16 +25,16 @@ def stores_of_external_secrets_exist(entries: Entries) -> Iterator[str]:
         known = [*manifests, *(one for name in _OF_SERVICES for one in entries.get(name, ()))]
         own = {(_namespace(one), one["metadata"]["name"]) for one in of_kind(known, "SecretStore")}
         for secret in of_kind(manifests, "ExternalSecret", "ClusterExternalSecret", "PushSecret"):
-            for reference in _references(secret):
+            for path, reference in _references(secret):
                 name, kind = reference["name"], reference.get("kind", "SecretStore")
-                where = f"{entry}: {name_of(secret)}: store {name}"
+                where = f"{entry}: {name_of(secret)}: {path}.name: {name}"
                 if kind == "ClusterSecretStore" and name not in cluster:
                     yield f"{where}: no ClusterSecretStore has this name; write one of {', '.join(sorted(cluster))}"
                 elif kind == "SecretStore" and (_namespace(secret), name) not in own:
                     remedy = "write kind: ClusterSecretStore" if name in cluster else "add it, or name one that exists"
                     yield f"{where}: no SecretStore has this name in the namespace; {remedy}"
             if secret["kind"] == "ExternalSecret" and _lacks_a_store(secret["spec"]):
-                yield f"{entry}: {name_of(secret)}: no store; add spec.secretStoreRef"
+                yield f"{entry}: {name_of(secret)}: spec.secretStoreRef: missing; name a store"
 
 
 def service_accounts_of_cluster_stores_exist(entries: Entries) -> Iterator[str]:
@@ -59,7 +59,7 @@ def _entries_without(account: str, store: str, entries: Entries) -> Iterator[str
     for entry, manifests in entries.items():
         accounts = {one["metadata"]["name"] for one in of_kind(manifests, "ServiceAccount")}
         secrets = of_kind(manifests, "ExternalSecret")
-        used = any(reference["name"] == store for secret in secrets for reference in _references(secret))
+        used = any(reference["name"] == store for secret in secrets for _, reference in _references(secret))
         if used and account not in accounts:
             yield entry
 
@@ -72,10 +72,12 @@ def _namespace(manifest: Json) -> str:
     return str(manifest["metadata"].get("namespace", ""))
 
 
-def _references(secret: Json) -> Iterator[Json]:
-    for holder in within(secret["spec"]):
-        named = [holder.get("secretStoreRef"), holder.get("storeRef"), *(holder.get("secretStoreRefs") or [])]
-        yield from (one for one in named if isinstance(one, dict) and one.get("name"))
+def _references(secret: Json) -> Iterator[tuple[str, Json]]:
+    """The references to stores, each with its path."""
+    for path, holder in with_paths(secret["spec"], "spec"):
+        named = {f"{path}.{key}": holder.get(key) for key in ("secretStoreRef", "storeRef")}
+        named |= {f"{path}.secretStoreRefs[{i}]": one for i, one in enumerate(holder.get("secretStoreRefs") or [])}
+        yield from ((field, one) for field, one in named.items() if isinstance(one, dict) and one.get("name"))
 
 
 def _lacks_a_store(spec: Json) -> bool:
@@ -83,4 +85,25 @@ def _lacks_a_store(spec: Json) -> bool:
     return not (spec.get("secretStoreRef") or {}).get("name") and not all(one.get("sourceRef") for one in sources)
 
 
-ALL = (stores_of_external_secrets_exist, service_accounts_of_cluster_stores_exist)
+def keys_of_external_secrets_are_unique(entries: Entries) -> Iterator[str]:
+    """Of two values for one key, the Secret has only the later one.
+
+    Source: handleSecretData of External Secrets 1.3.2, `externalsecret_controller_secret.go`.
+    """
+    for entry, manifests in entries.items():
+        for secret in of_kind(manifests, "ExternalSecret"):
+            seen: dict[str, int] = {}
+            for index, one in enumerate(secret["spec"].get("data") or []):
+                first = seen.setdefault(one["secretKey"], index)
+                if first != index:
+                    yield (
+                        f"{entry}: {name_of(secret)}: spec.data[{index}].secretKey: {one['secretKey']}: "
+                        f"also in spec.data[{first}]; write another key, or remove one"
+                    )
+
+
+ALL = (
+    stores_of_external_secrets_exist,
+    service_accounts_of_cluster_stores_exist,
+    keys_of_external_secrets_are_unique,
+)

@@ -11,11 +11,13 @@ from typing import Any
 import kubernetes_validate  # type: ignore[import-untyped]
 import yaml
 
+from eks_gitops.versions import EKS_NEWEST_VERSION
 from tests.gitops.quantities import amount, wrong_quantities
 from tests.gitops.rules import is_built_in, name_of, of_kind, within
 from tests.gitops.tree import Json, documents, files, read
 
-KUBERNETES = "1.36"
+KUBERNETES = EKS_NEWEST_VERSION
+"""The version of the schemas: what only a newer one has, the clusters would drop."""
 
 
 def unreadable_files(root: Path) -> Iterator[str]:
@@ -76,7 +78,8 @@ def manifest_matches_the_schema(manifest: Json) -> Iterator[str]:
         except kubernetes_validate.ValidationError as error:
             if error.validator != "required":
                 field = ".".join(str(part) for part in error.path)
-                yield f"{name_of(manifest)}: {field}: {error.message}; see the API of Kubernetes {KUBERNETES}"
+                known = f"see the API of Kubernetes {KUBERNETES}, the newest of EKS"
+                yield f"{name_of(manifest)}: {field}: {error.message}; {known}"
 
 
 def steps_of_rollouts_are_valid(manifest: Json) -> Iterator[str]:

@@ -12,6 +12,7 @@ from tests.gitops.quantities import amount, as_quantity, wrong_quantities
 from tests.gitops.rules import group_of, name_of, of_kind
 from tests.gitops.tree import Json
 
+_FILE_OF_QUOTAS = "management/service-namespace/base/limits.yaml"
 _SCALABLE = {"Deployment", "ReplicaSet", "Rollout", "StatefulSet"}
 
 
@@ -76,13 +77,19 @@ def _share(value: str | int, of: int) -> int:
 
 def _replicas(workload: Json, deployed: Sequence[Json]) -> tuple[int, int]:
     """The minimum and the maximum number of Pods of a workload."""
+    if autoscaler := _autoscaler(workload, deployed):
+        return autoscaler["spec"].get("minReplicas", 1), autoscaler["spec"].get("maxReplicas", 1)
+    replicas = (workload.get("spec") or {}).get("replicas", 1)
+    return replicas, replicas
+
+
+def _autoscaler(workload: Json, deployed: Sequence[Json]) -> Json | None:
     for autoscaler in of_kind(deployed, "HorizontalPodAutoscaler"):
         target = autoscaler["spec"]["scaleTargetRef"]
         same = (target["kind"], target["name"]) == (workload["kind"], workload["metadata"]["name"])
         if same and namespace_of(autoscaler) == namespace_of(workload):
-            return autoscaler["spec"].get("minReplicas", 1), autoscaler["spec"].get("maxReplicas", 1)
-    replicas = (workload.get("spec") or {}).get("replicas", 1)
-    return replicas, replicas
+            return autoscaler
+    return None
 
 
 def containers_stay_within_limit_ranges(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
@@ -123,16 +130,26 @@ def workloads_fit_into_quotas(manifests: Sequence[Json], deployed: Sequence[Json
     workloads = [one for one in pods(manifests) if one.owner["kind"] in _SCALABLE]
     quotas = [quota for one in workloads[:1] for quota in _of_namespace("ResourceQuota", one, deployed)]
     for quota in quotas:
+        above: dict[str, list[str]] = {}
         for name, hard in quota["spec"].get("hard", {}).items():
             needed = [_replicas(one.owner, deployed)[1] * _requested(one, name, deployed) for one in workloads]
             total, permitted = sum(needed, Decimal(0)), amount(hard)
             if permitted is not None and total > permitted:
                 pairs = zip(workloads, needed, strict=True)
-                names = ", ".join(name_of(one.owner) for one, number in pairs if number)
-                yield (
-                    f"{names}: {name}: {as_quantity(total, hard)} at the maximum of replicas: above {hard}, which "
-                    f"{name_of(quota)} permits; lower the maximum, or what a Pod needs"
-                )
+                counts = ", ".join(_count(one.owner, deployed) for one, number in pairs if number)
+                above.setdefault(counts, []).append(f"{name} {as_quantity(total, hard)} of {hard}")
+        for counts, resources in above.items():
+            yield (
+                f"{counts}: {', '.join(resources)}: above {name_of(quota)} ({_FILE_OF_QUOTAS}); write less, or lower "
+                "what a Pod needs"
+            )
+
+
+def _count(workload: Json, deployed: Sequence[Json]) -> str:
+    """The field that sets the maximum number of Pods, with its value."""
+    autoscaler = _autoscaler(workload, deployed)
+    field = f"{name_of(autoscaler)}: spec.maxReplicas" if autoscaler else f"{name_of(workload)}: spec.replicas"
+    return f"{field}: {_replicas(workload, deployed)[1]}"
 
 
 def _requested(one: Pods, resource: str, deployed: Sequence[Json]) -> Decimal:

@@ -22,6 +22,9 @@ T = TypeVar("T")
 
 KNOWN = read(Path(__file__).with_name("load_balancer_annotations.yaml"))
 _INGRESS = "alb.ingress.kubernetes.io"
+ATTRIBUTE_VALUES = {
+    name: values.split() for values, names in KNOWN["attribute_values"].items() for name in names.split()
+}
 _TYPES = {"text": str, "number": int, "boolean": bool}
 _WRITTEN = {"text": "a text in quotes", "number": "a number", "boolean": "true or false"}
 
@@ -93,10 +96,30 @@ def _map(name: str, value: str) -> Iterator[str]:
     if not all(re.fullmatch(r"[^=\s][^=]*=.*", pair) for pair in pairs):
         yield "write name=value, separated by commas"
     elif shape := _matching(KNOWN["attributes"], name):
-        for attribute in (pair.partition("=")[0].strip() for pair in pairs):
-            if attribute not in _attributes(shape):
-                close = get_close_matches(attribute, _attributes(shape), n=1)
-                yield f"no attribute {attribute}; " + (f"write {close[0]}" if close else "remove it")
+        for attribute, _, given in (pair.partition("=") for pair in pairs):
+            yield from _attribute(attribute.strip(), given.strip(), attributes(shape))
+
+
+def _attribute(name: str, value: str, known: Sequence[str]) -> Iterator[str]:
+    if name not in known:
+        close = get_close_matches(name, known, n=1)
+        yield f"no attribute {name}; " + (f"write {close[0]}" if close else "remove it")
+    permitted = ATTRIBUTE_VALUES.get(name, ())
+    if permitted and not any(_is_one_of(value, one) for one in permitted):
+        written = [re.sub(r"(\d+)-(\d*)", _range, one) for one in permitted]
+        yield f"{name}: write {' or '.join(written)}"
+
+
+def _is_one_of(value: str, permitted: str) -> bool:
+    """Whether a value is the word, or within the range, such as 0-3600, or 1- without an end."""
+    low, dash, high = permitted.partition("-")
+    if not dash:
+        return value == permitted
+    return bool(re.fullmatch(r"\d+", value)) and int(low) <= int(value) <= int(high or value)
+
+
+def _range(found: re.Match[str]) -> str:
+    return f"a number from {found[1]}" + (f" to {found[2]}" if found[2] else "")
 
 
 def _text(name: str, value: str) -> Iterator[str]:
@@ -216,7 +239,7 @@ def _limits(member: str) -> tuple[int, int]:
 
 
 @cache
-def _attributes(shape: str) -> list[str]:
+def attributes(shape: str) -> list[str]:
     """The names in the description of the member: those with a dot."""
     text = _elastic_load_balancing().shape_for(shape).members["Key"].documentation
     return re.findall(r"<code>([a-z0-9_]+(?:\.[a-z0-9_]+)+)</code>", text)
@@ -246,7 +269,8 @@ def load_balancer_actions_match_backends(manifests: Sequence[Json]) -> Iterator[
             if f"actions.{backend}" not in values and (ingress["metadata"]["name"], backend) not in routed:
                 yield (
                     f"{name_of(ingress)}: backend {backend}: use-annotation, but there is no annotation"
-                    f" {_INGRESS}/actions.{backend}, and no Rollout with this Ingress has this rootService"
+                    f" {_INGRESS}/actions.{backend}, and no Rollout with this Ingress has this rootService; add one of"
+                    " them, or write port.name: http"
                 )
         for name, value in values.items():
             kind, _, backend = name.partition(".")

@@ -7,8 +7,8 @@ is in `created_elsewhere.yaml`, as far as the tree names it.
 
 from collections.abc import Iterator, Sequence
 
-from tests.gitops.pods import named, namespace_of, pods, with_paths
-from tests.gitops.rules import group_of, name_of, of_kind
+from tests.gitops.pods import named, namespace_of, pods
+from tests.gitops.rules import group_of, name_of, of_kind, with_paths
 from tests.gitops.tree import Json
 
 REMEDY = "correct it or create it (what others create: tests/gitops/created_elsewhere.yaml)"
@@ -42,7 +42,7 @@ def names_have_objects(manifests: Sequence[Json], deployed: Sequence[Json]) -> I
             namespace = namespace_of(manifest)
             made = _made(kind, name, namespace, deployed)
             if not made and (kind, name) not in _ALWAYS_THERE:
-                where = f" in namespace {namespace}" if namespace else ""
+                where = " in its namespace" if namespace else ""
                 yield f"{name_of(manifest)}: {path}: no {kind} {name}{where}; {REMEDY}"
             elif made and all(one is not None for one in made):
                 known = {key for one in made for key in one or ()}
@@ -70,7 +70,7 @@ def _references(manifest: Json) -> Iterator[Reference]:
     if kind in {"RoleBinding", "ClusterRoleBinding"} and manifest["roleRef"]["kind"] == "Role":
         yield "roleRef", "Role", manifest["roleRef"]["name"], []
     if kind == "ExternalSecret" and _target(manifest).get("creationPolicy") == "Merge":
-        yield "spec.target", "Secret", _secret_of(manifest), []
+        yield "spec.target", "Secret", secret_of(manifest), []
 
 
 def _references_of_pods(spec: Json, at: str) -> Iterator[Reference]:
@@ -106,13 +106,13 @@ def _made(kind: str, name: str, namespace: str | None, deployed: Sequence[Json])
     if kind != "Secret":
         return found
     external = [
-        one for one in of_kind(deployed, "ExternalSecret") if _secret_of(one) == name and namespace_of(one) == namespace
+        one for one in of_kind(deployed, "ExternalSecret") if secret_of(one) == name and namespace_of(one) == namespace
     ]
     policies = [_target(one).get("creationPolicy", "Owner") for one in external]
     if not found and not {"Owner", "Orphan"} & set(policies):
         return []
     return found + [
-        _keys_of_external(one["spec"]) for one, policy in zip(external, policies, strict=True) if policy != "None"
+        keys_of_external(one["spec"]) for one, policy in zip(external, policies, strict=True) if policy != "None"
     ]
 
 
@@ -126,11 +126,11 @@ def _target(external: Json) -> Json:
     return target
 
 
-def _secret_of(external: Json) -> str:
+def secret_of(external: Json) -> str:
     return str(_target(external).get("name") or external["metadata"]["name"])
 
 
-def _keys_of_external(spec: Json) -> set[str] | None:
+def keys_of_external(spec: Json) -> set[str] | None:
     """Source: ApplyTemplate of External Secrets 1.3.2, externalsecret_controller_template.go."""
     template = (spec.get("target") or {}).get("template") or {}
     fetched = None if spec.get("dataFrom") else {one["secretKey"] for one in spec.get("data") or []}

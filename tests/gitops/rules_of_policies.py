@@ -64,7 +64,8 @@ def policies_select_existing_resources(manifests: Sequence[Json], known: Resourc
             constraints = manifest["spec"].get("matchConstraints") or {}
             for field in ("resourceRules", "excludeResourceRules"):
                 for rule in constraints.get(field) or []:
-                    yield from (f"{name_of(manifest)}: {problem}" for problem in _unmatched(rule, known))
+                    where = f"{name_of(manifest)}: spec.matchConstraints.{field}"
+                    yield from (f"{where}: {problem}" for problem in _unmatched(rule, known))
 
 
 def _unmatched(rule: Json, known: Resources) -> Iterator[str]:

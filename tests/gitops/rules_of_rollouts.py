@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import SplitResult, urlsplit
 
-from tests.gitops.rules import name_of, of_kind, within
+from tests.gitops.rules import name_of, of_kind, with_paths
 from tests.gitops.tree import Json, components
 
 Entries = Mapping[str, Sequence[Json]]
@@ -33,10 +33,10 @@ def addresses_of_analyses_exist(entries: Entries) -> Iterator[str]:
     services, namespaces = _services(entries), _namespaces(entries)
     for entry, manifests in entries.items():
         for template in of_kind(manifests, "AnalysisTemplate", "ClusterAnalysisTemplate"):
-            for text in _addresses(template):
+            for field, text in _addresses(template):
                 url = urlsplit(_filled_in(text, template))
                 own = _namespace(entry, template) if template["kind"] == "AnalysisTemplate" else "*"
-                where = f"{entry}: {name_of(template)}: {text}"
+                where = f"{entry}: {name_of(template)}: {field}: {text}"
                 yield from (f"{where}: {problem}" for problem in _problems(url, own, services, namespaces))
 
 
@@ -49,12 +49,12 @@ def _filled_in(text: str, template: Json) -> str:
     return re.sub(r"\{\{[^}]*\}\}", "*", text)
 
 
-def _addresses(template: Json) -> Iterator[str]:
-    for holder in within(template["spec"].get("metrics") or []):
+def _addresses(template: Json) -> Iterator[tuple[str, str]]:
+    for path, holder in with_paths(template["spec"].get("metrics") or [], "spec.metrics"):
         for provider, field in (("prometheus", "address"), ("web", "url")):
             named = holder.get(provider)
             if isinstance(named, dict) and field in named:
-                yield named[field]
+                yield f"{path}.{provider}.{field}", named[field]
 
 
 def _problems(url: SplitResult, own: str, services: Services, namespaces: set[str]) -> Iterator[str]:

@@ -6,8 +6,8 @@ entry of the tree and everything that is deployed, and yields one line for each 
 
 from collections.abc import Iterator, Sequence
 
-from tests.gitops.pods import Pods, matches, namespace_of, pods, selected, text, with_paths
-from tests.gitops.rules import name_of, of_kind
+from tests.gitops.pods import Pods, matches, namespace_of, pods, selected, text
+from tests.gitops.rules import name_of, of_kind, with_paths
 from tests.gitops.rules_of_names import REMEDY
 from tests.gitops.tree import Json
 

@@ -10,28 +10,36 @@ from pathlib import Path
 
 import yaml
 
-from tests.gitops.pods import with_paths
 from tests.gitops.quantities import amount, wrong_quantities
-from tests.gitops.rules import within
+from tests.gitops.rules import with_paths, within
 from tests.gitops.tree import Json, components, documents, entries, files, overlays, read, sets
 
 
 def kustomizations_use_no_deprecated_fields(root: Path) -> Iterator[str]:
-    deprecated = {"bases", "commonLabels", "imageTags", "patchesJson6902", "patchesStrategicMerge", "vars"}
+    instead = {
+        "bases": "resources",
+        "commonLabels": "labels",
+        "imageTags": "images",
+        "patchesJson6902": "patches",
+        "patchesStrategicMerge": "patches",
+        "vars": "replacements",
+    }
     for file in _kustomizations(root):
         settings = read(file)
-        yield from (f"{file.relative_to(root)}: {key} is deprecated" for key in sorted(deprecated & settings.keys()))
-        if any(labels.get("includeSelectors") for labels in settings.get("labels") or []):
-            yield f"{file.relative_to(root)}: labels are added to selectors, which are immutable"
+        for key in sorted(instead.keys() & settings.keys()):
+            yield f"{file.relative_to(root)}: {key}: deprecated; write {instead[key]}"
+        for index, labels in enumerate(settings.get("labels") or []):
+            if labels.get("includeSelectors"):
+                yield f"{file.relative_to(root)}: labels[{index}].includeSelectors: selectors are immutable; remove it"
 
 
 def kustomizations_reference_existing_files(root: Path) -> Iterator[str]:
     for file in _kustomizations(root):
         for path in _paths_of(read(file)):
             if "://" in path:
-                yield f"{file.relative_to(root)}: {path} is not a file of this repository"
+                yield f"{file.relative_to(root)}: {path}: not a file of this repository; copy it here"
             elif not (file.parent / path).exists():
-                yield f"{file.relative_to(root)}: {path} does not exist"
+                yield f"{file.relative_to(root)}: {path}: does not exist; add it, or correct the path"
 
 
 def every_file_is_used(root: Path) -> Iterator[str]:
@@ -75,9 +83,9 @@ def values_of_charts_limit_the_disk(root: Path) -> Iterator[str]:
     """Whoever sets the memory of a container also sets its ephemeral storage: the disk of the node."""
     for file in files(root):
         if re.fullmatch(r"values.*\.yaml", file.name):
-            for holder in within(read(file)):
+            for path, holder in with_paths(read(file)):
                 yield from (
-                    f"{file.relative_to(root)}: {kind} of memory without ephemeral-storage"
+                    f"{file.relative_to(root)}: {path}.{kind}.ephemeral-storage: missing; write such as 1Gi"
                     for kind in ("requests", "limits")
                     if isinstance(set_ := holder.get(kind), dict)
                     and "memory" in set_
@@ -119,7 +127,9 @@ def every_component_and_overlay_is_selected_once(root: Path) -> Iterator[str]:
             if marker.parent == folder and _selects(applied, marker.relative_to(root))
         ]
         if len(found) != 1:
-            yield f"{folder.relative_to(root)}: selected by {', '.join(sorted(found)) or 'no ApplicationSet'}"
+            selected = f"selected by {', '.join(sorted(found)) or 'no ApplicationSet'}"
+            remedy = "leave one of the files that select it" if found else "correct the path of its file"
+            yield f"{folder.relative_to(root)}: {selected}; {remedy}"
 
 
 def _selects(applied: Json, file: Path) -> bool:
@@ -144,7 +154,7 @@ def application_sets_reference_existing_paths(root: Path) -> Iterator[str]:
             names = [path.replace(decided[0], name) for name in decided.groups()] if decided else [path]
             for name in names:
                 if re.fullmatch(r"(management|service|helm)(/[\w.-]+)+", name) and not (root / name).exists():
-                    yield f"ApplicationSet {applied['metadata']['name']}: {name} does not exist"
+                    yield f"ApplicationSet {applied['metadata']['name']}: path: {name}: does not exist; correct it"
 
 
 def _paths(spec: Json) -> set[str]:
@@ -161,7 +171,7 @@ def namespaces_are_manifests(root: Path) -> Iterator[str]:
     """A namespace created by the sync option has no Pod Security level, and is not deleted with its Application."""
     for file in files(root):
         if "CreateNamespace" in file.read_text(errors="replace"):
-            yield f"{file.relative_to(root)}: CreateNamespace"
+            yield f"{file.relative_to(root)}: CreateNamespace: remove it, and add a manifest of the namespace"
     created = {"argocd", "kube-system"}  # created by Terraform and by Kubernetes
     for file in root.glob("management/**/*.yaml"):
         if "kind: Namespace\n" in file.read_text():
@@ -170,7 +180,8 @@ def namespaces_are_manifests(root: Path) -> Iterator[str]:
     for component in components(root):
         if component.settings["namespace"] not in created:
             namespace = component.settings["namespace"]
-            yield f"management/{component.name}: no manifest creates the namespace {namespace}"
+            where = f"management/{component.name}/component.yaml: namespace: {namespace}"
+            yield f"{where}: no manifest creates it; add one to management/{component.name}"
 
 
 def applications_have_names_of_their_own(root: Path) -> Iterator[str]:
@@ -197,7 +208,13 @@ _SECRETS = {
 def no_file_contains_a_secret(root: Path) -> Iterator[str]:
     for file in files(root):
         text = file.read_text(errors="replace")
-        yield from (f"{file.relative_to(root)}: {what}" for what, found in _SECRETS.items() if re.search(found, text))
+        for what, pattern in _SECRETS.items():
+            if found := re.search(pattern, text):
+                line = text[: found.end()].count("\n") + 1
+                yield f"{file.relative_to(root)}:{line}: {what}; remove it, and write an ExternalSecret instead"
+
+
+_OF_THE_CLUSTER = "take it from the cluster Secret, by a patch or a parameter"
 
 
 def no_file_contains_an_account_id(root: Path) -> Iterator[str]:
@@ -205,9 +222,9 @@ def no_file_contains_an_account_id(root: Path) -> Iterator[str]:
     for file in files(root):
         text = re.sub(r"sha256:[0-9a-f]{64}", "", file.read_text(errors="replace"))
         for number in sorted(set(re.findall(r"(?<![\w.])\d{12}(?![\w])", text))):
-            yield f"{file.relative_to(root)}: {number} looks like an AWS account ID"
+            yield f"{file.relative_to(root)}: {number}: looks like an AWS account ID; {_OF_THE_CLUSTER}"
         for arn in sorted(set(re.findall(r"\barn:aws[\w-]*:[\w-]+:\S*", text))):
-            yield f"{file.relative_to(root)}: {arn}"
+            yield f"{file.relative_to(root)}: {arn}: of one account; {_OF_THE_CLUSTER}"
 
 
 _OF_PERMISSIONS = ["/service/*/overlays/*/application.yaml", "/service/*/overlays/*/release.yaml"]
@@ -219,10 +236,12 @@ def every_service_has_code_owners(root: Path) -> Iterator[str]:
     patterns = [line[0] for line in lines if line and not line[0].startswith("#")]
     services = {f"/service/{folder.name}/" for folder in (root / "service").glob("*")}
     owned = [pattern for pattern in patterns if re.fullmatch(r"/service/[^*/]+/", pattern)]
-    yield from (f"CODEOWNERS: no line for {service}" for service in sorted(services - set(owned)))
-    yield from (f"CODEOWNERS: {service} does not exist" for service in sorted(set(owned) - services))
+    yield from (f".github/CODEOWNERS: no line for {service}; add it" for service in sorted(services - set(owned)))
+    yield from (
+        f".github/CODEOWNERS: {service}: does not exist; remove the line" for service in sorted(set(owned) - services)
+    )
     if patterns[-len(_OF_PERMISSIONS) :] != _OF_PERMISSIONS:
-        yield f"CODEOWNERS: the last lines are not {' and '.join(_OF_PERMISSIONS)}"
+        yield f".github/CODEOWNERS: the last lines are not {' and '.join(_OF_PERMISSIONS)}; move them to the end"
 
 
 ALL = (

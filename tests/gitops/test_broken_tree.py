@@ -33,7 +33,7 @@ def test_a_file_that_is_no_yaml_is_said_once(repository: Path, processes: tuple[
 def test_a_tree_that_kustomize_cannot_render_is_said_once(repository: Path) -> None:
     (repository / "management" / "karpenter" / "manifests" / "node-pool.yaml").unlink()
     status, printed = run_tests(
-        repository, "tests/gitops/test_rules.py", "-k", "test_manifests_of_component or test_finds_an_overlay"
+        repository, "tests/gitops/test_rules.py", "-k", "test_manifests_of_ or test_finds_an_overlay"
     )
     (said,) = re.findall(r"^ERROR .* - (Failed: .*)$", printed, re.MULTILINE)
     assert said.startswith("Failed: management/karpenter/manifests: kustomize: Error: ")

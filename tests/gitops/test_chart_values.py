@@ -9,6 +9,7 @@ import pytest
 
 from tests import ROOT
 from tests.chart_values import SHARED, open_maps, published, unlike
+from tests.gitops.problems import fail_with
 from tests.gitops.tree import Component, Json, components, read
 
 PUBLISHED = SHARED / "data" / "chart-values"
@@ -54,28 +55,23 @@ def values_of(request: pytest.FixtureRequest) -> Published:
 def test_chart_has_every_key_with_the_same_type(component: Component, values_of: Published) -> None:
     theirs = values_of(component)
     free = {**open_maps(theirs), **FREE.get(component.name, {})}
-    found = {
-        file.name: [
-            error
-            for error in unlike(read(file), theirs, free)
-            if error.partition(".")[0] not in DEPENDENCIES.get(component.name, set())
-        ]
+    fail_with(
+        f"management/{component.name}/{file.name}: {error}"
         for file in sorted(component.folder.glob("values*.yaml"))
-    }
-    assert found
-    assert {name: errors for name, errors in found.items() if errors} == {}
+        for error in unlike(read(file), theirs, free)
+        if error.partition(".")[0] not in DEPENDENCIES.get(component.name, set())
+    )
 
 
 @pytest.mark.parametrize("component", WITH_CHART, ids=lambda component: component.name)
 def test_chart_has_every_parameter(component: Component, values_of: Published) -> None:
     theirs = {"values": values_of(component)}
     ours = read(component.folder / "values.yaml")
-    missing = [
-        parameter["name"]
+    fail_with(
+        f"management/{component.name}/component.yaml: parameters: {parameter['name']}: not of the chart; correct it"
         for parameter in component.settings["parameters"]
         if not _knows(theirs["values"], parameter["name"]) and not _knows(ours, parameter["name"])
-    ]
-    assert missing == []
+    )
 
 
 def _knows(values: object, parameter: str) -> bool:

@@ -24,6 +24,7 @@ def test_files_have_no_known_mistake() -> None:
 
 _PATCH = "service/bubblepool/overlays/dev/rollout.yaml"
 _BUDGET = "service/bubblepool/base/disruption-budget.yaml"
+_API = "the API of Kubernetes 1.36, the newest of EKS"
 _UNEXPECTED = "Additional properties are not allowed ('maxUnavailble' was unexpected)"
 _STEPS = f"{_PATCH}: Rollout bubblepool: spec.strategy.canary.steps"
 
@@ -60,7 +61,7 @@ _STEPS = f"{_PATCH}: Rollout bubblepool: spec.strategy.canary.steps"
             _BUDGET,
             "maxUnavailable:",
             "maxUnavailble:",
-            f"{_BUDGET}: PodDisruptionBudget bubblepool: spec: {_UNEXPECTED}; see the API of Kubernetes 1.36",
+            f"{_BUDGET}: PodDisruptionBudget bubblepool: spec: {_UNEXPECTED}; see {_API}",
         ),
     ],
 )

@@ -11,11 +11,30 @@ import pytest
 
 from operations.local.cluster.handover import handover
 from tests import ROOT
-from tests.gitops import broken_fields, rules, rules_of_argo_cd, rules_of_components
+from tests.gitops import (
+    broken_fields,
+    rules,
+    rules_of_argo_cd,
+    rules_of_components,
+    rules_of_files,
+    rules_of_limits,
+    rules_of_names,
+    rules_of_selectors,
+)
 from tests.gitops.controllers import Controllers, Problems, RenderedSets
-from tests.gitops.problems import fail_with
+from tests.gitops.problems import fail_with, fail_with_entries, subject
 from tests.gitops.rules import of_kind
-from tests.gitops.tree import FOLDERS, Json, components, documents, entries, environments
+from tests.gitops.tree import (
+    FOLDERS,
+    Json,
+    components,
+    documents,
+    entries,
+    environments,
+    everything,
+    overlays,
+    with_namespaces,
+)
 from tests.template import Template
 
 ENVIRONMENTS = environments()
@@ -26,6 +45,9 @@ NEWER_FIELDS: Mapping[str, str] = {}
 
 CASES = broken_fields.cases()
 _OF_ARGO_CD = ("AppProject", "Application", "ApplicationSet")
+_RULES = (*rules.ALL, *rules_of_argo_cd.ALL)
+_CHECKS = (*_RULES, rules_of_argo_cd.values_are_filled_in)
+_OF_DEPLOYED = (*rules_of_limits.ALL, *rules_of_names.ALL, *rules_of_selectors.ALL)
 
 
 class Judges:
@@ -64,11 +86,39 @@ def test_components_and_entries_are_found() -> None:
     assert len(entries()) > len(components())
 
 
-def test_the_api_server_and_argo_rollouts_accept_every_manifest(
-    controllers: Controllers, rendered: dict[str, list[Json]]
-) -> None:
-    said = {problem for problems in controllers.problems(rendered).values() for problem in problems}
-    fail_with(sorted(said - NEWER_FIELDS.keys()))
+def _is_newer(line: str) -> bool:
+    return line.partition("; ")[0] in NEWER_FIELDS
+
+
+@pytest.fixture(scope="session")
+def told_by_rules(rendered: dict[str, list[Json]]) -> set[tuple[str, ...]]:
+    """The objects and fields that test_files.py and test_rules.py name: each mistake is said once."""
+    of_files = (
+        line
+        for _, manifest, _ in rules_of_files.manifests_of_files(ROOT)
+        for rule in rules_of_files.ALL
+        for line in rule(manifest)
+    )
+    of_manifests = (line for each in rendered.values() for rule in _RULES for line in rule(each))
+    deployed = with_namespaces(rendered)
+    known = everything(deployed)
+    of_deployed = (line for each in deployed.values() for rule in _OF_DEPLOYED for line in rule(each, known))
+    return {subject(line) for lines in (of_files, of_manifests, of_deployed) for line in lines}
+
+
+@pytest.fixture(scope="session")
+def refused_in_files(
+    controllers: Controllers, rendered: dict[str, list[Json]], told_by_rules: set[tuple[str, ...]]
+) -> Problems:
+    """What the API server and the controllers say to the manifests of each entry, unless a rule says it."""
+    return {
+        entry: [line for line in lines if not _is_newer(line) and subject(line) not in told_by_rules]
+        for entry, lines in controllers.problems(rendered).items()
+    }
+
+
+def test_the_api_server_and_argo_rollouts_accept_every_manifest(refused_in_files: Problems) -> None:
+    fail_with_entries(refused_in_files)
 
 
 @pytest.fixture(scope="session")
@@ -78,59 +128,83 @@ def made(judges: Judges, rendered: dict[str, list[Json]]) -> dict[str, RenderedS
     return {environment: judges.rendered(entries, environment) for environment in ENVIRONMENTS}
 
 
-on_every_environment = pytest.mark.parametrize("environment", ENVIRONMENTS)
-
-
-@on_every_environment
-def test_argo_cd_accepts_what_it_renders(environment: str, judges: Judges, made: dict[str, RenderedSets]) -> None:
-    sets = made[environment]
-    applications = sets.applications["bootstrap"]
-    problems = [
-        line for found in (sets.problems, judges.problems(sets.applications)) for line in found.get("bootstrap", [])
-    ]
-    problems += [line for rule in rules_of_argo_cd.ALL for line in rule(applications)]
-    problems += sorted(set(sets.newer) - NEWER_FIELDS.keys())
-    problems += rules_of_components.components_are_deployed_as_they_say(components(), applications, environment)
-    fail_with(problems)
-    names = {application["metadata"]["name"] for application in applications}
-    assert {f"monitoring-{environment}", f"guestbook-{environment}"} <= names
-
-
-@on_every_environment
-def test_what_applications_deploy_is_accepted_and_follows_the_rules(
-    environment: str, judges: Judges, made: dict[str, RenderedSets]
+def test_argo_cd_accepts_what_it_renders(
+    judges: Judges, made: dict[str, RenderedSets], refused_in_files: Problems
 ) -> None:
-    """With the patches, images and values of the ApplicationSets, and what Terraform knows of the environment."""
-    checks = (*rules.ALL, *rules_of_argo_cd.ALL, rules_of_argo_cd.values_are_filled_in)
-    deployed = made[environment].manifests["bootstrap"]
-    problems = [
-        f"{name}: {line}"
-        for name, lines in judges.problems(deployed).items()
-        for line in lines
-        if line not in NEWER_FIELDS
-    ]
-    problems += [f"{name}: {line}" for name, each in deployed.items() for check in checks for line in check(each)]
-    fail_with(problems)
-
-
-@on_every_environment
-def test_only_charts_of_others_are_not_rendered(environment: str, made: dict[str, RenderedSets]) -> None:
-    """There is no Helm repository here: their number is known, and what else they deploy is rendered."""
-    sets = made[environment]
-    charts = {f"{component.name}-{environment}" for component in components() if component.chart}
-    names = {application["metadata"]["name"] for application in sets.applications["bootstrap"]}
-    assert sets.elsewhere["bootstrap"] == dict.fromkeys(charts & names, 1)
-    assert names <= sets.manifests["bootstrap"].keys()
-
-
-@on_every_environment
-def test_application_sets_read_keys_that_the_cluster_secret_has(
-    environment: str, judges: Judges, rendered: dict[str, list[Json]]
-) -> None:
-    found = rules_of_argo_cd.application_sets_read_keys_of_the_cluster_secret(
-        rendered["management/bootstrap"], judges.secret(environment)
+    told = {subject(line) for lines in refused_in_files.values() for line in lines}
+    problems = {}
+    for environment, sets in made.items():
+        applications = sets.applications["bootstrap"]
+        lines = [
+            *(
+                line
+                for found in (sets.problems, judges.problems(sets.applications))
+                for line in found.get("bootstrap", [])
+            ),
+            *(line for rule in rules_of_argo_cd.ALL for line in rule(applications)),
+            *rules_of_components.components_are_deployed_as_they_say(components(), applications, environment),
+            *sets.newer,
+        ]
+        problems[environment] = [line for line in lines if not _is_newer(line) and subject(line) not in told]
+    fail_with_entries(problems)
+    created = {one["metadata"]["name"] for sets in made.values() for one in sets.applications["bootstrap"]}
+    fail_with(
+        f"{overlay.folder.relative_to(ROOT)}: no ApplicationSet creates its Application; correct their generators"
+        for overlay in overlays()
+        if overlay.namespace not in created
     )
-    assert list(found) == []
+
+
+def test_what_applications_deploy_is_accepted_and_follows_the_rules(
+    judges: Judges,
+    made: dict[str, RenderedSets],
+    refused_in_files: Problems,
+    told_by_rules: set[tuple[str, ...]],
+) -> None:
+    """With the patches, images and values of the ApplicationSets, and what Terraform knows of the environment.
+
+    What is already said to the files is left out.
+    """
+    told = told_by_rules | {subject(line) for lines in refused_in_files.values() for line in lines}
+    problems = {}
+    for environment, sets in made.items():
+        deployed = sets.manifests["bootstrap"]
+        refused = judges.problems(deployed)
+        problems[environment] = [
+            f"Application {name}: {line}"
+            for name, each in deployed.items()
+            for line in (*refused.get(name, []), *(line for rule in _CHECKS for line in rule(each)))
+            if not _is_newer(line) and subject(line) not in told
+        ]
+    fail_with_entries(problems)
+
+
+def test_only_charts_of_others_are_not_rendered(made: dict[str, RenderedSets]) -> None:
+    """There is no Helm repository here: their number is known, and what else they deploy is rendered."""
+    for environment, sets in made.items():
+        if sets.problems.get("bootstrap"):
+            pytest.skip("Argo CD refuses an Application, as test_argo_cd_accepts_what_it_renders says")
+        charts = {f"{component.name}-{environment}" for component in components() if component.chart}
+        names = {application["metadata"]["name"] for application in sets.applications["bootstrap"]}
+        elsewhere = sets.elsewhere["bootstrap"]
+        fail_with(
+            f"Application {name}: {elsewhere.get(name, 0)} charts of other repositories; its component.yaml has "
+            f"{int(name in charts)}: correct the ApplicationSet"
+            for name in sorted(names | elsewhere.keys())
+            if elsewhere.get(name, 0) != int(name in charts & names)
+        )
+        fail_with(
+            f"Application {name}: its repository is not rendered; correct the repoURL of its sources"
+            for name in sorted(names - sets.manifests["bootstrap"].keys())
+        )
+
+
+def test_application_sets_read_keys_that_the_cluster_secret_has(
+    judges: Judges, rendered: dict[str, list[Json]]
+) -> None:
+    sets = rendered["management/bootstrap"]
+    read = rules_of_argo_cd.application_sets_read_keys_of_the_cluster_secret
+    fail_with_entries({environment: read(sets, judges.secret(environment)) for environment in ENVIRONMENTS})
 
 
 def _unmatched(made: Mapping[str, RenderedSets], entry: str) -> list[str]:

@@ -1,5 +1,6 @@
 """The tree follows the rules for what controllers read, and each rule finds violations."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -64,6 +65,16 @@ def test_the_annotations_are_those_of_the_controller() -> None:
     assert LOAD_BALANCER_CONTROLLER_VERSION.startswith(f"{rules_of_load_balancers.KNOWN['version']}.")
 
 
+def test_the_attributes_with_values_are_those_of_elastic_load_balancing() -> None:
+    shapes = rules_of_load_balancers.KNOWN["attributes"].values()
+    known = {name for shape in shapes for name in rules_of_load_balancers.attributes(shape)}
+    assert rules_of_load_balancers.ATTRIBUTE_VALUES.keys() - known == set()
+    about_values = re.compile(r".*(\.count|enabled|mitigation|mode|percentage|seconds|type)")
+    assert {
+        name for name in known if about_values.fullmatch(name)
+    } - rules_of_load_balancers.ATTRIBUTE_VALUES.keys() == set()
+
+
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
@@ -105,7 +116,7 @@ def test_finds_a_policy_for_a_resource_that_does_not_exist(
     policy = {"apiVersion": group, "kind": "Policy", "metadata": {"name": "a"}}
     policy["spec"] = {"matchConstraints": {field: [yaml.safe_load(rule)]}}
     found = list(policies_select_existing_resources([policy], resources))
-    assert found == ([f"Policy a: {expected}"] if expected else [])
+    assert found == ([f"Policy a: spec.matchConstraints.{field}: {expected}"] if expected else [])
 
 
 def test_controllers_accept_what_teams_may_write(controllers: Controllers) -> None:

@@ -88,9 +88,12 @@ def test_argo_cd_sets_the_registry_and_keeps_the_tag_and_the_digest(copied: Path
 # Names
 
 
-@pytest.mark.parametrize("service", KUSTOMIZED, ids=_name)
-def test_rollout_fields_are_the_same_for_every_service(service: Path) -> None:
-    assert (service / "base" / FIELDS).read_text() == (KUSTOMIZED[0] / "base" / FIELDS).read_text()
+def test_rollout_fields_are_the_same_for_every_service() -> None:
+    fail_with(
+        f"service/{service.name}/base/{FIELDS}: not as in service/{KUSTOMIZED[0].name}; write the same in both"
+        for service in KUSTOMIZED[1:]
+        if (service / "base" / FIELDS).read_text() != (KUSTOMIZED[0] / "base" / FIELDS).read_text()
+    )
 
 
 def _fields(file: Path) -> set[tuple[str, ...]]:
@@ -187,29 +190,39 @@ def _text(value: object) -> str:
     return str(yaml.safe_dump(value))
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS, ids=_name)
-def test_config_map_of_the_previous_version_is_not_pruned(overlay: Path, kustomize: Path) -> None:
+def test_config_map_of_the_previous_version_is_not_pruned(kustomize: Path) -> None:
     """Its name contains a hash. Pods of the stable version that start during a canary still need it."""
-    (configuration,) = [one for one in _build(kustomize, overlay) if one["kind"] == "ConfigMap"]
-    assert re.fullmatch(r"[a-z0-9-]+-[a-z0-9]{10}", configuration["metadata"]["name"])
-    assert configuration["metadata"]["annotations"] == {
+    wanted = {
         "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
         "argocd.argoproj.io/sync-options": "Prune=false",
     }
+    fail_with(
+        f"service/{_name(overlay)}: ConfigMap {one['metadata']['name']}: metadata.annotations.{key}: "
+        f"{(one['metadata'].get('annotations') or {}).get(key, 'missing')}; write {value}"
+        for overlay in OVERLAYS
+        for one in _build(kustomize, overlay)
+        if one["kind"] == "ConfigMap" and re.fullmatch(r"[a-z0-9-]+-[a-z0-9]{10}", one["metadata"]["name"])
+        for key, value in wanted.items()
+        if (one["metadata"].get("annotations") or {}).get(key) != value
+    )
 
 
 @pytest.mark.parametrize("service", KUSTOMIZED, ids=_name)
 def test_environments_have_the_same_objects(service: Path, kustomize: Path) -> None:
     """Except for the ExternalSecret and NetworkPolicy of a database, which not every environment has."""
-    kinds = {
-        frozenset(
-            (one["kind"], re.sub(r"-[a-z0-9]{10}$", "", one["metadata"]["name"]))
+    objects = {
+        overlay: {
+            f"{one['kind']} {re.sub(r'-[a-z0-9]{10}$', '', one['metadata']['name'])}"
             for one in _build(kustomize, overlay)
             if one["metadata"]["name"] != "database"
-        )
-        for overlay in (service / "overlays").iterdir()
+        }
+        for overlay in sorted((service / "overlays").iterdir())
     }
-    assert len(kinds) == 1
+    fail_with(
+        f"service/{_name(overlay)}: no {missing}, as other environments have; add it to service/{service.name}/base"
+        for overlay, found in objects.items()
+        for missing in sorted(set().union(*objects.values()) - found)
+    )
 
 
 @pytest.mark.parametrize("name", ["releases", "services"])
@@ -229,7 +242,11 @@ def test_every_service_has_an_image_repository_in_every_region(own: tuple[Owner,
     _, regions = own
     for region in regions:
         repositories = {repository.name for repository in region.shared.image_repositories}
-        assert {service.name for service in SERVICES} - repositories == set(), region.name
+        fail_with(
+            f"service/{service.name}: no image repository in {region.name}; add it to image_repositories of shared.py"
+            for service in SERVICES
+            if service.name not in repositories
+        )
 
 
 def test_every_overlay_belongs_to_an_environment(own: tuple[Owner, list[Region]]) -> None:
@@ -259,11 +276,10 @@ def test_every_database_exists_in_the_environment_that_uses_it(own: tuple[Owner,
 
 def test_only_the_cluster_says_which_network_its_vpc_has() -> None:
     """A network in Git would be that of one region. The ApplicationSets set that of the cluster."""
-    found = {
-        f"{file.relative_to(ROOT)}: {cidr}"
+    fail_with(
+        f"{file.relative_to(ROOT)}: cidr: {cidr}: of one VPC; write {PLACEHOLDER_NETWORK}, and patch it"
         for folder in ("service", "management", "helm")
         for file in (ROOT / folder).rglob("*.yaml")
         for cidr in re.findall(r"(?i)cidr: ([\d./]+)", file.read_text())
         if IPv4Network(cidr).is_private and cidr not in {PLACEHOLDER_NETWORK, _POD_IDENTITY}
-    }
-    assert found == set()
+    )
