@@ -76,8 +76,8 @@ def remove_component(name: Name) -> None:
         "     those that the AppProject permits. Wait until it is gone in every cluster:\n"
         f"       git add management/{name} && git commit\n"
         "       kubectl --namespace argocd get applications\n"
-        "  3. Remove the kinds that only it needed from management/bootstrap/projects/management.yaml, commit that file,\n"
-        "     and delete the CRDs:\n"
+        "  3. In management/bootstrap/projects/management.yaml remove the kinds that only it needed, and commit the\n"
+        "     file. Delete the CRDs:\n"
         "       kubectl delete customresourcedefinitions NAME"
     )
     for file in removed.described_in:

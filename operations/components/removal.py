@@ -56,8 +56,8 @@ def remove_component(root: Path, name: str, say: Callable[[str], None]) -> Remov
     namespaces = _created(tree, name)
     files = {PROJECT: _without(tree, name), **dict.fromkeys(tree.files(MANAGEMENT / name))}
     all_or_nothing.write_files({root / path: text for path, text in files.items()})
-    for path in sorted(files):
-        say(str(path))
+    for path, text in sorted(files.items()):
+        say(f"removed {path}" if text is None else str(path))
     lists = [file for file in _LISTS if (root / file).is_file()]
     return Removed(namespaces, [file for file in lists if re.search(_words([name]), read_text(root / file))])
 

@@ -30,7 +30,7 @@ def test_component_prints_the_files_and_the_next_steps(
     assert f"  helm template xylophone {place} --namespace xylophone --include-crds" in printed
     assert "  make validate\n" in printed
     printed = run("remove-component", "xylophone").stdout
-    assert "management/xylophone/component.yaml\n" in printed
+    assert "removed management/xylophone/component.yaml\n" in printed
     assert "Namespace xylophone is deleted with all that it contains" in printed
     assert "git add management/xylophone && git commit" in printed
     assert files(tree) == before

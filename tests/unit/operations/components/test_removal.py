@@ -43,7 +43,7 @@ def test_removed_files_are_said(tree: Path) -> None:
     said: list[str] = []
     removal.remove_component(tree, "xylophone", said.append)
     assert said[0] == PROJECT
-    assert "management/xylophone/component.yaml" in said
+    assert "removed management/xylophone/component.yaml" in said
 
 
 def test_what_another_component_needs_stays_permitted(tree: Path) -> None:
