@@ -29,17 +29,17 @@ def environment(
 
     Example: make environment NAME=qa LIKE=staging
     """
-    from operations.repository import environments  # noqa: PLC0415
+    from operations.repository import environments, regions  # noqa: PLC0415
 
     with errors_for_people():
-        regions = read_platform(output).regions
+        known = regions.read_regions(Path()) if remove else read_platform(output).regions
         if remove:
-            files = environments.without_environment(Path(), name, region, regions)
+            files = environments.without_environment(Path(), name, region, known)
         else:
             new = environments.NewEnvironment(name=name, like=like, region=region)
-            files = environments.with_environment(Path(), new, regions)
+            files = environments.with_environment(Path(), new, known)
         _change(files)
-    place = region or regions[0].name
+    place = region or known[0].name
     if remove:
         _say_removed(f"{place}-{name}", f"the GitHub environment {name}")
         return
@@ -70,7 +70,7 @@ def region(
     from operations.repository import regions  # noqa: PLC0415
 
     with errors_for_people():
-        known = read_platform(output).regions
+        known = regions.read_regions(Path()) if remove else read_platform(output).regions
         if remove:
             files = regions.without_region(Path(), name, known)
         else:
