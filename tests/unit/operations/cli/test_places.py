@@ -58,7 +58,20 @@ def test_a_region_is_added_and_removed(repository: Path) -> None:
     printed = run("region", "us-west-2", "--remove").stdout
     assert "removed stacks/us_west_2/shared.py" in printed
     assert "The stacks us-west-2* must be destroyed" in printed
+    assert "GitHub environment" not in printed  # the other region has them, too
     assert not (repository / "stacks/us_west_2").exists()
+
+
+def test_github_environments_that_no_region_needs_any_more_are_named(repository: Path) -> None:
+    run("region", "us-west-2", "--like", "ap-northeast-2", "--cidr", "10.64.0.0/16")
+    assert "GitHub environment" not in run("environment", "prod", "--region", "ap-northeast-2", "--remove").stdout
+    printed = run("region", "us-west-2", "--remove").stdout
+    assert [line for line in printed.splitlines() if "GitHub environment" in line] == [
+        "                          # - the GitHub environment prod"
+    ]
+    assert not list(repository.glob("service/*/overlays/prod"))
+    printed = run("environment", "staging", "--remove").stdout
+    assert "# - the GitHub environment staging\n" in printed
 
 
 @pytest.mark.parametrize(
