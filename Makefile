@@ -214,12 +214,12 @@ service: synth ## create the files of a new service: make service NAME=shop TEAM
 	@$(BIN)/python -m operations service "$(NAME)" --team "$(TEAM)" $(SERVICE_OPTIONS)
 
 .PHONY: environment
-environment: synth ## add an environment, or remove one: make environment NAME=qa LIKE=staging [REGION=…] | REMOVE=1
+environment: $(if $(REMOVE),install-python,synth) ## add an environment, or remove one: make environment NAME=qa LIKE=staging [REGION=…] | REMOVE=1
 	@$(BIN)/python -m operations environment "$(NAME)" $(if $(LIKE),--like "$(LIKE)") $(if $(REGION),--region "$(REGION)") \
 	  $(if $(REMOVE),--remove)
 
 .PHONY: region
-region: synth ## add a region, or remove one: make region NAME=us-west-2 LIKE=ap-northeast-2 CIDR=10.1.0.0/16 | REMOVE=1
+region: $(if $(REMOVE),install-python,synth) ## add a region, or remove one: make region NAME=us-west-2 LIKE=ap-northeast-2 CIDR=10.1.0.0/16 | REMOVE=1
 	@$(BIN)/python -m operations region "$(NAME)" $(if $(LIKE),--like "$(LIKE)") $(if $(CIDR),--cidr "$(CIDR)") \
 	  $(if $(REMOVE),--remove)
 

@@ -1,13 +1,13 @@
 """The commands for environments and regions of this repository. They change files, and nothing in AWS."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from operations.cli.console import Output, errors_for_people, say
-from operations.terraform.stacks import read_platform
+from operations.terraform.stacks import Region, read_platform
 
 app = typer.Typer(add_completion=False)
 
@@ -29,19 +29,20 @@ def environment(
 
     Example: make environment NAME=qa LIKE=staging
     """
-    from operations.repository import environments  # noqa: PLC0415
+    from operations.repository import environments, regions  # noqa: PLC0415
 
     with errors_for_people():
-        regions = read_platform(output).regions
+        known = regions.read_regions(Path()) if remove else read_platform(output).regions
         if remove:
-            files = environments.without_environment(Path(), name, region, regions)
+            files = environments.without_environment(Path(), name, region, known)
         else:
             new = environments.NewEnvironment(name=name, like=like, region=region)
-            files = environments.with_environment(Path(), new, regions)
+            files = environments.with_environment(Path(), new, known)
         _change(files)
-    place = region or regions[0].name
+    place = region or known[0].name
     if remove:
-        _say_removed(f"{place}-{name}", f"the GitHub environment {name}")
+        left = [f"the GitHub environment {one}" for one in _only_in(place, known) if one == name]
+        _say_removed(f"{place}-{name}", *left, "its entries in the variables AWS_ROLES and AWS_BACKUPS of GitHub")
         return
     say("\nNext:")
     typer.echo("  make format synth snapshots    # synth reports what the settings need besides, such as a larger VPC")
@@ -70,14 +71,15 @@ def region(
     from operations.repository import regions  # noqa: PLC0415
 
     with errors_for_people():
-        known = read_platform(output).regions
+        known = regions.read_regions(Path()) if remove else read_platform(output).regions
         if remove:
             files = regions.without_region(Path(), name, known)
         else:
             files = regions.with_region(Path(), regions.NewRegion(name=name, like=like, cidr=cidr), known)
         _change(files)
     if remove:
-        _say_removed(name, "the entries of the region in the variables of GitHub")
+        left = [f"the GitHub environment {one}" for one in _only_in(name, known)]
+        _say_removed(name, *left, "the entries of the region in the variables of GitHub")
         return
     say("\nNext:")
     typer.echo(
@@ -99,7 +101,13 @@ def _change(files: Mapping[Path, str | None]) -> None:
         typer.echo(f"removed {path}" if text is None else path)
 
 
-def _say_removed(stacks: str, elsewhere: str) -> None:
+def _only_in(region: str, known: Sequence[Region]) -> list[str]:
+    """The environments that no other region has."""
+    others = {environment for other in known if other.name != region for environment in other.environments}
+    return [environment for one in known for environment in one.environments if environment not in others]
+
+
+def _say_removed(stacks: str, *elsewhere: str) -> None:
     say("\nBefore you merge this:")
     typer.echo(
         f"  The stacks {stacks}* must be destroyed: with their settings, make destroy (docs/in-cluster.md). If they"
@@ -107,7 +115,6 @@ def _say_removed(stacks: str, elsewhere: str) -> None:
     typer.echo("  still exist, undo this first: git stash --include-untracked")
     say("Next:")
     typer.echo("  make synth snapshots    # warns about what is left")
-    typer.echo(
-        f"  git diff                # remove what is left elsewhere: {elsewhere}, and entries of these stacks in"
-    )
-    typer.echo("                          # guard-overrides.toml and drift-ignored.toml")
+    typer.echo("  git diff                # remove what is left elsewhere:")
+    for left in (*elsewhere, "entries of these stacks in guard-overrides.toml and drift-ignored.toml"):
+        typer.echo(f"                          # - {left}")

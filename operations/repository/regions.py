@@ -33,6 +33,24 @@ class NewRegion:
     cidr: str
 
 
+def read_regions(root: Path) -> list[Region]:
+    """The regions as the settings name them. They may be invalid otherwise, so that a new one can be removed again.
+
+    Raises:
+        OperationError: if a file cannot be read, or has something other than names.
+    """
+    folders = [Path(*package.split(".")) for package in settings_files.read_names(root / _MAIN, _REGIONS)]
+    return [
+        Region(
+            name=settings_files.read_name(root / folder / "__init__.py", "REGION"),
+            shared_settings_file=str(folder / "shared.py"),
+            environments=settings_files.read_names(root / folder / "__init__.py", "ENVIRONMENTS"),
+            push_role_prefix="",
+        )
+        for folder in folders
+    ]
+
+
 def with_region(root: Path, new: NewRegion, regions: Sequence[Region]) -> Files:
     """The files that change if a region is added.
 

@@ -74,6 +74,19 @@ def read_names(file: Path, variable: str) -> list[str]:
     return list(names)
 
 
+def read_name(file: Path, variable: str) -> str:
+    """The text that a file assigns to a variable, such as `REGION`.
+
+    Raises:
+        OperationError: if the file cannot be read, or assigns no text to the variable.
+    """
+    statement = _assignment(file, variable)
+    value = statement.value if statement is not None else None
+    if not _is_text(value):
+        raise OperationError(f"{file}: {variable}: not written as text; write it in quotes")
+    return str(value.value)
+
+
 def with_names(file: Path, variable: str, names: Sequence[str]) -> str:
     """The text of a file with another tuple of names in a variable, formatted like `ruff format`.
 

@@ -8,7 +8,7 @@ from operations.terraform.stacks import Region
 from tests.stacks import make_stack, write_output
 from tests.unit.operations.cli.conftest import run
 from tests.unit.operations.repository.test_environments import SEOUL, contents
-from tests.unit.operations.repository.test_regions import OREGON, with_aws_data
+from tests.unit.operations.repository.test_regions import with_aws_data
 
 
 @pytest.fixture
@@ -43,15 +43,35 @@ def test_an_environment_is_removed_with_a_warning(repository: Path) -> None:
     assert not (repository / "stacks/ap_northeast_2/prod.py").exists()
 
 
+def test_an_environment_with_invalid_settings_is_removed_without_a_synthesis(repository: Path) -> None:
+    before = contents(repository)
+    run("environment", "quokka", "--like", "staging")
+    (repository / "stacks/ap_northeast_2/quokka.py").write_text("QUOKKA = 1 +")
+    run("environment", "quokka", "--remove")
+    assert contents(repository) == before
+
+
 def test_a_region_is_added_and_removed(repository: Path) -> None:
     printed = run("region", "us-west-2", "--like", "ap-northeast-2", "--cidr", "10.64.0.0/16").stdout
     assert "stacks/us_west_2/shared.py" in printed
     assert "make bootstrap" in printed
-    _synthesize(repository, SEOUL, OREGON)
     printed = run("region", "us-west-2", "--remove").stdout
     assert "removed stacks/us_west_2/shared.py" in printed
     assert "The stacks us-west-2* must be destroyed" in printed
+    assert "GitHub environment" not in printed  # the other region has them, too
     assert not (repository / "stacks/us_west_2").exists()
+
+
+def test_github_environments_that_no_region_needs_any_more_are_named(repository: Path) -> None:
+    run("region", "us-west-2", "--like", "ap-northeast-2", "--cidr", "10.64.0.0/16")
+    assert "GitHub environment" not in run("environment", "prod", "--region", "ap-northeast-2", "--remove").stdout
+    printed = run("region", "us-west-2", "--remove").stdout
+    assert [line for line in printed.splitlines() if "GitHub environment" in line] == [
+        "                          # - the GitHub environment prod"
+    ]
+    assert not list(repository.glob("service/*/overlays/prod"))
+    printed = run("environment", "staging", "--remove").stdout
+    assert "# - the GitHub environment staging\n" in printed
 
 
 @pytest.mark.parametrize(

@@ -235,3 +235,17 @@ def test_a_field_is_read_as_source_or_as_text(tmp_path: Path) -> None:
     for argument, field in (("vpc", "zones"), ("dns", "domain")):
         with pytest.raises(OperationError, match=rf"{argument}\.{field}: not found; write it as an argument$"):
             settings_files.source_of(file, argument, field)
+
+
+def test_a_name_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "__init__.py"
+    file.write_text('REGION = "us-west-2"\n')
+    assert settings_files.read_name(file, "REGION") == "us-west-2"
+
+
+@pytest.mark.parametrize("text", ["", "REGION = find()\n", "REGION: str\n"])
+def test_a_name_that_is_not_written_as_text_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "__init__.py"
+    file.write_text(text)
+    with pytest.raises(OperationError, match=r"REGION: not written as text; write it in quotes$"):
+        settings_files.read_name(file, "REGION")
