@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "operations.ami_releases",
         "operations.backup",
+        "operations.components",
         "operations.delivery",
         "operations.deploy",
         "operations.destroy",

@@ -58,7 +58,7 @@ def remove_component(name: Name) -> None:
     from operations.components import removal  # noqa: PLC0415
 
     with errors_for_people():
-        removed = removal.remove_component(Path(), name, typer.echo)
+        namespaces = removal.remove_component(Path(), name, typer.echo)
     say("\nNext, in this order:")
     typer.echo(
         "  1. In every cluster, while the component still runs: delete the objects of its kinds. Only its controller\n"
@@ -66,7 +66,7 @@ def remove_component(name: Name) -> None:
         f"       argocd app resources {name}-ENVIRONMENT    # all that Argo CD will delete, and its CRDs\n"
         "       kubectl get KIND --all-namespaces"
     )
-    for namespace in removed.namespaces:
+    for namespace in namespaces:
         typer.echo(
             f"     Namespace {namespace} is deleted with all that it contains, and volumes with their claims:\n"
             f"       kubectl --namespace {namespace} get persistentvolumeclaims,secrets,configmaps"
@@ -80,6 +80,4 @@ def remove_component(name: Name) -> None:
         "     file. Delete the CRDs:\n"
         "       kubectl delete customresourcedefinitions NAME"
     )
-    for file in removed.described_in:
-        typer.echo(f"  {file} describes it, too: edit it")
-    typer.echo("  make validate")
+    typer.echo(f"  git grep -nw {name}    # what else describes it\n  make validate")

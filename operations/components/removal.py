@@ -2,13 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from operations.components.tree import DESTINATION, MANAGEMENT, PROJECT, Tree
 from operations.errors import OperationError
 from operations.repository import all_or_nothing
-from operations.repository.text import read_text
 
 REQUIRED: Mapping[str, str] = {
     "argo-cd": "it has the rights and the notifications of Argo CD",
@@ -24,27 +22,12 @@ REQUIRED: Mapping[str, str] = {
 }
 """The components that Terraform, services or other components rely on, each with the reason."""
 
-_LISTS = (
-    "constructs/eks_gitops/addons.py",
-    "operations/destroy/crds.py",
-    "tests/gitops/created_elsewhere.yaml",
-    "tests/gitops/rules.py",
-    "tests/gitops/test_chart_values.py",
-    "tests/gitops/test_contract.py",
-)
-"""Files that may describe a component, its CRDs or what its chart creates."""
 
-
-@dataclass(frozen=True)
-class Removed:
-    """What a removed component leaves: the namespaces that Argo CD deletes with it, and files that describe it."""
-
-    namespaces: list[str]
-    described_in: list[str]
-
-
-def remove_component(root: Path, name: str, say: Callable[[str], None]) -> Removed:
+def remove_component(root: Path, name: str, say: Callable[[str], None]) -> list[str]:
     """Remove the folder of a component, and what the AppProject permits only for it: either all or nothing.
+
+    Returns:
+        The namespaces that Argo CD deletes with it.
 
     Raises:
         OperationError: if it does not exist, the platform requires it, or other files need it; the message lists all
@@ -58,8 +41,7 @@ def remove_component(root: Path, name: str, say: Callable[[str], None]) -> Remov
     all_or_nothing.write_files({root / path: text for path, text in files.items()})
     for path, text in sorted(files.items()):
         say(f"removed {path}" if text is None else str(path))
-    lists = [file for file in _LISTS if (root / file).is_file()]
-    return Removed(namespaces, [file for file in lists if re.search(_words([name]), read_text(root / file))])
+    return namespaces
 
 
 def _created(tree: Tree, name: str) -> list[str]:

@@ -13,7 +13,7 @@ PROJECT = "management/bootstrap/projects/management.yaml"
 HELM = "https://argoproj.github.io/argo-helm"
 
 
-def _remove(tree: Path, name: str = "xylophone") -> removal.Removed:
+def _remove(tree: Path, name: str = "xylophone") -> list[str]:
     return removal.remove_component(tree, name, lambda _: None)
 
 
@@ -34,7 +34,7 @@ def test_the_tree_is_as_before_the_component_was_created(
     before = files(tree)
     write(tree, component)
     assert files(tree) != before
-    assert _remove(tree).namespaces == namespaces
+    assert _remove(tree) == namespaces
     assert files(tree) == before
 
 
@@ -51,14 +51,6 @@ def test_what_another_component_needs_stays_permitted(tree: Path) -> None:
     write(tree, new("marimba"))
     _remove(tree)
     assert "    - https://charts.example.com\n" in (tree / PROJECT).read_text()
-
-
-def test_files_that_describe_the_component_are_named(tree: Path) -> None:
-    write(tree)
-    for file, text in (("tests/gitops/rules.py", "xylophone"), ("operations/destroy/crds.py", "xylophones")):
-        (tree / file).parent.mkdir(parents=True)
-        (tree / file).write_text(text)
-    assert _remove(tree).described_in == ["tests/gitops/rules.py"]
 
 
 @pytest.mark.parametrize("name", ["marimba", "../xylophone", "", "bootstrap", "service-namespace"])
