@@ -114,7 +114,7 @@ def test_projects_permit_the_resources_of_their_applications(
         for entry in component.entries:
             manifests = [*renderer.kustomize(entry), *rules_of_components.objects_in_values(component)]
             deployed.append(Deployed("management", component.name, namespace, manifests, repositories))
-    for folder in ("base", "with-database"):
+    for folder in ("base", "with-database", "with-mysql"):
         manifests = renderer.kustomize(ROOT / "management" / "service-namespace" / folder)
         for overlay in overlays():
             moved = [of_service(manifest, overlay) for manifest in manifests]
@@ -147,13 +147,15 @@ def test_application_set_patches_match_the_service_namespace(renderer: Renderer)
     assert patches.count("kind: CronJob\n") == 1  # only its name: its Pod is a copy
 
 
-def test_rotation_has_the_pod_of_the_job_with_its_values(renderer: Renderer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["with-database", "with-mysql"])
+def test_rotation_has_the_pod_of_the_job_with_its_values(folder: str, renderer: Renderer, tmp_path: Path) -> None:
     """Argo CD adds the patches of the ApplicationSet to the kustomization, which this does too."""
     shutil.copytree(ROOT / "management" / "service-namespace", tmp_path, dirs_exist_ok=True)
-    file = tmp_path / "with-database" / "kustomization.yaml"
+    file = tmp_path / folder / "kustomization.yaml"
     value = {"op": "replace", "path": "/spec/template/spec/initContainers/0/env/3/value", "value": "user-secret"}
     patch = {"target": {"kind": "Job"}, "patch": yaml.safe_dump([value])}
-    file.write_text(yaml.safe_dump({**read(file), "patches": [patch]}))
+    kustomization = read(file)
+    file.write_text(yaml.safe_dump({**kustomization, "patches": [*kustomization.get("patches", []), patch]}))
     kinds = {one["kind"]: one["spec"] for one in renderer.kustomize(file.parent) if one["kind"].endswith("Job")}
     job, rotation = kinds["Job"]["template"], kinds["CronJob"]["jobTemplate"]["spec"]["template"]
     given = {variable["name"]: variable["value"] for variable in job["spec"]["initContainers"][0]["env"]}
