@@ -39,8 +39,8 @@ class DatabaseConfig(Config):
     name: Annotated[
         str, matching(r"[a-z][a-z0-9]{0,19}", "use 1 to 20 lower-case letters and digits, starting with a letter")
     ]
-    """The name of the database and the end of the instance's. Services find it by this name. A change replaces it,
-    which the guard refuses."""
+    """The name of the database and the end of the instance's, with MySQL at most 18 characters. Services find it by
+    this name. A change replaces the database, which the guard refuses."""
     engine: EngineName = "postgres"
     """The database engine: PostgreSQL or MySQL. A change replaces the database, which the guard refuses."""
     engine_version: str
@@ -90,6 +90,10 @@ class DatabaseConfig(Config):
     def problems(self) -> Iterator[Problem]:
         """A reserved name, an unsupported version or class, a wrong upgrade, too little room for storage to grow."""
         engine = ENGINES[self.engine]
+        if len(self.name) > engine.longest_name:
+            most = engine.longest_name
+            message = f"too long for {engine.title}, whose users are named after it; use {most} characters"
+            yield Problem("name", self.name, message)
         if self.name in engine.reserved:
             message = f"a reserved word, which RDS rejects; choose another, such as {self.name}db"
             yield Problem("name", self.name, message)

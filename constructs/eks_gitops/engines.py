@@ -25,6 +25,8 @@ class Engine(NamedTuple):
     """The parameters that accept connections only with TLS, and write the logs."""
     majors: Mapping[str, date]
     """The supported major versions, oldest first, each with the end of its standard support."""
+    longest_name: int
+    """The characters that the name of a database may have: its users are named after it, with `_service_clone`."""
     present: Collection[str]
     """The databases that each instance has."""
     reserved: Collection[str]
@@ -50,6 +52,7 @@ ENGINES: Mapping[EngineName, Engine] = {
         logs=("postgresql", "upgrade"),
         parameters={"rds.force_ssl": "1"},
         majors=POSTGRESQL_MAJORS,
+        longest_name=20,
         present=("postgres", "rdsadmin", "template0", "template1"),
         reserved=postgresql_words.RESERVED,
         keywords=postgresql_words.KEYWORDS,
@@ -60,6 +63,7 @@ ENGINES: Mapping[EngineName, Engine] = {
     # - https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_LogAccess.MySQLDB.PublishtoCloudWatchLogs.html. The
     #   audit log needs an option group of its own, and the general log would contain every statement.
     # - https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_DatabaseInsights.Engines.html (classes)
+    # - https://dev.mysql.com/doc/refman/8.4/en/user-names.html: at most 32 characters
     "mysql": Engine(
         name="mysql",
         title="MySQL",
@@ -68,6 +72,7 @@ ENGINES: Mapping[EngineName, Engine] = {
         logs=("error", "slowquery"),
         parameters={"log_output": "FILE", "require_secure_transport": "1", "slow_query_log": "1"},
         majors=MYSQL_MAJORS,
+        longest_name=18,
         present=("mysql", "sys"),
         reserved=mysql_words.RESERVED,
         keywords=(),
