@@ -116,7 +116,7 @@ def job(server: Server, tmp_path: Path) -> Job:
     for role in roles.splitlines():
         server.query(f"DROP OWNED BY {role}")
         server.query(f"DROP ROLE {role}")
-    plain = database_job.job(tmp_path, server.folder, server.port, "make-user.sh")
+    plain = database_job.job(tmp_path, server.folder, server.port, "make-user.sh", ENGINE="postgres")
     return Job(**vars(plain), server=server)
 
 

@@ -123,13 +123,14 @@ def test_projects_permit_the_resources_of_their_applications(
     fail_with(rules_of_components.projects_permit_deployed_resources(permitted, deployed))
 
 
-def test_application_set_patches_match_the_service_namespace(renderer: Renderer) -> None:
+@pytest.mark.parametrize(("folder", "engine"), [("with-database", "postgres"), ("with-mysql", "mysql")])
+def test_application_set_patches_match_the_service_namespace(folder: str, engine: str, renderer: Renderer) -> None:
     """The ApplicationSet patches the namespace by kind. Other kinds would remain in the namespace `service`."""
     set_of_them = ROOT / "management" / "bootstrap" / "sets" / "service-namespaces.yaml"
     if not set_of_them.is_file():
         pytest.skip("management/bootstrap/sets/service-namespaces.yaml not found")
     patches = read(set_of_them)["spec"]["templatePatch"]
-    manifests = renderer.kustomize(ROOT / "management" / "service-namespace" / "with-database")
+    manifests = renderer.kustomize(ROOT / "management" / "service-namespace" / folder)
     moved = {one["kind"] for one in manifests if one["metadata"].get("namespace") == "service"}
     assert moved == {"LimitRange", "NetworkPolicy", "ResourceQuota"}
     assert f"kind: {'|'.join(sorted(moved))}" in patches
@@ -139,6 +140,7 @@ def test_application_set_patches_match_the_service_namespace(renderer: Renderer)
         assert f"/metadata/annotations/{key.replace('/', '~1')}" in patches
     (job,) = (one for one in manifests if one["kind"] == "Job")
     fetch, _ = job["spec"]["template"]["spec"]["initContainers"]
+    assert {"name": "ENGINE", "value": engine} in fetch["env"]
     given = [variable["name"] for variable in fetch["env"] if variable.get("value") == "placeholder"]
     # By position, because the ApplicationSet patches them by index.
     assert [variable["name"] for variable in fetch["env"]][: len(given)] == given

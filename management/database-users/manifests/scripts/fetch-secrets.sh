@@ -11,8 +11,7 @@ umask 077
 cd "$SECRETS"
 rm -f replaced # of an attempt before in this Pod
 rotate_after=${ROTATE_AFTER_DAYS:-never}
-engine=${ENGINE:-postgres}
-if [ "$engine" = mysql ]; then port=3306; else port=5432; fi
+if [ "$ENGINE" = mysql ]; then port=3306; else port=5432; fi
 owner=${DATABASE}_service
 clone=${owner}_clone
 username=$owner
@@ -70,7 +69,7 @@ curl --fail --silent --show-error --proto =https --max-time 30 --retry 3 \
   --output ca.pem "$store/$AWS_REGION/$AWS_REGION-bundle.pem"
 
 # How psql or mariadb connects: as the master, and as the user.
-if [ "$engine" = mysql ]; then
+if [ "$ENGINE" = mysql ]; then
   section='"[client-\(.name)]\nprotocol=tcp\nhost=\(.host)\nport=\(.port)\ndatabase=\(.dbname)\nuser=\(.username)
 password=\"\(.password | gsub("\\\\"; "\\\\"))\"\nssl-ca=\($ca)\nssl-verify-server-cert\nconnect-timeout=10\n"'
 else
