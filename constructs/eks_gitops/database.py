@@ -51,9 +51,10 @@ class DatabaseConfig(Config):
         Annotated[str, matching(r"[1-9][0-9]?(\.[0-9]{1,2}){1,2}", "not a minor version; write one such as 18.4")]
         | None
     ) = None
-    """Permits the upgrade of a deployed database to `engine_version`: the minor version to upgrade to, such as `18.4`.
-    `make preflight` lists the possible ones. The deploy upgrades immediately, with an outage, and also applies changes
-    that wait for the maintenance window. Remove it in the next deploy. Steps: docs/runbook/databases.md."""
+    """Permits the upgrade of a deployed database to `engine_version`: the minor version to upgrade to, such as `18.4`
+    of PostgreSQL or `8.4.11` of MySQL. `make preflight` lists the possible ones. The deploy upgrades immediately, with
+    an outage, and also applies changes that wait for the maintenance window. Remove it in the next deploy. Steps:
+    docs/runbook/databases.md."""
     instance_class: str
     """The size of the instance, such as `db.t4g.medium`. A change takes effect in the next maintenance window, with a
     short outage."""

@@ -11,7 +11,8 @@ umask 077
 cd "$SECRETS"
 rm -f replaced # of an attempt before in this Pod
 rotate_after=${ROTATE_AFTER_DAYS:-never}
-if [ "$ENGINE" = mysql ]; then port=3306; else port=5432; fi
+engine=${ENGINE:-postgres} # a CronJob from before there was a choice has none
+if [ "$engine" = mysql ]; then port=3306; else port=5432; fi
 owner=${DATABASE}_service
 clone=${owner}_clone
 username=$owner
@@ -69,7 +70,7 @@ curl --fail --silent --show-error --proto =https --max-time 30 --retry 3 \
   --output ca.pem "$store/$AWS_REGION/$AWS_REGION-bundle.pem"
 
 # How psql or mariadb connects: as the master, and as the user.
-if [ "$ENGINE" = mysql ]; then
+if [ "$engine" = mysql ]; then
   section='"[client-\(.name)]\nprotocol=tcp\nhost=\(.host)\nport=\(.port)\ndatabase=\(.dbname)\nuser=\(.username)
 password=\"\(.password | gsub("\\\\"; "\\\\"))\"\nssl-ca=\($ca)\nssl-verify-server-cert\nconnect-timeout=10\n"'
 else
