@@ -4,7 +4,7 @@
 Sources, as pinned in the Makefile:
 
 - cfn-lint, AWS's linter for CloudFormation: the instance types and RDS instance classes of each region, the versions of
-  PostgreSQL, and the Availability Zones.
+  the database engines, and the Availability Zones.
 - botocore, AWS's SDK: the regions and their partitions.
 - moto, which contains the answer of EC2's DescribeInstanceTypes: architecture, vCPUs and network interfaces.
 
@@ -26,6 +26,8 @@ from cfnlint.helpers import AVAILABILITY_ZONES
 _OUTPUT = Path(__file__).parent.parent / "constructs" / "eks_gitops" / "aws_data.json"
 _SOURCES = ("botocore", "cfn-lint", "moto")
 _ARCHITECTURES = ("arm64", "x86_64")
+_ENGINES = {"mysql": 2, "postgres": 1}
+"""The database engines, by their name in RDS, with the count of numbers in a major version: 8.4 of MySQL has two."""
 
 
 class _RegionSets:
@@ -81,24 +83,27 @@ def _instance_types(sets: _RegionSets) -> dict[str, list[Any]]:
     return rows
 
 
-def _rules(rules: list[Any]) -> Iterator[tuple[dict[str, Any], Any]]:
-    """The conditions and consequences of the rules for PostgreSQL."""
+def _rules(engine: str, rules: list[Any]) -> Iterator[tuple[dict[str, Any], Any]]:
+    """The conditions and consequences of the rules for an engine."""
     for rule in rules:
         condition = rule["if"]["properties"]
-        if condition["Engine"].get("const") == "postgres" and condition.get("LicenseModel", False) is False:
+        if condition["Engine"].get("const") == engine and condition.get("LicenseModel", False) is False:
             yield condition, rule["then"]
 
 
-def _postgresql_versions() -> dict[str, dict[str, list[str]]]:
-    """The minor versions of each major version: those that can be created, and those that are deprecated."""
+def _engine_versions(engine: str) -> dict[str, dict[str, list[str]]]:
+    """The minor versions of each major version: those that can be created, and those that are deprecated.
+
+    Versions that only Extended Support has, such as 8.0.46-rds.20260624, are left out.
+    """
     folder = "aws_rds_dbinstance"
-    ((_, known),) = _rules(_cfn_lint(f"{folder}/engine_version.json")["allOf"])
-    ((deprecated, _),) = _rules(_cfn_lint(f"{folder}/engine_version_deprecated.json")["allOf"])
+    ((_, known),) = _rules(engine, _cfn_lint(f"{folder}/engine_version.json")["allOf"])
+    ((deprecated, _),) = _rules(engine, _cfn_lint(f"{folder}/engine_version_deprecated.json")["allOf"])
     majors: dict[str, dict[str, list[str]]] = {}
     for name in sorted(known["properties"]["EngineVersion"]["enum"], key=_numbers):
-        major, _, minor = name.partition(".")
+        major = ".".join(name.split(".")[: _ENGINES[engine]])
         kind = "deprecated" if name in deprecated["EngineVersion"]["enum"] else "current"
-        if minor:
+        if name != major and "-" not in name:
             majors.setdefault(major, {"current": [], "deprecated": []})[kind].append(name)
     return majors
 
@@ -107,22 +112,24 @@ def _numbers(name: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", name)]
 
 
-def _instance_classes(sets: _RegionSets, versions: dict[str, dict[str, list[str]]]) -> dict[str, list[Any]]:
+def _instance_classes(
+    engine: str, sets: _RegionSets, versions: dict[str, dict[str, list[str]]]
+) -> dict[str, list[Any]]:
     """For each class, the values of a row of `eks_gitops.instance_classes`."""
     offers: dict[str, set[str]] = {}
     for region, schema in _cfn_lint("aws_rds_dbinstance/dbinstanceclass_enum.json").items():
-        for _, then in _rules(schema["allOf"] if isinstance(schema, dict) else []):
+        for _, then in _rules(engine, schema["allOf"] if isinstance(schema, dict) else []):
             for name in then["properties"]["DBInstanceClass"]["enum"]:
                 offers.setdefault(name, set()).add(region)
     majors: dict[str, set[str]] = {}
-    for condition, then in _rules(_cfn_lint("aws_rds_dbinstance/db_instance_class.json")["allOf"]):
+    for condition, then in _rules(engine, _cfn_lint("aws_rds_dbinstance/db_instance_class.json")["allOf"]):
         pattern = re.compile(condition["EngineVersion"]["pattern"])
         for major, minors in versions.items():
             if any(pattern.search(minor) for minor in minors["current"]):
                 for name in then["properties"]["DBInstanceClass"]["enum"]:
                     majors.setdefault(name, set()).add(major)
     return {
-        name: [sorted(majors[name], key=int), sets.index(offers[name])]
+        name: [sorted(majors[name], key=_numbers), sets.index(offers[name])]
         for name in sorted(offers.keys() & majors.keys())
     }
 
@@ -137,13 +144,13 @@ def _lines(values: dict[str, Any] | list[Any]) -> str:
 def main() -> None:
     """Write the file."""
     sets = _RegionSets()
-    versions = _postgresql_versions()
+    versions = {engine: _engine_versions(engine) for engine in sorted(_ENGINES, reverse=True)}
     content: dict[str, Any] = {
         "sources": {name: version(name) for name in _SOURCES},
         "regions": _regions(),
         "instance_types": _instance_types(sets),
-        "postgresql_versions": versions,
-        "instance_classes": _instance_classes(sets, versions),
+        **{f"{engine}_versions": majors for engine, majors in versions.items()},
+        **{f"{engine}_classes": _instance_classes(engine, sets, majors) for engine, majors in versions.items()},
         "region_sets": sets.sets,
     }
     text = ",\n".join(f"{json.dumps(key)}: {_lines(values)}" for key, values in content.items())

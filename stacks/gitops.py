@@ -186,6 +186,7 @@ class GitopsStack(RegionStack):
                         "host": database.address,
                         "master_secret": database.secret_arn,
                         "user_secret": database.user_secret_name,
+                        **({} if database.engine.name == "postgres" else {"engine": database.engine.name}),
                     }
                     for name, database in aws.databases.items()
                 }

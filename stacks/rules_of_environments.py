@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network
 
 from eks_gitops.config import Problem
+from eks_gitops.engines import ENGINES
 from eks_gitops.in_cluster.load_balancer_controller import IngressClassConfig
-from eks_gitops.versions import ARGO_CD_CHARTS, EKS_VERSIONS, POSTGRESQL_MAJORS
+from eks_gitops.versions import ARGO_CD_CHARTS, EKS_VERSIONS
 from stacks.settings import Environment, Region
 
 _PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")))
@@ -66,11 +67,15 @@ def chart_order(lower: Environment, upper: Environment) -> Iterator[Problem]:
 
 
 def engine_order(lower: Environment, upper: Environment) -> Iterator[Problem]:
-    """A later environment must not have a newer version of the same database."""
-    theirs = {database.name: database.engine_version for database in lower.settings.databases}
-    for index, database in enumerate(upper.settings.databases):
-        field, ours = f"databases[{index}].engine_version", database.engine_version
-        yield from _newer(lower, field, ours, theirs.get(database.name, ours), list(POSTGRESQL_MAJORS))
+    """A later environment must not have another engine or a newer version of the same database."""
+    theirs = {database.name: database for database in lower.settings.databases}
+    for index, ours in enumerate(upper.settings.databases):
+        other = theirs.get(ours.name, ours)
+        if ours.engine != other.engine:
+            message = f"another engine than in {lower.name} ({other.engine}), which is promoted first; use the same"
+            yield Problem(f"databases[{index}].engine", ours.engine, message)
+        field, majors = f"databases[{index}].engine_version", list(ENGINES[ours.engine].majors)
+        yield from _newer(lower, field, ours.engine_version, other.engine_version, majors)
 
 
 def _newer(lower: Environment, field: str, ours: str, theirs: str, oldest_first: Sequence[str]) -> Iterator[Problem]:

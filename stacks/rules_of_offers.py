@@ -78,8 +78,9 @@ def _instance_types(region: str, settings: EnvironmentSettings) -> Iterator[Prob
 
 def _databases(region: str, settings: EnvironmentSettings) -> Iterator[Problem]:
     for index, database in enumerate(settings.databases):
-        name, version = database.instance_class, database.engine_version
-        if name in instance_classes.of_versions([version]) and not instance_classes.offered(name, region):
-            alternatives = instance_classes.alternatives(name, version, region)
+        engine, name, version = database.engine, database.instance_class, database.engine_version
+        known = name in instance_classes.of_versions(engine, [version])
+        if known and not instance_classes.offered(engine, name, region):
+            alternatives = instance_classes.alternatives(engine, name, version, region)
             message = f"not offered in {region}; choose one such as {alternatives}"
             yield Problem(f"databases[{index}].instance_class", name, message)

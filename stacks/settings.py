@@ -167,7 +167,7 @@ class EnvironmentSettings(Config):
     """The EFS file system and its StorageClass `efs-ap`, or None. A change to None destroys its files, which the guard
     refuses."""
     databases: tuple[DatabaseConfig, ...] = ()
-    """The PostgreSQL databases. Services find theirs by name. Removing one destroys it after a final snapshot, which
+    """The databases. Services find theirs by name. Removing one destroys it after a final snapshot, which
     the guard refuses."""
     backup: BackupConfig
     """How long backups are kept."""

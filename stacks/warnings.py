@@ -5,10 +5,10 @@ from datetime import date, timedelta
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from eks_gitops import postgresql_words
 from eks_gitops.config import Problem
+from eks_gitops.engines import ENGINES
 from eks_gitops.values import account
-from eks_gitops.versions import EKS_VERSIONS, POSTGRESQL_MAJORS
+from eks_gitops.versions import EKS_VERSIONS
 from stacks import files_of_environments
 from stacks.names import stack_name
 from stacks.rules_of_environments import is_private, load_balancers
@@ -66,7 +66,7 @@ def _of_environment(settings: EnvironmentSettings, today: date) -> Iterator[Prob
         message = f"{support}, then EKS upgrades the cluster automatically; upgrade it yourself"
         yield Problem("cluster.version", version, message)
     for index, database in enumerate(settings.databases):
-        support = _end_of_support(POSTGRESQL_MAJORS[database.engine_version], today)
+        support = _end_of_support(ENGINES[database.engine].majors[database.engine_version], today)
         if support:
             message = f"{support}, then RDS charges for Extended Support; upgrade the database"
             yield Problem(f"databases[{index}].engine_version", database.engine_version, message)
@@ -79,8 +79,9 @@ def _of_environment(settings: EnvironmentSettings, today: date) -> Iterator[Prob
     if settings.teardown:
         yield Problem("teardown", True, "environment is not protected; set it to False unless you destroy it now")
     for index, database in enumerate(settings.databases):
-        if database.name in postgresql_words.KEYWORDS:
-            message = "a keyword of PostgreSQL, which RDS may reject; choose another name for a new database"
+        engine = ENGINES[database.engine]
+        if database.name in engine.keywords:
+            message = f"a keyword of {engine.title}, which RDS may reject; choose another name for a new database"
             yield Problem(f"databases[{index}].name", database.name, message)
     yield from _of_another_account("cluster.administrators", settings.cluster.administrators, settings.account_id)
 

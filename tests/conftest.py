@@ -213,7 +213,10 @@ _ALTERNATIVE_SETTINGS = (
                  "targets": ({"controller": "kyverno", "role_arn": "arn:aws-us-gov:iam::210987654321:role/images",
                               "disable_session_tags": True},
                              {"controller": "external_dns", "role_arn": "arn:aws-us-gov:iam::210987654321:role/dns"})},
-    databases=(""",
+    databases=(
+        DatabaseConfig(name="orders", engine="mysql", engine_version="8.4", major_upgrade_to="8.4.11",
+                       instance_class="db.t4g.small", allocated_storage_gib=20, max_allocated_storage_gib=50,
+                       multi_az=False, deletion_protection=False, backup_retention_days=1),""",
     ),
 )
 

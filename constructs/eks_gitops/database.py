@@ -1,4 +1,4 @@
-"""Database: a private PostgreSQL database on RDS. Its master password is managed by RDS in AWS Secrets Manager."""
+"""Database: a private PostgreSQL or MySQL database on RDS, which manages its master password in AWS Secrets Manager."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,44 +15,46 @@ from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurity
 from constructs import Construct
 from pydantic import Field, StrictBool
 
-from eks_gitops import aws_data, instance_classes, postgresql_words
+from eks_gitops import instance_classes
 from eks_gitops.config import Config, LogRetentionDays, Problem, matching
 from eks_gitops.context import Context
+from eks_gitops.engines import ENGINES, Engine, EngineName
 from eks_gitops.iam import Role, service_trust
 from eks_gitops.location import Location
 from eks_gitops.security_group import group_description
-from eks_gitops.versions import POSTGRESQL_MAJORS
 
-_PORT = 5432
 _LARGEST_STORAGE_GIB = 65536
 _LARGE_STORAGE_GIB = 400
 _LARGE_STORAGE_IOPS = 12_000
 _LARGE_STORAGE_MIBPS = 500
-_LOG_EXPORTS = ("postgresql", "upgrade")
-
-_DATABASES_OF_RDS = ("postgres", "rdsadmin", "template0", "template1")
 
 
 class DatabaseConfig(Config):
-    """A PostgreSQL database of one service."""
+    """A database of one service."""
 
-    absent: ClassVar[Mapping[str, str]] = {"engine": "PostgreSQL on RDS is the only engine; remove it"}
+    absent: ClassVar[Mapping[str, str]] = {
+        "read_replicas": "RDS creates none of a database whose master password it manages; remove it"
+    }
 
     name: Annotated[
         str, matching(r"[a-z][a-z0-9]{0,19}", "use 1 to 20 lower-case letters and digits, starting with a letter")
     ]
-    """The name of the PostgreSQL database and the end of the instance's. Services find it by this name. A change
-    replaces the database, which the guard refuses."""
+    """The name of the database and the end of the instance's, with MySQL at most 18 characters. Services find it by
+    this name. A change replaces the database, which the guard refuses."""
+    engine: EngineName = "postgres"
+    """The database engine: PostgreSQL or MySQL. A change replaces the database, which the guard refuses."""
     engine_version: str
-    """The major version of PostgreSQL. RDS raises the minor version in maintenance windows, which is no drift. Another
-    major version than that of the deployed database fails the plan: a higher one needs `major_upgrade_to`, and RDS
-    cannot lower a version."""
+    """The major version of the engine, such as `17` of PostgreSQL or `8.4` of MySQL. RDS raises the minor version in
+    maintenance windows, which is no drift. Another major version than that of the deployed database fails the plan: a
+    higher one needs `major_upgrade_to`, and RDS cannot lower a version."""
     major_upgrade_to: (
-        Annotated[str, matching(r"[1-9][0-9]\.[0-9]{1,2}", "not a minor version; write one such as 18.4")] | None
+        Annotated[str, matching(r"[1-9][0-9]?(\.[0-9]{1,2}){1,2}", "not a minor version; write one such as 18.4")]
+        | None
     ) = None
-    """Permits the upgrade of a deployed database to `engine_version`: the minor version to upgrade to, such as `18.4`.
-    `make preflight` lists the possible ones. The deploy upgrades immediately, with an outage, and also applies changes
-    that wait for the maintenance window. Remove it in the next deploy. Steps: docs/runbook/databases.md."""
+    """Permits the upgrade of a deployed database to `engine_version`: the minor version to upgrade to, such as `18.4`
+    of PostgreSQL or `8.4.11` of MySQL. `make preflight` lists the possible ones. The deploy upgrades immediately, with
+    an outage, and also applies changes that wait for the maintenance window. Remove it in the next deploy. Steps:
+    docs/runbook/databases.md."""
     instance_class: str
     """The size of the instance, such as `db.t4g.medium`. A change takes effect in the next maintenance window, with a
     short outage."""
@@ -80,30 +82,36 @@ class DatabaseConfig(Config):
     """The end of the name of the snapshot that is taken when the database is destroyed. Change it after a restore,
     because a snapshot with that name may exist already."""
     log_retention_days: LogRetentionDays = 365
-    """Days that CloudWatch Logs keeps the logs of PostgreSQL and of upgrades. A change to fewer days deletes older
-    ones."""
+    """Days that CloudWatch Logs keeps the logs: of PostgreSQL and of upgrades; of MySQL, errors and slow queries. A
+    change to fewer days deletes older ones."""
     monitoring_interval_seconds: Literal[0, 1, 5, 10, 15, 30, 60] = 60
     """Seconds between measurements of the operating system (Enhanced Monitoring), which RDS writes to the log group
     `RDSOSMetrics` of the account; 0 measures nothing. A change takes effect immediately, without an outage."""
 
     def problems(self) -> Iterator[Problem]:
         """A reserved name, an unsupported version or class, a wrong upgrade, too little room for storage to grow."""
-        if self.name in postgresql_words.RESERVED:
+        engine = ENGINES[self.engine]
+        if len(self.name) > engine.longest_name:
+            most = engine.longest_name
+            message = f"too long for {engine.title}, whose users are named after it; use {most} characters"
+            yield Problem("name", self.name, message)
+        if self.name in engine.reserved:
             message = f"a reserved word, which RDS rejects; choose another, such as {self.name}db"
             yield Problem("name", self.name, message)
-        if self.name in _DATABASES_OF_RDS:
-            yield Problem("name", self.name, "every PostgreSQL instance of RDS has this database; choose another name")
-        versions = {self.engine_version} & POSTGRESQL_MAJORS.keys()
+        if self.name in engine.present:
+            message = f"every {engine.title} instance of RDS has this database; choose another name"
+            yield Problem("name", self.name, message)
+        versions = {self.engine_version} & engine.majors.keys()
         if not versions:
-            supported = ", ".join(POSTGRESQL_MAJORS)
+            supported = ", ".join(engine.majors)
             yield Problem("engine_version", self.engine_version, f"not supported; choose one of {supported}")
-        majors = versions or POSTGRESQL_MAJORS
-        if self.instance_class not in instance_classes.of_versions(majors):
-            similar = instance_classes.similar(self.instance_class, majors)
-            message = f"no instance class for PostgreSQL {' or '.join(majors)}; choose one such as {similar}"
+        majors = versions or engine.majors
+        if self.instance_class not in instance_classes.of_versions(self.engine, majors):
+            similar = instance_classes.similar(self.engine, self.instance_class, majors)
+            message = f"no instance class for {engine.title} {' or '.join(majors)}; choose one such as {similar}"
             yield Problem("instance_class", self.instance_class, message)
         if versions and self.major_upgrade_to is not None:
-            yield from self._upgrade_problems(self.major_upgrade_to)
+            yield from self._upgrade_problems(self.major_upgrade_to, engine.minors(self.engine_version))
         # Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html
         least = math.ceil(self.allocated_storage_gib * 11 / 10)
         if self.max_allocated_storage_gib < least:
@@ -113,10 +121,9 @@ class DatabaseConfig(Config):
                 message = f"less than 10 % above allocated_storage_gib; lower that to {most} or less"
             yield Problem("max_allocated_storage_gib", self.max_allocated_storage_gib, message)
 
-    def _upgrade_problems(self, target: str) -> Iterator[Problem]:
+    def _upgrade_problems(self, target: str, minors: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
         """Whether the target of an upgrade is a minor version of `engine_version` that RDS still offers."""
-        minors = aws_data.content()["postgresql_versions"][self.engine_version]
-        if target.partition(".")[0] != self.engine_version:
+        if target.rpartition(".")[0] != self.engine_version:
             message = f"not a minor version of engine_version ({self.engine_version}); change one of them"
             yield Problem("major_upgrade_to", target, message)
         elif target in minors["deprecated"]:
@@ -125,7 +132,10 @@ class DatabaseConfig(Config):
 
 
 class Database(Construct):
-    """PostgreSQL in the database subnets: encrypted, TLS only, reachable only from the nodes of one cluster.
+    """A database in the database subnets: encrypted, TLS only, reachable only from the nodes of one cluster.
+
+    It has no read replicas: RDS creates none of an instance whose master password it keeps in Secrets Manager
+    (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-secrets-manager.html#rds-secrets-manager-limitations).
 
     The secret `secret_arn` contains the master password. The service connects as its own user. A Job in the cluster
     creates this user and stores its credentials in the secret `user_secret_name`, which is empty until then. A CronJob
@@ -146,6 +156,8 @@ class Database(Construct):
     ) -> None:
         super().__init__(scope, id_)
         self._identifier = context.location.name(config.name)
+        self.engine = engine = ENGINES[config.engine]
+        is_measured = config.instance_class not in engine.unmeasured_classes
         logs = [
             CloudwatchLogGroup(
                 self,
@@ -154,7 +166,7 @@ class Database(Construct):
                 retention_in_days=config.log_retention_days,
                 kms_key_id=context.key.arn,
             )
-            for kind in _LOG_EXPORTS
+            for kind in engine.logs
         ]
         subnets = DbSubnetGroup(self, "subnet-group", name=self._identifier, subnet_ids=list(subnet_ids))
         is_large = config.allocated_storage_gib >= _LARGE_STORAGE_GIB
@@ -162,13 +174,13 @@ class Database(Construct):
             self,
             "instance",
             identifier=self._identifier,
-            engine="postgres",
+            engine=engine.name,
             engine_version=config.major_upgrade_to or config.engine_version,
             allow_major_version_upgrade=True if config.major_upgrade_to else None,
             auto_minor_version_upgrade=True,
             instance_class=config.instance_class,
             db_name=config.name,
-            username="postgres",
+            username=engine.master,
             manage_master_user_password=True,
             master_user_secret_kms_key_id=context.key.arn,
             iam_database_authentication_enabled=True,
@@ -187,9 +199,9 @@ class Database(Construct):
             vpc_security_group_ids=[self._security_group(vpc_id, client_security_group_id)],
             publicly_accessible=False,
             parameter_group_name=self._parameters(config.engine_version),
-            enabled_cloudwatch_logs_exports=list(_LOG_EXPORTS),
-            performance_insights_enabled=True,
-            performance_insights_kms_key_id=context.key.arn,
+            enabled_cloudwatch_logs_exports=list(engine.logs),
+            performance_insights_enabled=is_measured,
+            performance_insights_kms_key_id=context.key.arn if is_measured else None,
             monitoring_interval=config.monitoring_interval_seconds,
             monitoring_role_arn=monitoring_role.arn if config.monitoring_interval_seconds else None,
             backup_retention_period=config.backup_retention_days,
@@ -202,7 +214,7 @@ class Database(Construct):
             # Terraform deletes the old parameter group at the end of the apply, when no instance may use it any more.
             apply_immediately=config.major_upgrade_to is not None,
             depends_on=[*logs, *monitoring_role.permissions],
-            lifecycle=_lifecycle(config, self._identifier),
+            lifecycle=_lifecycle(config, engine, self._identifier),
         )
         self.address: str = instance.address
         self.arn: str = instance.arn
@@ -223,18 +235,18 @@ class Database(Construct):
             self,
             "security-group",
             name=f"{self._identifier}-database",
-            description=group_description("PostgreSQL from the nodes of the cluster"),
+            description=group_description(f"{self.engine.title} from the nodes of the cluster"),
             vpc_id=vpc_id,
             tags={"Name": f"{self._identifier}-database"},
         )
         VpcSecurityGroupIngressRule(
             self,
-            "postgresql-from-nodes",
+            f"{self.engine.title.lower()}-from-nodes",
             security_group_id=group.id,
-            description=group_description("PostgreSQL from the nodes of the cluster"),
+            description=group_description(f"{self.engine.title} from the nodes of the cluster"),
             ip_protocol="tcp",
-            from_port=_PORT,
-            to_port=_PORT,
+            from_port=self.engine.port,
+            to_port=self.engine.port,
             referenced_security_group_id=client_security_group_id,
         )
         return group.id
@@ -245,10 +257,12 @@ class Database(Construct):
             "parameters",
             # The family cannot change. An upgrade needs both groups, so the name includes the version: Terraform
             # creates the new group, moves the instance, and then deletes the old group.
-            name=f"{self._identifier}-postgres{engine_version}",
-            family=f"postgres{engine_version}",
-            description=f"PostgreSQL {engine_version} of {self._identifier}: TLS only",
-            parameter=[DbParameterGroupParameter(name="rds.force_ssl", value="1")],
+            name=f"{self._identifier}-{self.engine.name}{engine_version.replace('.', '-')}",
+            family=f"{self.engine.name}{engine_version}",
+            description=f"{self.engine.title} {engine_version} of {self._identifier}: TLS only",
+            parameter=[
+                DbParameterGroupParameter(name=name, value=value) for name, value in self.engine.parameters.items()
+            ],
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         ).name
 
@@ -279,7 +293,7 @@ def monitoring_role(scope: Construct, context: Context) -> Role:
     )
 
 
-def _lifecycle(config: DatabaseConfig, identifier: str) -> TerraformResourceLifecycle:
+def _lifecycle(config: DatabaseConfig, engine: Engine, identifier: str) -> TerraformResourceLifecycle:
     """Only an upgrade changes the version, and a plan fails if another major version runs.
 
     After an upgrade, an import or a restore, the state has the minor version. Without `ignore_changes`, Terraform would
@@ -287,11 +301,14 @@ def _lifecycle(config: DatabaseConfig, identifier: str) -> TerraformResourceLife
     cannot upgrade to that one (https://github.com/terraform-aws-modules/terraform-aws-rds/issues/627).
     """
     message = (
-        f"{identifier} runs another major version of PostgreSQL than {config.engine_version}, which the settings say. "
-        "For an upgrade, also set major_upgrade_to. RDS cannot lower a version. See docs/runbook/databases.md."
+        f"{identifier} runs another major version of {engine.title} than {config.engine_version}, "
+        "which the settings say. For an upgrade, also set major_upgrade_to. RDS cannot lower a version. "
+        "See docs/runbook/databases.md."
     )
     allowed = "<=" if config.major_upgrade_to else "=="
     running = 'tonumber(split(".", self.engine_version_actual)[0])'
+    if config.engine == "mysql":  # 8.4 of 8.4.7
+        running = 'tonumber(join(".", slice(split(".", self.engine_version_actual), 0, 2)))'
     return TerraformResourceLifecycle(
         ignore_changes=None if config.major_upgrade_to else ["engine_version"],
         postcondition=[

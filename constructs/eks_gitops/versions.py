@@ -1,4 +1,4 @@
-"""The versions of Terraform, Kubernetes, PostgreSQL and Helm charts that the constructs use.
+"""The versions of Terraform, Kubernetes, PostgreSQL, MySQL and Helm charts that the constructs use.
 
 The versions of Python and Node.js packages are in `Pipfile` and `package.json`. They include the provider bindings,
 which determine the provider versions.
@@ -23,6 +23,13 @@ POSTGRESQL_MAJORS = {
 
 RDS upgrades to the newest minor version automatically (auto_minor_version_upgrade).
 """
+
+# Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/MySQL.Concepts.VersionMgmt.html
+MYSQL_MAJORS = {
+    "8.0": date(2026, 7, 31),
+    "8.4": date(2029, 7, 31),
+}
+"""The same of MySQL, whose major versions have two numbers. 8.0 is there for existing databases, to upgrade them."""
 
 
 class EksSupport(NamedTuple):

@@ -191,13 +191,18 @@ def _database(change: Change) -> Iterator[Hit]:
 
 
 def _engine(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Hit]:
-    """Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.html."""
+    """Another version of the engine.
+
+    Sources: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.html and
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.MySQL.Major.html.
+    """
     old, new = before.get("engine_version"), after.get("engine_version")
+    length = 2 if after.get("engine") == "mysql" else 1  # of a major version, such as 8.4 of 8.4.7
     changed = f"engine_version: {old} becomes {new}"
     if _is_older(new, old):
         remedy = f"set the version that runs, without major_upgrade_to; the way back is a restore: {_RUNBOOK}"
         yield Hit("rejected-by-aws", f"{changed}: RDS cannot lower a version", remedy, is_refusal=True)
-    elif _numbers(new)[:1] > _numbers(old)[:1] > []:
+    elif _numbers(new)[:length] > _numbers(old)[:length] > []:
         if after.get("allow_major_version_upgrade"):
             why = f"{changed}: an outage during the apply, also with Multi-AZ, and no way back but a restore"
             yield Hit("interrupts-service", why, f"follow {_RUNBOOK}, and have a reviewer accept it")
@@ -405,7 +410,8 @@ _PROTECTS = (
     "aws_s3_bucket_policy", "aws_s3_bucket_public_access_block", "aws_s3_bucket_replication",
     "aws_s3_bucket_server_side_encryption", "aws_s3_bucket_versioning",
 )  # fmt: skip
-_TLS = ("rds.force_ssl", "1")
+_TLS = {("rds.force_ssl", "1"), ("require_secure_transport", "1")}
+"""The parameters of PostgreSQL and MySQL."""
 _KEEP = "restore it, or have a reviewer accept it"
 
 
@@ -414,8 +420,8 @@ def _protection(change: Change) -> Iterator[Hit]:
         yield Hit("lowers-protection", "the protection, backup or logging that it provides ends", _KEEP)
     if change.before is None or change.after is None:
         return
-    if _requires_tls(change.before) and not _requires_tls(change.after):
-        yield Hit("lowers-protection", "rds.force_ssl: connections without TLS are accepted", _KEEP)
+    if (names := _requires_tls(change.before)) and not _requires_tls(change.after):
+        yield Hit("lowers-protection", f"{', '.join(names)}: connections without TLS are accepted", _KEEP)
     if moving := _moving_tags(change.after) - _moving_tags(change.before):
         yield Hit("lowers-protection", f"image_tag_mutability: tags {', '.join(sorted(moving))} can be moved", _KEEP)
     new = dict(_leaves(change.after))
@@ -435,9 +441,10 @@ def _moving_tags(arguments: Mapping[str, Any]) -> set[str]:
             return {"*"}
 
 
-def _requires_tls(arguments: Mapping[str, Any]) -> bool:
-    parameters = arguments.get("parameter") or []
-    return any(isinstance(one, dict) and (one.get("name"), one.get("value")) == _TLS for one in parameters)
+def _requires_tls(arguments: Mapping[str, Any]) -> list[str]:
+    """The parameters of a group that require TLS."""
+    parameters = [one for one in arguments.get("parameter") or [] if isinstance(one, dict)]
+    return [one["name"] for one in parameters if (one.get("name"), one.get("value")) in _TLS]
 
 
 def _lowered(path: str, old: Any, new: Any) -> str | None:

@@ -47,6 +47,7 @@ _LEAST_ZONES = 2
 _MOST_RULES = 60  # https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html, the default quota
 _FORM = "application/x-www-form-urlencoded"
 _DATE_OF_AMAZON_LINUX, _BOTTLEROCKET_RELEASE = "20261101", "1.64.0-7c4f0d2b"
+_ENGINES = {"mysql", "postgres"}
 _AWS_DATA = Path(__file__).parents[2] / "constructs" / "eks_gitops" / "aws_data.json"
 
 _WAITS = ("AllocatedStorage", "DBInstanceClass", "EngineVersion", "Iops", "MultiAZ", "StorageThroughput", "StorageType")
@@ -705,10 +706,10 @@ async def _create_database(call: Call) -> Answer:
     minor version and `MasterUserSecret`.
     """
     form, password, key = call.parameters, secrets.token_urlsafe(), {}
-    if form["Engine"] == "postgres" and form.get("StorageType") == "gp3":
+    if form["Engine"] in _ENGINES and form.get("StorageType") == "gp3":
         _check_gp3(form, int(form.get("AllocatedStorage", 0)))
-    if form["Engine"] == "postgres" and "EngineVersion" in form:
-        call = _with(call, EngineVersion=_minor_version(form["EngineVersion"]))
+    if form["Engine"] in _ENGINES and "EngineVersion" in form:
+        call = _with(call, EngineVersion=_minor_version(form["Engine"], form["EngineVersion"]))
     if form.get("ManageMasterUserPassword") != "true":
         return await _set_database(call)
     if "MasterUserSecretKmsKeyId" in form:
@@ -727,20 +728,21 @@ def _with(call: Call, **parameters: str) -> Call:
     return replace(call, body=urlencode(call.parameters | parameters).encode(), query={})
 
 
-def _minor_version(version: str) -> str:
-    """A minor version of PostgreSQL. For a major version, AWS does not publish which: here it is the oldest one.
+def _minor_version(engine: str, version: str) -> str:
+    """A minor version of an engine. For a major version, AWS does not publish which: here it is the oldest one.
 
     Source of the versions: cfn-lint, in `aws_data.json`.
     """
-    major, _, minor = version.partition(".")
-    current = json.loads(_AWS_DATA.read_text())["postgresql_versions"].get(major, {}).get("current", [])
-    if version not in current and (minor or not current):
-        raise _impossible(f"Cannot find version {version} for postgres")
-    return version if minor else str(current[0])
+    majors = json.loads(_AWS_DATA.read_text())[f"{engine}_versions"]
+    major = version if version in majors else version.rpartition(".")[0]
+    current = majors.get(major, {}).get("current", [])
+    if version not in [major, *current] or not current:
+        raise _impossible(f"Cannot find version {version} for {engine}")
+    return str(current[0]) if version == major else version
 
 
 def _check_gp3(form: Mapping[str, str], size: int) -> None:
-    """Refuse a performance of gp3 storage that PostgreSQL cannot have with this size in GiB.
+    """Refuse a performance of gp3 storage that PostgreSQL and MySQL cannot have with this size in GiB.
 
     Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
     """
@@ -777,7 +779,7 @@ async def _modify_database(call: Call) -> Answer:
     (id_,), (allocated,) = described.texts("DbiResourceId"), described.texts("AllocatedStorage")
     if int(form.get("AllocatedStorage", allocated)) < int(allocated):
         raise _impossible(f"AllocatedStorage: {form['AllocatedStorage']}: cannot be reduced from {allocated}")
-    if described.texts("Engine") == ["postgres"]:
+    if set(described.texts("Engine")) <= _ENGINES:
         if described.texts("StorageType") == ["gp3"]:
             _check_gp3(form, int(form.get("AllocatedStorage", allocated)))
         call = await _upgrade(call, described)
@@ -803,17 +805,20 @@ async def _upgrade(call: Call, described: Answer) -> Call:
     AllowMajorVersionUpgrade, DBParameterGroupName and EngineVersion. There is no way back
     (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.html).
     """
-    form, (running,) = call.parameters, described.texts("EngineVersion")
-    version = _minor_version(form["EngineVersion"]) if form.get("EngineVersion", running) != running else running
-    (old, minor), (new, new_minor) = ([int(number) for number in name.split(".")] for name in (running, version))
-    if new == old and new_minor < minor and form["EngineVersion"] == str(old):
+    form, (running,), (engine,) = call.parameters, described.texts("EngineVersion"), described.texts("Engine")
+    version = running
+    if form.get("EngineVersion", running) != running:
+        version = _minor_version(engine, form["EngineVersion"])
+    old, new = running.rpartition(".")[0], version.rpartition(".")[0]
+    is_older = [int(number) for number in version.split(".")] < [int(number) for number in running.split(".")]
+    if new == old and is_older and form["EngineVersion"] == old:
         version = running  # a major version alone never lowers the minor version
-    elif (new, new_minor) < (old, minor):
-        raise _impossible(f"Cannot upgrade postgres from {running} to {version}")
+    elif is_older:
+        raise _impossible(f"Cannot upgrade {engine} from {running} to {version}")
     if new != old and form.get("AllowMajorVersionUpgrade") != "true":
         raise _impossible("The AllowMajorVersionUpgrade flag must be present when upgrading to a new major version.")
     (group,) = described.texts("DBParameterGroupName")
-    group, wanted = form.get("DBParameterGroupName", group), f"postgres{new}"
+    group, wanted = form.get("DBParameterGroupName", group), f"{engine}{new}"
     if not group.startswith("default."):
         groups = await _ask("rds", "DescribeDBParameterGroups", {"DBParameterGroupName": group})
         if (family := groups.texts("DBParameterGroupFamily")) != [wanted]:

@@ -19,13 +19,13 @@ def engine_version(database: Mapping[str, Any], aws: Clients) -> Iterator[Line]:
     if running is None:
         return
     version, upgrades = running["EngineVersion"], database.get("allow_major_version_upgrade")
-    old, new = _major(version), _major(wanted)
+    old, new = (major(running["Engine"], name) for name in (version, wanted))
     differs = f"runs {version}, but the settings say {new}"
     if old == new and upgrades:
         yield Line(subject, "warning", f"runs {version}: the upgrade is done; remove major_upgrade_to, and deploy")
     elif old == new:
         yield Line(subject, "passed", f"runs {version}")
-    elif int(old) > int(new):
+    elif _numbers(old) > _numbers(new):
         remedy = f'set engine_version="{old}", or restore a snapshot: {_RUNBOOK}'
         yield Line(subject, "failed", f"{differs}: RDS cannot lower a version; {remedy}")
     elif not upgrades:
@@ -50,10 +50,11 @@ def _upgrade(subject: str, running: Mapping[str, Any], wanted: str, aws: Clients
     """Whether RDS can upgrade a database now, and takes a snapshot before.
 
     It takes one if automated backups are enabled
-    (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.MajorVersion.Process.html).
+    (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.MajorVersion.Process.html
+    and https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.MySQL.Major.html).
     """
     version, status, failures = running["EngineVersion"], running["DBInstanceStatus"], []
-    targets = _targets(running, _major(wanted), aws)
+    targets = _targets(running, major(running["Engine"], wanted), aws)
     if wanted not in targets:
         failures.append(f"RDS cannot upgrade {version} to {wanted}; possible: {', '.join(targets) or 'none'}")
     if status != "available":
@@ -73,13 +74,18 @@ def _upgrade(subject: str, running: Mapping[str, Any], wanted: str, aws: Clients
         yield Line(subject, "passed", f"will be upgraded from {version} to {wanted}; can be restored to {restorable}")
 
 
-def _targets(running: Mapping[str, Any], major: str, aws: Clients) -> list[str]:
+def _targets(running: Mapping[str, Any], wanted: str, aws: Clients) -> list[str]:
     """The minor versions of a major version to which RDS can upgrade a database."""
     engine, version = running["Engine"], running["EngineVersion"]
     found = aws("rds").describe_db_engine_versions(Engine=engine, EngineVersion=version, IncludeAll=True)
     targets = [target["EngineVersion"] for known in found["DBEngineVersions"] for target in known["ValidUpgradeTarget"]]
-    return [target for target in targets if _major(target) == major]
+    return [target for target in targets if major(engine, target) == wanted]
 
 
-def _major(version: str) -> str:
-    return version.partition(".")[0]
+def major(engine: str, version: str) -> str:
+    """The major version of a version: 17 of 17.6 of PostgreSQL, 8.4 of 8.4.7 of MySQL."""
+    return ".".join(version.split(".")[: 2 if engine == "mysql" else 1])
+
+
+def _numbers(major_version: str) -> list[int]:
+    return [int(number) for number in major_version.split(".")]

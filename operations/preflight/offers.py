@@ -73,7 +73,7 @@ def database_class(database: dict[str, Any], aws: Clients) -> Iterator[Line]:
     options = [
         option
         for option in offers
-        if version in {option["EngineVersion"], option["EngineVersion"].split(".")[0]}
+        if version in {option["EngineVersion"], databases.major(database["engine"], option["EngineVersion"])}
         and option.get("StorageType") == database["storage_type"]
         and (option.get("MultiAZCapable") or not database["multi_az"])
     ]

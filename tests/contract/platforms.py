@@ -206,6 +206,7 @@ def maximal() -> Settings:
                 monitoring_interval_seconds=1,
             ),
             _database("carts", engine_version="16", major_upgrade_to="16.15"),
+            _database("stock", engine="mysql", engine_version="8.4", instance_class="db.t4g.micro"),
         ),
         backup=BackupConfig(
             daily_retention_days=60,

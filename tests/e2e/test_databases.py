@@ -1,4 +1,4 @@
-"""A deployed database over the years: minor versions by RDS, changes that wait, and another major version."""
+"""Deployed databases over the years: minor versions by RDS, changes that wait, and another major version."""
 
 import json
 import subprocess
@@ -102,4 +102,48 @@ def test_a_database_changes_over_the_years(aws: boto3.Session, clone: Path, call
     _set(clone, ', major_upgrade_to="18.4"', "")
     assert _deploy() == []
     rds.modify_db_instance(DBInstanceIdentifier=_DATABASE, EngineVersion="18.6", ApplyImmediately=True)
+    assert _drift()["status"] == "clean"
+
+
+_MYSQL = """DatabaseConfig(
+            name="orders",
+            engine="mysql",
+            engine_version="8.0",
+            instance_class="db.t4g.medium",
+            allocated_storage_gib=20,
+            max_allocated_storage_gib=50,
+            multi_az=False,
+            deletion_protection=False,
+            backup_retention_days=3,
+        ),
+        """
+
+
+@pytest.mark.usefixtures("region")
+def test_a_mysql_database_is_created_and_upgraded(aws: boto3.Session, clone: Path) -> None:
+    rds, identifier = aws.client("rds"), "ap-northeast-2-dev-orders"
+
+    def database() -> dict[str, Any]:
+        return dict(rds.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"][0])
+
+    _set(
+        clone,
+        'DatabaseConfig(\n            name="bubblepool"',
+        f'{_MYSQL}DatabaseConfig(\n            name="bubblepool"',
+    )
+    assert _deploy() == []
+    created = database()
+    assert (created["Engine"], created["EngineVersion"]) == ("mysql", "8.0.42")
+    assert sorted(created["EnabledCloudwatchLogsExports"]) == ["error", "slowquery"]
+    rds.modify_db_instance(DBInstanceIdentifier=identifier, EngineVersion="8.0.46", ApplyImmediately=True)
+    assert _drift()["status"] == "clean"
+
+    _set(clone, 'engine_version="8.0"', 'engine_version="8.4", major_upgrade_to="8.4.10"')
+    ((verdict, _, why),) = _deploy()
+    assert (verdict, why.partition(":")[2][:30]) == ("for review", " 8.0 becomes 8.4.10: an outage")
+    upgraded = database()
+    assert upgraded["EngineVersion"] == "8.4.10"
+    assert [group["DBParameterGroupName"] for group in upgraded["DBParameterGroups"]] == [f"{identifier}-mysql8-4"]
+    _set(clone, ', major_upgrade_to="8.4.10"', "")
+    assert _deploy() == []
     assert _drift()["status"] == "clean"

@@ -131,7 +131,7 @@ def test_projects_permit_the_resources_of_their_applications(
         for entry in component.entries:
             manifests = [*renderer.kustomize(entry), *rules_of_components.objects_in_values(component)]
             deployed.append(Deployed("management", component.name, namespace, manifests, repositories))
-    for folder in ("base", "with-database"):
+    for folder in ("base", "with-database", "with-mysql"):
         manifests = renderer.kustomize(ROOT / "management" / "service-namespace" / folder)
         for overlay in overlays():
             moved = [of_service(manifest, overlay) for manifest in manifests]
@@ -139,13 +139,14 @@ def test_projects_permit_the_resources_of_their_applications(
     fail_with(rules_of_components.projects_permit_deployed_resources(permitted, deployed))
 
 
-def test_application_set_patches_match_the_service_namespace(renderer: Renderer) -> None:
+@pytest.mark.parametrize(("folder", "engine"), [("with-database", "postgres"), ("with-mysql", "mysql")])
+def test_application_set_patches_match_the_service_namespace(folder: str, engine: str, renderer: Renderer) -> None:
     """The ApplicationSet patches the namespace by kind. Other kinds would remain in the namespace `service`."""
     set_of_them = ROOT / "management" / "bootstrap" / "sets" / "service-namespaces.yaml"
     if not set_of_them.is_file():
         pytest.skip("management/bootstrap/sets/service-namespaces.yaml not found")
     patches = read(set_of_them)["spec"]["templatePatch"]
-    manifests = renderer.kustomize(ROOT / "management" / "service-namespace" / "with-database")
+    manifests = renderer.kustomize(ROOT / "management" / "service-namespace" / folder)
     moved = {one["kind"] for one in manifests if one["metadata"].get("namespace") == "service"}
     assert moved == {"LimitRange", "NetworkPolicy", "ResourceQuota"}
     assert f"kind: {'|'.join(sorted(moved))}" in patches
@@ -155,6 +156,7 @@ def test_application_set_patches_match_the_service_namespace(renderer: Renderer)
         assert f"/metadata/annotations/{key.replace('/', '~1')}" in patches
     (job,) = (one for one in manifests if one["kind"] == "Job")
     fetch, _ = job["spec"]["template"]["spec"]["initContainers"]
+    assert {"name": "ENGINE", "value": engine} in fetch["env"]
     given = [variable["name"] for variable in fetch["env"] if variable.get("value") == "placeholder"]
     # By position, because the ApplicationSet patches them by index.
     assert [variable["name"] for variable in fetch["env"]][: len(given)] == given
@@ -163,13 +165,15 @@ def test_application_set_patches_match_the_service_namespace(renderer: Renderer)
     assert patches.count("kind: CronJob\n") == 1  # only its name: its Pod is a copy
 
 
-def test_rotation_has_the_pod_of_the_job_with_its_values(renderer: Renderer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["with-database", "with-mysql"])
+def test_rotation_has_the_pod_of_the_job_with_its_values(folder: str, renderer: Renderer, tmp_path: Path) -> None:
     """Argo CD adds the patches of the ApplicationSet to the kustomization, which this does too."""
     shutil.copytree(ROOT / "management" / "service-namespace", tmp_path, dirs_exist_ok=True)
-    file = tmp_path / "with-database" / "kustomization.yaml"
+    file = tmp_path / folder / "kustomization.yaml"
     value = {"op": "replace", "path": "/spec/template/spec/initContainers/0/env/3/value", "value": "user-secret"}
     patch = {"target": {"kind": "Job"}, "patch": yaml.safe_dump([value])}
-    file.write_text(yaml.safe_dump({**read(file), "patches": [patch]}))
+    kustomization = read(file)
+    file.write_text(yaml.safe_dump({**kustomization, "patches": [*kustomization.get("patches", []), patch]}))
     kinds = {one["kind"]: one["spec"] for one in renderer.kustomize(file.parent) if one["kind"].endswith("Job")}
     job, rotation = kinds["Job"]["template"], kinds["CronJob"]["jobTemplate"]["spec"]["template"]
     given = {variable["name"]: variable["value"] for variable in job["spec"]["initContainers"][0]["env"]}

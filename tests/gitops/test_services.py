@@ -4,17 +4,20 @@ import difflib
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from eks_gitops.engines import ENGINES
 from stacks.settings import Owner, Region
 from tests import ROOT
 from tests.gitops.problems import fail_with
+from tests.gitops.rules import of_kind
 from tests.gitops.rules_of_argo_cd import PLACEHOLDER_NETWORK
-from tests.gitops.tree import overlays
+from tests.gitops.tree import Json, Renderer, overlays
 
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
 
@@ -271,6 +274,28 @@ def test_every_database_exists_in_the_environment_that_uses_it(own: tuple[Owner,
                 known = f"write one of {', '.join(databases)}" if databases else "it has none"
                 where = overlay.marker.relative_to(ROOT)
                 problems.append(f"{where}: database: {name}: no database of {environment.file}; {known}")
+    fail_with(problems)
+
+
+def _opened(manifests: Sequence[Json]) -> set[int]:
+    """The ports to which NetworkPolicies permit requests of a service."""
+    rules = [rule for one in of_kind(manifests, "NetworkPolicy") for rule in one["spec"].get("egress") or []]
+    return {entry["port"] for rule in rules for entry in rule.get("ports") or []}
+
+
+def test_every_service_may_reach_the_port_of_its_database(
+    committed: tuple[Owner, list[Region]], renderer: Renderer
+) -> None:
+    """The port differs by engine: 5432 of PostgreSQL, 3306 of MySQL."""
+    _, regions = committed
+    problems = []
+    for environment in (environment for region in regions for environment in region.environments):
+        ports = {database.name: ENGINES[database.engine].port for database in environment.settings.databases}
+        for overlay in (overlay for overlay in overlays() if overlay.folder.name == environment.name):
+            port = ports.get(overlay.settings["database"])
+            if port is not None and port not in _opened(renderer.overlay(overlay)):
+                where = overlay.folder.relative_to(ROOT)
+                problems.append(f"{where}: no NetworkPolicy permits requests to the database's port {port}; add it")
     fail_with(problems)
 
 

@@ -145,7 +145,7 @@ def entries(root: Path = ROOT) -> list[Path]:
         *[entry for component in components(root) for entry in component.entries],
         *[
             folder
-            for name in ("base", "with-database")
+            for name in ("base", "with-database", "with-mysql")
             if (folder := root / f"management/service-namespace/{name}").is_dir()
         ],
         *[overlay.folder for overlay in overlays(root) if overlay.is_kustomized],

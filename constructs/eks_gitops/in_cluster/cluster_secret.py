@@ -57,7 +57,8 @@ class ClusterAnnotations:
     secret_prefix: str
     """Prefix of the names of this environment's secrets in Secrets Manager."""
     databases: str
-    """JSON: for each database, `host`, the ARN of `master_secret` and the name of `user_secret`; `{}` if none."""
+    """JSON: for each database, `host`, the ARN of `master_secret`, the name of `user_secret`, and `engine` if it is not
+    `postgres`; `{}` if none."""
     controller_roles: str
     """JSON: the role ARN of each controller."""
     irsa_roles: str

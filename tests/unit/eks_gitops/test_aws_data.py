@@ -5,7 +5,7 @@ import pytest
 
 from eks_gitops import aws_data
 from eks_gitops.location import partition_of
-from eks_gitops.versions import POSTGRESQL_MAJORS
+from eks_gitops.versions import MYSQL_MAJORS, POSTGRESQL_MAJORS
 from tests import ROOT
 
 _FILE = Path(aws_data.__file__).with_suffix(".json")
@@ -39,13 +39,17 @@ def test_there_is_no_such_region() -> None:
 
 def test_every_row_refers_to_regions_and_every_set_is_used() -> None:
     content = aws_data.content()
-    used = {row[-1] for kind in ("instance_types", "instance_classes") for row in content[kind].values()}
+    kinds = ("instance_types", "mysql_classes", "postgres_classes")
+    used = {row[-1] for kind in kinds for row in content[kind].values()}
     assert used == set(range(len(content["region_sets"])))
 
 
-@pytest.mark.parametrize("major", POSTGRESQL_MAJORS)
-def test_supported_majors_of_postgresql_can_be_created(major: str) -> None:
-    versions = aws_data.content()["postgresql_versions"][major]
+@pytest.mark.parametrize(
+    ("engine", "major"),
+    [*(("postgres", major) for major in POSTGRESQL_MAJORS), *(("mysql", major) for major in MYSQL_MAJORS)],
+)
+def test_supported_majors_of_an_engine_can_be_created(engine: str, major: str) -> None:
+    versions = aws_data.content()[f"{engine}_versions"][major]
     assert versions["current"]
     assert set(versions["current"]).isdisjoint(versions["deprecated"])
 

@@ -163,6 +163,42 @@ def test_service_user_has_an_empty_secret_with_the_environments_prefix(prod: Tem
     assert not prod.resources("aws_secretsmanager_secret_version")
 
 
+def _of_mysql(alternative: dict[str, Template], kind: str, part: str) -> Json:
+    return alternative["us-gov-west-1-dev"].resources(kind)[f"database-orders_{part}"]
+
+
+def test_mysql_has_its_own_port_master_logs_and_parameters(alternative: dict[str, Template]) -> None:
+    database = _of_mysql(alternative, "aws_db_instance", "instance")
+    assert (database["engine"], database["username"]) == ("mysql", "admin")
+    assert database["enabled_cloudwatch_logs_exports"] == ["error", "slowquery"]
+    for export in database["enabled_cloudwatch_logs_exports"]:
+        group = _of_mysql(alternative, "aws_cloudwatch_log_group", f"{export}-log-group")
+        assert group["name"] == f"/aws/rds/instance/us-gov-west-1-dev-orders/{export}"
+    rule = _of_mysql(alternative, "aws_vpc_security_group_ingress_rule", "mysql-from-nodes")
+    assert (rule["from_port"], rule["to_port"]) == (3306, 3306)
+    parameters = _of_mysql(alternative, "aws_db_parameter_group", "parameters")
+    assert (parameters["name"], parameters["family"]) == ("us-gov-west-1-dev-orders-mysql8-4", "mysql8.4")
+    assert {one["name"]: one["value"] for one in parameters["parameter"]} == {
+        "log_output": "FILE",
+        "require_secure_transport": "1",
+        "slow_query_log": "1",
+    }
+
+
+def test_a_major_version_of_mysql_has_two_numbers(alternative: dict[str, Template]) -> None:
+    database = _of_mysql(alternative, "aws_db_instance", "instance")
+    assert database["engine_version"] == "8.4.11"
+    major = 'tonumber(join(".", slice(split(".", self.engine_version_actual), 0, 2)))'
+    assert _running(database) == f"${{{major} <= 8.4}}"
+
+
+def test_small_classes_of_mysql_have_no_performance_insights(alternative: dict[str, Template]) -> None:
+    database = _of_mysql(alternative, "aws_db_instance", "instance")
+    assert database["instance_class"] == "db.t4g.small"
+    assert database["performance_insights_enabled"] is False
+    assert "performance_insights_kms_key_id" not in database
+
+
 def test_output_has_the_arn_of_the_master_secret(prod: Template) -> None:
     assert prod.json["output"]["database_secret_arns"]["value"] == {
         name: f"${{aws_db_instance.database-{name}_instance.master_user_secret[0].secret_arn}}"

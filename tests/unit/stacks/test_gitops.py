@@ -555,9 +555,13 @@ def test_rejects_an_empty_annotation(empty: str) -> None:
 
 def test_annotations_with_lists_are_json(trial: Template) -> None:
     annotations = _annotations(trial)
-    (database,) = json.loads(annotations["platform/databases"]).items()
-    assert (database[0], sorted(database[1])) == ("bubblepool", ["host", "master_secret", "user_secret"])
-    assert database[1]["user_secret"] == "us-gov-west-1/dev/bubblepool/database"  # noqa: S105 (a name)
+    databases = json.loads(annotations["platform/databases"])
+    assert sorted(databases["bubblepool"]) == ["host", "master_secret", "user_secret"]
+    assert (sorted(databases["orders"]), databases["orders"]["engine"]) == (
+        ["engine", "host", "master_secret", "user_secret"],
+        "mysql",
+    )
+    assert databases["bubblepool"]["user_secret"] == "us-gov-west-1/dev/bubblepool/database"  # noqa: S105 (a name)
     every = [
         "aws-load-balancer-controller",
         "database-users",

@@ -3,7 +3,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from eks_gitops.versions import EKS_NEWEST_VERSION, EKS_VERSIONS, POSTGRESQL_MAJORS
+from eks_gitops.versions import EKS_NEWEST_VERSION, EKS_VERSIONS, MYSQL_MAJORS, POSTGRESQL_MAJORS
 from stacks import warnings
 from stacks.settings import Owner, Region
 from tests import ROOT
@@ -53,6 +53,16 @@ def test_warns_about_versions_of_postgresql(committed: tuple[Owner, list[Region]
         f"stacks/ap_northeast_2/{name}.py: databases[{index}].engine_version: '17': {message}"
         for name, index in (("dev", 0), ("staging", 0), ("prod", 0), ("prod", 1))
         if verb
+    ]
+
+
+def test_warns_about_the_version_of_mysql(owned: EditedSettings) -> None:
+    owned.replace("ap_northeast_2/dev.py", '"bubblepool"', '"content", engine="mysql"')
+    owned.replace("ap_northeast_2/dev.py", 'engine_version="17"', 'engine_version="8.0"')
+    message = "standard support ended on 2026-07-31, then RDS charges for Extended Support; upgrade the database"
+    ended = MYSQL_MAJORS["8.0"] + timedelta(days=1)
+    assert [text for _, text in warnings.found(*owned.load(), ended) if "databases" in text] == [
+        f"stacks/ap_northeast_2/dev.py: databases[0].engine_version: '8.0': {message}"
     ]
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs in the image of the AWS CLI, before make-user.sh: fetches the secrets of the master and of the service's user, and
-# makes a password if there is none yet, or one of $ROTATE_AFTER_DAYS. Everything goes into $SECRETS, which is memory; no
-# secret goes onto a command line or into the log.
+# Runs in the image of the AWS CLI, before make-user.sh or make-mysql-user.sh: fetches the secrets of the master and of the
+# service's user, and makes a password if there is none yet, or one of $ROTATE_AFTER_DAYS. Everything goes into $SECRETS,
+# which is memory; no secret goes onto a command line or into the log.
 #
 # Passwords rotate by alternating users: the user that is not in the secret gets a new password, and then is stored. The
 # one before remains valid until the next rotation, for Pods that started with it.
@@ -11,6 +11,8 @@ umask 077
 cd "$SECRETS"
 rm -f replaced # of an attempt before in this Pod
 rotate_after=${ROTATE_AFTER_DAYS:-never}
+engine=${ENGINE:-postgres} # a CronJob from before there was a choice has none
+if [ "$engine" = mysql ]; then port=3306; else port=5432; fi
 owner=${DATABASE}_service
 clone=${owner}_clone
 username=$owner
@@ -53,7 +55,7 @@ fi
 
 echo "$username" >username
 jq --null-input --rawfile password password --arg username "$username" --arg database "$DATABASE" --arg host "$HOST" \
-  --argjson port "${PORT:-5432}" '{
+  --argjson port "${PORT:-$port}" '{
   username: $username, password: ($password | rtrimstr("\n")),
   host: $host, port: $port, dbname: $database
 }' >user.json
@@ -67,9 +69,14 @@ esac
 curl --fail --silent --show-error --proto =https --max-time 30 --retry 3 \
   --output ca.pem "$store/$AWS_REGION/$AWS_REGION-bundle.pem"
 
-# How psql connects: as the master, and as the user.
+# How psql or mariadb connects: as the master, and as the user.
+if [ "$engine" = mysql ]; then
+  section='"[client-\(.name)]\nprotocol=tcp\nhost=\(.host)\nport=\(.port)\ndatabase=\(.dbname)\nuser=\(.username)
+password=\"\(.password | gsub("\\\\"; "\\\\"))\"\nssl-ca=\($ca)\nssl-verify-server-cert\nconnect-timeout=10\n"'
+else
+  section='"[\(.name)]\nhost=\(.host)\nport=\(.port)\ndbname=\(.dbname)\nuser=\(.username)\npassword=\(.password)
+sslmode=verify-full\nsslrootcert=\($ca)\nconnect_timeout=10\n"'
+fi
 jq --raw-output --arg ca "$SECRETS/ca.pem" --slurpfile user user.json '
   [{name: "master"} + $user[0] + {username, password}, {name: "user"} + $user[0]][] |
-  "[\(.name)]\nhost=\(.host)\nport=\(.port)\ndbname=\(.dbname)\nuser=\(.username)\npassword=\(.password)
-sslmode=verify-full\nsslrootcert=\($ca)\nconnect_timeout=10\n"
-' master.json >connections
+  '"$section" master.json >connections

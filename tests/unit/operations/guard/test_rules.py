@@ -125,6 +125,20 @@ def test_only_another_major_version_of_a_database_and_a_lower_one_are_found(
     assert _hits("aws_db_instance", "update", {"engine_version": old}, after) == why
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("8.4", "8.4.9", []),
+        ("8.4.9", "8.4.10", []),
+        ("8.0.42", "8.4.9", [f"engine_version: 8.0.42 becomes 8.4.9: {_OUTAGE}"]),
+        ("8.4.9", "8.0", ["engine_version: 8.4.9 becomes 8.0: RDS cannot lower a version"]),
+    ],
+)
+def test_a_major_version_of_mysql_has_two_numbers(old: str, new: str, why: list[str]) -> None:
+    after = {"engine": "mysql", "engine_version": new, "allow_major_version_upgrade": True}
+    assert _hits("aws_db_instance", "update", {"engine_version": old}, after) == why
+
+
 def test_the_storage_of_a_database_can_grow_up_to_ten_percent_below_the_maximum() -> None:
     before = {"allocated_storage": 45, "max_allocated_storage": 100}
     assert _hits("aws_db_instance", "update", before, before | {"max_allocated_storage": 50}) == []
@@ -219,6 +233,8 @@ def test_a_changed_permissions_boundary_is_for_review(action: Action) -> None:
          {"metadata_options": [{"http_tokens": "optional"}]}),
         ("aws_eks_cluster", {"encryption_config": [{"provider": [{"key_arn": "arn:key"}]}]}, {"encryption_config": []}),
         ("aws_db_parameter_group", {"parameter": [{"name": "rds.force_ssl", "value": "1"}]}, {"parameter": []}),
+        ("aws_db_parameter_group", {"parameter": [{"name": "require_secure_transport", "value": "1"}]},
+         {"parameter": [{"name": "require_secure_transport", "value": "0"}]}),
         ("aws_ecr_lifecycle_policy", {"policy": '{"rules": [{"selection": {"countNumber": 200}}]}'},
          {"policy": '{"rules": [{"selection": {"countNumber": 1}}]}'}),
         ("aws_subnet", {"map_public_ip_on_launch": False}, {"map_public_ip_on_launch": True}),

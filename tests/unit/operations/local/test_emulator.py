@@ -110,10 +110,9 @@ def database(aws: Client) -> Iterator[Callable[..., dict[str, Any]]]:
             rds.create_db_instance(
                 DBInstanceIdentifier="app",
                 DBInstanceClass="db.t4g.medium",
-                Engine="postgres",
                 MasterUsername="someone",
                 AllocatedStorage=20,
-                **settings,
+                **{"Engine": "postgres", **settings},
             )
         (instance,) = rds.describe_db_instances(DBInstanceIdentifier="app")["DBInstances"]
         return dict(instance)
@@ -755,6 +754,18 @@ def test_a_version_of_a_database_is_never_lowered(aws: Client, database: Callabl
     for version, after in (("17", "17.9"), ("17.10", "17.10")):
         aws("rds").modify_db_instance(DBInstanceIdentifier="app", EngineVersion=version, ApplyImmediately=True)
         assert database()["EngineVersion"] == after
+
+
+def test_a_mysql_database_is_upgraded_to_a_major_version_with_two_numbers(
+    aws: Client, database: Callable[..., dict[str, Any]]
+) -> None:
+    assert database(Engine="mysql", MasterUserPassword="a-password", EngineVersion="8.0")["EngineVersion"] == "8.0.42"
+    with pytest.raises(ClientError, match="AllowMajorVersionUpgrade flag"):
+        aws("rds").modify_db_instance(DBInstanceIdentifier="app", EngineVersion="8.4", ApplyImmediately=True)
+    aws("rds").modify_db_instance(DBInstanceIdentifier="app", **{**_UPGRADE, "EngineVersion": "8.4.10"})
+    assert database()["EngineVersion"] == "8.4.10"
+    with pytest.raises(ClientError, match=r"Cannot upgrade mysql from 8\.4\.10 to 8\.4\.9"):
+        aws("rds").modify_db_instance(DBInstanceIdentifier="app", **{**_UPGRADE, "EngineVersion": "8.4.9"})
 
 
 def test_changes_of_a_database_wait_until_another_is_applied_immediately(

@@ -630,6 +630,17 @@ def test_a_database_class_must_be_offered_with_the_settings_of_the_database(
     assert _outcomes(offers.database_class(database, clients)) == [outcome]
 
 
+@pytest.mark.parametrize(("offered", "outcome"), [("8.4.7", "passed"), ("8.0.42", "failed")])
+def test_a_database_class_of_mysql_must_be_offered_with_its_major_version(aws: Aws, offered: str, outcome: str) -> None:
+    database = {
+        "identifier": "a", "engine": "mysql", "engine_version": "8.4", "instance_class": "db.m7g.large",
+        "storage_type": "gp3", "multi_az": True,
+    }  # fmt: skip
+    options = {"OrderableDBInstanceOptions": [{**OPTION, "EngineVersion": offered}]}
+    clients = aws(("rds", "describe_orderable_db_instance_options", options))
+    assert _outcomes(offers.database_class(database, clients)) == [outcome]
+
+
 def _database(**more: Any) -> Answer:
     """A deployed database that runs 16.13."""
     database = {
@@ -690,6 +701,18 @@ def test_a_database_can_be_upgraded(aws: Aws) -> None:
     ((outcome, message),) = _engine(aws, "17.9", _database(), _TARGETS, upgrades=True)
     assert outcome == "passed"
     assert message.startswith("will be upgraded from 16.13 to 17.9; can be restored to 20")
+
+
+def test_a_major_version_of_mysql_has_two_numbers(aws: Aws) -> None:
+    running = _database(Engine="mysql", EngineVersion="8.0.42")
+    names = [{"EngineVersion": name} for name in ("8.0.46", "8.4.9", "8.4.10")]
+    targets: Answer = ("rds", "describe_db_engine_versions", {"DBEngineVersions": [{"ValidUpgradeTarget": names}]})
+    assert _engine(aws, "8.0", running) == [("passed", "runs 8.0.42")]
+    ((outcome, message),) = _engine(aws, "8.4", running, targets)
+    assert outcome == "failed"
+    assert "set major_upgrade_to (possible: 8.4.9, 8.4.10)" in message
+    ((outcome, message),) = _engine(aws, "8.4.9", running, targets, upgrades=True)
+    assert (outcome, message.partition(";")[0]) == ("passed", "will be upgraded from 8.0.42 to 8.4.9")
 
 
 _OLD_BACKUP = datetime.now(UTC) - timedelta(hours=2)
