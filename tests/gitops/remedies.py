@@ -53,6 +53,17 @@ _ENDS: Mapping[str, str] = {
     r"window '.*' requires one of application, cluster or namespace": "set one in spec.syncWindows",
     r"sync window with kind .* already exists .*": "remove one of spec.syncWindows",
     r"args\.[\w.-]+ was not resolved": "give it a value in args",
+    r"failed to resolve \{\{.*\}\}": "add the argument to spec.args of the template",
+    r".* runs indefinitely\. .*": "set count",
+    r'Service ".*" has unmatch label ".*" in rollout': "write the labels of its Pods in the selector of the Service",
+    r"ingress `.*` has no rules using service .* backend": "name the Service of one of its backends",
+    r".* Both are configured\.": "remove one",
+    r"template must be empty for workload reference rollout": "remove it",
+    r".*: no such AppProject": "add it, or name another",
+    r".*: does not exist": "correct it",
+    r"application repo .* is not permitted in project '.*'": "add it to spec.sourceRepos of the AppProject",
+    r"application destination .* do not match any .*": "add it to spec.destinations of the AppProject",
+    r'.*map has no entry for key ".*"': "correct the key",
 }
 
 _STEPS = "analysis, experiment, pause, plugin, setCanaryScale, setHeaderRoute, setMirrorRoute and setWeight"
@@ -83,11 +94,13 @@ def with_remedy(manifest: Json, problem: str) -> str:
 
 def _of_strategy(rollout: Json, problem: str) -> str:
     """Argo Rollouts names the fields of a strategy without its name."""
-    strategy = "canary" if "canary" in (rollout["spec"].get("strategy") or {}) else "blueGreen"
+    has_canary = value_at(rollout, "spec.strategy.canary") is not None
+    strategy = "canary" if has_canary else "blueGreen"
     problem = problem.replace("spec.strategy.strategy: ", "spec.strategy: ", 1)
     problem = re.sub(r"^spec\.strategy\.(?!canary\b|blueGreen\b)", f"spec.strategy.{strategy}.", problem)
+    problem = re.sub(r"^(\S+\])\.analyses: ", r"\1.analysis.args: ", problem)
     if found := _STEP.fullmatch(problem):
-        step = value_at(rollout, f"spec.strategy.canary.steps[{found[2]}]")
+        step = value_at(rollout, f"spec.strategy.canary.steps[{found[2]}]") or {}
         return f"{found[1]}: Invalid value: {json.dumps(', '.join(sorted(step)))}: write a step for each of {_STEPS}"
     return problem
 
