@@ -94,12 +94,13 @@ def with_remedy(manifest: Json, problem: str) -> str:
 
 def _of_strategy(rollout: Json, problem: str) -> str:
     """Argo Rollouts names the fields of a strategy without its name."""
-    strategy = "canary" if "canary" in (rollout["spec"].get("strategy") or {}) else "blueGreen"
+    has_canary = value_at(rollout, "spec.strategy.canary") is not None
+    strategy = "canary" if has_canary else "blueGreen"
     problem = problem.replace("spec.strategy.strategy: ", "spec.strategy: ", 1)
     problem = re.sub(r"^spec\.strategy\.(?!canary\b|blueGreen\b)", f"spec.strategy.{strategy}.", problem)
     problem = re.sub(r"^(\S+\])\.analyses: ", r"\1.analysis.args: ", problem)
     if found := _STEP.fullmatch(problem):
-        step = value_at(rollout, f"spec.strategy.canary.steps[{found[2]}]")
+        step = value_at(rollout, f"spec.strategy.canary.steps[{found[2]}]") or {}
         return f"{found[1]}: Invalid value: {json.dumps(', '.join(sorted(step)))}: write a step for each of {_STEPS}"
     return problem
 

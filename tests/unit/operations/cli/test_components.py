@@ -36,13 +36,11 @@ def test_component_prints_the_files_and_the_next_steps(
     assert files(tree) == before
 
 
-def test_removal_says_which_files_describe_the_component(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removal_says_where_to_look_for_the_rest(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree)
     run("component", "xylophone", *CHART, "--repository", "https://a.example.com", "--namespace", "kube-system")
-    (tree / "tests/gitops").mkdir(parents=True)
-    (tree / "tests/gitops/rules.py").write_text("xylophone")
     printed = run("remove-component", "xylophone").stdout
-    assert "tests/gitops/rules.py describes it, too" in printed
+    assert "git grep -nw xylophone" in printed
     assert "is deleted with all that it contains" not in printed
 
 
