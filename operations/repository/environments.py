@@ -68,6 +68,7 @@ def with_environment(root: Path, new: NewEnvironment, regions: Sequence[Region])
         elif not problems and not any(new.name in one.environments for one in regions) and _has_word(root, region, new):
             message = f"{new.like} has this word in its settings or deploy jobs, and a copy would rename it"
             problems.append(f"name: {new.name!r}: {message}; choose another")
+    problems += _job_problems(root, new.like)
     if problems or region is None:
         raise OperationError("\n".join(problems))
     place = region.environments.index(new.like) + 1
@@ -156,6 +157,12 @@ def _name_problems(name: str) -> Iterator[str]:
         yield f"name: {name!r}: is a keyword in YAML; choose another"
     elif name in _RESERVED:
         yield f"name: {name!r}: is {_RESERVED[name]}; choose another"
+
+
+def _job_problems(root: Path, like: str) -> Iterator[str]:
+    for job in re.finditer(f"{_block_of_job(like)}|{_block_of_job(like + _IN_CLUSTER)}", _read(root, _WORKFLOW)):
+        if re.search(r"(?m)^    needs: \[.*\]$", job[0]) is None:
+            yield f"{_WORKFLOW}: {job[0].strip().partition(':')[0]}: needs: not on one line; write it as [a, b]"
 
 
 def _package(region: Region) -> Path:

@@ -283,3 +283,18 @@ def test_the_region_must_be_known(tree: Path, region: str, message: str) -> None
 def test_what_cannot_be_removed(tree: Path, name: str, environments_: tuple[str, ...], message: str) -> None:
     with pytest.raises(OperationError, match=f"^{re.escape(message)}$"):
         environments.without_environment(tree, name, "", [replace(SEOUL, environments=environments_)])
+
+
+def test_jobs_that_could_not_wait_for_each_other_are_refused(tree: Path) -> None:
+    workflow = tree / WORKFLOW
+    text = workflow.read_text()
+    workflow.write_text(
+        re.sub(r"(\n  staging:\n(?:    .*\n)*?    needs:) \[reviewed, (.*)\]", r"\1\n      - reviewed", text)
+    )
+    before = contents(tree)
+    assert before[WORKFLOW] != text
+    with pytest.raises(
+        OperationError, match=rf"^{re.escape(WORKFLOW)}: staging: needs: not on one line; write it as \[a, b\]$"
+    ):
+        _add(tree)
+    assert contents(tree) == before
