@@ -308,7 +308,7 @@ def test_finds_custom_resources_in_the_sync_wave_of_their_chart() -> None:
     assert list(rules.custom_resources_are_synced_after_their_chart("new", [broken])) == []  # of another's chart
     (unknown,) = documents("{apiVersion: example.com/v1, kind: Widget, metadata: {name: a}}")
     assert list(rules.custom_resources_are_synced_after_their_chart("new", [unknown])) == [
-        "Widget a: no sync wave after that of the chart"
+        expected[0].replace("NodePool", "Widget")
     ]
     assert list(rules.custom_resources_are_synced_after_their_chart("monitoring", [broken])) == []
     for wave in ("0", "-1", "first"):
@@ -580,7 +580,7 @@ def test_finds_an_application_without_manifests_that_goes_elsewhere(server: str,
     """A chart of others has no manifests here: its Application has a destination all the same."""
     application = Deployed("a", "app", namespace, [], server=server)
     found = rules_of_components.projects_permit_deployed_resources(documents(_PROJECT), [application])
-    assert list(found) == [f"app: a does not permit namespace {namespace}"]
+    assert list(found) == [f"Application app: AppProject a: spec.destinations: no namespace {namespace}; add it"]
 
 
 def _component(folder: Path, values: str) -> Component:
@@ -608,9 +608,12 @@ def test_finds_what_the_values_of_a_chart_create(tmp_path: Path) -> None:
     ]
     application = Deployed("a", "app", "b-dev", manifests)
     assert list(rules_of_components.projects_permit_deployed_resources(documents(_PROJECT), [application])) == [
-        "app: a does not permit Ingress",
-        "app: a does not permit ServiceMonitor",
-        "app: a does not permit namespace c",
+        f"Application app: AppProject a: spec.{line}; add it"
+        for line in (
+            "destinations: no namespace c",
+            "namespaceResourceWhitelist: no Ingress",
+            "namespaceResourceWhitelist: no ServiceMonitor",
+        )
     ]
 
 
