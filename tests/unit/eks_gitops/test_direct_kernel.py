@@ -67,6 +67,15 @@ def test_the_pinned_version_starts_directly(node_process: Any) -> None:
     assert node_process.start is _direct_kernel._start
 
 
+def test_another_version_of_typeguard_checks_each_value(node_process: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned = _direct_kernel.version
+    monkeypatch.setattr(_direct_kernel, "version", lambda name: "4.2.0" if name == "typeguard" else pinned(name))
+    usual = typeguard.check_type
+    _direct_kernel.install()
+    assert node_process.start is _direct_kernel._start
+    assert typeguard.check_type is usual
+
+
 @pytest.mark.parametrize("variable", ["CDKTF_EAGER_PROVIDERS", "JSII_NODE", "JSII_RUNTIME"])
 def test_a_custom_program_starts_as_usual(node_process: Any, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, "/usr/bin/node")

@@ -26,7 +26,7 @@ HASHES = ["a" * 64, "b" * 64]
 KNOWN = [
     make_stack("backend", kind="backend"),
     make_stack("shared", kind="shared"),
-    *[make_stack(name, kind=kind) for name in ("dev", "prod", "qa") for kind in ("environment", "in-cluster")],
+    *[make_stack(name, kind=kind) for name in ("dev", "prod", "quokka") for kind in ("environment", "in-cluster")],
     make_stack("dev", kind="in-cluster", region="us-gov-east-1"),
 ]
 

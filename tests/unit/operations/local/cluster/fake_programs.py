@@ -72,7 +72,9 @@ class FakePrograms:
 
     @property
     def calls(self) -> list[Call]:
-        return [Call(**json.loads(line)) for line in (self._folder / "calls").read_text().splitlines()]
+        """Those so far. A read can see the start of a line that another process writes at this moment."""
+        lines = (self._folder / "calls").read_text().splitlines(keepends=True)
+        return [Call(**json.loads(line)) for line in lines if line.endswith("\n")]
 
     def calls_of(self, name: str) -> list[Call]:
         return [call for call in self.calls if call.name == name]
