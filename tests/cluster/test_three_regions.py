@@ -131,6 +131,6 @@ def test_every_rule_of_the_git_tree_holds(made: Copy) -> None:
 
 @pytest.mark.timeout(3600)
 def test_an_argo_cd_syncs_two_of_its_clusters(made: Copy) -> None:
-    chosen = "test_another_environment_is_synced and (qa or eprod)"
+    chosen = "test_another_environment_is_synced and (eqa or eprod)"
     printed = made.run("pytest", "-q", "-p", "no:cacheprovider", "tests/cluster/test_git_tree.py", "-k", chosen)
     assert re.search(r"\b2 passed", printed), printed[-3000:]
