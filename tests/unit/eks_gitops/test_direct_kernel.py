@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import typing
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -68,8 +69,7 @@ def test_the_pinned_version_starts_directly(node_process: Any) -> None:
 
 
 def test_another_version_of_typeguard_checks_each_value(node_process: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    pinned = _direct_kernel.version
-    monkeypatch.setattr(_direct_kernel, "version", lambda name: "4.2.0" if name == "typeguard" else pinned(name))
+    monkeypatch.setattr(_direct_kernel, "version", lambda name: "4.2.0" if name == "typeguard" else version(name))
     usual = typeguard.check_type
     _direct_kernel.install()
     assert node_process.start is _direct_kernel._start
