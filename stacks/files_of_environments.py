@@ -29,17 +29,9 @@ def missing(root: Path, regions: Sequence[Region]) -> Iterator[tuple[str, str, s
             if jobs and job not in jobs:
                 yield region, name, f"{_WORKFLOW}: has no job {job}; copy that of another environment"
         if overlays and name not in overlays:
-            yield (
-                region,
-                name,
-                f"service: no service has an overlay {name}; copy those of another environment",
-            )
+            yield region, name, f"service: no service has an overlay {name}; copy those of another environment"
         if permitted and not re.search(rf"/\*-{name}\b", permitted):
             yield region, name, f"{_PERMISSIONS}: no team may do anything in {name}; add lines with */*-{name}"
     for name in sorted(overlays - first.keys()):
         services = ", ".join(sorted(path.parents[1].name for path in root.glob(f"service/*/overlays/{name}")))
-        yield (
-            regions[0].name,
-            "shared",
-            f"service: overlays/{name} of {services}: no such environment; remove them",
-        )
+        yield regions[0].name, "shared", f"service: overlays/{name} of {services}: no such environment; remove them"

@@ -31,7 +31,7 @@ _NETWORK_OF_DOCKER = IPv4Network("172.17.0.0/16")
 def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tuple[str, str]]:
     """The name of a stack and the text of each warning.
 
-    Warns about remaining placeholders, about versions of Kubernetes and PostgreSQL whose standard support ends within
+    Warns about remaining placeholders, about versions of Kubernetes and databases whose standard support ends within
     90 days or has ended, about upgrades of databases, about environments with `teardown`, about administrators of
     another account, about a VPC that Docker can conflict with, about a domain that is no subdomain, about names of
     databases that RDS may reject, about combinations that run, but seldom as intended, and about environments without

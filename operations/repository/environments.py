@@ -160,9 +160,14 @@ def _name_problems(name: str) -> Iterator[str]:
 
 
 def _job_problems(root: Path, like: str) -> Iterator[str]:
-    for job in re.finditer(f"{_block_of_job(like)}|{_block_of_job(like + _IN_CLUSTER)}", _read(root, _WORKFLOW)):
-        if re.search(r"(?m)^    needs: \[.*\]$", job[0]) is None:
-            yield f"{_WORKFLOW}: {job[0].strip().partition(':')[0]}: needs: not on one line; write it as [a, b]"
+    for job in _jobs_of(root, like):
+        if re.search(r"(?m)^    needs: \[.*\]$", job) is None:
+            yield f"{_WORKFLOW}: {job.strip().partition(':')[0]}: needs: not on one line; write it as [a, b]"
+
+
+def _jobs_of(root: Path, environment: str) -> list[str]:
+    """The deploy jobs of an environment, as text."""
+    return re.findall(_block_of_job(rf"{environment}(?:{_IN_CLUSTER})?"), _read(root, _WORKFLOW))
 
 
 def _package(region: Region) -> Path:
@@ -175,8 +180,7 @@ def _settings(region: Region, environment: str) -> Path:
 
 def _has_word(root: Path, region: Region, new: NewEnvironment) -> bool:
     """Whether the model has the new name for something else, which is then renamed if the new environment is copied."""
-    jobs = re.findall(f"{_block_of_job(new.like)}|{_block_of_job(new.like + _IN_CLUSTER)}", _read(root, _WORKFLOW))
-    text = read_text(root / _settings(region, new.like)) + "".join(jobs)
+    text = read_text(root / _settings(region, new.like)) + "".join(_jobs_of(root, new.like))
     return re.search(rf"(?<!\w){new.name}(?!\w)", re.sub(r'"""[^"]*"""|#.*', "", text)) is not None
 
 

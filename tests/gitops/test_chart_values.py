@@ -1,13 +1,11 @@
 """Compares the values of each component with the published values of its chart: keys and types."""
 
-import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from tests import ROOT
+from tests import GO_MODULES, ROOT
 from tests.chart_values import SHARED, open_maps, published, unlike
 from tests.gitops.problems import fail_with
 from tests.gitops.tree import Component, Json, components, read
@@ -32,7 +30,6 @@ WITH_CHART = [component for component in components() if (component.folder / "va
 
 # Charts that are part of a Go module of the same version, which the fixture `crds` fetches.
 IN_MODULES = {"karpenter": "github.com/aws/karpenter-provider-aws@v{}/charts/karpenter"}
-_MODULES = Path(os.environ.get("GOMODCACHE", Path.home() / "go/pkg/mod"))
 
 Published = Callable[[Component], Json]
 
@@ -45,7 +42,7 @@ def values_of(request: pytest.FixtureRequest) -> Published:
         name, version = component.chart["name"], component.chart["version"]
         if name in IN_MODULES:
             request.getfixturevalue("crds")
-            return published(_MODULES / IN_MODULES[name].format(version) / "values.yaml")
+            return published(GO_MODULES / IN_MODULES[name].format(version) / "values.yaml")
         return published(PUBLISHED / f"{name}-{version}.yaml")
 
     return find

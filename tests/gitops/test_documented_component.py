@@ -1,6 +1,5 @@
 """The component that docs/gitops.md documents passes all checks, as printed."""
 
-import os
 import re
 import shlex
 from pathlib import Path
@@ -9,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from operations.cli.app import app
-from tests import ROOT
+from tests import GO_MODULES, ROOT
 from tests.gitops.copies import copy_repository, run_tests
 from tests.gitops.rules import is_built_in
 from tests.gitops.tree import Json
@@ -17,7 +16,7 @@ from tests.gitops.tree import Json
 PAGE = (ROOT / "docs" / "gitops.md").read_text()
 COMMANDS = re.findall(r"^make component (.*)$", PAGE, re.MULTILINE)
 FILES = dict(re.findall(r"^```yaml\n# (management/\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
-HEALTH = Path(os.environ.get("GOMODCACHE", Path.home() / "go/pkg/mod"), "github.com/argoproj/argo-cd/v3@v3.6.1")
+HEALTH = GO_MODULES / "github.com/argoproj/argo-cd/v3@v3.6.1"
 
 
 @pytest.fixture

@@ -3,15 +3,12 @@
 The AWS Load Balancer Controller is missing: its current versions are no Go module.
 """
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 
 from operations.destroy.crds import _GROUPS
-
-_MODULES = Path(os.environ.get("GOMODCACHE", Path.home() / "go/pkg/mod"))
+from tests import GO_MODULES
 
 _CRDS = {
     "github.com/argoproj/argo-cd/v3": "manifests/crds/*-crd.yaml",
@@ -33,9 +30,9 @@ _KEPT = {
 
 @pytest.mark.parametrize("module", _CRDS)
 def test_every_group_of_a_chart_is_removed_or_kept_for_a_reason(module: str) -> None:
-    files = list(_MODULES.glob(f"{module}@*/{_CRDS[module]}"))
+    files = list(GO_MODULES.glob(f"{module}@*/{_CRDS[module]}"))
     if not files:
-        pytest.skip(f"{module}: not in the cache of Go modules, {_MODULES}; its CRDs are not compared")
+        pytest.skip(f"{module}: not in the cache of Go modules, {GO_MODULES}; its CRDs are not compared")
     texts = [file.read_text(encoding="utf-8") for file in files]
     groups = {group for text in texts for group in re.findall(r"^  group: (\S+)$", text, flags=re.MULTILINE)}
     assert groups
