@@ -65,10 +65,11 @@ def with_environment(root: Path, new: NewEnvironment, regions: Sequence[Region])
         if new.like not in region.environments:
             known = ", ".join(region.environments)
             problems.append(f"like: {new.like!r}: no environment of {region.name}; use one of {known}")
-        elif not problems and not any(new.name in one.environments for one in regions) and _has_word(root, region, new):
+        else:
+            problems += _job_problems(root, new.like)
+        if not problems and not any(new.name in one.environments for one in regions) and _has_word(root, region, new):
             message = f"{new.like} has this word in its settings or deploy jobs, and a copy would rename it"
             problems.append(f"name: {new.name!r}: {message}; choose another")
-    problems += _job_problems(root, new.like)
     if problems or region is None:
         raise OperationError("\n".join(problems))
     place = region.environments.index(new.like) + 1

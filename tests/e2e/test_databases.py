@@ -126,6 +126,7 @@ def test_a_mysql_database_is_created_and_upgraded(aws: boto3.Session, clone: Pat
     def database() -> dict[str, Any]:
         return dict(rds.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"][0])
 
+    before = (clone / "stacks/ap_northeast_2/dev.py").read_text()
     _set(
         clone,
         'DatabaseConfig(\n            name="bubblepool"',
@@ -147,3 +148,23 @@ def test_a_mysql_database_is_created_and_upgraded(aws: boto3.Session, clone: Pat
     _set(clone, ', major_upgrade_to="8.4.10"', "")
     assert _deploy() == []
     assert _drift()["status"] == "clean"
+
+    # It is removed, as the guard asks for, so that the other tests find the settings of the repository.
+    (clone / "stacks/ap_northeast_2/dev.py").write_text(before)
+    synthesize(clone / "cdktf.out")
+    status, report, _ = _run("deploy", "--yes")
+    assert (status, report["stacks"][_STACK]["outcome"]) == (2, "refused")
+    refused = [one["address"] for one in report["findings"] if one["verdict"] == "refused"]
+    overrides = clone / "guard-overrides.toml"
+    overrides.write_text("".join(_override(address) for address in refused))
+    _deploy()
+    overrides.unlink()
+    rds.delete_db_snapshot(DBSnapshotIdentifier=f"{identifier}-final")
+    assert _drift()["status"] == "clean"
+
+
+def _override(address: str) -> str:
+    return (
+        f'[[override]]\nstack = "{_STACK}"\naddress = "{address}"\n'
+        'who = "minji"\nwhy = "the orders are elsewhere now"\nuntil = 2999-01-01\n'
+    )

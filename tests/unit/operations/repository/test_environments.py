@@ -245,12 +245,13 @@ def test_an_unsuitable_name_is_refused(tree: Path, name: str, message: str) -> N
         environments.with_environment(tree, NewEnvironment(name=name, like="dev"), [SEOUL])
 
 
-def test_all_problems_are_reported_at_once(tree: Path) -> None:
+@pytest.mark.parametrize("like", ["live", r"\Z", "(", ".+"])
+def test_all_problems_are_reported_at_once(tree: Path, like: str) -> None:
     with pytest.raises(OperationError) as error:
-        environments.with_environment(tree, NewEnvironment(name="prod", like="live"), [SEOUL])
+        environments.with_environment(tree, NewEnvironment(name="prod", like=like), [SEOUL])
     assert str(error.value).splitlines() == [
         "name: 'prod': ap-northeast-2 has this environment already; choose another",
-        "like: 'live': no environment of ap-northeast-2; use one of dev, staging, prod",
+        f"like: {like!r}: no environment of ap-northeast-2; use one of dev, staging, prod",
     ]
 
 
