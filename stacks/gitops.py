@@ -169,6 +169,7 @@ class GitopsStack(RegionStack):
             account_id=self.location.account_id,
             vpc_id=shared.vpc.id,
             vpc_cidr=str(self._region.shared.vpc.cidr),
+            vpc_peers=_json([{"ipBlock": {"cidr": str(cidr)}} for cidr in self._region.shared.vpc.cidrs]),
             vpc_name=self._region.shared.vpc.name,
             cluster_name=settings.cluster.name,
             domain=aws.dns.domain,

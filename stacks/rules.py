@@ -306,10 +306,12 @@ def _no_way_to_the_internet(shared: SharedSettings, environments: Sequence[Envir
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/private-clusters.html
     """
-    if shared.vpc.nat_gateways == "none" and environments:
+    is_connected = any(cidr.prefixlen == 0 for connection in shared.vpc.connections for cidr in connection.cidrs)
+    if shared.vpc.nat_gateways == "none" and environments and not is_connected:
         message = (
             "interface endpoints do not replace the internet: Argo CD fetches Git and charts, nodes pull images from "
-            "public registries, and External DNS calls Route 53; use one, or one-per-zone or regional for production"
+            "public registries, and External DNS calls Route 53; use one, or one-per-zone or regional for production, "
+            "or connect a transit gateway that leads there (connections)"
         )
         yield Problem("vpc.nat_gateways", "none", message)
 

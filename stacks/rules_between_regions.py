@@ -33,9 +33,11 @@ def broken(regions: Sequence[Region]) -> Iterator[Finding]:
 
 
 def _overlapping_vpcs(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:
-    if left.vpc.cidr.overlaps(right.vpc.cidr):
-        message = f"overlaps the VPC of {region} ({left.vpc.cidr}); choose another network"
-        yield Problem("vpc.cidr", right.vpc.cidr, message)
+    for number, ours in enumerate(right.vpc.cidrs):
+        for theirs in left.vpc.cidrs:
+            if ours.overlaps(theirs):
+                field = f"vpc.secondary_cidrs[{number - 1}]" if number else "vpc.cidr"
+                yield Problem(field, ours, f"overlaps the VPC of {region} ({theirs}); choose another network")
 
 
 def _same_replica_region(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:
@@ -53,10 +55,11 @@ def _services_in_a_vpc(regions: Sequence[Region]) -> Iterator[Finding]:
     """
     for region, other in product(regions, regions):
         for environment in region.environments:
-            cidr, vpc = environment.settings.cluster.service_ipv4_cidr, other.shared.vpc.cidr
-            if cidr is not None and cidr.overlaps(vpc):
-                message = f"overlaps the VPC of {other.name} ({vpc}); choose another network"
-                yield Finding(environment.file, Problem("cluster.service_ipv4_cidr", cidr, message))
+            cidr = environment.settings.cluster.service_ipv4_cidr
+            for vpc in other.shared.vpc.cidrs if cidr is not None else ():
+                if vpc.overlaps(cidr):
+                    message = f"overlaps the VPC of {other.name} ({vpc}); choose another network"
+                    yield Finding(environment.file, Problem("cluster.service_ipv4_cidr", cidr, message))
 
 
 def _duplicate_buckets(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:

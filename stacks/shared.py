@@ -111,7 +111,8 @@ class SharedStack(RegionStack):
             state=self._state_location,
             read=self._read,
         )
-        shared = apply_shared_policy.statements(self.location)
+        gateways = [connection.id for connection in settings.vpc.connections if not connection.is_peering]
+        shared = apply_shared_policy.statements(self.location, transit_gateways=gateways)
         self.apply_roles = {"shared": self._apply_role("shared", shared)}
         for environment in self._region.environments:
             location = self._region.location(environment.name)

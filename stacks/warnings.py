@@ -140,15 +140,27 @@ def _of_combinations(region: Region, environment: Environment) -> Iterator[Probl
         message = "AWS can reclaim all nodes of production at once; add a group with ON_DEMAND and without taints"
         yield Problem("node_groups", "SPOT only", message)
     yield from _images_for_arm(settings)
+    yield from _services_of_a_connected_network(region, settings)
     for field, ingress in load_balancers(environment).items():
-        vpc, cidrs = region.shared.vpc.cidr, ingress.allowed_cidrs
+        own, cidrs = region.shared.vpc.cidrs, ingress.allowed_cidrs
         # A network that contains all addresses overlaps the VPC, too.
-        if ingress.scheme == "internal" and not any(is_private(cidr) or cidr.overlaps(vpc) for cidr in cidrs):
+        if ingress.scheme == "internal" and not any(
+            is_private(cidr) or any(cidr.overlaps(vpc) for vpc in own) for cidr in cidrs
+        ):
             message = (
-                f"neither in the VPC ({vpc}) nor private networks, but this load balancer is internal; "
-                "add the networks that are connected to the VPC, or set scheme to internet-facing"
+                f"neither in the VPC ({', '.join(map(str, own))}) nor private networks, but this load balancer is "
+                "internal; add the networks that are connected to the VPC, or set scheme to internet-facing"
             )
             yield Problem(f"{field}.allowed_cidrs", ", ".join(map(str, cidrs)), message)
+
+
+def _services_of_a_connected_network(region: Region, settings: EnvironmentSettings) -> Iterator[Problem]:
+    services = settings.cluster.service_ipv4_cidr
+    for connection in region.shared.vpc.connections:
+        for network in connection.cidrs:
+            if services is not None and network.prefixlen > 0 and network.overlaps(services):
+                message = f"overlaps {network} behind {connection.id}: Pods do not reach these addresses there"
+                yield Problem("cluster.service_ipv4_cidr", services, f"{message}; choose another network")
 
 
 def _images_for_arm(settings: EnvironmentSettings) -> Iterator[Problem]:

@@ -133,6 +133,11 @@ def account(arn: str) -> str:
     return arn.split(":")[4]
 
 
+def id_of_network(cidr: IPv4Network) -> str:
+    """A network as a part of a construct ID, from which CDKTF removes dots: `10-0-0-0-16`."""
+    return str(cidr).replace(".", "-").replace("/", "-")
+
+
 def open_to_all(cidrs: Sequence[IPv4Network]) -> Iterator[int]:
     """The indexes of 0.0.0.0/0, or of the networks that together contain all addresses."""
     if any(network.prefixlen == 0 for network in collapse_addresses(cidrs)):

@@ -15,15 +15,18 @@ from cdktf_cdktf_provider_aws.security_group import SecurityGroup
 from cdktf_cdktf_provider_aws.subnet import Subnet
 from cdktf_cdktf_provider_aws.vpc import Vpc as AwsVpc
 from cdktf_cdktf_provider_aws.vpc_endpoint import VpcEndpoint
+from cdktf_cdktf_provider_aws.vpc_ipv4_cidr_block_association import VpcIpv4CidrBlockAssociation
 from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
 from constructs import Construct
 
 from eks_gitops.config import Cidr, Config, LogRetentionDays, Problem, matching
+from eks_gitops.connections import Connection, connect, problems_of_connections
 from eks_gitops.context import Context
 from eks_gitops.controller_tags import SUBNET_TAGS
+from eks_gitops.endpoint_policies import EndpointPrincipals, interface_policy, s3_policy
 from eks_gitops.flow_log import VpcFlowLog
 from eks_gitops.security_group import group_description
-from eks_gitops.values import listed_twice
+from eks_gitops.values import id_of_network, listed_twice
 
 FEWEST_ZONES = 2
 """The Availability Zones that EKS and RDS need at least."""
@@ -35,11 +38,20 @@ _SMALLEST_PREFIXES = {"public": 27, "private": 24, "database": _SMALLEST_AWS_PRE
 _LARGEST_AWS_PREFIX = 16
 # Source: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
 _RESERVED = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4")))
+# A VPC in one of these ranges gets no network of another one; a VPC outside of them gets none of them.
+# Source: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html#add-cidr-block-restrictions
+_SEPARATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "198.19.0.0/16")))
+_NOT_ADDED_TO_10, _NEXT_TO_IT = IPv4Network("10.0.0.0/16"), IPv4Network("10.0.0.0/15")
 
 InterfaceEndpoint = Literal[
-    "autoscaling", "ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "elasticloadbalancing", "kms", "logs",
-    "secretsmanager", "sqs", "ssm", "sts",
+    "acm", "autoscaling", "backup", "ec2", "ec2messages", "ecr.api", "ecr.dkr", "eks", "eks-auth", "elasticfilesystem",
+    "elasticloadbalancing", "events", "guardduty-data", "kms", "lambda", "logs", "monitoring", "rds", "secretsmanager",
+    "sns", "sqs", "ssm", "ssmmessages", "sts", "xray",
 ]  # fmt: skip
+"""Services of which a platform such as this one is a client; `make preflight` asks whether a region offers them.
+
+Source: https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html
+"""
 
 
 class Zone(Config):
@@ -85,7 +97,10 @@ class VpcConfig(Config):
     """The name of the VPC, in tags and names of resources. A change replaces the log group of the flow logs, with its
     logs."""
     cidr: Cidr
-    """All addresses of the VPC. A change replaces the VPC with everything in it, which the guard refuses."""
+    """The first network of the VPC. A change replaces the VPC with everything in it, which the guard refuses."""
+    secondary_cidrs: tuple[Cidr, ...] = ()
+    """Further networks of the VPC, for subnets of zones, such as 100.64.0.0/16 for those of nodes and Pods where the
+    company's networks are scarce. Removing one fails while a subnet is in it."""
     zones: tuple[Zone, ...]
     """The Availability Zones, in any order. Adding one replaces all node groups, because EKS cannot change their
     subnets: each new group is created first. Databases, files and load balancers also use it, but no control plane
@@ -101,17 +116,30 @@ class VpcConfig(Config):
     interface_endpoints: tuple[InterfaceEndpoint, ...] = ()
     """AWS services that are reached by a network interface in each private subnet instead of a NAT gateway, for a price
     per hour and zone."""
+    endpoint_principals: EndpointPrincipals = "any"
+    """Whose requests pass through the endpoints, S3's among them: of `any` account, of this `account`, or of an
+    organization by its ID. It stops data from being sent to accounts of others with their credentials. Not through
+    them, but through a NAT gateway, requests are not limited."""
+    connections: tuple[Connection, ...] = ()
+    """Networks outside of the VPC that are reached through a transit gateway or a peering connection."""
     flow_log_retention_days: LogRetentionDays = 365
     """Days that CloudWatch Logs keeps the flow logs of the VPC. A change to fewer days deletes older ones."""
 
+    @property
+    def cidrs(self) -> tuple[Cidr, ...]:
+        """All networks of the VPC, the first one first."""
+        return (self.cidr, *self.secondary_cidrs)
+
     def problems(self) -> Iterator[Problem]:
         """An invalid VPC size or network, invalid zones or endpoints, subnets that overlap or are outside the VPC."""
-        if not _LARGEST_AWS_PREFIX <= self.cidr.prefixlen <= _SMALLEST_AWS_PREFIX:
-            sizes = f"/{_LARGEST_AWS_PREFIX} and /{_SMALLEST_AWS_PREFIX}"
-            yield Problem("cidr", self.cidr, f"a VPC must be between {sizes}; change it")
-        for reserved in _RESERVED:
-            if self.cidr.prefixlen >= _LARGEST_AWS_PREFIX and self.cidr.overlaps(reserved):
-                yield Problem("cidr", self.cidr, f"in {reserved}, which AWS reserves; choose one such as 10.0.0.0/16")
+        for field, cidr in [("cidr", self.cidr), *_listed("secondary_cidrs", self.secondary_cidrs)]:
+            if not _LARGEST_AWS_PREFIX <= cidr.prefixlen <= _SMALLEST_AWS_PREFIX:
+                sizes = f"/{_LARGEST_AWS_PREFIX} and /{_SMALLEST_AWS_PREFIX}"
+                yield Problem(field, cidr, f"a VPC must be between {sizes}; change it")
+            for reserved in _RESERVED:
+                if cidr.prefixlen >= _LARGEST_AWS_PREFIX and cidr.overlaps(reserved):
+                    yield Problem(field, cidr, f"in {reserved}, which AWS reserves; choose one such as 10.0.0.0/16")
+        yield from self._secondary_problems()
         if len(self.zones) < FEWEST_ZONES:
             yield Problem(
                 "zones", len(self.zones), f"EKS and RDS need at least {FEWEST_ZONES} Availability Zones; add one"
@@ -120,6 +148,21 @@ class VpcConfig(Config):
         yield from self._zone_problems()
         yield from self._nat_gateway_problems()
         yield from self._subnet_problems()
+        yield from problems_of_connections(self.connections, self.cidrs, has_nat=self.nat_gateways != "none")
+
+    def _secondary_problems(self) -> Iterator[Problem]:
+        first = next((range_ for range_ in _SEPARATE if self.cidr.overlaps(range_)), None)
+        for index, (field, cidr) in enumerate(_listed("secondary_cidrs", self.secondary_cidrs)):
+            other = next((one for one in self.cidrs[: index + 1] if cidr.overlaps(one)), None)
+            range_ = next((one for one in _SEPARATE if cidr.overlaps(one)), None)
+            if other is not None:
+                yield Problem(field, cidr, f"overlaps {other} of the VPC; choose another network")
+            elif range_ not in {None, first}:
+                message = f"in {range_}, which AWS does not add to {self.cidr}; choose one such as 100.64.0.0/16"
+                yield Problem(field, cidr, message)
+            elif cidr.overlaps(_NOT_ADDED_TO_10) and self.cidr.overlaps(_NEXT_TO_IT):
+                message = f"in {_NOT_ADDED_TO_10}, which AWS does not add to a VPC in {_NEXT_TO_IT}"
+                yield Problem(field, cidr, f"{message}; choose another network of 10.0.0.0/8")
 
     def _zone_problems(self) -> Iterator[Problem]:
         names = [zone.name for zone in self.zones]
@@ -147,11 +190,16 @@ class VpcConfig(Config):
             for kind, cidr in zone.subnets.items()
         ]
         for number, (field, cidr) in enumerate(subnets):
-            if not cidr.subnet_of(self.cidr):
-                yield Problem(field, cidr, f"not in the VPC; choose a network in {self.cidr}")
+            if not any(cidr.subnet_of(network) for network in self.cidrs):
+                yield Problem(field, cidr, f"not in the VPC; choose a network in {' or '.join(map(str, self.cidrs))}")
             for other, other_cidr in subnets[:number]:
                 if cidr.overlaps(other_cidr):
                     yield Problem(field, cidr, f"overlaps {other} ({other_cidr}); change one of them")
+
+
+def _listed(field: str, cidrs: Sequence[IPv4Network]) -> Iterator[tuple[str, IPv4Network]]:
+    for index, cidr in enumerate(cidrs):
+        yield f"{field}[{index}]", cidr
 
 
 class Vpc(Construct):
@@ -172,7 +220,7 @@ class Vpc(Construct):
     ) -> None:
         super().__init__(scope, id_)
         self._config = config
-        self._region = context.location.region
+        self._location = context.location
         self._vpc = AwsVpc(
             self,
             "vpc",
@@ -187,6 +235,13 @@ class Vpc(Construct):
         )
         self.id: str = self._vpc.id
         self.arn: str = self._vpc.arn
+        # A subnet names the VPC by the association, so that it is created after it.
+        self._vpc_ids = {config.cidr: self._vpc.id} | {
+            cidr: VpcIpv4CidrBlockAssociation(
+                self, f"cidr-{id_of_network(cidr)}", vpc_id=self._vpc.id, cidr_block=str(cidr)
+            ).vpc_id
+            for cidr in config.secondary_cidrs
+        }
         self.private_subnet_ids: dict[str, str] = {}
         self.database_subnet_ids: dict[str, str] = {}
         self.route_tables: list[str] = []
@@ -215,8 +270,10 @@ class Vpc(Construct):
         zones = self._config.zones
         self.public_subnet_ids: dict[str, str] = {zone.name: self._subnet("public", zone, public) for zone in zones}
         gateways = self._nat_gateways(internet)
+        private_tables: dict[str, str] = {}
         for zone in zones:
             private = self._route_table(f"private-{zone.name}")
+            private_tables[zone.name] = private.id
             nat = gateways.get(zone.name)
             if nat is not None:
                 Route(
@@ -229,6 +286,15 @@ class Vpc(Construct):
             self.private_subnet_ids[zone.name] = self._subnet("private", zone, private)
             if database is not None:
                 self.database_subnet_ids[zone.name] = self._subnet("database", zone, database)
+        for connection in self._config.connections:
+            connect(
+                self,
+                connection,
+                vpc_id=self.id,
+                name=self._config.name,
+                subnet_ids=list(self.private_subnet_ids.values()),
+                route_tables=private_tables,
+            )
 
     def _route_table(self, name: str) -> RouteTable:
         table = RouteTable(self, f"{name}-routes", vpc_id=self.id, tags={"Name": f"{self._config.name}-{name}"})
@@ -241,12 +307,13 @@ class Vpc(Construct):
             "private": {SUBNET_TAGS["internal"]: "1", "karpenter.sh/discovery": self._config.name},
             "database": {},
         }
+        cidr = zone.subnets[kind]
         subnet = Subnet(
             self,
             f"{kind}-{zone.name}",
-            vpc_id=self.id,
+            vpc_id=next(id_ for network, id_ in self._vpc_ids.items() if cidr.subnet_of(network)),
             availability_zone=zone.name,
-            cidr_block=str(zone.subnets[kind]),
+            cidr_block=str(cidr),
             tags={"Name": f"{self._config.name}-{kind}-{zone.name}", **discovery[kind]},
         )
         RouteTableAssociation(self, f"{kind}-routes-{zone.name}", subnet_id=subnet.id, route_table_id=routes.id)
@@ -304,9 +371,10 @@ class Vpc(Construct):
             self,
             "s3",
             vpc_id=self.id,
-            service_name=f"com.amazonaws.{self._region}.s3",
+            service_name=f"com.amazonaws.{self._location.region}.s3",
             vpc_endpoint_type="Gateway",
             route_table_ids=self.route_tables,
+            policy=s3_policy(self._location, self._config.endpoint_principals),
             tags={"Name": f"{self._config.name}-s3"},
         )
         if not self._config.interface_endpoints:
@@ -319,25 +387,28 @@ class Vpc(Construct):
             vpc_id=self.id,
             tags={"Name": f"{self._config.name}-endpoints"},
         )
-        VpcSecurityGroupIngressRule(
-            self,
-            "endpoints-https",
-            security_group_id=group.id,
-            description=group_description("HTTPS from inside the VPC"),
-            ip_protocol="tcp",
-            from_port=443,
-            to_port=443,
-            cidr_ipv4=str(self._config.cidr),
-        )
+        for cidr in self._config.cidrs:
+            VpcSecurityGroupIngressRule(
+                self,
+                "endpoints-https" if cidr == self._config.cidr else f"endpoints-https-{id_of_network(cidr)}",
+                security_group_id=group.id,
+                description=group_description("HTTPS from inside the VPC"),
+                ip_protocol="tcp",
+                from_port=443,
+                to_port=443,
+                cidr_ipv4=str(cidr),
+            )
+        policy = interface_policy(self._location, self._config.endpoint_principals)
         for service in self._config.interface_endpoints:
             VpcEndpoint(
                 self,
                 f"endpoint-{service.replace('.', '-')}",
                 vpc_id=self.id,
-                service_name=f"com.amazonaws.{self._region}.{service}",
+                service_name=f"com.amazonaws.{self._location.region}.{service}",
                 vpc_endpoint_type="Interface",
                 private_dns_enabled=True,
                 subnet_ids=list(self.private_subnet_ids.values()),
                 security_group_ids=[group.id],
+                policy=policy,
                 tags={"Name": f"{self._config.name}-{service}"},
             )

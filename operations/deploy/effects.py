@@ -86,6 +86,9 @@ _EFFECTS = (
     _Effect("aws_nat_gateway", "create", "makes another way to the internet, with a public address of its own"),
     _Effect("aws_nat_gateway", "destroy", "ends the connections through it; its zone uses another one or none"),
     _Effect("aws_nat_gateway", "replace", "ends the connections through it; the public address may change"),
+    _Effect("aws_ec2_transit_gateway_vpc_attachment", "destroy", "ends the connections through the transit gateway"),
+    _Effect("aws_ec2_transit_gateway_vpc_attachment", "replace", "ends the connections through the transit gateway"),
+    _Effect("aws_route", "destroy", "ends the connections through it"),
     _Effect("aws_route", "update", "ends the connections through the old route"),
     _Effect("aws_route53_zone", "destroy", "deletes the zone: its names no longer resolve"),
     _Effect("aws_route53_zone", "replace", "gets other name servers: its names do not resolve until they are entered"),
@@ -95,6 +98,7 @@ _EFFECTS = (
     _Effect("aws_subnet", "destroy", "fails while nodes, databases or load balancers are in it"),
     _Effect("aws_vpc", "replace", "fails while anything is in it"),
     _Effect("aws_vpc_endpoint", "create", "requests to the service go through it from now on"),
+    _Effect("aws_vpc_endpoint", "update", "allows and refuses other requests from now on", ("policy",)),
     _Effect("aws_vpc_endpoint", "destroy", "requests to the service go through NAT gateways again"),
 )  # fmt: skip
 

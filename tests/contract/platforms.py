@@ -1,6 +1,6 @@
 """Two platforms: one with every optional setting, and one with none."""
 
-from typing import Any
+from typing import Any, get_args
 
 from eks_gitops.addons import AddonConfig, AddonIdentityConfig, AddonsConfig
 from eks_gitops.auto_mode import AutoModeConfig
@@ -8,6 +8,7 @@ from eks_gitops.backend import StateBackendConfig
 from eks_gitops.backup_plan import BackupConfig
 from eks_gitops.cluster import ClusterConfig
 from eks_gitops.config import MAX_INTEGER
+from eks_gitops.connections import Connection
 from eks_gitops.controllers import ControllersConfig, ControllerTarget
 from eks_gitops.database import DatabaseConfig
 from eks_gitops.dns import DnsConfig
@@ -19,7 +20,7 @@ from eks_gitops.in_cluster.load_balancer_controller import IngressClassConfig
 from eks_gitops.in_cluster.repository_credential import RepositoryCredentialConfig
 from eks_gitops.karpenter import KarpenterConfig
 from eks_gitops.node_group import NodeGroupConfig, NodeRepairConfig, RepairOverride, Taint
-from eks_gitops.vpc import VpcConfig, Zone
+from eks_gitops.vpc import InterfaceEndpoint, VpcConfig, Zone
 from stacks.settings import Environment, EnvironmentSettings, GitopsSettings, Owner, Region, SharedSettings
 
 Settings = tuple[Owner, list[Region]]
@@ -29,10 +30,7 @@ _ADMINISTRATOR = f"arn:aws:iam::{_ACCOUNT}:role/administrator"
 _TARGET = f"arn:aws:iam::210987654321:role/{'x' * 64}"
 _WEB_ACL = f"arn:aws:wafv2:ap-northeast-2:{_ACCOUNT}:regional/webacl/argo-cd/1"
 _TLS_POLICY = "ELBSecurityPolicy-TLS13-1-3-2021-06"
-_ENDPOINTS = (
-    "autoscaling", "ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "elasticloadbalancing", "kms", "logs",
-    "secretsmanager", "sqs", "ssm", "sts",
-)  # fmt: skip
+_ENDPOINTS = get_args(InterfaceEndpoint)
 
 
 def maximal() -> Settings:
@@ -53,17 +51,23 @@ def maximal() -> Settings:
         vpc=VpcConfig(
             name="shop".ljust(63, "x"),
             cidr="10.0.0.0/16",
+            secondary_cidrs=("100.64.0.0/16",),
             zones=tuple(
                 Zone(
                     name=f"ap-northeast-2{letter}",
                     public=f"10.0.{number}.0/24",
-                    private=f"10.0.{32 * number}.0/19",
+                    private=f"100.64.{32 * number}.0/19",
                     database=f"10.0.1{number}.0/24",
                 )
                 for number, letter in enumerate("abcd", start=1)
             ),
             nat_gateways="regional",
             interface_endpoints=_ENDPOINTS,
+            endpoint_principals="account",
+            connections=(
+                Connection(id="tgw-0123456789abcdef0", cidrs=("172.16.0.0/12",)),
+                Connection(id="pcx-0123456789abcdef0", cidrs=("192.168.0.0/16",)),
+            ),
             flow_log_retention_days=3653,
         ),
         dns=DnsConfig(domain=owner.domain, hosted_zone_id="Z0123456789ABC", certificate=True),

@@ -1,12 +1,17 @@
 """IAM policies for applying a region's shared stack: its network, image repositories, domain and key."""
 
+from collections.abc import Sequence
+
 from eks_gitops.delivery.apply_policy import manage_certificates, manage_ec2, manage_iam, manage_keys, tagged, tags_new
 from eks_gitops.iam import Statement
 from eks_gitops.location import Location
 
 
-def statements(location: Location) -> dict[str, list[Statement]]:
-    """The statements by policy name. They exclude the delivery roles, which only an administrator changes."""
+def statements(location: Location, *, transit_gateways: Sequence[str] = ()) -> dict[str, list[Statement]]:
+    """The statements by policy name. They exclude the delivery roles, which only an administrator changes.
+
+    `transit_gateways` are the IDs of those that the VPC is attached to; they can be of another account.
+    """
     in_vpc = [
         "ec2:CreateFlowLogs",
         "ec2:CreateNatGateway",
@@ -15,10 +20,11 @@ def statements(location: Location) -> dict[str, list[Statement]]:
         "ec2:CreateSubnet",
         "ec2:CreateVpcEndpoint",
     ]
-    return {
-        "network": manage_ec2(
+    attach = ["ec2:CreateTransitGatewayVpcAttachment"] if transit_gateways else []
+    network = [
+        *manage_ec2(
             location,
-            create=[*in_vpc, "ec2:AllocateAddress", "ec2:CreateInternetGateway", "ec2:CreateVpc"],
+            create=[*in_vpc, *attach, "ec2:AllocateAddress", "ec2:CreateInternetGateway", "ec2:CreateVpc"],
             created=[
                 "elastic-ip",
                 "internet-gateway",
@@ -26,6 +32,7 @@ def statements(location: Location) -> dict[str, list[Statement]]:
                 "route-table",
                 "security-group",
                 "subnet",
+                *(["transit-gateway-attachment"] if attach else []),
                 "vpc",
                 "vpc-endpoint",
                 "vpc-flow-log",
@@ -33,6 +40,7 @@ def statements(location: Location) -> dict[str, list[Statement]]:
             rules=["ec2:AuthorizeSecurityGroupIngress"],
             keep=[
                 *in_vpc,
+                *([*attach, "ec2:ModifyTransitGatewayVpcAttachment"] if attach else []),
                 "ec2:AssociateNatGatewayAddress",
                 "ec2:AssociateRouteTable",
                 "ec2:AttachInternetGateway",
@@ -52,6 +60,12 @@ def statements(location: Location) -> dict[str, list[Statement]]:
                 "ec2:RevokeSecurityGroupIngress",
             ],
         ),
+    ]
+    if transit_gateways:
+        gateways = [location.arn("ec2", f"transit-gateway/{gateway}", account_id="*") for gateway in transit_gateways]
+        network.append(Statement(sid="AttachVpc", actions=attach, resources=gateways))
+    return {
+        "network": network,
         "images-and-domain": [
             Statement(
                 sid="MakeRepositories",

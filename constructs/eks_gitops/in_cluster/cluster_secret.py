@@ -40,7 +40,9 @@ class ClusterAnnotations:
     account_id: str
     vpc_id: str
     vpc_cidr: str
-    """The network of the VPC: load balancers and databases have addresses in it."""
+    """The first network of the VPC."""
+    vpc_peers: str
+    """JSON: all networks of the VPC, where load balancers and databases are, as peers of a NetworkPolicy."""
     vpc_name: str
     """The value of the tag `karpenter.sh/discovery` of the private subnets."""
     cluster_name: str

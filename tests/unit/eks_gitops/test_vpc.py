@@ -180,6 +180,18 @@ def test_all_subnets_use_the_gateway_endpoint_of_s3(shared: Template) -> None:
     assert set(endpoint["route_table_ids"]) == tables
 
 
+def test_subnets_can_be_in_a_secondary_network() -> None:
+    zones = [{**_zone(number).model_dump(), "private": f"100.64.{32 * number}.0/19"} for number in (1, 2)]
+    template = _built(_vpc(*zones, secondary_cidrs=("100.64.0.0/16",), interface_endpoints=("sts",)))
+    association = template.only("aws_vpc_ipv4_cidr_block_association")
+    assert (association["vpc_id"], association["cidr_block"]) == ("${aws_vpc.vpc.id}", "100.64.0.0/16")
+    vpcs = {name: subnet["vpc_id"] for name, subnet in template.resources("aws_subnet").items()}
+    assert vpcs["vpc_private-ap-northeast-2a"] == "${aws_vpc_ipv4_cidr_block_association.vpc_cidr-100-64-0-0-16.vpc_id}"
+    assert vpcs["vpc_public-ap-northeast-2a"] == "${aws_vpc.vpc.id}"
+    rules = template.resources("aws_vpc_security_group_ingress_rule").values()
+    assert {rule["cidr_ipv4"] for rule in rules} == {"10.0.0.0/16", "100.64.0.0/16"}
+
+
 @pytest.mark.parametrize(("service", "id_"), [("ecr.api", "ecr-api"), ("ecr.dkr", "ecr-dkr")])
 def test_interface_endpoints_are_in_every_private_subnet(shared: Template, service: str, id_: str) -> None:
     endpoint = shared.resources("aws_vpc_endpoint")[f"vpc_endpoint-{id_}"]

@@ -192,6 +192,19 @@ def test_warns_about_a_vpc_with_the_network_of_docker(owned: EditedSettings) -> 
     ]
 
 
+def test_warns_about_services_with_addresses_of_a_connected_network(owned: EditedSettings) -> None:
+    connection = '{"id": "tgw-0123456789abcdef0", "cidrs": ("0.0.0.0/0", "172.16.0.0/12")}'
+    owned.replace("ap_northeast_2/shared.py", '"one-per-zone",', f'"none", connections=({connection},),')
+    owned.replace("ap_northeast_2/dev.py", "administrators=(", 'service_ipv4_cidr="172.20.0.0/16", administrators=(')
+    message = (
+        "overlaps 172.16.0.0/12 behind tgw-0123456789abcdef0: Pods do not reach these addresses there; "
+        "choose another network"
+    )
+    assert list(warnings.found(*owned.load(), LONG_BEFORE)) == [
+        ("ap-northeast-2-dev", f"stacks/ap_northeast_2/dev.py: cluster.service_ipv4_cidr: 172.20.0.0/16: {message}")
+    ]
+
+
 def test_warns_about_a_database_with_a_keyword_as_name(owned: EditedSettings) -> None:
     owned.replace("ap_northeast_2/dev.py", '"bubblepool"', '"content"')
     message = "a keyword of PostgreSQL, which RDS may reject; choose another name for a new database"

@@ -16,12 +16,12 @@ from botocore.response import StreamingBody
 from operations.clients import aws as aws_client
 from operations.errors import OperationError
 from operations.output.report import Status
-from operations.preflight import databases, offers, preflight
+from operations.preflight import connections, databases, offers, preflight
 from operations.preflight import existing as preflight_existing
 from operations.preflight import quotas as preflight_quotas
 from operations.preflight import state as preflight_state
 from operations.preflight import tools as preflight_tools
-from operations.preflight.check import Line
+from operations.preflight.check import Line, Outcome
 from operations.terraform.stacks import Kind, Stack, State
 from tests.stacks import REGION, make_stack
 from tests.stubbed_aws import Answer, stubs
@@ -835,3 +835,116 @@ def test_every_check_fails_if_aws_does_not_respond(
     outcomes = {line["subject"]: line["outcome"] for line in report.data["checks"]}
     assert outcomes[f"{REGION}: credentials"] == "passed"
     assert outcomes[f"{REGION}: state"] == outcomes[f"{REGION}: quota of VPCs"] == "failed"
+
+
+# --- connections of the VPC -------------------------------------------------------------------------------------------
+
+_STS = {
+    "ServiceName": f"com.amazonaws.{REGION}.sts",
+    "AvailabilityZones": [f"{REGION}a", f"{REGION}b"],
+    "VpcEndpointPolicySupported": True,
+}
+_BY_HAND = (
+    "account 111122223333 accepts attachments by hand, and until then the routes fail: "
+    "deploy, let them accept the attachment, and deploy again"
+)
+_GATEWAY, _PEERING = "tgw-0123456789abcdef0", "pcx-0123456789abcdef0"
+
+
+@pytest.mark.parametrize(
+    ("services", "outcome", "message"),
+    [
+        ([_STS], "passed", f"offered in {REGION}a, {REGION}b"),
+        ([], "failed", "not offered in this region; remove it from vpc.interface_endpoints"),
+        (
+            [{**_STS, "AvailabilityZones": [f"{REGION}a"]}],
+            "failed",
+            f"not offered in {REGION}b; remove it from vpc.interface_endpoints, or the zone",
+        ),
+        (
+            [{**_STS, "VpcEndpointPolicySupported": False}],
+            "failed",
+            "accepts no policy; remove it from vpc.interface_endpoints, or set vpc.endpoint_principals to any",
+        ),
+    ],
+)
+def test_interface_endpoints_are_offered_in_every_zone(
+    aws: Aws, stack: Stacks, services: list[dict[str, Any]], outcome: Outcome, message: str
+) -> None:
+    sts = {"vpc_endpoint_type": "Interface", "service_name": _STS["ServiceName"], "policy": "{}"}
+    shared = stack(
+        ("aws_vpc_endpoint", "s3", {"vpc_endpoint_type": "Gateway", "service_name": "s3"}),
+        ("aws_vpc_endpoint", "sts", sts),
+        *(("aws_subnet", zone, {"availability_zone": f"{REGION}{zone}"}) for zone in "ab"),
+        kind="shared",
+    )
+    clients = aws(("ec2", "describe_vpc_endpoint_services", {"ServiceDetails": services}))
+    ((subject, check),) = connections.checks([shared], clients)
+    assert subject == "interface endpoints"
+    assert list(check()) == [Line("interface endpoint sts", outcome, message)]
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome", "message"),
+    [
+        ([{"State": "available", "OwnerId": "210987654321"}], "passed", "available"),
+        (
+            [{"State": "pending", "OwnerId": "210987654321"}],
+            "failed",
+            "is pending; wait until it is available",
+        ),
+        (
+            [],
+            "failed",
+            "does not exist in this region, or is not shared with this account; share it with AWS RAM",
+        ),
+        (
+            [
+                {
+                    "State": "available",
+                    "OwnerId": "111122223333",
+                    "Options": {"AutoAcceptSharedAttachments": "disable"},
+                }
+            ],
+            "warning",
+            _BY_HAND,
+        ),
+    ],
+)
+def test_a_transit_gateway_is_available(
+    aws: Aws, stack: Stacks, found: list[dict[str, Any]], outcome: Outcome, message: str
+) -> None:
+    shared = stack(
+        ("aws_ec2_transit_gateway_vpc_attachment", "one", {"transit_gateway_id": _GATEWAY}),
+        ("aws_route", "one", {"transit_gateway_id": _GATEWAY, "destination_cidr_block": "10.9.0.0/16"}),
+        kind="shared",
+    )
+    ((_, check),) = connections.checks([shared], aws(("ec2", "describe_transit_gateways", {"TransitGateways": found})))
+    assert list(check()) == [Line(f"transit gateway {_GATEWAY}", outcome, message)]
+
+
+@pytest.mark.parametrize(
+    ("codes", "outcome", "message"),
+    [
+        (["active"], "passed", "active, leads to 10.8.0.0/16, 10.9.0.0/16"),
+        (
+            ["pending-acceptance"],
+            "failed",
+            f"not accepted: aws ec2 accept-vpc-peering-connection --vpc-peering-connection-id {_PEERING}",
+        ),
+        (["expired"], "failed", "is expired; create it again, and correct vpc.connections"),
+        ([], "failed", "does not exist in this region; correct vpc.connections"),
+    ],
+)
+def test_a_peering_connection_is_active(
+    aws: Aws, stack: Stacks, codes: list[str], outcome: Outcome, message: str
+) -> None:
+    routes = [
+        ("aws_route", f"{zone}{number}", {"vpc_peering_connection_id": _PEERING, "destination_cidr_block": network})
+        for zone in "ab"
+        for number, network in enumerate(["10.9.0.0/16", "10.8.0.0/16"])
+    ]
+    answer = {"VpcPeeringConnections": [{"Status": {"Code": code}} for code in codes]}
+    clients = aws(("ec2", "describe_vpc_peering_connections", answer))
+    ((_, check),) = connections.checks([stack(*routes, kind="shared")], clients)
+    assert list(check()) == [Line(f"peering connection {_PEERING}", outcome, message)]
