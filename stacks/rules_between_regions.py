@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 
 from eks_gitops.config import Problem, known_problems
+from eks_gitops.existing_vpc import ExistingVpcConfig
 from stacks.names import RESERVED
 from stacks.settings import Environment, Finding, Region, SharedSettings
 
@@ -33,6 +34,8 @@ def broken(regions: Sequence[Region]) -> Iterator[Finding]:
 
 
 def _overlapping_vpcs(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:
+    if isinstance(left.vpc, ExistingVpcConfig) and isinstance(right.vpc, ExistingVpcConfig):
+        return  # nobody can change their networks
     if left.vpc.cidr.overlaps(right.vpc.cidr):
         message = f"overlaps the VPC of {region} ({left.vpc.cidr}); choose another network"
         yield Problem("vpc.cidr", right.vpc.cidr, message)

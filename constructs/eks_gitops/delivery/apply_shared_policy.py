@@ -5,53 +5,14 @@ from eks_gitops.iam import Statement
 from eks_gitops.location import Location
 
 
-def statements(location: Location) -> dict[str, list[Statement]]:
-    """The statements by policy name. They exclude the delivery roles, which only an administrator changes."""
-    in_vpc = [
-        "ec2:CreateFlowLogs",
-        "ec2:CreateNatGateway",
-        "ec2:CreateRouteTable",
-        "ec2:CreateSecurityGroup",
-        "ec2:CreateSubnet",
-        "ec2:CreateVpcEndpoint",
-    ]
+def statements(location: Location, *, owns_network: bool) -> dict[str, list[Statement]]:
+    """The statements by policy name. They exclude the delivery roles, which only an administrator changes.
+
+    `owns_network` is False for an existing VPC, in which they permit nothing.
+    """
+    flow_logs = Statement(sid="FlowLogs", actions=["logs:*"], resources=[location.arn("logs", "log-group:/aws/vpc/*")])
     return {
-        "network": manage_ec2(
-            location,
-            create=[*in_vpc, "ec2:AllocateAddress", "ec2:CreateInternetGateway", "ec2:CreateVpc"],
-            created=[
-                "elastic-ip",
-                "internet-gateway",
-                "natgateway",
-                "route-table",
-                "security-group",
-                "subnet",
-                "vpc",
-                "vpc-endpoint",
-                "vpc-flow-log",
-            ],
-            rules=["ec2:AuthorizeSecurityGroupIngress"],
-            keep=[
-                *in_vpc,
-                "ec2:AssociateNatGatewayAddress",
-                "ec2:AssociateRouteTable",
-                "ec2:AttachInternetGateway",
-                "ec2:CreateRoute",
-                "ec2:Delete*",
-                "ec2:DetachInternetGateway",
-                "ec2:DisassociateAddress",
-                "ec2:DisassociateNatGatewayAddress",
-                "ec2:DisassociateRouteTable",
-                "ec2:ModifySecurityGroupRules",
-                "ec2:ModifySubnetAttribute",
-                "ec2:ModifyVpcAttribute",
-                "ec2:ModifyVpcEndpoint",
-                "ec2:ReleaseAddress",
-                "ec2:ReplaceRoute",
-                "ec2:RevokeSecurityGroupEgress",
-                "ec2:RevokeSecurityGroupIngress",
-            ],
-        ),
+        **({"network": _network(location)} if owns_network else {}),
         "images-and-domain": [
             Statement(
                 sid="MakeRepositories",
@@ -95,7 +56,7 @@ def statements(location: Location) -> dict[str, list[Statement]]:
                 resources=[location.arn("route53", "hostedzone/*")],
             ),
             *manage_certificates(location),
-            Statement(sid="FlowLogs", actions=["logs:*"], resources=[location.arn("logs", "log-group:/aws/vpc/*")]),
+            *([flow_logs] if owns_network else []),
         ],
         "identity": [
             *manage_iam(
@@ -106,3 +67,50 @@ def statements(location: Location) -> dict[str, list[Statement]]:
             *manage_keys(location),
         ],
     }
+
+
+def _network(location: Location) -> list[Statement]:
+    in_vpc = [
+        "ec2:CreateFlowLogs",
+        "ec2:CreateNatGateway",
+        "ec2:CreateRouteTable",
+        "ec2:CreateSecurityGroup",
+        "ec2:CreateSubnet",
+        "ec2:CreateVpcEndpoint",
+    ]
+    return manage_ec2(
+        location,
+        create=[*in_vpc, "ec2:AllocateAddress", "ec2:CreateInternetGateway", "ec2:CreateVpc"],
+        created=[
+            "elastic-ip",
+            "internet-gateway",
+            "natgateway",
+            "route-table",
+            "security-group",
+            "subnet",
+            "vpc",
+            "vpc-endpoint",
+            "vpc-flow-log",
+        ],
+        rules=["ec2:AuthorizeSecurityGroupIngress"],
+        keep=[
+            *in_vpc,
+            "ec2:AssociateNatGatewayAddress",
+            "ec2:AssociateRouteTable",
+            "ec2:AttachInternetGateway",
+            "ec2:CreateRoute",
+            "ec2:Delete*",
+            "ec2:DetachInternetGateway",
+            "ec2:DisassociateAddress",
+            "ec2:DisassociateNatGatewayAddress",
+            "ec2:DisassociateRouteTable",
+            "ec2:ModifySecurityGroupRules",
+            "ec2:ModifySubnetAttribute",
+            "ec2:ModifyVpcAttribute",
+            "ec2:ModifyVpcEndpoint",
+            "ec2:ReleaseAddress",
+            "ec2:ReplaceRoute",
+            "ec2:RevokeSecurityGroupEgress",
+            "ec2:RevokeSecurityGroupIngress",
+        ],
+    )
