@@ -73,6 +73,7 @@ class RegionStack(TerraformStack):
             "iam_path": self.location.iam_path,
             "cluster": None,
             "backups": None,
+            "existing_vpc": None,
         }
 
     @property

@@ -19,7 +19,7 @@ from eks_gitops.in_cluster import argo_cd
 from eks_gitops.karpenter import Karpenter
 from eks_gitops.key import Key, key_alias
 from eks_gitops.node_group import NodeGroup, NodeRole
-from stacks import platform
+from stacks import existing_vpc, platform
 from stacks.base import RegionStack
 from stacks.settings import Environment, Owner, Region
 from stacks.shared import SharedStack
@@ -39,6 +39,7 @@ class EnvironmentStack(RegionStack):
         super().__init__(scope, location, owner=owner, state=region.shared.state, settings_file=environment.file)
         self._shared = shared
         self._organisation = owner.organisation
+        self._region, self._environment = region, environment
         self._settings = environment.settings
         self.key = Key(
             self,
@@ -212,6 +213,7 @@ class EnvironmentStack(RegionStack):
         return {
             **super().describe(),
             "cluster": {"name": name, "controller_tags": controller_tags(name)},
+            "existing_vpc": existing_vpc.describe(self._region, self._environment),
             "backups": {
                 "bucket": backup_bucket_name(self.location, self._organisation),
                 "key_alias": key_alias(self.location),

@@ -47,8 +47,33 @@ class Backups(TypedDict):
     key_alias: str
 
 
+class Subnet(TypedDict):
+    """A subnet of an existing VPC: `private`, `public` or `database`, in a zone, by its ID or else by its tags."""
+
+    kind: str
+    zone: str
+    id: str | None
+    tags: dict[str, str]
+
+
+class ExistingVpc(TypedDict):
+    """A VPC that the platform does not create, and what a stack needs in it, by the kind of subnet.
+
+    `addresses` are those that it uses at most, and `tags` those by which controllers of its cluster find subnets.
+    """
+
+    id: str
+    cidr: str
+    subnets: list[Subnet]
+    addresses: dict[str, int]
+    tags: dict[str, dict[str, str]]
+
+
 class Stack(TypedDict):
-    """One stack. `cluster` is set for environment and in-cluster stacks, `backups` for environment stacks."""
+    """One stack. `cluster` is set for environment and in-cluster stacks, `backups` for environment stacks.
+
+    `existing_vpc` is set for the shared stack and environment stacks of a region with such a VPC.
+    """
 
     kind: Kind
     region: str
@@ -61,6 +86,7 @@ class Stack(TypedDict):
     iam_path: str
     cluster: Cluster | None
     backups: Backups | None
+    existing_vpc: ExistingVpc | None
 
 
 class Region(TypedDict):

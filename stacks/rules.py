@@ -1,6 +1,5 @@
 """Validation rules that involve several settings of a region."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
@@ -16,26 +15,22 @@ from eks_gitops.iam import Statement, policy_document, trust_policy
 from eks_gitops.location import Location
 from eks_gitops.private_bucket import LONGEST_BUCKET_NAME
 from eks_gitops.values import listed_twice
-from stacks import rules_between_regions, rules_of_arns, rules_of_environments, rules_of_offers
+from stacks import rules_between_regions, rules_of_arns, rules_of_environments, rules_of_offers, rules_of_vpc
 from stacks.names import RESERVED, is_environment_name
+from stacks.rules_of_vpc import PRODUCTION_LOG_DAYS
 from stacks.settings import Environment, EnvironmentSettings, Finding, Owner, Region, SharedSettings
 
 _PRODUCTION = "prod"
 _PRODUCTION_BACKUP_DAYS = 14
-_PRODUCTION_LOG_DAYS = 365
 _PRODUCTION_MONTHLY_BACKUP_DAYS = 90
 _PRODUCTION_NODES = 2
 _PRODUCTION_PREFIX = 16
 
 _LONGEST_ROLE = "aws-load-balancer-controller"  # the longest role name that every environment has
 
-_RESERVED_BY_AWS = 5  # addresses of each subnet
-_ADDRESSES_OF_A_PREFIX = 16
-
 _LONGEST_TRUST = 2_048
 _LONGEST_POLICY = 6_144  # without white space
 _LONGEST_ZONE_ID = 32  # Source: `ResourceId` of Route 53 in botocore 1.43
-_ADDRESSES_OF_AWS = 32  # network interfaces of a cluster's control plane, mount targets and endpoints
 
 
 def broken(owner: Owner, regions: Sequence[Region]) -> list[Finding]:
@@ -75,11 +70,7 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
             )
         ],
         *rules_of_offers.of_region(region),
-        (region.shared_file, _too_few_addresses(shared, environments)),
-        (region.shared_file, _no_way_to_the_internet(shared, environments)),
-        (region.shared_file, _nat_of_production(shared, environments)),
-        (region.shared_file, _flow_logs_of_production(shared, environments)),
-        (region.shared_file, _too_many_databases(shared, environments)),
+        *rules_of_vpc.of_region(region),
         (region.file, _long_read_policy(region)),
         (region.shared_file, _long_trust_policy(shared)),
         (region.shared_file, _long_iam_names(region, shared)),
@@ -225,8 +216,8 @@ def _production_logs(environment: Environment) -> Iterator[Problem]:
         f"databases[{index}]": database.log_retention_days for index, database in enumerate(settings.databases)
     }
     for field, days in kept.items():
-        if settings.production and days < _PRODUCTION_LOG_DAYS:
-            message = f"production must keep logs for a year; choose {_PRODUCTION_LOG_DAYS} or more"
+        if settings.production and days < PRODUCTION_LOG_DAYS:
+            message = f"production must keep logs for a year; choose {PRODUCTION_LOG_DAYS} or more"
             yield Problem(f"{field}.log_retention_days", days, message)
 
 
@@ -275,60 +266,6 @@ def _backup_buckets(owner: Owner, region: Region) -> Iterator[Problem]:
             yield Problem(f"ENVIRONMENTS[{index}]", environment.name, message)
 
 
-def _too_few_addresses(shared: SharedSettings, environments: Sequence[Environment]) -> Iterator[Problem]:
-    have = sum(zone.private.num_addresses - _RESERVED_BY_AWS for zone in shared.vpc.zones)
-    need = sum(_addresses(environment.settings) for environment in environments)
-    if have < need:
-        message = f"the nodes and Pods of all environments can need {need} addresses; enlarge the private subnets"
-        yield Problem("vpc.zones", f"{have} private addresses", message)
-
-
-def _addresses(settings: EnvironmentSettings) -> int:
-    """The number of addresses that an environment needs with all node groups at max_size and full of Pods."""
-    need = _ADDRESSES_OF_AWS
-    groups = [group for group in settings.node_groups if not list(group.problems())]
-    for group in groups:
-        need += group.max_size * _addresses_of_a_node(group.max_pods)
-    if settings.karpenter is not None:
-        need += settings.karpenter.max_nodes * _addresses_of_a_node(
-            max((group.max_pods for group in groups), default=110)
-        )
-    return need
-
-
-def _addresses_of_a_node(max_pods: int) -> int:
-    """One for the node, prefixes for its Pods, and one warm prefix of vpc-cni."""
-    return 1 + _ADDRESSES_OF_A_PREFIX * (math.ceil(max_pods / _ADDRESSES_OF_A_PREFIX) + 1)
-
-
-def _no_way_to_the_internet(shared: SharedSettings, environments: Sequence[Environment]) -> Iterator[Problem]:
-    """Interface endpoints cannot replace NAT gateways here: Git, charts and most images are not in AWS.
-
-    Source: https://docs.aws.amazon.com/eks/latest/userguide/private-clusters.html
-    """
-    is_connected = any(cidr.prefixlen == 0 for connection in shared.vpc.connections for cidr in connection.cidrs)
-    if shared.vpc.nat_gateways == "none" and environments and not is_connected:
-        message = (
-            "interface endpoints do not replace the internet: Argo CD fetches Git and charts, nodes pull images from "
-            "public registries, and External DNS calls Route 53; use one, or one-per-zone or regional for production, "
-            "or connect a transit gateway that leads there (connections)"
-        )
-        yield Problem("vpc.nat_gateways", "none", message)
-
-
-def _too_many_databases(shared: SharedSettings, environments: Sequence[Environment]) -> Iterator[Problem]:
-    """Each instance has an address, and each zone needs a spare one for failover and changes of the instance class.
-
-    Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_VPC.WorkingWithRDSInstanceinaVPC.html
-    """
-    subnets = [zone.database for zone in shared.vpc.zones if zone.database is not None]
-    have = sum(subnet.num_addresses - _RESERVED_BY_AWS - 1 for subnet in subnets)
-    need = sum(2 if one.multi_az else 1 for environment in environments for one in environment.settings.databases)
-    if subnets and have < need:
-        message = f"the databases of all environments need {need} addresses; enlarge the database subnets"
-        yield Problem("vpc.zones", f"{have} database addresses", message)
-
-
 def _long_trust_policy(shared: SharedSettings) -> Iterator[Problem]:
     """Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html (also of the next rule)."""
     administrators = shared.cluster_administrators
@@ -370,19 +307,6 @@ def _long_boundaries(region: Region, environment: Environment) -> Iterator[Probl
             "use one role for several controllers, or shorter names"
         )
         yield Problem("controllers.targets", f"{len(targets)} roles", message)
-
-
-def _nat_of_production(shared: SharedSettings, environments: Sequence[Environment]) -> Iterator[Problem]:
-    if shared.vpc.nat_gateways == "one" and any(environment.settings.production for environment in environments):
-        message = "production runs in this VPC and must survive the loss of a zone; use one-per-zone or regional"
-        yield Problem("vpc.nat_gateways", shared.vpc.nat_gateways, message)
-
-
-def _flow_logs_of_production(shared: SharedSettings, environments: Sequence[Environment]) -> Iterator[Problem]:
-    days = shared.vpc.flow_log_retention_days
-    if days < _PRODUCTION_LOG_DAYS and any(environment.settings.production for environment in environments):
-        message = f"production runs in this VPC and must keep logs for a year; choose {_PRODUCTION_LOG_DAYS} or more"
-        yield Problem("vpc.flow_log_retention_days", days, message)
 
 
 def _long_iam_names(region: Region, shared: SharedSettings) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 
 from eks_gitops.config import Problem, known_problems
+from eks_gitops.existing_vpc import ExistingVpcConfig
 from stacks.names import RESERVED
 from stacks.settings import Environment, Finding, Region, SharedSettings
 
@@ -33,6 +34,8 @@ def broken(regions: Sequence[Region]) -> Iterator[Finding]:
 
 
 def _overlapping_vpcs(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:
+    if isinstance(left.vpc, ExistingVpcConfig) and isinstance(right.vpc, ExistingVpcConfig):
+        return  # nobody can change their networks
     for number, ours in enumerate(right.vpc.cidrs):
         for theirs in left.vpc.cidrs:
             if ours.overlaps(theirs):
@@ -56,8 +59,8 @@ def _services_in_a_vpc(regions: Sequence[Region]) -> Iterator[Finding]:
     for region, other in product(regions, regions):
         for environment in region.environments:
             cidr = environment.settings.cluster.service_ipv4_cidr
-            for vpc in other.shared.vpc.cidrs if cidr is not None else ():
-                if vpc.overlaps(cidr):
+            for vpc in other.shared.vpc.cidrs:
+                if cidr is not None and cidr.overlaps(vpc):
                     message = f"overlaps the VPC of {other.name} ({vpc}); choose another network"
                     yield Finding(environment.file, Problem("cluster.service_ipv4_cidr", cidr, message))
 

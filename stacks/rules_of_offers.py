@@ -36,10 +36,10 @@ def _region(region: Region) -> Iterator[Problem]:
 def _zones(region: str, shared: SharedSettings) -> Iterator[Problem]:
     found = aws_data.region(region)
     published = found.zones if found else ()
-    for index, zone in enumerate(shared.vpc.zones):
-        if published and zone.name not in published:
+    for index, name in enumerate(zone.name for zone in shared.vpc.zones):
+        if published and name not in published:
             message = f"not an Availability Zone of {region}; choose one of {', '.join(published)}"
-            yield Problem(f"vpc.zones[{index}].name", zone.name, message)
+            yield Problem(f"vpc.zones[{index}].name", name, message)
 
 
 def _replica_regions(region: str, shared: SharedSettings) -> Iterator[Problem]:

@@ -10,11 +10,12 @@ from eks_gitops.auto_mode import REPLACED_ADDONS
 from eks_gitops.backend import StateBackendConfig
 from eks_gitops.backup_plan import BackupConfig
 from eks_gitops.cluster import ClusterConfig
-from eks_gitops.config import AccountId, Config, DomainName, Problem, RoleArn, known_problems, matching
+from eks_gitops.config import AccountId, Config, DomainName, Problem, RoleArn, known_problems, matching, one_of
 from eks_gitops.controllers import ControllersConfig
 from eks_gitops.database import DatabaseConfig
 from eks_gitops.dns import DnsConfig
 from eks_gitops.ecr import EcrRepositoryConfig
+from eks_gitops.existing_vpc import ExistingVpcConfig
 from eks_gitops.file_system import FileSystemConfig
 from eks_gitops.github import GithubRepository
 from eks_gitops.in_cluster.argo_cd_config import ArgoCdConfig
@@ -70,8 +71,9 @@ class SharedSettings(Config):
     """The account of the region. Terraform refuses credentials of another one; a change moves no resources."""
     state: StateBackendConfig
     """The bucket and locks of the Terraform states of the region, which the stack `backend` creates."""
-    vpc: VpcConfig
-    """The network that all environments of the region share."""
+    vpc: Annotated[VpcConfig | ExistingVpcConfig, one_of(VpcConfig, ExistingVpcConfig)]
+    """The network that all environments of the region share: one that the platform creates, or one of your own. A
+    change from one to the other replaces everything in it, which the guard refuses."""
     dns: DnsConfig
     """The domain of the platform and its hosted zone."""
     image_repositories: tuple[EcrRepositoryConfig, ...]

@@ -19,11 +19,13 @@ from eks_gitops.delivery.roles import (
 from eks_gitops.delivery.state_access import StateLocation
 from eks_gitops.dns import Dns
 from eks_gitops.ecr import EcrRepositories
+from eks_gitops.existing_vpc import ExistingVpc
 from eks_gitops.flow_log import flow_log_group_name
 from eks_gitops.github import GithubOidcProvider
 from eks_gitops.iam import Statement
 from eks_gitops.key import Key
-from eks_gitops.vpc import Vpc
+from eks_gitops.vpc import Vpc, VpcConfig
+from stacks import existing_vpc, platform
 from stacks.base import RegionStack
 from stacks.names import stack_name
 from stacks.settings import Owner, Region
@@ -35,7 +37,7 @@ class SharedStack(RegionStack):
     kind = "shared"
 
     def __init__(self, scope: Construct, region: Region, *, owner: Owner) -> None:
-        settings = region.shared
+        settings, vpc = region.shared, region.shared.vpc
         super().__init__(
             scope,
             region.location("shared"),
@@ -70,10 +72,12 @@ class SharedStack(RegionStack):
             location=self.location,
             description=f"Images and logs of {region.name}",
             services=["ecr"],
-            log_groups=[flow_log_group_name(settings.vpc.name)],
+            log_groups=[flow_log_group_name(vpc.name)] if isinstance(vpc, VpcConfig) else [],
         )
         context = Context(self.location, key, self._boundaries["shared"].arn)
-        self.vpc = Vpc(self, "vpc", settings.vpc, context=context)
+        self.vpc: Vpc | ExistingVpc = (
+            Vpc(self, "vpc", vpc, context=context) if isinstance(vpc, VpcConfig) else ExistingVpc(self, "vpc", vpc)
+        )
         self.repositories = EcrRepositories(
             self,
             "ecr",
@@ -111,8 +115,9 @@ class SharedStack(RegionStack):
             state=self._state_location,
             read=self._read,
         )
-        gateways = [connection.id for connection in settings.vpc.connections if not connection.is_peering]
-        shared = apply_shared_policy.statements(self.location, transit_gateways=gateways)
+        shared = apply_shared_policy.statements(
+            self.location, settings.vpc if isinstance(settings.vpc, VpcConfig) else None
+        )
         self.apply_roles = {"shared": self._apply_role("shared", shared)}
         for environment in self._region.environments:
             location = self._region.location(environment.name)
@@ -163,6 +168,10 @@ class SharedStack(RegionStack):
     def boundary_arn(self, environment: str) -> str:
         """The ARN of the permissions boundary of all roles of an environment."""
         return self._boundaries[environment].arn
+
+    def describe(self) -> platform.Stack:
+        """The description of this stack for `platform.json`, with an existing VPC."""
+        return {**super().describe(), "existing_vpc": existing_vpc.describe(self._region)}
 
     def _add_outputs(self) -> None:
         for name, value, description in (

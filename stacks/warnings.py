@@ -9,6 +9,7 @@ from eks_gitops.config import Problem
 from eks_gitops.engines import ENGINES
 from eks_gitops.values import account
 from eks_gitops.versions import EKS_VERSIONS
+from eks_gitops.vpc import VpcConfig
 from stacks import files_of_environments
 from stacks.names import stack_name
 from stacks.rules_of_environments import is_private, load_balancers
@@ -155,8 +156,8 @@ def _of_combinations(region: Region, environment: Environment) -> Iterator[Probl
 
 
 def _services_of_a_connected_network(region: Region, settings: EnvironmentSettings) -> Iterator[Problem]:
-    services = settings.cluster.service_ipv4_cidr
-    for connection in region.shared.vpc.connections:
+    services, vpc = settings.cluster.service_ipv4_cidr, region.shared.vpc
+    for connection in vpc.connections if isinstance(vpc, VpcConfig) else ():
         for network in connection.cidrs:
             if services is not None and network.prefixlen > 0 and network.overlaps(services):
                 message = f"overlaps {network} behind {connection.id}: Pods do not reach these addresses there"

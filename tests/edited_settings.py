@@ -3,6 +3,7 @@
 The example is in `tests/example`, so that tests of the code do not depend on the settings of the owner of a clone.
 """
 
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,44 @@ from stacks.settings import Owner, Region
 
 EXAMPLE = Path(__file__).parent / "example"
 _SEOUL = "ap_northeast_2"
+
+EXISTING_VPC = """\
+    vpc=ExistingVpcConfig(
+        id="vpc-0123456789abcdef0",
+        name="company",
+        cidr="10.0.0.0/16",
+        zones=(
+            ExistingZone(
+                name="ap-northeast-2a",
+                private="subnet-0123456789abcde0a",
+                public="tag:tier=public",
+                database="subnet-0123456789abcde1a",
+            ),
+            ExistingZone(
+                name="ap-northeast-2b",
+                private="subnet-0123456789abcde0b",
+                public="tag:tier=public",
+                database="subnet-0123456789abcde1b",
+            ),
+            ExistingZone(
+                name="ap-northeast-2c",
+                private="subnet-0123456789abcde0c",
+                public="tag:tier=public",
+                database="subnet-0123456789abcde1c",
+            ),
+        ),
+    ),
+"""
+"""A VPC that exists already, in place of that of the example."""
+_VPC = re.compile(r"^    vpc=VpcConfig\(\n.*?^    \),\n", re.MULTILINE | re.DOTALL)
+
+
+def with_existing_vpc(text: str, vpc: str = EXISTING_VPC) -> str:
+    """The shared settings of the example with an existing VPC."""
+    text = text.replace("vpc import VpcConfig, Zone", "existing_vpc import ExistingVpcConfig, ExistingZone")
+    replaced, times = _VPC.subn(lambda _: vpc, text)
+    assert times == 1
+    return replaced
 
 
 class EditedSettings:
@@ -35,6 +74,11 @@ class EditedSettings:
         text = path.read_text()
         assert old in text, f"{file} does not contain {old!r}"
         path.write_text(text.replace(old, new) if old else text + new)
+
+    def use_existing_vpc(self) -> None:
+        """Let the first region use an existing VPC."""
+        path = self._stacks / _SEOUL / "shared.py"
+        path.write_text(with_existing_vpc(path.read_text()))
 
     def rename(self, old: str, new: str) -> None:
         """Rename a settings file."""

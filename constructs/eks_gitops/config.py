@@ -27,6 +27,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     TypeAdapter,
     ValidationError,
     ValidationInfo,
@@ -232,7 +233,9 @@ def _message(config: Config, details: ErrorDetails) -> str:
         case "value_error":
             return details["msg"].removeprefix("Value error, ")
         case "model_type" | "model_attributes_type":
-            return _not_the_config(value, limits["class_name"], is_optional=_allows_none(config, details["loc"]))
+            options = get_args(_annotation(config, details["loc"]))
+            kinds = [kind.__name__ for kind in options if _config_in(kind)] or [limits["class_name"]]
+            return _not_the_config(value, kinds, is_optional=type(None) in options)
         case "tuple_type":
             return _not_a_tuple(value)
         case "literal_error":
@@ -243,11 +246,12 @@ def _message(config: Config, details: ErrorDetails) -> str:
     )
 
 
-def _not_the_config(value: object, expected: str, *, is_optional: bool) -> str:
-    remedy = f"write {expected}(...){', or None' if is_optional else ''}"
+def _not_the_config(value: object, kinds: Sequence[str], *, is_optional: bool) -> str:
+    expected, article = " or ".join(kinds), "an" if kinds[0].startswith(tuple("AEIO")) else "a"
+    remedy = f"write {' or '.join(f'{kind}(...)' for kind in kinds)}{', or None' if is_optional else ''}"
     if isinstance(value, tuple | list):
         return f"a tuple, not one {expected}; {remedy}, without the brackets and the comma around it"
-    return f"not a {expected}; {remedy}"
+    return f"not {article} {expected}; {remedy}"
 
 
 def _not_a_tuple(value: object) -> str:
@@ -266,8 +270,12 @@ def _not_an_option(value: object, options: Sequence[str]) -> str:
 def _holder(config: Config, path: Sequence[int | str]) -> type[Config] | None:
     """The class of the config that contains the field at the end of `path`; None if that is a dictionary."""
     holder: type[Config] | None = type(config)
+    value: object = config
     for step in path[:-1]:
-        if isinstance(step, str) and holder is not None:
+        value = vars(value).get(str(step)) if isinstance(value, Config) else None
+        if isinstance(value, Config):  # one of several classes
+            holder = type(value)
+        elif isinstance(step, str) and holder is not None:
             field = holder.model_fields.get(step)
             holder = None if field is None else _config_in(field.annotation)
     return holder
@@ -280,10 +288,11 @@ def _config_in(annotation: Any) -> type[Config] | None:
     return next((found for part in get_args(annotation) if (found := _config_in(part)) is not None), None)
 
 
-def _allows_none(config: Config, path: Sequence[int | str]) -> bool:
+def _annotation(config: Config, path: Sequence[int | str]) -> Any:
+    """The type of the field at the end of `path`; None if that is no field."""
     holder = _holder(config, path)
     field = None if holder is None else holder.model_fields.get(str(path[-1]))
-    return field is not None and type(None) in get_args(field.annotation)
+    return None if field is None else field.annotation
 
 
 def as_far_as_known(config: AnyConfig) -> AnyConfig:
@@ -364,6 +373,20 @@ def matching(pattern: str, remedy: str, *, is_ascii: bool = True) -> AfterValida
 
     check.__doc__ = remedy  # scripts/settings_docs.py reads it
     return AfterValidator(check)
+
+
+def one_of(*kinds: type[Config]) -> PlainValidator:
+    """A validator for a config of one of these classes, which reports the errors of that class alone.
+
+    A dictionary, and any other value, is taken for the class with most of its keys, else for the first.
+    """
+
+    def check(value: object) -> Config:
+        keys = value.keys() if isinstance(value, dict) else set()
+        kind = max(kinds, key=lambda kind: (isinstance(value, kind), len(keys & kind.model_fields.keys())))
+        return kind.model_validate(value)  # pydantic adds the path of the field to its errors
+
+    return PlainValidator(check)
 
 
 def _without_host_bits(value: object) -> object:

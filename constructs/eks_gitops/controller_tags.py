@@ -16,6 +16,9 @@ https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonEKSCompute
 SUBNET_TAGS = {"internal": "kubernetes.io/role/internal-elb", "internet-facing": "kubernetes.io/role/elb"}
 """The tags by which subnets of load balancers are found, by the scheme of the load balancer."""
 
+DISCOVERY_TAG = "karpenter.sh/discovery"
+"""The tag by which Karpenter finds its subnets, as `management/karpenter` selects them. Its value is the VPC's name."""
+
 _NAMED_BY_VALUE = ("aws:eks:cluster-name", "cluster.k8s.amazonaws.com/name", EKS_TAG, LOAD_BALANCER_CONTROLLER_TAG)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cdktf_cdktf_provider_aws.default_security_group import DefaultSecurityGroup
 from cdktf_cdktf_provider_aws.eip import Eip
@@ -22,7 +22,7 @@ from constructs import Construct
 from eks_gitops.config import Cidr, Config, LogRetentionDays, Problem, matching
 from eks_gitops.connections import Connection, connect, problems_of_connections
 from eks_gitops.context import Context
-from eks_gitops.controller_tags import SUBNET_TAGS
+from eks_gitops.controller_tags import DISCOVERY_TAG, SUBNET_TAGS
 from eks_gitops.endpoint_policies import EndpointPrincipals, interface_policy, s3_policy
 from eks_gitops.flow_log import VpcFlowLog
 from eks_gitops.security_group import group_description
@@ -132,27 +132,19 @@ class VpcConfig(Config):
 
     def problems(self) -> Iterator[Problem]:
         """An invalid VPC size or network, invalid zones or endpoints, subnets that overlap or are outside the VPC."""
-        for field, cidr in [("cidr", self.cidr), *_listed("secondary_cidrs", self.secondary_cidrs)]:
-            if not _LARGEST_AWS_PREFIX <= cidr.prefixlen <= _SMALLEST_AWS_PREFIX:
-                sizes = f"/{_LARGEST_AWS_PREFIX} and /{_SMALLEST_AWS_PREFIX}"
-                yield Problem(field, cidr, f"a VPC must be between {sizes}; change it")
-            for reserved in _RESERVED:
-                if cidr.prefixlen >= _LARGEST_AWS_PREFIX and cidr.overlaps(reserved):
-                    yield Problem(field, cidr, f"in {reserved}, which AWS reserves; choose one such as 10.0.0.0/16")
+        yield from problems_of_cidr("cidr", self.cidr)
         yield from self._secondary_problems()
-        if len(self.zones) < FEWEST_ZONES:
-            yield Problem(
-                "zones", len(self.zones), f"EKS and RDS need at least {FEWEST_ZONES} Availability Zones; add one"
-            )
+        yield from problems_of_zones(self.zones, ("database",))
         yield from listed_twice("interface_endpoints", self.interface_endpoints, "service")
-        yield from self._zone_problems()
         yield from self._nat_gateway_problems()
         yield from self._subnet_problems()
         yield from problems_of_connections(self.connections, self.cidrs, has_nat=self.nat_gateways != "none")
 
     def _secondary_problems(self) -> Iterator[Problem]:
         first = next((range_ for range_ in _SEPARATE if self.cidr.overlaps(range_)), None)
-        for index, (field, cidr) in enumerate(_listed("secondary_cidrs", self.secondary_cidrs)):
+        for index, cidr in enumerate(self.secondary_cidrs):
+            field = f"secondary_cidrs[{index}]"
+            yield from problems_of_cidr(field, cidr)
             other = next((one for one in self.cidrs[: index + 1] if cidr.overlaps(one)), None)
             range_ = next((one for one in _SEPARATE if cidr.overlaps(one)), None)
             if other is not None:
@@ -163,16 +155,6 @@ class VpcConfig(Config):
             elif cidr.overlaps(_NOT_ADDED_TO_10) and self.cidr.overlaps(_NEXT_TO_IT):
                 message = f"in {_NOT_ADDED_TO_10}, which AWS does not add to a VPC in {_NEXT_TO_IT}"
                 yield Problem(field, cidr, f"{message}; choose another network of 10.0.0.0/8")
-
-    def _zone_problems(self) -> Iterator[Problem]:
-        names = [zone.name for zone in self.zones]
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                yield Problem(f"zones[{index}].name", name, "duplicate; list each Availability Zone once")
-        for index, zone in enumerate(self.zones):
-            if (zone.database is None) != (self.zones[0].database is None):
-                message = "set in some zones only; give every zone a database subnet, or none"
-                yield Problem(f"zones[{index}].database", zone.database, message)
 
     def _nat_gateway_problems(self) -> Iterator[Problem]:
         zone, names = self.nat_gateway_zone, [zone.name for zone in self.zones]
@@ -197,9 +179,30 @@ class VpcConfig(Config):
                     yield Problem(field, cidr, f"overlaps {other} ({other_cidr}); change one of them")
 
 
-def _listed(field: str, cidrs: Sequence[IPv4Network]) -> Iterator[tuple[str, IPv4Network]]:
-    for index, cidr in enumerate(cidrs):
-        yield f"{field}[{index}]", cidr
+def problems_of_cidr(field: str, cidr: IPv4Network) -> Iterator[Problem]:
+    """An invalid size or network of a VPC, in `field`."""
+    if not _LARGEST_AWS_PREFIX <= cidr.prefixlen <= _SMALLEST_AWS_PREFIX:
+        sizes = f"/{_LARGEST_AWS_PREFIX} and /{_SMALLEST_AWS_PREFIX}"
+        yield Problem(field, cidr, f"a VPC must be between {sizes}; change it")
+    for reserved in _RESERVED:
+        if cidr.prefixlen >= _LARGEST_AWS_PREFIX and cidr.overlaps(reserved):
+            yield Problem(field, cidr, f"in {reserved}, which AWS reserves; choose one such as 10.0.0.0/16")
+
+
+def problems_of_zones(zones: Sequence[Any], optional: Sequence[str]) -> Iterator[Problem]:
+    """Too few zones, a zone that is listed twice, or an `optional` kind of subnet that only some zones have."""
+    if len(zones) < FEWEST_ZONES:
+        yield Problem("zones", len(zones), f"EKS and RDS need at least {FEWEST_ZONES} Availability Zones; add one")
+    names = [zone.name for zone in zones]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield Problem(f"zones[{index}].name", name, "duplicate; list each Availability Zone once")
+    for kind in optional:
+        subnets = [getattr(zone, kind) for zone in zones]
+        for index, subnet in enumerate(subnets):
+            if (subnet is None) != (subnets[0] is None):
+                message = f"set in some zones only; give every zone a {kind} subnet, or none"
+                yield Problem(f"zones[{index}].{kind}", subnet, message)
 
 
 class Vpc(Construct):
@@ -304,7 +307,7 @@ class Vpc(Construct):
     def _subnet(self, kind: str, zone: Zone, routes: RouteTable) -> str:
         discovery = {
             "public": {SUBNET_TAGS["internet-facing"]: "1"},
-            "private": {SUBNET_TAGS["internal"]: "1", "karpenter.sh/discovery": self._config.name},
+            "private": {SUBNET_TAGS["internal"]: "1", DISCOVERY_TAG: self._config.name},
             "database": {},
         }
         cidr = zone.subnets[kind]

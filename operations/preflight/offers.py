@@ -17,7 +17,11 @@ _SOON = timedelta(days=60)
 
 def checks(stacks: Sequence[Stack], aws: Clients) -> Iterator[tuple[str, Check]]:
     """A check for each node group, database, cluster, and add-on with a version."""
-    zones = sorted({arguments["availability_zone"] for _, arguments in _all(stacks, "aws_subnet")})
+    vpcs = [stack.existing_vpc for stack in stacks if stack.existing_vpc is not None]
+    zones = sorted(
+        {arguments["availability_zone"] for _, arguments in _all(stacks, "aws_subnet")}
+        | {subnet.zone for vpc in vpcs for subnet in vpc.subnets}
+    )
     for stack, group in _all(stacks, "aws_eks_node_group"):
         subject = f"node group {group['node_group_name_prefix'].removesuffix('-')} of {stack}"
         yield subject, partial(instance_types, subject, group["instance_types"], zones, aws)

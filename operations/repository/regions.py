@@ -72,6 +72,12 @@ def with_region(root: Path, new: NewRegion, regions: Sequence[Region]) -> Files:
         problems.append(f"like: {new.like!r}: not a region of this platform; use one of {known}")
         raise OperationError("\n".join(problems))
     shared = root / model.shared_settings_file
+    if settings_files.has(shared, "vpc", "id"):
+        problems.append(
+            f"like: {new.like!r}: its VPC exists already, and a copy cannot name that of another region; use a region "
+            f"with VpcConfig, or copy {shared.parent.relative_to(root)} by hand, and set vpc"
+        )
+        raise OperationError("\n".join(problems))
     old, network = IPv4Network(settings_files.text_of(shared, "vpc", "cidr")), _network(new.cidr)
     if network is None or network.prefixlen != old.prefixlen:
         example = f"10.1.0.0/{old.prefixlen}"

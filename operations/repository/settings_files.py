@@ -166,6 +166,15 @@ def source_of(settings: Path, argument: str, field: str) -> str:
     return source
 
 
+def has(settings: Path, argument: str, field: str) -> bool:
+    """Whether an argument has a field, such as `id` in `vpc=ExistingVpcConfig(id="vpc-0123456789abcdef0")`.
+
+    Raises:
+        OperationError: if the file cannot be read or is not Python.
+    """
+    return _member(_argument(_parsed(settings), argument), field) is not None
+
+
 def text_of(settings: Path, argument: str, field: str) -> str:
     """The text of a field of an argument, such as `10.0.0.0/16` of `vpc=VpcConfig(cidr="10.0.0.0/16")`.
 

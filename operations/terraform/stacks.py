@@ -68,6 +68,30 @@ class Backups:
 
 
 @dataclass(frozen=True)
+class Subnet:
+    """A subnet of an existing VPC: `private`, `public` or `database`, in a zone, by its ID or else by its tags."""
+
+    kind: str
+    zone: str
+    id: str | None
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ExistingVpc:
+    """A VPC that the platform does not create, and what a stack needs in it, by the kind of subnet.
+
+    `addresses` are those that it uses at most, and `tags` those by which controllers of its cluster find subnets.
+    """
+
+    id: str
+    cidr: str
+    subnets: Sequence[Subnet]
+    addresses: Mapping[str, int]
+    tags: Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
 class Region:
     """A region. `environments` are in the order of promotion; names of push roles start with `push_role_prefix`."""
 
@@ -100,7 +124,8 @@ class Stack:
     """A synthesized stack. Terraform runs in `directory`; `dependencies` are the stacks whose outputs it reads.
 
     `settings_file` is relative to the root of the repository. Stacks of kind `environment` and `in-cluster` have a
-    `cluster`, those of kind `environment` also have `backups`.
+    `cluster`, those of kind `environment` also have `backups`. `existing_vpc` is that of a region with such a VPC, for
+    stacks of kind `shared` and `environment`.
     """
 
     name: str
@@ -116,6 +141,7 @@ class Stack:
     iam_path: str
     cluster: Cluster | None = None
     backups: Backups | None = None
+    existing_vpc: ExistingVpc | None = None
 
     @cached_property
     def configuration(self) -> dict[str, Any]:

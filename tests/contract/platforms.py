@@ -1,4 +1,4 @@
-"""Two platforms: one with every optional setting, and one with none."""
+"""Three platforms: one with every optional setting, one with none, and one with an existing VPC."""
 
 from typing import Any, get_args
 
@@ -13,6 +13,7 @@ from eks_gitops.controllers import ControllersConfig, ControllerTarget
 from eks_gitops.database import DatabaseConfig
 from eks_gitops.dns import DnsConfig
 from eks_gitops.ecr import EcrRepositoryConfig
+from eks_gitops.existing_vpc import ExistingVpcConfig, ExistingZone
 from eks_gitops.file_system import AccessPoint, FileSystemConfig
 from eks_gitops.github import GithubRepository
 from eks_gitops.in_cluster.argo_cd_config import ArgoCdConfig, OidcConfig, TuningConfig
@@ -283,7 +284,37 @@ def minimal() -> Settings:
         dns=DnsConfig(domain=owner.domain),
         image_repositories=(),
     )
-    dev = EnvironmentSettings(
+    return owner, [_region(shared, dev=_minimal_dev(owner))]
+
+
+def existing_vpc() -> Settings:
+    """An existing VPC, with subnets of every kind and in both forms, and no other optional setting."""
+    owner = _owner()
+    shared = _shared(
+        owner,
+        state=StateBackendConfig(bucket="minji-state", lock="lockfile"),
+        vpc=ExistingVpcConfig(
+            id="vpc-0123456789abcdef0",
+            name="company network",
+            cidr="10.0.0.0/20",
+            zones=tuple(
+                ExistingZone(
+                    name=f"ap-northeast-2{letter}",
+                    private=f"subnet-0123456789abcde0{letter}",
+                    public="tag:company/tier=public",
+                    database=f"tag:Name=database-{letter}",
+                )
+                for letter in "ab"
+            ),
+        ),
+        dns=DnsConfig(domain=owner.domain),
+        image_repositories=(),
+    )
+    return owner, [_region(shared, dev=_minimal_dev(owner))]
+
+
+def _minimal_dev(owner: Owner) -> EnvironmentSettings:
+    return EnvironmentSettings(
         account_id=_ACCOUNT,
         production=False,
         cluster=_cluster("dev"),
@@ -295,7 +326,6 @@ def minimal() -> Settings:
         ),
         backup=BackupConfig(),
     )
-    return owner, [_region(shared, dev=dev)]
 
 
 def _owner(**more: Any) -> Owner:

@@ -21,14 +21,14 @@ from tests.template import every_stack
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """The check of both platforms, each synthesized once."""
+    """The check of all platforms, each synthesized once."""
     result = Report()
-    for platform in (platforms.maximal(), platforms.minimal()):
+    for platform in (platforms.maximal(), platforms.minimal(), platforms.existing_vpc()):
         result.add(every_stack(platform, tmp_path_factory.mktemp("platform")))
     return result
 
 
-@pytest.mark.parametrize("platform", [platforms.maximal, platforms.minimal])
+@pytest.mark.parametrize("platform", [platforms.maximal, platforms.minimal, platforms.existing_vpc])
 def test_platform_has_valid_settings(platform: Any) -> None:
     assert rules.broken(*platform()) == []
 
@@ -51,9 +51,10 @@ def _types(base: type[Config]) -> Iterator[type[Config]]:
 def test_maximal_platform_has_every_optional_setting() -> None:
     """A new optional field is to be set in `platforms.maximal`, to another value than the default.
 
-    `platforms.minimal` has those that exclude settings of `platforms.maximal`.
+    `platforms.minimal` and `platforms.existing_vpc` have those that exclude settings of `platforms.maximal`.
     """
-    configs = [*_configs(platforms.maximal()), *_configs(platforms.minimal())]
+    every = (platforms.maximal(), platforms.minimal(), platforms.existing_vpc())
+    configs = [config for platform in every for config in _configs(platform)]
     unset = [
         f"{kind.__name__}.{name}"
         for kind in _types(Config)

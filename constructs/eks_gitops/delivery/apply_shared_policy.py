@@ -1,71 +1,19 @@
 """IAM policies for applying a region's shared stack: its network, image repositories, domain and key."""
 
-from collections.abc import Sequence
-
 from eks_gitops.delivery.apply_policy import manage_certificates, manage_ec2, manage_iam, manage_keys, tagged, tags_new
 from eks_gitops.iam import Statement
 from eks_gitops.location import Location
+from eks_gitops.vpc import VpcConfig
 
 
-def statements(location: Location, *, transit_gateways: Sequence[str] = ()) -> dict[str, list[Statement]]:
+def statements(location: Location, vpc: VpcConfig | None) -> dict[str, list[Statement]]:
     """The statements by policy name. They exclude the delivery roles, which only an administrator changes.
 
-    `transit_gateways` are the IDs of those that the VPC is attached to; they can be of another account.
+    `vpc` is None for an existing VPC, in which they permit nothing.
     """
-    in_vpc = [
-        "ec2:CreateFlowLogs",
-        "ec2:CreateNatGateway",
-        "ec2:CreateRouteTable",
-        "ec2:CreateSecurityGroup",
-        "ec2:CreateSubnet",
-        "ec2:CreateVpcEndpoint",
-    ]
-    attach = ["ec2:CreateTransitGatewayVpcAttachment"] if transit_gateways else []
-    network = [
-        *manage_ec2(
-            location,
-            create=[*in_vpc, *attach, "ec2:AllocateAddress", "ec2:CreateInternetGateway", "ec2:CreateVpc"],
-            created=[
-                "elastic-ip",
-                "internet-gateway",
-                "natgateway",
-                "route-table",
-                "security-group",
-                "subnet",
-                *(["transit-gateway-attachment"] if attach else []),
-                "vpc",
-                "vpc-endpoint",
-                "vpc-flow-log",
-            ],
-            rules=["ec2:AuthorizeSecurityGroupIngress"],
-            keep=[
-                *in_vpc,
-                *([*attach, "ec2:ModifyTransitGatewayVpcAttachment"] if attach else []),
-                "ec2:AssociateNatGatewayAddress",
-                "ec2:AssociateRouteTable",
-                "ec2:AttachInternetGateway",
-                "ec2:CreateRoute",
-                "ec2:Delete*",
-                "ec2:DetachInternetGateway",
-                "ec2:DisassociateAddress",
-                "ec2:DisassociateNatGatewayAddress",
-                "ec2:DisassociateRouteTable",
-                "ec2:ModifySecurityGroupRules",
-                "ec2:ModifySubnetAttribute",
-                "ec2:ModifyVpcAttribute",
-                "ec2:ModifyVpcEndpoint",
-                "ec2:ReleaseAddress",
-                "ec2:ReplaceRoute",
-                "ec2:RevokeSecurityGroupEgress",
-                "ec2:RevokeSecurityGroupIngress",
-            ],
-        ),
-    ]
-    if transit_gateways:
-        gateways = [location.arn("ec2", f"transit-gateway/{gateway}", account_id="*") for gateway in transit_gateways]
-        network.append(Statement(sid="AttachVpc", actions=attach, resources=gateways))
+    flow_logs = Statement(sid="FlowLogs", actions=["logs:*"], resources=[location.arn("logs", "log-group:/aws/vpc/*")])
     return {
-        "network": network,
+        **({"network": _network(location, vpc)} if vpc is not None else {}),
         "images-and-domain": [
             Statement(
                 sid="MakeRepositories",
@@ -109,7 +57,7 @@ def statements(location: Location, *, transit_gateways: Sequence[str] = ()) -> d
                 resources=[location.arn("route53", "hostedzone/*")],
             ),
             *manage_certificates(location),
-            Statement(sid="FlowLogs", actions=["logs:*"], resources=[location.arn("logs", "log-group:/aws/vpc/*")]),
+            *([flow_logs] if vpc is not None else []),
         ],
         "identity": [
             *manage_iam(
@@ -120,3 +68,61 @@ def statements(location: Location, *, transit_gateways: Sequence[str] = ()) -> d
             *manage_keys(location),
         ],
     }
+
+
+def _network(location: Location, vpc: VpcConfig) -> list[Statement]:
+    # A transit gateway can be of another account.
+    gateways = [
+        location.arn("ec2", f"transit-gateway/{connection.id}", account_id="*")
+        for connection in vpc.connections
+        if not connection.is_peering
+    ]
+    attach = ["ec2:CreateTransitGatewayVpcAttachment"] if gateways else []
+    in_vpc = [
+        "ec2:CreateFlowLogs",
+        "ec2:CreateNatGateway",
+        "ec2:CreateRouteTable",
+        "ec2:CreateSecurityGroup",
+        "ec2:CreateSubnet",
+        "ec2:CreateVpcEndpoint",
+    ]
+    owned = manage_ec2(
+        location,
+        create=[*in_vpc, *attach, "ec2:AllocateAddress", "ec2:CreateInternetGateway", "ec2:CreateVpc"],
+        created=[
+            "elastic-ip",
+            "internet-gateway",
+            "natgateway",
+            "route-table",
+            "security-group",
+            "subnet",
+            *(["transit-gateway-attachment"] if attach else []),
+            "vpc",
+            "vpc-endpoint",
+            "vpc-flow-log",
+        ],
+        rules=["ec2:AuthorizeSecurityGroupIngress"],
+        keep=[
+            *in_vpc,
+            *([*attach, "ec2:ModifyTransitGatewayVpcAttachment"] if attach else []),
+            *(["ec2:AssociateVpcCidrBlock", "ec2:DisassociateVpcCidrBlock"] if vpc.secondary_cidrs else []),
+            "ec2:AssociateNatGatewayAddress",
+            "ec2:AssociateRouteTable",
+            "ec2:AttachInternetGateway",
+            "ec2:CreateRoute",
+            "ec2:Delete*",
+            "ec2:DetachInternetGateway",
+            "ec2:DisassociateAddress",
+            "ec2:DisassociateNatGatewayAddress",
+            "ec2:DisassociateRouteTable",
+            "ec2:ModifySecurityGroupRules",
+            "ec2:ModifySubnetAttribute",
+            "ec2:ModifyVpcAttribute",
+            "ec2:ModifyVpcEndpoint",
+            "ec2:ReleaseAddress",
+            "ec2:ReplaceRoute",
+            "ec2:RevokeSecurityGroupEgress",
+            "ec2:RevokeSecurityGroupIngress",
+        ],
+    )
+    return [*owned, *([Statement(sid="AttachVpc", actions=attach, resources=gateways)] if attach else [])]

@@ -107,7 +107,14 @@ def test_endpoints_have_no_policy_by_default() -> None:
 
 
 def test_only_with_a_transit_gateway_the_apply_role_attaches_the_vpc() -> None:
-    assert "TransitGateway" not in str(apply_shared_policy.statements(SEOUL))
-    (*_, attach) = apply_shared_policy.statements(SEOUL, transit_gateways=[GATEWAY])["network"]
+    assert "TransitGateway" not in str(apply_shared_policy.statements(SEOUL, _config()))
+    config = _config(connections=_connections((GATEWAY, ("10.9.0.0/16",)), (PEERING, ("10.8.0.0/16",))))
+    (*_, attach) = apply_shared_policy.statements(SEOUL, config)["network"]
     assert attach.actions == ["ec2:CreateTransitGatewayVpcAttachment"]
     assert attach.resources == [f"arn:aws:ec2:ap-northeast-2:*:transit-gateway/{GATEWAY}"]
+
+
+def test_only_with_secondary_networks_the_apply_role_adds_them() -> None:
+    assert "AssociateVpcCidrBlock" not in str(apply_shared_policy.statements(SEOUL, _config()))
+    config = _config(secondary_cidrs=("100.64.0.0/16",))
+    assert "ec2:AssociateVpcCidrBlock" in str(apply_shared_policy.statements(SEOUL, config)["network"])

@@ -23,6 +23,7 @@ CHECKED_BY_RULES = {
     "DatabaseConfig.engine_version",
     "DatabaseConfig.instance_class",
     "DatabaseConfig.major_upgrade_to",
+    "ExistingZone.name",
     "NodeGroupConfig.instance_types",
     "NodeGroupConfig.labels",
     "NodeGroupConfig.release_version",

@@ -181,7 +181,10 @@ def test_all_subnets_use_the_gateway_endpoint_of_s3(shared: Template) -> None:
 
 
 def test_subnets_can_be_in_a_secondary_network() -> None:
-    zones = [{**_zone(number).model_dump(), "private": f"100.64.{32 * number}.0/19"} for number in (1, 2)]
+    zones = [
+        Zone(name=zone, public=f"10.0.{number}.0/24", private=f"100.64.{32 * number}.0/19")
+        for number, zone in enumerate(ZONES)
+    ]
     template = _built(_vpc(*zones, secondary_cidrs=("100.64.0.0/16",), interface_endpoints=("sts",)))
     association = template.only("aws_vpc_ipv4_cidr_block_association")
     assert (association["vpc_id"], association["cidr_block"]) == ("${aws_vpc.vpc.id}", "100.64.0.0/16")

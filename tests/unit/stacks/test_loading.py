@@ -31,6 +31,8 @@ def _cases(*files: Path) -> list[Any]:
 def _edit(settings: EditedSettings, case: dict[str, Any]) -> None:
     for network, folder in enumerate(case.get("regions", []), start=1):
         settings.add_region(folder, network=network)
+    if case.get("existing_vpc"):
+        settings.use_existing_vpc()
     for old, new in case.get("rename", []):
         settings.rename(old, new)
     for file, old, new in case["edits"]:

@@ -10,6 +10,7 @@ from operations.repository import all_or_nothing, regions
 from operations.repository.regions import NewRegion
 from operations.terraform.stacks import Region
 from tests import ROOT
+from tests.edited_settings import with_existing_vpc
 from tests.unit.operations.repository.test_environments import SEOUL, contents, copy_of_repository
 
 OREGON = replace(SEOUL, name="us-west-2", shared_settings_file="stacks/us_west_2/shared.py")
@@ -212,3 +213,14 @@ def test_removing_one_removes_what_only_its_environments_have(tree: Path) -> Non
 def test_what_cannot_be_removed(tree: Path, name: str, message: str) -> None:
     with pytest.raises(OperationError, match=f"^{re.escape(message)}$"):
         regions.without_region(tree, name, [SEOUL])
+
+
+def test_a_region_with_an_existing_vpc_is_not_copied(tree: Path) -> None:
+    shared = tree / "stacks/ap_northeast_2/shared.py"
+    shared.write_text(with_existing_vpc(shared.read_text()))
+    with pytest.raises(OperationError) as raised:
+        _add(tree)
+    assert str(raised.value) == (
+        "like: 'ap-northeast-2': its VPC exists already, and a copy cannot name that of another region; use a region "
+        "with VpcConfig, or copy stacks/ap_northeast_2 by hand, and set vpc"
+    )
