@@ -37,12 +37,20 @@ _INIT = threading.Lock()
 
 
 class TerraformError(OperationError):
-    """Terraform failed. `details` are its distinct error diagnostics, each a summary and a detail."""
+    """Terraform failed. `details` are its distinct error diagnostics, each a summary and a detail.
+
+    Those of data sources also have the address, because they do not say what was not found.
+    """
 
     def __init__(self, subject: str, diagnostics: list[Mapping[str, Any]], log: Path) -> None:
-        details = (f"{entry['summary']}\n{entry.get('detail', '')}".strip() for entry in diagnostics)
-        self.details = list(dict.fromkeys(details))
+        self.details = list(dict.fromkeys(map(_detail, diagnostics)))
         super().__init__(f"{subject}: " + ("\n".join(self.details) or f"{program.name()} failed; see {log}"))
+
+
+def _detail(diagnostic: Mapping[str, Any]) -> str:
+    address = str(diagnostic.get("address", ""))
+    lines = (diagnostic["summary"], diagnostic.get("detail", ""), f"with {address}" * address.startswith("data."))
+    return "\n".join(line.strip() for line in lines if line.strip())
 
 
 def is_interrupted() -> bool:

@@ -88,6 +88,21 @@ def test_failure_contains_each_error_of_terraform_once(program: Path, tmp_path: 
     assert raised.value.details == ["AccessDenied\nby a policy of the organisation"]
 
 
+def test_failure_of_a_data_source_names_it(program: Path, tmp_path: Path) -> None:
+    found = {"severity": "error", "summary": "no matching EC2 Subnet found", "detail": ""}
+    events = [
+        _event("Error", diagnostic={**found, "address": f"{address}.public-a"})
+        for address in ("data.aws_subnet", "aws_subnet")
+    ]
+    _write(program, "\n".join([*events, "exit 1"]))
+    with pytest.raises(TerraformError) as raised:
+        Terraform(tmp_path).stream(tmp_path / "log", lambda _: None, "plan")
+    assert raised.value.details == [
+        "no matching EC2 Subnet found\nwith data.aws_subnet.public-a",
+        "no matching EC2 Subnet found",
+    ]
+
+
 def test_failure_without_diagnostics_names_the_log(program: Path, tmp_path: Path) -> None:
     _write(program, "echo killed; exit 1")
     with pytest.raises(TerraformError, match=rf"terraform failed; see {tmp_path}/log"):
