@@ -77,6 +77,10 @@ def up(say: Callable[[str], None]) -> dict[str, dict[str, object]]:
     HOME.mkdir(exist_ok=True)
     say("synthesizing")
     stacks = _synthesize()
+    for stack in stacks:
+        if stack.existing_vpc is not None:
+            message = f"{stack.settings_file}: vpc: the emulated AWS does not have {stack.existing_vpc.id}"
+            raise OperationError(f"{message}; to try the platform on this machine, use VpcConfig")
     with _stopped_on_failure(stacks, command, say):
         _start(stacks[0])
         if kubeconfig is not None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 FILES = {
     "owner": "owner.py",
+    "region": "ap_northeast_2/__init__.py",
     "shared": "ap_northeast_2/shared.py",
     "dev": "ap_northeast_2/dev.py",
     "staging": "ap_northeast_2/staging.py",
@@ -33,6 +34,8 @@ class SettingsChange(NamedTuple):
     edits: tuple[Edit, ...]
     note: str
     """What a plan does not tell: a refusal of AWS, or steps, with the source."""
+    base: str
+    """What is deployed before: a name in `BASES`."""
 
     @property
     def name(self) -> str:
@@ -46,9 +49,12 @@ def _edits(entry: Mapping[str, Any]) -> tuple[Edit, ...]:
 
 _DOCUMENT = tomllib.loads(Path(__file__).with_name("changes.toml").read_text(encoding="utf-8"))
 
-BASE = tuple(edit for entry in _DOCUMENT["base"] for edit in _edits(entry))
-"""Edits of the example settings before they are deployed."""
+BASES: dict[str, list[Edit]] = {}
+"""Edits of the example settings before they are deployed, by name."""
+for _entry in _DOCUMENT["base"]:
+    BASES.setdefault(_entry.get("name", ""), []).extend(_edits(_entry))
 
 CHANGES = tuple(
-    SettingsChange(entry["field"], entry["how"], _edits(entry), entry.get("note", "")) for entry in _DOCUMENT["change"]
+    SettingsChange(entry["field"], entry["how"], _edits(entry), entry.get("note", ""), entry.get("base", ""))
+    for entry in _DOCUMENT["change"]
 )

@@ -2,10 +2,11 @@
 
 `make changes ONLY="NodeGroupConfig. ClusterConfig.zones"` plans some changes only, which takes some minutes.
 
-All stacks are deployed to an emulated AWS. Each change is then synthesized and planned by Terraform, and the guard
-checks its plans.
+All stacks are deployed to an emulated AWS, once for each base of `changes.toml`. Each change is then synthesized and
+planned by Terraform, and the guard checks its plans.
 """
 
+import contextlib
 import os
 import re
 import sys
@@ -19,12 +20,16 @@ from queue import SimpleQueue
 from operations.local.emulator_process import Emulator
 from operations.terraform.stacks import read_stacks
 from tests import ROOT
-from tests.changes.cases import BASE, CHANGES, SettingsChange
+from tests.changes.cases import BASES, CHANGES, Edit, SettingsChange
 from tests.changes.region import Outcome, Planner
+from tests.e2e.existing_vpc import add_network
 from tests.e2e.region import operations
+from tests.e2e.tiny import client
 
 PAGE = ROOT / "docs" / "changes.md"
 _PLANNERS = 2
+_DEFAULT_VPC = "vpc-00000001"
+"""The VPC that the emulated AWS has from the beginning."""
 
 _INTRODUCTION = """\
 # What a change of the settings does
@@ -92,21 +97,31 @@ def outcomes(changes: Sequence[SettingsChange], planners: Sequence[Planner]) -> 
         return list(pool.map(outcome, changes))
 
 
+def rows_of(changes: Sequence[SettingsChange], base: Sequence[Edit]) -> dict[SettingsChange, str]:
+    """The row of each change, planned from the example with the edits of `base`."""
+    with tempfile.TemporaryDirectory() as name, Emulator(Path(name) / "emulator.log") as emulator:
+        os.environ.update(emulator.environment)
+        add_network(client("ec2", emulator.environment), _DEFAULT_VPC)
+        planners = [Planner(Path(name) / f"planner-{number}", base) for number in range(_PLANNERS)]
+        with contextlib.chdir(planners[0].root):
+            operations("bootstrap")
+            stacks = [stack.name for stack in read_stacks(Path("cdktf.out")) if not stack.is_in_cluster]
+            operations("deploy", *stacks, "--yes")
+            print(f"deployed {len(stacks)} stacks", flush=True)
+            return {
+                change: row(change, found) for change, found in zip(changes, outcomes(changes, planners), strict=True)
+            }
+
+
 def main(*names: str) -> None:
     """Deploy the region, plan the changes whose names begin with one of `names`, or all, and write the page.
 
     The rows of other changes stay as they are.
     """
-    chosen = [change for change in CHANGES if not names or change.name.startswith(names)]
-    with tempfile.TemporaryDirectory() as name, Emulator(Path(name) / "emulator.log") as emulator:
-        os.environ.update(emulator.environment)
-        planners = [Planner(Path(name) / f"planner-{number}", BASE) for number in range(_PLANNERS)]
-        os.chdir(planners[0].root)
-        operations("bootstrap")
-        stacks = [stack.name for stack in read_stacks(Path("cdktf.out")) if not stack.is_in_cluster]
-        operations("deploy", *stacks, "--yes")
-        print(f"deployed {len(stacks)} stacks", flush=True)
-        rows = {change: row(change, found) for change, found in zip(chosen, outcomes(chosen, planners), strict=True)}
+    rows: dict[SettingsChange, str] = {}
+    for name, base in BASES.items():
+        chosen = [one for one in CHANGES if one.base == name and (not names or one.name.startswith(names))]
+        rows |= rows_of(chosen, base) if chosen else {}
     known = PAGE.read_text(encoding="utf-8").splitlines() if names else []
     for change in CHANGES:
         rows.setdefault(change, next((line for line in known if line.startswith(_start(change))), ""))

@@ -7,7 +7,7 @@ import stacks
 from eks_gitops.config import Config
 from scripts.settings_docs import FILES as TOPS
 from scripts.settings_docs import classes
-from tests.changes.cases import BASE, CHANGES, FILES
+from tests.changes.cases import BASES, CHANGES, FILES
 from tests.changes.make import PAGE
 
 _HOW = ("set", "unset", "add", "remove", "raise", "lower", "replace")
@@ -37,15 +37,20 @@ def test_changes_differ_and_say_how() -> None:
     assert not [change.name for change in CHANGES if change.how.split()[0] not in _HOW]
 
 
+def test_every_change_has_a_base() -> None:
+    assert {change.base for change in CHANGES} == BASES.keys()
+
+
 def test_changes_apply_to_the_committed_settings() -> None:
     folder = Path(stacks.__file__).parent
-    texts = {name: (folder / file).read_text(encoding="utf-8") for name, file in FILES.items()}
-    for edit in BASE:
-        assert edit.old in texts[edit.file], edit
-        texts[edit.file] = texts[edit.file].replace(edit.old, edit.new)
-    for change in CHANGES:
-        for edit in change.edits:
-            assert edit.old in texts[edit.file], change.name
+    for name, base in BASES.items():
+        texts = {file: (folder / path).read_text(encoding="utf-8") for file, path in FILES.items()}
+        for edit in base:
+            assert edit.old in texts[edit.file], edit
+            texts[edit.file] = texts[edit.file].replace(edit.old, edit.new)
+        for change in [change for change in CHANGES if change.base == name]:
+            for edit in change.edits:
+                assert edit.old in texts[edit.file], change.name
 
 
 def test_the_page_has_a_row_for_each_change() -> None:

@@ -19,7 +19,7 @@ from operations.local import emulator_process, platform, ports
 from operations.output.report import Report, Status
 from operations.state import bootstrap, states
 from operations.terraform import synthesis
-from operations.terraform.stacks import Kind, Stack, read_stacks
+from operations.terraform.stacks import ExistingVpc, Kind, Stack, read_stacks
 from tests.stacks import ACCOUNT, REGION, make_stack, write_output
 
 _EMULATOR = """
@@ -133,6 +133,18 @@ def test_up_deploys_every_aws_stack_without_guard_and_returns_the_outputs(emulat
     assert outputs[f"{REGION}-dev"] == {"vpc": "vpc-1"}
     assert _bootstrapped("bootstrap") == {"backend"}
     assert len(emulators.running()) == 1
+
+
+def test_up_refuses_an_existing_vpc(emulators: Emulators, deployed: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
+    vpc = ExistingVpc("vpc-0123456789abcdef0", "10.0.0.0/16", (), {}, {})
+    monkeypatch.setattr(platform, "_synthesize", lambda: [make_stack("shared", kind="shared", existing_vpc=vpc)])
+    with pytest.raises(OperationError) as raised:
+        platform.up(lambda _: None)
+    assert str(raised.value) == (
+        "stacks/ap_northeast_2/shared.py: vpc: the emulated AWS does not have vpc-0123456789abcdef0; "
+        "to try the platform on this machine, use VpcConfig"
+    )
+    assert (emulators.running(), deployed.called) == ([], False)
 
 
 @pytest.mark.usefixtures("emulators", "deployed")
