@@ -232,13 +232,19 @@ def _argument(path: str) -> str:
     return re.split(r"\W", path, maxsplit=1)[0]
 
 
+def _is_marked(marks: Mapping[str, Any], path: str) -> bool:
+    """Whether an argument is marked, or the whole block that it is in."""
+    return True in (marks.get(_argument(path)), plans.at(marks, path, None))
+
+
 def _shown(change: Change, values: Mapping[str, Any] | None, path: str) -> str:
     """A value of a change in a message."""
-    if change.sensitive.get(_argument(path)):
+    if _is_marked(change.sensitive, path):
         return "a secret"
+    if values is change.after and _is_marked(change.unknown, path):
+        return "a value known only after the apply"
     value = plans.at(values, path, None)
     if value is None:
-        is_unknown = values is change.after and change.unknown.get(_argument(path))
-        return "a value known only after the apply" if is_unknown else "nothing"
+        return "nothing"
     text = json.dumps(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

@@ -247,12 +247,15 @@ def _keeps(stack: Stack, options: Options, progress: Progress, tainted: Sequence
 
 def _why_refused(plan: Plan, options: Options, directory: Path) -> str:
     """Why the guard refuses a plan, or why it is no recovery or adoption; empty if it may be applied."""
-    refused = [f"{f.action} {f.address}: {f.why}; {f.remedy}" for f in _findings(plan, options) if f.is_refused]
+    losing, findings = recover.losing(plan), [f for f in _findings(plan, options) if f.is_refused]
+    refused = []
     if options.adoption:
-        refused = [*options.adoption.refusals(plan), *refused]
+        refused = options.adoption.refusals(plan)
+        lost = {change.address for change in losing if change.address in plan.imports}
+        findings = [f for f in findings if f.address not in lost]
     elif options.is_recovery:
-        refused = [*recover.refusals(plan, directory), *refused]
-    return "\n".join(refused)
+        refused = [recover.refusal(change, directory) for change in losing]
+    return "\n".join([*refused, *(f"{f.action} {f.address}: {f.why}; {f.remedy}" for f in findings)])
 
 
 def _findings(plan: Plan, options: Options) -> list[Finding]:

@@ -39,7 +39,7 @@ def plan(  # noqa: PLR0913 (what a plan needs, and what a recovery decides)
 ) -> dict[str, Any]:
     """Plan a stack into `file` with the import of all that `find` finds, and return the plan as JSON.
 
-    By default this is what the state has lost. It is a plan that `refusals` refuses if tainted resources are not kept.
+    By default this is what the state has lost. It replaces tainted resources that are not kept, which `losing` tells.
 
     Raises:
         OperationError: if several resources can be meant, or a type is not known.
@@ -152,11 +152,6 @@ def _find(stack: Stack, account: Callable[[str], Account], entry: Mapping[str, A
 def losing(plan: Plan) -> list[Change]:
     """The changes after which a resource is lost."""
     return [change for change in plan.changes if change.action in {"replace", "destroy", "forget"}]
-
-
-def refusals(plan: Plan, directory: Path) -> list[str]:
-    """Why a plan does more than a recovery: it would lose resources."""
-    return [refusal(change, directory) for change in losing(plan)]
 
 
 def refusal(change: Change, directory: Path) -> str:

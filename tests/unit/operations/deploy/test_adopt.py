@@ -222,7 +222,7 @@ def test_a_plan_that_replaces_what_it_adopts_is_refused(
 ) -> None:
     _find(monkeypatch, aws_vpc=["vpc-1"])
     stack = _stack(terraform, {"aws_vpc.it": {"id": "b"}}, {"aws_vpc.it": {"id": "a"}})
-    report = _adopt(tmp_path, stack)
+    report = _adopt(tmp_path, stack, is_guarded=True)  # the guard has nothing to add
     assert report.status is Status.ATTENTION
     assert _what(report) == ('replace aws_vpc.it: vpc-1: id: "a" in AWS, "b" in the settings; ' + _NO_SETTING)
     assert terraform.actual("dev") == {"aws_vpc.it": {"id": "a"}}
@@ -272,7 +272,7 @@ def _refusals(terraform: FakeTerraform, address: str, path: list[str | int], **v
         (
             "aws_iam_role.it",
             ["path"],
-            {"before": {"path": "x" * 500}, "after": {"path": None}, "before_sensitive": False},
+            {"before": {"path": "x" * 500}, "after": {"path": None}, "before_sensitive": {"path": False}},
             f'path: "{"x" * 199}… in AWS, nothing in the settings; {_NO_SETTING}',
         ),
         (
