@@ -130,6 +130,38 @@ def test_without_a_terminal_and_yes_nothing_is_changed(
     assert not (stack.directory / "state.json").exists()
 
 
+def test_import_blocks_of_a_killed_command_are_removed_even_if_the_plan_fails(
+    tmp_path: Path, terraform: FakeTerraform
+) -> None:
+    stack = _stack(terraform, {"aws_vpc.it": {"plan_error": "no"}}, _VPC)
+    (stack.directory / "imports.tf.json").write_text('{"import": [{"to": "aws_vpc.it", "id": "vpc-1"}]}')
+    assert _adopt(tmp_path, stack).status is Status.ERROR
+    assert not (stack.directory / "imports.tf.json").exists()
+
+
+def test_a_key_is_looked_for_by_its_alias(
+    tmp_path: Path, terraform: FakeTerraform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aliases = dict[str, str | None]()
+
+    def find(_: object, kind: str, values: Mapping[str, Any], *, by_name: bool) -> list[str]:
+        assert by_name
+        aliases[kind] = values.get("alias")
+        return []
+
+    monkeypatch.setattr(existing, "find", find)
+    stack = _stack(terraform, {"aws_kms_key.it": {}}, {})
+    file = stack.directory / "cdk.tf.json"
+    document = json.loads(file.read_text())
+    document["resource"]["aws_kms_alias"] = {
+        "other": {"name": "alias/other", "target_key_id": "${aws_kms_key.other.key_id}"},
+        "it": {"name": "alias/dev", "target_key_id": "${aws_kms_key.it.key_id}"},
+    }
+    file.write_text(json.dumps(document))
+    _adopt(tmp_path, stack)
+    assert aliases == {"aws_kms_key": "alias/dev"}
+
+
 def test_if_nothing_exists_deploy_creates_the_stack(
     tmp_path: Path, terraform: FakeTerraform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
