@@ -1,6 +1,10 @@
 """`adopt` with real Terraform: resources that were made by hand are taken over, and none of them is replaced."""
 
 import json
+import os
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -228,3 +232,27 @@ def test_what_was_made_by_hand_is_adopted(tiny: Tiny, made: Made) -> None:
     assert tiny.operations("plan", "dev", "--all").status == 0
     again = tiny.operations(*command)
     assert (again.status, again.report["stacks"]["dev"]["what"]) == (0, "nothing to adopt")
+
+
+def test_an_interrupt_before_the_apply_changes_nothing(tiny: Tiny) -> None:
+    directory = tiny.stack("small", aws_ecr_repository={"it": {"name": "small"}})
+    tiny.client("ecr").create_repository(repositoryName="small")
+    command = tiny.command("adopt", "small", "--yes", "--json")
+    with subprocess.Popen(
+        command, cwd=tiny.folder, env=tiny.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdin=subprocess.DEVNULL, start_new_session=True,
+    ) as adopt:  # fmt: skip
+        while not (directory / "imports.tf.json").exists():
+            assert adopt.poll() is None, adopt.communicate()
+            time.sleep(0.02)
+        os.kill(adopt.pid, signal.SIGINT)
+        _, stderr = adopt.communicate(timeout=60)
+    assert "Traceback" not in stderr
+    assert adopt.returncode == 1
+    assert not (directory / "imports.tf.json").exists()
+    held = tiny.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", [])
+    assert not [entry["Key"] for entry in held if entry["Key"].startswith("small")]
+
+    adopted = tiny.operations("adopt", "small", "--yes")
+    assert adopted.report["stacks"]["small"]["imported"] == {"aws_ecr_repository.it": "small"}, adopted.output
+    assert tiny.state("small").keys() == {"aws_ecr_repository.it"}
