@@ -164,6 +164,11 @@ recover: synth ## bring what exists back into a lost state, after a killed deplo
 	@$(if $(STACK),,$(error name the stacks to recover, such as: make recover STACK=ap-northeast-2-dev))
 	$(BIN)/python -m operations recover $(STACK)
 
+.PHONY: adopt
+adopt: synth ## take over what others made: make adopt STACK=ap-northeast-2-dev [ID="ADDRESS=ID ..."]
+	@$(if $(STACK),,$(error name the stack that adopts, such as: make adopt STACK=ap-northeast-2-dev))
+	$(BIN)/python -m operations adopt $(STACK) $(foreach one,$(ID),--id '$(one)')
+
 .PHONY: drift
 drift: synth ## find changes in AWS since the last apply: make drift STACK='ap-northeast-2-dev*'
 	$(BIN)/python -m operations drift $(STACK)

@@ -1,4 +1,4 @@
-"""The commands for stacks: list, plan, guard, deploy, recover, drift, destroy, preflight, upgrade, validate, scan."""
+"""The commands for stacks: list, plan, guard, deploy, recover, adopt, drift, destroy, preflight and more."""
 
 import json
 import select
@@ -226,6 +226,65 @@ def recover_(
                 options,
                 Progress(),
                 lambda names: _command("recover", *names, *given),
+            )
+        )
+
+
+@app.command("adopt")
+def adopt_(
+    stack: Annotated[str, typer.Argument(help="The name of the stack.")],
+    *,
+    ids: Annotated[
+        list[str] | None,
+        typer.Option("--id", metavar="ADDRESS=ID", help="The import ID of a resource; empty if none of them is meant."),
+    ] = None,
+    output: Output = Path("cdktf.out"),
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Apply the plan without confirmation, unless it is refused.")
+    ] = False,
+    wait_for_lock: Annotated[str, typer.Option(help="How long to wait for a locked state, such as 10m.")] = _NO_WAIT,
+    overrides: Overrides = _OVERRIDES,
+    as_json: AsJson = False,
+) -> None:
+    """Take over resources that others made, such as by hand, under the names in the settings.
+
+    Finds them in AWS by these names, shows a plan that imports them and creates what is missing, and applies it.
+    Refuses a plan that would replace or destroy what it imports. Safe to run again.
+
+    Example: python -m operations adopt ap-northeast-2-dev --id aws_kms_key.key_F64E54E4=1234abcd
+    """
+    from operations.deploy import adopt, deploy  # noqa: PLC0415
+    from operations.output.progress import Progress  # noqa: PLC0415
+
+    with reported(as_json=as_json) as report:
+        found = read_stacks(output)
+        (chosen, *others) = select_stacks(found, [stack])
+        if others:
+            raise OperationError(f"{stack}: matches {len(others) + 1} stacks; name one")
+        options = deploy.Options(
+            allowed=_allowed(overrides),
+            applies_unreviewed=yes,
+            adoption=adopt.Adoption(chosen, adopt.parse_ids(chosen, ids or []), found),
+            ask=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None,
+            lock_timeout=wait_for_lock,
+            logs=output / "logs",
+        )
+        given = _given(
+            {
+                "--output": (output, Path("cdktf.out")),
+                "--overrides": (overrides, _OVERRIDES),
+                "--wait-for-lock": (wait_for_lock, _NO_WAIT),
+                "--yes": (yes, False),
+            }
+        )
+        given += [part for one in ids or [] for part in ("--id", one)]
+        report(
+            deploy.deploy(
+                [chosen],
+                all_producers(found),
+                options,
+                Progress(),
+                lambda names: _command("adopt", *names, *given),
             )
         )
 

@@ -8,12 +8,14 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.deploy import in_cluster, recover
+from operations.deploy.adopt import Adoption
 from operations.errors import OperationError, describe
 from operations.guard import guard
 from operations.guard.guard import Finding, Override
@@ -34,6 +36,7 @@ _UNANSWERED = re.compile(
     "context canceled|operation canceled|execution halted|Plugin did not respond|plugin process exited|rpc error"
 )
 """What Terraform reports if its provider gave up requests, or ended (seen with Terraform 1.11.4)."""
+_NOTHING_TO_ADOPT = "nothing to adopt"
 _APPLYING = ".applying"
 """A file in the folder of a stack, from the start of an apply until one succeeds."""
 
@@ -56,6 +59,8 @@ class Options:
     applies_unreviewed: bool = False
     is_recovery: bool = False
     """Whether resources that exist, but that the state has lost, are imported."""
+    adoption: Adoption | None = None
+    """What others made is imported, too, if given."""
     repairs: bool = False
     """Whether Helm releases whose last operation was interrupted are rolled back first."""
     ask: Ask | None = None
@@ -75,6 +80,8 @@ class _Result:
     seconds: float = 0.0
     unsaved: str = ""
     """What to do with a state that could not be saved."""
+    absent: Mapping[str, str] = field(default_factory=dict)
+    """What an adoption creates by address, with what exists under other names."""
 
 
 def reviewed(file: Path) -> dict[str, str]:
@@ -108,8 +115,9 @@ def deploy(
         try:
             _deploy(by_name[name], result, options, progress, folder)
         except TerraformError as error:
-            result.outcome, result.what = "failed", locks.failure(error, by_name[name], _WAIT)
-            if result.plan and _may_have_done_more(error, by_name[name]):
+            recovers = options.adoption is None  # an adoption goes on by itself, and finds more
+            result.outcome, result.what = "failed", locks.failure(error, by_name[name], _WAIT, recovers=recovers)
+            if result.plan and recovers and _may_have_done_more(error, by_name[name]):
                 result.what += f"\nAWS may have done more than the state says; do this first: make recover STACK={name}"
         except Exception as error:  # noqa: BLE001 (the outcomes of the other stacks must be reported)
             result.outcome, result.what = "failed", describe(error)
@@ -139,28 +147,27 @@ def _deploy(stack: Stack, result: _Result, options: Options, progress: Progress,
     if options.repairs and stack.is_in_cluster:
         in_cluster.repair(stack, lambda text: progress.say(stack.name, text))
     with progress.stack(stack.name, "planning") as on_event:
-        if options.is_recovery:
-            document = recover.plan(
-                stack, file, log, on_event, lambda tainted: _keeps(stack, tainted, options, progress), timeout
-            )
+        if options.is_recovery or options.adoption:
+            find = options.adoption.find if options.adoption else None
+            keeps = partial(_keeps, stack, options, progress)
+            document = recover.plan(stack, file, log, on_event, keeps, timeout, find=find)
         else:
             document = terraform.stream_plan(file, log, on_event, timeout)
     result.plan = plan = Plan(stack.name, document)
     applying = stack.directory / _APPLYING
     if plan.is_empty:
         applying.unlink(missing_ok=True)
-        result.outcome = "unchanged"
+        result.outcome, result.what = "unchanged", _NOTHING_TO_ADOPT if options.adoption else ""
         _put_back(stack, result, options, progress)
         return
-    if interrupted := in_cluster.interrupted(stack):
-        result.outcome, result.what = "refused", interrupted
-        return
-    if applying.exists() and not options.is_recovery and (lost := _lost(stack, document, progress)):
-        result.outcome, result.what = "refused", lost
-        return
-    if refusal := _why_refused(plan, options, stack.directory) or _why_unconfirmed(
-        plan, options, terraform, file, progress
-    ):
+    result.absent = options.adoption.absent(plan) if options.adoption else {}
+    refusal = (
+        in_cluster.interrupted(stack)
+        or _why_another_command(stack, plan, options, progress, has_failed=applying.exists())
+        or _why_refused(plan, options, stack.directory)
+        or _why_unconfirmed(plan, options, terraform, file, progress)
+    )
+    if refusal:
         result.outcome, result.what = "refused", refusal
         return
     replaced = {change.address for change in plan.changes if change.action == "replace"}
@@ -200,10 +207,19 @@ def _put_back(stack: Stack, result: _Result, options: Options, progress: Progres
         result.outcome, result.what = "refused", "\n".join(filter(None, [result.what, *left]))
 
 
-def _lost(stack: Stack, document: Mapping[str, Any], progress: Progress) -> str:
+def _why_another_command(stack: Stack, plan: Plan, options: Options, progress: Progress, *, has_failed: bool) -> str:
+    """Why another command must apply a plan; empty if this one may. `has_failed`: whether the last apply has."""
+    if options.adoption and not plan.imports and not has_failed:
+        return f"{_NOTHING_TO_ADOPT} ({plan.summary}); deploy the changes: make deploy STACK={stack.name}"
+    if has_failed and not options.is_recovery and not options.adoption:
+        return _lost(stack, plan, progress)
+    return ""
+
+
+def _lost(stack: Stack, plan: Plan, progress: Progress) -> str:
     """Why a plan is not applied after an apply that did not succeed: it would create what exists. Else empty."""
     try:
-        found = recover.lost(stack, document)
+        found = recover.lost(stack, plan.document)
     except (BotoCoreError, ClientError) as error:
         progress.say(stack.name, f"what an earlier apply created could not be listed ({error}); if in doubt: recover")
         return ""
@@ -217,7 +233,7 @@ def _may_have_done_more(error: TerraformError, stack: Stack) -> bool:
     return not stack.is_in_cluster and (not error.details or bool(_UNANSWERED.search(str(error))))
 
 
-def _keeps(stack: Stack, tainted: Sequence[str], options: Options, progress: Progress) -> bool:
+def _keeps(stack: Stack, options: Options, progress: Progress, tainted: Sequence[str]) -> bool:
     """Whether to keep what exists, but whose creation did not end."""
     question = f"{stack.name}: these exist, but their creation did not end; they are kept as they are"
     if options.applies_unreviewed:
@@ -230,9 +246,16 @@ def _keeps(stack: Stack, tainted: Sequence[str], options: Options, progress: Pro
 
 
 def _why_refused(plan: Plan, options: Options, directory: Path) -> str:
-    """Why the guard refuses a plan, or why it is no recovery; empty if it may be applied."""
-    refused = [f"{f.action} {f.address}: {f.why}; {f.remedy}" for f in _findings(plan, options) if f.is_refused]
-    return "\n".join([*(recover.refusals(plan, directory) if options.is_recovery else []), *refused])
+    """Why the guard refuses a plan, or why it is no recovery or adoption; empty if it may be applied."""
+    losing, findings = recover.losing(plan), [f for f in _findings(plan, options) if f.is_refused]
+    refused = []
+    if options.adoption:
+        refused = options.adoption.refusals(plan)
+        lost = {change.address for change in losing if change.address in plan.imports}
+        findings = [f for f in findings if f.address not in lost]
+    elif options.is_recovery:
+        refused = [recover.refusal(change, directory) for change in losing]
+    return "\n".join([*refused, *(f"{f.action} {f.address}: {f.why}; {f.remedy}" for f in findings)])
 
 
 def _findings(plan: Plan, options: Options) -> list[Finding]:
@@ -248,7 +271,10 @@ def _why_unconfirmed(plan: Plan, options: Options, terraform: Terraform, file: P
     if options.ask is None:
         return f"{why} ({plan.summary}, hash {plan.hash}); plan again, review the plan, and deploy with --reviewed"
     with progress.paused():
-        agreed = options.ask(f"{plan.stack}: {why}", terraform.output("show", str(file.absolute())))
+        shown = terraform.output("show", str(file.absolute()))
+        if options.adoption:
+            shown = f"{shown}\n{options.adoption.overview(plan)}"
+        agreed = options.ask(f"{plan.stack}: {why}", shown)
     return "" if agreed else f"{why}, and was declined"
 
 
@@ -267,10 +293,12 @@ def _deploy_report(results: Mapping[str, _Result], options: Options, resume_comm
     tables += [plans.changes_table(refused)] if refused else []
     imported = [[plan.stack, address, id_] for plan in applied for address, id_ in plan.imports.items()]
     tables += [Table("Imported", ["stack", "address", "ID"], imported)] if imported else []
+    absent = [[name, *row] for name, result in results.items() for row in result.absent.items()]
+    tables += [Table("Absent", ["stack", "address", "other names"], absent)] if absent else []
     tables += [guard.findings_table(found)] if found else []
     status = Status.ERROR if "failed" in outcomes else Status.ATTENTION if left else Status.FINE
     return Report(
-        title=f"recover: {', '.join(counts)}" if options.is_recovery else f"deploy: {', '.join(counts)}",
+        title=_title(", ".join(counts), options),
         status=status,
         data={
             "stacks": {
@@ -281,6 +309,7 @@ def _deploy_report(results: Mapping[str, _Result], options: Options, resume_comm
                     "seconds": round(result.seconds, 1),
                     "hash": result.plan.hash if result.plan else "",
                     "imported": result.plan.imports if result.plan else {},
+                    **({"absent": result.absent} if options.adoption else {}),
                 }
                 for name, result in results.items()
             },
@@ -290,6 +319,12 @@ def _deploy_report(results: Mapping[str, _Result], options: Options, resume_comm
         tables=tables,
         notes=[*_unused_overrides(results, options), *([f"continue with: {resume_command(left)}"] if left else [])],
     )
+
+
+def _title(counts: str, options: Options) -> str:
+    if options.adoption:
+        return f"adopt: {counts}"
+    return f"recover: {counts}" if options.is_recovery else f"deploy: {counts}"
 
 
 def _unused_overrides(results: Mapping[str, _Result], options: Options) -> list[str]:

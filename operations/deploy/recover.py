@@ -7,8 +7,8 @@ If the creation of a resource was interrupted while the provider waited for it, 
 replace it (https://developer.hashicorp.com/terraform/cli/commands/untaint). It is kept, if the user agrees.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from operations.errors import OperationError
 from operations.state import existing
 from operations.state.existing import Account
 from operations.terraform import program
-from operations.terraform.plans import TAINTED, Plan
+from operations.terraform.plans import TAINTED, Change, Plan
 from operations.terraform.runner import Terraform
 from operations.terraform.stacks import Stack
 
@@ -24,11 +24,22 @@ OnEvent = Callable[[Mapping[str, Any]], None]
 Keeps = Callable[[Sequence[str]], bool]
 """Whether to keep the tainted resources with these addresses."""
 
+Find = Callable[[Mapping[str, Any]], str | None]
+"""The import ID of a resource that a plan would create, from its entry in the plan; None if it does not exist."""
 
-def plan(stack: Stack, file: Path, log: Path, on_event: OnEvent, keeps: Keeps, *arguments: str) -> dict[str, Any]:
-    """Plan a stack into `file` with the import of all that exists, and return the plan as JSON.
 
-    It is a plan that `refusals` refuses if tainted resources are not kept.
+def plan(  # noqa: PLR0913 (what a plan needs, and what a recovery decides)
+    stack: Stack,
+    file: Path,
+    log: Path,
+    on_event: OnEvent,
+    keeps: Keeps,
+    *arguments: str,
+    find: Find | None = None,
+) -> dict[str, Any]:
+    """Plan a stack into `file` with the import of all that `find` finds, and return the plan as JSON.
+
+    By default this is what the state has lost. It replaces tainted resources that are not kept, which `losing` tells.
 
     Raises:
         OperationError: if several resources can be meant, or a type is not known.
@@ -37,7 +48,7 @@ def plan(stack: Stack, file: Path, log: Path, on_event: OnEvent, keeps: Keeps, *
     if stack.is_in_cluster:
         command = program.command(stack.directory, "import ADDRESS ID")
         raise OperationError(f"{stack.name}: not a stack of AWS resources; import its objects: {command}")
-    account = _accounts(stack)
+    find = find or partial(_find, stack, accounts(stack))
     terraform, imports = Terraform(stack.directory), dict[str, str]()
     while True:
         document = terraform.stream_plan(file, log, on_event, *arguments, imports=imports)
@@ -47,7 +58,7 @@ def plan(stack: Stack, file: Path, log: Path, on_event: OnEvent, keeps: Keeps, *
             for address in tainted:
                 Terraform(stack.directory, log).run("untaint", *arguments, address)
             continue
-        found = dict(_found(stack, document, account))
+        found = _found(document, find)
         if not found:
             return document
         imports |= found
@@ -61,19 +72,19 @@ def lost(stack: Stack, document: Mapping[str, Any]) -> list[tuple[str, str]]:
     Raises:
         ClientError: if AWS does not answer.
     """
-    account = _accounts(stack)
+    account = accounts(stack)
     state = document.get("prior_state", {}).get("values", {}).get("root_module", {}).get("resources", [])
     known = {(one["type"], str(one["values"].get("id"))) for one in state if one["mode"] == "managed"}
     return [
         (entry["address"], id_)
-        for entry in _created(document)
+        for entry in created(document)
         if entry["type"] in existing.FINDERS
-        for id_ in _ids(stack, entry, account)
+        for id_ in ids(stack, account, entry)
         if (entry["type"], id_) not in known
     ]
 
 
-def _accounts(stack: Stack) -> Callable[[str], Account]:
+def accounts(stack: Stack) -> Callable[[str], Account]:
     """What exists in the account of a stack, by region."""
     session = cache(stack.aws_session)
 
@@ -84,13 +95,24 @@ def _accounts(stack: Stack) -> Callable[[str], Account]:
     return account
 
 
-def _created(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def created(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The entries of a plan for the resources that it would create."""
     return [entry for entry in document.get("resource_changes", []) if entry["change"]["actions"] == ["create"]]
 
 
-def _ids(stack: Stack, entry: Mapping[str, Any], account: Callable[[str], Account]) -> list[str]:
-    region = stack.region_of(entry["type"], entry["name"])
-    return existing.find(account(region), entry["type"], entry["change"]["after"])
+def ids(
+    stack: Stack, account: Callable[[str], Account], entry: Mapping[str, Any], *, by_name: bool = False
+) -> list[str]:
+    """The import IDs of what a resource in a plan can be, as `existing.find`.
+
+    A key also has the name of its alias, as `alias`.
+    """
+    kind, name, values = entry["type"], entry["name"], entry["change"]["after"]
+    if kind == "aws_kms_key":
+        reference = f"${{{kind}.{name}.key_id}}"
+        aliases = (arguments for other, _, arguments in stack.resources() if other == "aws_kms_alias")
+        values = {**values, "alias": next((one["name"] for one in aliases if one["target_key_id"] == reference), None)}
+    return existing.find(account(stack.region_of(kind, name)), kind, values, by_name=by_name)
 
 
 def _tainted(document: Mapping[str, Any]) -> list[str]:
@@ -98,36 +120,46 @@ def _tainted(document: Mapping[str, Any]) -> list[str]:
     return [entry["address"] for entry in entries if entry.get("action_reason") == TAINTED]
 
 
-def _found(stack: Stack, document: Mapping[str, Any], account: Callable[[str], Account]) -> Iterator[tuple[str, str]]:
-    """The address and import ID of each resource that a plan would create, and that exists."""
-    problems = []
-    for entry in _created(document):
-        address, kind = entry["address"], entry["type"]
-        if kind in existing.NOT_IMPORTED:
+def _found(document: Mapping[str, Any], find: Find) -> dict[str, str]:
+    """The import ID of each resource that a plan would create, and that exists, by address."""
+    found, problems = dict[str, str](), list[str]()
+    for entry in created(document):
+        try:
+            id_ = find(entry)
+        except OperationError as error:
+            problems.append(str(error))
             continue
-        if kind not in existing.FINDERS:
-            remedy = f"if it exists: {program.command(stack.directory, 'import', address, 'ID')}"
-            problems.append(f"{address}: {kind}: recover does not know how to find it; {remedy}")
-            continue
-        ids = _ids(stack, entry, account)
-        if len(ids) > 1:
-            problems.append(existing.ambiguous(address, ids))
-        for id_ in ids:
-            yield address, id_
+        if id_:
+            found[entry["address"]] = id_
     if problems:
         raise OperationError("\n".join(problems))
+    return found
 
 
-def refusals(plan: Plan, directory: Path) -> list[str]:
-    """Why a plan does more than a recovery: it would lose resources."""
+def _find(stack: Stack, account: Callable[[str], Account], entry: Mapping[str, Any]) -> str | None:
+    address, kind = entry["address"], entry["type"]
+    if kind in existing.NOT_IMPORTED:
+        return None
+    if kind not in existing.FINDERS:
+        remedy = f"if it exists: {program.command(stack.directory, 'import', address, 'ID')}"
+        raise OperationError(f"{address}: {kind}: recover does not know how to find it; {remedy}")
+    found = ids(stack, account, entry)
+    if len(found) > 1:
+        raise OperationError(existing.ambiguous(address, found))
+    return found[0] if found else None
+
+
+def losing(plan: Plan) -> list[Change]:
+    """The changes after which a resource is lost."""
+    return [change for change in plan.changes if change.action in {"replace", "destroy", "forget"}]
+
+
+def refusal(change: Change, directory: Path) -> str:
+    """Why a change is no part of a recovery, and what to do about it."""
+    keep = f"if it works, keep it: {program.command(directory, 'untaint')}"
     settings = (
         "recover with the settings of the last apply, then deploy the change; if they have not changed, "
         "what it depends on exists twice in AWS: delete the one that is not in use"
     )
-    keep = f"if it works, keep it: {program.command(directory, 'untaint')}"
-    return [
-        f"{change.action} {change.address}: {change.why}; "
-        + (f"{keep} '{change.address}'" if change.reason == TAINTED else settings)
-        for change in plan.changes
-        if change.action in {"replace", "destroy", "forget"}
-    ]
+    remedy = f"{keep} '{change.address}'" if change.reason == TAINTED else settings
+    return f"{change.action} {change.address}: {change.why}; {remedy}"

@@ -61,7 +61,10 @@ def _line(stack: Stack, one: New, new: NewResources, account: Account, found: di
     if not ids:
         return None
     found[one.address] = ids[0]
-    remedy = f"if it is yours: make recover STACK={stack.name}; otherwise delete it, or choose another name"
+    remedy = (
+        f"after a killed deploy: make recover STACK={stack.name}; if others made it: make adopt STACK={stack.name}; "
+        "otherwise delete it, or choose another name"
+    )
     return Line(subject, "failed", f"{', '.join(ids)} exists, but is in no Terraform state; {remedy}")
 
 

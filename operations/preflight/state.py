@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from operations.clients.aws import object_of
 from operations.preflight.check import Clients, Line, without_backend
 from operations.state.locks import held
+from operations.terraform.plans import at
 from operations.terraform.runner import Terraform
 from operations.terraform.stacks import Stack
 
@@ -115,7 +116,7 @@ class NewResources:
         address = f"{kind}.{name}"
         attributes = self._known(stack).get(address, {})
         if attributes:
-            return _at(attributes, path, match[0])
+            return at(attributes, path, match[0])
         if address in found and path in _IDS and (path != "arn" or found[address].startswith("arn:")):
             return found[address]
         argument = stack.configuration.get("resource", {}).get(kind, {}).get(name, {}).get(path, match[0])
@@ -138,13 +139,3 @@ class NewResources:
 _REFERENCE = re.compile(r"\$\{(data\.terraform_remote_state|aws_\w+)\.([\w-]+)\.([\w.\[\]-]+)\}")
 _IDS = {"arn", "id", "key_id", "zone_id"}
 """The attributes that are equal to the import ID of a resource. Its ARN is equal if the import ID is an ARN."""
-
-
-def _at(attributes: Any, path: str, otherwise: str) -> Any:
-    """The attribute at a path such as `vpc_config[0].cluster_security_group_id`."""
-    for step in re.findall(r"\w+", path):
-        try:
-            attributes = attributes[int(step) if isinstance(attributes, list) else step]
-        except (KeyError, IndexError):
-            return otherwise
-    return otherwise if attributes is None else attributes

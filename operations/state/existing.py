@@ -35,7 +35,14 @@ class _NotKnownError(Exception):
 
 
 class Values(dict[str, Any]):
-    """The known arguments of a resource, with `tags_all`."""
+    """The known arguments of a resource, with `tags_all`. `by_name` is whether what others made is found, too.
+
+    It has the name of the resource, but need not have the other tags.
+    """
+
+    def __init__(self, values: Mapping[str, Any], *, by_name: bool = False) -> None:
+        super().__init__({name: value for name, value in values.items() if value is not None})
+        self.by_name = by_name
 
     def __missing__(self, name: str) -> Any:
         raise _NotKnownError(name)
@@ -84,16 +91,18 @@ Finder = Callable[[Account, Values], Iterable[str]]
 """The import IDs of what exists under the arguments of a resource; more than one if it cannot be told apart."""
 
 
-def find(account: Account, kind: str, values: Mapping[str, Any]) -> list[str]:
+def find(account: Account, kind: str, values: Mapping[str, Any], *, by_name: bool = False) -> list[str]:
     """The import IDs of a resource of a type of `FINDERS`; none if it does not exist, or if too little is known of it.
+
+    By its name and tags or, with `by_name`, also without the tags that tell environments apart.
 
     Raises:
         ClientError: if AWS does not answer.
         OperationError: if the resource exists, but cannot be imported.
     """
-    known = Values({name: value for name, value in values.items() if value is not None})
+    finder = _BY_NAME.get(kind, FINDERS[kind]) if by_name else FINDERS[kind]
     try:
-        return sorted(set(FINDERS[kind](account, known)))
+        return sorted(set(finder(account, Values(values, by_name=by_name))))
     except _NotKnownError:
         return []
 
@@ -110,7 +119,10 @@ def _tags(tags: Any) -> dict[str, str]:
 
 def _is_own(tags: Any, values: Values) -> bool:
     expected = {name: values["tags_all"][name] for name in _IDENTITY if name in values["tags_all"]}
-    return bool(expected) and expected.items() <= _tags(tags).items()
+    found = _tags(tags)
+    if values.by_name:  # tags of another environment exclude it
+        return all(found.get(name, "" if name == "Name" else value) == value for name, value in expected.items())
+    return bool(expected) and expected.items() <= found.items()
 
 
 # --- kinds of finders -------------------------------------------------------------------------------------------------
@@ -146,6 +158,8 @@ def _tagged(service: str, operation: str, key: str, id_: str) -> Finder:
     """Look for a resource by its tags."""
 
     def find_it(account: Account, values: Values) -> Iterator[str]:
+        if values.by_name and "Name" not in values["tags_all"]:
+            return
         for one in account.all(service, operation, key):
             state = one.get("State") or one.get("LifeCycleState")
             if _is_own(one.get("Tags", []), values) and str(state).lower() not in _GONE:
@@ -181,6 +195,15 @@ def _access_point(account: Account, values: Values) -> Iterator[str]:
     for one in account.all("efs", "describe_access_points", "AccessPoints", FileSystemId=values["file_system_id"]):
         if one["RootDirectory"]["Path"] == path and one["LifeCycleState"] not in _GONE:
             yield one["AccessPointId"]
+
+
+def _aliased_key(account: Account, values: Values) -> Iterator[str]:
+    """The key of an alias, whose name is `alias`; otherwise one with the description."""
+    alias = values.get("alias")
+    targets = [
+        one.get("TargetKeyId") for one in account.all("kms", "list_aliases", "Aliases") if one["AliasName"] == alias
+    ]
+    yield from filter(None, targets) if targets else _key(account, values)
 
 
 def _backup_selection(account: Account, values: Values) -> Iterator[str]:
@@ -453,6 +476,14 @@ FINDERS: Mapping[str, Finder] = {
     "aws_vpc_security_group_ingress_rule": _security_group_rule,
 }  # fmt: skip
 """By type, how a resource is found."""
+
+_BY_NAME: Mapping[str, Finder] = {
+    "aws_kms_key": _aliased_key,
+    "aws_security_group": _listed(
+        "ec2", "describe_security_groups", "SecurityGroups", "GroupId", GroupName="name", VpcId="vpc_id"
+    ),
+}
+"""The same of what others made, if it differs."""
 
 NOT_IMPORTED: Mapping[str, str] = {
     "aws_acm_certificate_validation": "nothing in AWS: its creation waits until the certificate is issued",

@@ -5,6 +5,7 @@ Plan files and their JSON contain the prior state in plaintext: neither may leav
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -207,3 +208,13 @@ def _marks(marks: Any) -> dict[str, Any]:
 def _path(steps: list[str | int]) -> str:
     """`["vpc_config", 0, "subnet_ids"]` as `vpc_config[0].subnet_ids`."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
+
+
+def at(values: Any, path: str, otherwise: Any) -> Any:
+    """The value at a path such as `vpc_config[0].subnet_ids`; `otherwise` if there is none."""
+    for step in re.findall(r"[\w-]+", path):
+        try:
+            values = values[int(step) if isinstance(values, list) else step]
+        except (KeyError, IndexError, TypeError):
+            return otherwise
+    return otherwise if values is None else values

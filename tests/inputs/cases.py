@@ -43,6 +43,7 @@ _GOOD: Mapping[tuple[str, str], str] = {
     ("upgrade", "version"): "1.36",
     ("destroy", "stacks"): f"{REGION}-dev",
     ("restore-state", "stack"): f"{REGION}-dev",
+    ("adopt", "stack"): f"{REGION}-dev",
 }
 """Valid values of required parameters; others get one by their name and type."""
 _GOOD_BY_NAME = {"tag": TAG, "digest": DIGEST, "environment": "dev", "platform": "your-org/platform"}

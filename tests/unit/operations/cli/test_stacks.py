@@ -138,6 +138,20 @@ def test_recover_imports_into_the_named_stacks(output: Path, monkeypatch: pytest
     assert resume_command([DEV]).endswith(f"-m operations recover {DEV} --output {output} --yes")
 
 
+def test_adopt_imports_into_one_stack(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed = _mocked(monkeypatch, deploy, "deploy")
+    run("adopt", DEV, "--output", output, "--yes", "--id", "aws_vpc.vpc=vpc-1")
+    stacks, _, options, _, resume_command = deployed.call_args.args
+    adoption = options.adoption
+    assert (_names(stacks), adoption.ids, len(adoption.every)) == ([DEV], {"aws_vpc.vpc": "vpc-1"}, 5)
+    assert resume_command([DEV]).endswith(f"-m operations adopt {DEV} --output {output} --yes --id aws_vpc.vpc=vpc-1")
+
+
+def test_adopt_rejects_several_stacks(output: Path) -> None:
+    errors = run("adopt", f"{REGION}-*", "--output", output, status=1).stderr
+    assert errors == f"error: {REGION}-*: matches 5 stacks; name one\n"
+
+
 def test_deploy_applies_the_reviewed_plans(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deployed = _mocked(monkeypatch, deploy, "deploy")
     reviewed = output.parent / "reviewed.json"

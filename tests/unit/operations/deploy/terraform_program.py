@@ -78,9 +78,10 @@ def _entry(address: str, before: dict[str, Any] | None, after: dict[str, Any] | 
         actions = ["create" if before is None else "delete"]
     else:
         actions = ["update"] if before.get("id") == after.get("id") else ["delete", "create"]
+    paths = {"replace_paths": [["id"]]} if len(actions) > 1 else {}
     return {
         "address": address, "type": address.partition(".")[0], "name": address.partition(".")[2],
-        "change": {"actions": actions, "before": before, "after": after, "after_unknown": {}},
+        "change": {"actions": actions, "before": before, "after": after, "after_unknown": {}, **paths},
     }  # fmt: skip
 
 

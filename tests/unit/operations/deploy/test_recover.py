@@ -30,7 +30,8 @@ class Aws:
         self.ids = ids
         self.asked: list[str] = []
 
-    def find(self, account: object, kind: str, values: Mapping[str, Any]) -> list[str]:
+    def find(self, account: object, kind: str, values: Mapping[str, Any], *, by_name: bool) -> list[str]:
+        assert not by_name
         assert isinstance(account, existing.Account)
         assert "cidr_block" in values
         self.asked.append(kind)
@@ -90,7 +91,7 @@ def test_what_exists_is_imported_and_what_is_missing_is_created(
         (
             {"id": "vpc-2"},
             (
-                "replace aws_vpc.it: ; "
+                "replace aws_vpc.it: forced by id; "
                 "recover with the settings of the last apply, then deploy the change; if they have not changed, "
                 "what it depends on exists twice in AWS: delete the one that is not in use"
             ),
@@ -190,7 +191,7 @@ def test_a_stack_of_kubernetes_objects_is_refused(tmp_path: Path, terraform: Fak
 
 
 def test_an_error_of_aws_is_reported(tmp_path: Path, terraform: FakeTerraform, monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(*_: object) -> list[str]:
+    def denied(*_: object, **__: object) -> list[str]:
         raise OperationError("abc: the bucket is owned by another account; choose another name")
 
     monkeypatch.setattr(existing, "find", denied)
@@ -214,7 +215,7 @@ def test_after_an_apply_without_success_a_deploy_creates_nothing_that_exists(
     stack = _stack(terraform, _VPC, {})
     (stack.directory / "state.json").write_text("{}")
 
-    def find(*_: object) -> list[str]:
+    def find(*_: object, **__: object) -> list[str]:
         if is_listed:
             return ["vpc-1"]
         raise ClientError({"Error": {"Code": "AccessDenied"}}, "DescribeVpcs")
@@ -232,14 +233,14 @@ def test_after_an_apply_without_success_a_deploy_creates_nothing_that_exists(
     (stack.directory / "actual.json").write_text(json.dumps(_VPC))
     assert _recover(tmp_path, stack).title == "recover: 1 applied"
     (stack.directory / "state.json").write_text("{}")
-    monkeypatch.setattr(existing, "find", lambda *_: pytest.fail("it looks although the last apply succeeded"))
+    monkeypatch.setattr(existing, "find", lambda *_, **__: pytest.fail("it looks although the last apply succeeded"))
     assert _deploy(tmp_path, stack).title == "deploy: 1 applied"
 
 
 def test_what_is_in_the_state_is_not_lost(terraform: FakeTerraform, monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as a second key with the same tags, which the settings ask for."""
     stack = _stack(terraform, _VPC, {})
-    monkeypatch.setattr(existing, "find", lambda *_: ["vpc-1", "vpc-2"])
+    monkeypatch.setattr(existing, "find", lambda *_, **__: ["vpc-1", "vpc-2"])
     held = {"mode": "managed", "type": "aws_vpc", "values": {"id": "vpc-1"}}
     change = {"address": "aws_vpc.it", "type": "aws_vpc", "name": "it", "change": {"actions": ["create"], "after": {}}}
     document = {"prior_state": {"values": {"root_module": {"resources": [held]}}}, "resource_changes": [change]}

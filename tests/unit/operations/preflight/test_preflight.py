@@ -318,8 +318,8 @@ def test_a_resource_that_exists_but_is_in_no_state_fails(aws: Aws, stack: Stacks
     assert line == Line(
         "ap-northeast-2-dev: aws_iam_role.it",
         "failed",
-        "a exists, but is in no Terraform state; if it is yours: make recover STACK=ap-northeast-2-dev; otherwise "
-        "delete it, or choose another name",
+        "a exists, but is in no Terraform state; after a killed deploy: make recover STACK=ap-northeast-2-dev; "
+        "if others made it: make adopt STACK=ap-northeast-2-dev; otherwise delete it, or choose another name",
     )
 
 

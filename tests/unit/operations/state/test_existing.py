@@ -570,6 +570,48 @@ def test_a_resource_without_any_tag_is_not_found_by_its_tags(account: Callable[.
     assert existing.find(account(("ec2", "describe_vpcs", vpcs)), "aws_vpc", {"tags_all": {}}) == []
 
 
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({"Name": "a"}, ["vpc-1"]),
+        ({"Name": "a", "Environment": "dev"}, ["vpc-1"]),
+        ({"Name": "a", "Environment": "prod"}, []),
+        ({"Environment": "dev"}, []),
+        ({}, []),
+    ],
+)
+def test_what_others_made_is_found_by_its_name(
+    account: Callable[..., Account], tags: dict[str, str], expected: list[str]
+) -> None:
+    vpcs = {"Vpcs": [{"VpcId": "vpc-1", "Tags": [{"Key": name, "Value": value} for name, value in tags.items()]}]}
+    assert existing.find(account(("ec2", "describe_vpcs", vpcs)), "aws_vpc", _TAGGED, by_name=True) == expected
+
+
+def test_what_others_made_is_not_found_without_a_name() -> None:
+    assert existing.find(Account(_refuse), "aws_vpc", {"tags_all": {"Environment": "dev"}}, by_name=True) == []
+
+
+def test_a_security_group_of_others_is_found_by_its_name_in_its_vpc(account: Callable[..., Account]) -> None:
+    groups = [
+        {"GroupId": f"sg-{vpc}-{name}", "GroupName": name, "VpcId": vpc} for vpc in ("vpc-1", "vpc-2") for name in "ab"
+    ]
+    found = account(("ec2", "describe_security_groups", {"SecurityGroups": groups}))
+    values = {"name": "a", "vpc_id": "vpc-2", **_TAGGED}
+    assert existing.find(found, "aws_security_group", values, by_name=True) == ["sg-vpc-2-a"]
+
+
+@pytest.mark.parametrize("has_alias", [True, False])
+def test_a_key_of_others_is_found_by_its_alias_or_its_description(
+    account: Callable[..., Account], *, has_alias: bool
+) -> None:
+    alias = {"AliasName": "alias/dev" if has_alias else "alias/other", "TargetKeyId": "1"}
+    case = CASES["aws_kms_key"]
+    answers: list[Answer] = [*case.answers[:-1], ("kms", "list_resource_tags", {"Tags": []})]
+    found = account(("kms", "list_aliases", {"Aliases": [alias]}), *([] if has_alias else answers))
+    values = {**case.values, "tags_all": {"Environment": "dev"}, "alias": "alias/dev"}
+    assert existing.find(found, "aws_kms_key", values, by_name=True) == ["1" if has_alias else _KEY]
+
+
 def test_a_question_is_asked_once(account: Callable[..., Account]) -> None:
     found = account(*CASES["aws_vpc"].answers)
     for _ in range(2):
