@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.errors import OperationError, describe
 from operations.output.report import Report, Status, Table, counted
-from operations.preflight import existing, in_cluster, offers, quotas, state, tools
+from operations.preflight import existing, in_cluster, offers, prerequisites, quotas, state, tools
 from operations.preflight.check import Check, Clients, Line, Outcome
 from operations.terraform.stacks import Stack
 
@@ -60,6 +60,7 @@ def _of_region(region: str, stacks: Sequence[Stack], session: "boto3.Session") -
     yield f"{region}: locks", lambda: state.locks(stacks, aws)
     new = state.NewResources(stacks, aws)
     yield from ((f"{region}: {what}", check) for what, check in existing.checks(stacks, new, aws))
+    yield from ((f"{region}: {what}", check) for what, check in prerequisites.checks(stacks, aws))
     yield from ((f"{region}: {what}", check) for what, check in quotas.checks(stacks, new, aws))
     yield from ((f"{region}: {what}", check) for what, check in offers.checks(stacks, aws))
     yield from ((f"{region}: {what}", check) for what, check in in_cluster.checks(stacks, aws))

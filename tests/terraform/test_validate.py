@@ -44,12 +44,14 @@ def folder(
     aws_provider: None,  # noqa: ARG001 (skips the test if the provider is not available)
     platform: dict[str, Template],
     alternative: dict[str, Template],
+    with_existing: dict[str, Template],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """All AWS stacks as modules of one configuration, initialized with the provider of the emulated AWS."""
     folder = tmp_path_factory.mktemp("terraform")
     # Without the in-cluster stacks, because the provider mirror of the tests has no helm and kubernetes providers.
-    stacks = {name: stack for name, stack in {**platform, **alternative}.items() if not name.endswith("-gitops")}
+    every = {**platform, **alternative, **with_existing}
+    stacks = {name: stack for name, stack in every.items() if not name.endswith("-gitops")}
     for name, stack in stacks.items():
         (folder / "stacks" / name).mkdir(parents=True)
         (folder / "stacks" / name / "cdk.tf.json").write_text(json.dumps(stack.raw))

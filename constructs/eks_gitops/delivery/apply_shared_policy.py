@@ -5,7 +5,9 @@ from eks_gitops.iam import Statement
 from eks_gitops.location import Location
 
 
-def statements(location: Location) -> dict[str, list[Statement]]:
+def statements(
+    location: Location, *, existing_key_arn: str | None = None, existing_boundary_arn: str | None = None
+) -> dict[str, list[Statement]]:
     """The statements by policy name. They exclude the delivery roles, which only an administrator changes."""
     in_vpc = [
         "ec2:CreateFlowLogs",
@@ -102,7 +104,8 @@ def statements(location: Location) -> dict[str, list[Statement]]:
                 location,
                 passed_to=["ecr.amazonaws.com", "vpc-flow-logs.amazonaws.com"],
                 linked=["replication.ecr.amazonaws.com"],
+                existing_boundary_arn=existing_boundary_arn,
             ),
-            *manage_keys(location),
+            *manage_keys(location, existing_key_arn),
         ],
     }
