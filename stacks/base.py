@@ -1,5 +1,6 @@
 """RegionStack: the common base of all stacks, with name, S3 backend, AWS provider, default tags and pinned versions."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from cdktf import S3Backend, TerraformStack
@@ -7,6 +8,7 @@ from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderDefaultTag
 from constructs import Construct
 
 from eks_gitops.backend import StateBackendConfig
+from eks_gitops.key import Key
 from eks_gitops.location import Location
 from eks_gitops.versions import TERRAFORM_CONSTRAINT
 from stacks import platform
@@ -74,6 +76,24 @@ class RegionStack(TerraformStack):
             "cluster": None,
             "backups": None,
             "existing_vpc": None,
+            "existing": self._existing(),
+        }
+
+    def _existing(
+        self,
+        *,
+        key: Key | None = None,
+        repositories: Sequence[str] = (),
+        github_provider: str | None = None,
+        permissions_boundary: str | None = None,
+    ) -> platform.Existing:
+        """What the stack uses and no stack creates, for its description."""
+        required = key.required_statements if key is not None else []
+        return {
+            "key": {"arn": key.arn, "statements": [one.render() for one in required]} if key and required else None,
+            "repositories": list(repositories),
+            "github_provider": github_provider,
+            "permissions_boundary": permissions_boundary,
         }
 
     @property

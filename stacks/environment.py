@@ -51,6 +51,7 @@ class EnvironmentStack(RegionStack):
                 cluster_log_group_name(self._settings.cluster.name),
                 f"{database_log_group_prefix(location.name('*'))}*",  # of all databases: a key policy has a size limit
             ],
+            existing_arn=self._settings.key_arn,
         )
         self.context = Context(location, self.key, shared.boundary_arn(environment.name))
         self.cluster = Cluster(
@@ -216,8 +217,9 @@ class EnvironmentStack(RegionStack):
             "existing_vpc": existing_vpc.describe(self._region, self._environment),
             "backups": {
                 "bucket": backup_bucket_name(self.location, self._organisation),
-                "key_alias": key_alias(self.location),
+                "key_id": self._settings.key_arn or key_alias(self.location),
             },
+            "existing": self._existing(key=self.key, permissions_boundary=self._settings.permissions_boundary_arn),
         }
 
     def _add_outputs(self) -> None:

@@ -18,7 +18,7 @@ from eks_gitops.versions import (
 )
 
 FILE = "platform.json"
-VERSION = 2
+VERSION = 3
 
 Kind = Literal["backend", "shared", "environment", "in-cluster"]
 
@@ -41,10 +41,26 @@ class Cluster(TypedDict):
 
 
 class Backups(TypedDict):
-    """The bucket of the Argo CD backups, and the alias of the KMS key that encrypts them."""
+    """The bucket of the Argo CD backups, and the alias of the key that encrypts them, or the ARN of an existing key."""
 
     bucket: str
-    key_alias: str
+    key_id: str
+
+
+class ExistingKey(TypedDict):
+    """A KMS key that no stack creates, and the statements that its key policy needs, in the grammar of IAM."""
+
+    arn: str
+    statements: list[dict[str, object]]
+
+
+class Existing(TypedDict):
+    """What a stack uses and no stack creates: `github_provider` and `permissions_boundary` are ARNs."""
+
+    key: ExistingKey | None
+    repositories: list[str]
+    github_provider: str | None
+    permissions_boundary: str | None
 
 
 class Subnet(TypedDict):
@@ -87,6 +103,7 @@ class Stack(TypedDict):
     cluster: Cluster | None
     backups: Backups | None
     existing_vpc: ExistingVpc | None
+    existing: Existing
 
 
 class Region(TypedDict):

@@ -297,6 +297,8 @@ def _long_read_policy(region: Region) -> Iterator[Problem]:
 
 def _long_boundaries(region: Region, environment: Environment) -> Iterator[Problem]:
     settings, location = environment.settings, region.location(environment.name)
+    if settings.permissions_boundary_arn is not None:
+        return
     targets = [target.role_arn for target in settings.controllers.targets]
     zone = location.arn("route53", f"hostedzone/{'Z' * _LONGEST_ZONE_ID}")
     domain = region.shared.dns.of_environment(environment.name)

@@ -111,19 +111,24 @@ def _environments(region: Region) -> list[Environment]:
 
 
 def _github_providers(regions: Sequence[Region]) -> Iterator[Finding]:
-    """An account has exactly one identity provider for GitHub Actions."""
+    """An account has exactly one identity provider for GitHub Actions: that of a region, or an existing one."""
     owners: dict[str, str] = {}
+    existing = {region.shared.account_id: region.name for region in regions if region.shared.github_provider_exists}
     for region in regions:
         account = region.shared.account_id
         if region.shared.owns_github_provider:
-            if account in owners:
+            if account in existing:
+                message = f"exists already (github_provider_exists of {existing[account]}); set it to False"
+                yield Finding(region.shared_file, Problem("owns_github_provider", True, message))
+            elif account in owners:
                 message = f"{owners[account]} already owns the account's identity provider for GitHub; set it to False"
                 yield Finding(region.shared_file, Problem("owns_github_provider", True, message))
             owners.setdefault(account, region.name)
     for region in regions:
-        if region.shared.account_id not in owners:
+        if region.shared.account_id not in {*owners, *existing}:
             message = (
-                "no region of the account owns the identity provider for GitHub; set it to True in exactly one region"
+                "no region of the account owns the identity provider for GitHub; set it to True in exactly one region, "
+                "or set github_provider_exists"
             )
             yield Finding(region.shared_file, Problem("owns_github_provider", False, message))
 

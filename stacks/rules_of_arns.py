@@ -7,18 +7,26 @@ from eks_gitops import aws_data
 from eks_gitops.config import Problem
 from eks_gitops.in_cluster.argo_cd_config import OIDC_PROVIDERS
 from eks_gitops.values import account
-from stacks.settings import Environment, Region
+from stacks.settings import Environment, EnvironmentSettings, Region, SharedSettings
 
 
 def of_region(region: Region) -> list[tuple[str, Iterator[Problem]]]:
     """The files of a region, each with the problems in it."""
-    rules = [(region.shared_file, _cluster_administrators(region))]
+    rules = [
+        (region.shared_file, _cluster_administrators(region)),
+        (region.shared_file, _key(region, region.shared)),
+        (region.shared_file, _boundary(region, region.shared)),
+    ]
     for environment in region.environments:
         rules += [
             (environment.file, rule(region, environment))
             for rule in (_administrators, _copies_of_backups, _policies_of_addons, _targets_of_controllers)
         ]
-        rules.append((environment.file, _region_of_the_user_pool(environment)))
+        rules += [
+            (environment.file, _region_of_the_user_pool(environment)),
+            (environment.file, _key(region, environment.settings)),
+            (environment.file, _boundary(region, environment.settings)),
+        ]
     return rules
 
 
@@ -34,6 +42,27 @@ def _roles(region: Region, field: str, roles: Sequence[str]) -> Iterator[Problem
     for index, role in enumerate(roles):
         yield from _in_another_partition(region, f"{field}[{index}]", role)
         yield from _created_by_the_platform(region, f"{field}[{index}]", role)
+
+
+def _key(region: Region, settings: SharedSettings | EnvironmentSettings) -> Iterator[Problem]:
+    """A service encrypts with a key of its own region. Keys of other accounts are not supported.
+
+    Source: https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
+    """
+    arn = settings.key_arn
+    if arn is not None and not arn.startswith(region.location("shared").arn("kms", "key/")):
+        message = f"not a key of {region.name} in {region.shared.account_id}; use one of this region and account"
+        yield Problem("key_arn", arn, message)
+
+
+def _boundary(region: Region, settings: SharedSettings | EnvironmentSettings) -> Iterator[Problem]:
+    """A boundary is a managed policy of AWS or of the account of the role.
+
+    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
+    """
+    if settings.permissions_boundary_arn is not None:
+        account_id = region.shared.account_id
+        yield from _policy("permissions_boundary_arn", region, account_id, settings.permissions_boundary_arn)
 
 
 def _copies_of_backups(region: Region, environment: Environment) -> Iterator[Problem]:
@@ -55,9 +84,13 @@ def _policies_of_addons(region: Region, environment: Environment) -> Iterator[Pr
     for number, addon in enumerate(environment.settings.addons.others):
         for index, arn in enumerate(addon.identity.policy_arns if addon.identity is not None else ()):
             field = f"addons.others[{number}].identity.policy_arns[{index}]"
-            yield from _in_another_partition(region, field, arn)
-            if account(arn) not in ("aws", environment.settings.account_id):
-                yield Problem(field, arn, "a policy of another account; use one of AWS or of your account")
+            yield from _policy(field, region, environment.settings.account_id, arn)
+
+
+def _policy(field: str, region: Region, account_id: str, arn: str) -> Iterator[Problem]:
+    yield from _in_another_partition(region, field, arn)
+    if account(arn) not in ("aws", account_id):
+        yield Problem(field, arn, "a policy of another account; use one of AWS or of your account")
 
 
 def _targets_of_controllers(region: Region, environment: Environment) -> Iterator[Problem]:

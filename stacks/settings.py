@@ -5,12 +5,12 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import StrictBool
 
-from eks_gitops.addons import AddonsConfig
+from eks_gitops.addons import AddonsConfig, PolicyArn
 from eks_gitops.auto_mode import REPLACED_ADDONS
 from eks_gitops.backend import StateBackendConfig
 from eks_gitops.backup_plan import BackupConfig
 from eks_gitops.cluster import ClusterConfig
-from eks_gitops.config import AccountId, Config, DomainName, Problem, RoleArn, known_problems, matching, one_of
+from eks_gitops.config import AccountId, Config, DomainName, KeyArn, Problem, RoleArn, known_problems, matching, one_of
 from eks_gitops.controllers import ControllersConfig
 from eks_gitops.database import DatabaseConfig
 from eks_gitops.dns import DnsConfig
@@ -86,10 +86,20 @@ class SharedSettings(Config):
     """Your copy of this repository. The roles of its workflows trust it, Argo CD clones it, and Kyverno requires that
     its workflow signed the images of services."""
     owns_github_provider: StrictBool
-    """True in exactly one region of an account, because the identity provider for GitHub is global. The guard refuses
-    to change it to False."""
+    """True in exactly one region of an account, because the identity provider for GitHub is global, or in none if
+    `github_provider_exists`. The guard refuses to change it to False."""
+    github_provider_exists: StrictBool = False
+    """Whether the account has the identity provider for GitHub already, from elsewhere. Then no region of the account
+    owns it, and `make preflight` checks its audience."""
     cluster_administrators: tuple[RoleArn, ...]
     """IAM roles that can assume the role that administers all clusters of the region."""
+    key_arn: KeyArn | None = None
+    """An existing KMS key of the account and region, which encrypts images and flow logs. With None, a key is created.
+    `make preflight` checks what its key policy lacks. Images keep the key with which their repository was created. A
+    change from or to None is described in docs/architecture.md."""
+    permissions_boundary_arn: PolicyArn | None = None
+    """An existing policy that limits the roles of this stack, also its apply role, in place of the platform's
+    permissions boundary. docs/architecture.md says what is lost. Only an administrator can deploy a change."""
 
     def problems(self) -> Iterator[Problem]:
         """No cluster administrator, duplicates, or two GitHub repositories with the same ID."""
@@ -153,6 +163,14 @@ class EnvironmentSettings(Config):
     teardown: StrictBool = False
     """Set and deploy it before the environment is destroyed: it permits disabling the deletion protection of databases,
     and deletes backups with their vault and bucket."""
+    key_arn: KeyArn | None = None
+    """An existing KMS key of the account and region, which encrypts Kubernetes Secrets, volumes, files, databases,
+    backups and logs. With None, a key is created. `make preflight` checks what its key policy lacks. A change to
+    another key replaces databases and file systems, which the guard refuses. docs/architecture.md says how the key that
+    the platform created becomes an existing one."""
+    permissions_boundary_arn: PolicyArn | None = None
+    """An existing policy that limits the roles of this environment, also its apply role, instead of the platform's
+    permissions boundary. docs/architecture.md says what is lost. An administrator deploys `shared` first."""
     cluster: ClusterConfig
     """The EKS cluster."""
     node_groups: tuple[NodeGroupConfig, ...]

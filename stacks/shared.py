@@ -21,7 +21,7 @@ from eks_gitops.dns import Dns
 from eks_gitops.ecr import EcrRepositories
 from eks_gitops.existing_vpc import ExistingVpc
 from eks_gitops.flow_log import flow_log_group_name
-from eks_gitops.github import GithubOidcProvider
+from eks_gitops.github import GithubOidcProvider, github_provider_arn
 from eks_gitops.iam import Statement
 from eks_gitops.key import Key
 from eks_gitops.vpc import Vpc, VpcConfig
@@ -54,6 +54,10 @@ class SharedStack(RegionStack):
             environment.name: [target.role_arn for target in environment.settings.controllers.targets]
             for environment in region.environments
         }
+        existing_boundaries = {
+            "shared": settings.permissions_boundary_arn,
+            **{one.name: one.settings.permissions_boundary_arn for one in region.environments},
+        }
         self._boundaries = {
             name: PermissionsBoundary(
                 self,
@@ -63,18 +67,20 @@ class SharedStack(RegionStack):
                 domain=None if cluster is None else settings.dns.of_environment(name),
                 parent_zone_arn=None if cluster is None else self.dns.zone_arn,
                 target_roles=targets.get(name, []),
+                existing_arn=existing_boundaries[name],
             )
             for name, cluster in {"shared": None, **clusters}.items()
         }
-        key = Key(
+        self._key = Key(
             self,
             "key",
             location=self.location,
             description=f"Images and logs of {region.name}",
             services=["ecr"],
             log_groups=[flow_log_group_name(vpc.name)] if isinstance(vpc, VpcConfig) else [],
+            existing_arn=settings.key_arn,
         )
-        context = Context(self.location, key, self._boundaries["shared"].arn)
+        context = Context(self.location, self._key, self._boundaries["shared"].arn)
         self.vpc: Vpc | ExistingVpc = (
             Vpc(self, "vpc", vpc, context=context) if isinstance(vpc, VpcConfig) else ExistingVpc(self, "vpc", vpc)
         )
@@ -116,7 +122,10 @@ class SharedStack(RegionStack):
             read=self._read,
         )
         shared = apply_shared_policy.statements(
-            self.location, settings.vpc if isinstance(settings.vpc, VpcConfig) else None
+            self.location,
+            settings.vpc if isinstance(settings.vpc, VpcConfig) else None,
+            existing_key_arn=settings.key_arn,
+            existing_boundary_arn=settings.permissions_boundary_arn,
         )
         self.apply_roles = {"shared": self._apply_role("shared", shared)}
         for environment in self._region.environments:
@@ -126,6 +135,8 @@ class SharedStack(RegionStack):
                 environment.settings.cluster.name,
                 domain=settings.dns.of_environment(environment.name),
                 parent_zone_arn=self.dns.zone_arn,
+                existing_key_arn=environment.settings.key_arn,
+                existing_boundary_arn=environment.settings.permissions_boundary_arn,
             )
             self.apply_roles[environment.name] = self._apply_role(environment.name, policies)
         self.backup_roles = {
@@ -137,6 +148,7 @@ class SharedStack(RegionStack):
                 cluster_name=environment.settings.cluster.name,
                 organisation=self._organisation,
                 boundary=self._boundaries[environment.name],
+                existing_key_arn=environment.settings.key_arn,
             )
             for environment in self._region.environments
         }
@@ -165,13 +177,23 @@ class SharedStack(RegionStack):
             policies=policies,
         )
 
+    def describe(self) -> platform.Stack:
+        """The description of this stack for `platform.json`."""
+        settings = self._region.shared
+        return {
+            **super().describe(),
+            "existing_vpc": existing_vpc.describe(self._region),
+            "existing": self._existing(
+                key=self._key,
+                repositories=[one.name for one in settings.image_repositories if one.existing],
+                github_provider=github_provider_arn(self.location) if settings.github_provider_exists else None,
+                permissions_boundary=settings.permissions_boundary_arn,
+            ),
+        }
+
     def boundary_arn(self, environment: str) -> str:
         """The ARN of the permissions boundary of all roles of an environment."""
         return self._boundaries[environment].arn
-
-    def describe(self) -> platform.Stack:
-        """The description of this stack for `platform.json`, with an existing VPC."""
-        return {**super().describe(), "existing_vpc": existing_vpc.describe(self._region)}
 
     def _add_outputs(self) -> None:
         for name, value, description in (

@@ -142,6 +142,10 @@ def _of_combinations(region: Region, environment: Environment) -> Iterator[Probl
         yield Problem("node_groups", "SPOT only", message)
     yield from _images_for_arm(settings)
     yield from _services_of_a_connected_network(region, settings)
+    keys = {"shared": region.shared.key_arn, **{one.name: one.settings.key_arn for one in region.environments}}
+    for name in [name for name, arn in keys.items() if arn and arn == settings.key_arn and name != environment.name]:
+        message = f"also the key of {name}: roles of both can decrypt what it encrypts in the other; use one for each"
+        yield Problem("key_arn", settings.key_arn, message)
     for field, ingress in load_balancers(environment).items():
         own, cidrs = region.shared.vpc.cidrs, ingress.allowed_cidrs
         # A network that contains all addresses overlaps the VPC, too.

@@ -221,6 +221,42 @@ _ALTERNATIVE_SETTINGS = (
 )
 
 
+@pytest.fixture(scope="session")
+def with_existing_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of the fixture `with_existing`."""
+    return tmp_path_factory.mktemp("with_existing_out")
+
+
+@pytest.fixture(scope="session")
+def with_existing(with_existing_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
+    """All stacks of settings that name what exists already: keys, image repository, provider and boundaries."""
+    folder = tmp_path_factory.mktemp("with_existing")
+    settings = EditedSettings(folder)
+    settings.move("us-east-1")
+    settings.replace("ap_northeast_2/__init__.py", '("dev", "staging", "prod")', '("dev",)')
+    for file, old, new in _EXISTING_SETTINGS:
+        settings.replace(f"ap_northeast_2/{file}", old, new)
+    return every_stack(settings.load(), with_existing_folder)
+
+
+_EXISTING_SETTINGS = (
+    (
+        "shared.py",
+        "owns_github_provider=True,",
+        """owns_github_provider=False, github_provider_exists=True,
+    key_arn="arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000001",
+    permissions_boundary_arn="arn:aws:iam::123456789012:policy/company/limits",""",
+    ),
+    ("shared.py", '            name="hello",', 'name="hello", existing=True,'),
+    (
+        "dev.py",
+        "production=False,",
+        """production=False, key_arn="arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000002",
+    permissions_boundary_arn="arn:aws:iam::123456789012:policy/company/limits-of-dev",""",
+    ),
+)
+
+
 @pytest.fixture
 def edited(tmp_path: Path) -> EditedSettings:
     """A copy of the settings to edit."""

@@ -85,7 +85,7 @@ class StateBackend(Construct):
             "bucket",
             bucket=config.bucket,
             # Terraform then deletes the bucket before the key, so that no object loses its key.
-            depends_on=[self.key.resource],
+            depends_on=self.key.resources,
             lifecycle=TerraformResourceLifecycle(prevent_destroy=True),
         )
         versioning = keep_private(

@@ -443,6 +443,19 @@ Source: `roleNameType` and `pathType` of IAM in botocore 1.43, and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/using-service-linked-roles.html
 """
 
+KeyArn = Annotated[
+    str,
+    matching(
+        r"arn:(aws|aws-cn|aws-us-gov):kms:[a-z0-9-]+:\d{12}:key/"
+        r"([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})",
+        "not the ARN of a KMS key; write arn:aws:kms:<region>:<account id>:key/<key id>",
+    ),
+]
+"""The ARN of a KMS key, not that of an alias.
+
+Source: `KmsKeyId` of AWS::EFS::FileSystem in cfn-lint 1.58, the strictest of those that use the key.
+"""
+
 DomainName = Annotated[
     str,
     matching(

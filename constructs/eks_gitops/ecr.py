@@ -26,6 +26,7 @@ from cdktf_cdktf_provider_aws.ecr_repository_creation_template import (
 )
 from cdktf_cdktf_provider_aws.provider import AwsProvider
 from constructs import Construct
+from pydantic import StrictBool
 
 from eks_gitops.config import Config, Count, Problem, matching
 from eks_gitops.context import Context
@@ -47,6 +48,7 @@ _DIGITS_OF_A_COMMIT = set("0123456789abcdef*")
 # Source: `filter` in the documentation of aws_ecr_repository of the AWS provider 6
 _MOST_WILDCARDS = 2
 _KEPT_CACHES = 10  # of each pattern of moving tags
+_KEPT_IMAGES = 200
 
 
 class EcrRepositoryConfig(Config):
@@ -64,7 +66,11 @@ class EcrRepositoryConfig(Config):
     pushed_by: GithubRepository
     """The application repository that pushes its images: only workflows of its GitHub environment `delivery` can assume
     the push role."""
-    kept_images: Count = 200
+    existing: StrictBool = False
+    """Whether a repository of this name exists already in the account and region, and stays another owner's: only its
+    push role is created. `make preflight` checks it. A change to True would destroy a repository that the platform
+    created, with its images, which the guard refuses; docs/architecture.md says how Terraform forgets it before."""
+    kept_images: Count = _KEPT_IMAGES
     """The number of newest tagged images that ECR keeps. It deletes older ones, also if they are still in use."""
     moving_tags: tuple[
         Annotated[
@@ -80,7 +86,13 @@ class EcrRepositoryConfig(Config):
     either. A change applies to new pushes."""
 
     def problems(self) -> Iterator[Problem]:
-        """Moving tags that are too many, or that match the tags of released images."""
+        """Settings of an existing repository; moving tags that are too many, or match the tags of released images."""
+        if self.existing:
+            message = "the owner of an existing repository sets it; remove it here, or set existing to False"
+            if self.kept_images != _KEPT_IMAGES:
+                yield Problem("kept_images", self.kept_images, message)
+            if self.moving_tags:
+                yield Problem("moving_tags", self.moving_tags, message)
         if len(self.moving_tags) > MOST_MOVING_TAGS:
             message = f"ECR accepts {MOST_MOVING_TAGS} patterns; remove some, or combine them with *"
             yield Problem("moving_tags", len(self.moving_tags), message)
@@ -116,7 +128,11 @@ class EcrRepositories(Construct):
         self.arns: dict[str, str] = {}
         self.urls: dict[str, str] = {}
         for config in configs:
-            self._repository(config, context.key)
+            if config.existing:
+                self.arns[config.name] = context.location.arn("ecr", f"repository/{config.name}")
+                self.urls[config.name] = f"{self.registry}/{config.name}"
+            else:
+                self._repository(config, context.key)
         if configs and replica_regions:
             templates = self._templates(context, configs, replica_regions, replica_tags or {})
             self._replicate(context.location, configs, replica_regions, depends_on=templates)

@@ -60,10 +60,15 @@ class GithubOidcProvider(Construct):
         IamOpenidConnectProvider(self, "provider", url=f"https://{_HOST}", client_id_list=[_AUDIENCE])
 
 
+def github_provider_arn(location: Location) -> str:
+    """The ARN of the account's identity provider for GitHub Actions."""
+    return location.arn("iam", f"oidc-provider/{_HOST}")
+
+
 def github_trust(location: Location, subjects: list[str]) -> Statement:
     """Trust for exactly these `sub` claims. A wildcard would let other repositories assume the role."""
     return Statement(
         actions=["sts:AssumeRoleWithWebIdentity"],
-        principals={"Federated": [location.arn("iam", f"oidc-provider/{_HOST}")]},
+        principals={"Federated": [github_provider_arn(location)]},
         conditions={"StringEquals": {f"{_HOST}:aud": _AUDIENCE, f"{_HOST}:sub": sorted(subjects)}},
     )

@@ -1,8 +1,8 @@
-"""Key: a KMS key with rotation, an alias, and a least-privilege key policy."""
+"""Key: a KMS key with rotation, an alias, and a least-privilege key policy; or an existing key."""
 
 from collections.abc import Sequence
 
-from cdktf import TerraformProvider, TerraformResourceLifecycle
+from cdktf import ITerraformDependable, TerraformProvider, TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.kms_alias import KmsAlias
 from cdktf_cdktf_provider_aws.kms_key import KmsKey
 from constructs import Construct
@@ -12,6 +12,7 @@ from eks_gitops.location import Location
 
 _DELETION_WINDOW_DAYS = 30
 _USE = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*")
+_GRANTS = ("kms:CreateGrant", "kms:ListGrants", "kms:RetireGrant")
 
 
 class Key(Construct):
@@ -22,6 +23,8 @@ class Key(Construct):
     policy cannot contain a principal that does not exist.
     `log_groups` are name patterns of the CloudWatch log groups that are encrypted with the key.
     `provider` creates the key in another region than that of the stack.
+
+    With `existing_arn`, nothing is created: the key is that one, whose policy must have `required_statements`.
     """
 
     def __init__(
@@ -35,26 +38,33 @@ class Key(Construct):
         log_groups: Sequence[str] = (),
         prevent_destroy: bool = False,
         provider: TerraformProvider | None = None,
+        existing_arn: str | None = None,
     ) -> None:
         super().__init__(scope, id_)
-        statements = [_iam_policies_of_the_account(location)]
+        statements = []
         if services:
             statements.extend(_services_of_the_account(location, services))
         if log_groups:
             statements.append(_cloudwatch_logs(location, log_groups))
+        self.resources: list[ITerraformDependable] = []
+        self.required_statements: list[Statement] = []
+        if existing_arn is not None:
+            self.arn: str = existing_arn
+            self.required_statements = [_iam_policies_of_the_account(location, (*_USE, *_GRANTS)), *statements]
+            return
         key = KmsKey(
             self,
             "key",
             description=description,
             enable_key_rotation=True,
             deletion_window_in_days=_DELETION_WINDOW_DAYS,
-            policy=policy_document(*statements),
+            policy=policy_document(_iam_policies_of_the_account(location, ["kms:*"]), *statements),
             lifecycle=TerraformResourceLifecycle(prevent_destroy=True) if prevent_destroy else None,
             provider=provider,
         )
         KmsAlias(self, "alias", name=key_alias(location), target_key_id=key.key_id, provider=provider)
-        self.arn: str = key.arn
-        self.resource = key
+        self.arn = key.arn
+        self.resources.append(key)
 
 
 def key_alias(location: Location) -> str:
@@ -62,10 +72,10 @@ def key_alias(location: Location) -> str:
     return f"alias/{location.region}/{location.environment}"
 
 
-def _iam_policies_of_the_account(location: Location) -> Statement:
+def _iam_policies_of_the_account(location: Location, actions: Sequence[str]) -> Statement:
     # In a key policy, "*" means this key. Without this statement, no principal could manage the key, even its creator.
     root = location.arn("iam", "root")
-    return Statement(sid="AccountDecidesByIam", actions=["kms:*"], resources=["*"], principals={"AWS": [root]})
+    return Statement(sid="AccountDecidesByIam", actions=actions, resources=["*"], principals={"AWS": [root]})
 
 
 def _services_of_the_account(location: Location, services: Sequence[str]) -> list[Statement]:

@@ -65,7 +65,7 @@ class StateCopy(Construct):
             self,
             "bucket",
             bucket=bucket,
-            depends_on=[self._key.resource],
+            depends_on=self._key.resources,
             lifecycle=TerraformResourceLifecycle(prevent_destroy=True),
             provider=provider,
         )

@@ -31,11 +31,11 @@ _ABSENT = {"InvalidArgument", "NoSuchKey", "NoSuchVersion"}  # InvalidArgument: 
 
 @dataclass(frozen=True)
 class BackupLocation:
-    """Where the backups of an environment are stored, the alias of their KMS key, and the name of the cluster."""
+    """Where the backups of an environment are stored, the alias or ARN of their KMS key, and the cluster's name."""
 
     session: "boto3.Session"
     bucket: str
-    key_alias: str
+    key_id: str
     cluster: str
 
     @property
@@ -85,7 +85,7 @@ def _location(stack: Stack) -> BackupLocation:
     return BackupLocation(
         session=stack.aws_session(),
         bucket=stack.backups.bucket,
-        key_alias=stack.backups.key_alias,
+        key_id=stack.backups.key_id,
         cluster=stack.cluster.name,
     )
 
@@ -106,7 +106,7 @@ def backup(at: BackupLocation, argo_cd: ArgoCdAdmin) -> Report:
     export = argo_cd.export()
     kinds = argo_cd_export.parse_export(export).kinds
     with _aws_errors(at):
-        encrypted = encrypt(at.session, at.key_alias, at.context, export)
+        encrypted = encrypt(at.session, at.key_id, at.context, export)
         checksum = hashlib.sha256(encrypted).hexdigest()
         put = at.session.client("s3").put_object(
             Bucket=at.bucket,
@@ -195,7 +195,7 @@ def fetch(at: BackupLocation, version: str | None) -> bytes:
     if hashlib.sha256(encrypted).hexdigest() != got["Metadata"].get(_CHECKSUM):
         raise OperationError(f"{subject}: its SHA-256 differs from the one in its metadata; choose another version")
     try:
-        return decrypt(at.session, at.key_alias, encrypted, at.context)
+        return decrypt(at.session, at.key_id, encrypted, at.context)
     except OperationError as error:
         raise OperationError(f"{subject}: {error}; choose another version") from error
 

@@ -41,6 +41,12 @@ _HOLDS: Mapping[str, str] = {
 }
 
 _UNHARMED = "keep its construct id, or move it (`move_from_id`); if intended, add an override to guard-overrides.toml"
+_MAY_BE_EXISTING = {"aws_ecr_repository", "aws_iam_openid_connect_provider", "aws_kms_key", "aws_route53_zone"}
+"""What the settings can name as something existing, which the platform uses without owning it."""
+_FORGET = (
+    "if the settings name it as an existing one now, let Terraform forget it: `terraform state rm {address}` "
+    "(docs/architecture.md, What you already have); otherwise "
+)
 _TAINTED = "if it works, keep it with `make recover`; if its creation failed, add an override to guard-overrides.toml"
 _REVIEW = "narrow it, or have a reviewer accept it"
 _SAME_ZONES = "keep `cluster.zones`; new zones of the VPC are for nodes, databases and files"
@@ -60,6 +66,8 @@ def _destroyed(change: Change) -> Iterator[Hit]:
         forced = f" (forced by {', '.join(change.replaced_for)})" if change.replaced_for else ""
         why = "Terraform no longer manages it" if change.action == "forget" else _HOLDS[change.kind]
         remedy = _TAINTED if change.reason == TAINTED else _UNHARMED
+        if change.kind in _MAY_BE_EXISTING and change.action == "destroy":
+            remedy = _FORGET.format(address=change.address) + _UNHARMED
         yield Hit("loses-data-or-identity", f"{why}{forced}", remedy, is_refusal=True)
 
 

@@ -12,7 +12,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.errors import OperationError, describe
 from operations.output.report import Report, Status, Table, counted
-from operations.preflight import connections, existing, existing_vpc, in_cluster, offers, quotas, state, tools
+from operations.preflight import (
+    connections,
+    existing,
+    existing_vpc,
+    in_cluster,
+    offers,
+    prerequisites,
+    quotas,
+    state,
+    tools,
+)
 from operations.preflight.check import Check, Clients, Line, Outcome
 from operations.terraform.stacks import Stack
 
@@ -61,6 +71,7 @@ def _of_region(region: str, stacks: Sequence[Stack], session: "boto3.Session") -
     new = state.NewResources(stacks, aws)
     yield from ((f"{region}: {what}", check) for what, check in existing.checks(stacks, new, aws))
     yield from ((f"{region}: {what}", check) for what, check in existing_vpc.checks(stacks, new, aws))
+    yield from ((f"{region}: {what}", check) for what, check in prerequisites.checks(stacks, aws))
     yield from ((f"{region}: {what}", check) for what, check in quotas.checks(stacks, new, aws))
     yield from ((f"{region}: {what}", check) for what, check in offers.checks(stacks, aws))
     yield from ((f"{region}: {what}", check) for what, check in connections.checks(stacks, aws))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["backend", "shared", "environment", "in-cluster"]
 
-VERSION = 2
+VERSION = 3
 """The format version of `platform.json` that this code reads."""
 
 _MANIFEST = "manifest.json"
@@ -61,10 +61,28 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Backups:
-    """Where the backups of Argo CD are stored, and the alias of the KMS key that encrypts them."""
+    """Where the backups of Argo CD are stored, and the alias or ARN of the KMS key that encrypts them."""
 
     bucket: str
-    key_alias: str
+    key_id: str
+
+
+@dataclass(frozen=True)
+class ExistingKey:
+    """A KMS key that no stack creates, and the statements that its key policy needs."""
+
+    arn: str
+    statements: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Existing:
+    """What a stack uses and no stack creates: a key, image repositories by name, and ARNs."""
+
+    key: ExistingKey | None = None
+    repositories: Sequence[str] = field(default_factory=list)
+    github_provider: str | None = None
+    permissions_boundary: str | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +160,7 @@ class Stack:
     cluster: Cluster | None = None
     backups: Backups | None = None
     existing_vpc: ExistingVpc | None = None
+    existing: Existing = field(default_factory=Existing)
 
     @cached_property
     def configuration(self) -> dict[str, Any]:

@@ -29,6 +29,8 @@ Settings = tuple[Owner, list[Region]]
 _ACCOUNT = "123456789012"
 _ADMINISTRATOR = f"arn:aws:iam::{_ACCOUNT}:role/administrator"
 _TARGET = f"arn:aws:iam::210987654321:role/{'x' * 64}"
+_KEY = f"arn:aws:kms:ap-northeast-2:{_ACCOUNT}:key/mrk-{'1' * 32}"
+_BOUNDARY = f"arn:aws:iam::{_ACCOUNT}:policy/company/limits"
 _WEB_ACL = f"arn:aws:wafv2:ap-northeast-2:{_ACCOUNT}:regional/webacl/argo-cd/1"
 _TLS_POLICY = "ELBSecurityPolicy-TLS13-1-3-2021-06"
 _ENDPOINTS = get_args(InterfaceEndpoint)
@@ -78,6 +80,11 @@ def maximal() -> Settings:
                 pushed_by=GithubRepository(owner="minji", owner_id=1, name="shop", id=3),
                 kept_images=50,
                 moving_tags=("cache", "x" * 127 + "*"),
+            ),
+            EcrRepositoryConfig(
+                name="legacy-shop",
+                pushed_by=GithubRepository(owner="minji", owner_id=1, name="legacy", id=4),
+                existing=True,
             ),
         ),
         image_replica_regions=("ap-northeast-1", "us-west-2"),
@@ -251,6 +258,7 @@ def maximal() -> Settings:
         **{
             **vars(dev),
             "teardown": False,
+            "key_arn": _KEY,
             "cluster": _cluster(
                 "shop-test", auto_mode=AutoModeConfig(node_pools=("general-purpose",)), zonal_shift=False
             ),
@@ -266,7 +274,7 @@ def maximal() -> Settings:
 
 
 def minimal() -> Settings:
-    """No optional setting: one environment without databases, files, image repositories and NAT gateways."""
+    """No optional setting but those of what exists already: one environment without databases, files and images."""
     owner = _owner()
     shared = _shared(
         owner,
@@ -283,6 +291,10 @@ def minimal() -> Settings:
         ),
         dns=DnsConfig(domain=owner.domain),
         image_repositories=(),
+        owns_github_provider=False,
+        github_provider_exists=True,
+        key_arn=_KEY,
+        permissions_boundary_arn=_BOUNDARY,
     )
     return owner, [_region(shared, dev=_minimal_dev(owner))]
 
@@ -317,6 +329,7 @@ def _minimal_dev(owner: Owner) -> EnvironmentSettings:
     return EnvironmentSettings(
         account_id=_ACCOUNT,
         production=False,
+        permissions_boundary_arn=f"{_BOUNDARY}-of-dev",
         cluster=_cluster("dev"),
         node_groups=(_nodes("main"),),
         gitops=GitopsSettings(
@@ -341,12 +354,9 @@ def _owner(**more: Any) -> Owner:
 
 
 def _shared(owner: Owner, **more: Any) -> SharedSettings:
+    values: dict[str, Any] = {"owns_github_provider": True, **more}
     return SharedSettings(
-        account_id=_ACCOUNT,
-        repository=owner.repository,
-        owns_github_provider=True,
-        cluster_administrators=(_ADMINISTRATOR,),
-        **more,
+        account_id=_ACCOUNT, repository=owner.repository, cluster_administrators=(_ADMINISTRATOR,), **values
     )
 
 

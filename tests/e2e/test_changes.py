@@ -12,6 +12,7 @@ pytestmark = pytest.mark.e2e
 _SAMPLE = {
     "ClusterConfig.name: replace",
     "DatabaseConfig.allocated_storage_gib: raise",
+    "EcrRepositoryConfig.existing: set",
     "EcrRepositoryConfig.kept_images: lower",
     "DatabaseConfig.deletion_protection: set",
     "NodeGroupConfig.ami_type: replace",

@@ -41,22 +41,25 @@ def _terraform(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[st
 
 
 @pytest.fixture(scope="module")
-def existing_vpc(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
-    """All stacks of a platform with an existing VPC."""
-    return every_stack(platforms.existing_vpc(), tmp_path_factory.mktemp("existing-vpc"))
+def every(
+    platform: dict[str, Template],
+    alternative: dict[str, Template],
+    with_existing: dict[str, Template],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Template]:
+    """All stacks of several platforms, one of them with an existing VPC."""
+    existing_vpc = every_stack(platforms.existing_vpc(), tmp_path_factory.mktemp("existing-vpc"))
+    return {**platform, **alternative, **with_existing, "existing-vpc": existing_vpc["ap-northeast-2-shared"]}
 
 
 @pytest.fixture(scope="module")
 def folder(
     aws_provider: None,  # noqa: ARG001 (skips the test if the provider is not available)
-    platform: dict[str, Template],
-    alternative: dict[str, Template],
-    existing_vpc: dict[str, Template],
+    every: dict[str, Template],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """All AWS stacks as modules of one configuration, initialized with the provider of the emulated AWS."""
     folder = tmp_path_factory.mktemp("terraform")
-    every = {**platform, **alternative, "existing-vpc": existing_vpc["ap-northeast-2-shared"]}
     # Without the in-cluster stacks, because the provider mirror of the tests has no helm and kubernetes providers.
     stacks = {name: stack for name, stack in every.items() if not name.endswith("-gitops")}
     for name, stack in stacks.items():

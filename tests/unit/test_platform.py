@@ -93,8 +93,28 @@ def test_backup_location_is_found(renamed: Platform, monkeypatch: pytest.MonkeyP
     assert (at.bucket, at.cluster) == ("your-org-ap-northeast-2-prod-backups", "gitops-cluster-prod")
     made = next(stack for stack in renamed.stacks if stack.name == "ap-northeast-2-prod")
     resources = [(kind, arguments) for kind, _, arguments in made.resources()]
-    assert ("aws_kms_alias", at.key_alias) in [(kind, arguments.get("name")) for kind, arguments in resources]
+    assert ("aws_kms_alias", at.key_id) in [(kind, arguments.get("name")) for kind, arguments in resources]
     assert ("aws_s3_bucket", at.bucket) in [(kind, arguments.get("bucket")) for kind, arguments in resources]
+
+
+@pytest.mark.usefixtures("with_existing")
+def test_what_no_stack_creates_is_described(with_existing_folder: Path) -> None:
+    stacks = {stack.name: stack for stack in read_platform(with_existing_folder).stacks}
+    shared, dev = (stacks[f"us-east-1-{name}"] for name in ("shared", "dev"))
+    assert shared.existing.repositories == ["hello"]
+    provider = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+    assert shared.existing.github_provider == provider
+    assert shared.existing.permissions_boundary == "arn:aws:iam::123456789012:policy/company/limits"
+    ids = ("00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002")
+    for stack, id_ in zip((shared, dev), ids, strict=True):
+        assert stack.existing.key is not None
+        assert stack.existing.key.arn == f"arn:aws:kms:us-east-1:123456789012:key/{id_}"
+        sids = [statement["Sid"] for statement in stack.existing.key.statements]
+        assert sids == ["AccountDecidesByIam", "ServicesOfThisAccount", "GrantsOfServices", "CloudWatchLogs"]
+    assert dev.backups is not None
+    assert dev.backups.key_id == dev.existing.key.arn  # type: ignore[union-attr]
+    for name in ("backend", "dev-gitops"):
+        assert not any(vars(stacks[f"us-east-1-{name}"].existing).values())
 
 
 def test_every_stack_is_deployed_by_a_job(renamed: Platform, copy: Path) -> None:

@@ -6,7 +6,15 @@ from eks_gitops.iam import Statement
 from eks_gitops.location import Location
 
 
-def statements(location: Location, cluster: str, *, domain: str, parent_zone_arn: str) -> dict[str, list[Statement]]:
+def statements(
+    location: Location,
+    cluster: str,
+    *,
+    domain: str,
+    parent_zone_arn: str,
+    existing_key_arn: str | None = None,
+    existing_boundary_arn: str | None = None,
+) -> dict[str, list[Statement]]:
     """The statements by policy name.
 
     `cluster` is the name of the environment's cluster, and `domain` that of its zone, which the parent zone delegates.
@@ -263,6 +271,7 @@ def statements(location: Location, cluster: str, *, domain: str, parent_zone_arn
                     "rds.amazonaws.com",
                     "spot.amazonaws.com",
                 ],
+                existing_boundary_arn=existing_boundary_arn,
             ),
             Statement(
                 sid="MakeClusterIssuer",
@@ -280,6 +289,6 @@ def statements(location: Location, cluster: str, *, domain: str, parent_zone_arn
                 resources=[location.arn("iam", f"oidc-provider/oidc.eks.{region}.*")],
                 conditions=tagged(location),
             ),
-            *manage_keys(location),
+            *manage_keys(location, existing_key_arn),
         ],
     }

@@ -30,8 +30,11 @@ def tags_new(location: Location, created_by: Mapping[str, Sequence[str]] | None 
     }
 
 
-def manage_iam(location: Location, *, passed_to: Sequence[str], linked: Sequence[str]) -> list[Statement]:
+def manage_iam(
+    location: Location, *, passed_to: Sequence[str], linked: Sequence[str], existing_boundary_arn: str | None = None
+) -> list[Statement]:
     """Manage roles on the environment's path, pass them to `passed_to`, create service-linked roles of `linked`."""
+    boundary = existing_boundary_arn or boundary_arn(location)
     return [
         Statement(
             sid="MakeRoles",
@@ -44,7 +47,7 @@ def manage_iam(location: Location, *, passed_to: Sequence[str], linked: Sequence
                 "iam:PutRolePolicy",
             ],
             resources=[own_roles(location)],
-            conditions={"StringEquals": {"iam:PermissionsBoundary": boundary_arn(location)}},
+            conditions={"StringEquals": {"iam:PermissionsBoundary": boundary}},
         ),
         Statement(
             sid="KeepRoles",
@@ -79,8 +82,16 @@ def manage_iam(location: Location, *, passed_to: Sequence[str], linked: Sequence
     ]
 
 
-def manage_keys(location: Location) -> list[Statement]:
-    """Manage the environment's key and its alias, and use the key when an AWS service does so for the caller."""
+_USE_OF_KEYS = ("kms:CreateGrant", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:RetireGrant")
+
+
+def manage_keys(location: Location, existing_key_arn: str | None = None) -> list[Statement]:
+    """Manage the environment's key and its alias, and use the key when an AWS service does so for the caller.
+
+    Of an existing key, only its use.
+    """
+    if existing_key_arn is not None:
+        return [Statement(sid="UseKey", actions=_USE_OF_KEYS, resources=[existing_key_arn])]
     return [
         Statement(
             sid="MakeKeys",
@@ -97,17 +108,13 @@ def manage_keys(location: Location) -> list[Statement]:
         Statement(
             sid="KeepKeys",
             actions=[
+                *_USE_OF_KEYS,
                 "kms:CancelKeyDeletion",
                 "kms:CreateAlias",
-                "kms:CreateGrant",
-                "kms:Decrypt",
                 "kms:DeleteAlias",
                 "kms:DisableKeyRotation",
                 "kms:EnableKeyRotation",
-                "kms:Encrypt",
-                "kms:GenerateDataKey*",
                 "kms:PutKeyPolicy",
-                "kms:RetireGrant",
                 "kms:ScheduleKeyDeletion",
                 "kms:TagResource",
                 "kms:UntagResource",

@@ -6,7 +6,13 @@ from eks_gitops.location import Location
 from eks_gitops.vpc import VpcConfig
 
 
-def statements(location: Location, vpc: VpcConfig | None) -> dict[str, list[Statement]]:
+def statements(
+    location: Location,
+    vpc: VpcConfig | None,
+    *,
+    existing_key_arn: str | None = None,
+    existing_boundary_arn: str | None = None,
+) -> dict[str, list[Statement]]:
     """The statements by policy name. They exclude the delivery roles, which only an administrator changes.
 
     `vpc` is None for an existing VPC, in which they permit nothing.
@@ -64,8 +70,9 @@ def statements(location: Location, vpc: VpcConfig | None) -> dict[str, list[Stat
                 location,
                 passed_to=["ecr.amazonaws.com", "vpc-flow-logs.amazonaws.com"],
                 linked=["replication.ecr.amazonaws.com"],
+                existing_boundary_arn=existing_boundary_arn,
             ),
-            *manage_keys(location),
+            *manage_keys(location, existing_key_arn),
         ],
     }
 

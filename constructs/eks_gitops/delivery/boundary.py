@@ -162,6 +162,8 @@ class PermissionsBoundary(Construct):
 
     `cluster`, `domain`, of the environment's zone, and `parent_zone_arn` are None for the shared stack, which can
     change all zones.
+
+    With `existing_arn`, nothing is created, and that policy is the boundary, whatever it permits.
     """
 
     def __init__(
@@ -174,8 +176,12 @@ class PermissionsBoundary(Construct):
         domain: str | None,
         parent_zone_arn: str | None,
         target_roles: Sequence[str] = (),
+        existing_arn: str | None = None,
     ) -> None:
         super().__init__(scope, id_)
+        if existing_arn is not None:
+            self.arn: str = existing_arn
+            return
         policy = IamPolicy(
             self,
             "policy",
@@ -184,7 +190,7 @@ class PermissionsBoundary(Construct):
             description=f"The most that a role of {location.region} {location.environment} may do",
             policy=policy_document(*statements(location, cluster, domain, parent_zone_arn, target_roles)),
         )
-        self.arn: str = policy.arn
+        self.arn = policy.arn
 
 
 def changed_records(names: Sequence[str], *types: str) -> dict[str, dict[str, Sequence[str]]]:

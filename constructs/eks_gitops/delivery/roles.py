@@ -138,9 +138,12 @@ class ArgoCdBackupRole(Construct):
         cluster_name: str,
         organisation: str,
         boundary: PermissionsBoundary,
+        existing_key_arn: str | None = None,
     ) -> None:
         super().__init__(scope, id_)
         bucket = backup_bucket_name(location, organisation)
+        # By alias, because the environment's stack owns the key and depends on this stack.
+        by_alias = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": key_alias(location)}}
         role = _delivery_role(
             self,
             location,
@@ -155,10 +158,9 @@ class ArgoCdBackupRole(Construct):
                     ),
                     Statement(actions=["s3:PutObject"], resources=[location.arn("s3", f"{bucket}/*")]),
                     Statement(
-                        # By alias, because the environment's stack owns the key and depends on this stack.
                         actions=["kms:GenerateDataKey"],
-                        resources=[location.arn("kms", "key/*")],
-                        conditions={"ForAnyValue:StringEquals": {"kms:ResourceAliases": key_alias(location)}},
+                        resources=[existing_key_arn or location.arn("kms", "key/*")],
+                        conditions=by_alias if existing_key_arn is None else {},
                     ),
                 )
             },

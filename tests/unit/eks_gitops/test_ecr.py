@@ -117,6 +117,19 @@ def test_the_boundary_allows_what_the_role_of_the_template_does(alternative: dic
             assert not role.may(action, resource.replace("123456789012", "210987654321"), tags={})
 
 
+def test_an_existing_repository_is_not_created_but_its_images_are_pushed(with_existing: dict[str, Template]) -> None:
+    shared = with_existing["us-east-1-shared"]
+    for kind in ("aws_ecr_repository", "aws_ecr_lifecycle_policy"):
+        assert len(shared.resources(kind)) == len(REPOSITORIES) - 1
+    registry = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+    assert shared.json["output"]["image_repositories"]["value"]["hello"] == f"{registry}/hello"
+    repository = "arn:aws:ecr:us-east-1:123456789012:repository/hello"
+    role = Role(shared, "push-hello_role")
+    role.boundary = None
+    assert role.may("ecr:PutImage", repository, tags={})
+    assert not role.may("ecr:PutImage", f"{repository}-of-others", tags={})
+
+
 def test_a_repository_with_another_key_is_not_replaced(shared: Template) -> None:
     """Its key never changes, and that of a repository that replication created is not the key of the stack."""
     for repository in shared.resources("aws_ecr_repository").values():

@@ -38,6 +38,13 @@ def test_provider_accepts_only_tokens_for_sts(shared: Template) -> None:
     assert provider["client_id_list"] == ["sts.amazonaws.com"]
 
 
+def test_an_existing_provider_is_not_created_but_trusted(with_existing: dict[str, Template]) -> None:
+    shared = with_existing["us-east-1-shared"]
+    assert not shared.resources("aws_iam_openid_connect_provider")
+    (trust,) = Role(shared, "plan_role").trust["Statement"]
+    assert trust["Principal"] == {"Federated": [f"arn:aws:iam::123456789012:oidc-provider/{ISSUER}"]}
+
+
 @pytest.mark.parametrize(
     ("role", "contexts"),
     [

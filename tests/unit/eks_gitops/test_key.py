@@ -89,6 +89,47 @@ def test_backend_key_does_not_allow_cloudwatch_logs(backend: Template) -> None:
     ]
 
 
+def test_an_existing_key_is_used_and_neither_it_nor_an_alias_is_created(with_existing: dict[str, Template]) -> None:
+    arn = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-00000000000"
+    for environment, key in (("shared", f"{arn}1"), ("dev", f"{arn}2")):
+        stack = with_existing[f"us-east-1-{environment}"]
+        assert not stack.resources("aws_kms_key")
+        assert not stack.resources("aws_kms_alias")
+        for group in stack.resources("aws_cloudwatch_log_group").values():
+            assert group["kms_key_id"] == key
+    cluster = with_existing["us-east-1-dev"].only("aws_eks_cluster")
+    assert cluster["encryption_config"]["provider"] == {"key_arn": f"{arn}2"}
+
+
+def test_the_policy_of_an_existing_key_needs_the_statements_of_our_own_key() -> None:
+    location = Location(account_id="123456789012", region="ap-northeast-2", environment="dev")
+    keys: list[Key] = []
+
+    def build(stack: cdktf.TerraformStack) -> None:
+        keys.append(Key(stack, "own", location=location, description="test", services=["ec2"], log_groups=["/a"]))
+        existing = "arn:aws:kms:ap-northeast-2:123456789012:key/1"
+        keys.append(
+            Key(
+                stack,
+                "existing",
+                location=location,
+                description="test",
+                services=["ec2"],
+                log_groups=["/a"],
+                existing_arn=existing,
+            )
+        )
+
+    by_iam, *others = _policy(one_stack(build))["Statement"]
+    own, existing = keys
+    assert own.required_statements == []
+    first, *required = [statement.render() for statement in existing.required_statements]
+    assert required == others
+    assert {**first, "Action": by_iam["Action"]} == by_iam
+    assert "kms:CreateGrant" in first["Action"]  # type: ignore[operator]
+    assert "kms:*" not in first["Action"]  # type: ignore[operator]
+
+
 def test_service_names_have_the_dns_suffix_of_china() -> None:
     location = Location(account_id="123456789012", region="cn-north-1", environment="dev")
 

@@ -160,6 +160,24 @@ def test_does_not_warn_about_a_domain_whose_zone_exists(owned: EditedSettings) -
     assert list(warnings.found(*owned.load(), LONG_BEFORE)) == []
 
 
+def test_warns_about_a_key_of_two_environments(owned: EditedSettings) -> None:
+    key = "arn:aws:kms:ap-northeast-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    for name in ("staging", "prod"):
+        owned.replace(
+            f"ap_northeast_2/{name}.py",
+            "    cluster=ClusterConfig(",
+            f'    key_arn="{key}",\n    cluster=ClusterConfig(',
+        )
+    message = "roles of both can decrypt what it encrypts in the other; use one for each"
+    assert list(warnings.found(*owned.load(), LONG_BEFORE)) == [
+        (
+            f"ap-northeast-2-{name}",
+            f"stacks/ap_northeast_2/{name}.py: key_arn: {key!r}: also the key of {other}: {message}",
+        )
+        for name, other in (("staging", "prod"), ("prod", "staging"))
+    ]
+
+
 def test_warns_about_teardown(owned: EditedSettings) -> None:
     owned.replace("ap_northeast_2/prod.py", "production=True", "production=True, teardown=True")
     owned.replace("ap_northeast_2/prod.py", "deletion_protection=True", "deletion_protection=False")

@@ -569,3 +569,59 @@ def test_cluster_administrator_can_only_find_clusters_in_aws(shared: Template) -
     role = Role(shared, "cluster-administrator_role")
     actions = {action for statement in role.statements for action in statement["Action"]}
     assert actions == {"eks:DescribeCluster", "eks:ListClusters"}
+
+
+# What exists already
+
+EXISTING_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/00000000-0000-0000-0000-000000000002"
+OTHER_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/00000000-0000-0000-0000-000000000003"
+
+
+@pytest.fixture(scope="module")
+def of_existing(with_existing: dict[str, Template]) -> Template:
+    return with_existing["us-east-1-shared"]
+
+
+def _unbound(template: Template, name: str) -> Role:
+    """A role without its boundary, which no stack creates."""
+    role = Role(template, name)
+    role.boundary = None
+    return role
+
+
+@pytest.mark.parametrize("action", ["kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext"])
+def test_apply_role_uses_the_existing_key_only(of_existing: Template, action: str) -> None:
+    role = _unbound(of_existing, "apply-dev_role")
+    assert role.may(action, EXISTING_KEY, tags={})
+    assert not role.may(action, OTHER_KEY, tags=DEVS)
+
+
+@pytest.mark.parametrize("action", ["kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:TagResource"])
+def test_apply_role_cannot_change_the_existing_key(of_existing: Template, action: str) -> None:
+    assert not _unbound(of_existing, "apply-dev_role").may(action, EXISTING_KEY, tags=DEVS)
+
+
+def test_backup_role_encrypts_with_the_existing_key_only(of_existing: Template) -> None:
+    role = _unbound(of_existing, "backup-dev_role")
+    assert role.may("kms:GenerateDataKey", EXISTING_KEY, tags={})
+    alias = {"kms:ResourceAliases": "alias/us-east-1/dev"}
+    assert not role.may("kms:GenerateDataKey", OTHER_KEY, tags={}, **alias)
+
+
+@pytest.mark.parametrize(("environment", "name"), [("shared", "limits"), ("dev", "limits-of-dev")])
+def test_roles_have_the_existing_boundary_and_create_roles_with_it(
+    of_existing: Template, environment: str, name: str
+) -> None:
+    boundary = f"{IAM}:policy/company/{name}"
+    role = _unbound(of_existing, f"apply-{environment}_role")
+    assert role.arguments["permissions_boundary"] == boundary
+    own, action = f"{IAM}:role/us-east-1/{environment}/us-east-1-{environment}-any", "iam:CreateRole"
+    assert role.may(action, own, tags={}, **{"iam:PermissionsBoundary": boundary})
+    assert not role.may(action, own, tags={}, **{"iam:PermissionsBoundary": f"{boundary}-of-others"})
+    assert not role.may(action, own, tags={})
+
+
+def test_no_boundary_is_created_beside_the_existing_ones(with_existing: dict[str, Template]) -> None:
+    assert [name for name in with_existing["us-east-1-shared"].resources("aws_iam_policy") if "boundary" in name] == []
+    dev = with_existing["us-east-1-dev"].resources("aws_iam_role").values()
+    assert {role["permissions_boundary"] for role in dev} == {f"{IAM}:policy/company/limits-of-dev"}

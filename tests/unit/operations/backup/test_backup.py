@@ -213,7 +213,7 @@ def test_finds_the_location_of_an_environment(
 ) -> None:
     monkeypatch.setattr(backup, "server", lambda: endpoint)
     at = backup.find_location(environments, environment)
-    assert (at.bucket, at.key_alias, at.cluster) == (
+    assert (at.bucket, at.key_id, at.cluster) == (
         "your-org-ap-northeast-2-dev-backups",
         "alias/ap-northeast-2/dev",
         CLUSTER,

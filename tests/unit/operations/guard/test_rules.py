@@ -102,6 +102,15 @@ def test_the_remedy_for_a_resource_whose_creation_did_not_end_is_to_keep_it(reas
     assert finding.remedy.startswith(remedy)
 
 
+def test_the_remedy_for_a_key_that_the_settings_name_as_existing_is_to_forget_it() -> None:
+    change: dict[str, Any] = {"actions": ["delete"], "before": {}, "after": None}
+    entry = {"address": "aws_kms_key.key_1", "type": "aws_kms_key", "change": change}
+    (finding,) = guard.findings(Plan("dev", {"resource_changes": [entry]}))
+    assert finding.is_refused
+    assert "`terraform state rm aws_kms_key.key_1`" in finding.remedy
+    assert "otherwise keep its construct id, " in finding.remedy
+
+
 _OUTAGE = "an outage during the apply, also with Multi-AZ, and no way back but a restore"
 
 

@@ -1,0 +1,173 @@
+"""What the settings name as existing, checked against AWS, which answers from botocore stubs."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from operations.preflight import prerequisites
+from operations.preflight.check import Line
+from operations.terraform.stacks import Existing, ExistingKey
+from tests.stacks import ACCOUNT, REGION, make_stack
+from tests.stubbed_aws import Answer, stubs
+
+Aws = Callable[..., Any]
+
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
+REPOSITORY = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/hello"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/company/limits"
+STATEMENT: dict[str, Any] = {
+    "Effect": "Allow",
+    "Action": ["kms:Decrypt"],
+    "Principal": {"AWS": [f"arn:aws:iam::{ACCOUNT}:root"]},
+    "Resource": ["*"],
+}
+
+
+@pytest.fixture
+def aws() -> Iterator[Aws]:
+    with stubs() as answering:
+        yield answering
+
+
+def _lines(aws: Aws, existing: Existing, *answers: Answer) -> list[Line]:
+    ((_, check),) = prerequisites.checks([make_stack(existing=existing)], aws(*answers))
+    return list(check())
+
+
+def _key(aws: Aws, *, tags: dict[str, str] | None = None, policy: Any = STATEMENT, **described: str) -> list[Line]:
+    metadata = {"KeyId": "1", "KeyState": "Enabled", "KeySpec": "SYMMETRIC_DEFAULT", **described}
+    return _lines(
+        aws,
+        Existing(key=ExistingKey(KEY, [STATEMENT])),
+        ("kms", "describe_key", {"KeyMetadata": metadata}),
+        (
+            "kms",
+            "list_resource_tags",
+            {"Tags": [{"TagKey": name, "TagValue": value} for name, value in (tags or {}).items()]},
+        ),
+        ("kms", "get_key_policy", {"Policy": json.dumps({"Statement": [policy]})}),
+    )
+
+
+def test_nothing_is_checked_for_a_stack_that_owns_everything(aws: Aws) -> None:
+    assert list(prerequisites.checks([make_stack()], aws())) == []
+
+
+def test_a_usable_key_passes(aws: Aws) -> None:
+    (line,) = _key(aws, tags={"Environment": "dev", "Team": "security"})
+    expected = ("key of ap-northeast-2-dev", "passed", "enabled, symmetric, and its key policy allows its use")
+    assert line == Line(*expected)  # type: ignore[arg-type]
+
+
+def test_a_key_that_does_not_exist_fails(aws: Aws) -> None:
+    existing = Existing(key=ExistingKey(KEY, [STATEMENT]))
+    (line,) = _lines(aws, existing, ("kms", "describe_key", "NotFoundException"))
+    assert (line.outcome, line.message) == ("failed", f"{KEY} does not exist; correct key_arn, or remove it")
+
+
+def test_another_error_is_left_to_the_caller(aws: Aws) -> None:
+    with pytest.raises(ClientError, match="AccessDenied"):
+        _lines(aws, Existing(permissions_boundary=BOUNDARY), ("iam", "get_policy", "AccessDenied"))
+
+
+def test_a_disabled_asymmetric_key_fails_twice(aws: Aws) -> None:
+    disabled, asymmetric = _key(aws, KeyState="PendingDeletion", KeySpec="RSA_2048")
+    assert disabled.message.startswith(f"{KEY} is PendingDeletion, not Enabled; enable it (`aws kms cancel-key-del")
+    assert asymmetric.message.startswith(f"{KEY} is RSA_2048; choose a symmetric key")
+    assert {disabled.outcome, asymmetric.outcome} == {"failed"}
+
+
+def test_a_key_policy_without_a_statement_fails_with_it(aws: Aws) -> None:
+    (line,) = _key(aws, policy={**STATEMENT, "Action": "kms:Encrypt"})
+    assert line.outcome == "failed"
+    before, _, statement = line.message.partition("; add to it: ")
+    assert before == "its key policy does not allow what the stack needs"
+    assert json.loads(statement) == STATEMENT
+
+
+def test_a_key_policy_that_depends_on_the_organization_is_a_warning(aws: Aws) -> None:
+    condition = {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
+    (line,) = _key(aws, policy={**STATEMENT, "Condition": condition})
+    assert line.outcome == "warning"
+    assert line.message.startswith("conditions of its key policy decide whether ")
+
+
+def test_a_key_with_the_tag_of_another_environment_fails(aws: Aws) -> None:
+    (line,) = _key(aws, tags={"Environment": "production"})
+    assert line.outcome == "failed"
+    assert line.message.startswith("its tag Environment is production, and the permissions boundary of dev denies ")
+
+
+def test_an_existing_boundary_denies_no_tags(aws: Aws) -> None:
+    tags = [{"Key": "Environment", "Value": "production"}]
+    stack = make_stack(existing=Existing(repositories=["hello"], permissions_boundary=BOUNDARY))
+    clients = aws(*_described(), ("ecr", "list_tags_for_resource", {"tags": tags}), ("iam", "get_policy", {}))
+    lines = [line for _, check in prerequisites.checks([stack], clients) for line in check()]
+    assert [line.outcome for line in lines] == ["passed", "passed"]
+
+
+def _described(mutability: str = "IMMUTABLE", encryption: str = "KMS") -> list[Answer]:
+    repository = {
+        "repositoryArn": REPOSITORY,
+        "imageTagMutability": mutability,
+        "encryptionConfiguration": {"encryptionType": encryption},
+    }
+    return [("ecr", "describe_repositories", {"repositories": [repository]})]
+
+
+@pytest.mark.parametrize(
+    ("mutability", "encryption", "outcomes"),
+    [
+        ("IMMUTABLE", "KMS", {"passed": "exists, IMMUTABLE, encrypted with KMS"}),
+        ("IMMUTABLE_WITH_EXCLUSION", "KMS_DSSE", {"passed": "exists, IMMUTABLE_WITH_EXCLUSION, encrypted with KMS_D"}),
+        ("MUTABLE", "KMS", {"warning": "its tags are MUTABLE: a push can replace an image that runs; make them IMMU"}),
+        ("IMMUTABLE", "AES256", {"warning": "it is encrypted with AES256, not with a KMS key, which only a new re"}),
+    ],
+)
+def test_a_repository_is_compared_with_those_of_the_platform(
+    aws: Aws, mutability: str, encryption: str, outcomes: dict[str, str]
+) -> None:
+    answers: list[Answer] = [*_described(mutability, encryption), ("ecr", "list_tags_for_resource", {"tags": []})]
+    lines = _lines(aws, Existing(repositories=["hello"]), *answers)
+    assert {line.subject for line in lines} == {"image repository hello"}
+    assert [line.outcome for line in lines] == list(outcomes)
+    assert all(line.message.startswith(outcomes[line.outcome]) for line in lines)
+
+
+def test_a_repository_that_does_not_exist_fails(aws: Aws) -> None:
+    answer = ("ecr", "describe_repositories", "RepositoryNotFoundException")
+    (line,) = _lines(aws, Existing(repositories=["hello"]), answer)
+    assert (line.outcome, line.message) == ("failed", "does not exist; create it, or set existing to False")
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "message"),
+    [
+        ({"ClientIDList": ["sts.amazonaws.com"]}, "passed", "exists, with the audience sts.amazonaws.com"),
+        ({"ClientIDList": ["https://github.com/your-org"]}, "failed", "has no audience sts.amazonaws.com; add it: aws"),
+        ("NoSuchEntity", "failed", f"{PROVIDER} does not exist; set owns_github_provider instead"),
+    ],
+)
+def test_the_provider_for_github_has_the_audience_of_the_roles(
+    aws: Aws, answer: Any, outcome: str, message: str
+) -> None:
+    (line,) = _lines(aws, Existing(github_provider=PROVIDER), ("iam", "get_open_id_connect_provider", answer))
+    assert (line.subject, line.outcome) == ("identity provider for GitHub", outcome)
+    assert line.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "message"),
+    [
+        ({}, "passed", f"{BOUNDARY} exists"),
+        ("NoSuchEntity", "failed", f"{BOUNDARY} does not exist; correct permissions_boundary_arn, or remove it"),
+    ],
+)
+def test_an_existing_boundary_exists(aws: Aws, answer: Any, outcome: str, message: str) -> None:
+    (line,) = _lines(aws, Existing(permissions_boundary=BOUNDARY), ("iam", "get_policy", answer))
+    expected = ("permissions boundary of ap-northeast-2-dev", outcome, message)
+    assert line == Line(*expected)  # type: ignore[arg-type]
