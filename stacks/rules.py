@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
+from eks_gitops.access_host import ENDPOINTS
 from eks_gitops.addons import addon_role_name
 from eks_gitops.backup_bucket import backup_bucket_name
 from eks_gitops.config import Problem, known_problems
@@ -84,6 +85,7 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
         (region.shared_file, _long_trust_policy(shared)),
         (region.shared_file, _long_iam_names(region, shared)),
         (region.shared_file, _replicas(region.name, shared)),
+        (region.shared_file, _access_host(shared)),
         *[(environment.file, _another_account(environment.settings, shared)) for environment in environments],
         *[(environment.file, _long_node_group_names(region, environment)) for environment in environments],
         *[(environment.file, _long_addon_names(region, environment)) for environment in environments],
@@ -403,3 +405,19 @@ def _replicas(region: str, shared: SharedSettings) -> Iterator[Problem]:
         if replica == region:
             message = "images cannot be replicated to their own region; choose another region"
             yield Problem(f"image_replica_regions[{index}]", replica, message)
+
+
+def _access_host(shared: SharedSettings) -> Iterator[Problem]:
+    host, vpc = shared.access_host, shared.vpc
+    if host is None:
+        return
+    names = [zone.name for zone in vpc.zones]
+    if host.zone not in names:
+        yield Problem("access_host.zone", host.zone, f"not a zone of the VPC; choose one of {', '.join(names)}")
+    missing = [service for service in ENDPOINTS if service not in vpc.interface_endpoints]
+    if vpc.nat_gateways == "none" and missing:
+        message = (
+            f"without NAT gateways, the access host reaches Systems Manager by interface endpoints only; "
+            f"add {' and '.join(missing)}"
+        )
+        yield Problem("vpc.interface_endpoints", vpc.interface_endpoints, message)

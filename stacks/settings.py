@@ -5,6 +5,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import StrictBool
 
+from eks_gitops.access_host import AccessHostConfig
 from eks_gitops.addons import AddonsConfig
 from eks_gitops.auto_mode import REPLACED_ADDONS
 from eks_gitops.backend import StateBackendConfig
@@ -88,6 +89,10 @@ class SharedSettings(Config):
     to change it to False."""
     cluster_administrators: tuple[RoleArn, ...]
     """IAM roles that can assume the role that administers all clusters of the region."""
+    access_host: AccessHostConfig | None = None
+    """A host for Session Manager, or None. Through it, people without a VPN reach the private API of all clusters of
+    the region: `make tunnel`. The delivery roles get the permissions to manage it, so an administrator deploys
+    `shared`."""
 
     def problems(self) -> Iterator[Problem]:
         """No cluster administrator, duplicates, or two GitHub repositories with the same ID."""

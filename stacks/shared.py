@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from cdktf import TerraformOutput
 from constructs import Construct
 
+from eks_gitops.access_host import AccessHost
 from eks_gitops.context import Context
 from eks_gitops.delivery import apply_environment_policy, apply_shared_policy
-from eks_gitops.delivery.boundary import PermissionsBoundary
+from eks_gitops.delivery.boundary import ACCESS_HOST_WITHOUT_RESOURCE, PermissionsBoundary
 from eks_gitops.delivery.roles import (
     ApplyRole,
     ArgoCdBackupRole,
@@ -61,6 +62,7 @@ class SharedStack(RegionStack):
                 domain=None if cluster is None else settings.dns.of_environment(name),
                 parent_zone_arn=None if cluster is None else self.dns.zone_arn,
                 target_roles=targets.get(name, []),
+                without_resource=self._without_resource if name == "shared" else (),
             )
             for name, cluster in {"shared": None, **clusters}.items()
         }
@@ -82,6 +84,7 @@ class SharedStack(RegionStack):
             replica_regions=settings.image_replica_regions,
             replica_tags=self.tags,
         )
+        self._access_host = self._build_access_host(context)
         self._build_delivery()
         self.cluster_administrator = ClusterAdministratorRole(
             self,
@@ -91,6 +94,29 @@ class SharedStack(RegionStack):
             boundary=self._boundaries["shared"],
         )
         self._add_outputs()
+
+    @property
+    def _without_resource(self) -> Sequence[str]:
+        """The actions of optional resources that have no resource in IAM."""
+        return ACCESS_HOST_WITHOUT_RESOURCE if self._region.shared.access_host is not None else ()
+
+    def _build_access_host(self, context: Context) -> AccessHost | None:
+        config = self._region.shared.access_host
+        if config is None:
+            return None
+        return AccessHost(
+            self,
+            "access-host",
+            config,
+            context=context,
+            vpc_id=self.vpc.id,
+            subnet_id=self.vpc.private_subnet_ids[config.zone],
+        )
+
+    @property
+    def clients(self) -> dict[str, str]:
+        """The security groups, by ID, whose members reach the API of every cluster."""
+        return {} if self._access_host is None else {"access-host": self._access_host.security_group_id}
 
     def _build_delivery(self) -> None:
         settings = self._region.shared
@@ -102,6 +128,7 @@ class SharedStack(RegionStack):
             "read",
             location=self.location,
             repository_credentials=[credential.secret_name for credential in credentials if credential is not None],
+            access_host=settings.access_host is not None,
         )
         self.plan_role = PlanRole(
             self,
@@ -111,7 +138,7 @@ class SharedStack(RegionStack):
             state=self._state_location,
             read=self._read,
         )
-        shared = apply_shared_policy.statements(self.location)
+        shared = apply_shared_policy.statements(self.location, access_host=settings.access_host is not None)
         self.apply_roles = {"shared": self._apply_role("shared", shared)}
         for environment in self._region.environments:
             location = self._region.location(environment.name)

@@ -38,7 +38,7 @@ _RESERVED = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16"
 
 InterfaceEndpoint = Literal[
     "autoscaling", "ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "elasticloadbalancing", "kms", "logs",
-    "secretsmanager", "sqs", "ssm", "sts",
+    "secretsmanager", "sqs", "ssm", "ssmmessages", "sts",
 ]  # fmt: skip
 
 

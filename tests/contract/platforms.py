@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from eks_gitops.access_host import AccessHostConfig
 from eks_gitops.addons import AddonConfig, AddonIdentityConfig, AddonsConfig
 from eks_gitops.auto_mode import AutoModeConfig
 from eks_gitops.backend import StateBackendConfig
@@ -31,7 +32,7 @@ _WEB_ACL = f"arn:aws:wafv2:ap-northeast-2:{_ACCOUNT}:regional/webacl/argo-cd/1"
 _TLS_POLICY = "ELBSecurityPolicy-TLS13-1-3-2021-06"
 _ENDPOINTS = (
     "autoscaling", "ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "elasticloadbalancing", "kms", "logs",
-    "secretsmanager", "sqs", "ssm", "sts",
+    "secretsmanager", "sqs", "ssm", "ssmmessages", "sts",
 )  # fmt: skip
 
 
@@ -76,6 +77,7 @@ def maximal() -> Settings:
             ),
         ),
         image_replica_regions=("ap-northeast-1", "us-west-2"),
+        access_host=AccessHostConfig(zone="ap-northeast-2d", instance_type="t4g.micro"),
     )
     gitops = GitopsSettings(
         revision="v1.2.0",

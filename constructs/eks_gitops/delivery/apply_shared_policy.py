@@ -5,8 +5,9 @@ from eks_gitops.iam import Statement
 from eks_gitops.location import Location
 
 
-def statements(location: Location) -> dict[str, list[Statement]]:
+def statements(location: Location, *, access_host: bool = False) -> dict[str, list[Statement]]:
     """The statements by policy name. They exclude the delivery roles, which only an administrator changes."""
+    optional = {"access-host": _access_host(location)} if access_host else {}
     in_vpc = [
         "ec2:CreateFlowLogs",
         "ec2:CreateNatGateway",
@@ -100,9 +101,45 @@ def statements(location: Location) -> dict[str, list[Statement]]:
         "identity": [
             *manage_iam(
                 location,
-                passed_to=["ecr.amazonaws.com", "vpc-flow-logs.amazonaws.com"],
+                passed_to=[
+                    "ecr.amazonaws.com",
+                    "vpc-flow-logs.amazonaws.com",
+                    *(["ec2.amazonaws.com"] if access_host else []),
+                ],
                 linked=["replication.ecr.amazonaws.com"],
             ),
             *manage_keys(location),
         ],
+        **optional,
     }
+
+
+def _access_host(location: Location) -> list[Statement]:
+    """What the host needs beside its role and the ingress rules of security groups."""
+    return [
+        *manage_ec2(
+            location,
+            create=["ec2:RunInstances"],
+            created=["instance", "volume"],
+            rules=["ec2:AuthorizeSecurityGroupEgress"],
+            keep=[
+                "ec2:ModifyInstance*",
+                "ec2:RunInstances",  # in the subnet and the security group
+                "ec2:StartInstances",
+                "ec2:StopInstances",
+                "ec2:TerminateInstances",
+            ],
+        ),
+        Statement(
+            sid="LaunchFrom",
+            actions=["ec2:RunInstances"],
+            resources=[location.arn("ec2", "image/*", account_id="")],
+            conditions={"StringEquals": {"ec2:Owner": "amazon"}},
+        ),
+        Statement(
+            sid="LaunchWith",
+            actions=["ec2:RunInstances"],
+            resources=[location.arn("ec2", "network-interface/*")],
+            conditions={"StringEqualsIfExists": {"aws:ResourceTag/Environment": location.environment}},
+        ),
+    ]
