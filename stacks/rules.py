@@ -349,7 +349,9 @@ def _length(of_policy: Iterable[Statement]) -> int:
 def _long_read_policy(region: Region) -> Iterator[Problem]:
     credentials = [environment.settings.gitops.repository_credential for environment in region.environments]
     names = sorted({credential.secret_name for credential in credentials if credential is not None})
-    length = _length(read_statements(region.location("shared"), repository_credentials=names))
+    host, runners = region.shared.access_host is not None, region.shared.runners is not None
+    location = region.location("shared")
+    length = _length(read_statements(location, repository_credentials=names, access_host=host, runners=runners))
     if length > _LONGEST_POLICY:
         message = (
             f"the policy of the plan role would have {length} characters; IAM allows {_LONGEST_POLICY}, "

@@ -12,7 +12,10 @@ from stacks.settings import Environment, Region
 
 def of_region(region: Region) -> list[tuple[str, Iterator[Problem]]]:
     """The files of a region, each with the problems in it."""
-    rules = [(region.shared_file, _cluster_administrators(region))]
+    rules = [
+        (region.shared_file, _cluster_administrators(region)),
+        (region.shared_file, _connection_of_runners(region)),
+    ]
     for environment in region.environments:
         rules += [
             (environment.file, rule(region, environment))
@@ -24,6 +27,16 @@ def of_region(region: Region) -> list[tuple[str, Iterator[Problem]]]:
 
 def _cluster_administrators(region: Region) -> Iterator[Problem]:
     yield from _roles(region, "cluster_administrators", region.shared.cluster_administrators)
+
+
+def _connection_of_runners(region: Region) -> Iterator[Problem]:
+    runners = region.shared.runners
+    if runners is not None:
+        arn = runners.connection_arn
+        yield from _in_another_partition(region, "runners.connection_arn", arn)
+        if f":{region.name}:{region.shared.account_id}:" not in arn:
+            message = f"not a connection of {region.name} in {region.shared.account_id}; create one there"
+            yield Problem("runners.connection_arn", arn, message)
 
 
 def _administrators(region: Region, environment: Environment) -> Iterator[Problem]:

@@ -25,6 +25,7 @@ from eks_gitops.in_cluster.root_application import Revision
 from eks_gitops.karpenter import KarpenterConfig
 from eks_gitops.location import Location
 from eks_gitops.node_group import NodeGroupConfig
+from eks_gitops.runners import RunnersConfig
 from eks_gitops.values import AbsolutePath, TagValue, listed_twice, named_twice, roles_listed_twice
 from eks_gitops.versions import ARGO_CD_CHARTS, EKS_VERSIONS
 from eks_gitops.vpc import VpcConfig
@@ -93,6 +94,9 @@ class SharedSettings(Config):
     """A host for Session Manager, or None. Through it, people without a VPN reach the private API of all clusters of
     the region: `make tunnel`. The delivery roles get the permissions to manage it, so an administrator deploys
     `shared`."""
+    runners: RunnersConfig | None = None
+    """GitHub Actions runners inside the VPC, or None. Their labels are in the variable `PRIVATE_RUNNERS`
+    (docs/delivery.md). The delivery roles change as with `access_host`."""
 
     def problems(self) -> Iterator[Problem]:
         """No cluster administrator, duplicates, or two GitHub repositories with the same ID."""

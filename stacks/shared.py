@@ -8,8 +8,9 @@ from constructs import Construct
 from eks_gitops.access_host import AccessHost
 from eks_gitops.context import Context
 from eks_gitops.delivery import apply_environment_policy, apply_shared_policy
-from eks_gitops.delivery.boundary import ACCESS_HOST_WITHOUT_RESOURCE, PermissionsBoundary
+from eks_gitops.delivery.boundary import PermissionsBoundary, of_access_host, of_runners
 from eks_gitops.delivery.roles import (
+    PLAN_ENVIRONMENT,
     ApplyRole,
     ArgoCdBackupRole,
     ClusterAdministratorRole,
@@ -24,6 +25,7 @@ from eks_gitops.flow_log import flow_log_group_name
 from eks_gitops.github import GithubOidcProvider
 from eks_gitops.iam import Statement
 from eks_gitops.key import Key
+from eks_gitops.runners import Runner, log_group_name, runner_name
 from eks_gitops.vpc import Vpc
 from stacks.base import RegionStack
 from stacks.names import stack_name
@@ -62,7 +64,7 @@ class SharedStack(RegionStack):
                 domain=None if cluster is None else settings.dns.of_environment(name),
                 parent_zone_arn=None if cluster is None else self.dns.zone_arn,
                 target_roles=targets.get(name, []),
-                without_resource=self._without_resource if name == "shared" else (),
+                optional=self._optional_permissions if name == "shared" else (),
             )
             for name, cluster in {"shared": None, **clusters}.items()
         }
@@ -72,7 +74,10 @@ class SharedStack(RegionStack):
             location=self.location,
             description=f"Images and logs of {region.name}",
             services=["ecr"],
-            log_groups=[flow_log_group_name(settings.vpc.name)],
+            log_groups=[
+                flow_log_group_name(settings.vpc.name),
+                *([] if settings.runners is None else [log_group_name(runner_name(self.location, "*"))]),
+            ],
         )
         context = Context(self.location, key, self._boundaries["shared"].arn)
         self.vpc = Vpc(self, "vpc", settings.vpc, context=context)
@@ -85,6 +90,7 @@ class SharedStack(RegionStack):
             replica_tags=self.tags,
         )
         self._access_host = self._build_access_host(context)
+        self._runners = self._build_runners(context)
         self._build_delivery()
         self.cluster_administrator = ClusterAdministratorRole(
             self,
@@ -96,9 +102,13 @@ class SharedStack(RegionStack):
         self._add_outputs()
 
     @property
-    def _without_resource(self) -> Sequence[str]:
-        """The actions of optional resources that have no resource in IAM."""
-        return ACCESS_HOST_WITHOUT_RESOURCE if self._region.shared.access_host is not None else ()
+    def _optional_permissions(self) -> list[Statement]:
+        """The most that the roles of optional resources may do, beyond those of the others."""
+        settings = self._region.shared
+        return [
+            *([] if settings.access_host is None else [of_access_host()]),
+            *([] if settings.runners is None else [of_runners(self.location, settings.runners.connection_arn)]),
+        ]
 
     def _build_access_host(self, context: Context) -> AccessHost | None:
         config = self._region.shared.access_host
@@ -113,10 +123,30 @@ class SharedStack(RegionStack):
             subnet_id=self.vpc.private_subnet_ids[config.zone],
         )
 
-    @property
-    def clients(self) -> dict[str, str]:
-        """The security groups, by ID, whose members reach the API of every cluster."""
-        return {} if self._access_host is None else {"access-host": self._access_host.security_group_id}
+    def _build_runners(self, context: Context) -> dict[str, Runner]:
+        """The runners by environment, and those of plans, drift and backups."""
+        config = self._region.shared.runners
+        if config is None:
+            return {}
+        return {
+            name: Runner(
+                self,
+                f"runner-{name}",
+                config,
+                context=context,
+                name=name,
+                repository=self._region.shared.repository,
+                vpc_id=self.vpc.id,
+                subnet_ids=self.vpc.private_subnet_ids,
+            )
+            for name in (PLAN_ENVIRONMENT, *[environment.name for environment in self._region.environments])
+        }
+
+    def clients(self, environment: str) -> dict[str, str]:
+        """The security groups, by ID, whose members reach the API of the cluster of an environment."""
+        host = {} if self._access_host is None else {"access-host": self._access_host.security_group_id}
+        runners = (PLAN_ENVIRONMENT, environment) if self._runners else ()
+        return {**host, **{f"runner-{name}": self._runners[name].security_group_id for name in runners}}
 
     def _build_delivery(self) -> None:
         settings = self._region.shared
@@ -129,6 +159,7 @@ class SharedStack(RegionStack):
             location=self.location,
             repository_credentials=[credential.secret_name for credential in credentials if credential is not None],
             access_host=settings.access_host is not None,
+            runners=settings.runners is not None,
         )
         self.plan_role = PlanRole(
             self,
@@ -138,7 +169,11 @@ class SharedStack(RegionStack):
             state=self._state_location,
             read=self._read,
         )
-        shared = apply_shared_policy.statements(self.location, access_host=settings.access_host is not None)
+        shared = apply_shared_policy.statements(
+            self.location,
+            access_host=settings.access_host is not None,
+            connection_arn=None if settings.runners is None else settings.runners.connection_arn,
+        )
         self.apply_roles = {"shared": self._apply_role("shared", shared)}
         for environment in self._region.environments:
             location = self._region.location(environment.name)

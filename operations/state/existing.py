@@ -296,6 +296,13 @@ def _policy_attachment(account: Account, values: Values) -> Iterator[str]:
             yield f"{role}/{arn}"
 
 
+def _project(account: Account, values: Values, name: str = "name", *needs: str) -> Iterator[str]:
+    for answer in account.get("codebuild", "batch_get_projects", names=[values[name]]):
+        for project in answer["projects"]:
+            if all(need in project for need in needs):
+                yield project["name"]
+
+
 def _queue(account: Account, values: Values) -> Iterator[str]:
     yield from (answer["QueueUrl"] for answer in account.get("sqs", "get_queue_url", QueueName=values["name"]))
 
@@ -389,6 +396,8 @@ FINDERS: Mapping[str, Finder] = {
     "aws_cloudwatch_log_group": _listed(
         "logs", "describe_log_groups", "logGroups", "logGroupName", of="logGroupNamePrefix=name", logGroupName="name"
     ),
+    "aws_codebuild_project": _project,
+    "aws_codebuild_webhook": lambda account, values: _project(account, values, "project_name", "webhook"),
     "aws_db_instance": _named("rds", "describe_db_instances", "{identifier}", DBInstanceIdentifier="{identifier}"),
     "aws_db_parameter_group": _named("rds", "describe_db_parameter_groups", "{name}", DBParameterGroupName="{name}"),
     "aws_db_subnet_group": _named("rds", "describe_db_subnet_groups", "{name}", DBSubnetGroupName="{name}"),

@@ -20,6 +20,7 @@ from eks_gitops.in_cluster.load_balancer_controller import IngressClassConfig
 from eks_gitops.in_cluster.repository_credential import RepositoryCredentialConfig
 from eks_gitops.karpenter import KarpenterConfig
 from eks_gitops.node_group import NodeGroupConfig, NodeRepairConfig, RepairOverride, Taint
+from eks_gitops.runners import RunnersConfig
 from eks_gitops.vpc import VpcConfig, Zone
 from stacks.settings import Environment, EnvironmentSettings, GitopsSettings, Owner, Region, SharedSettings
 
@@ -29,6 +30,7 @@ _ACCOUNT = "123456789012"
 _ADMINISTRATOR = f"arn:aws:iam::{_ACCOUNT}:role/administrator"
 _TARGET = f"arn:aws:iam::210987654321:role/{'x' * 64}"
 _WEB_ACL = f"arn:aws:wafv2:ap-northeast-2:{_ACCOUNT}:regional/webacl/argo-cd/1"
+_CONNECTION = f"arn:aws:codeconnections:ap-northeast-2:{_ACCOUNT}:connection/01234567-89ab-cdef-0123-456789abcdef"
 _TLS_POLICY = "ELBSecurityPolicy-TLS13-1-3-2021-06"
 _ENDPOINTS = (
     "autoscaling", "ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "elasticloadbalancing", "kms", "logs",
@@ -78,6 +80,7 @@ def maximal() -> Settings:
         ),
         image_replica_regions=("ap-northeast-1", "us-west-2"),
         access_host=AccessHostConfig(zone="ap-northeast-2d", instance_type="t4g.micro"),
+        runners=RunnersConfig(connection_arn=_CONNECTION, size="large", jobs=100, log_retention_days=3653),
     )
     gitops = GitopsSettings(
         revision="v1.2.0",

@@ -3,11 +3,22 @@
 from eks_gitops.delivery.apply_policy import manage_certificates, manage_ec2, manage_iam, manage_keys, tagged, tags_new
 from eks_gitops.iam import Statement
 from eks_gitops.location import Location
+from eks_gitops.runners import log_group_name, runner_name
+
+_OF_RUNNERS = ("Project", "Webhook")
 
 
-def statements(location: Location, *, access_host: bool = False) -> dict[str, list[Statement]]:
-    """The statements by policy name. They exclude the delivery roles, which only an administrator changes."""
-    optional = {"access-host": _access_host(location)} if access_host else {}
+def statements(
+    location: Location, *, access_host: bool = False, connection_arn: str | None = None
+) -> dict[str, list[Statement]]:
+    """The statements by policy name. They exclude the delivery roles, which only an administrator changes.
+
+    `connection_arn` is that of the runners; None if there are none.
+    """
+    optional = {
+        **({"access-host": _access_host(location)} if access_host else {}),
+        **({"runners": _runners(location, connection_arn)} if connection_arn is not None else {}),
+    }
     in_vpc = [
         "ec2:CreateFlowLogs",
         "ec2:CreateNatGateway",
@@ -105,6 +116,7 @@ def statements(location: Location, *, access_host: bool = False) -> dict[str, li
                     "ecr.amazonaws.com",
                     "vpc-flow-logs.amazonaws.com",
                     *(["ec2.amazonaws.com"] if access_host else []),
+                    *(["codebuild.amazonaws.com"] if connection_arn is not None else []),
                 ],
                 linked=["replication.ecr.amazonaws.com"],
             ),
@@ -141,5 +153,34 @@ def _access_host(location: Location) -> list[Statement]:
             actions=["ec2:RunInstances"],
             resources=[location.arn("ec2", "network-interface/*")],
             conditions={"StringEqualsIfExists": {"aws:ResourceTag/Environment": location.environment}},
+        ),
+    ]
+
+
+def _runners(location: Location, connection_arn: str) -> list[Statement]:
+    """What the runners need beside their roles and the ingress rules of security groups."""
+    projects = runner_name(location, "*")
+    return [
+        Statement(
+            sid="Runners",
+            actions=[f"codebuild:{verb}{what}" for verb in ("Create", "Delete", "Update") for what in _OF_RUNNERS],
+            resources=[location.arn("codebuild", f"project/{projects}")],
+        ),
+        Statement(
+            sid="Connection",
+            actions=[f"codeconnections:{verb}Connection" for verb in ("Get", "Pass", "Use")],
+            resources=[connection_arn],
+        ),
+        Statement(
+            sid="RunnerLogs",
+            actions=["logs:*"],
+            resources=[location.arn("logs", f"log-group:{log_group_name(projects)}")],
+        ),
+        *manage_ec2(
+            location,
+            create=["ec2:CreateSecurityGroup"],
+            created=["security-group"],
+            rules=["ec2:AuthorizeSecurityGroupEgress"],
+            keep=[],
         ),
     ]

@@ -35,6 +35,7 @@ class ReadPolicy(Construct):
         location: Location,
         repository_credentials: Sequence[str] = (),
         access_host: bool = False,
+        runners: bool = False,
     ) -> None:
         super().__init__(scope, id_)
         policy = IamPolicy(
@@ -45,7 +46,10 @@ class ReadPolicy(Construct):
             description=f"Reads what the stacks of {location.region} hold",
             policy=policy_document(
                 *plan_policy.read_statements(
-                    location, repository_credentials=repository_credentials, access_host=access_host
+                    location,
+                    repository_credentials=repository_credentials,
+                    access_host=access_host,
+                    runners=runners,
                 )
             ),
         )

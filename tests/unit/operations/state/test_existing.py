@@ -121,6 +121,15 @@ CASES: dict[str, Case] = {
         [("logs", "describe_log_groups", {"logGroups": [{"logGroupName": "/aws/a"}, {"logGroupName": "/aws/ab"}]})],
         "/aws/a",
     ),
+    "aws_codebuild_project": Case(
+        {"name": "runner"}, [("codebuild", "batch_get_projects", {"projects": [{"name": "runner"}]})], "runner"
+    ),
+    "aws_codebuild_webhook": Case(
+        {"project_name": "runner"},
+        [("codebuild", "batch_get_projects", {"projects": [{"name": "runner", "webhook": {}}]})],
+        "runner",
+        {"projects": [{"name": "runner"}]},
+    ),
     "aws_db_instance": Case(
         {"identifier": "a"}, [("rds", "describe_db_instances", {"DBInstances": [{}]})], "a", "DBInstanceNotFound"
     ),
