@@ -186,6 +186,11 @@ local: install ## deploy all AWS stacks to an emulated AWS on this machine, with
 local-down: install ## destroy the stacks of `make local`, and stop the emulated AWS
 	$(BIN)/python -m operations local-down
 
+.PHONY: tunnel
+tunnel: synth ## reach the private API of a cluster until Ctrl-C: make tunnel ENVIRONMENT=dev [PORT=8443] [ROLE=arn:…]
+	@$(if $(ENVIRONMENT),,$(error name the environment, such as: make tunnel ENVIRONMENT=dev))
+	@$(BIN)/python -m operations tunnel $(ENVIRONMENT) $(if $(PORT),--port $(PORT)) $(if $(ROLE),--role $(ROLE))
+
 .PHONY: remove-crds
 remove-crds: install ## delete the unused CRDs that a destroyed in-cluster stack left in the current cluster
 	$(BIN)/python -m operations remove-crds

@@ -69,6 +69,7 @@ class EnvironmentStack(RegionStack):
                     shared.backup_roles[environment.name].arn, "AmazonEKSEditPolicy", [argo_cd.NAMESPACE]
                 ),
             },
+            clients=shared.clients(environment.name),
         )
         self._build_nodes()
         self._build_storage()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
+from eks_gitops.access_host import ENDPOINTS
 from eks_gitops.addons import addon_role_name
 from eks_gitops.backup_bucket import backup_bucket_name
 from eks_gitops.config import Problem, known_problems
@@ -15,6 +16,7 @@ from eks_gitops.iam import Statement, policy_document, trust_policy
 from eks_gitops.location import Location
 from eks_gitops.private_bucket import LONGEST_BUCKET_NAME
 from eks_gitops.values import listed_twice
+from eks_gitops.vpc import VpcConfig
 from stacks import rules_between_regions, rules_of_arns, rules_of_environments, rules_of_offers, rules_of_vpc
 from stacks.names import RESERVED, is_environment_name
 from stacks.rules_of_vpc import PRODUCTION_LOG_DAYS
@@ -75,6 +77,7 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
         (region.shared_file, _long_trust_policy(shared)),
         (region.shared_file, _long_iam_names(region, shared)),
         (region.shared_file, _replicas(region.name, shared)),
+        (region.shared_file, _access_host(shared)),
         *[(environment.file, _another_account(environment.settings, shared)) for environment in environments],
         *[(environment.file, _long_node_group_names(region, environment)) for environment in environments],
         *[(environment.file, _long_addon_names(region, environment)) for environment in environments],
@@ -286,7 +289,9 @@ def _length(of_policy: Iterable[Statement]) -> int:
 def _long_read_policy(region: Region) -> Iterator[Problem]:
     credentials = [environment.settings.gitops.repository_credential for environment in region.environments]
     names = sorted({credential.secret_name for credential in credentials if credential is not None})
-    length = _length(read_statements(region.location("shared"), repository_credentials=names))
+    host, runners = region.shared.access_host is not None, region.shared.runners is not None
+    location = region.location("shared")
+    length = _length(read_statements(location, repository_credentials=names, access_host=host, runners=runners))
     if length > _LONGEST_POLICY:
         message = (
             f"the policy of the plan role would have {length} characters; IAM allows {_LONGEST_POLICY}, "
@@ -331,3 +336,21 @@ def _replicas(region: str, shared: SharedSettings) -> Iterator[Problem]:
         if replica == region:
             message = "images cannot be replicated to their own region; choose another region"
             yield Problem(f"image_replica_regions[{index}]", replica, message)
+
+
+def _access_host(shared: SharedSettings) -> Iterator[Problem]:
+    host, vpc = shared.access_host, shared.vpc
+    if host is None:
+        return
+    names = [zone.name for zone in vpc.zones]
+    if host.zone not in names:
+        yield Problem("access_host.zone", host.zone, f"not a zone of the VPC; choose one of {', '.join(names)}")
+    if not isinstance(vpc, VpcConfig) or vpc.reaches_the_internet:
+        return
+    missing = [service for service in ENDPOINTS if service not in vpc.interface_endpoints]
+    if missing:
+        message = (
+            f"without NAT gateways, the access host reaches Systems Manager by interface endpoints only; "
+            f"add {' and '.join(missing)}"
+        )
+        yield Problem("vpc.interface_endpoints", vpc.interface_endpoints, message)

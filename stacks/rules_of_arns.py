@@ -16,6 +16,7 @@ def of_region(region: Region) -> list[tuple[str, Iterator[Problem]]]:
         (region.shared_file, _cluster_administrators(region)),
         (region.shared_file, _key(region, region.shared)),
         (region.shared_file, _boundary(region, region.shared)),
+        (region.shared_file, _connection_of_runners(region)),
     ]
     for environment in region.environments:
         rules += [
@@ -32,6 +33,16 @@ def of_region(region: Region) -> list[tuple[str, Iterator[Problem]]]:
 
 def _cluster_administrators(region: Region) -> Iterator[Problem]:
     yield from _roles(region, "cluster_administrators", region.shared.cluster_administrators)
+
+
+def _connection_of_runners(region: Region) -> Iterator[Problem]:
+    runners = region.shared.runners
+    if runners is not None:
+        arn = runners.connection_arn
+        yield from _in_another_partition(region, "runners.connection_arn", arn)
+        if f":{region.name}:{region.shared.account_id}:" not in arn:
+            message = f"not a connection of {region.name} in {region.shared.account_id}; create one there"
+            yield Problem("runners.connection_arn", arn, message)
 
 
 def _administrators(region: Region, environment: Environment) -> Iterator[Problem]:

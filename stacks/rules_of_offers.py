@@ -15,6 +15,7 @@ def of_region(region: Region) -> list[tuple[str, Iterator[Problem]]]:
         (region.shared_file, _zones(region.name, region.shared)),
         (region.shared_file, _replica_regions(region.name, region.shared)),
         (region.shared_file, _copy_of_state(region.name, region.shared)),
+        (region.shared_file, _access_host(region.name, region.shared)),
         *[
             (environment.file, _instance_types(region.name, environment.settings))
             for environment in region.environments
@@ -68,12 +69,21 @@ def _of_the_partition(region: str, field: str, name: str) -> Iterator[Problem]:
         yield Problem(field, name, message)
 
 
+def _access_host(region: str, shared: SharedSettings) -> Iterator[Problem]:
+    if shared.access_host is not None:
+        yield from _instance_type(region, "access_host.instance_type", shared.access_host.instance_type)
+
+
 def _instance_types(region: str, settings: EnvironmentSettings) -> Iterator[Problem]:
     for number, group in enumerate(settings.node_groups):
         for index, name in enumerate(group.instance_types):
-            if instance_types.is_known(name) and not instance_types.offered(name, region):
-                message = f"not offered in {region}; choose one such as {instance_types.alternatives(name, region)}"
-                yield Problem(f"node_groups[{number}].instance_types[{index}]", name, message)
+            yield from _instance_type(region, f"node_groups[{number}].instance_types[{index}]", name)
+
+
+def _instance_type(region: str, field: str, name: str) -> Iterator[Problem]:
+    if instance_types.is_known(name) and not instance_types.offered(name, region):
+        message = f"not offered in {region}; choose one such as {instance_types.alternatives(name, region)}"
+        yield Problem(field, name, message)
 
 
 def _databases(region: str, settings: EnvironmentSettings) -> Iterator[Problem]:

@@ -71,8 +71,7 @@ def _no_way_to_the_internet(vpc: VpcConfig, environments: Sequence[Environment])
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/private-clusters.html
     """
-    is_connected = any(cidr.prefixlen == 0 for connection in vpc.connections for cidr in connection.cidrs)
-    if vpc.nat_gateways == "none" and environments and not is_connected:
+    if environments and not vpc.reaches_the_internet:
         message = (
             "interface endpoints do not replace the internet: Argo CD fetches Git and charts, nodes pull images from "
             "public registries, and External DNS calls Route 53; use one, or one-per-zone or regional for production, "

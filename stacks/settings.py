@@ -5,6 +5,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import StrictBool
 
+from eks_gitops.access_host import AccessHostConfig
 from eks_gitops.addons import AddonsConfig, PolicyArn
 from eks_gitops.auto_mode import REPLACED_ADDONS
 from eks_gitops.backend import StateBackendConfig
@@ -25,6 +26,7 @@ from eks_gitops.in_cluster.root_application import Revision
 from eks_gitops.karpenter import KarpenterConfig
 from eks_gitops.location import Location
 from eks_gitops.node_group import NodeGroupConfig
+from eks_gitops.runners import RunnersConfig
 from eks_gitops.values import AbsolutePath, TagValue, listed_twice, named_twice, roles_listed_twice
 from eks_gitops.versions import ARGO_CD_CHARTS, EKS_VERSIONS
 from eks_gitops.vpc import VpcConfig
@@ -100,6 +102,13 @@ class SharedSettings(Config):
     permissions_boundary_arn: PolicyArn | None = None
     """An existing policy that limits the roles of this stack, also its apply role, in place of the platform's
     permissions boundary. docs/architecture.md says what is lost. Only an administrator can deploy a change."""
+    access_host: AccessHostConfig | None = None
+    """A host for Session Manager, or None. Through it, people without a VPN reach the private API of all clusters of
+    the region: `make tunnel`. The delivery roles get the permissions to manage it, so an administrator deploys
+    `shared`."""
+    runners: RunnersConfig | None = None
+    """GitHub Actions runners inside the VPC, or None. Their labels are in the variable `PRIVATE_RUNNERS`
+    (docs/delivery.md). The delivery roles change as with `access_host`."""
 
     def problems(self) -> Iterator[Problem]:
         """No cluster administrator, duplicates, or two GitHub repositories with the same ID."""

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from cdktf import TerraformOutput
 from constructs import Construct
 
+from eks_gitops.access_host import AccessHost
 from eks_gitops.context import Context
 from eks_gitops.delivery import apply_environment_policy, apply_shared_policy
-from eks_gitops.delivery.boundary import PermissionsBoundary
+from eks_gitops.delivery.boundary import PermissionsBoundary, of_access_host, of_runners
 from eks_gitops.delivery.roles import (
+    PLAN_ENVIRONMENT,
     ApplyRole,
     ArgoCdBackupRole,
     ClusterAdministratorRole,
@@ -24,6 +26,7 @@ from eks_gitops.flow_log import flow_log_group_name
 from eks_gitops.github import GithubOidcProvider, github_provider_arn
 from eks_gitops.iam import Statement
 from eks_gitops.key import Key
+from eks_gitops.runners import Runner, log_group_name, runner_name
 from eks_gitops.vpc import Vpc, VpcConfig
 from stacks import existing_vpc, platform
 from stacks.base import RegionStack
@@ -68,6 +71,7 @@ class SharedStack(RegionStack):
                 parent_zone_arn=None if cluster is None else self.dns.zone_arn,
                 target_roles=targets.get(name, []),
                 existing_arn=existing_boundaries[name],
+                optional=self._optional_permissions if name == "shared" else (),
             )
             for name, cluster in {"shared": None, **clusters}.items()
         }
@@ -77,7 +81,10 @@ class SharedStack(RegionStack):
             location=self.location,
             description=f"Images and logs of {region.name}",
             services=["ecr"],
-            log_groups=[flow_log_group_name(vpc.name)] if isinstance(vpc, VpcConfig) else [],
+            log_groups=[
+                *([flow_log_group_name(vpc.name)] if isinstance(vpc, VpcConfig) else []),
+                *([] if settings.runners is None else [log_group_name(runner_name(self.location, "*"))]),
+            ],
             existing_arn=settings.key_arn,
         )
         context = Context(self.location, self._key, self._boundaries["shared"].arn)
@@ -92,6 +99,8 @@ class SharedStack(RegionStack):
             replica_regions=settings.image_replica_regions,
             replica_tags=self.tags,
         )
+        self._access_host = self._build_access_host(context)
+        self._runners = self._build_runners(context)
         self._build_delivery()
         self.cluster_administrator = ClusterAdministratorRole(
             self,
@@ -101,6 +110,53 @@ class SharedStack(RegionStack):
             boundary=self._boundaries["shared"],
         )
         self._add_outputs()
+
+    @property
+    def _optional_permissions(self) -> list[Statement]:
+        """The most that the roles of optional resources may do, beyond those of the others."""
+        settings = self._region.shared
+        return [
+            *([] if settings.access_host is None else [of_access_host()]),
+            *([] if settings.runners is None else [of_runners(self.location, settings.runners.connection_arn)]),
+        ]
+
+    def _build_access_host(self, context: Context) -> AccessHost | None:
+        config = self._region.shared.access_host
+        if config is None:
+            return None
+        return AccessHost(
+            self,
+            "access-host",
+            config,
+            context=context,
+            vpc_id=self.vpc.id,
+            subnet_id=self.vpc.private_subnet_ids[config.zone],
+        )
+
+    def _build_runners(self, context: Context) -> dict[str, Runner]:
+        """The runners by environment, and those of plans, drift and backups."""
+        config = self._region.shared.runners
+        if config is None:
+            return {}
+        return {
+            name: Runner(
+                self,
+                f"runner-{name}",
+                config,
+                context=context,
+                name=name,
+                repository=self._region.shared.repository,
+                vpc_id=self.vpc.id,
+                subnet_ids=self.vpc.private_subnet_ids,
+            )
+            for name in (PLAN_ENVIRONMENT, *[environment.name for environment in self._region.environments])
+        }
+
+    def clients(self, environment: str) -> dict[str, str]:
+        """The security groups, by ID, whose members reach the API of the cluster of an environment."""
+        host = {} if self._access_host is None else {"access-host": self._access_host.security_group_id}
+        runners = (PLAN_ENVIRONMENT, environment) if self._runners else ()
+        return {**host, **{f"runner-{name}": self._runners[name].security_group_id for name in runners}}
 
     def _build_delivery(self) -> None:
         settings = self._region.shared
@@ -112,6 +168,8 @@ class SharedStack(RegionStack):
             "read",
             location=self.location,
             repository_credentials=[credential.secret_name for credential in credentials if credential is not None],
+            access_host=settings.access_host is not None,
+            runners=settings.runners is not None,
         )
         self.plan_role = PlanRole(
             self,
@@ -126,6 +184,8 @@ class SharedStack(RegionStack):
             settings.vpc if isinstance(settings.vpc, VpcConfig) else None,
             existing_key_arn=settings.key_arn,
             existing_boundary_arn=settings.permissions_boundary_arn,
+            access_host=settings.access_host is not None,
+            connection_arn=None if settings.runners is None else settings.runners.connection_arn,
         )
         self.apply_roles = {"shared": self._apply_role("shared", shared)}
         for environment in self._region.environments:

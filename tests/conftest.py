@@ -152,7 +152,14 @@ def alternative(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]
 _ALTERNATIVE_SETTINGS = (
     ("shared.py", 'lock="lockfile"', 'lock="both", copy_region="us-gov-east-1"'),
     ("shared.py", "hosted_zone_id=None", 'hosted_zone_id="Z0123456789ABC"'),
-    ("shared.py", "owns_github_provider=True,", 'owns_github_provider=True, image_replica_regions=("us-gov-east-1",),'),
+    (
+        "shared.py",
+        "owns_github_provider=True,",
+        """owns_github_provider=True, image_replica_regions=("us-gov-east-1",),
+    access_host={"zone": "us-gov-west-1a"},
+    runners={"connection_arn": "arn:aws-us-gov:codeconnections:us-gov-west-1:123456789012:"
+             "connection/01234567-89ab-cdef-0123-456789abcdef"},""",
+    ),
     ("shared.py", '            name="hello",', 'name="hello", moving_tags=("cache", "cache-*"),'),
     ("shared.py", ', database="10.0.11.0/24"', ""),
     ("shared.py", ', database="10.0.12.0/24"', ""),

@@ -41,6 +41,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("operations.upgrade",),
     ("operations.local",),
     ("operations.local.cluster",),
+    ("operations.proxy",),
+    ("operations.tunnel",),
     ("operations.validate",),
     ("operations.cli",),
     ("operations",),

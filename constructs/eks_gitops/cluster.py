@@ -42,7 +42,8 @@ from eks_gitops.vpc import FEWEST_ZONES
 _HTTPS = 443
 # Source: https://docs.aws.amazon.com/general/latest/gr/eks.html; this quota cannot be increased.
 _MOST_PUBLIC_NETWORKS = 40
-_RULES_OF_OTHERS = 10  # in the cluster's security group: those of EKS and of the AWS Load Balancer Controller
+# In the cluster's security group: those of EKS, of the AWS Load Balancer Controller and of `clients`
+_RULES_OF_OTHERS = 10
 # Source: `KubernetesNetworkConfigRequest` of EKS in botocore 1.43
 _PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 _LARGEST_SERVICE_PREFIX = 12
@@ -158,7 +159,7 @@ class Cluster(Construct):
     """An EKS control plane. Only access entries grant access to it; its creator gets no implicit permissions.
 
     `access` contains access entries by ID, in addition to those of the administrators. `subnet_ids` are the private
-    subnets of `config.zones`.
+    subnets of `config.zones`. `clients` are security groups by ID, whose members reach the API inside the VPC.
     """
 
     def __init__(
@@ -170,6 +171,7 @@ class Cluster(Construct):
         context: Context,
         subnet_ids: Sequence[str],
         access: Mapping[str, Access],
+        clients: Mapping[str, str],
     ) -> None:
         super().__init__(scope, id_)
         self._location = context.location
@@ -242,19 +244,27 @@ class Cluster(Construct):
         self.certificate_authority: str = self._cluster.certificate_authority.get(0).data
         self.security_group_id: str = self._cluster.vpc_config.cluster_security_group_id
         for cidr in config.private_access_cidrs:
-            # The cluster security group that EKS creates allows traffic only from its own members.
-            VpcSecurityGroupIngressRule(
-                self,
-                f"private-access-{cidr}",
-                security_group_id=self.security_group_id,
-                description=group_description("HTTPS to the API of the cluster"),
-                cidr_ipv4=str(cidr),
-                ip_protocol="tcp",
-                from_port=_HTTPS,
-                to_port=_HTTPS,
-            )
+            self._admit(f"private-access-{cidr}", cidr_ipv4=str(cidr))
+        for client, group_id in clients.items():
+            self._admit(f"client-{client}", referenced_security_group_id=group_id)
         self._add_access_entries(config.administrators, access)
         self._add_oidc_provider()
+
+    def _admit(
+        self, id_: str, *, cidr_ipv4: str | None = None, referenced_security_group_id: str | None = None
+    ) -> None:
+        """Admit to the API what the security group that EKS creates does not: it allows only its own members."""
+        VpcSecurityGroupIngressRule(
+            self,
+            id_,
+            security_group_id=self.security_group_id,
+            description=group_description("HTTPS to the API of the cluster"),
+            cidr_ipv4=cidr_ipv4,
+            referenced_security_group_id=referenced_security_group_id,
+            ip_protocol="tcp",
+            from_port=_HTTPS,
+            to_port=_HTTPS,
+        )
 
     def _role(self, config: ClusterConfig, context: Context) -> tuple[str, list[ITerraformDependable]]:
         """The ARN of the cluster's role, and its permissions."""

@@ -130,6 +130,13 @@ class VpcConfig(Config):
         """All networks of the VPC, the first one first."""
         return (self.cidr, *self.secondary_cidrs)
 
+    @property
+    def reaches_the_internet(self) -> bool:
+        """Whether private subnets have a route to the internet, by NAT gateways or by a transit gateway."""
+        return self.nat_gateways != "none" or any(
+            cidr.prefixlen == 0 for connection in self.connections for cidr in connection.cidrs
+        )
+
     def problems(self) -> Iterator[Problem]:
         """An invalid VPC size or network, invalid zones or endpoints, subnets that overlap or are outside the VPC."""
         yield from problems_of_cidr("cidr", self.cidr)

@@ -19,7 +19,7 @@ from operations.clients import aws
 from operations.clients.kubectl import server
 from operations.errors import OperationError
 from operations.output.report import Report, Status, Table, counted
-from operations.terraform.stacks import Stack
+from operations.terraform.stacks import Stack, environment_stacks
 
 if TYPE_CHECKING:
     import boto3
@@ -57,14 +57,7 @@ def find_location(stacks: Sequence[Stack], environment: str | None) -> BackupLoc
     Raises:
         OperationError: if the environment does not exist, or the current cluster is a different one.
     """
-    known = [stack for stack in stacks if stack.backups is not None]
-    chosen = [stack for stack in known if environment in {None, stack.name, stack.environment}]
-    if not chosen:
-        names = ", ".join(stack.name for stack in known)
-        raise OperationError(f"{environment}: no such environment; choose one of {names}")
-    if environment is not None and len(chosen) > 1:
-        names = ", ".join(stack.name for stack in chosen)
-        raise OperationError(f"{environment}: exists in several regions; choose one of {names}")
+    chosen = environment_stacks(stacks, environment)
     current = server()
     trials = {(stack.region, stack.environment) for stack in stacks if stack.is_in_cluster and stack.kubeconfig}
     for stack in chosen:

@@ -2,10 +2,12 @@
 
 import signal
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from operations.cli.console import Output, errors_for_people, say
+from operations.terraform.stacks import read_stacks
 
 app = typer.Typer(add_completion=False)
 
@@ -36,6 +38,30 @@ def cluster(output: Output = Path("cdktf.out")) -> None:
 
     with errors_for_people():
         interactive.run_cluster(output, say, typer.echo)
+
+
+@app.command()
+def tunnel(
+    environment: Annotated[str, typer.Argument(help="The environment, or the name of its stack.")],
+    *,
+    port: Annotated[
+        int, typer.Option(min=1, max=65534, help="The local port of the API; a proxy uses the next one.")
+    ] = 8443,
+    role: Annotated[
+        str | None, typer.Option(help="The IAM role with which kubectl logs in; your own credentials if omitted.")
+    ] = None,
+    output: Output = Path("cdktf.out"),
+) -> None:
+    """Open a tunnel to the private API of a cluster until Ctrl-C, through the access host and Session Manager.
+
+    Writes a kubeconfig of its own, and starts a proxy through which deploys of in-cluster stacks reach the cluster.
+
+    Example: make tunnel ENVIRONMENT=dev
+    """
+    from operations import tunnel as tunnels  # noqa: PLC0415
+
+    with errors_for_people():
+        tunnels.run(tunnels.find_target(read_stacks(output), environment), port, role, say)
 
 
 @app.command()

@@ -22,16 +22,18 @@ def kubectl(*arguments: str, kubeconfig: Path | None = None, stdin: str | None =
 
 
 def server(kubeconfig: Path | None = None) -> str:
-    """The URL of the API server of the current context.
+    """The URL of the API server of the current context; through a tunnel, the one that its certificate names.
 
     Raises:
         OperationError: if `kubectl` is not installed, cannot read the kubeconfig, or no context is selected in it.
     """
-    path = "--output=jsonpath={.clusters[0].cluster.server}"
+    path = "--output=jsonpath={.clusters[0].cluster.server} {.clusters[0].cluster.tls-server-name}"
     try:
-        return kubectl("config", "view", "--minify", path, kubeconfig=kubeconfig).strip()
+        printed = kubectl("config", "view", "--minify", path, kubeconfig=kubeconfig)
     except OperationError as error:
         if "current-context" not in str(error):
             raise
         remedy = "kubectl config use-context NAME, or aws eks update-kubeconfig --name CLUSTER --role-arn ROLE"
         raise OperationError(f"{error}; choose a cluster: {remedy}") from error
+    url, _, name = printed.strip().partition(" ")
+    return f"https://{name}" if name else url

@@ -23,6 +23,7 @@ _REMEDIES = {
     "kustomize": "install Kustomize",
     "make": "install Make",
     "node": "install Node 22",
+    "session-manager-plugin": "install the Session Manager plugin of the AWS CLI",
     "skopeo": "install Skopeo",
     "terraform": "install Terraform 1.11 or newer (below 2)",
     "tofu": "install OpenTofu 1.12 or newer (below 2)",

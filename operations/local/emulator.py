@@ -47,6 +47,7 @@ _LEAST_ZONES = 2
 _MOST_RULES = 60  # https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html, the default quota
 _FORM = "application/x-www-form-urlencoded"
 _DATE_OF_AMAZON_LINUX, _BOTTLEROCKET_RELEASE = "20261101", "1.64.0-7c4f0d2b"
+_IMAGE = "ami-0123456789abcdef0"
 _ENGINES = {"mysql", "postgres"}
 _AWS_DATA = Path(__file__).parents[2] / "constructs" / "eks_gitops" / "aws_data.json"
 
@@ -288,15 +289,17 @@ def _newest_release(ami_type: str, version: str) -> str:
 
 @_completes("ssm:GetParameter")
 async def _get_parameter(call: Call) -> Answer:
-    """Return the newest AMI release for nodes, which AWS publishes in every region.
+    """Return the newest AMI release for nodes, and the image of the access host, which AWS publishes in every region.
 
-    MiniStack has only two images of EC2; remove this when it has the parameters of EKS and Bottlerocket.
+    MiniStack has only two images of EC2; remove this when it has those for ARM, of EKS and of Bottlerocket.
     """
     name = call.json["Name"]
     if found := re.fullmatch(r"/aws/service/eks/optimized-ami/([\d.]+)/.+/recommended/release_version", name):
         value = _newest_release("AL2023", found[1])
     elif re.fullmatch(r"/aws/service/bottlerocket/aws-k8s-[\d.]+/(x86_64|arm64)/latest/image_version", name):
         value = _BOTTLEROCKET_RELEASE
+    elif name.endswith("/al2023-ami-kernel-default-arm64"):
+        value = _IMAGE
     else:
         return await _forward(call)
     return _answer({"Parameter": {"Name": name, "Type": "String", "Value": value, "Version": 1}})

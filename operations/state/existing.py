@@ -4,6 +4,7 @@ Sources: the section Import of each resource type in the documentation of the Te
 (`website/docs/r/*.html.markdown`), and the operations and error codes of botocore 1.43.
 """
 
+import functools
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
@@ -275,6 +276,13 @@ def _key(account: Account, values: Values) -> Iterator[str]:
                     yield key["KeyId"]
 
 
+def _instance(account: Account, values: Values) -> Iterator[str]:
+    for reservation in account.all("ec2", "describe_instances", "Reservations"):
+        for one in reservation["Instances"]:
+            if _is_own(one.get("Tags", []), values) and one["State"]["Name"] not in {"shutting-down", "terminated"}:
+                yield one["InstanceId"]
+
+
 def _mount_target(account: Account, values: Values) -> Iterator[str]:
     for one in account.all("efs", "describe_mount_targets", "MountTargets", FileSystemId=values["file_system_id"]):
         if one["SubnetId"] == values["subnet_id"] and one["LifeCycleState"] not in _GONE:
@@ -309,6 +317,13 @@ def _policy_attachment(account: Account, values: Values) -> Iterator[str]:
     for policy in account.all("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=role):
         if policy["PolicyArn"] == arn:
             yield f"{role}/{arn}"
+
+
+def _project(account: Account, values: Values, name: str = "name", *needs: str) -> Iterator[str]:
+    for answer in account.get("codebuild", "batch_get_projects", names=[values[name]]):
+        for project in answer["projects"]:
+            if all(need in project for need in needs):
+                yield project["name"]
 
 
 def _queue(account: Account, values: Values) -> Iterator[str]:
@@ -366,7 +381,7 @@ def _secret(account: Account, values: Values) -> Iterator[str]:
         yield secret["ARN"]
 
 
-def _security_group_rule(account: Account, values: Values) -> Iterator[str]:
+def _security_group_rule(account: Account, values: Values, *, is_egress: bool = False) -> Iterator[str]:
     filters = [{"Name": "group-id", "Values": [values["security_group_id"]]}]
     peers = {"CidrIpv4": "cidr_ipv4", "CidrIpv6": "cidr_ipv6", "PrefixListId": "prefix_list_id"}
     peer = {values[argument] for argument in (*peers.values(), "referenced_security_group_id") if argument in values}
@@ -376,7 +391,7 @@ def _security_group_rule(account: Account, values: Values) -> Iterator[str]:
     for rule in account.all("ec2", "describe_security_group_rules", "SecurityGroupRules", Filters=filters):
         found = {rule[field] for field in peers if field in rule} | set(rule.get("ReferencedGroupInfo", {}).values())
         ports = (rule["IpProtocol"], rule.get("FromPort", -1), rule.get("ToPort", -1))
-        if not rule["IsEgress"] and ports == traffic and peer <= found:
+        if rule["IsEgress"] == is_egress and ports == traffic and peer <= found:
             yield rule["SecurityGroupRuleId"]
 
 
@@ -404,6 +419,8 @@ FINDERS: Mapping[str, Finder] = {
     "aws_cloudwatch_log_group": _listed(
         "logs", "describe_log_groups", "logGroups", "logGroupName", of="logGroupNamePrefix=name", logGroupName="name"
     ),
+    "aws_codebuild_project": _project,
+    "aws_codebuild_webhook": lambda account, values: _project(account, values, "project_name", "webhook"),
     "aws_db_instance": _named("rds", "describe_db_instances", "{identifier}", DBInstanceIdentifier="{identifier}"),
     "aws_db_parameter_group": _named("rds", "describe_db_parameter_groups", "{name}", DBParameterGroupName="{name}"),
     "aws_db_subnet_group": _named("rds", "describe_db_subnet_groups", "{name}", DBSubnetGroupName="{name}"),
@@ -444,6 +461,7 @@ FINDERS: Mapping[str, Finder] = {
     "aws_iam_role": _named("iam", "get_role", "{name}", RoleName="{name}"),
     "aws_iam_role_policy": _named("iam", "get_role_policy", "{role}:{name}", RoleName="{role}", PolicyName="{name}"),
     "aws_iam_role_policy_attachment": _policy_attachment,
+    "aws_instance": _instance,
     "aws_internet_gateway": _tagged("ec2", "describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
     "aws_kms_alias": _listed("kms", "list_aliases", "Aliases", "AliasName", AliasName="name"),
     "aws_kms_key": _key,
@@ -473,6 +491,7 @@ FINDERS: Mapping[str, Finder] = {
     "aws_subnet": _tagged("ec2", "describe_subnets", "Subnets", "SubnetId"),
     "aws_vpc": _tagged("ec2", "describe_vpcs", "Vpcs", "VpcId"),
     "aws_vpc_endpoint": _tagged("ec2", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
+    "aws_vpc_security_group_egress_rule": functools.partial(_security_group_rule, is_egress=True),
     "aws_vpc_security_group_ingress_rule": _security_group_rule,
 }  # fmt: skip
 """By type, how a resource is found."""

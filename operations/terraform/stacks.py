@@ -411,6 +411,23 @@ def backend_stacks(stacks: Sequence[Stack]) -> list[Stack]:
     return [stack for stack in stacks if stack.kind == "backend"]
 
 
+def environment_stacks(found: Sequence[Stack], environment: str | None) -> list[Stack]:
+    """The stack of `environment` (such as `dev`, or the name of its stack), or of all environments if it is None.
+
+    Raises:
+        OperationError: if the environment does not exist, or exists in several regions.
+    """
+    known = [stack for stack in found if stack.kind == "environment"]
+    chosen = [stack for stack in known if environment in {None, stack.name, stack.environment}]
+    if not chosen:
+        names = ", ".join(stack.name for stack in known)
+        raise OperationError(f"{environment}: no such environment; choose one of {names}")
+    if environment is not None and len(chosen) > 1:
+        names = ", ".join(stack.name for stack in chosen)
+        raise OperationError(f"{environment}: exists in several regions; choose one of {names}")
+    return chosen
+
+
 def select_stacks(found: Sequence[Stack], patterns: Sequence[str]) -> list[Stack]:
     """The stacks that match these names or globs, in the order of `found`; all stacks without patterns.
 

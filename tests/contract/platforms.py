@@ -2,6 +2,7 @@
 
 from typing import Any, get_args
 
+from eks_gitops.access_host import AccessHostConfig
 from eks_gitops.addons import AddonConfig, AddonIdentityConfig, AddonsConfig
 from eks_gitops.auto_mode import AutoModeConfig
 from eks_gitops.backend import StateBackendConfig
@@ -21,6 +22,7 @@ from eks_gitops.in_cluster.load_balancer_controller import IngressClassConfig
 from eks_gitops.in_cluster.repository_credential import RepositoryCredentialConfig
 from eks_gitops.karpenter import KarpenterConfig
 from eks_gitops.node_group import NodeGroupConfig, NodeRepairConfig, RepairOverride, Taint
+from eks_gitops.runners import RunnersConfig
 from eks_gitops.vpc import InterfaceEndpoint, VpcConfig, Zone
 from stacks.settings import Environment, EnvironmentSettings, GitopsSettings, Owner, Region, SharedSettings
 
@@ -32,6 +34,7 @@ _TARGET = f"arn:aws:iam::210987654321:role/{'x' * 64}"
 _KEY = f"arn:aws:kms:ap-northeast-2:{_ACCOUNT}:key/mrk-{'1' * 32}"
 _BOUNDARY = f"arn:aws:iam::{_ACCOUNT}:policy/company/limits"
 _WEB_ACL = f"arn:aws:wafv2:ap-northeast-2:{_ACCOUNT}:regional/webacl/argo-cd/1"
+_CONNECTION = f"arn:aws:codeconnections:ap-northeast-2:{_ACCOUNT}:connection/01234567-89ab-cdef-0123-456789abcdef"
 _TLS_POLICY = "ELBSecurityPolicy-TLS13-1-3-2021-06"
 _ENDPOINTS = get_args(InterfaceEndpoint)
 
@@ -88,6 +91,8 @@ def maximal() -> Settings:
             ),
         ),
         image_replica_regions=("ap-northeast-1", "us-west-2"),
+        access_host=AccessHostConfig(zone="ap-northeast-2d", instance_type="t4g.micro"),
+        runners=RunnersConfig(connection_arn=_CONNECTION, size="large", jobs=100, log_retention_days=3653),
     )
     gitops = GitopsSettings(
         revision="v1.2.0",

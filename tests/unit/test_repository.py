@@ -275,13 +275,14 @@ def test_only_commands_and_slow_libraries_are_imported_lazily() -> None:
 
 
 def test_subprocesses_are_started_only_by_these_modules() -> None:
-    """`clients/process` runs programs; the others start long-running ones: Terraform, the emulator, local clusters."""
+    """`clients/process` runs programs; the others start long-running ones, such as Terraform and the emulator."""
     expected = {
         "clients/process",
         "terraform/runner",
         "terraform/running",
         "local/emulator_process",
         "local/cluster/processes",
+        "tunnel",
     }
     using = {
         str(path.relative_to(ROOT / "operations").with_suffix(""))

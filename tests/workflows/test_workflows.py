@@ -278,7 +278,8 @@ def test_the_issues_are_updated_with_the_drift_of_the_regions_that_were_checked(
 def test_each_region_has_its_own_role_runner_and_artifact(workflow: str, job: str) -> None:
     described = _jobs(ROOT / ".github/workflows" / workflow)[job]
     assert described["strategy"]["fail-fast"] is False
-    assert described["runs-on"] == "${{ fromJSON(vars.PRIVATE_RUNNERS || '{}')[matrix.region] || 'ubuntu-24.04' }}"
+    label = "fromJSON(vars.PRIVATE_RUNNERS || '{}')[matrix.region] || 'ubuntu-24.04'"
+    assert described["runs-on"] == f"${{{{ format({label}, 'plan', github.run_id, github.run_attempt) }}}}"
     (credentials,) = [step["with"] for step in described["steps"] if "role-to-assume" in step.get("with", {})]
     assert "[matrix.region]" in credentials["role-to-assume"] or credentials["role-to-assume"] == "${{ matrix.role }}"
     assert credentials["aws-region"] == "${{ matrix.region }}"

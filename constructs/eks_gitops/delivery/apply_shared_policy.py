@@ -3,7 +3,10 @@
 from eks_gitops.delivery.apply_policy import manage_certificates, manage_ec2, manage_iam, manage_keys, tagged, tags_new
 from eks_gitops.iam import Statement
 from eks_gitops.location import Location
+from eks_gitops.runners import log_group_name, runner_name
 from eks_gitops.vpc import VpcConfig
+
+_OF_RUNNERS = ("Project", "Webhook")
 
 
 def statements(
@@ -12,12 +15,21 @@ def statements(
     *,
     existing_key_arn: str | None = None,
     existing_boundary_arn: str | None = None,
+    access_host: bool = False,
+    connection_arn: str | None = None,
 ) -> dict[str, list[Statement]]:
     """The statements by policy name. They exclude the delivery roles, which only an administrator changes.
 
-    `vpc` is None for an existing VPC, in which they permit nothing.
+    `vpc` is None for an existing VPC, in which they permit nothing but what the host and the runners need.
+    `connection_arn` is that of the runners; None if there are none.
     """
     flow_logs = Statement(sid="FlowLogs", actions=["logs:*"], resources=[location.arn("logs", "log-group:/aws/vpc/*")])
+    optional = {
+        **({"access-host": _access_host(location)} if access_host else {}),
+        **({"runners": _runners(location, connection_arn)} if connection_arn is not None else {}),
+    }
+    if optional and vpc is None:
+        optional["existing-vpc"] = _in_existing_vpc(location)
     return {
         **({"network": _network(location, vpc)} if vpc is not None else {}),
         "images-and-domain": [
@@ -68,12 +80,18 @@ def statements(
         "identity": [
             *manage_iam(
                 location,
-                passed_to=["ecr.amazonaws.com", "vpc-flow-logs.amazonaws.com"],
+                passed_to=[
+                    "ecr.amazonaws.com",
+                    "vpc-flow-logs.amazonaws.com",
+                    *(["ec2.amazonaws.com"] if access_host else []),
+                    *(["codebuild.amazonaws.com"] if connection_arn is not None else []),
+                ],
                 linked=["replication.ecr.amazonaws.com"],
                 existing_boundary_arn=existing_boundary_arn,
             ),
             *manage_keys(location, existing_key_arn),
         ],
+        **optional,
     }
 
 
@@ -133,3 +151,83 @@ def _network(location: Location, vpc: VpcConfig) -> list[Statement]:
         ],
     )
     return [*owned, *([Statement(sid="AttachVpc", actions=attach, resources=gateways)] if attach else [])]
+
+
+def _in_existing_vpc(location: Location) -> list[Statement]:
+    """What the host and the runners need in a VPC without the tags of the platform."""
+    return [
+        *manage_ec2(
+            location,
+            create=["ec2:CreateSecurityGroup"],
+            created=["security-group"],
+            rules=["ec2:AuthorizeSecurityGroupIngress"],
+            keep=[
+                "ec2:DeleteSecurityGroup",
+                "ec2:ModifySecurityGroupRules",
+                "ec2:RevokeSecurityGroupEgress",
+                "ec2:RevokeSecurityGroupIngress",
+            ],
+        ),
+        Statement(sid="InVpc", actions=["ec2:CreateSecurityGroup"], resources=[location.arn("ec2", "vpc/*")]),
+        Statement(sid="InSubnets", actions=["ec2:RunInstances"], resources=[location.arn("ec2", "subnet/*")]),
+    ]
+
+
+def _access_host(location: Location) -> list[Statement]:
+    """What the host needs beside its role and the ingress rules of security groups."""
+    return [
+        *manage_ec2(
+            location,
+            create=["ec2:RunInstances"],
+            created=["instance", "volume"],
+            rules=["ec2:AuthorizeSecurityGroupEgress"],
+            keep=[
+                "ec2:ModifyInstance*",
+                "ec2:RunInstances",  # in the subnet and the security group
+                "ec2:StartInstances",
+                "ec2:StopInstances",
+                "ec2:TerminateInstances",
+            ],
+        ),
+        Statement(
+            sid="LaunchFrom",
+            actions=["ec2:RunInstances"],
+            resources=[location.arn("ec2", "image/*", account_id="")],
+            conditions={"StringEquals": {"ec2:Owner": "amazon"}},
+        ),
+        Statement(
+            sid="LaunchWith",
+            actions=["ec2:RunInstances"],
+            resources=[location.arn("ec2", "network-interface/*")],
+            conditions={"StringEqualsIfExists": {"aws:ResourceTag/Environment": location.environment}},
+        ),
+    ]
+
+
+def _runners(location: Location, connection_arn: str) -> list[Statement]:
+    """What the runners need beside their roles and the ingress rules of security groups."""
+    projects = runner_name(location, "*")
+    return [
+        Statement(
+            sid="Runners",
+            actions=[f"codebuild:{verb}{what}" for verb in ("Create", "Delete", "Update") for what in _OF_RUNNERS],
+            resources=[location.arn("codebuild", f"project/{projects}")],
+        ),
+        Statement(
+            sid="Connection",
+            actions=[f"codeconnections:{verb}Connection" for verb in ("Get", "Pass", "Use")],
+            resources=[connection_arn],
+        ),
+        Statement(
+            sid="RunnerLogs",
+            actions=["logs:*"],
+            resources=[location.arn("logs", f"log-group:{log_group_name(projects)}")],
+        ),
+        *manage_ec2(
+            location,
+            create=["ec2:CreateSecurityGroup"],
+            created=["security-group"],
+            rules=["ec2:AuthorizeSecurityGroupEgress"],
+            keep=[],
+        ),
+    ]

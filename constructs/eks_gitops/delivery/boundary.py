@@ -85,7 +85,6 @@ _SHARED_WITHOUT_RESOURCE = (
     "ecr:UpdateRepositoryCreationTemplate",
 )
 """The same of the shared stack alone."""
-
 _OF_ZONES = ("ChangeR*", "ChangeT*", "DeleteHosted*", "Get*", "List*", "UpdateHostedZoneC*")
 """The actions of Route 53 on an environment's own zone: changes of records, tags and comment, deletion, and reads."""
 _REGIONAL_SERVICES = (
@@ -158,7 +157,8 @@ class PermissionsBoundary(Construct):
     with the database of another environment, nor to the state of another environment. Of resources with the tag of
     the shared or backend stack, it permits only reads and uses. It also denies deleting backups, which only an
     administrator can do, and changes of the zone above the environment's own, except of the environment's records.
-    `target_roles` are those in other accounts that its controllers assume.
+    `target_roles` are those in other accounts that its controllers assume. `optional` are what resources need that are
+    optional.
 
     `cluster`, `domain`, of the environment's zone, and `parent_zone_arn` are None for the shared stack, which can
     change all zones.
@@ -177,6 +177,7 @@ class PermissionsBoundary(Construct):
         parent_zone_arn: str | None,
         target_roles: Sequence[str] = (),
         existing_arn: str | None = None,
+        optional: Sequence[Statement] = (),
     ) -> None:
         super().__init__(scope, id_)
         if existing_arn is not None:
@@ -188,7 +189,9 @@ class PermissionsBoundary(Construct):
             name=boundary_name(location),
             path=delivery_path(location),
             description=f"The most that a role of {location.region} {location.environment} may do",
-            policy=policy_document(*statements(location, cluster, domain, parent_zone_arn, target_roles)),
+            policy=policy_document(
+                *statements(location, cluster, domain, parent_zone_arn, target_roles, optional=optional)
+            ),
         )
         self.arn = policy.arn
 
@@ -219,13 +222,15 @@ def statements(
     domain: str | None,
     parent_zone_arn: str | None,
     target_roles: Sequence[str] = (),
+    *,
+    optional: Sequence[Statement] = (),
 ) -> list[Statement]:
     """All statements, without `Sid`, because a managed policy may have 6,144 characters.
 
     Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     """
     targets = [Statement(actions=["sts:AssumeRole", "sts:TagSession"], resources=target_roles)] if target_roles else []
-    return [*_allowed(location, domain), *targets, *_denied(location, cluster, parent_zone_arn)]
+    return [*_allowed(location, domain), *optional, *targets, *_denied(location, cluster, parent_zone_arn)]
 
 
 def _allowed(location: Location, domain: str | None) -> list[Statement]:
@@ -329,6 +334,33 @@ def _allowed(location: Location, domain: str | None) -> list[Statement]:
             ],
         ),
     ]
+
+
+def of_access_host() -> Statement:
+    """What AmazonSSMManagedInstanceCore of AWS has without a resource, besides parameters and Run Command.
+
+    Source: https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonSSMManagedInstanceCore.html
+    """
+    return Statement(
+        actions=[
+            "ssm:DescribeAssociation",
+            "ssm:GetDeployablePatchSnapshotForInstance",
+            "ssm:GetManifest",
+            "ssm:List*Associations",
+            "ssm:PutConfigurePackageResult",
+            "ssm:PutInventory",
+            "ssmmessages:*",
+        ],
+        resources=["*"],
+    )
+
+
+def of_runners(location: Location, connection_arn: str) -> Statement:
+    """CodeBuild in the region, and the connection to GitHub."""
+    return Statement(
+        actions=["codebuild:*", "codeconnections:*"],
+        resources=[location.arn("codebuild", "*"), connection_arn],
+    )
 
 
 def _zones(location: Location, domain: str | None) -> Statement:

@@ -5,13 +5,25 @@ Terraform reads the credential of a private GitOps repository during a plan. It 
 
 from collections.abc import Sequence
 
+from eks_gitops.access_host import IMAGES
 from eks_gitops.delivery.boundary import READ_WITHOUT_RESOURCE
 from eks_gitops.iam import Statement
 from eks_gitops.location import Location
+from eks_gitops.runners import runner_name
 
 
-def read_statements(location: Location, *, repository_credentials: Sequence[str] = ()) -> list[Statement]:
-    """Read every resource of the region's stacks, and the values of the secrets named `repository_credentials`."""
+def read_statements(
+    location: Location,
+    *,
+    repository_credentials: Sequence[str] = (),
+    access_host: bool = False,
+    runners: bool = False,
+) -> list[Statement]:
+    """Read every resource of the region's stacks, and the values of the secrets named `repository_credentials`.
+
+    With an access host also which image of Amazon Linux is the newest, which AWS publishes, and with runners their
+    CodeBuild projects.
+    """
     region = location.region
     named = {
         "acm": ["certificate/*"],
@@ -35,8 +47,20 @@ def read_statements(location: Location, *, repository_credentials: Sequence[str]
         actions=["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
         resources=credentials,
     )
+    images = Statement(
+        sid="ReadImages",
+        actions=["ssm:GetParameter"],
+        resources=[location.arn("ssm", f"parameter/{IMAGES}/*", account_id="")],
+    )
+    projects = Statement(
+        sid="ReadRunners",
+        actions=["codebuild:BatchGetProjects"],
+        resources=[location.arn("codebuild", f"project/{runner_name(location, '*')}")],
+    )
     return [
         *([of_repository] if credentials else []),
+        *([images] if access_host else []),
+        *([projects] if runners else []),
         Statement(sid="ReadWithoutResource", actions=READ_WITHOUT_RESOURCE, resources=["*"]),
         Statement(
             sid="ReadRegionalServices",

@@ -28,7 +28,14 @@ class ReadPolicy(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id_: str, *, location: Location, repository_credentials: Sequence[str] = ()
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        location: Location,
+        repository_credentials: Sequence[str] = (),
+        access_host: bool = False,
+        runners: bool = False,
     ) -> None:
         super().__init__(scope, id_)
         policy = IamPolicy(
@@ -38,7 +45,12 @@ class ReadPolicy(Construct):
             path=delivery_path(location),
             description=f"Reads what the stacks of {location.region} hold",
             policy=policy_document(
-                *plan_policy.read_statements(location, repository_credentials=repository_credentials)
+                *plan_policy.read_statements(
+                    location,
+                    repository_credentials=repository_credentials,
+                    access_host=access_host,
+                    runners=runners,
+                )
             ),
         )
         self.arn: str = policy.arn

@@ -170,6 +170,7 @@ def test_administrators_with_the_same_role_name_get_separate_entries() -> None:
             context=Context(location, Key(stack, "key", location=location, description="test"), "boundary"),
             subnet_ids=["subnet-1", "subnet-2"],
             access={"plan": Access("plan-role", "AmazonEKSAdminViewPolicy")},
+            clients={},
         )
 
     assert _access(one_stack(build)) == {**dict.fromkeys(administrators, ADMIN), "plan-role": VIEW}

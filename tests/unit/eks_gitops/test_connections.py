@@ -118,3 +118,11 @@ def test_only_with_secondary_networks_the_apply_role_adds_them() -> None:
     assert "AssociateVpcCidrBlock" not in str(apply_shared_policy.statements(SEOUL, _config()))
     config = _config(secondary_cidrs=("100.64.0.0/16",))
     assert "ec2:AssociateVpcCidrBlock" in str(apply_shared_policy.statements(SEOUL, config)["network"])
+
+
+def test_in_an_existing_vpc_the_apply_role_makes_only_what_hosts_and_runners_need() -> None:
+    assert "ec2:" not in str(apply_shared_policy.statements(SEOUL, None))
+    policies = apply_shared_policy.statements(SEOUL, None, access_host=True)
+    assert "network" not in policies
+    subnets = [one for one in policies["existing-vpc"] if one.sid == "InSubnets"]
+    assert [one.actions for one in subnets] == [["ec2:RunInstances"]]

@@ -15,6 +15,8 @@ from tests.unit.eks_gitops.accepts import accepts
 
 # Values of closed lists, and keys that `problems` checks.
 CHECKED_BY_RULES = {
+    "AccessHostConfig.instance_type",
+    "AccessHostConfig.zone",
     "AddonsConfig.versions",
     "ArgoCdConfig.chart_version",
     "AddonConfig.configuration",

@@ -27,9 +27,15 @@ def test_a_failure_without_a_message_names_the_command(program: Program) -> None
         kubectl.kubectl("get", "pods")
 
 
-def test_the_server_is_that_of_the_current_context(program: Program) -> None:
-    program("kubectl", '[ "$*" = "config view --minify --output=jsonpath={.clusters[0].cluster.server}" ] && echo url')
-    assert kubectl.server() == "url"
+@pytest.mark.parametrize(
+    ("printed", "url"), [("https://api ", "https://api"), ("https://127.0.0.1:8443 api", "https://api")]
+)
+def test_the_server_is_that_of_the_current_context_also_through_a_tunnel(
+    program: Program, printed: str, url: str
+) -> None:
+    fields = "{.clusters[0].cluster.server} {.clusters[0].cluster.tls-server-name}"
+    program("kubectl", f'[ "$*" = "config view --minify --output=jsonpath={fields}" ] && echo "{printed}"')
+    assert kubectl.server() == url
 
 
 def test_without_a_current_context_the_message_says_how_to_select_one(program: Program) -> None:

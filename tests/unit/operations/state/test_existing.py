@@ -121,6 +121,15 @@ CASES: dict[str, Case] = {
         [("logs", "describe_log_groups", {"logGroups": [{"logGroupName": "/aws/a"}, {"logGroupName": "/aws/ab"}]})],
         "/aws/a",
     ),
+    "aws_codebuild_project": Case(
+        {"name": "runner"}, [("codebuild", "batch_get_projects", {"projects": [{"name": "runner"}]})], "runner"
+    ),
+    "aws_codebuild_webhook": Case(
+        {"project_name": "runner"},
+        [("codebuild", "batch_get_projects", {"projects": [{"name": "runner", "webhook": {}}]})],
+        "runner",
+        {"projects": [{"name": "runner"}]},
+    ),
     "aws_db_instance": Case(
         {"identifier": "a"}, [("rds", "describe_db_instances", {"DBInstances": [{}]})], "a", "DBInstanceNotFound"
     ),
@@ -340,6 +349,23 @@ CASES: dict[str, Case] = {
         f"plan/{_POLICY}",
         "NoSuchEntity",
     ),
+    "aws_instance": Case(
+        _TAGGED,
+        [
+            (
+                "ec2",
+                "describe_instances",
+                {
+                    "Reservations": [
+                        {"Instances": [{"InstanceId": "i-2", "Tags": _LISTED, "State": {"Name": "terminated"}}]},
+                        {"Instances": [{"InstanceId": "i-3", "State": {"Name": "running"}}]},
+                        {"Instances": [{"InstanceId": "i-1", "Tags": _LISTED, "State": {"Name": "stopped"}}]},
+                    ]
+                },
+            )
+        ],
+        "i-1",
+    ),
     "aws_internet_gateway": _ec2("describe_internet_gateways", "InternetGateways", "InternetGatewayId", "igw-1"),
     "aws_kms_alias": Case(
         {"name": "alias/a"}, [("kms", "list_aliases", {"Aliases": [{"AliasName": "alias/a"}]})], "alias/a"
@@ -468,6 +494,23 @@ CASES: dict[str, Case] = {
     "aws_subnet": _ec2("describe_subnets", "Subnets", "SubnetId", "subnet-1"),
     "aws_vpc": _ec2("describe_vpcs", "Vpcs", "VpcId", "vpc-1"),
     "aws_vpc_endpoint": _ec2("describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId", "vpce-1", State="available"),
+    "aws_vpc_security_group_egress_rule": Case(
+        {"security_group_id": "sg-1", "cidr_ipv4": "0.0.0.0/0", "ip_protocol": "tcp", "from_port": 443, "to_port": 443},
+        [
+            (
+                "ec2",
+                "describe_security_group_rules",
+                {
+                    "SecurityGroupRules": [
+                        {**_RULE, "SecurityGroupRuleId": "sgr-2", "CidrIpv4": "0.0.0.0/0"},
+                        {**_RULE, "IsEgress": True, "CidrIpv4": "0.0.0.0/0"},
+                    ]
+                },
+            )
+        ],
+        "sgr-1",
+        "InvalidGroup.NotFound",
+    ),
     "aws_vpc_security_group_ingress_rule": Case(
         {
             "security_group_id": "sg-1", "referenced_security_group_id": "sg-2", "ip_protocol": "tcp",

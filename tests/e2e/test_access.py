@@ -1,0 +1,100 @@
+"""The ways to private clusters, which are off in the example settings: the host and the runners of `shared`."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operations.local import aws_provider
+from operations.local.emulator_process import Emulator
+from operations.terraform import program
+from tests.edited_settings import EditedSettings
+from tests.template import Json, Template, every_stack
+
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("aws_provider")]
+
+_CONNECTION = "arn:aws:codeconnections:ap-northeast-2:123456789012:connection/01234567-89ab-cdef-0123-456789abcdef"
+_PARTS = ("access-host", "runner-dev")
+_LOST: dict[str, set[str]] = {
+    "aws_instance.access-host_instance": {"associate_public_ip_address", "root_block_device", "subnet_id"},
+    "aws_codebuild_project.runner-dev_project": set(),
+}
+"""What MiniStack 1.5.33 forgets: the subnet of a network interface in RunInstances and the encryption of its volume,
+and the logs, the VPC and the limit of a CodeBuild project. By resource, the arguments for which it is replaced."""
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """The stack `shared` with a host and runners."""
+    folder = tmp_path_factory.mktemp("access")
+    settings = EditedSettings(folder)
+    settings.replace(
+        "ap_northeast_2/shared.py",
+        "owns_github_provider=True,",
+        f"""owns_github_provider=True, access_host={{"zone": "ap-northeast-2a"}},
+    runners={{"connection_arn": "{_CONNECTION}"}},""",
+    )
+    (folder / "out").mkdir()
+    return every_stack(settings.load(), folder / "out")["ap-northeast-2-shared"]
+
+
+def _configuration(shared: Template) -> Json:
+    """The resources of the host and of the runners of dev, with the network and the key that they refer to."""
+    resource: dict[str, dict[str, Any]] = {}
+    for kind, name, arguments in shared.all_resources():
+        is_part = name.startswith(_PARTS) and kind != "aws_codebuild_webhook"  # MiniStack 1.5.33 lacks CreateWebhook
+        is_network = kind in {"aws_vpc", "aws_subnet"} and (name == "vpc" or name.startswith("vpc_private"))
+        if is_part or is_network or (kind, name) == ("aws_kms_key", "key"):
+            resource.setdefault(kind, {})[name] = arguments
+    for role in resource["aws_iam_role"].values():
+        del role["permissions_boundary"]
+    provider = {"source": "hashicorp/aws", "version": aws_provider.version()}
+    return {
+        "terraform": {"required_providers": {"aws": provider}},
+        "provider": {"aws": [{**shared.json["provider"]["aws"][0]}]},
+        "data": {"aws_ssm_parameter": shared.json["data"]["aws_ssm_parameter"]},
+        "resource": resource,
+    }
+
+
+class _Terraform:
+    def __init__(self, folder: Path, emulator: Emulator) -> None:
+        self._folder, self._environment = folder, {**os.environ, **emulator.environment}
+
+    def __call__(self, *arguments: str) -> str:
+        finished = subprocess.run(
+            [program.name(), *arguments],
+            cwd=self._folder,
+            env=self._environment,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+        return finished.stdout
+
+    def apply(self, configuration: Json) -> None:
+        (self._folder / "cdk.tf.json").write_text(json.dumps(configuration, indent=1))
+        self("init", "-input=false")
+        self("apply", "-auto-approve", "-input=false")
+
+    def planned(self) -> dict[str, set[str]]:
+        """The resources that a plan changes, and the arguments for which it replaces them."""
+        self("plan", "-input=false", "-out=plan")
+        changes = json.loads(self("show", "-json", "plan"))["resource_changes"]
+        return {
+            one["address"]: {path[0] for path in one["change"].get("replace_paths", ())}
+            for one in changes
+            if one["change"]["actions"] not in (["no-op"], ["read"])
+        }
+
+
+def test_host_and_runners_are_created_and_planned_again_without_other_changes(shared: Template, tmp_path: Path) -> None:
+    with Emulator(tmp_path / "emulator.log") as emulator:
+        terraform = _Terraform(tmp_path, emulator)
+        terraform.apply(_configuration(shared))
+        assert terraform.planned() == _LOST
+        terraform("destroy", "-auto-approve", "-input=false")
