@@ -68,6 +68,7 @@ def existing_vpc(users: Sequence[tuple[Stack, ExistingVpc]], new: NewResources, 
         remedy = "aws ec2 describe-vpcs --query 'Vpcs[].[VpcId, CidrBlock]'"
         yield Line(vpc.id, "failed", f"does not exist in {stack.region}; correct vpc.id, one of: {remedy}")
         return
+    yield from _owner(stack, described[0])
     yield from _network(vpc, described[0])
     yield from _dns(vpc.id, ec2)
     yield from _environment(vpc.id, described[0])
@@ -95,6 +96,16 @@ def existing_vpc(users: Sequence[tuple[Stack, ExistingVpc]], new: NewResources, 
         yield from problems or [Line(one.subject, "passed", passed)]
     yield from _others(vpc, tags, found, all_subnets)
     yield from _addresses(vpc.id, users, found, new)
+
+
+def _owner(stack: Stack, described: Mapping[str, Any]) -> Iterator[Line]:
+    """Whether the VPC is in the account of the stack: roles of the platform may use networks of that account alone."""
+    if described["OwnerId"] != stack.account_id:
+        message = (
+            f"owned by the account {described['OwnerId']}, and shared with {stack.account_id}, whose networks alone"
+        )
+        message += " the roles of the platform may use; choose a VPC of that account (docs/adr/0006)"
+        yield Line(described["VpcId"], "failed", message)
 
 
 def _network(vpc: ExistingVpc, described: Mapping[str, Any]) -> Iterator[Line]:

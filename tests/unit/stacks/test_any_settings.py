@@ -25,13 +25,17 @@ from stacks.settings import Finding, Owner, Region
 from tests.edited_settings import EditedSettings
 
 with tempfile.TemporaryDirectory() as _folder:
-    _OWNER, (_REGION,) = EditedSettings(Path(_folder)).load()
+    _edited = EditedSettings(Path(_folder))
+    _OWNER, (_REGION,) = _edited.load()
+    _edited.use_existing_vpc()
+    _, (_OTHER,) = _edited.load()
 _DEV = _REGION.environments[0]
 _LITERALS: Mapping[str, Config] = {
     "stacks/owner.py": _OWNER,
     _REGION.shared_file: _REGION.shared,
     _DEV.file: _DEV.settings,
 }
+_WITH_EXISTING_VPC = {**_LITERALS, _REGION.shared_file: _OTHER.shared}
 
 Path_ = tuple[str | int, ...]
 Change = tuple[str, Path_, Any]
@@ -67,7 +71,14 @@ def _strings(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-_PLACES = [(file, path) for file, literal in _LITERALS.items() for path in _paths(literal)]
+_PLACES = list(
+    dict.fromkeys(
+        (file, path)
+        for literals in (_LITERALS, _WITH_EXISTING_VPC)
+        for file, literal in literals.items()
+        for path in _paths(literal)
+    )
+)
 _USED = sorted({text for literal in _LITERALS.values() for text in _strings(literal)})
 _SIMPLE = st.one_of(
     st.none(),
@@ -109,11 +120,12 @@ def _changed(value: Any, changes: list[tuple[Path_, Any]]) -> Any:
     return value
 
 
-def _load(changes: list[Change]) -> tuple[Owner, Region, list[Finding]]:
+def _load(changes: list[Change], *, existing_vpc: bool) -> tuple[Owner, Region, list[Finding]]:
     """What `stacks.loading` makes of the changed files."""
+    literals = _WITH_EXISTING_VPC if existing_vpc else _LITERALS
     known: dict[str, Any] = {}
     findings: list[Finding] = []
-    for file, literal in _LITERALS.items():
+    for file, literal in literals.items():
         with deferred_errors():
             changed = _changed(literal, [(path, value) for of, path, value in changes if of == file])
         known[file] = as_far_as_known(changed)
@@ -125,8 +137,8 @@ def _load(changes: list[Change]) -> tuple[Owner, Region, list[Finding]]:
     return owner, region, [*findings, *rules.broken(owner, [region])]
 
 
-def _assert_errors_are_lines_with_a_field_and_a_remedy(changes: list[Change]) -> None:
-    _, _, findings = _load(changes)
+def _assert_errors_are_lines_with_a_field_and_a_remedy(changes: list[Change], *, existing_vpc: bool) -> None:
+    _, _, findings = _load(changes, existing_vpc=existing_vpc)
     for finding in findings:
         text = str(finding)
         assert "\n" not in text, text
@@ -137,14 +149,17 @@ def _assert_errors_are_lines_with_a_field_and_a_remedy(changes: list[Change]) ->
 @pytest.mark.parametrize("examples", [100, pytest.param(2_000, marks=pytest.mark.slow)])
 def test_errors_are_lines_with_a_field_and_a_remedy(examples: int) -> None:
     options = settings(max_examples=examples, deadline=None, derandomize=True, database=None)
-    options(given(_CHANGES)(_assert_errors_are_lines_with_a_field_and_a_remedy))()
+    some = given(changes=_CHANGES, existing_vpc=st.booleans())
+    options(some(_assert_errors_are_lines_with_a_field_and_a_remedy))()
 
 
 @pytest.mark.slow
 @settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-@given(_CHANGES)
-def test_what_is_accepted_is_synthesized(tmp_path_factory: pytest.TempPathFactory, changes: list[Change]) -> None:
-    owner, region, findings = _load(changes)
+@given(changes=_CHANGES, existing_vpc=st.booleans())
+def test_what_is_accepted_is_synthesized(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[Change], *, existing_vpc: bool
+) -> None:
+    owner, region, findings = _load(changes, existing_vpc=existing_vpc)
     assume(changes and not findings)
     folder: Path = tmp_path_factory.mktemp("out")
     app = App(outdir=str(folder), stack_traces=False)

@@ -13,7 +13,7 @@ from operations.preflight import existing_vpc, offers
 from operations.preflight.check import Line
 from operations.preflight.state import NewResources
 from operations.terraform.stacks import ExistingVpc, Stack, Subnet
-from tests.stacks import make_stack
+from tests.stacks import ACCOUNT, make_stack
 from tests.stubbed_aws import Answer, stubs
 
 Json = dict[str, Any]
@@ -40,7 +40,7 @@ class Account:
 
     def __init__(self, folder: Path, aws: Callable[..., Any]) -> None:
         self.folder, self._aws = folder, aws
-        self.vpc: Json = {"VpcId": VPC, "CidrBlock": "10.0.0.0/16"}
+        self.vpc: Json = {"VpcId": VPC, "CidrBlock": "10.0.0.0/16", "OwnerId": ACCOUNT}
         self.dns = {"enableDnsSupport": True, "enableDnsHostnames": True}
         self.subnets: dict[str, Json] = {}
         for number, zone in enumerate(ZONES):
@@ -157,6 +157,16 @@ def test_a_vpc_that_does_not_exist_fails(account: Account, aws: Callable[..., An
         (
             f"failed: {VPC}: does not exist in ap-northeast-2; correct vpc.id, one of: "
             "aws ec2 describe-vpcs --query 'Vpcs[].[VpcId, CidrBlock]'"
+        )
+    ]
+
+
+def test_a_vpc_that_another_account_shares_fails(account: Account) -> None:
+    account.vpc["OwnerId"] = "210987654321"
+    assert _texts(account.check()) == [
+        (
+            f"failed: {VPC}: owned by the account 210987654321, and shared with {ACCOUNT}, whose networks alone the "
+            "roles of the platform may use; choose a VPC of that account (docs/adr/0006)"
         )
     ]
 
