@@ -22,6 +22,8 @@ from operations.terraform.stacks import Stack
 
 _MOST_NAMES = 10
 _LONGEST_VALUE = 200
+_GLOBAL = ("aws_iam_", "aws_route53_", "aws_s3_")
+"""Types whose names or IDs no other region can have."""
 _PAGE = "docs/adoption.md#what-cannot-be-adopted"
 _NO_SETTING = f"no setting changes it: {_PAGE}"
 _REFERENCE = re.compile(r"\$\{(aws_\w+\.[\w-]+)\.")
@@ -30,7 +32,7 @@ _REFERENCE = re.compile(r"\$\{(aws_\w+\.[\w-]+)\.")
 class _Others(NamedTuple):
     """The import IDs of what exists under other names, and what to do if one of them is meant.
 
-    `{file}` is the settings file, `{address}` that of the resource; other fields are its arguments.
+    `{file}` is the settings file, `{address}` that of the resource, and `{identifier}` that of a database.
     """
 
     list: Callable[[Account, Mapping[str, Any]], Sequence[str]]
@@ -58,8 +60,9 @@ _OTHERS: Mapping[str, _Others] = {
     ),
     "aws_eks_node_group": _Others(
         lambda account, values: [
-            f"{values['cluster_name']}:{name}"
-            for name in account.all("eks", "list_nodegroups", "nodegroups", clusterName=values["cluster_name"])
+            f"{cluster}:{name}"
+            for cluster in filter(None, [values.get("cluster_name")])
+            for name in account.all("eks", "list_nodegroups", "nodegroups", clusterName=cluster)
         ],
         f"EKS cannot rename it: {_PAGE}",
     ),
@@ -145,18 +148,15 @@ class Adoption:
 
     def _others(self, entry: Mapping[str, Any]) -> str:
         address, kind, values = entry["address"], entry["type"], entry["change"]["after"]
-        if (
-            kind not in _OTHERS
-            or address in self.ids
-            or ("cluster_name" not in values and kind == "aws_eks_node_group")
-        ):
+        if kind not in _OTHERS or address in self.ids:
             return ""
         account = self._account(self.stack.region_of(kind, entry["name"]))
         names = sorted(name for name in _OTHERS[kind].list(account, values) if (kind, name) not in self._held)
         if not names:
             return ""
         more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-        remedy = _OTHERS[kind].remedy.format(**{**values, "address": address, "file": self.stack.settings_file})
+        identifier, file = values.get("identifier"), self.stack.settings_file
+        remedy = _OTHERS[kind].remedy.format(address=address, file=file, identifier=identifier)
         return f"AWS has {', '.join(names[:_MOST_NAMES])}{more}; if one is meant, {remedy}"
 
     def refusals(self, plan: Plan) -> list[str]:
@@ -193,13 +193,17 @@ class Adoption:
 
     @cached_property
     def _held(self) -> dict[tuple[str, str], str]:
-        """The stack whose state holds a resource, by type and ID. The ID of a database is not that of its import."""
+        """The stack whose state holds a resource, by type and ID. The ID of a database is not that of its import.
+
+        Most names, which are IDs, are unique in a region only.
+        """
         session = self.stack.aws_session()
         of_account = [one for one in self.every if one.account_id == self.stack.account_id and not one.is_in_cluster]
         return {
             (resource.kind, str(resource[name])): resource.stack
             for one in of_account
             for resource in states.read_resources(session, one)
+            if one.region == self.stack.region or resource.kind.startswith(_GLOBAL)
             for name in ("id", "identifier")
         }
 

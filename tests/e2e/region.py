@@ -6,7 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import boto3
+
 from eks_gitops.versions import EKS_VERSIONS
+from operations.state.existing import NOT_IMPORTED
 from operations.terraform.stacks import Stack
 
 OLDER, NEWER = list(EKS_VERSIONS)[-2:]
@@ -59,3 +62,13 @@ def reported(*arguments: str) -> tuple[int, dict[str, Any]]:
     )
     assert finished.stdout, finished.stderr
     return finished.returncode, json.loads(finished.stdout)
+
+
+def ids_in_state(aws: boto3.Session, stack: Stack) -> dict[str, Any]:
+    """The IDs of the resources in a stack's state, by address, of types that can be imported."""
+    body = aws.client("s3").get_object(Bucket=STATE_BUCKET, Key=stack.state.key)["Body"].read()
+    return {
+        f"{resource['type']}.{resource['name']}": resource["instances"][0]["attributes"]["id"]
+        for resource in json.loads(body)["resources"]
+        if resource["mode"] == "managed" and resource["type"] not in NOT_IMPORTED
+    }

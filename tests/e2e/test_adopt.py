@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import boto3
 import pytest
 
 from operations.local.emulator_process import Emulator
+from tests.e2e.region import STATE_BUCKET, Region, ids_in_state, reported
 from tests.e2e.tiny import BUCKET, Tiny, emulated
 from tests.stacks import TRUST
 
@@ -232,6 +234,31 @@ def test_what_was_made_by_hand_is_adopted(tiny: Tiny, made: Made) -> None:
     assert tiny.operations("plan", "dev", "--all").status == 0
     again = tiny.operations(*command)
     assert (again.status, again.report["stacks"]["dev"]["what"]) == (0, "nothing to adopt")
+
+
+_TAGS = ("CostCenter", "Environment", "ManagedBy", "Owner", "Project", "Region")
+
+
+def test_an_environment_is_adopted_of_which_only_the_names_are_known(region: Region, aws: boto3.Session) -> None:
+    stack = region.stack("dev")
+    before = ids_in_state(aws, stack)
+    aws.client("s3").delete_object(Bucket=STATE_BUCKET, Key=stack.state.key)
+    for address, id_ in before.items():
+        match address.partition(".")[0]:
+            case "aws_efs_file_system":
+                aws.client("efs").untag_resource(ResourceId=id_, TagKeys=[*_TAGS])
+            case "aws_kms_key":
+                aws.client("kms").untag_resource(KeyId=id_, TagKeys=[*_TAGS])
+                aws.client("kms").update_key_description(KeyId=id_, Description="by hand")
+            case "aws_security_group":
+                aws.client("ec2").delete_tags(Resources=[id_])
+
+    status, report = reported("adopt", stack.name, "--yes")
+    assert status == 0, report
+    assert report["stacks"][stack.name]["imported"].keys() == before.keys()
+    assert report["stacks"][stack.name]["absent"] == {}
+    status, report = reported("plan", stack.name, "--all")
+    assert status == 0, report
 
 
 def test_an_interrupt_before_the_apply_changes_nothing(tiny: Tiny) -> None:

@@ -1,14 +1,9 @@
 """`recover` after the state of a stack was lost: everything that exists is found, and nothing is created twice."""
 
-import json
-from typing import Any
-
 import boto3
 import pytest
 
-from operations.state.existing import NOT_IMPORTED
-from operations.terraform.stacks import Stack
-from tests.e2e.region import STATE_BUCKET, Region, reported
+from tests.e2e.region import STATE_BUCKET, Region, ids_in_state, reported
 
 pytestmark = pytest.mark.e2e
 
@@ -19,20 +14,10 @@ _NAMED_BY_TERRAFORM = ("aws_iam_role_policy_attachment.", "aws_route53_record.")
 """Types whose ID the provider makes up, differently after an import."""
 
 
-def _ids(aws: boto3.Session, stack: Stack) -> dict[str, Any]:
-    """The IDs of the resources in a stack's state, by address."""
-    body = aws.client("s3").get_object(Bucket=STATE_BUCKET, Key=stack.state.key)["Body"].read()
-    return {
-        f"{resource['type']}.{resource['name']}": resource["instances"][0]["attributes"]["id"]
-        for resource in json.loads(body)["resources"]
-        if resource["mode"] == "managed" and resource["type"] not in NOT_IMPORTED
-    }
-
-
 @pytest.mark.parametrize("environment", ["shared", "dev"])
 def test_a_lost_state_is_recovered_from_what_exists(region: Region, aws: boto3.Session, environment: str) -> None:
     stack = region.stack(environment)
-    before = _ids(aws, stack)
+    before = ids_in_state(aws, stack)
     aws.client("s3").delete_object(Bucket=STATE_BUCKET, Key=stack.state.key)
 
     status, report = reported("preflight", stack.name)
@@ -45,7 +30,7 @@ def test_a_lost_state_is_recovered_from_what_exists(region: Region, aws: boto3.S
     status, report = reported("recover", stack.name, "--yes")
     assert status == 0, report
     assert report["stacks"][stack.name]["imported"].keys() == before.keys()
-    after = _ids(aws, stack)
+    after = ids_in_state(aws, stack)
     assert after.keys() == before.keys()
     assert {a: id_ for a, id_ in after.items() if not a.startswith(_NAMED_BY_TERRAFORM)} == {
         a: id_ for a, id_ in before.items() if not a.startswith(_NAMED_BY_TERRAFORM)

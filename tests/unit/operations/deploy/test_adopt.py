@@ -239,6 +239,22 @@ def test_what_the_state_of_another_stack_holds_is_refused(
     )
 
 
+@pytest.mark.parametrize(("kind", "is_refused"), [("aws_ecr_repository", False), ("aws_iam_role", True)])
+def test_only_global_names_can_be_in_the_state_of_another_region(
+    terraform: FakeTerraform, monkeypatch: pytest.MonkeyPatch, kind: str, *, is_refused: bool
+) -> None:
+    _find(monkeypatch, **{kind: ["app"]})
+    _hold(monkeypatch, Resource("other", f"{kind}.it", kind, {"id": "app"}))
+    stack = _stack(terraform, {f"{kind}.it": {}}, {})
+    adoption = Adoption(stack, {}, [stack, terraform.stack("other", {}, region="us-west-2")])
+    entry = {"address": f"{kind}.it", "type": kind, "name": "it", "change": {"after": {}}}
+    if is_refused:
+        with pytest.raises(OperationError, match="is in the state of other"):
+            adoption.find(entry)
+    else:
+        assert adoption.find(entry) == "app"
+
+
 def test_another_resource_of_the_stack_is_not_taken(
     tmp_path: Path, terraform: FakeTerraform, monkeypatch: pytest.MonkeyPatch
 ) -> None:

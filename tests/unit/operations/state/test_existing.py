@@ -634,6 +634,16 @@ def test_what_others_made_is_not_found_without_a_name() -> None:
     assert existing.find(Account(_refuse), "aws_vpc", {"tags_all": {"Environment": "dev"}}, by_name=True) == []
 
 
+def test_every_resource_that_is_found_by_its_tags_has_a_name(
+    platform: Mapping[str, Template], alternative: Mapping[str, Template]
+) -> None:
+    by_tags = {kind for kind, case in CASES.items() if case.values is _TAGGED} - {"aws_security_group"}
+    templates = [*platform.values(), *alternative.values()]
+    resources = [one for template in templates for one in template.all_resources() if one[0] in by_tags]
+    assert {kind for kind, _, _ in resources} == by_tags
+    assert [f"{kind}.{name}" for kind, name, arguments in resources if "Name" not in arguments.get("tags", {})] == []
+
+
 def test_a_security_group_of_others_is_found_by_its_name_in_its_vpc(account: Callable[..., Account]) -> None:
     groups = [
         {"GroupId": f"sg-{vpc}-{name}", "GroupName": name, "VpcId": vpc} for vpc in ("vpc-1", "vpc-2") for name in "ab"
