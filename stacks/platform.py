@@ -55,7 +55,7 @@ class ExistingKey(TypedDict):
 
 
 class Existing(TypedDict):
-    """What a stack uses and no stack creates: `github_provider` and `permissions_boundary` are ARNs."""
+    """What a stack uses and no stack creates: a key, and the ARNs of the rest."""
 
     key: ExistingKey | None
     repositories: list[str]

@@ -245,7 +245,7 @@ class SharedStack(RegionStack):
             "existing_vpc": existing_vpc.describe(self._region),
             "existing": self._existing(
                 key=self._key,
-                repositories=[one.name for one in settings.image_repositories if one.existing],
+                repositories=[self.repositories.arns[one.name] for one in settings.image_repositories if one.existing],
                 github_provider=github_provider_arn(self.location) if settings.github_provider_exists else None,
                 permissions_boundary=settings.permissions_boundary_arn,
             ),

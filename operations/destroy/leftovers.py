@@ -47,12 +47,16 @@ _EC2 = (
 
 @dataclass(frozen=True)
 class Environment:
-    """What identifies the resources of an environment: the tags of Terraform, its cluster, log groups and IAM path."""
+    """What identifies the resources of an environment: the tags of Terraform, its cluster, log groups and IAM path.
+
+    `existing` are the ARNs of what no stack creates. It has the tags if Terraform created it and then forgot it.
+    """
 
     tags: Mapping[str, str]
     cluster: Cluster | None
     log_groups: Sequence[str]
     iam_path: str
+    existing: Collection[str] = frozenset()
 
     def owns(self, tags: Mapping[str, str]) -> bool:
         """Whether a resource with these tags was created by Terraform or by a controller of this environment."""
@@ -78,6 +82,7 @@ def environment(stack: Stack) -> Environment:
         cluster=stack.cluster,
         log_groups=groups,
         iam_path=stack.iam_path,
+        existing=stack.existing.arns,
     )
 
 
@@ -143,7 +148,7 @@ def _by_tag(session: "boto3.Session", owner: Environment, gone: Collection[str])
     """Resources of all other services with the tags of Terraform."""
     for arn in _tagged(session, owner):
         kind = kind_of(arn)
-        if kind.partition(":")[0] in {"ec2", "elasticloadbalancing"} or arn in gone:
+        if kind.partition(":")[0] in {"ec2", "elasticloadbalancing"} or arn in {*gone, *owner.existing}:
             continue
         if kind == "kms:key" and session.client("kms").describe_key(KeyId=arn)["KeyMetadata"].get("DeletionDate"):
             continue

@@ -26,8 +26,8 @@ def checks(stacks: Sequence[Stack], aws: Clients) -> Iterator[tuple[str, Check]]
         existing = stack.existing
         if existing.key is not None:
             yield f"key of {stack.name}", partial(key, stack, existing.key, aws)
-        for name in existing.repositories:
-            yield f"image repository {name}", partial(repository, stack, name, aws)
+        for arn in existing.repositories:
+            yield f"image repository {_name(arn)}", partial(repository, stack, arn, aws)
         if existing.github_provider is not None:
             yield "identity provider for GitHub", partial(github_provider, existing.github_provider, aws)
         if existing.permissions_boundary is not None:
@@ -66,15 +66,19 @@ def _policy(subject: str, stack: Stack, existing: ExistingKey, kms: Any) -> Iter
                 yield Line(subject, "warning", message)
 
 
-def repository(stack: Stack, name: str, aws: Clients) -> Iterator[Line]:
+def _name(arn: str) -> str:
+    return arn.partition(":repository/")[2]
+
+
+def repository(stack: Stack, arn: str, aws: Clients) -> Iterator[Line]:
     """Whether an image repository exists, and how it differs from those that the platform creates."""
-    subject, ecr = f"image repository {name}", aws("ecr")
-    described = _unless("RepositoryNotFoundException", ecr.describe_repositories, repositoryNames=[name])
+    subject, ecr = f"image repository {_name(arn)}", aws("ecr")
+    described = _unless("RepositoryNotFoundException", ecr.describe_repositories, repositoryNames=[_name(arn)])
     if described is None:
         yield Line(subject, "failed", "does not exist; create it, or set existing to False")
         return
     (found,) = described["repositories"]
-    tags = ecr.list_tags_for_resource(resourceArn=found["repositoryArn"])["tags"]
+    tags = ecr.list_tags_for_resource(resourceArn=arn)["tags"]
     lines = [*_tag_of_another(subject, stack, {tag["Key"]: tag["Value"] for tag in tags})]
     mutability = found["imageTagMutability"]
     if not mutability.startswith("IMMUTABLE"):

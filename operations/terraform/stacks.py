@@ -77,12 +77,18 @@ class ExistingKey:
 
 @dataclass(frozen=True)
 class Existing:
-    """What a stack uses and no stack creates: a key, image repositories by name, and ARNs."""
+    """What a stack uses and no stack creates: a key, and the ARNs of the rest."""
 
     key: ExistingKey | None = None
     repositories: Sequence[str] = field(default_factory=list)
     github_provider: str | None = None
     permissions_boundary: str | None = None
+
+    @property
+    def arns(self) -> set[str]:
+        """The ARNs of all of these."""
+        key_arn = self.key.arn if self.key is not None else None
+        return {arn for arn in (key_arn, *self.repositories, self.github_provider, self.permissions_boundary) if arn}
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def test_backup_location_is_found(renamed: Platform, monkeypatch: pytest.MonkeyP
 def test_what_no_stack_creates_is_described(with_existing_folder: Path) -> None:
     stacks = {stack.name: stack for stack in read_platform(with_existing_folder).stacks}
     shared, dev = (stacks[f"us-east-1-{name}"] for name in ("shared", "dev"))
-    assert shared.existing.repositories == ["hello"]
+    assert shared.existing.repositories == ["arn:aws:ecr:us-east-1:123456789012:repository/hello"]
     provider = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
     assert shared.existing.github_provider == provider
     assert shared.existing.permissions_boundary == "arn:aws:iam::123456789012:policy/company/limits"

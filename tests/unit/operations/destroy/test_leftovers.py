@@ -15,7 +15,7 @@ from operations.clients.aws import paginate
 from operations.destroy import leftovers
 from operations.destroy.leftovers import Environment, Leftover, kind_of
 from operations.local.emulator_process import Emulator
-from operations.terraform.stacks import Cluster
+from operations.terraform.stacks import Cluster, Existing, ExistingKey
 from tests.stacks import make_stack
 
 DEV = Environment(
@@ -118,6 +118,15 @@ def test_a_resource_that_two_regions_list_is_reported_once(aws: boto3.Session, m
     bucket = "arn:aws:s3:::dev-backups"
     _list_tagged(monkeypatch, ap_northeast_2=[bucket], us_east_1=[bucket])
     assert _found(aws).keys() == {bucket}
+
+
+def test_what_no_stack_creates_is_no_leftover(aws: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terraform created it and then forgot it: it still has the tags."""
+    key = "arn:aws:kms:ap-northeast-2:123456789012:key/1"
+    repository = "arn:aws:ecr:ap-northeast-2:123456789012:repository/hello"
+    stack = make_stack(existing=Existing(key=ExistingKey(key, []), repositories=[repository]))
+    _list_tagged(monkeypatch, ap_northeast_2=[_QUEUE, key, repository])
+    assert _found(aws, replace(DEV, existing=stack.existing.arns)).keys() == {_QUEUE}
 
 
 def test_finds_roles_under_the_path_of_the_environment(aws: boto3.Session) -> None:

@@ -104,7 +104,7 @@ def test_a_key_with_the_tag_of_another_environment_fails(aws: Aws) -> None:
 
 def test_an_existing_boundary_denies_no_tags(aws: Aws) -> None:
     tags = [{"Key": "Environment", "Value": "production"}]
-    stack = make_stack(existing=Existing(repositories=["hello"], permissions_boundary=BOUNDARY))
+    stack = make_stack(existing=Existing(repositories=[REPOSITORY], permissions_boundary=BOUNDARY))
     clients = aws(*_described(), ("ecr", "list_tags_for_resource", {"tags": tags}), ("iam", "get_policy", {}))
     lines = [line for _, check in prerequisites.checks([stack], clients) for line in check()]
     assert [line.outcome for line in lines] == ["passed", "passed"]
@@ -112,7 +112,6 @@ def test_an_existing_boundary_denies_no_tags(aws: Aws) -> None:
 
 def _described(mutability: str = "IMMUTABLE", encryption: str = "KMS") -> list[Answer]:
     repository = {
-        "repositoryArn": REPOSITORY,
         "imageTagMutability": mutability,
         "encryptionConfiguration": {"encryptionType": encryption},
     }
@@ -132,7 +131,7 @@ def test_a_repository_is_compared_with_those_of_the_platform(
     aws: Aws, mutability: str, encryption: str, outcomes: dict[str, str]
 ) -> None:
     answers: list[Answer] = [*_described(mutability, encryption), ("ecr", "list_tags_for_resource", {"tags": []})]
-    lines = _lines(aws, Existing(repositories=["hello"]), *answers)
+    lines = _lines(aws, Existing(repositories=[REPOSITORY]), *answers)
     assert {line.subject for line in lines} == {"image repository hello"}
     assert [line.outcome for line in lines] == list(outcomes)
     assert all(line.message.startswith(outcomes[line.outcome]) for line in lines)
@@ -140,7 +139,7 @@ def test_a_repository_is_compared_with_those_of_the_platform(
 
 def test_a_repository_that_does_not_exist_fails(aws: Aws) -> None:
     answer = ("ecr", "describe_repositories", "RepositoryNotFoundException")
-    (line,) = _lines(aws, Existing(repositories=["hello"]), answer)
+    (line,) = _lines(aws, Existing(repositories=[REPOSITORY]), answer)
     assert (line.outcome, line.message) == ("failed", "does not exist; create it, or set existing to False")
 
 
