@@ -32,14 +32,14 @@ class ExistingZone(Config):
     """The subnets of the company in one Availability Zone."""
 
     name: str
-    """The Availability Zone, such as `ap-northeast-2a`. A change is one of its subnets."""
+    """The Availability Zone, such as `ap-northeast-2a`. Terraform refuses subnets that are in another one."""
     private: Subnet
     """The subnet of nodes, Pods and mount targets, by its ID, such as `subnet-0123456789abcdef0`, or by a tag, such as
-    `tag:Name=private-a`. Its route to the internet is yours. A change replaces all node groups, each of which is first
-    created again, and the mount target; the control plane moves within the zone."""
+    `tag:Name=private-a`. Its route to the internet is yours. A change replaces all node groups, each new group before
+    the old one, and the mount target; the control plane moves within the zone."""
     public: Subnet | None = None
-    """The subnet of internet-facing load balancers, in the same form. `make preflight` checks its tag and its route;
-    nothing else reads it."""
+    """The subnet of internet-facing load balancers, in the same form. Their controller finds it by its tag, which
+    `make preflight` checks, as its route to the internet gateway. A change moves no load balancer."""
     database: Subnet | None = None
     """The subnet of the databases, in the same form. If no zone has one, databases are in the private subnets. RDS
     refuses to remove a subnet from a subnet group while a database uses it."""
