@@ -105,10 +105,11 @@ class SharedSettings(Config):
     access_host: AccessHostConfig | None = None
     """A host for Session Manager, or None. Through it, people without a VPN reach the private API of all clusters of
     the region: `make tunnel`. The delivery roles get the permissions to manage it, so an administrator deploys
-    `shared`."""
+    `shared`. To remove it, deploy the environments first, because EC2 deletes no security group that a rule names."""
     runners: RunnersConfig | None = None
     """GitHub Actions runners inside the VPC, or None. Their labels are in the variable `PRIVATE_RUNNERS`
-    (docs/delivery.md). The delivery roles change as with `access_host`."""
+    (docs/delivery.md). An administrator deploys `shared`, and a removal starts with the environments, as with
+    `access_host`."""
 
     def problems(self) -> Iterator[Problem]:
         """No cluster administrator, duplicates, or two GitHub repositories with the same ID."""

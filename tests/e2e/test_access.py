@@ -97,4 +97,5 @@ def test_host_and_runners_are_created_and_planned_again_without_other_changes(sh
         terraform = _Terraform(tmp_path, emulator)
         terraform.apply(_configuration(shared))
         assert terraform.planned() == _LOST
+        terraform("state", "rm", "aws_codebuild_project.runner-dev_project")  # MiniStack deletes projects by name only
         terraform("destroy", "-auto-approve", "-input=false")

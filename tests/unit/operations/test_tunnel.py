@@ -2,15 +2,11 @@
 
 import base64
 import json
-import os
 import signal
 import socket
 import ssl
-import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,10 +15,6 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from operations import tunnel
 from operations.clients import aws
@@ -30,16 +22,14 @@ from operations.errors import OperationError
 from operations.local.ports import HOST, answers, free_port
 from operations.terraform.stacks import Stack
 from operations.tunnel import Target
-from tests import ROOT
 from tests.stacks import REGION, make_stack
 from tests.stubbed_aws import client
+from tests.tunnels import API, SESSION, Api, Running
 from tests.unit.operations.clients.conftest import Program, program  # noqa: F401 (a fixture)
 
 NAME = "ap-northeast-2-shared-access-host"
-API = "0123456789ABCDEF.gr7.ap-northeast-2.eks.amazonaws.com"
 DEPLOYED = {"cluster": {"endpoint": f"https://{API}", "certificateAuthority": {"data": "Q0E="}}}
 START = "aws ec2 start-instances --instance-ids i-1 --region ap-northeast-2"
-SESSION = Path(__file__).with_name("fake_session.py")
 HOST_RESOURCE = {"aws_vpc": {"vpc": {}}, "aws_instance": {"host": {"tags": {"Name": NAME}}}}
 
 # --- what is connected ------------------------------------------------------------------------------------------------
@@ -150,62 +140,6 @@ def test_an_environment_of_several_regions_must_be_named_with_its_region(tmp_pat
 # --- the tunnel -------------------------------------------------------------------------------------------------------
 
 
-def _certificate(key: ec.EllipticCurvePrivateKey, name: str, *, is_ca: bool) -> x509.Certificate:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-
-
-class Api:
-    """A TLS server with the certificate of the API, on a port of this machine. It answers `ok` to any request."""
-
-    def __init__(self, folder: Path) -> None:
-        key = ec.generate_private_key(ec.SECP256R1())
-        self.authority = _certificate(key, API, is_ca=True).public_bytes(serialization.Encoding.PEM)
-        file = folder / "api.pem"
-        file.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-            + self.authority
-        )
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(file)
-        self._listening = socket.create_server((HOST, 0))
-        self.port = int(self._listening.getsockname()[1])
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listening.accept()
-            except OSError:  # closed
-                return
-            try:
-                with self._context.wrap_socket(connection, server_side=True) as secured:
-                    secured.recv(1000)
-                    secured.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
-            except OSError:  # a client that does not accept the certificate, or only looks whether the port is open
-                connection.close()
-
-    def close(self) -> None:
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-
-
 @pytest.fixture
 def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     """The API, which the host of the session reaches."""
@@ -213,33 +147,6 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     monkeypatch.setenv("FORWARD_TO", str(running.port))
     yield running
     running.close()
-
-
-class Running:
-    """The tunnel in a process of its own, in the folder `root`."""
-
-    def __init__(self, root: Path, port: int, authority: bytes, role: str | None = None) -> None:
-        target = Target("i-1", "gitops-cluster-dev", REGION, API, base64.b64encode(authority).decode())
-        script = f"""from functools import partial
-from operations.tunnel import Target, run
-run({target!r}, {port}, {role!r}, partial(print, flush=True))
-"""
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", script],
-            cwd=root,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        self.lines = [self.process.stdout.readline().strip() for _ in range(3)]
-
-    def end(self, number: signal.Signals) -> tuple[int, str, str]:
-        """Its exit status and the rest of its output, after a signal."""
-        self.process.send_signal(number)
-        printed, errors = self.process.communicate(timeout=30)
-        return self.process.returncode, printed, errors
 
 
 @pytest.fixture
