@@ -176,8 +176,8 @@ class EnvironmentSettings(Config):
     key_arn: KeyArn | None = None
     """An existing KMS key of the account and region, which encrypts Kubernetes Secrets, volumes, files, databases,
     backups and logs. With None, a key is created. `make preflight` checks what its key policy lacks. A change to
-    another key replaces databases and file systems, which the guard refuses. docs/architecture.md says how the key that
-    the platform created becomes an existing one."""
+    another key replaces databases and file systems, and EKS keeps that of a cluster, so the guard refuses it.
+    docs/architecture.md says how the key that the platform created becomes an existing one."""
     permissions_boundary_arn: PolicyArn | None = None
     """An existing policy that limits the roles of this environment, also its apply role, instead of the platform's
     permissions boundary. docs/architecture.md says what is lost. An administrator deploys `shared` first."""

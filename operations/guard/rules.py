@@ -57,7 +57,7 @@ def hits(change: Change, new_roles: Collection[str] = (), nodes: "Nodes | None" 
     """All hits of a change. `new_roles` are the roles that its plan creates; `nodes` is what the plan does to nodes."""
     yield from _new_grants(change, new_roles)
     yield from _node_groups(change, nodes or Nodes())
-    for rule in (_destroyed, _versions, _database, _iam, _network, _zones, _public, _protection):
+    for rule in (_destroyed, _versions, _database, _iam, _network, _zones, _secrets, _public, _protection):
         yield from rule(change)
 
 
@@ -363,6 +363,26 @@ def _zones(change: Change) -> Iterator[Hit]:
         becomes = ", ".join(new) or _LATER
         why = f"subnets {', '.join(old)} become {becomes}: EKS accepts only the zones of the cluster's creation"
         yield Hit("moves-control-plane", why, _SAME_ZONES, is_refusal=len(new) not in {0, len(old)})
+
+
+# --- secrets of clusters ----------------------------------------------------------------------------------------------
+
+
+def _secrets(change: Change) -> Iterator[Hit]:
+    """EKS encrypts with a key only a cluster that has none yet. The old key must stay: without it, the cluster is lost.
+
+    Source: `AssociateEncryptionConfig` of EKS in botocore 1.43.
+    """
+    if change.kind != "aws_eks_cluster" or change.action != "update":
+        return
+    old, new = (
+        _first(_first((arguments or {}).get("encryption_config")).get("provider")).get("key_arn")
+        for arguments in (change.before, change.after)
+    )
+    if old and old != new and (new or _is_unknown(change.unknown, "encryption_config[0].provider[0].key_arn")):
+        why = f"encryption_config: {old} becomes {new or _LATER}: EKS keeps the key of a cluster"
+        remedy = f'keep the key: set key_arn="{old}" if Terraform forgot it; another key needs a new cluster'
+        yield Hit("rejected-by-aws", why, remedy, is_refusal=True)
 
 
 # --- public endpoints -------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ _ROOT = "arn:aws:iam::123456789012:root"
 
 
 @pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the working tree as working directory, and an emulated AWS of its own."""
     folder = clone_into(tmp_path / "clone")
     monkeypatch.chdir(folder)
@@ -37,15 +37,15 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield folder
 
 
-def test_what_exists_already_is_used_and_left_alone(clone: Path) -> None:
+def test_what_exists_already_is_used_and_left_alone(copy: Path) -> None:
     aws = boto3.Session()
     existing = _make(aws)
-    settings = clone / "stacks/ap_northeast_2"
+    settings = copy / "stacks/ap_northeast_2"
     _write_settings(settings, existing)
-    synthesize(clone / "cdktf.out")
+    synthesize(copy / "cdktf.out")
 
     assert "its key policy does not allow what the stack needs" in _preflight("failed")[f"key of {_DEV}"]
-    _allow_use_of_the_key(aws, clone / "cdktf.out")
+    _allow_use_of_the_key(aws, copy / "cdktf.out")
     boundaries = {f"permissions boundary of {stack}" for stack in (_SHARED, _DEV)}
     passed = {f"key of {_DEV}", *boundaries, "image repository hello", "identity provider for GitHub"}
     assert _preflight("passed").keys() >= passed
@@ -62,9 +62,9 @@ def test_what_exists_already_is_used_and_left_alone(clone: Path) -> None:
     existing["shared"] = key
     _replace(settings / "shared.py", "owns_github_provider=False,", f'owns_github_provider=False, key_arn="{key}",')
     _replace(settings / "shared.py", '            name="guestbook",', '            name="guestbook", existing=True,')
-    synthesize(clone / "cdktf.out")
+    synthesize(copy / "cdktf.out")
     assert _preflight("passed").keys() >= {f"key of {_SHARED}", "image repository guestbook"}
-    _forget_what_the_guard_keeps(clone / "cdktf.out/stacks" / _SHARED)
+    _forget_what_the_guard_keeps(copy / "cdktf.out/stacks" / _SHARED)
     operations("deploy", _SHARED, "--yes")
     operations("plan", _SHARED, _DEV, "--all")
 

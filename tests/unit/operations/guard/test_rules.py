@@ -111,6 +111,25 @@ def test_the_remedy_for_a_key_that_the_settings_name_as_existing_is_to_forget_it
     assert "otherwise keep its construct id, " in finding.remedy
 
 
+@pytest.mark.parametrize("new", ["arn:aws:kms:ap-northeast-2:123456789012:key/2", None])
+def test_the_key_of_a_cluster_stays(new: str | None) -> None:
+    old = "arn:aws:kms:ap-northeast-2:123456789012:key/1"
+    before, after, same = ({"encryption_config": [{"provider": [{"key_arn": arn}]}]} for arn in (old, new, old))
+    entry: dict[str, Any] = {"address": "aws_eks_cluster.it", "type": "aws_eks_cluster"}
+    unknown = {} if new else {"encryption_config": [{"provider": [{"key_arn": True}]}]}
+    change = {"actions": ["update"], "before": before, "after": after, "after_unknown": unknown}
+    (finding,) = [
+        finding
+        for finding in guard.findings(Plan("dev", {"resource_changes": [{**entry, "change": change}]}))
+        if finding.rule == "rejected-by-aws"
+    ]
+    assert finding.is_refused
+    assert finding.why.startswith(f"encryption_config: {old} becomes {new or 'a value known only after the apply'}: ")
+    assert f'set key_arn="{old}"' in finding.remedy
+    unchanged = {**change, "after": same}
+    assert guard.findings(Plan("dev", {"resource_changes": [{**entry, "change": unchanged}]})) == []
+
+
 _OUTAGE = "an outage during the apply, also with Multi-AZ, and no way back but a restore"
 
 
