@@ -9,6 +9,7 @@ from operations.terraform.stacks import ExistingVpc, Stack, Subnet, read_stacks
 from stacks import rules, warnings
 from stacks.settings import Owner, Region
 from tests.edited_settings import EditedSettings
+from tests.policies import Role
 from tests.template import Template, every_stack, resolved
 
 _ZONES = ("ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c")
@@ -81,15 +82,53 @@ def test_the_cluster_secret_has_its_name_and_network(existing: dict[str, Templat
     assert (annotations["platform/vpc-name"], annotations["platform/vpc-cidr"]) == ("company", "10.0.0.0/16")
 
 
-def test_the_apply_role_of_shared_can_change_no_network(existing: dict[str, Template]) -> None:
+_VPC = "arn:aws:ec2:ap-northeast-2:123456789012:vpc/vpc-0123456789abcdef0"
+_SUBNET = "arn:aws:ec2:ap-northeast-2:123456789012:subnet/subnet-0123456789abcde0a"
+
+
+@pytest.mark.parametrize("role", ["plan_role", "apply-shared_role", "apply-dev_role"])
+@pytest.mark.parametrize(
+    "action", ["DescribeRouteTables", "DescribeSubnets", "DescribeVpcAttribute", "DescribeVpcEndpoints", "DescribeVpcs"]
+)
+def test_delivery_roles_may_read_it(existing: dict[str, Template], role: str, action: str) -> None:
+    assert Role(existing["ap-northeast-2-shared"], role).may(f"ec2:{action}", "*", tags={})
+
+
+@pytest.mark.parametrize("tags", [{}, {"Environment": "shared"}])
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("CreateSubnet", _VPC),
+        ("CreateTags", _SUBNET),
+        ("DeleteSubnet", _SUBNET),
+        ("DeleteVpc", _VPC),
+        ("ModifyVpcAttribute", _VPC),
+    ],
+)
+def test_the_apply_role_of_shared_cannot_change_it(
+    existing: dict[str, Template], action: str, resource: str, tags: dict[str, str]
+) -> None:
+    assert not Role(existing["ap-northeast-2-shared"], "apply-shared_role").may(f"ec2:{action}", resource, tags=tags)
+
+
+@pytest.mark.parametrize(
+    ("tags", "allowed"), [({}, True), ({"Environment": "shared"}, True), ({"Environment": "network"}, False)]
+)
+def test_an_environment_may_use_it_unless_a_tag_says_that_it_is_of_another_one(
+    existing: dict[str, Template], tags: dict[str, str], *, allowed: bool
+) -> None:
+    role = Role(existing["ap-northeast-2-shared"], "apply-dev_role")
+    assert role.may("ec2:CreateSecurityGroup", _VPC, tags=tags) is allowed
+    assert role.may("ec2:CreateNetworkInterface", _SUBNET, tags=tags) is allowed
+
+
+def test_the_apply_role_of_shared_has_no_policies_for_networks(existing: dict[str, Template]) -> None:
     policies = existing["ap-northeast-2-shared"].resources("aws_iam_policy")
     assert {name for name in policies if name.startswith("apply-shared_")} == {
         "apply-shared_identity",
         "apply-shared_images-and-domain",
     }
-    permitted = "".join(policy["policy"] for name, policy in policies.items() if name.startswith("apply-shared_"))
-    assert "ec2:" not in permitted
-    assert "log-group:/aws/vpc" not in permitted
+    assert "log-group:/aws/vpc" not in policies["apply-shared_images-and-domain"]["policy"]
 
 
 @pytest.mark.parametrize(
