@@ -8,7 +8,7 @@ from constructs import Construct
 from eks_gitops.access_host import AccessHost
 from eks_gitops.context import Context
 from eks_gitops.delivery import apply_environment_policy, apply_shared_policy
-from eks_gitops.delivery.boundary import PermissionsBoundary, of_access_host, of_runners
+from eks_gitops.delivery.boundary import PermissionsBoundary
 from eks_gitops.delivery.roles import (
     PLAN_ENVIRONMENT,
     ApplyRole,
@@ -71,7 +71,8 @@ class SharedStack(RegionStack):
                 parent_zone_arn=None if cluster is None else self.dns.zone_arn,
                 target_roles=targets.get(name, []),
                 existing_arn=existing_boundaries[name],
-                optional=self._optional_permissions if name == "shared" else (),
+                access_host=name == "shared" and settings.access_host is not None,
+                runners=name == "shared" and settings.runners is not None,
             )
             for name, cluster in {"shared": None, **clusters}.items()
         }
@@ -110,15 +111,6 @@ class SharedStack(RegionStack):
             boundary=self._boundaries["shared"],
         )
         self._add_outputs()
-
-    @property
-    def _optional_permissions(self) -> list[Statement]:
-        """The most that the roles of optional resources may do, beyond those of the others."""
-        settings = self._region.shared
-        return [
-            *([] if settings.access_host is None else [of_access_host()]),
-            *([] if settings.runners is None else [of_runners(self.location, settings.runners.connection_arn)]),
-        ]
 
     def _build_access_host(self, context: Context) -> AccessHost | None:
         config = self._region.shared.access_host

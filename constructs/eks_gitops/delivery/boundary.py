@@ -85,12 +85,26 @@ _SHARED_WITHOUT_RESOURCE = (
     "ecr:UpdateRepositoryCreationTemplate",
 )
 """The same of the shared stack alone."""
+_OF_ACCESS_HOST = (
+    "ssm:GetDeployablePatchSnapshotForInstance",
+    "ssm:GetManifest",
+    "ssm:ListAssociations",
+    "ssm:PutConfigurePackageResult",
+    "ssm:PutInventory",
+    "ssmmessages:*",
+)
+"""The same of the access host, by AmazonSSMManagedInstanceCore of AWS.
+
+Source: https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonSSMManagedInstanceCore.html
+"""
+
 _OF_ZONES = ("ChangeR*", "ChangeT*", "DeleteHosted*", "Get*", "List*", "UpdateHostedZoneC*")
 """The actions of Route 53 on an environment's own zone: changes of records, tags and comment, deletion, and reads."""
 _REGIONAL_SERVICES = (
     "acm", "backup", "ec2", "ecr", "eks", "elasticfilesystem", "elasticloadbalancing", "events", "kms", "logs", "rds",
     "secretsmanager", "sqs", "ssm", "wafv2",
 )  # fmt: skip
+_SERVICES_OF_RUNNERS = ("codebuild", "codeconnections")
 _USES = (
     "acm:Describe*",
     "cognito-idp:Describe*",
@@ -157,8 +171,8 @@ class PermissionsBoundary(Construct):
     with the database of another environment, nor to the state of another environment. Of resources with the tag of
     the shared or backend stack, it permits only reads and uses. It also denies deleting backups, which only an
     administrator can do, and changes of the zone above the environment's own, except of the environment's records.
-    `target_roles` are those in other accounts that its controllers assume. `optional` are what resources need that are
-    optional.
+    `target_roles` are those in other accounts that its controllers assume. `access_host` and `runners` add what these
+    optional resources need.
 
     `cluster`, `domain`, of the environment's zone, and `parent_zone_arn` are None for the shared stack, which can
     change all zones.
@@ -177,7 +191,8 @@ class PermissionsBoundary(Construct):
         parent_zone_arn: str | None,
         target_roles: Sequence[str] = (),
         existing_arn: str | None = None,
-        optional: Sequence[Statement] = (),
+        access_host: bool = False,
+        runners: bool = False,
     ) -> None:
         super().__init__(scope, id_)
         if existing_arn is not None:
@@ -190,7 +205,9 @@ class PermissionsBoundary(Construct):
             path=delivery_path(location),
             description=f"The most that a role of {location.region} {location.environment} may do",
             policy=policy_document(
-                *statements(location, cluster, domain, parent_zone_arn, target_roles, optional=optional)
+                *statements(
+                    location, cluster, domain, parent_zone_arn, target_roles, access_host=access_host, runners=runners
+                )
             ),
         )
         self.arn = policy.arn
@@ -223,17 +240,22 @@ def statements(
     parent_zone_arn: str | None,
     target_roles: Sequence[str] = (),
     *,
-    optional: Sequence[Statement] = (),
+    access_host: bool = False,
+    runners: bool = False,
 ) -> list[Statement]:
     """All statements, without `Sid`, because a managed policy may have 6,144 characters.
 
     Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     """
     targets = [Statement(actions=["sts:AssumeRole", "sts:TagSession"], resources=target_roles)] if target_roles else []
-    return [*_allowed(location, domain), *optional, *targets, *_denied(location, cluster, parent_zone_arn)]
+    return [
+        *_allowed(location, domain, access_host=access_host, runners=runners),
+        *targets,
+        *_denied(location, cluster, parent_zone_arn),
+    ]
 
 
-def _allowed(location: Location, domain: str | None) -> list[Statement]:
+def _allowed(location: Location, domain: str | None, *, access_host: bool, runners: bool) -> list[Statement]:
     """What the boundary permits. To be short, some statements have several services, and wildcards in action names.
 
     An action of one service cannot be taken on the resources of the others, and `ForAllValues` is true for actions that
@@ -241,15 +263,20 @@ def _allowed(location: Location, domain: str | None) -> list[Statement]:
     Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
     """
     is_shared = location.environment == "shared"
+    services = (*_REGIONAL_SERVICES, *(_SERVICES_OF_RUNNERS if runners else ()))
     return [
         # The services of the region. The ARNs of images and snapshots of AWS have another account ID or none. EKS Auth
         # acts on clusters.
         Statement(
-            actions=[f"{service}:*" for service in (*_REGIONAL_SERVICES, "eks-auth")],
-            resources=[location.arn(service, "*", account_id="*") for service in _REGIONAL_SERVICES],
+            actions=[f"{service}:*" for service in (*services, "eks-auth")],
+            resources=[location.arn(service, "*", account_id="*") for service in services],
         ),
         Statement(
-            actions=[*_WITHOUT_RESOURCE, *(_SHARED_WITHOUT_RESOURCE if is_shared else ())],
+            actions=[
+                *_WITHOUT_RESOURCE,
+                *(_SHARED_WITHOUT_RESOURCE if is_shared else ()),
+                *(_OF_ACCESS_HOST if access_host else ()),
+            ],
             resources=["*"],
         ),
         _zones(location, domain),
@@ -334,33 +361,6 @@ def _allowed(location: Location, domain: str | None) -> list[Statement]:
             ],
         ),
     ]
-
-
-def of_access_host() -> Statement:
-    """What AmazonSSMManagedInstanceCore of AWS has without a resource, besides parameters and Run Command.
-
-    Source: https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonSSMManagedInstanceCore.html
-    """
-    return Statement(
-        actions=[
-            "ssm:DescribeAssociation",
-            "ssm:GetDeployablePatchSnapshotForInstance",
-            "ssm:GetManifest",
-            "ssm:List*Associations",
-            "ssm:PutConfigurePackageResult",
-            "ssm:PutInventory",
-            "ssmmessages:*",
-        ],
-        resources=["*"],
-    )
-
-
-def of_runners(location: Location, connection_arn: str) -> Statement:
-    """CodeBuild in the region, and the connection to GitHub."""
-    return Statement(
-        actions=["codebuild:*", "codeconnections:*"],
-        resources=[location.arn("codebuild", "*"), connection_arn],
-    )
 
 
 def _zones(location: Location, domain: str | None) -> Statement:

@@ -157,11 +157,11 @@ def test_plan_role_reads_which_image_is_the_newest_and_no_other_parameter(with_h
     assert not role.may("ssm:GetParameter", f"arn:aws:ssm:ap-northeast-2:{ACCOUNT}:parameter/any", tags={})
 
 
-AGENT = (
-    "DescribeAssociation GetDeployablePatchSnapshotForInstance GetManifest ListAssociations ListInstanceAssociations "
-    "PutConfigurePackageResult PutInventory"
+AGENT = "GetDeployablePatchSnapshotForInstance GetManifest ListAssociations PutConfigurePackageResult PutInventory"
+OF_INSTANCES = (
+    "DescribeAssociation ListInstanceAssociations PutComplianceItems UpdateAssociationStatus "
+    "UpdateInstanceAssociationStatus UpdateInstanceInformation"
 )
-OF_INSTANCES = "PutComplianceItems UpdateAssociationStatus UpdateInstanceAssociationStatus UpdateInstanceInformation"
 OF_DOCUMENTS = "DescribeDocument GetDocument UpdateAssociationStatus"
 CHANNELS = "CreateControlChannel CreateDataChannel OpenControlChannel OpenDataChannel"
 DOCUMENT = f"arn:aws:ssm:ap-northeast-2:{ACCOUNT}:document/AWS-StartPortForwardingSessionToRemoteHost"

@@ -183,7 +183,7 @@ def test_roles_are_on_the_path_of_their_environment_or_of_delivery(stacks: dict[
         region, _, environment = stack.rpartition("-")
         path = role.arguments["path"]
         assert path in (f"/{region}/{environment}/", f"/{region}/delivery/")
-        is_delivery = re.search(r"-(plan|apply|cluster-admin|argo-cd-backup)$", role.arguments["name"])
+        is_delivery = re.search(r"(?<!-runner)-(plan|apply|cluster-admin|argo-cd-backup)$", role.arguments["name"])
         assert path.endswith("/delivery/") is bool(is_delivery), role.arguments["name"]
 
 

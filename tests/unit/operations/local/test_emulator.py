@@ -469,6 +469,11 @@ def test_a_bottlerocket_node_group_has_the_newest_ami(aws: Client, cluster: str,
     assert code(error) == "ParameterNotFound"
 
 
+def test_the_image_of_the_access_host_is_published(aws: Client) -> None:
+    name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
+    assert aws("ssm").get_parameter(Name=name)["Parameter"]["Value"].startswith("ami-")
+
+
 def test_an_add_on_owns_its_pod_identity_associations(aws: Client, cluster: str) -> None:
     eks, addon = aws("eks"), {"clusterName": cluster, "addonName": "vpc-cni"}
 
