@@ -207,6 +207,13 @@ def _aliased_key(account: Account, values: Values) -> Iterator[str]:
     yield from filter(None, targets) if targets else _key(account, values)
 
 
+def _attachment(account: Account, values: Values) -> Iterator[str]:
+    gateway, vpc = values["transit_gateway_id"], values["vpc_id"]
+    for one in account.all("ec2", "describe_transit_gateway_vpc_attachments", "TransitGatewayVpcAttachments"):
+        if (one["TransitGatewayId"], one["VpcId"]) == (gateway, vpc) and one["State"] not in _GONE:
+            yield one["TransitGatewayAttachmentId"]
+
+
 def _backup_selection(account: Account, values: Values) -> Iterator[str]:
     plan, name = values["plan_id"], values["name"]
     for one in account.all("backup", "list_backup_selections", "BackupSelectionsList", BackupPlanId=plan):
@@ -235,6 +242,13 @@ def _bucket(account: Account, values: Values) -> Iterator[str]:
             message = "the bucket is in another region; delete it there, or choose another name"
             raise OperationError(f"{name}: {message}") from error
         raise
+
+
+def _cidr_block(account: Account, values: Values) -> Iterator[str]:
+    for vpc in account.all("ec2", "describe_vpcs", "Vpcs"):
+        for one in vpc["CidrBlockAssociationSet"] if vpc["VpcId"] == values["vpc_id"] else ():
+            if one["CidrBlock"] == values["cidr_block"] and one["CidrBlockState"]["State"] == "associated":
+                yield one["AssociationId"]
 
 
 def _certificate(account: Account, values: Values) -> Iterator[str]:
@@ -433,6 +447,7 @@ FINDERS: Mapping[str, Finder] = {
     "aws_ecr_repository": _listed(
         "ecr", "describe_repositories", "repositories", "repositoryName", repositoryName="name"
     ),
+    "aws_ec2_transit_gateway_vpc_attachment": _attachment,
     "aws_ecr_repository_creation_template": _listed(
         "ecr", "describe_repository_creation_templates", "repositoryCreationTemplates", "prefix", prefix="prefix"
     ),
@@ -491,6 +506,7 @@ FINDERS: Mapping[str, Finder] = {
     "aws_subnet": _tagged("ec2", "describe_subnets", "Subnets", "SubnetId"),
     "aws_vpc": _tagged("ec2", "describe_vpcs", "Vpcs", "VpcId"),
     "aws_vpc_endpoint": _tagged("ec2", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
+    "aws_vpc_ipv4_cidr_block_association": _cidr_block,
     "aws_vpc_security_group_egress_rule": functools.partial(_security_group_rule, is_egress=True),
     "aws_vpc_security_group_ingress_rule": _security_group_rule,
 }  # fmt: skip

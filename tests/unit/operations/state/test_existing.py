@@ -398,6 +398,53 @@ CASES: dict[str, Case] = {
         ],
         "lt-1",
     ),
+    "aws_ec2_transit_gateway_vpc_attachment": Case(
+        {"transit_gateway_id": "tgw-1", "vpc_id": "vpc-1"},
+        [
+            (
+                "ec2",
+                "describe_transit_gateway_vpc_attachments",
+                {
+                    "TransitGatewayVpcAttachments": [
+                        {
+                            "TransitGatewayAttachmentId": state,
+                            "TransitGatewayId": "tgw-1",
+                            "VpcId": "vpc-1",
+                            "State": state,
+                        }
+                        for state in ("deleted", "available")
+                    ]
+                },
+            )
+        ],
+        "available",
+    ),
+    "aws_vpc_ipv4_cidr_block_association": Case(
+        {"vpc_id": "vpc-1", "cidr_block": "100.64.0.0/16"},
+        [
+            (
+                "ec2",
+                "describe_vpcs",
+                {
+                    "Vpcs": [
+                        {
+                            "VpcId": vpc,
+                            "CidrBlockAssociationSet": [
+                                {
+                                    "AssociationId": f"{vpc}-{cidr}",
+                                    "CidrBlock": cidr,
+                                    "CidrBlockState": {"State": "associated"},
+                                }
+                                for cidr in ("10.0.0.0/16", "100.64.0.0/16")
+                            ],
+                        }
+                        for vpc in ("vpc-2", "vpc-1")
+                    ]
+                },
+            )
+        ],
+        "vpc-1-100.64.0.0/16",
+    ),
     "aws_nat_gateway": _ec2("describe_nat_gateways", "NatGateways", "NatGatewayId", "nat-1", State="available"),
     "aws_route": Case(
         {"route_table_id": "rtb-1", "destination_cidr_block": "0.0.0.0/0"},
