@@ -293,7 +293,11 @@ test: lint ## run all checks and tests; the unit tests must reach the required c
 .PHONY: test-deploys
 test-deploys: install # the tests that deploy to the emulated AWS: the provider waits for most of their time
 	@$(MAKE) checkov || echo "checkov: cannot be installed; its test is skipped"
-	$(PYTEST) --numprocesses 3 --dist loadgroup tests/e2e
+	$(PYTEST) --numprocesses 3 --dist loadgroup tests/e2e -m "not long"
+
+.PHONY: test-long
+test-long: install ## run what make test leaves out: deploys with a VPC, keys and roles that exist already
+	$(PYTEST) --numprocesses 3 --dist loadgroup tests/e2e -m long
 
 .PHONY: test-kills
 test-kills: install ## kill deploys at 20 moments and recover, in hours; goes on where it was ended: make test-kills [FRESH=1] [ONLY=deploy]

@@ -239,6 +239,7 @@ def test_what_was_made_by_hand_is_adopted(tiny: Tiny, made: Made) -> None:
 _TAGS = ("CostCenter", "Environment", "ManagedBy", "Owner", "Project", "Region")
 
 
+@pytest.mark.long
 def test_an_environment_is_adopted_of_which_only_the_names_are_known(region: Region, aws: boto3.Session) -> None:
     stack = region.stack("dev")
     before = ids_in_state(aws, stack)

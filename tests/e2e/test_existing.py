@@ -37,6 +37,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.long
 def test_what_exists_already_is_used_and_left_alone(copy: Path) -> None:
     aws = boto3.Session()
     existing = _make(aws)

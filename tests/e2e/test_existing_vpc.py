@@ -62,6 +62,7 @@ def company(tmp_path_factory: pytest.TempPathFactory, aws_provider: None) -> Ite
         yield company
 
 
+@pytest.mark.long
 def test_a_region_in_an_existing_vpc_is_deployed_planned_and_destroyed(company: _Company) -> None:
     ec2 = company.client("ec2")
     before = network_of(ec2, company.vpc)
