@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.clone import synthesize
 from tests.e2e.region import Region, operations
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 _SHARED = "ap-northeast-2-shared"
 _NETWORK = "10.9.0.0/16"
