@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -19,6 +19,7 @@ from operations.terraform.stacks import all_producers, read_platform, read_stack
 
 if TYPE_CHECKING:
     from operations.guard.guard import Override
+    from operations.output.report import Report
     from operations.terraform.stacks import Stack
 
 app = typer.Typer(add_completion=False)
@@ -198,36 +199,10 @@ def recover_(
 
     Example: python -m operations recover ap-northeast-2-dev
     """
-    from operations.deploy import deploy  # noqa: PLC0415
-    from operations.output.progress import Progress  # noqa: PLC0415
-
     with reported(as_json=as_json) as report:
         found = read_stacks(output)
-        options = deploy.Options(
-            allowed=_allowed(overrides),
-            applies_unreviewed=yes,
-            is_recovery=True,
-            ask=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None,
-            lock_timeout=wait_for_lock,
-            logs=output / "logs",
-        )
-        given = _given(
-            {
-                "--output": (output, Path("cdktf.out")),
-                "--overrides": (overrides, _OVERRIDES),
-                "--wait-for-lock": (wait_for_lock, _NO_WAIT),
-                "--yes": (yes, False),
-            }
-        )
-        report(
-            deploy.deploy(
-                select_stacks(found, stacks),
-                all_producers(found),
-                options,
-                Progress(),
-                lambda names: _command("recover", *names, *given),
-            )
-        )
+        with_options = _Importing(output, wait_for_lock, overrides, applies_unreviewed=yes)
+        report(with_options.deploy("recover", select_stacks(found, stacks), found, is_recovery=True))
 
 
 @app.command("adopt")
@@ -253,40 +228,17 @@ def adopt_(
 
     Example: python -m operations adopt ap-northeast-2-dev --id aws_kms_key.key_F64E54E4=1234abcd
     """
-    from operations.deploy import adopt, deploy  # noqa: PLC0415
-    from operations.output.progress import Progress  # noqa: PLC0415
+    from operations.deploy import adopt  # noqa: PLC0415
 
     with reported(as_json=as_json) as report:
         found = read_stacks(output)
         (chosen, *others) = select_stacks(found, [stack])
         if others:
             raise OperationError(f"{stack}: matches {len(others) + 1} stacks; name one")
-        options = deploy.Options(
-            allowed=_allowed(overrides),
-            applies_unreviewed=yes,
-            adoption=adopt.Adoption(chosen, adopt.parse_ids(chosen, ids or []), found),
-            ask=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None,
-            lock_timeout=wait_for_lock,
-            logs=output / "logs",
-        )
-        given = _given(
-            {
-                "--output": (output, Path("cdktf.out")),
-                "--overrides": (overrides, _OVERRIDES),
-                "--wait-for-lock": (wait_for_lock, _NO_WAIT),
-                "--yes": (yes, False),
-            }
-        )
-        given += [part for one in ids or [] for part in ("--id", one)]
-        report(
-            deploy.deploy(
-                [chosen],
-                all_producers(found),
-                options,
-                Progress(),
-                lambda names: _command("adopt", *names, *given),
-            )
-        )
+        adoption = adopt.Adoption(chosen, adopt.parse_ids(chosen, ids or []), found)
+        given = [part for one in ids or [] for part in ("--id", one)]
+        with_options = _Importing(output, wait_for_lock, overrides, applies_unreviewed=yes)
+        report(with_options.deploy("adopt", [chosen], found, *given, adoption=adoption))
 
 
 @app.command("drift")
@@ -476,6 +428,46 @@ def _allowed(file: Path) -> "list[Override]":
     from operations.guard import guard  # noqa: PLC0415
 
     return guard.overrides(file, datetime.now(UTC).date())
+
+
+class _Importing(NamedTuple):
+    """The options of the commands that deploy with the import of what exists."""
+
+    output: Path
+    wait_for_lock: str
+    overrides: Path
+    applies_unreviewed: bool
+
+    def deploy(
+        self, command: str, chosen: Sequence["Stack"], found: Sequence["Stack"], *given: str, **how: Any
+    ) -> "Report":
+        """Deploy the chosen stacks of those found. `how` are the options of the deploy that say what is imported."""
+        from operations.deploy import deploy  # noqa: PLC0415
+        from operations.output.progress import Progress  # noqa: PLC0415
+
+        options = deploy.Options(
+            allowed=_allowed(self.overrides),
+            applies_unreviewed=self.applies_unreviewed,
+            ask=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None,
+            lock_timeout=self.wait_for_lock,
+            logs=self.output / "logs",
+            **how,
+        )
+        again = _given(
+            {
+                "--output": (self.output, Path("cdktf.out")),
+                "--overrides": (self.overrides, _OVERRIDES),
+                "--wait-for-lock": (self.wait_for_lock, _NO_WAIT),
+                "--yes": (self.applies_unreviewed, False),
+            }
+        )
+        return deploy.deploy(
+            chosen,
+            all_producers(found),
+            options,
+            Progress(),
+            lambda names: _command(command, *names, *again, *given),
+        )
 
 
 def _command(*arguments: str) -> str:

@@ -1,6 +1,6 @@
 """AWS through boto3: sessions that are checked against an account, S3 objects, and paginated lists."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from operations.errors import OperationError
@@ -41,6 +41,11 @@ def object_of(s3: Any, bucket: str, key: str) -> bytes | None:
             return None
         raise
     return content
+
+
+def tags_by_name(listed: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Tags by name, from a list of `Key` and `Value` in an answer."""
+    return {tag["Key"]: tag["Value"] for tag in listed}
 
 
 def paginate(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from operations.clients.aws import paginate
+from operations.clients.aws import paginate, tags_by_name
 from operations.output.report import Table
 from operations.terraform.stacks import Cluster, Stack
 
@@ -119,11 +119,7 @@ def _of_ec2(ec2: Any, owner: Environment) -> Iterator[Leftover]:
 def _remains(one: Mapping[str, Any], owner: Environment) -> bool:
     state = one.get("State", "")
     state = state["Name"] if isinstance(state, dict) else state
-    return owner.owns(_tags(one.get("Tags") or one.get("TagSet") or [])) and state.lower() not in _PENDING
-
-
-def _tags(tags: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in tags}
+    return owner.owns(tags_by_name(one.get("Tags") or one.get("TagSet") or [])) and state.lower() not in _PENDING
 
 
 def _price(kind: str, gibibytes: int | None = None) -> float | None:
@@ -140,7 +136,7 @@ def _load_balancers(elb: Any, owner: Environment) -> Iterator[Leftover]:
         arns = [one[id_] for one in paginate(elb, operation, key)]
         for start in range(0, len(arns), 20):
             for one in elb.describe_tags(ResourceArns=arns[start : start + 20])["TagDescriptions"]:
-                if owner.owns(_tags(one["Tags"])):
+                if owner.owns(tags_by_name(one["Tags"])):
                     yield Leftover(kind, one["ResourceArn"], _price(kind))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operations.clients.aws import paginate
+from operations.clients.aws import paginate, tags_by_name
 from operations.state.states import Resource, States
 from operations.terraform.stacks import Cluster
 
@@ -189,7 +189,7 @@ def _of_vpc(clients: Clients, states: States, vpc: Resource) -> Iterator[str]:
 
 def _is_managed_elsewhere(one: Mapping[str, Any], clusters: Sequence[Cluster]) -> bool:
     """Whether AWS or a controller created the resource, or it is being deleted."""
-    tags = {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])}
+    tags = tags_by_name(one.get("Tags", []))
     is_main = any(association.get("Main") for association in one.get("Associations", []))
     by_controller = any(cluster.owns(tags) for cluster in clusters)
     by_aws = is_main or one.get("IsDefault") or one.get("RequesterManaged") or "GuardDutyManaged" in tags
@@ -227,7 +227,7 @@ def _is_of_eks(rule: Mapping[str, Any], group: str, clusters: Sequence[Cluster])
     """
     itself = rule.get("ReferencedGroupInfo", {}).get("GroupId") == group
     outward = rule["IsEgress"] and rule["IpProtocol"] == _ALL and _peer(rule) in {"0.0.0.0/0", "::/0"}
-    tags = {tag["Key"]: tag["Value"] for tag in rule.get("Tags", [])}
+    tags = tags_by_name(rule.get("Tags", []))
     of_auto_mode = any(cluster.owns(tags) for cluster in clusters)
     return itself or outward or of_auto_mode or rule.get("Description", "").startswith("elbv2.k8s.aws/")
 

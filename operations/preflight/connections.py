@@ -58,11 +58,7 @@ def transit_gateway(gateway: str, account_id: str, aws: Clients) -> Iterator[Lin
     Source: https://docs.aws.amazon.com/vpc/latest/tgw/working-with-transit-gateways.html
     """
     subject = f"transit gateway {gateway}"
-    found = paginate(
-        aws("ec2"), "describe_transit_gateways", "TransitGateways",
-        Filters=[{"Name": "transit-gateway-id", "Values": [gateway]}],
-    )  # fmt: skip
-    one = next(iter(found), None)
+    one = _described("describe_transit_gateways", "TransitGateways", "transit-gateway-id", gateway, aws)
     if one is None:
         message = "does not exist in this region, or is not shared with this account; share it with AWS RAM"
         yield Line(subject, "failed", message)
@@ -81,11 +77,9 @@ def transit_gateway(gateway: str, account_id: str, aws: Clients) -> Iterator[Lin
 def peering_connection(peering: str, networks: Sequence[str], aws: Clients) -> Iterator[Line]:
     """Whether a peering connection is active, and leads to the networks of its routes."""
     subject = f"peering connection {peering}"
-    found = paginate(
-        aws("ec2"), "describe_vpc_peering_connections", "VpcPeeringConnections",
-        Filters=[{"Name": "vpc-peering-connection-id", "Values": [peering]}],
-    )  # fmt: skip
-    one = next(iter(found), None)
+    one = _described(
+        "describe_vpc_peering_connections", "VpcPeeringConnections", "vpc-peering-connection-id", peering, aws
+    )
     if one is None:
         yield Line(subject, "failed", "does not exist in this region; correct vpc.connections")
     elif (status := one["Status"]["Code"]) == "pending-acceptance":
@@ -95,3 +89,8 @@ def peering_connection(peering: str, networks: Sequence[str], aws: Clients) -> I
         yield Line(subject, "failed", f"is {status}; create it again, and correct vpc.connections")
     else:
         yield Line(subject, "passed", f"active, leads to {', '.join(networks)}")
+
+
+def _described(operation: str, key: str, filter_: str, id_: str, aws: Clients) -> dict[str, Any] | None:
+    """What EC2 says about one resource; None if it does not exist. A filter, because an unknown ID is an error."""
+    return next(paginate(aws("ec2"), operation, key, Filters=[{"Name": filter_, "Values": [id_]}]), None)

@@ -8,7 +8,7 @@ from functools import partial
 from ipaddress import IPv4Network
 from typing import Any, NamedTuple
 
-from operations.clients.aws import paginate
+from operations.clients.aws import paginate, tags_by_name
 from operations.preflight.check import Check, Clients, Line
 from operations.preflight.state import NewResources
 from operations.terraform.stacks import ExistingVpc, Stack, Subnet
@@ -143,7 +143,7 @@ def _environment(subject: str, described: Mapping[str, Any]) -> Iterator[Line]:
 
 
 def _tags_of(described: Mapping[str, Any]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])}
+    return tags_by_name(described.get("Tags", []))
 
 
 def _find(vpc: ExistingVpc, wanted: Subnet, subnets: Sequence[Mapping[str, Any]], ec2: Any) -> _Found | Line:

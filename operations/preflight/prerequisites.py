@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from operations.clients.aws import paginate
+from operations.clients.aws import paginate, tags_by_name
 from operations.preflight import key_policy
 from operations.preflight.check import Check, Clients, Line
 from operations.terraform.stacks import ExistingKey, Stack
@@ -79,7 +79,7 @@ def repository(stack: Stack, arn: str, aws: Clients) -> Iterator[Line]:
         return
     (found,) = described["repositories"]
     tags = ecr.list_tags_for_resource(resourceArn=arn)["tags"]
-    lines = [*_tag_of_another(subject, stack, {tag["Key"]: tag["Value"] for tag in tags})]
+    lines = [*_tag_of_another(subject, stack, tags_by_name(tags))]
     mutability = found["imageTagMutability"]
     if not mutability.startswith("IMMUTABLE"):
         message = f"its tags are {mutability}: a push can replace an image that runs; make them IMMUTABLE"

@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from operations.clients.aws import paginate
+from operations.clients.aws import paginate, tags_by_name
 from operations.errors import OperationError
 
 _ABSENT = {
@@ -115,7 +115,7 @@ def ambiguous(address: str, ids: Collection[str]) -> str:
 
 def _tags(tags: Any) -> dict[str, str]:
     """Tags by name, from the list or the mapping in an answer."""
-    return dict(tags) if isinstance(tags, dict) else {tag["Key"]: tag["Value"] for tag in tags}
+    return dict(tags) if isinstance(tags, dict) else tags_by_name(tags)
 
 
 def _is_own(tags: Any, values: Values) -> bool:
