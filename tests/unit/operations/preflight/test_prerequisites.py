@@ -192,7 +192,7 @@ def _role(
         "Tags": [{"Key": name, "Value": value} for name, value in (tags or {}).items()],
     }  # fmt: skip
     policies = [{"PolicyName": name} for name in attached]
-    answers = [
+    answers: list[Answer] = [
         ("iam", "get_role", {"Role": role}),
         ("iam", "list_attached_role_policies", {"AttachedPolicies": policies}),
     ]
