@@ -149,7 +149,8 @@ class Stack:
 
     `settings_file` is relative to the root of the repository. Stacks of kind `environment` and `in-cluster` have a
     `cluster`, those of kind `environment` also have `backups`. `existing_vpc` is that of a region with such a VPC, for
-    stacks of kind `shared` and `environment`.
+    stacks of kind `shared` and `environment`. `account` is the name of a further account of the region, and empty for
+    the account of the region.
     """
 
     name: str
@@ -167,6 +168,12 @@ class Stack:
     backups: Backups | None = None
     existing_vpc: ExistingVpc | None = None
     existing: Existing = field(default_factory=Existing)
+    account: str = ""
+
+    @property
+    def place(self) -> str:
+        """The name of the stack's account of its region in the variables of GitHub."""
+        return f"{self.region}-{self.account}" if self.account else self.region
 
     @cached_property
     def configuration(self) -> dict[str, Any]:
