@@ -143,6 +143,8 @@ class EnvironmentDns(Construct):
             records=zone.name_servers,
             ttl=_TTL_SECONDS,
             provider=parent.provider,
+            # `make recover` does not look into another account after a deploy that was killed.
+            allow_overwrite=True if parent.provider is not None else None,
         )
         self.domain = domain
         self.zone_id: str = zone.zone_id

@@ -223,6 +223,12 @@ class Stack:
         regions = {f"aws.{entry.get('alias')}": entry["region"] for entry in self.configuration["provider"]["aws"]}
         return str(regions.get(provider, self.region))
 
+    def is_elsewhere(self, kind: str, name: str) -> bool:
+        """Whether a role of another account creates a resource, such as the record that delegates the domain."""
+        provider = self.configuration["resource"][kind][name].get("provider", "")
+        providers = self.configuration["provider"]["aws"]
+        return provider in {f"aws.{entry['alias']}" for entry in providers if "assume_role" in entry}
+
 
 @dataclass(frozen=True)
 class Platform:
@@ -420,7 +426,7 @@ def _expected(kind: Any, value: Any) -> tuple[str, bool]:
 
 
 def backend_stacks(stacks: Sequence[Stack]) -> list[Stack]:
-    """The backend stack of each region, which owns the state bucket."""
+    """The backend stack of each account of each region, which owns the state bucket."""
     return [stack for stack in stacks if stack.kind == "backend"]
 
 

@@ -232,8 +232,8 @@ def _connected(settings: EditedSettings) -> None:
             _replaced("ap_northeast_2/prod.py", f'"{OTHER_ACCOUNT}"', '"111111111111"'),
             [
                 (
-                    f"prod.py: account_id: '111111111111': not an account of the region; use {MAIN} or {OTHER_ACCOUNT}, "
-                    "or add it to accounts of stacks/ap_northeast_2/shared.py"
+                    f"prod.py: account_id: '111111111111': not an account of the region; use {MAIN} or "
+                    f"{OTHER_ACCOUNT}, or add it to accounts of stacks/ap_northeast_2/shared.py"
                 ),
                 (
                     f"shared.py: accounts[0].account_id: '{OTHER_ACCOUNT}': no environment names this account; "
@@ -290,8 +290,8 @@ def _connected(settings: EditedSettings) -> None:
             _replaced("ap_northeast_2/prod.py", "ClusterConfig(", 'ClusterConfig(service_ipv4_cidr="10.0.0.0/20", '),
             [
                 (
-                    "prod.py: cluster.service_ipv4_cidr: 10.0.0.0/20: overlaps the VPC of ap-northeast-2 (10.0.0.0/16); "
-                    "choose another network"
+                    "prod.py: cluster.service_ipv4_cidr: 10.0.0.0/20: overlaps the VPC of ap-northeast-2 "
+                    "(10.0.0.0/16); choose another network"
                 ),
                 (
                     "prod.py: cluster.service_ipv4_cidr: 10.0.0.0/20: overlaps the VPC of ap-northeast-2-production "
