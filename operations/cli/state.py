@@ -83,14 +83,14 @@ def _for_every_backend(output: Path, act: Callable[..., None]) -> None:
         OperationError: if the credentials belong to none of the accounts.
     """
     with errors_for_people():
-        left: list[Stack] = []
+        left: list[tuple[Stack, OtherAccountError]] = []
         stacks = backend_stacks(read_stacks(output))
         for stack in stacks:
             try:
                 act(stack, _HOME, say)
-            except OtherAccountError:
-                left.append(stack)
-                if left == stacks:
-                    raise
-        for stack in left:
+            except OtherAccountError as error:
+                left.append((stack, error))
+        if len(left) == len(stacks):
+            raise OperationError("\n".join(str(error) for _, error in left))
+        for stack, _ in left:
             say(f"{stack.name}: left as it is: run this again with credentials of account {stack.account_id}")

@@ -99,7 +99,10 @@ def test_plan_only_lists_the_stacks_if_there_are_any(
 def test_plan_sets_the_accounts_that_it_lists_as_an_output(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_OUTPUT", str(output / "outputs"))
     run("plan", "--all", "--list", "--output", output, status=2)
-    assert (output / "outputs").read_text() == f'places=[{{"place": "{REGION}"}}]\n'
+    names = ("backend", "shared", "dev", "prod", "dev-gitops")
+    stacks = " ".join(f"{REGION}-{name}" for name in names)
+    places = [{"place": REGION, "region": REGION, "stacks": stacks}]
+    assert (output / "outputs").read_text() == f"places={json.dumps(places)}\n"
 
 
 def test_guard_checks_plans(tmp_path: Path) -> None:
