@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterable
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from operations.terraform.stacks import read_stacks
+from stacks import warnings
 from stacks.loading import SettingsError
 from tests.edited_settings import OTHER_ACCOUNT, EditedSettings
 from tests.policies import Role
@@ -331,3 +333,41 @@ def test_a_further_account_may_have_a_host_and_runners_of_its_own(edited: Edited
     assert names == {f"{SHARED}-runner-production-plan", f"{SHARED}-runner-production-prod"}
     assert stacks[PRODUCTION].resources("aws_instance")
     assert not stacks[SHARED].resources("aws_codebuild_project")
+
+
+def test_an_existing_zone_is_not_looked_for(edited: EditedSettings, tmp_path: Path) -> None:
+    edited.replace(SHARED_FILE, "hosted_zone_id=None", 'hosted_zone_id="Z0123456789ABC"')
+    (tmp_path / "out").mkdir()
+    prod = every_stack(edited.load(), tmp_path / "out")[PROD]
+    assert "aws_route53_zone" not in prod.json["data"]
+    assert prod.resources("aws_route53_record")["dns_delegation"]["zone_id"] == "Z0123456789ABC"
+
+
+def test_an_existing_vpc_and_that_of_a_further_account_may_overlap(edited: EditedSettings, tmp_path: Path) -> None:
+    """Nobody can change its networks, so that it may overlap others."""
+    edited.use_existing_vpc()
+    edited.replace(SHARED_FILE, "from stacks.owner", "from eks_gitops.vpc import VpcConfig, Zone\nfrom stacks.owner")
+    _connected(edited)
+    (tmp_path / "out").mkdir()
+    stacks = every_stack(edited.load(), tmp_path / "out")
+    assert stacks[PRODUCTION].resources("aws_vpc")
+    assert not stacks[SHARED].resources("aws_vpc")
+
+
+def test_warnings_name_the_account(edited: EditedSettings) -> None:
+    edited.replace(SHARED_FILE, f'("arn:aws:iam::{OTHER_ACCOUNT}:role', f'("arn:aws:iam::{MAIN}:role')
+    edited.replace("owner.py", '"platform.your-domain.com"', '"your-domain.com"')
+    owner, regions = edited.load()
+    found = [(stack, text) for stack, text in warnings.found(owner, regions, date(2026, 11, 30)) if "shared.py" in text]
+    domain = [stack for stack, text in found if "dns.domain" in text]
+    assert domain == [SHARED]  # all accounts have the domain of the region
+    (administrator,) = [text for stack, text in found if stack == PRODUCTION]
+    assert administrator.startswith("stacks/ap_northeast_2/shared.py: accounts[0].cluster_administrators[0]: ")
+
+
+def test_an_account_without_a_name_is_reported_once(edited: EditedSettings) -> None:
+    edited.replace(SHARED_FILE, '            name="production",\n', "")
+    with pytest.raises(SettingsError) as raised:
+        edited.load()
+    (found,) = raised.value.findings
+    assert found.problem.field == "accounts[0].name"
