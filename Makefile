@@ -19,6 +19,12 @@ AWS_DATA_CFN_LINT_VERSION := 1.58.0
 # renovate: datasource=pypi depName=moto
 AWS_DATA_MOTO_VERSION := 5.2.5
 
+# "no" is written as 0, no or false, too.
+override REMOVE := $(filter-out 0 no false,$(REMOVE))
+override REPAIR := $(filter-out 0 no false,$(REPAIR))
+override WRITE := $(filter-out 0 no false,$(WRITE))
+override FRESH := $(filter-out 0 no false,$(FRESH))
+
 export CHECKPOINT_DISABLE := 1
 export DISABLE_VERSION_CHECK := 1
 # The project's own Node, once it is installed; the machine's is needed only to install it.

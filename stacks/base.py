@@ -89,6 +89,7 @@ class RegionStack(TerraformStack):
         repositories: Sequence[str] = (),
         github_provider: str | None = None,
         permissions_boundary: str | None = None,
+        roles: Sequence[platform.ExistingRole] = (),
     ) -> platform.Existing:
         """What the stack uses and no stack creates, for its description."""
         required = key.required_statements if key is not None else []
@@ -97,6 +98,7 @@ class RegionStack(TerraformStack):
             "repositories": list(repositories),
             "github_provider": github_provider,
             "permissions_boundary": permissions_boundary,
+            "roles": list(roles),
         }
 
     @property

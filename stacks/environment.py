@@ -8,7 +8,7 @@ from constructs import Construct
 from eks_gitops.addons import NodeAddons, OtherAddon, WorkloadAddons
 from eks_gitops.backup_bucket import BackupBucket, backup_bucket_name
 from eks_gitops.backup_plan import BackupPlan
-from eks_gitops.cluster import Access, Cluster, cluster_log_group_name
+from eks_gitops.cluster import CLUSTER_POLICY, Access, Cluster, cluster_log_group_name
 from eks_gitops.context import Context
 from eks_gitops.controller_tags import controller_tags
 from eks_gitops.controllers import ControllerRoles
@@ -18,7 +18,7 @@ from eks_gitops.file_system import FileSystem
 from eks_gitops.in_cluster import argo_cd
 from eks_gitops.karpenter import Karpenter
 from eks_gitops.key import Key, key_alias
-from eks_gitops.node_group import NodeGroup, NodeRole
+from eks_gitops.node_group import NODE_POLICIES, NodeGroup, NodeRole
 from stacks import existing_vpc, platform
 from stacks.base import RegionStack
 from stacks.settings import Environment, Owner, Region
@@ -120,7 +120,10 @@ class EnvironmentStack(RegionStack):
             cluster=self.cluster,
             tags=self.tags,
         )
-        role = NodeRole(self, "node-role", context=self.context)
+        roles = {
+            arn: NodeRole(self, f"node-role{f'-{arn}' if arn else ''}", context=self.context, existing_arn=arn)
+            for arn in dict.fromkeys(config.role_arn for config in self._settings.node_groups)
+        }
         groups = [
             NodeGroup(
                 self,
@@ -129,7 +132,7 @@ class EnvironmentStack(RegionStack):
                 context=self.context,
                 cluster=self.cluster,
                 cluster_version=self._settings.cluster.version,
-                role=role,
+                role=roles[config.role_arn],
                 subnet_ids=list(self._shared.vpc.private_subnet_ids.values()),
                 tags=self.tags,
                 depends_on=first.resources,
@@ -228,8 +231,23 @@ class EnvironmentStack(RegionStack):
                 "bucket": backup_bucket_name(self.location, self._organisation),
                 "key_id": self._settings.key_arn or key_alias(self.location),
             },
-            "existing": self._existing(key=self.key, permissions_boundary=self._settings.permissions_boundary_arn),
+            "existing": self._existing(
+                key=self.key,
+                permissions_boundary=self._settings.permissions_boundary_arn,
+                roles=self._existing_roles(),
+            ),
         }
+
+    def _existing_roles(self) -> list[platform.ExistingRole]:
+        """The roles in the settings, each with what uses it and the managed policies that this needs."""
+        cluster = self._settings.cluster.role_arn
+        used: dict[str, platform.ExistingRole] = {}
+        if cluster is not None:
+            used[cluster] = {"arn": cluster, "service": "eks.amazonaws.com", "policies": [CLUSTER_POLICY]}
+        for arn in [group.role_arn for group in self._settings.node_groups]:
+            if arn is not None:
+                used[arn] = {"arn": arn, "service": "ec2.amazonaws.com", "policies": list(NODE_POLICIES)}
+        return list(used.values())
 
     def _add_outputs(self) -> None:
         for name, value, description in (

@@ -54,13 +54,22 @@ class ExistingKey(TypedDict):
     statements: list[dict[str, object]]
 
 
+class ExistingRole(TypedDict):
+    """A role that no stack creates, the AWS service that assumes it, and the managed policies that it needs."""
+
+    arn: str
+    service: str
+    policies: list[str]
+
+
 class Existing(TypedDict):
-    """What a stack uses and no stack creates: a key, and the ARNs of the rest."""
+    """What a stack uses and no stack creates: a key, roles of a cluster and its nodes, and the ARNs of the rest."""
 
     key: ExistingKey | None
     repositories: list[str]
     github_provider: str | None
     permissions_boundary: str | None
+    roles: list[ExistingRole]
 
 
 class Subnet(TypedDict):

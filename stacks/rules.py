@@ -324,7 +324,8 @@ def _long_boundaries(region: Region, environment: Environment) -> Iterator[Probl
     targets = region.assumed_roles(environment)
     zone = None if region.account else location.arn("route53", f"hostedzone/{'Z' * _LONGEST_ZONE_ID}")
     domain = region.shared.dns.of_environment(environment.name)
-    length = _length(statements(location, settings.cluster.name, domain, zone, targets))
+    roles = settings.existing_roles
+    length = _length(statements(location, settings.cluster.name, domain, zone, targets, existing_roles=roles))
     if length > _LONGEST_POLICY:
         message = (
             f"the permissions boundary would have {length} characters; IAM allows {_LONGEST_POLICY}, "

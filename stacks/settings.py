@@ -240,6 +240,12 @@ class EnvironmentSettings(Config):
     backup: BackupConfig
     """How long backups are kept."""
 
+    @property
+    def existing_roles(self) -> list[str]:
+        """The ARNs of the roles of the cluster and its nodes that exist already, each once."""
+        roles = (self.cluster.role_arn, *[group.role_arn for group in self.node_groups])
+        return sorted({role for role in roles if role is not None})
+
     def problems(self) -> Iterator[Problem]:
         """No node for CoreDNS and Argo CD, duplicates, or an Argo CD that cannot run in the cluster."""
         yield from named_twice("node_groups", [group.name for group in self.node_groups])

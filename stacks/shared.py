@@ -56,6 +56,7 @@ class SharedStack(RegionStack):
         self.dns = None if region.account else Dns(self, "dns", settings.dns)
         clusters = {environment.name: environment.settings.cluster.name for environment in region.environments}
         targets = {environment.name: region.assumed_roles(environment) for environment in region.environments}
+        existing_roles = {environment.name: environment.settings.existing_roles for environment in region.environments}
         existing_boundaries = {
             "shared": settings.permissions_boundary_arn,
             **{one.name: one.settings.permissions_boundary_arn for one in region.environments},
@@ -70,6 +71,7 @@ class SharedStack(RegionStack):
                 parent_zone_arn=None if cluster is None or self.dns is None else self.dns.zone_arn,
                 target_roles=targets.get(name, []),
                 existing_arn=existing_boundaries[name],
+                existing_roles=existing_roles.get(name, []),
                 access_host=name == "shared" and settings.access_host is not None,
                 runners=name == "shared" and settings.runners is not None,
             )
@@ -192,6 +194,7 @@ class SharedStack(RegionStack):
                 delegation_role_arn=self._region.delegation_role_arn(environment.name),
                 existing_key_arn=environment.settings.key_arn,
                 existing_boundary_arn=environment.settings.permissions_boundary_arn,
+                existing_roles=environment.settings.existing_roles,
             )
             self.apply_roles[environment.name] = self._apply_role(environment.name, policies)
         self.backup_roles = {

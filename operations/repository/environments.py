@@ -23,6 +23,8 @@ _EXCEPTIONS = Path("scanner-exceptions.toml")
 _PERMISSIONS = "management/argo-cd/manifests/rbac/policy.*.csv"
 _OVERLAYS = "service/*/overlays"
 _IN_CLUSTER = "-cluster"
+_HOST_OF_OTHERS = re.compile(r"(dev\.azure\.com|://[\w.-]+\.dev(?![\w.-]))")
+"""A host with the word `dev` that is no environment: that of Azure DevOps, and those below the top-level domain."""
 _DEPLOYS = "    uses: ./.github/workflows/deploy-stacks.yaml\n"
 _JOB = re.compile(r"(?m)^  ([a-z0-9-]+):\n(?:(?:    .*)?\n)+")
 _RESERVED = {
@@ -137,9 +139,16 @@ def files_without(root: Path, names: Sequence[str]) -> Files:
 
 
 def renamed(text: str, names: Mapping[str, str]) -> str:
-    """The text with whole words replaced. `/dev/` at the start of a path is a folder of Linux, no environment."""
+    """The text with whole words replaced, except in hosts of others.
+
+    `/dev/` at the start of a path is a folder of Linux, no environment.
+    """
     words = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-    return re.sub(rf"(?<!\w)(?!(?<=(?<!\w)/)dev/)(?:{words})(?!\w)", lambda found: names[found[0]], text)
+    pattern = re.compile(rf"(?<!\w)(?!(?<=(?<!\w)/)dev/)(?:{words})(?!\w)")
+    parts = _HOST_OF_OTHERS.split(text)  # the odd ones are hosts
+    return "".join(
+        part if number % 2 else pattern.sub(lambda found: names[found[0]], part) for number, part in enumerate(parts)
+    )
 
 
 def _region(name: str, regions: Sequence[Region]) -> tuple[Region | None, list[str]]:

@@ -76,19 +76,31 @@ class ExistingKey:
 
 
 @dataclass(frozen=True)
+class ExistingRole:
+    """A role that no stack creates, the AWS service that assumes it, and the managed policies that it needs."""
+
+    arn: str
+    service: str
+    policies: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Existing:
-    """What a stack uses and no stack creates: a key, and the ARNs of the rest."""
+    """What a stack uses and no stack creates: a key, roles of a cluster and its nodes, and the ARNs of the rest."""
 
     key: ExistingKey | None = None
     repositories: Sequence[str] = field(default_factory=list)
     github_provider: str | None = None
     permissions_boundary: str | None = None
+    roles: Sequence[ExistingRole] = field(default_factory=list)
 
     @property
     def arns(self) -> set[str]:
         """The ARNs of all of these."""
         key_arn = self.key.arn if self.key is not None else None
-        return {arn for arn in (key_arn, *self.repositories, self.github_provider, self.permissions_boundary) if arn}
+        roles = [role.arn for role in self.roles]
+        others = (key_arn, self.github_provider, self.permissions_boundary)
+        return {arn for arn in (*self.repositories, *roles, *others) if arn}
 
 
 @dataclass(frozen=True)

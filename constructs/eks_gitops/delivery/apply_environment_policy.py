@@ -1,5 +1,7 @@
 """IAM policies for applying an environment's stacks: its cluster, storage, databases, domain, roles and key."""
 
+from collections.abc import Sequence
+
 from eks_gitops.delivery.apply_policy import manage_certificates, manage_ec2, manage_iam, manage_keys, tagged, tags_new
 from eks_gitops.delivery.boundary import changed_records, keep_zone, own_backups
 from eks_gitops.iam import Statement
@@ -15,6 +17,7 @@ def statements(
     delegation_role_arn: str | None = None,
     existing_key_arn: str | None = None,
     existing_boundary_arn: str | None = None,
+    existing_roles: Sequence[str] = (),
 ) -> dict[str, list[Statement]]:
     """The statements by policy name.
 
@@ -269,6 +272,7 @@ def statements(
                     "spot.amazonaws.com",
                 ],
                 existing_boundary_arn=existing_boundary_arn,
+                existing_roles=existing_roles,
             ),
             Statement(
                 sid="MakeClusterIssuer",

@@ -220,6 +220,20 @@ def test_only_whole_words_are_renamed() -> None:
 
 
 @pytest.mark.parametrize(
+    "host", ["https://dev.azure.com/", "git@ssh.dev.azure.com:v3/", "https://pkg.go.dev/", "https://go.dev"]
+)
+def test_hosts_of_others_are_not_renamed(host: str) -> None:
+    assert environments.renamed(f"dev {host}", {"dev": "qa"}) == f"qa {host}"
+
+
+@pytest.mark.parametrize(
+    "text", ["https://argocd.dev.example.com", "https://dev.{OWNER.domain}", "stacks.region.dev import"]
+)
+def test_own_hosts_and_modules_are_renamed(text: str) -> None:
+    assert environments.renamed(text, {"dev": "qa"}) == text.replace("dev", "qa")
+
+
+@pytest.mark.parametrize(
     ("name", "message"),
     [
         ("", "name: '': use lower-case letters and digits, a letter first, and no word of Python"),
