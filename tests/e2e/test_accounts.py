@@ -15,10 +15,23 @@ pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 _REGION = "ap-northeast-2"
 _MAIN = "123456789012"
+_DOMAIN = "platform.your-domain.com"
 _STACKS = {
     _MAIN: [f"{_REGION}-shared", f"{_REGION}-dev"],
     OTHER_ACCOUNT: [f"{_REGION}-shared-production", f"{_REGION}-prod"],
 }
+
+
+def _records(emulator: Emulator, account_id: str) -> dict[str, list[str]]:
+    """The records of each zone of an account."""
+    route53 = client("route53", {**emulator.environment, "AWS_ACCESS_KEY_ID": account_id})
+    return {
+        zone["Name"]: [
+            f"{record['Name']} {record['Type']}"
+            for record in route53.list_resource_record_sets(HostedZoneId=zone["Id"])["ResourceRecordSets"]
+        ]
+        for zone in route53.list_hosted_zones()["HostedZones"]
+    }
 
 
 @pytest.mark.usefixtures("aws_provider")
@@ -57,6 +70,9 @@ def test_two_accounts_are_deployed_checked_and_destroyed(tmp_path: Path, monkeyp
             assert status == 0, drift
             eks = client("eks", {**emulator.environment, "AWS_ACCESS_KEY_ID": account_id})
             assert eks.list_clusters()["clusters"] == [f"gitops-cluster-{stacks[1].rpartition('-')[2]}"]
+        zones = {account_id: _records(emulator, account_id) for account_id in _STACKS}
+        assert f"prod.{_DOMAIN}. NS" in zones[_MAIN][f"{_DOMAIN}."]  # written by the stack of prod
+        assert set(zones[OTHER_ACCOUNT]) == {f"prod.{_DOMAIN}."}
         status, refused = reported("deploy", *_STACKS[_MAIN], "--yes")
         assert (status, OTHER_ACCOUNT in str(refused)) == (1, True), refused
         for account_id, stacks in reversed(_STACKS.items()):
