@@ -13,7 +13,7 @@ from eks_gitops.context import Context
 from eks_gitops.controller_tags import controller_tags
 from eks_gitops.controllers import ControllerRoles
 from eks_gitops.database import Database, database_log_group_prefix, monitoring_role
-from eks_gitops.dns import EnvironmentDns
+from eks_gitops.dns import DnsOfAnotherAccount, EnvironmentDns
 from eks_gitops.file_system import FileSystem
 from eks_gitops.in_cluster import argo_cd
 from eks_gitops.karpenter import Karpenter
@@ -36,7 +36,7 @@ class EnvironmentStack(RegionStack):
         self, scope: Construct, region: Region, environment: Environment, *, owner: Owner, shared: SharedStack
     ) -> None:
         location = region.location(environment.name)
-        super().__init__(scope, location, owner=owner, state=region.shared.state, settings_file=environment.file)
+        super().__init__(scope, region, environment.name, owner=owner, settings_file=environment.file)
         self._shared = shared
         self._organisation = owner.organisation
         self._region, self._environment = region, environment
@@ -77,7 +77,15 @@ class EnvironmentStack(RegionStack):
             self,
             "dns",
             region.shared.dns.of_environment(environment.name),
-            parent=shared.dns,
+            parent=shared.dns
+            or DnsOfAnotherAccount(
+                self,
+                "parent-dns",
+                region.shared.dns,
+                location=region.main_location,
+                environment=environment.name,
+                plan_role=region.location("shared").name("plan"),
+            ),
             force_destroy=self._settings.teardown,
         )
         self._build_backups()

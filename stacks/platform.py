@@ -97,6 +97,7 @@ class ExistingVpc(TypedDict):
 class Stack(TypedDict):
     """One stack. `cluster` is set for environment and in-cluster stacks, `backups` for environment stacks.
 
+    `account` is the name of a further account of the region, and empty for the account of the region.
     `existing_vpc` is set for the shared stack and environment stacks of a region with such a VPC.
     """
 
@@ -106,6 +107,7 @@ class Stack(TypedDict):
     part: str
     settings_file: str
     account_id: str
+    account: str
     state: State
     tags: dict[str, str]
     iam_path: str
