@@ -12,7 +12,7 @@ from eks_gitops.key import Key
 from eks_gitops.location import Location
 from eks_gitops.versions import TERRAFORM_CONSTRAINT
 from stacks import platform
-from stacks.names import stack_name, state_key
+from stacks.names import cluster_part, stack_name, state_key
 from stacks.settings import Owner
 
 
@@ -31,6 +31,7 @@ class RegionStack(TerraformStack):
         settings_file: str,
         part: str = "",
     ) -> None:
+        part = cluster_part(location.cluster, part)
         super().__init__(scope, stack_name(location.region, location.environment, part))
         self.location = location
         self._state, self._settings_file, self._part = state, settings_file, part
@@ -41,6 +42,7 @@ class RegionStack(TerraformStack):
             "ManagedBy": "cdktf",
             "Owner": owner.team,
             "CostCenter": owner.cost_center,
+            **({"Cluster": location.cluster} if location.cluster else {}),
         }
         self.add_override("terraform.required_version", TERRAFORM_CONSTRAINT)
         # CDK Terrain checks that each of these versions has what a stack uses; CDKTF does not.

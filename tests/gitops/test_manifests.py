@@ -64,6 +64,13 @@ class Judges:
         given = {name: [*manifests, *others] for name, manifests in entries.items()}
         return self._controllers.rendered(given, folder, secret)
 
+    def weighted(self, entries: Mapping[str, list[Json]], environment: str, weight: str) -> RenderedSets:
+        """The same for a cluster whose records have a weight."""
+        secret, *others = copy.deepcopy(self._handover(environment))
+        secret["metadata"]["annotations"]["platform/dns-weight"] = weight
+        given = {name: [*manifests, *others] for name, manifests in entries.items()}
+        return self._controllers.rendered(given, ROOT, secret)
+
     def secret(self, environment: str) -> Json:
         """The Secret of the cluster."""
         return self._handover(environment)[0]
@@ -177,6 +184,35 @@ def test_what_applications_deploy_is_accepted_and_follows_the_rules(
             if not _is_newer(line) and subject(line) not in told
         ]
     fail_with_entries(problems)
+
+
+def _of_external_dns(made: RenderedSets) -> set[tuple[str, str | None, str | None]]:
+    """The Applications with an Ingress, and its weight and identifier for External DNS."""
+    prefix = "external-dns.alpha.kubernetes.io"
+    return {
+        (
+            application,
+            manifest["metadata"]["annotations"].get(f"{prefix}/aws-weight"),
+            manifest["metadata"]["annotations"].get(f"{prefix}/set-identifier"),
+        )
+        for application, manifests in made.manifests["bootstrap"].items()
+        for manifest in manifests
+        if manifest["kind"] == "Ingress"
+    }
+
+
+@pytest.mark.parametrize("weight", ["0", "255"])
+def test_the_weight_of_a_cluster_reaches_every_ingress_of_its_services(
+    judges: Judges, made: dict[str, RenderedSets], rendered: dict[str, list[Json]], weight: str
+) -> None:
+    environment = next(iter(ENVIRONMENTS))
+    without = _of_external_dns(made[environment])
+    assert {name.rpartition("-")[0] for name, *_ in without} >= {"bubblepool", "guestbook", "hello"}
+    assert {tuple(values) for _, *values in without} == {(None, None)}
+    weighted = judges.weighted({"bootstrap": rendered["management/bootstrap"]}, environment, weight)
+    assert weighted.problems == made[environment].problems
+    cluster = judges.secret(environment)["metadata"]["annotations"]["platform/cluster-name"]
+    assert _of_external_dns(weighted) == {(name, weight, cluster) for name, *_ in without}
 
 
 def test_only_charts_of_others_are_not_rendered(made: dict[str, RenderedSets]) -> None:

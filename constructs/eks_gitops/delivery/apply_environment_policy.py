@@ -1,5 +1,7 @@
 """IAM policies for applying an environment's stacks: its cluster, storage, databases, domain, roles and key."""
 
+from collections.abc import Sequence
+
 from eks_gitops.delivery.apply_policy import manage_certificates, manage_ec2, manage_iam, manage_keys, tagged, tags_new
 from eks_gitops.delivery.boundary import changed_records, keep_zone, own_backups
 from eks_gitops.iam import Statement
@@ -8,7 +10,7 @@ from eks_gitops.location import Location
 
 def statements(
     location: Location,
-    cluster: str,
+    clusters: Sequence[str],
     *,
     domain: str,
     parent_zone_arn: str,
@@ -17,8 +19,10 @@ def statements(
 ) -> dict[str, list[Statement]]:
     """The statements by policy name.
 
-    `cluster` is the name of the environment's cluster, and `domain` that of its zone, which the parent zone delegates.
+    `clusters` are the names of the environment's clusters, and `domain` is that of its zone, which the parent zone
+    delegates.
     """
+    cluster = clusters[0] if len(clusters) == 1 else sorted(clusters)
     region, own = location.region, f"{location.region}-{location.environment}-*"
     is_own = {"aws:ResourceTag/Environment": location.environment, "aws:ResourceTag/aws:eks:cluster-name": cluster}
     of_own_database = {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": location.arn("rds", f"db:{own}")}
@@ -29,7 +33,9 @@ def statements(
                 sid="OwnCluster",
                 actions=["eks:*"],
                 resources=[
-                    location.arn("eks", f"{kind}/{cluster}{'' if kind == 'cluster' else '/*'}") for kind in kinds
+                    location.arn("eks", f"{kind}/{name}{'' if kind == 'cluster' else '/*'}")
+                    for name in clusters
+                    for kind in kinds
                 ],
             ),
             Statement(
@@ -160,7 +166,7 @@ def statements(
                 actions=["logs:*"],
                 resources=[
                     location.arn("logs", f"log-group:/aws/{name}*")
-                    for name in (f"eks/{cluster}/", f"rds/instance/{own}")
+                    for name in (*[f"eks/{one}/" for one in clusters], f"rds/instance/{own}")
                 ],
             ),
             Statement(
