@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from stacks import warnings
+from stacks import rules_of_further_clusters, warnings
 from stacks.loading import SettingsError
 from stacks.settings import Environment, Owner, Region
 from tests.edited_settings import EditedSettings
@@ -295,3 +295,28 @@ def test_warnings_name_the_field_and_the_stack_of_a_further_cluster(edited: Edit
     assert found == [
         (BLUE, f"stacks/ap_northeast_2/dev.py: further_clusters[0].teardown: True: {message}"),
     ]
+
+
+def test_the_name_must_leave_room_for_the_longest_role(edited: EditedSettings) -> None:
+    edited.add_further_cluster()
+    edited.replace("ap_northeast_2/dev.py", 'name="blue"', 'name="bluebluebl"')
+    region = edited.load()[1][0]
+    renamed = region._replace(environments=(region.environments[0]._replace(name="developing"),))
+    problems = [problem for _, found in rules_of_further_clusters.of_region(renamed) for problem in found]
+    message = (
+        "longest role name 'ap-northeast-2-developing-bluebluebl-aws-load-balancer-controller' has 65 characters; "
+        "IAM allows 64, choose a shorter one"
+    )
+    assert [(problem.field, problem.message) for problem in problems] == [("further_clusters[0].name", message)]
+
+
+def test_two_further_clusters_of_one_name_are_rejected(edited: EditedSettings) -> None:
+    edited.add_further_cluster()
+    file = edited.root / "stacks/ap_northeast_2/dev.py"
+    text = file.read_text()
+    one = text[text.index("        FurtherCluster(") : text.index("    backup=BackupConfig(")].rpartition("    ),\n")[0]
+    file.write_text(text.replace(one, one + one.replace("-blue", "-green")))
+    with pytest.raises(SettingsError) as raised:
+        edited.load()
+    (error,) = str(raised.value).splitlines()
+    assert re.fullmatch(r"stacks/ap_northeast_2/dev\.py:\d+: further_clusters\[1\]\.name: 'blue': duplicate name; .*", error)
