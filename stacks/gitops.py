@@ -203,6 +203,7 @@ class GitopsStack(RegionStack):
             tags=_json(self.tags),
             zonal_shift="true" if settings.cluster.zonal_shift else "false",
             dns_weight=None if settings.gitops.dns_weight is None else str(settings.gitops.dns_weight),
+            further_cluster=self._environment.cluster or None,
         )
         return ClusterSecret(
             self,

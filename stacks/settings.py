@@ -171,7 +171,8 @@ class GitopsSettings(Config):
     dns_weight: Annotated[int, Field(strict=True, ge=0, le=255)] | None = None
     """The weight of this cluster's records of the services, among those of all clusters of the environment, which need
     one then. Route 53 sends each cluster requests in the proportion of its weight, and none with 0. With None, there is
-    one record for each service. A change reaches clients within a minute (docs/fleet.md)."""
+    one record for each service. A change reaches clients as their
+    answers expire (docs/fleet.md)."""
     kubeconfig: AbsolutePath | None = None
     """A file whose current context is used instead of the EKS cluster, for trials. Terraform runs in another folder, so
     the path is absolute."""

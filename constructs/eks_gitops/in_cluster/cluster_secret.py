@@ -83,6 +83,8 @@ class ClusterAnnotations:
     """`true` if the cluster is registered for zonal shifts, else `false`."""
     dns_weight: str | None = None
     """The weight of this cluster's DNS records, 0 to 255; with None, there is no such annotation."""
+    further_cluster: str | None = None
+    """The name of a further cluster within its environment; with None, there is no such annotation."""
 
 
 def label_key(field: str) -> str:

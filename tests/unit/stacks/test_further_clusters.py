@@ -114,6 +114,8 @@ def test_both_clusters_take_the_same_tree_with_other_weights(with_further_cluste
     same = {key for key in ours if other_cluster.sub("", ours[key]) == other_cluster.sub("", theirs[key])}
     assert {"platform/repository-revision", "platform/domain", "platform/databases", "platform/file-system-id"} <= same
     assert (ours["platform/dns-weight"], theirs["platform/dns-weight"]) == ("100", "0")
+    assert "platform/further-cluster" not in ours
+    assert theirs["platform/further-cluster"] == "blue"
     assert theirs["platform/cluster-name"] == "gitops-cluster-dev-blue"
     assert theirs["platform/argo-cd-url"] == "https://argocd-blue.dev.platform.your-domain.com"
 
@@ -319,4 +321,6 @@ def test_two_further_clusters_of_one_name_are_rejected(edited: EditedSettings) -
     with pytest.raises(SettingsError) as raised:
         edited.load()
     (error,) = str(raised.value).splitlines()
-    assert re.fullmatch(r"stacks/ap_northeast_2/dev\.py:\d+: further_clusters\[1\]\.name: 'blue': duplicate name; .*", error)
+    assert re.fullmatch(
+        r"stacks/ap_northeast_2/dev\.py:\d+: further_clusters\[1\]\.name: 'blue': duplicate name; .*", error
+    )
