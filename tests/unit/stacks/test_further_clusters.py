@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from stacks.loading import SettingsError
 from stacks.settings import Environment, Owner, Region
 from tests.edited_settings import EditedSettings
 from tests.policies import Role, identity_policies, trust_policies
-from tests.template import Json, Template, resolved
+from tests.template import Json, Template, every_stack, resolved
 
 DEV, BLUE = "ap-northeast-2-dev", "ap-northeast-2-dev-blue"
 EC2 = "arn:aws:ec2:ap-northeast-2:123456789012"
@@ -324,3 +325,11 @@ def test_two_further_clusters_of_one_name_are_rejected(edited: EditedSettings) -
     assert re.fullmatch(
         r"stacks/ap_northeast_2/dev\.py:\d+: further_clusters\[1\]\.name: 'blue': duplicate name; .*", error
     )
+
+
+def test_without_a_file_system_it_admits_no_nodes_to_one(edited: EditedSettings, tmp_path: Path) -> None:
+    edited.replace("ap_northeast_2/dev.py", "    file_system=FileSystemConfig(),\n", "")
+    edited.add_further_cluster()
+    (tmp_path / "out").mkdir()
+    blue = every_stack(edited.load(), tmp_path / "out")[BLUE]
+    assert set(blue.resources("aws_vpc_security_group_ingress_rule")) == {"database-bubblepool-from-nodes"}
