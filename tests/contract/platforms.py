@@ -24,7 +24,15 @@ from eks_gitops.karpenter import KarpenterConfig
 from eks_gitops.node_group import NodeGroupConfig, NodeRepairConfig, RepairOverride, Taint
 from eks_gitops.runners import RunnersConfig
 from eks_gitops.vpc import InterfaceEndpoint, VpcConfig, Zone
-from stacks.settings import Environment, EnvironmentSettings, GitopsSettings, Owner, Region, SharedSettings
+from stacks.settings import (
+    Environment,
+    EnvironmentSettings,
+    FurtherCluster,
+    GitopsSettings,
+    Owner,
+    Region,
+    SharedSettings,
+)
 
 Settings = tuple[Owner, list[Region]]
 
@@ -97,6 +105,7 @@ def maximal() -> Settings:
     )
     gitops = GitopsSettings(
         revision="v1.2.0",
+        dns_weight=255,
         ingress=IngressClassConfig(scheme="internet-facing", allowed_cidrs=("203.0.113.0/24",), tls_policy=_TLS_POLICY),
         argo_cd=ArgoCdConfig(
             chart_version="10.4.1",
@@ -232,6 +241,23 @@ def maximal() -> Settings:
             argo_cd_retention_days=120,
             copy_to_vault=f"arn:aws:backup:ap-northeast-1:{_ACCOUNT}:backup-vault:copies",
         ),
+        further_clusters=(
+            FurtherCluster(
+                name="blue".ljust(10, "x"),
+                teardown=True,
+                cluster=_cluster("shop-blue".ljust(100, "x"), log_retention_days=3653, deletion_protection=False),
+                node_groups=(_nodes("main".ljust(31, "x"), min_size=3, desired_size=3, max_size=5),),
+                addons=AddonsConfig(versions={"coredns": "v1.13.2-eksbuild.4"}),
+                karpenter=KarpenterConfig(max_nodes=5),
+                gitops=GitopsSettings(
+                    revision="v1.2.0",
+                    dns_weight=0,
+                    ingress=gitops.ingress,
+                    argo_cd=gitops.argo_cd.model_copy(update={"domain": f"argocd-blue.prod.{owner.domain}"}),
+                    repository_credential=gitops.repository_credential,
+                ),
+            ),
+        ),
     )
     dev = EnvironmentSettings(
         **{
@@ -258,6 +284,7 @@ def maximal() -> Settings:
             ),
             "databases": (_database("orders", multi_az=False, deletion_protection=False, backup_retention_days=1),),
             "backup": BackupConfig(daily_retention_days=1, monthly_retention_days=31, argo_cd_retention_days=1),
+            "further_clusters": (),
         }
     )
     test = EnvironmentSettings(
