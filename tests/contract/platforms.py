@@ -25,6 +25,7 @@ from eks_gitops.node_group import NodeGroupConfig, NodeRepairConfig, RepairOverr
 from eks_gitops.runners import RunnersConfig
 from eks_gitops.vpc import InterfaceEndpoint, VpcConfig, Zone
 from stacks.settings import (
+    AccountSettings,
     Environment,
     EnvironmentSettings,
     FurtherCluster,
@@ -333,37 +334,58 @@ def minimal() -> Settings:
 
 
 def existing_vpc() -> Settings:
-    """An existing VPC, with subnets of every kind and in both forms, and no other optional setting."""
-    owner = _owner()
+    """An existing VPC in each of two accounts, with subnets of every kind and in both forms, and images to pull.
+
+    There is no other optional setting.
+    """
+    owner, other = _owner(), "210987654321"
+    vpc = ExistingVpcConfig(
+        id="vpc-0123456789abcdef0",
+        name="company network",
+        cidr="10.0.0.0/20",
+        zones=tuple(
+            ExistingZone(
+                name=f"ap-northeast-2{letter}",
+                private=f"subnet-0123456789abcde0{letter}",
+                public="tag:company/tier=public",
+                database=f"tag:Name=database-{letter}",
+            )
+            for letter in "ab"
+        ),
+    )
     shared = _shared(
         owner,
         state=StateBackendConfig(bucket="minji-state", lock="lockfile"),
-        vpc=ExistingVpcConfig(
-            id="vpc-0123456789abcdef0",
-            name="company network",
-            cidr="10.0.0.0/20",
-            zones=tuple(
-                ExistingZone(
-                    name=f"ap-northeast-2{letter}",
-                    private=f"subnet-0123456789abcde0{letter}",
-                    public="tag:company/tier=public",
-                    database=f"tag:Name=database-{letter}",
-                )
-                for letter in "ab"
+        vpc=vpc,
+        accounts=(
+            AccountSettings(
+                name="second",
+                account_id=other,
+                state=StateBackendConfig(bucket="minji-second-state", lock="lockfile"),
+                vpc=vpc,
+                owns_github_provider=True,
+                cluster_administrators=(_ADMINISTRATOR.replace(_ACCOUNT, other),),
             ),
         ),
         dns=DnsConfig(domain=owner.domain),
-        image_repositories=(),
+        image_repositories=(EcrRepositoryConfig(name="shop", pushed_by=owner.repository),),
     )
-    return owner, [_region(shared, dev=_minimal_dev(owner))]
+    qa = _minimal_dev(owner, account_id=other, permissions_boundary_arn=None, cluster=_cluster("qa"))
+    argo_cd = qa.gitops.model_copy(update={"argo_cd": _argo_cd(owner, "qa")})
+    qa = qa.model_copy(update={"gitops": argo_cd, "node_groups": (_nodes("main"),)})
+    return owner, [_region(shared, dev=_minimal_dev(owner), qa=qa)]
 
 
-def _minimal_dev(owner: Owner) -> EnvironmentSettings:
+def _minimal_dev(owner: Owner, **others: Any) -> EnvironmentSettings:
+    own = {
+        "account_id": _ACCOUNT,
+        "permissions_boundary_arn": f"{_BOUNDARY}-of-dev",
+        "cluster": _cluster("dev", role_arn=f"{_ROLE}eks"),
+        **others,
+    }
     return EnvironmentSettings(
-        account_id=_ACCOUNT,
+        **own,
         production=False,
-        permissions_boundary_arn=f"{_BOUNDARY}-of-dev",
-        cluster=_cluster("dev", role_arn=f"{_ROLE}eks"),
         node_groups=(_nodes("main", role_arn=f"{_ROLE}nodes"),),
         gitops=GitopsSettings(
             revision="main",
