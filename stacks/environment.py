@@ -13,7 +13,7 @@ from eks_gitops.context import Context
 from eks_gitops.controller_tags import controller_tags
 from eks_gitops.controllers import ControllerRoles
 from eks_gitops.database import Database, database_log_group_prefix, monitoring_role
-from eks_gitops.delivery.delegation import READ_DELEGATION
+from eks_gitops.delivery.delegation import READ_DELEGATION, delegation_role_arn
 from eks_gitops.dns import DnsOfAnotherAccount, EnvironmentDns
 from eks_gitops.file_system import FileSystem
 from eks_gitops.in_cluster import argo_cd
@@ -220,8 +220,8 @@ class EnvironmentStack(ClusterStack):
                 region.shared.dns,
                 location=region.main_location,
                 plan_role=region.location("shared").name("plan"),
-                read_role_arn=region.delegation_role_arn(READ_DELEGATION),
-                write_role_arn=region.delegation_role_arn(environment.name),
+                reading_role_arn=delegation_role_arn(region.main_location, READ_DELEGATION),
+                writing_role_arn=delegation_role_arn(region.main_location, environment.name),
             ),
             force_destroy=self._settings.teardown,
         )

@@ -106,10 +106,10 @@ class DnsOfAnotherAccount(Construct):
         *,
         location: Location,
         plan_role: str,
-        read_role_arn: str | None,
-        write_role_arn: str | None,
+        reading_role_arn: str,
+        writing_role_arn: str,
     ) -> None:
-        """`location` is that of the zone."""
+        """`location` is that of the zone, and of the roles with the ARNs."""
         super().__init__(scope, id_)
         caller = DataAwsCallerIdentity(self, "caller")
         is_plan = f'strcontains({caller.fqn}.arn, ":assumed-role/{plan_role}/")'
@@ -119,7 +119,9 @@ class DnsOfAnotherAccount(Construct):
             alias="domain",
             region=location.region,
             allowed_account_ids=[location.account_id],
-            assume_role=[AwsProviderAssumeRole(role_arn=f'${{{is_plan} ? "{read_role_arn}" : "{write_role_arn}"}}')],
+            assume_role=[
+                AwsProviderAssumeRole(role_arn=f'${{{is_plan} ? "{reading_role_arn}" : "{writing_role_arn}"}}')
+            ],
         )
         self.zone_id: str = (
             config.hosted_zone_id
