@@ -280,11 +280,11 @@ settings-docs: install ## update docs/settings.md after a change of a type of th
 
 .PHONY: docs
 docs: .mkdocs/mermaid.min.js ## build the documentation site into site/; fails for a broken link, or a page without a place
-	.mkdocs/bin/mkdocs build
+	NO_MKDOCS_2_WARNING=1 .mkdocs/bin/mkdocs build
 
 .PHONY: docs-serve
 docs-serve: .mkdocs/mermaid.min.js ## show the documentation site until Ctrl-C, on http://127.0.0.1:8000 or PORT
-	.mkdocs/bin/mkdocs serve --dev-addr 127.0.0.1:$(or $(PORT),8000)
+	NO_MKDOCS_2_WARNING=1 .mkdocs/bin/mkdocs serve --dev-addr 127.0.0.1:$(or $(PORT),8000)
 
 .PHONY: docs-hashes
 docs-hashes: install-python ## after a translation: note in the Korean pages which English text they translate
