@@ -31,7 +31,7 @@ export DISABLE_VERSION_CHECK := 1
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 # A virtual environment whose Python is gone, such as after an update of the system, is made again.
-$(shell for venv in .venv .pipenv .checkov .cdktn; do [ -x $$venv/bin/python ] || rm -f $$venv/.installed*; done)
+$(shell for venv in .venv .pipenv .checkov .cdktn .mkdocs; do [ -x $$venv/bin/python ] || rm -f $$venv/.installed*; done)
 
 .PHONY: help
 help: ## list all targets
@@ -91,6 +91,24 @@ CDKTN := tests/cdktn/requirements
 	npm ci --prefix .cdktn --no-audit --no-fund --loglevel=error
 	@touch $@
 
+# MkDocs, with which the documentation site is built. Mermaid, which draws the diagrams, is one file of its npm package.
+SITE := scripts/site/requirements
+# renovate: datasource=npm depName=mermaid
+MERMAID_VERSION := 11.17.2
+MERMAID_SHA256 := 581ed7d74bd9048d0e3a91363927d72ef22942d7722546b27f7cc29e35390eb8
+
+.mkdocs/.installed: $(SITE).txt
+	$(PYTHON) -m venv --clear .mkdocs
+	.mkdocs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.mkdocs/mermaid.min.js: .mkdocs/.installed
+	cd .mkdocs && npm pack --silent mermaid@$(MERMAID_VERSION) >/dev/null
+	tar -xzOf .mkdocs/mermaid-$(MERMAID_VERSION).tgz package/dist/mermaid.min.js >$@
+	@$(PYTHON) -c 'import hashlib, pathlib, sys; found = hashlib.sha256(pathlib.Path(sys.argv[1]).read_bytes()).hexdigest(); \
+	  sys.exit(found != sys.argv[2] and f"mermaid $(MERMAID_VERSION): its SHA-256 is {found}; compare it, and set MERMAID_SHA256")' \
+	  $@ $(MERMAID_SHA256)
+
 # renovate: datasource=pypi depName=pip-tools
 PIP_TOOLS_VERSION := 7.6.2
 
@@ -105,6 +123,11 @@ cdktn-lock: ## the same for CDK Terrain, also after a change of its package.json
 	@$(LOCK_REQUIREMENTS)
 	npm install --prefix tests/cdktn --package-lock-only --no-audit --no-fund --loglevel=error \
 	  --omit-lockfile-registry-resolved
+
+.PHONY: docs-lock
+docs-lock: REQUIREMENTS := $(SITE)
+docs-lock: ## the same for MkDocs, with which the documentation site is built
+	@$(LOCK_REQUIREMENTS)
 
 define LOCK_REQUIREMENTS
 venv=$$(mktemp -d); trap 'rm -rf "$$venv"' EXIT; \
@@ -255,6 +278,18 @@ chart-readme: install ## update the table of values in the README of the Helm ch
 settings-docs: install ## update docs/settings.md after a change of a type of the settings
 	$(BIN)/python -m scripts.settings_docs
 
+.PHONY: docs
+docs: .mkdocs/mermaid.min.js ## build the documentation site into site/; fails for a broken link, or a page without a place
+	NO_MKDOCS_2_WARNING=1 .mkdocs/bin/mkdocs build
+
+.PHONY: docs-serve
+docs-serve: .mkdocs/mermaid.min.js ## show the documentation site until Ctrl-C, on http://127.0.0.1:8000 or PORT
+	NO_MKDOCS_2_WARNING=1 .mkdocs/bin/mkdocs serve --dev-addr 127.0.0.1:$(or $(PORT),8000)
+
+.PHONY: docs-hashes
+docs-hashes: install-python ## after a translation: note in the Korean pages which English text they translate
+	$(BIN)/python -m scripts.docs_hashes
+
 .PHONY: changes
 changes: install ## update docs/changes.md: plan every change of the settings, or those of ONLY="NodeGroupConfig."
 	$(BIN)/python -m tests.changes.make $(ONLY)
@@ -356,4 +391,4 @@ bench: install ## measure how long the commands take, compared with the usual wa
 
 .PHONY: clean
 clean: ## remove the installed packages and the synthesized stacks
-	rm -rf .venv .pipenv .checkov .cdktn .compatibility node_modules cdktf.out
+	rm -rf .venv .pipenv .checkov .cdktn .mkdocs .compatibility node_modules cdktf.out site

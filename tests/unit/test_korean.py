@@ -1,0 +1,148 @@
+"""The Korean documentation: each page has one, with the same headings, and none is older than its English page."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scripts import docs_hashes
+from scripts.site import hooks
+from tests import ROOT
+
+GENERATED = {name.removesuffix(".md") for name in hooks.KOREAN_INTRODUCTIONS}
+NOT_TRANSLATED_YET = {
+    "accounts",
+    "adoption",
+    "adr/0001-cdktf-in-python",
+    "adr/0002-cluster-and-workloads-apart",
+    "adr/0003-settings-are-python-literals",
+    "adr/0004-state-in-s3",
+    "adr/0005-pod-identity",
+    "adr/0006-one-account-one-vpc",
+    "adr/0007-delivery-roles",
+    "adr/0008-lazy-provider-packages",
+    "adr/0009-names-are-api",
+    "adr/0010-self-managed-argo-cd",
+    "adr/0011-local-platform",
+    "adr/0012-folders-not-branches",
+    "adr/0013-deploy-by-our-own-command",
+    "adr/0014-ipv4-in-one-subnet",
+    "adr/0015-one-zone-per-environment",
+    "adr/0016-accounts-of-their-own",
+    "adr/0017-documentation-site",
+    "adr/README",
+    "architecture",
+    "cost",
+    "delivery",
+    "deploy",
+    "disaster-recovery",
+    "eks-upgrades",
+    "gitops",
+    "in-cluster",
+    "leaving-cdktf",
+    "recipes/README",
+    "recipes/component",
+    "recipes/database",
+    "recipes/environments-and-regions",
+    "recipes/nodes",
+    "recipes/private-network",
+    "recipes/repositories",
+    "recipes/restore",
+    "recipes/single-sign-on",
+    "recipes/upgrade",
+    "reliability",
+    "runbook/README",
+    "runbook/alerts",
+    "runbook/argo-cd",
+    "runbook/backups",
+    "runbook/clusters",
+    "runbook/databases",
+    "runbook/images-and-policies",
+    "runbook/network",
+    "runbook/pipelines",
+    "runbook/teardown",
+    "runbook/terraform",
+    "scanner",
+    "troubleshooting",
+}
+"""Pages without a Korean one, by their path below docs/ without `.md`. Remove a page when it is translated."""
+
+DOCS = ROOT / "docs"
+KOREAN = docs_hashes.pages(ROOT)
+
+
+def problem(page: Path) -> str | None:
+    """Why a Korean page cannot be published, or None."""
+    source = docs_hashes.english(page)
+    if not source.is_file():
+        return f"{page.name}: there is no {source.name}"
+    if docs_hashes.noted(page) != docs_hashes.digest(source):
+        return (
+            f"{page.relative_to(page.parents[1])}: older than {source.name}; translate the change, "
+            f"then run make docs-hashes"
+        )
+    ours, theirs = (len(hooks.headings(one.read_text(encoding="utf-8"))) for one in (page, source))
+    return None if ours == theirs else f"{page.name}: {ours} headings below its title, and {source.name} has {theirs}"
+
+
+@pytest.mark.parametrize("page", KOREAN, ids=lambda path: str(path.relative_to(DOCS)))
+def test_a_korean_page_is_as_its_english_page(page: Path) -> None:
+    assert problem(page) is None
+
+
+def test_each_page_has_a_korean_page_or_is_listed() -> None:
+    names = {str(path.relative_to(DOCS))[:-3] for path in DOCS.rglob("*.md") if not path.name.endswith(".ko.md")}
+    korean = {str(path.relative_to(DOCS)).removesuffix(".ko.md") for path in KOREAN}
+    assert names - korean - GENERATED == NOT_TRANSLATED_YET
+    assert korean & GENERATED == set()
+
+
+def test_the_readmes_link_to_each_other() -> None:
+    english, korean = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.ko.md"))
+    assert "(README.ko.md)" in english
+    assert "(README.md)" in korean
+    assert len(english.splitlines()) <= 150
+    assert len(hooks.headings(english)) == len(hooks.headings(korean))
+
+
+def test_an_old_or_wrong_translation_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    english, korean = folder / "page.md", folder / "page.ko.md"
+    korean.write_text("# 페이지\n\n## 하나\n")
+    assert problem(korean) == "page.ko.md: there is no page.md"
+    english.write_text("# Page\n\n## One\n")
+    old = "docs/page.ko.md: older than page.md; translate the change, then run make docs-hashes"
+    assert problem(korean) == old
+    docs_hashes.main(tmp_path)
+    assert re.match(r"---\nsource: [0-9a-f]{12}\n---\n# 페이지\n", korean.read_text())
+    assert problem(korean) is None
+    english.write_text("# Page\n\n## One\n\n## Two\n")
+    assert problem(korean) == old
+    docs_hashes.main(tmp_path)
+    assert problem(korean) == "page.ko.md: 1 headings below its title, and page.md has 2"
+
+
+# What is written for GitHub and changed for the site
+
+
+def test_links_out_of_the_folder_lead_to_the_repository() -> None:
+    text = "[a](../../Makefile) [b](../architecture.md#x) [c](https://d.e) `[f](../../g)` [h](#i)\n[1]: ../../README.md"
+    assert hooks.for_the_site(text, "runbook/page.md", "https://r", []) == (
+        "[a](https://r/blob/main/Makefile) [b](../architecture.md#x) [c](https://d.e) `[f](../../g)` [h](#i)\n"
+        "[1]: https://r/blob/main/README.md"
+    )
+
+
+def test_blocks_of_code_lose_only_the_words_for_tests() -> None:
+    text = "```sh checked\n[a](../b) # ```\n```\n  ```python settings dev.py\n## no heading\n  ```\n"
+    assert hooks.for_the_site(text, "page.md", "https://r", []) == (
+        "```sh\n[a](../b) # ```\n```\n  ```python\n## no heading\n  ```"
+    )
+
+
+def test_korean_headings_have_the_anchors_of_the_english_ones() -> None:
+    english = hooks.headings("# A\n\n```\n## no\n```\n## What `make` [does](x.md)?\n")
+    assert hooks.for_the_site("# 가\n\n## 나\n\n## 다", "page.ko.md", "https://r", english) == (
+        '# 가\n\n<a id="what-make-does"></a>\n\n## 나\n\n## 다'
+    )
