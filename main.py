@@ -31,7 +31,7 @@ REGIONS = ("stacks.ap_northeast_2",)
 def build(app: App, owner: Owner, regions: Sequence[Region]) -> list[RegionStack]:
     """Add all stacks to `app`, and return them. CDKTF derives their order from the references between them."""
     added: list[RegionStack] = []
-    for region in regions:
+    for region in [account for every in regions for account in every.accounts]:
         added.append(BackendStack(app, region, owner=owner))
         shared = SharedStack(app, region, owner=owner)
         added.append(shared)

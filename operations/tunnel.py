@@ -61,7 +61,7 @@ def find_target(stacks: Sequence[Stack], environment: str) -> Target:
             the cluster, or not in a state to be used.
     """
     (stack,) = environment_stacks(stacks, environment)
-    (shared,) = [one for one in stacks if one.kind == "shared" and one.region == stack.region]
+    (shared,) = [one for one in stacks if one.kind == "shared" and one.place == stack.place]
     assert stack.cluster is not None
     name = _host_name(shared)
     session = stack.aws_session()

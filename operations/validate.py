@@ -38,7 +38,7 @@ class Step(NamedTuple):
     seconds: float
     said: str = ""
     not_run: int = 0
-    """The tests of a passed step that were not run, because they need a program that is not installed."""
+    """The tests of a step that were not run, because they need a program that is not installed."""
 
 
 def validate(stacks: Sequence[Stack], every: Sequence[Stack], folder: Path, say: Callable[[str], None]) -> Report:
@@ -122,15 +122,18 @@ def pytest(name: str, folder: Path) -> Step:
     seconds = time.monotonic() - started
     if done.returncode == _NO_TESTS:
         return Step(name, "skipped", seconds, f"{folder}: no tests to run")
-    if done.returncode:
-        return Step(name, "failed", seconds, _failed_tests(done.stdout) or _last_lines(done))
     skipped = re.findall(r"^SKIPPED \S+::(\w+).*? - (?:Skipped: )?(.+)$", done.stdout, re.MULTILINE)
+    skipped = [
+        (test, why) for test, why in skipped if not why.startswith("the tree is broken")
+    ]  # which a failure tells
     said = [
         f"{sum(tests.values())} not run: {reason}: {', '.join(f'{test} ({number})' for test, number in tests.items())}"
         for reason in dict.fromkeys(reason for _, reason in skipped)
         if (tests := Counter(test for test, why in skipped if why == reason))
     ]
-    return Step(name, "passed", seconds, "\n".join(said), len(skipped))
+    if done.returncode:
+        said.insert(0, _failed_tests(done.stdout) or _last_lines(done))
+    return Step(name, "failed" if done.returncode else "passed", seconds, "\n".join(said), len(skipped))
 
 
 def _failed_tests(printed: str) -> str:

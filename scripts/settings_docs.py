@@ -75,18 +75,20 @@ def _module(file: str) -> ast.Module:
 
 
 def descriptions(kind: type[Config]) -> dict[str, str]:
-    """The string below each field of a class."""
+    """The string below each field of a class, and of those that it extends."""
+    inherited = [descriptions(base) for base in kind.__bases__ if issubclass(base, Config) and base is not Config]
     body = next(
         node.body
         for node in _module(inspect.getfile(kind)).body
         if isinstance(node, ast.ClassDef) and node.name == kind.__name__
     )
-    return {
+    own = {
         field.target.id: " ".join(text.value.value.split())
         for field, text in pairwise(body)
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
     }
+    return {name: text for described in (*inherited, own) for name, text in described.items()}
 
 
 def type_in_words(annotation: Any) -> str:

@@ -14,9 +14,8 @@ class BackendStack(RegionStack):
     kind = "backend"
 
     def __init__(self, scope: Construct, region: Region, *, owner: Owner) -> None:
-        state = region.shared.state
-        super().__init__(scope, region.location("backend"), owner=owner, state=state, settings_file=region.shared_file)
-        backend = StateBackend(self, "state", state, location=self.location, tags=self.tags)
+        super().__init__(scope, region, "backend", owner=owner, settings_file=region.shared_file)
+        backend = StateBackend(self, "state", region.shared.state, location=self.location, tags=self.tags)
         TerraformOutput(
             self, "state_bucket", value=backend.bucket_name, description="The bucket that keeps Terraform's state"
         )

@@ -7,33 +7,35 @@ from cdktf import S3Backend, TerraformStack
 from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderDefaultTags
 from constructs import Construct
 
-from eks_gitops.backend import StateBackendConfig
 from eks_gitops.key import Key
-from eks_gitops.location import Location
 from eks_gitops.versions import TERRAFORM_CONSTRAINT
 from stacks import platform
-from stacks.names import stack_name, state_key
-from stacks.settings import Owner
+from stacks.names import RESERVED, stack_name, state_key
+from stacks.settings import Owner, Region
 
 
 class RegionStack(TerraformStack):
-    """A stack of one environment (or `shared`, or `backend`) of one region, configured by one settings file."""
+    """A stack of one environment (or `shared`, or `backend`) of one account of a region."""
 
     kind: ClassVar[platform.Kind]
 
     def __init__(
         self,
         scope: Construct,
-        location: Location,
+        region: Region,
+        environment: str,
         *,
         owner: Owner,
-        state: StateBackendConfig,
         settings_file: str,
         part: str = "",
     ) -> None:
-        super().__init__(scope, stack_name(location.region, location.environment, part))
+        location = region.location(environment)
+        super().__init__(
+            scope, stack_name(region.name, environment, part or (region.account if environment in RESERVED else ""))
+        )
         self.location = location
-        self._state, self._settings_file, self._part = state, settings_file, part
+        self._account, self._state = region.account, region.shared.state
+        self._settings_file, self._part = settings_file, part
         self.tags = {
             "Project": owner.project,
             "Environment": location.environment,
@@ -64,12 +66,13 @@ class RegionStack(TerraformStack):
             "part": self._part,
             "settings_file": self._settings_file,
             "account_id": self.location.account_id,
+            "account": self._account,
             "state": {
                 "bucket": self._state.bucket,
                 "key": self._state_key,
                 "region": self.location.region,
                 "lock_table": self._state.lock_table,
-                "backend": stack_name(self.location.region, "backend"),
+                "backend": stack_name(self.location.region, "backend", self._account),
             },
             "tags": self.tags,
             "iam_path": self.location.iam_path,
@@ -86,6 +89,7 @@ class RegionStack(TerraformStack):
         repositories: Sequence[str] = (),
         github_provider: str | None = None,
         permissions_boundary: str | None = None,
+        roles: Sequence[platform.ExistingRole] = (),
     ) -> platform.Existing:
         """What the stack uses and no stack creates, for its description."""
         required = key.required_statements if key is not None else []
@@ -94,6 +98,7 @@ class RegionStack(TerraformStack):
             "repositories": list(repositories),
             "github_provider": github_provider,
             "permissions_boundary": permissions_boundary,
+            "roles": list(roles),
         }
 
     @property

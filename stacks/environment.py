@@ -8,17 +8,17 @@ from constructs import Construct
 from eks_gitops.addons import NodeAddons, OtherAddon, WorkloadAddons
 from eks_gitops.backup_bucket import BackupBucket, backup_bucket_name
 from eks_gitops.backup_plan import BackupPlan
-from eks_gitops.cluster import Access, Cluster, cluster_log_group_name
+from eks_gitops.cluster import CLUSTER_POLICY, Access, Cluster, cluster_log_group_name
 from eks_gitops.context import Context
 from eks_gitops.controller_tags import controller_tags
 from eks_gitops.controllers import ControllerRoles
 from eks_gitops.database import Database, database_log_group_prefix, monitoring_role
-from eks_gitops.dns import EnvironmentDns
+from eks_gitops.dns import DnsOfAnotherAccount, EnvironmentDns
 from eks_gitops.file_system import FileSystem
 from eks_gitops.in_cluster import argo_cd
 from eks_gitops.karpenter import Karpenter
 from eks_gitops.key import Key, key_alias
-from eks_gitops.node_group import NodeGroup, NodeRole
+from eks_gitops.node_group import NODE_POLICIES, NodeGroup, NodeRole
 from stacks import existing_vpc, platform
 from stacks.base import RegionStack
 from stacks.settings import Environment, Owner, Region
@@ -36,7 +36,7 @@ class EnvironmentStack(RegionStack):
         self, scope: Construct, region: Region, environment: Environment, *, owner: Owner, shared: SharedStack
     ) -> None:
         location = region.location(environment.name)
-        super().__init__(scope, location, owner=owner, state=region.shared.state, settings_file=environment.file)
+        super().__init__(scope, region, environment.name, owner=owner, settings_file=environment.file)
         self._shared = shared
         self._organisation = owner.organisation
         self._region, self._environment = region, environment
@@ -77,7 +77,15 @@ class EnvironmentStack(RegionStack):
             self,
             "dns",
             region.shared.dns.of_environment(environment.name),
-            parent=shared.dns,
+            parent=shared.dns
+            or DnsOfAnotherAccount(
+                self,
+                "parent-dns",
+                region.shared.dns,
+                location=region.main_location,
+                environment=environment.name,
+                plan_role=region.location("shared").name("plan"),
+            ),
             force_destroy=self._settings.teardown,
         )
         self._build_backups()
@@ -112,7 +120,10 @@ class EnvironmentStack(RegionStack):
             cluster=self.cluster,
             tags=self.tags,
         )
-        role = NodeRole(self, "node-role", context=self.context)
+        roles = {
+            arn: NodeRole(self, f"node-role{f'-{arn}' if arn else ''}", context=self.context, existing_arn=arn)
+            for arn in dict.fromkeys(config.role_arn for config in self._settings.node_groups)
+        }
         groups = [
             NodeGroup(
                 self,
@@ -121,7 +132,7 @@ class EnvironmentStack(RegionStack):
                 context=self.context,
                 cluster=self.cluster,
                 cluster_version=self._settings.cluster.version,
-                role=role,
+                role=roles[config.role_arn],
                 subnet_ids=list(self._shared.vpc.private_subnet_ids.values()),
                 tags=self.tags,
                 depends_on=first.resources,
@@ -220,8 +231,23 @@ class EnvironmentStack(RegionStack):
                 "bucket": backup_bucket_name(self.location, self._organisation),
                 "key_id": self._settings.key_arn or key_alias(self.location),
             },
-            "existing": self._existing(key=self.key, permissions_boundary=self._settings.permissions_boundary_arn),
+            "existing": self._existing(
+                key=self.key,
+                permissions_boundary=self._settings.permissions_boundary_arn,
+                roles=self._existing_roles(),
+            ),
         }
+
+    def _existing_roles(self) -> list[platform.ExistingRole]:
+        """The roles in the settings, each with what uses it and the managed policies that this needs."""
+        cluster = self._settings.cluster.role_arn
+        used: dict[str, platform.ExistingRole] = {}
+        if cluster is not None:
+            used[cluster] = {"arn": cluster, "service": "eks.amazonaws.com", "policies": [CLUSTER_POLICY]}
+        for arn in [group.role_arn for group in self._settings.node_groups]:
+            if arn is not None:
+                used[arn] = {"arn": arn, "service": "ec2.amazonaws.com", "policies": list(NODE_POLICIES)}
+        return list(used.values())
 
     def _add_outputs(self) -> None:
         for name, value, description in (

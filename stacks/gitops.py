@@ -11,6 +11,7 @@ from typing import Any
 from cdktf import ITerraformDependable, TerraformOutput
 from constructs import Construct
 
+from eks_gitops.ecr import registry
 from eks_gitops.in_cluster.argo_cd import ArgoCd
 from eks_gitops.in_cluster.auto_mode import NetworkPolicies
 from eks_gitops.in_cluster.cluster_connection import ClusterConnection
@@ -52,9 +53,9 @@ class GitopsStack(RegionStack):
     ) -> None:
         super().__init__(
             scope,
-            region.location(environment.name),
+            region,
+            environment.name,
             owner=owner,
-            state=region.shared.state,
             settings_file=environment.file,
             part=IN_CLUSTER,
         )
@@ -151,7 +152,7 @@ class GitopsStack(RegionStack):
     @property
     def _certificate_arns(self) -> list[str]:
         """The certificates of the services: of the environment's zone and, while hosts move, of the parent's."""
-        of_parent = self._shared.dns.certificate_arn
+        of_parent = None if self._shared.dns is None else self._shared.dns.certificate_arn
         return [self._aws.dns.certificate_arn, *([] if of_parent is None else [of_parent])]
 
     def _cluster_secret(self, argo_cd: ArgoCd, url: str) -> ClusterSecret:
@@ -175,7 +176,7 @@ class GitopsStack(RegionStack):
             domain=aws.dns.domain,
             hosted_zone_id=aws.dns.zone_id,
             certificate_arn=aws.dns.certificate_arn,
-            image_registry=shared.repositories.registry,
+            image_registry=registry(self._region.main_location),
             repository_name=f"{repository.owner}/{repository.name}",
             repository_url=url,
             repository_revision=settings.gitops.revision,

@@ -54,13 +54,22 @@ class ExistingKey(TypedDict):
     statements: list[dict[str, object]]
 
 
+class ExistingRole(TypedDict):
+    """A role that no stack creates, the AWS service that assumes it, and the managed policies that it needs."""
+
+    arn: str
+    service: str
+    policies: list[str]
+
+
 class Existing(TypedDict):
-    """What a stack uses and no stack creates: a key, and the ARNs of the rest."""
+    """What a stack uses and no stack creates: a key, roles of a cluster and its nodes, and the ARNs of the rest."""
 
     key: ExistingKey | None
     repositories: list[str]
     github_provider: str | None
     permissions_boundary: str | None
+    roles: list[ExistingRole]
 
 
 class Subnet(TypedDict):
@@ -88,6 +97,7 @@ class ExistingVpc(TypedDict):
 class Stack(TypedDict):
     """One stack. `cluster` is set for environment and in-cluster stacks, `backups` for environment stacks.
 
+    `account` is the name of a further account of the region, and empty for the account of the region.
     `existing_vpc` is set for the shared stack and environment stacks of a region with such a VPC.
     """
 
@@ -97,6 +107,7 @@ class Stack(TypedDict):
     part: str
     settings_file: str
     account_id: str
+    account: str
     state: State
     tags: dict[str, str]
     iam_path: str

@@ -17,10 +17,17 @@ from eks_gitops.location import Location
 from eks_gitops.private_bucket import LONGEST_BUCKET_NAME
 from eks_gitops.values import listed_twice
 from eks_gitops.vpc import VpcConfig
-from stacks import rules_between_regions, rules_of_arns, rules_of_environments, rules_of_offers, rules_of_vpc
+from stacks import (
+    rules_between_regions,
+    rules_of_accounts,
+    rules_of_arns,
+    rules_of_environments,
+    rules_of_offers,
+    rules_of_vpc,
+)
 from stacks.names import RESERVED, is_environment_name
 from stacks.rules_of_vpc import PRODUCTION_LOG_DAYS
-from stacks.settings import Environment, EnvironmentSettings, Finding, Owner, Region, SharedSettings
+from stacks.settings import Environment, Finding, Owner, Region, SharedSettings
 
 _PRODUCTION = "prod"
 _PRODUCTION_BACKUP_DAYS = 14
@@ -44,8 +51,19 @@ def broken(owner: Owner, regions: Sequence[Region]) -> list[Finding]:
 
 
 def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
+    for file, problems in _of_region(owner, region):
+        for problem in known_problems(problems):
+            yield Finding(file, problem)
+    for account in region.accounts:
+        for file, problems in _of_account(account):
+            for problem in known_problems(problems):
+                yield Finding(file, problem.below(account.path) if file == region.shared_file else problem)
+
+
+def _of_region(owner: Owner, region: Region) -> list[tuple[str, Iterator[Problem]]]:
+    """The files of a region, each with the problems in it, of rules on all accounts together."""
     shared, environments = region.shared, region.environments
-    rules: list[tuple[str, Iterator[Problem]]] = [
+    return [
         (region.file, _no_environment(region)),
         (region.file, _environment_names(region)),
         (region.file, _backup_buckets(owner, region)),
@@ -71,14 +89,27 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
                 rules_of_environments.engine_order,
             )
         ],
+        *rules_of_accounts.of_region(region),
+        (region.shared_file, _long_iam_names(region, shared)),
+        (region.shared_file, _replicas(region.name, shared)),
+        *[
+            (environment.file, rules_of_environments.unreachable_from_the_internet(environment))
+            for environment in environments
+        ],
+        *[(environment.file, _domain_of_argo_cd(environment, shared)) for environment in environments],
+        (region.shared_file, _long_domains(shared, environments)),
+    ]
+
+
+def _of_account(region: Region) -> list[tuple[str, Iterator[Problem]]]:
+    """The files of a region, each with the problems in it, of rules on one of its accounts."""
+    shared, environments = region.shared, region.environments
+    return [
         *rules_of_offers.of_region(region),
         *rules_of_vpc.of_region(region),
         (region.file, _long_read_policy(region)),
         (region.shared_file, _long_trust_policy(shared)),
-        (region.shared_file, _long_iam_names(region, shared)),
-        (region.shared_file, _replicas(region.name, shared)),
         (region.shared_file, _access_host(shared)),
-        *[(environment.file, _another_account(environment.settings, shared)) for environment in environments],
         *[(environment.file, _long_node_group_names(region, environment)) for environment in environments],
         *[(environment.file, _long_addon_names(region, environment)) for environment in environments],
         *[(environment.file, _long_boundaries(region, environment)) for environment in environments],
@@ -87,17 +118,8 @@ def _broken_in_region(owner: Owner, region: Region) -> Iterator[Finding]:
             for environment in environments
             for rule in (_copies_of_backups, rules_of_environments.web_acl_elsewhere, _zones_of_the_cluster)
         ],
-        *[
-            (environment.file, rules_of_environments.unreachable_from_the_internet(environment))
-            for environment in environments
-        ],
-        *[(environment.file, _domain_of_argo_cd(environment, shared)) for environment in environments],
-        (region.shared_file, _long_domains(shared, environments)),
         *rules_of_arns.of_region(region),
     ]
-    for file, problems in rules:
-        for problem in known_problems(problems):
-            yield Finding(file, problem)
 
 
 def _no_environment(region: Region) -> Iterator[Problem]:
@@ -141,12 +163,6 @@ def _long_addon_names(region: Region, environment: Environment) -> Iterator[Prob
             yield from _too_long(
                 location, addon_role_name(addon.name), f"addons.others[{index}].name", addon.name, "role"
             )
-
-
-def _another_account(settings: EnvironmentSettings, shared: SharedSettings) -> Iterator[Problem]:
-    if settings.account_id != shared.account_id:
-        message = f"not the account of the region; use {shared.account_id}, or see docs/adr/0006 for several accounts"
-        yield Problem("account_id", settings.account_id, message)
 
 
 def _long_domains(shared: SharedSettings, environments: Sequence[Environment]) -> Iterator[Problem]:
@@ -256,6 +272,7 @@ def _zones_of_the_cluster(region: Region, environment: Environment) -> Iterator[
 
 
 def _backup_buckets(owner: Owner, region: Region) -> Iterator[Problem]:
+    states = {account.shared.state.bucket for account in region.accounts}
     for index, environment in enumerate(region.environments):
         bucket = backup_bucket_name(region.location(environment.name), owner.organisation)
         if len(bucket) > LONGEST_BUCKET_NAME:
@@ -264,7 +281,7 @@ def _backup_buckets(owner: Owner, region: Region) -> Iterator[Problem]:
                 f"S3 allows {LONGEST_BUCKET_NAME}, choose a shorter one"
             )
             yield Problem(f"ENVIRONMENTS[{index}]", environment.name, message)
-        if bucket == region.shared.state.bucket:
+        if bucket in states:
             message = f"its backup bucket would be the state bucket {bucket!r}; choose another name of the state bucket"
             yield Problem(f"ENVIRONMENTS[{index}]", environment.name, message)
 
@@ -304,10 +321,11 @@ def _long_boundaries(region: Region, environment: Environment) -> Iterator[Probl
     settings, location = environment.settings, region.location(environment.name)
     if settings.permissions_boundary_arn is not None:
         return
-    targets = [target.role_arn for target in settings.controllers.targets]
-    zone = location.arn("route53", f"hostedzone/{'Z' * _LONGEST_ZONE_ID}")
+    targets = region.assumed_roles(environment)
+    zone = None if region.account else location.arn("route53", f"hostedzone/{'Z' * _LONGEST_ZONE_ID}")
     domain = region.shared.dns.of_environment(environment.name)
-    length = _length(statements(location, settings.cluster.name, domain, zone, targets))
+    roles = settings.existing_roles
+    length = _length(statements(location, settings.cluster.name, domain, zone, targets, existing_roles=roles))
     if length > _LONGEST_POLICY:
         message = (
             f"the permissions boundary would have {length} characters; IAM allows {_LONGEST_POLICY}, "

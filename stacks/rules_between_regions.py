@@ -5,6 +5,7 @@ from itertools import combinations, product
 
 from eks_gitops.config import Problem, known_problems
 from eks_gitops.existing_vpc import ExistingVpcConfig
+from stacks import rules_of_accounts
 from stacks.names import RESERVED
 from stacks.settings import Environment, Finding, Region, SharedSettings
 
@@ -20,7 +21,6 @@ def broken(regions: Sequence[Region]) -> Iterator[Finding]:
     for left, right in combinations(regions, 2):
         for rule in (
             _overlapping_vpcs,
-            _duplicate_buckets,
             _duplicate_hosted_zones,
             _two_zones_of_a_domain,
             _same_replica_region,
@@ -28,8 +28,14 @@ def broken(regions: Sequence[Region]) -> Iterator[Finding]:
             for problem in known_problems(rule(left.name, left.shared, right.shared)):
                 yield Finding(right.shared_file, problem)
         yield from known_problems(_same_zones_of_environments(left, right))
-    yield from known_problems(_services_in_a_vpc(regions))
-    yield from known_problems(_github_providers(regions))
+    accounts = [account for region in regions for account in region.accounts]
+    for left, right in combinations(accounts, 2):
+        for problem in known_problems(_duplicate_buckets(left.place, left.shared, right.shared)):
+            yield Finding(right.shared_file, problem.below(right.path))
+    yield from rules_of_accounts.between(accounts)
+    further = [(account, account) for account in accounts if account.account]
+    yield from known_problems(_services_in_a_vpc([*product(regions, regions), *further]))
+    yield from known_problems(_github_providers(accounts))
     yield from known_problems(_duplicate_clusters(regions))
 
 
@@ -51,17 +57,17 @@ def _same_replica_region(region: str, left: SharedSettings, right: SharedSetting
             yield Problem(f"image_replica_regions[{index}]", replica, message)
 
 
-def _services_in_a_vpc(regions: Sequence[Region]) -> Iterator[Finding]:
+def _services_in_a_vpc(pairs: Sequence[tuple[Region, Region]]) -> Iterator[Finding]:
     """EKS rejects addresses of Services in the cluster's VPC. Pods could not reach those in a connected VPC.
 
     Source: `KubernetesNetworkConfigRequest` of EKS in botocore 1.43.
     """
-    for region, other in product(regions, regions):
+    for region, other in pairs:
         for environment in region.environments:
             cidr = environment.settings.cluster.service_ipv4_cidr
             for vpc in other.shared.vpc.cidrs:
                 if cidr is not None and cidr.overlaps(vpc):
-                    message = f"overlaps the VPC of {other.name} ({vpc}); choose another network"
+                    message = f"overlaps the VPC of {other.place} ({vpc}); choose another network"
                     yield Finding(environment.file, Problem("cluster.service_ipv4_cidr", cidr, message))
 
 
@@ -113,24 +119,28 @@ def _environments(region: Region) -> list[Environment]:
 def _github_providers(regions: Sequence[Region]) -> Iterator[Finding]:
     """An account has exactly one identity provider for GitHub Actions: that of a region, or an existing one."""
     owners: dict[str, str] = {}
-    existing = {region.shared.account_id: region.name for region in regions if region.shared.github_provider_exists}
+    existing = {region.shared.account_id: region.place for region in regions if region.shared.github_provider_exists}
     for region in regions:
         account = region.shared.account_id
         if region.shared.owns_github_provider:
             if account in existing:
                 message = f"exists already (github_provider_exists of {existing[account]}); set it to False"
-                yield Finding(region.shared_file, Problem("owns_github_provider", True, message))
+                yield _provider(region, value=True, message=message)
             elif account in owners:
                 message = f"{owners[account]} already owns the account's identity provider for GitHub; set it to False"
-                yield Finding(region.shared_file, Problem("owns_github_provider", True, message))
-            owners.setdefault(account, region.name)
+                yield _provider(region, value=True, message=message)
+            owners.setdefault(account, region.place)
     for region in regions:
         if region.shared.account_id not in {*owners, *existing}:
             message = (
                 "no region of the account owns the identity provider for GitHub; set it to True in exactly one region, "
                 "or set github_provider_exists"
             )
-            yield Finding(region.shared_file, Problem("owns_github_provider", False, message))
+            yield _provider(region, value=False, message=message)
+
+
+def _provider(region: Region, *, value: bool, message: str) -> Finding:
+    return Finding(region.shared_file, Problem("owns_github_provider", value, message).below(region.path))
 
 
 def _duplicate_clusters(regions: Sequence[Region]) -> Iterator[Finding]:

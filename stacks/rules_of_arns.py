@@ -21,7 +21,13 @@ def of_region(region: Region) -> list[tuple[str, Iterator[Problem]]]:
     for environment in region.environments:
         rules += [
             (environment.file, rule(region, environment))
-            for rule in (_administrators, _copies_of_backups, _policies_of_addons, _targets_of_controllers)
+            for rule in (
+                _administrators,
+                _existing_roles,
+                _copies_of_backups,
+                _policies_of_addons,
+                _targets_of_controllers,
+            )
         ]
         rules += [
             (environment.file, _region_of_the_user_pool(environment)),
@@ -47,6 +53,27 @@ def _connection_of_runners(region: Region) -> Iterator[Problem]:
 
 def _administrators(region: Region, environment: Environment) -> Iterator[Problem]:
     yield from _roles(region, "cluster.administrators", environment.settings.cluster.administrators)
+
+
+def _existing_roles(region: Region, environment: Environment) -> Iterator[Problem]:
+    """A role that a service assumes for the account must be in it, and the platform's own ones are no existing ones.
+
+    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
+    """
+    settings = environment.settings
+    roles = {
+        "cluster.role_arn": settings.cluster.role_arn,
+        **{f"node_groups[{index}].role_arn": group.role_arn for index, group in enumerate(settings.node_groups)},
+    }
+    for field, role in roles.items():
+        if role is None:
+            continue
+        if not role.startswith(region.location(environment.name).arn("iam", "role/")):
+            message = f"not a role of the account {region.shared.account_id}; use one of this account"
+            yield Problem(field, role, message)
+        elif f":role/{region.name}/" in role:
+            message = f"roles on the path /{region.name}/ are those that the platform creates; remove it"
+            yield Problem(field, role, message)
 
 
 def _roles(region: Region, field: str, roles: Sequence[str]) -> Iterator[Problem]:

@@ -11,9 +11,21 @@ from eks_gitops.auto_mode import REPLACED_ADDONS
 from eks_gitops.backend import StateBackendConfig
 from eks_gitops.backup_plan import BackupConfig
 from eks_gitops.cluster import ClusterConfig
-from eks_gitops.config import AccountId, Config, DomainName, KeyArn, Problem, RoleArn, known_problems, matching, one_of
+from eks_gitops.config import (
+    AccountId,
+    Config,
+    DomainName,
+    KeyArn,
+    Problem,
+    RoleArn,
+    known_problems,
+    matching,
+    one_of,
+    without_validation,
+)
 from eks_gitops.controllers import ControllersConfig
 from eks_gitops.database import DatabaseConfig
+from eks_gitops.delivery.delegation import delegation_role_arn
 from eks_gitops.dns import DnsConfig
 from eks_gitops.ecr import EcrRepositoryConfig
 from eks_gitops.existing_vpc import ExistingVpcConfig
@@ -66,27 +78,16 @@ class Owner(Config):
     """The tag `Owner` of all resources. A change does the same as one of `cost_center`."""
 
 
-class SharedSettings(Config):
-    """The settings of the resources that the environments of a region share."""
+class AccountBase(Config):
+    """What each account of a region has of its own."""
 
     account_id: AccountId
-    """The account of the region. Terraform refuses credentials of another one; a change moves no resources."""
+    """The account. Terraform refuses credentials of another one; a change moves no resources."""
     state: StateBackendConfig
-    """The bucket and locks of the Terraform states of the region, which the stack `backend` creates."""
+    """The bucket and locks of the Terraform states of the account in this region, which the stack `backend` creates."""
     vpc: Annotated[VpcConfig | ExistingVpcConfig, one_of(VpcConfig, ExistingVpcConfig)]
     """The network that all environments of the region share: one that the platform creates, or one of your own. A
     change from one to the other replaces everything in it, which the guard refuses."""
-    dns: DnsConfig
-    """The domain of the platform and its hosted zone."""
-    image_repositories: tuple[EcrRepositoryConfig, ...]
-    """The ECR repositories, one per service. `make service` adds entries, and needs one entry per line."""
-    image_replica_regions: tuple[str, ...] = ()
-    """Other regions that ECR copies new images of these repositories to. Images that exist already are not copied. A
-    registry has one such configuration: one that exists already must not be overwritten (`make preflight`). To remove a
-    region, see docs/disaster-recovery.md."""
-    repository: GithubRepository
-    """Your copy of this repository. The roles of its workflows trust it, Argo CD clones it, and Kyverno requires that
-    its workflow signed the images of services."""
     owns_github_provider: StrictBool
     """True in exactly one region of an account, because the identity provider for GitHub is global, or in none if
     `github_provider_exists`. The guard refuses to change it to False."""
@@ -112,18 +113,54 @@ class SharedSettings(Config):
     `access_host`."""
 
     def problems(self) -> Iterator[Problem]:
-        """No cluster administrator, duplicates, or two GitHub repositories with the same ID."""
-        yield from known_problems(self._problems_of_administrators())
-        yield from named_twice("image_repositories", [repository.name for repository in self.image_repositories])
-        yield from listed_twice("image_replica_regions", self.image_replica_regions, "region")
-        yield from known_problems(self._problems_of_github())
-
-    def _problems_of_administrators(self) -> Iterator[Problem]:
+        """No cluster administrator, or duplicates."""
         roles = self.cluster_administrators
         if not roles:
             yield Problem("cluster_administrators", "()", "no cluster administrator; list at least one IAM role")
             return
         yield from roles_listed_twice("cluster_administrators", roles)
+
+
+class AccountSettings(AccountBase):
+    """A further account of a region, with its own network, delivery roles and state (docs/accounts.md).
+
+    An environment is in this account if its `account_id` is that of the account. The domain and the image repositories
+    stay in the account of the region.
+    """
+
+    name: Annotated[
+        str,
+        matching(r"[a-z][a-z0-9]{1,11}", "use 2 to 12 lower-case letters and digits, starting with a letter"),
+    ]
+    """The suffix of the stacks of the account: `<region>-backend-<name>` and `<region>-shared-<name>`. A change of it
+    makes new stacks, which do not have the resources of the old ones."""
+
+
+class SharedSettings(AccountBase):
+    """The settings of the resources that the environments of a region share."""
+
+    dns: DnsConfig
+    """The domain of the platform and its hosted zone."""
+    image_repositories: tuple[EcrRepositoryConfig, ...]
+    """The ECR repositories, one per service. `make service` adds entries, and needs one entry per line."""
+    image_replica_regions: tuple[str, ...] = ()
+    """Other regions that ECR copies new images of these repositories to. Images that exist already are not copied. A
+    registry has one such configuration: one that exists already must not be overwritten (`make preflight`). To remove a
+    region, see docs/disaster-recovery.md."""
+    repository: GithubRepository
+    """Your copy of this repository. The roles of its workflows trust it, Argo CD clones it, and Kyverno requires that
+    its workflow signed the images of services."""
+    accounts: tuple[AccountSettings, ...] = ()
+    """Further accounts of the region, each for the environments that name its `account_id`. The account of the region
+    keeps the domain and the image repositories, which the nodes of the others may pull from."""
+
+    def problems(self) -> Iterator[Problem]:
+        """No cluster administrator, duplicates, or two GitHub repositories with the same ID."""
+        yield from known_problems(super().problems())
+        yield from named_twice("image_repositories", [repository.name for repository in self.image_repositories])
+        yield from listed_twice("image_replica_regions", self.image_replica_regions, "region")
+        yield from named_twice("accounts", [account.name for account in self.accounts])
+        yield from known_problems(self._problems_of_github())
 
     def _problems_of_github(self) -> Iterator[Problem]:
         """An ID belongs to one name, and a name to one ID: otherwise no token matches the trust of a push role."""
@@ -166,7 +203,8 @@ class EnvironmentSettings(Config):
     """One environment: a cluster, its AWS resources, and the bootstrap of Argo CD in it."""
 
     account_id: AccountId
-    """The account of the environment, which must be that of the region."""
+    """The account of the environment: that of the region, or of one of its `accounts`. Nothing moves with a change of
+    it: all resources of the environment would be new (docs/accounts.md)."""
     production: StrictBool
     """Enables the checks of the requirements of production. In the cluster, it chooses the values of components for
     production, and limits when the services are synced automatically (`syncWindows` of their project)."""
@@ -201,6 +239,12 @@ class EnvironmentSettings(Config):
     the guard refuses."""
     backup: BackupConfig
     """How long backups are kept."""
+
+    @property
+    def existing_roles(self) -> list[str]:
+        """The ARNs of the roles of the cluster and its nodes that exist already, each once."""
+        roles = (self.cluster.role_arn, *[group.role_arn for group in self.node_groups])
+        return sorted({role for role in roles if role is not None})
 
     def problems(self) -> Iterator[Problem]:
         """No node for CoreDNS and Argo CD, duplicates, or an Argo CD that cannot run in the cluster."""
@@ -305,7 +349,9 @@ class Environment(NamedTuple):
 class Region(NamedTuple):
     """The settings of a region. Invalid fields are missing, so that the rules on the other fields can be checked.
 
-    `environments` are in order of promotion.
+    `environments` are in order of promotion. Of a further account, `account` is the name and `main_account_id` the
+    account of the region, and `path` the field of its settings, such as `accounts[0]`; otherwise these are empty, and
+    `elsewhere` are the environments in further accounts.
     """
 
     name: str
@@ -313,6 +359,10 @@ class Region(NamedTuple):
     shared_file: str
     shared: SharedSettings
     environments: tuple[Environment, ...]
+    account: str = ""
+    main_account_id: str = ""
+    elsewhere: tuple[Environment, ...] = ()
+    path: str = ""
 
     def describe(self) -> platform.Region:
         """The description of this region for `platform.json`."""
@@ -324,8 +374,61 @@ class Region(NamedTuple):
         }
 
     def location(self, environment: str) -> Location:
-        """The location of the resources of an environment of this region."""
+        """The location of the resources of an environment of this region and account."""
         return Location(account_id=self.shared.account_id, region=self.name, environment=environment)
+
+    @property
+    def main_location(self) -> Location:
+        """The location of what all accounts of the region share: the domain and the image repositories."""
+        return Location(
+            account_id=self.main_account_id or self.shared.account_id, region=self.name, environment="shared"
+        )
+
+    @property
+    def place(self) -> str:
+        """The name of the account of the region in the variables of GitHub: the region, and that of the account."""
+        return "-".join(filter(None, (self.name, self.account)))
+
+    def delegation_role_arn(self, name: str) -> str | None:
+        """The role that an environment, or plans, use in the account of the domain; None if it is this account."""
+        return delegation_role_arn(self.main_location, name) if self.account else None
+
+    def assumed_roles(self, environment: Environment) -> list[str]:
+        """The roles in other accounts that an environment assumes: of its controllers, and the one of its domain."""
+        targets = [target.role_arn for target in environment.settings.controllers.targets]
+        delegation = self.delegation_role_arn(environment.name)
+        return [*targets, *([delegation] if delegation is not None else [])]
+
+    @property
+    def accounts(self) -> list["Region"]:
+        """The region as each of its accounts sees it: with its settings and its environments only.
+
+        The account of the region is the first. It also has the environments whose account is unknown or of no account.
+        """
+        known = vars(self.shared)
+        further = {
+            f"accounts[{index}]": account
+            for index, account in enumerate(known.get("accounts", ()))
+            if {"account_id", "name"} <= vars(account).keys()
+        }
+        ids = {account.account_id for account in further.values()} - {known.get("account_id")}
+        main = tuple(one for one in self.environments if vars(one.settings).get("account_id") not in ids)
+        common = {name: known[name] for name in ("dns", "repository") if name in known}
+        elsewhere = tuple(one for one in self.environments if one not in main)
+        views = [self._replace(environments=main, elsewhere=elsewhere)]
+        for path, account in further.items():
+            values = {**common, **vars(account), "image_repositories": ()}
+            values.pop("name")
+            views.append(
+                self._replace(
+                    shared=without_validation(SharedSettings, values),
+                    environments=tuple(one for one in elsewhere if one.settings.account_id == account.account_id),
+                    account=account.name,
+                    main_account_id=known.get("account_id", ""),
+                    path=path,
+                )
+            )
+        return views
 
 
 class Finding(NamedTuple):

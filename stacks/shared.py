@@ -1,6 +1,7 @@
 """SharedStack: the resources that the environments of a region share."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from cdktf import TerraformOutput
 from constructs import Construct
@@ -9,6 +10,7 @@ from eks_gitops.access_host import AccessHost
 from eks_gitops.context import Context
 from eks_gitops.delivery import apply_environment_policy, apply_shared_policy
 from eks_gitops.delivery.boundary import PermissionsBoundary
+from eks_gitops.delivery.delegation import READ_DELEGATION, DelegationRoles
 from eks_gitops.delivery.roles import (
     PLAN_ENVIRONMENT,
     ApplyRole,
@@ -43,20 +45,18 @@ class SharedStack(RegionStack):
         settings, vpc = region.shared, region.shared.vpc
         super().__init__(
             scope,
-            region.location("shared"),
+            region,
+            "shared",
             owner=owner,
-            state=settings.state,
             settings_file=region.shared_file,
         )
         self._region = region
         self._organisation = owner.organisation
         self._state_location = StateLocation(settings.state.bucket, settings.state.lock_table)
-        self.dns = Dns(self, "dns", settings.dns)
+        self.dns = None if region.account else Dns(self, "dns", settings.dns)
         clusters = {environment.name: environment.settings.cluster.name for environment in region.environments}
-        targets = {
-            environment.name: [target.role_arn for target in environment.settings.controllers.targets]
-            for environment in region.environments
-        }
+        targets = {environment.name: region.assumed_roles(environment) for environment in region.environments}
+        existing_roles = {environment.name: environment.settings.existing_roles for environment in region.environments}
         existing_boundaries = {
             "shared": settings.permissions_boundary_arn,
             **{one.name: one.settings.permissions_boundary_arn for one in region.environments},
@@ -68,9 +68,10 @@ class SharedStack(RegionStack):
                 location=region.location(name),
                 cluster=cluster,
                 domain=None if cluster is None else settings.dns.of_environment(name),
-                parent_zone_arn=None if cluster is None else self.dns.zone_arn,
+                parent_zone_arn=None if cluster is None or self.dns is None else self.dns.zone_arn,
                 target_roles=targets.get(name, []),
                 existing_arn=existing_boundaries[name],
+                existing_roles=existing_roles.get(name, []),
                 access_host=name == "shared" and settings.access_host is not None,
                 runners=name == "shared" and settings.runners is not None,
             )
@@ -97,6 +98,7 @@ class SharedStack(RegionStack):
             "ecr",
             settings.image_repositories,
             context=context,
+            pulled_by=[account.account_id for account in settings.accounts],
             replica_regions=settings.image_replica_regions,
             replica_tags=self.tags,
         )
@@ -136,7 +138,7 @@ class SharedStack(RegionStack):
                 f"runner-{name}",
                 config,
                 context=context,
-                name=name,
+                name="-".join(filter(None, (self._region.account, name))),  # a label is for all accounts
                 repository=self._region.shared.repository,
                 vpc_id=self.vpc.id,
                 subnet_ids=self.vpc.private_subnet_ids,
@@ -170,7 +172,9 @@ class SharedStack(RegionStack):
             repository=settings.repository,
             state=self._state_location,
             read=self._read,
+            delegation_role_arn=self._region.delegation_role_arn(READ_DELEGATION),
         )
+        self._build_delegation()
         shared = apply_shared_policy.statements(
             self.location,
             settings.vpc if isinstance(settings.vpc, VpcConfig) else None,
@@ -186,9 +190,11 @@ class SharedStack(RegionStack):
                 location,
                 environment.settings.cluster.name,
                 domain=settings.dns.of_environment(environment.name),
-                parent_zone_arn=self.dns.zone_arn,
+                parent_zone_arn=None if self.dns is None else self.dns.zone_arn,
+                delegation_role_arn=self._region.delegation_role_arn(environment.name),
                 existing_key_arn=environment.settings.key_arn,
                 existing_boundary_arn=environment.settings.permissions_boundary_arn,
+                existing_roles=environment.settings.existing_roles,
             )
             self.apply_roles[environment.name] = self._apply_role(environment.name, policies)
         self.backup_roles = {
@@ -216,6 +222,25 @@ class SharedStack(RegionStack):
             )
             for repository in settings.image_repositories
         }
+
+    def _build_delegation(self) -> None:
+        """The roles of the environments of further accounts, whose zones are below that of this account."""
+        shared, elsewhere = self._region.shared, self._region.elsewhere
+        if self.dns is not None and shared.accounts:
+            DelegationRoles(
+                self,
+                "delegation",
+                location=self.location,
+                zone_arn=self.dns.zone_arn,
+                domains={
+                    account.account_id: {
+                        one.name: shared.dns.of_environment(one.name)
+                        for one in elsewhere
+                        if one.settings.account_id == account.account_id
+                    }
+                    for account in shared.accounts
+                },
+            )
 
     def _apply_role(self, environment: str, policies: Mapping[str, Sequence[Statement]]) -> ApplyRole:
         return ApplyRole(
@@ -248,18 +273,13 @@ class SharedStack(RegionStack):
         return self._boundaries[environment].arn
 
     def _add_outputs(self) -> None:
-        for name, value, description in (
+        outputs: tuple[tuple[str, Any, str], ...] = (
             ("vpc_id", self.vpc.id, "The VPC that all clusters of the region share"),
-            (
-                "name_servers",
-                self.dns.name_servers,
-                "The values of an NS record named like the domain, in the zone above it",
-            ),
-            ("image_repositories", self.repositories.urls, "Where each service's images are pushed, by service"),
+            *self._outputs_of_domain(),
             (
                 "roles",
                 {
-                    self._region.name: {
+                    self._region.place: {
                         "plan": self.plan_role.arn,
                         "apply": {name: role.arn for name, role in self.apply_roles.items()},
                     }
@@ -274,20 +294,34 @@ class SharedStack(RegionStack):
                         "region": self._region.name,
                         "cluster": environment.settings.cluster.name,
                         "role": self.backup_roles[environment.name].arn,
+                        **({"place": self._region.place} if self._region.account else {}),
                     }
                     for environment in self._region.environments
                 ],
                 "GitHub variable AWS_BACKUPS of this repository, as JSON: the lists of all regions as one",
             ),
-            (
-                "push_role_arns",
-                {name: role.arn for name, role in self.push_roles.items()},
-                "GitHub variable AWS_PUSH_ROLE_ARN of each application repository",
-            ),
+            *self._outputs_of_images(),
             (
                 "cluster_administrator_role_arn",
                 self.cluster_administrator.arn,
                 "Argument of update-kubeconfig --role-arn",
             ),
-        ):
+        )
+        for name, value, description in outputs:
             TerraformOutput(self, name, value=value, description=description)
+
+    def _outputs_of_domain(self) -> list[tuple[str, Any, str]]:
+        """Of the account of the region, which has the domain and the image repositories."""
+        if self.dns is None:
+            return []
+        name_servers = "The values of an NS record named like the domain, in the zone above it"
+        return [
+            ("name_servers", self.dns.name_servers, name_servers),
+            ("image_repositories", self.repositories.urls, "Where each service's images are pushed, by service"),
+        ]
+
+    def _outputs_of_images(self) -> list[tuple[str, Any, str]]:
+        if self.dns is None:
+            return []
+        arns = {name: role.arn for name, role in self.push_roles.items()}
+        return [("push_role_arns", arns, "GitHub variable AWS_PUSH_ROLE_ARN of each application repository")]

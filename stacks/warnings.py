@@ -45,9 +45,12 @@ def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tupl
         yield stack_name(regions[0].name, "backend"), "\n  ".join([explanation, *remaining])
     for region_name, name, warning in files_of_environments.missing(_ROOT, regions):
         yield stack_name(region_name, name), warning
-    for region in regions:
+    for region in [one for every in regions for one in every.accounts]:
         for problem in _of_shared(region.shared):
-            yield stack_name(region.name, "shared"), str(Finding(region.shared_file, problem))
+            # Of the domain, which all accounts have from the region, only once.
+            if not (region.account and problem.field.startswith("dns.")):
+                found = Finding(region.shared_file, problem.below(region.path))
+                yield stack_name(region.name, "shared", region.account), str(found)
         for environment in region.environments:
             for problem in (*_of_environment(environment.settings, today), *_of_combinations(region, environment)):
                 yield stack_name(region.name, environment.name), str(Finding(environment.file, problem))

@@ -261,6 +261,12 @@ _EXISTING_SETTINGS = (
         """production=False, key_arn="arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000002",
     permissions_boundary_arn="arn:aws:iam::123456789012:policy/company/limits-of-dev",""",
     ),
+    (
+        "dev.py",
+        "public_access_cidrs=()",
+        'role_arn="arn:aws:iam::123456789012:role/eks-cluster", public_access_cidrs=()',
+    ),
+    ("dev.py", 'name="main",', 'name="main", role_arn="arn:aws:iam::123456789012:role/company/eks-nodes",'),
 )
 
 

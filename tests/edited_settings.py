@@ -56,6 +56,43 @@ def with_existing_vpc(text: str, vpc: str = EXISTING_VPC) -> str:
     return replaced
 
 
+OTHER_ACCOUNT = "210987654321"
+"""The account of `EditedSettings.add_account`."""
+
+
+def _argument(text: str, name: str) -> str:
+    """An argument of the settings, as it is written."""
+    found = re.search(rf"^    ({name}=.*?^    \)),$", text, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def add_account(folder: Path, *environments: str) -> None:
+    """Move environments of a region's folder to a further account, whose VPC has the same network."""
+    path = folder / "shared.py"
+    text = path.read_text()
+    fields = {name: _argument(text, name) for name in ("state", "vpc")}
+    account = f"""    accounts=(
+        AccountSettings(
+            name="production",
+            account_id="{OTHER_ACCOUNT}",
+            {fields["state"].replace("-ap-northeast-2", "-production-ap-northeast-2")},
+            {fields["vpc"]},
+            owns_github_provider=True,
+            cluster_administrators=("arn:aws:iam::{OTHER_ACCOUNT}:role/your-admin-role",),
+        ),
+    ),
+)
+"""
+    text = text.replace("import SharedSettings", "import AccountSettings, SharedSettings")
+    path.write_text(text.rstrip().removesuffix(")") + account)
+    for name in environments:
+        settings = folder / f"{name}.py"
+        settings.write_text(
+            settings.read_text().replace("account_id=OWNER.account_id", f'account_id="{OTHER_ACCOUNT}"')
+        )
+
+
 class EditedSettings:
     """A copy of the settings files below `root`, which are loaded as if `root` were the repository root."""
 
@@ -79,6 +116,10 @@ class EditedSettings:
         """Let the first region use an existing VPC."""
         path = self._stacks / _SEOUL / "shared.py"
         path.write_text(with_existing_vpc(path.read_text()))
+
+    def add_account(self, *environments: str) -> None:
+        """Move environments of the first region to a further account, whose VPC has the same network."""
+        add_account(self._stacks / _SEOUL, *environments)
 
     def rename(self, old: str, new: str) -> None:
         """Rename a settings file."""

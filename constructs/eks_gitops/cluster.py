@@ -51,6 +51,10 @@ _SMALLEST_SERVICE_PREFIX = 24
 _LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 
 
+CLUSTER_POLICY = "AmazonEKSClusterPolicy"
+"""The managed policy of a cluster's role: https://docs.aws.amazon.com/eks/latest/userguide/cluster-iam-role.html"""
+
+
 class ClusterConfig(Config):
     """An EKS cluster. Inside the VPC, its nodes always reach the Kubernetes API."""
 
@@ -89,6 +93,10 @@ class ClusterConfig(Config):
     zonal_shift: StrictBool = True
     """Registers the cluster in Amazon Application Recovery Controller, so that you, or AWS with zonal autoshift, can
     shift traffic away from an impaired Availability Zone. Karpenter then starts no nodes there."""
+    role_arn: RoleArn | None = None
+    """An existing IAM role of the account for the control plane, such as that of a cluster to adopt. With None, a role
+    is created. `make preflight` checks its trust and its policies. A change replaces the cluster, which the guard
+    refuses."""
     deletion_protection: StrictBool = False
     """Whether EKS rejects the deletion of the cluster: required in production. A change takes effect at once. Set it to
     False and deploy that before a destroy."""
@@ -115,6 +123,9 @@ class ClusterConfig(Config):
         yield from not_public("public_access_cidrs", self.public_access_cidrs)
         yield from self._too_many_networks()
         yield from roles_listed_twice("administrators", self.administrators)
+        if self.role_arn is not None and self.auto_mode is not None:
+            message = "EKS Auto Mode needs policies of the platform's own role; remove it, or auto_mode"
+            yield Problem("role_arn", self.role_arn, message)
 
     def _service_cidr_problems(self) -> Iterator[Problem]:
         cidr = self.service_ipv4_cidr
@@ -268,6 +279,8 @@ class Cluster(Construct):
 
     def _role(self, config: ClusterConfig, context: Context) -> tuple[str, list[ITerraformDependable]]:
         """The ARN of the cluster's role, and its permissions."""
+        if config.role_arn is not None:
+            return config.role_arn, []
         auto_mode = config.auto_mode is not None
         tagging = {"tag-resources": tagging_policy(context.location, config.name)} if auto_mode else {}
         role = Role(
@@ -289,7 +302,7 @@ class Cluster(Construct):
                     )
                 ),
             },
-            managed_policies=CLUSTER_POLICIES if auto_mode else ["AmazonEKSClusterPolicy"],
+            managed_policies=CLUSTER_POLICIES if auto_mode else [CLUSTER_POLICY],
         )
         return role.arn, role.permissions
 

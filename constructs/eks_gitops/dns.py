@@ -3,16 +3,20 @@
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
-from cdktf import ITerraformDependable, Postcondition, TerraformResourceLifecycle
+from cdktf import ITerraformDependable, Postcondition, TerraformProvider, TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.acm_certificate import AcmCertificate, AcmCertificateOptions
 from cdktf_cdktf_provider_aws.acm_certificate_validation import AcmCertificateValidation
+from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
 from cdktf_cdktf_provider_aws.data_aws_route53_zone import DataAwsRoute53Zone
+from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderAssumeRole
 from cdktf_cdktf_provider_aws.route53_record import Route53Record
 from cdktf_cdktf_provider_aws.route53_zone import Route53Zone
 from constructs import Construct
 from pydantic import StrictBool
 
 from eks_gitops.config import Config, DomainName, Problem, matching
+from eks_gitops.delivery.delegation import READ_DELEGATION, delegation_role_arn
+from eks_gitops.location import Location
 
 LONGEST_DOMAIN = 64
 """The longest first name of a certificate, in characters. Source: `RequestCertificate` of ACM in botocore 1.43."""
@@ -82,9 +86,40 @@ class Dns(Construct):
         self.zone_arn: str = zone.arn
         self.name_servers: list[str] = zone.name_servers
         self.is_delegated = config.hosted_zone_id is not None
+        self.provider: TerraformProvider | None = None
         self.certificate_arn: str | None = None
         if config.certificate:
             self.certificate_arn = _certificate(self, config.domain, zone.zone_id, is_delegated=self.is_delegated)
+
+
+class DnsOfAnotherAccount(Construct):
+    """The zone of the platform's domain in another account, which a provider reaches through roles of that account.
+
+    The role of plans only reads the zone, the other one may write the record that delegates to the environment. Whoever
+    has the session of the IAM role named `plan_role` gets the former.
+    """
+
+    def __init__(
+        self, scope: Construct, id_: str, config: DnsConfig, *, location: Location, environment: str, plan_role: str
+    ) -> None:
+        """`location` is that of the zone."""
+        super().__init__(scope, id_)
+        caller = DataAwsCallerIdentity(self, "caller")
+        read, write = (delegation_role_arn(location, name) for name in (READ_DELEGATION, environment))
+        is_plan = f'strcontains({caller.fqn}.arn, ":assumed-role/{plan_role}/")'
+        self.provider: TerraformProvider | None = AwsProvider(
+            self,
+            "aws",
+            alias="domain",
+            region=location.region,
+            allowed_account_ids=[location.account_id],
+            assume_role=[AwsProviderAssumeRole(role_arn=f'${{{is_plan} ? "{read}" : "{write}"}}')],
+        )
+        self.zone_id: str = (
+            config.hosted_zone_id
+            or DataAwsRoute53Zone(self, "zone", name=config.domain, provider=self.provider).zone_id
+        )
+        self.is_delegated = config.hosted_zone_id is not None
 
 
 class EnvironmentDns(Construct):
@@ -93,7 +128,9 @@ class EnvironmentDns(Construct):
     Its own zone keeps External DNS of one environment from writing the records of another.
     """
 
-    def __init__(self, scope: Construct, id_: str, domain: str, *, parent: Dns, force_destroy: bool) -> None:
+    def __init__(
+        self, scope: Construct, id_: str, domain: str, *, parent: Dns | DnsOfAnotherAccount, force_destroy: bool
+    ) -> None:
         """`force_destroy` permits destroying a zone in which External DNS left records."""
         super().__init__(scope, id_)
         zone = Route53Zone(self, "zone", name=domain, comment="Managed by Terraform", force_destroy=force_destroy)
@@ -105,6 +142,9 @@ class EnvironmentDns(Construct):
             type="NS",
             records=zone.name_servers,
             ttl=_TTL_SECONDS,
+            provider=parent.provider,
+            # `make recover` does not look into another account after a deploy that was killed.
+            allow_overwrite=True if parent.provider is not None else None,
         )
         self.domain = domain
         self.zone_id: str = zone.zone_id

@@ -24,6 +24,7 @@ from cdktf_cdktf_provider_aws.ecr_repository_creation_template import (
     EcrRepositoryCreationTemplateEncryptionConfiguration,
     EcrRepositoryCreationTemplateImageTagMutabilityExclusionFilter,
 )
+from cdktf_cdktf_provider_aws.ecr_repository_policy import EcrRepositoryPolicy
 from cdktf_cdktf_provider_aws.provider import AwsProvider
 from constructs import Construct
 from pydantic import StrictBool
@@ -108,6 +109,8 @@ class EcrRepositoryConfig(Config):
 class EcrRepositories(Construct):
     """The ECR repositories of a region, and their replication to other regions.
 
+    The accounts `pulled_by` may pull images.
+
     A registry has one replication configuration for all its repositories. In each of `replica_regions`, a template
     gives the repositories that ECR creates there the settings of the originals and `replica_tags`, so that the stack of
     that region can take them over. They are encrypted with AWS's own key, because no stack may exist there yet.
@@ -120,24 +123,26 @@ class EcrRepositories(Construct):
         configs: Sequence[EcrRepositoryConfig],
         *,
         context: Context,
+        pulled_by: Sequence[str] = (),
         replica_regions: Sequence[str] = (),
         replica_tags: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(scope, id_)
-        self.registry = f"{context.location.account_id}.dkr.ecr.{context.location.region}.{context.location.dns_suffix}"
         self.arns: dict[str, str] = {}
         self.urls: dict[str, str] = {}
         for config in configs:
             if config.existing:
                 self.arns[config.name] = context.location.arn("ecr", f"repository/{config.name}")
-                self.urls[config.name] = f"{self.registry}/{config.name}"
+                self.urls[config.name] = f"{registry(context.location)}/{config.name}"
             else:
-                self._repository(config, context.key)
+                self._repository(
+                    config, context.key, [context.location.arn("iam", "root", account_id=one) for one in pulled_by]
+                )
         if configs and replica_regions:
             templates = self._templates(context, configs, replica_regions, replica_tags or {})
             self._replicate(context.location, configs, replica_regions, depends_on=templates)
 
-    def _repository(self, config: EcrRepositoryConfig, key: Key) -> None:
+    def _repository(self, config: EcrRepositoryConfig, key: Key, pulled_by: Sequence[str]) -> None:
         repository = EcrRepository(
             self,
             f"repository-{config.name}",
@@ -159,6 +164,10 @@ class EcrRepositories(Construct):
             repository=repository.name,
             policy=_lifecycle(config.kept_images, config.moving_tags),
         )
+        if pulled_by:
+            EcrRepositoryPolicy(
+                self, f"policy-{config.name}", repository=repository.name, policy=_pull_policy(pulled_by)
+            )
         self.arns[config.name] = repository.arn
         self.urls[config.name] = repository.repository_url
 
@@ -264,6 +273,23 @@ class EcrRepositories(Construct):
                 )
             },
         )
+
+
+def registry(location: Location) -> str:
+    """The host name of the registry of an account in a region."""
+    return f"{location.account_id}.dkr.ecr.{location.region}.{location.dns_suffix}"
+
+
+def _pull_policy(accounts: Sequence[str]) -> str:
+    """The policy of a repository that lets these accounts pull, whose IAM policies decide which of their roles do.
+
+    The key of the repository needs no statement: ECR decrypts with a grant of its own.
+    Sources: https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policy-examples.html and
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/encryption-at-rest.html
+    """
+    pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    statement = {"Sid": "Pull", "Effect": "Allow", "Principal": {"AWS": sorted(accounts)}, "Action": pull}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, sort_keys=True)
 
 
 def _mutability(moving_tags: Sequence[str]) -> str:

@@ -27,7 +27,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from eks_gitops import instance_types
 from eks_gitops.cluster import Cluster
-from eks_gitops.config import MAX_INTEGER, Config, Count, Problem, known_problems, matching
+from eks_gitops.config import MAX_INTEGER, Config, Count, Problem, RoleArn, known_problems, matching
 from eks_gitops.context import Context
 from eks_gitops.iam import Role, service_trust
 from eks_gitops.key import Key
@@ -174,6 +174,10 @@ class NodeGroupConfig(Config):
     """Kubernetes labels of the nodes, which Pods select nodes by. A change updates existing nodes."""
     taints: tuple[Taint, ...] = ()
     """Taints of the nodes. A change updates existing nodes."""
+    role_arn: RoleArn | None = None
+    """An existing IAM role of the account for the nodes, such as that of a node group to adopt. With None, they have
+    the role that is created for all groups. `make preflight` checks its trust and its policies. A change replaces the
+    group: the new one is created first."""
     repair: NodeRepairConfig = NodeRepairConfig()
     """How EKS repairs nodes that fail. A change applies to later failures."""
 
@@ -264,11 +268,25 @@ def _problem_of_key(key: str) -> Iterator[Problem]:
         yield Problem("labels", key, error.errors()[0]["msg"].removeprefix("Value error, "))
 
 
-class NodeRole(Construct):
-    """The IAM role of a cluster's nodes, to join the cluster and to pull images. Workloads have their own roles."""
+NODE_POLICIES = ("AmazonEC2ContainerRegistryPullOnly", "AmazonEKSWorkerNodePolicy")
+"""The managed policies of a node's role: https://docs.aws.amazon.com/eks/latest/userguide/create-node-role.html"""
 
-    def __init__(self, scope: Construct, id_: str, *, context: Context, name: str = "node") -> None:
+
+class NodeRole(Construct):
+    """The IAM role of a cluster's nodes, to join the cluster and to pull images. Workloads have their own roles.
+
+    With `existing_arn`, nothing is created, and that role is used as it is.
+    """
+
+    def __init__(
+        self, scope: Construct, id_: str, *, context: Context, name: str = "node", existing_arn: str | None = None
+    ) -> None:
         super().__init__(scope, id_)
+        self.permissions: list[ITerraformDependable] = []
+        if existing_arn is not None:
+            self.arn: str = existing_arn
+            self.name: str = existing_arn.rpartition("/")[2]
+            return
         role = Role(
             self,
             "role",
@@ -277,10 +295,10 @@ class NodeRole(Construct):
             description="Nodes of the EKS cluster: join it and pull images",
             trust=[service_trust("ec2.amazonaws.com")],
             permissions_boundary=context.permissions_boundary,
-            managed_policies=["AmazonEC2ContainerRegistryPullOnly", "AmazonEKSWorkerNodePolicy"],
+            managed_policies=NODE_POLICIES,
         )
-        self.arn: str = role.arn
-        self.name: str = role.name
+        self.arn = role.arn
+        self.name = role.name
         self.permissions = role.permissions
 
 

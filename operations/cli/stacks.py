@@ -81,7 +81,8 @@ def plan_(
 ) -> None:
     """Plan the stacks that differ from the merge base with origin/main, and check the plans with the guard.
 
-    Exits with status 2 if there are changes. With --list, sets the output `regions` of a workflow step.
+    Exits with status 2 if there are changes. With --list, sets the output `places` of a workflow step, which has the
+    stacks by region and account.
 
     Example: python -m operations plan 'ap-northeast-2-*' --json > reviewed.json
     """
@@ -95,7 +96,7 @@ def plan_(
         chosen = plan.selection(output, stacks or [], compared)
         if listing and chosen.differs:
             listed = plan.listing(chosen)
-            set_output("regions", json.dumps(listed.data["regions"]))
+            set_output("places", json.dumps(listed.data["places"]))
             report(listed)
             return
         report(plan.plan(chosen, allowed, Progress(), parallelism=parallelism, logs=output / "logs"))

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from operations.cli.console import AsJson, Output, errors_for_people, reported, say
+from operations.clients.aws import OtherAccountError
 from operations.errors import OperationError
-from operations.terraform.stacks import backend_stacks, read_stacks, select_stacks
+from operations.terraform.stacks import Stack, backend_stacks, read_stacks, select_stacks
 
 app = typer.Typer(add_completion=False)
 
@@ -20,6 +21,8 @@ _VERSIONS = 20
 def bootstrap_(output: Output = Path("cdktf.out")) -> None:
     """Create the state bucket of every region, and move its own state into it. Safe to run again.
 
+    With several accounts, it acts on the account of the credentials, and says which others are left.
+
     Example: make bootstrap
     """
     from operations.state import bootstrap  # noqa: PLC0415
@@ -30,6 +33,8 @@ def bootstrap_(output: Output = Path("cdktf.out")) -> None:
 @app.command("unbootstrap")
 def unbootstrap_(output: Output = Path("cdktf.out")) -> None:
     """Destroy the state bucket of every region, after all other stacks are destroyed. Safe to run again.
+
+    With several accounts, it acts on the account of the credentials, and says which others are left.
 
     Example: make unbootstrap
     """
@@ -72,6 +77,20 @@ def restore_state_(
 
 
 def _for_every_backend(output: Path, act: Callable[..., None]) -> None:
+    """Act on the backends of the account of the credentials, and say which accounts are left.
+
+    Raises:
+        OperationError: if the credentials belong to none of the accounts.
+    """
     with errors_for_people():
-        for stack in backend_stacks(read_stacks(output)):
-            act(stack, _HOME, say)
+        left: list[tuple[Stack, OtherAccountError]] = []
+        stacks = backend_stacks(read_stacks(output))
+        for stack in stacks:
+            try:
+                act(stack, _HOME, say)
+            except OtherAccountError as error:
+                left.append((stack, error))
+        if len(left) == len(stacks):
+            raise OperationError("\n".join(str(error) for _, error in left))
+        for stack, _ in left:
+            say(f"{stack.name}: left as it is: run this again with credentials of account {stack.account_id}")

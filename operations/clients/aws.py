@@ -9,11 +9,16 @@ if TYPE_CHECKING:
     import boto3
 
 
+class OtherAccountError(OperationError):
+    """The credentials belong to another account than that of a stack."""
+
+
 def session(subject: str, *, region: str, account_id: str) -> "boto3.Session":
     """A session in a region, after a check of the account. `subject`, such as a stack, is named in messages.
 
     Raises:
-        OperationError: if there are no credentials, they are invalid, or they belong to another account.
+        OperationError: if there are no credentials, or they are invalid.
+        OtherAccountError: if they belong to another account.
     """
     import boto3  # noqa: PLC0415 (takes 0.3 s, which `--help` does not need)
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
@@ -26,7 +31,7 @@ def session(subject: str, *, region: str, account_id: str) -> "boto3.Session":
         raise OperationError(message) from error
     if account != account_id:
         message = f"{subject}: the credentials belong to account {account}; it may only be deployed to {account_id}"
-        raise OperationError(message)
+        raise OtherAccountError(message)
     return created
 
 

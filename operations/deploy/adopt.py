@@ -75,12 +75,17 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "posix_user": "file_system.access_points",
         "root_directory": "file_system.access_points",
     },
-    "aws_eks_cluster": {"kubernetes_network_config": "cluster.service_ipv4_cidr", "name": "cluster.name"},
+    "aws_eks_cluster": {
+        "kubernetes_network_config": "cluster.service_ipv4_cidr",
+        "name": "cluster.name",
+        "role_arn": "cluster.role_arn",
+    },
     "aws_eks_node_group": {
         "ami_type": "node_groups.ami_type",
         "capacity_type": "node_groups.capacity_type",
         "instance_types": "node_groups.instance_types",
         "node_group_name_prefix": "node_groups.name",
+        "node_role_arn": "node_groups.role_arn",
     },
     "aws_subnet": {"availability_zone": "vpc.zones", "cidr_block": "vpc.zones"},
     "aws_vpc": {"cidr_block": "vpc.cidr"},

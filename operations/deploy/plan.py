@@ -69,12 +69,19 @@ def selection(output: Path, patterns: Sequence[str], base: str | None) -> Select
 
 
 def listing(chosen: Selection) -> Report:
-    """The stacks that `plan` would plan, and why; their regions; and the removed stacks."""
+    """The stacks that `plan` would plan, and why; by region and account; and the removed stacks."""
     reasons = {stack.name: reason for stack in chosen.stacks if (reason := chosen.reason(stack.name)) is not None}
-    regions = sorted({stack.region for stack in chosen.stacks if stack.name in reasons})
+    places: dict[tuple[str, str], list[str]] = {}
+    for stack in chosen.stacks:
+        if stack.name in reasons:
+            places.setdefault((stack.place, stack.region), []).append(stack.name)
+    matrix = [
+        {"place": place, "region": region, "stacks": " ".join(names)}
+        for (place, region), names in sorted(places.items())
+    ]
     reasons |= dict.fromkeys(chosen.removed, "removed")
     table = Table("Stacks to plan", ["stack", "why"], [[name, why] for name, why in reasons.items()])
-    data = {"base": chosen.base, "regions": regions, "removed": chosen.removed, "stacks": reasons}
+    data = {"base": chosen.base, "places": matrix, "removed": chosen.removed, "stacks": reasons}
     return Report(f"{counted(len(reasons), 'stack')} to plan", Status.ATTENTION, data, [table])
 
 

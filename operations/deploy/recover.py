@@ -105,9 +105,11 @@ def ids(
 ) -> list[str]:
     """The import IDs of what a resource in a plan can be, as `existing.find`.
 
-    A key also has the name of its alias, as `alias`.
+    A key also has the name of its alias, as `alias`. What a role of another account creates is not looked for.
     """
     kind, name, values = entry["type"], entry["name"], entry["change"]["after"]
+    if stack.is_elsewhere(kind, name):
+        return []
     if kind == "aws_kms_key":
         reference = f"${{{kind}.{name}.key_id}}"
         aliases = (arguments for other, _, arguments in stack.resources() if other == "aws_kms_alias")

@@ -166,7 +166,7 @@ def _reviewed_report(stacks: Mapping[str, Mapping[str, Any]], known: Sequence[St
 
 def _deploys(stacks: Sequence[Stack], repository: Path) -> tuple[dict[str, dict[str, _Matrix]], list[str]]:
     """The matrix of each job by environment and kind of job, and notes on stacks that no job deploys on purpose."""
-    names: dict[tuple[str, str], dict[str, list[str]]] = {}
+    names: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     problems, notes, jobs = [], [], _jobs(repository) if stacks else []
     for stack in stacks:
         job = f"{stack.environment}{_IN_CLUSTER if stack.is_in_cluster else ''}"
@@ -177,13 +177,16 @@ def _deploys(stacks: Sequence[Stack], repository: Path) -> tuple[dict[str, dict[
         elif job not in jobs:
             problems.append(f"{stack.name}: {_WORKFLOW} has no job {job} to deploy it; add the job")
         else:
-            regions = names.setdefault((stack.environment, "cluster" if stack.is_in_cluster else "aws"), {})
-            regions.setdefault(stack.region, []).append(stack.name)
+            places = names.setdefault((stack.environment, "cluster" if stack.is_in_cluster else "aws"), {})
+            places.setdefault((stack.place, stack.region), []).append(stack.name)
     if problems:
         raise OperationError("\n".join(problems))
     deploy: dict[str, dict[str, _Matrix]] = {}
-    for (environment, part), regions in names.items():
-        matrix = [{"region": region, "stacks": " ".join(of_region)} for region, of_region in sorted(regions.items())]
+    for (environment, part), places in names.items():
+        matrix = [
+            {"place": place, "region": region, "stacks": " ".join(of_place)}
+            for (place, region), of_place in sorted(places.items())
+        ]
         deploy.setdefault(environment, {})[part] = matrix
     return deploy, notes
 

@@ -171,19 +171,23 @@ def _add_releases(stack: Stack, plan: Plan, seen: Seen) -> None:
 def _add_untracked(
     chosen: Sequence[Stack], every: Sequence[Stack], seen: Mapping[str, Seen], progress: Progress
 ) -> list[str]:
-    """Add untracked resources to `seen`, region by region. Returns notes about locks that are held."""
+    """Add untracked resources to `seen`, by region and account. Returns notes about locks that are held."""
     notes: list[str] = []
     if not chosen:
         return notes
     label = "resources in no Terraform state"
     with progress.stack(label, "calling AWS"):
-        for region in sorted({stack.region for stack in chosen}):
-            of_region = [stack for stack in every if stack.region == region and not stack.is_in_cluster]
-            checked = [stack for stack in chosen if stack.region == region]
+        for place in sorted({stack.place for stack in chosen}):
+            of_region = [stack for stack in every if stack.place == place and not stack.is_in_cluster]
+            checked = [stack for stack in chosen if stack.place == place]
             try:
                 session = of_region[0].aws_session()
                 resources = [resource for stack in of_region for resource in states.read_resources(session, stack)]
-                known = States(resources, [stack.cluster for stack in of_region if stack.cluster is not None])
+                known = States(
+                    resources,
+                    [stack.cluster for stack in of_region if stack.cluster is not None],
+                    elsewhere={stack.environment for stack in every if stack.place not in {place, stack.region}},
+                )
                 added, problems = untracked.find_untracked(session, known, [stack.name for stack in checked])
                 for one in added:
                     seen[one.stack].drift.append(of_added(one))

@@ -277,7 +277,10 @@ _SIGNED_TYPES = ("a-", "aaaa-", "cname-")
 
 
 def _records(clients: Clients, states: States, zone: Resource) -> Iterator[str]:
-    """Records, except the zone's own NS and SOA and those of External DNS, which have an ownership TXT record."""
+    """Records, except the zone's own NS and SOA, and those that environments in other accounts own.
+
+    Records of External DNS, which have an ownership TXT record, are not reported either.
+    """
     records = list(
         paginate(clients["route53"], "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone["zone_id"])
     )
@@ -292,6 +295,7 @@ def _records(clients: Clients, states: States, zone: Resource) -> Iterator[str]:
         for record in states.of("aws_route53_record")
         if record["zone_id"] == zone["zone_id"]
     }
+    known |= {(f"{environment}.{zone['name'].rstrip('.')}", "NS") for environment in states.elsewhere}
     for record in records:
         name, kind = record["Name"].rstrip("."), record["Type"]
         of_zone = name == zone["name"].rstrip(".") and kind in {"NS", "SOA"}

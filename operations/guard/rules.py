@@ -66,6 +66,9 @@ def _destroyed(change: Change) -> Iterator[Hit]:
         forced = f" (forced by {', '.join(change.replaced_for)})" if change.replaced_for else ""
         why = "Terraform no longer manages it" if change.action == "forget" else _HOLDS[change.kind]
         remedy = _TAINTED if change.reason == TAINTED else _UNHARMED
+        if change.kind == "aws_eks_cluster" and "role_arn" in change.replaced_for:
+            old = (change.before or {}).get("role_arn")
+            remedy = f'keep its role: set cluster.role_arn="{old}", or remove it if the platform created that role'
         if change.kind in _MAY_BE_EXISTING and change.action == "destroy":
             remedy = _FORGET.format(address=change.address) + _UNHARMED
         yield Hit("loses-data-or-identity", f"{why}{forced}", remedy, is_refusal=True)

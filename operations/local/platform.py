@@ -87,15 +87,33 @@ def up(say: Callable[[str], None]) -> dict[str, dict[str, object]]:
             _CLUSTER.write_text(json.dumps({"path": str(kubeconfig), "server": server(kubeconfig)}), encoding="utf-8")
         say(f"the emulated AWS listens at {os.environ['AWS_ENDPOINT_URL']}; Terraform logs: {_LOGS}")
         for stack in backend_stacks(stacks):
+            _use_account(stack)
             bootstrap.bootstrap(stack, HOME / "bootstrap", say, new_log(_LOGS, stack.name))
         deployed = _local(stacks)
         say(f"deploying {counted(len(deployed), 'stack')} with the AWS provider {aws_provider.version()}")
         options = deploy.Options(is_guarded=False, applies_unreviewed=True, logs=_LOGS)
-        done = deploy.deploy(deployed, all_producers(stacks), options, Progress(), lambda _: command)
-        if done.status is not Status.FINE:
-            report.show(done, as_json=False)
-            raise OperationError("not all stacks were deployed")
-        return {stack.name: _outputs(stack) for stack in deployed}
+        outputs: dict[str, dict[str, object]] = {}
+        for of_account in _by_account(deployed):
+            _use_account(of_account[0])
+            done = deploy.deploy(of_account, all_producers(stacks), options, Progress(), lambda _: command)
+            if done.status is not Status.FINE:
+                report.show(done, as_json=False)
+                raise OperationError("not all stacks were deployed")
+            outputs |= {stack.name: _outputs(stack) for stack in of_account}
+        return outputs
+
+
+def _by_account(stacks: Sequence[Stack]) -> list[list[Stack]]:
+    """The stacks of each account, those first whose domain and images the others use."""
+    accounts: dict[str, list[Stack]] = {}
+    for stack in sorted(stacks, key=lambda one: one.account):
+        accounts.setdefault(stack.account_id, []).append(stack)
+    return list(accounts.values())
+
+
+def _use_account(stack: Stack) -> None:
+    """Use the account of a stack: the emulator takes it from the access key."""
+    os.environ["AWS_ACCESS_KEY_ID"] = stack.account_id
 
 
 def _synthesize() -> list[Stack]:
@@ -209,6 +227,15 @@ def _destroy(stacks: Sequence[Stack], say: Callable[[str], None]) -> None:
     say(f"destroying {counted(len(others), 'stack')}; Terraform logs: {_LOGS}")
     for stack in others:
         Terraform(stack.directory).wait_for_earlier()
+    for of_account in reversed(_by_account(others)):
+        _use_account(of_account[0])
+        _destroy_in_account(of_account)
+    for stack in backend_stacks(stacks):
+        _use_account(stack)
+        bootstrap.unbootstrap(stack, HOME / "bootstrap", say, new_log(_LOGS, stack.name))
+
+
+def _destroy_in_account(others: Sequence[Stack]) -> None:
     resources = {stack.name: states.read_resources(stack.aws_session(), stack) for stack in others}
     for stack in others:
         if stack.is_in_cluster and resources[stack.name]:
@@ -221,8 +248,6 @@ def _destroy(stacks: Sequence[Stack], say: Callable[[str], None]) -> None:
     failed, skipped = destroy.in_reverse(others, resources, Progress(), parallelism=_PARALLELISM, logs=_LOGS)
     if failed or skipped:
         raise OperationError("\n".join([*failed.values(), "the emulated AWS still runs; retry with: make local-down"]))
-    for stack in backend_stacks(stacks):
-        bootstrap.unbootstrap(stack, HOME / "bootstrap", say, new_log(_LOGS, stack.name))
 
 
 def _start(stack: Stack) -> None:

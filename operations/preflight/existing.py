@@ -33,10 +33,11 @@ def _existing(stack: Stack, new: NewResources, account: Account) -> Iterator[Lin
     """A line for each resource that exists.
 
     Arguments may refer to other resources. So what was not found is looked for again, as long as others are found.
-    Resources in another region are not looked for, except buckets, whose names are global.
+    Resources in another region or account are not looked for, except buckets, whose names are global.
     """
     left = [one for one in new.of(stack) if one.kind in existing.FINDERS and one.kind != _REPLICATION]
     left = [one for one in left if one.kind == _BUCKET or stack.region_of(one.kind, one.name) == stack.region]
+    left = [one for one in left if not stack.is_elsewhere(one.kind, one.name)]
     subject, message = f"resources of {stack.name}", f"{len(left)} to create, none of them exists"
     found: dict[str, str] = {}
     reported: dict[str, Line] = {}

@@ -104,7 +104,7 @@ def _owner(stack: Stack, described: Mapping[str, Any]) -> Iterator[Line]:
         message = (
             f"owned by the account {described['OwnerId']}, and shared with {stack.account_id}, whose networks alone"
         )
-        message += " the roles of the platform may use; choose a VPC of that account (docs/adr/0006)"
+        message += " the roles of the platform may use; choose a VPC of that account (docs/adr/0016)"
         yield Line(described["VpcId"], "failed", message)
 
 

@@ -1,4 +1,4 @@
-"""Evaluates a key policy: whether it allows what a statement of the platform allows.
+"""Evaluates a key policy or a trust policy: whether it allows what a statement of the platform allows.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
@@ -29,7 +29,7 @@ class _Request(NamedTuple):
 
 
 def verdict(policy: Mapping[str, Any], required: Mapping[str, Any], account_id: str) -> Verdict:
-    """Whether a key policy allows all that a statement allows; unknown if conditions on other keys decide it."""
+    """Whether a policy allows all that a statement allows; unknown if conditions on other keys decide it."""
     verdicts = {_verdict(_list(policy.get("Statement")), request) for request in _requests(required, account_id)}
     return "missing" if "missing" in verdicts else "unknown" if "unknown" in verdicts else "allowed"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from operations.clients.aws import OtherAccountError
 from operations.errors import OperationError, describe
 from operations.output.report import Report, Status, Table, counted
 from operations.preflight import (
@@ -38,17 +39,22 @@ def preflight(stacks: Sequence[Stack], placeholders: Sequence[str], project: Pat
     `placeholders` are those that remain in the settings; `project` is the folder of `package.json`.
     """
     checks = [("settings", lambda: settings(placeholders)), *tools.checks(stacks, project)]
-    lines, of_regions = [], _regions(stacks)
-    for region, of_region in of_regions.items():
+    lines, others = list[Line](), list[Line]()
+    for region, of_region in _places(stacks).items():
         try:
             session = of_region[0].aws_session()
+        except OtherAccountError as error:
+            others.append(Line(f"{region}: credentials", "warning", f"not checked: {error}"))
+            continue
         except OperationError as error:
             lines.append(Line(f"{region}: credentials", "failed", str(error)))
             continue
         account = of_region[0].account_id
         lines.append(Line(f"{region}: credentials", "passed", f"valid for account {account}"))
         checks += _of_region(region, of_region, session)
-    return _preflight_report([*lines, *run_checks(checks)])
+    if others and not lines:  # the credentials of one account cannot be valid for another one
+        others = [one._replace(outcome="failed") for one in others]
+    return _preflight_report([*lines, *others, *run_checks(checks)])
 
 
 def run_checks(checks: Sequence[tuple[str, Check]]) -> list[Line]:
@@ -57,11 +63,12 @@ def run_checks(checks: Sequence[tuple[str, Check]]) -> list[Line]:
         return [line for found in pool.map(lambda check: list(_run_check(*check)), checks) for line in found]
 
 
-def _regions(stacks: Sequence[Stack]) -> dict[str, list[Stack]]:
-    regions: dict[str, list[Stack]] = {}
+def _places(stacks: Sequence[Stack]) -> dict[str, list[Stack]]:
+    """The stacks by region and account."""
+    places: dict[str, list[Stack]] = {}
     for stack in stacks:
-        regions.setdefault(stack.region, []).append(stack)
-    return regions
+        places.setdefault(stack.place, []).append(stack)
+    return places
 
 
 def _of_region(region: str, stacks: Sequence[Stack], session: "boto3.Session") -> Iterator[tuple[str, Check]]:
@@ -82,7 +89,7 @@ def _run_check(subject: str, check: Check) -> Iterator[Line]:
     """The results of a check. An error in the check is a result, too."""
     try:
         yield from check()
-    except ClientError as error:
+    except (ClientError, OtherAccountError) as error:
         yield Line(subject, "warning", f"could not be checked: {error}")
     except (BotoCoreError, OperationError) as error:
         yield Line(subject, "failed", f"could not be checked: {error}")

@@ -1,7 +1,7 @@
-"""Checks what the settings name as existing: keys, image repositories, identity provider, permissions boundaries."""
+"""Checks what the settings name as existing: keys, image repositories, identity provider, boundaries, and roles."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from operations.clients.aws import paginate, tags_by_name
 from operations.preflight import key_policy
 from operations.preflight.check import Check, Clients, Line
-from operations.terraform.stacks import ExistingKey, Stack
+from operations.terraform.stacks import ExistingKey, ExistingRole, Stack
 
 _AUDIENCE = "sts.amazonaws.com"
 """The audience of GitHub's tokens in the trust policies of the roles.
@@ -32,6 +32,8 @@ def checks(stacks: Sequence[Stack], aws: Clients) -> Iterator[tuple[str, Check]]
             yield "identity provider for GitHub", partial(github_provider, existing.github_provider, aws)
         if existing.permissions_boundary is not None:
             yield f"permissions boundary of {stack.name}", partial(boundary, stack, existing.permissions_boundary, aws)
+        for one in existing.roles:
+            yield f"role {_role_name(one.arn)}", partial(role, stack, one, aws)
 
 
 def key(stack: Stack, existing: ExistingKey, aws: Clients) -> Iterator[Line]:
@@ -124,6 +126,54 @@ def boundary(stack: Stack, arn: str, aws: Clients) -> Iterator[Line]:
         yield Line(subject, "failed", f"{arn} does not exist; correct permissions_boundary_arn, or remove it")
     else:
         yield Line(subject, "passed", f"{arn} exists")
+
+
+_EQUIVALENT: Mapping[str, Collection[str]] = {
+    "AmazonEC2ContainerRegistryPullOnly": (
+        "AmazonEC2ContainerRegistryFullAccess",
+        "AmazonEC2ContainerRegistryPowerUser",
+        "AmazonEC2ContainerRegistryReadOnly",
+    ),
+    "AmazonEKSWorkerNodePolicy": ("AmazonEKSWorkerNodeMinimalPolicy",),
+}
+"""Managed policies of AWS that allow a role what it needs of another one, which the platform attaches to its own role.
+
+Source: https://docs.aws.amazon.com/eks/latest/userguide/create-node-role.html and
+https://docs.aws.amazon.com/AmazonECR/latest/userguide/security-iam-awsmanpol.html
+"""
+
+
+def role(stack: Stack, existing: ExistingRole, aws: Clients) -> Iterator[Line]:
+    """Whether a role exists, its service may assume it, and it has the managed policies that it needs."""
+    name, iam = _role_name(existing.arn), aws("iam")
+    subject, service = f"role {name}", existing.service
+    described = _unless("NoSuchEntity", iam.get_role, RoleName=name)
+    if described is None or described["Role"]["Arn"] != existing.arn:
+        found = "does not exist" if described is None else f"does not exist, but {described['Role']['Arn']} does"
+        yield Line(subject, "failed", f"{existing.arn} {found}; correct role_arn, or remove it")
+        return
+    lines = [*_tag_of_another(subject, stack, tags_by_name(described["Role"].get("Tags", [])))]
+    trust = {"Action": ["sts:AssumeRole"], "Principal": {"Service": service}}
+    if key_policy.verdict(described["Role"]["AssumeRolePolicyDocument"], trust, stack.account_id) == "missing":
+        message = f"its trust policy does not allow {service} sts:AssumeRole; add it: aws iam update-assume-role-policy"
+        lines.append(Line(subject, "failed", message))
+    attached = [
+        one["PolicyName"] for one in paginate(iam, "list_attached_role_policies", "AttachedPolicies", RoleName=name)
+    ]
+    partition = existing.arn.split(":")[1]
+    for policy in existing.policies:
+        if not {policy, *_EQUIVALENT.get(policy, ())} & {*attached}:
+            command = (
+                f"aws iam attach-role-policy --role-name {name} --policy-arn arn:{partition}:iam::aws:policy/{policy}"
+            )
+            message = f"has no policy {policy}; unless a policy of its own allows the same, attach it: {command}"
+            lines.append(Line(subject, "warning", message))
+    yield from lines or [Line(subject, "passed", f"exists, {service} may assume it, and it has the policies it needs")]
+
+
+def _role_name(arn: str) -> str:
+    """The name of a role without its path, which IAM asks for."""
+    return arn.rpartition("/")[2]
 
 
 def _unless(code: str, ask: Callable[..., dict[str, Any]], **request: Any) -> dict[str, Any] | None:

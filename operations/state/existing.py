@@ -21,6 +21,7 @@ _ABSENT = {
     "NoSuchBucket", "NoSuchBucketPolicy", "NoSuchEntity", "NoSuchHostedZone", "NoSuchLifecycleConfiguration",
     "NoSuchPublicAccessBlockConfiguration", "NotFoundException", "OwnershipControlsNotFoundError", "PolicyNotFound",
     "QueueDoesNotExist", "ReplicationConfigurationNotFoundError", "RepositoryNotFoundException",
+    "RepositoryPolicyNotFoundException",
     "ResourceNotFoundException", "ServerSideEncryptionConfigurationNotFoundError",
     "TemplateNotFoundException",
 }  # fmt: skip
@@ -446,6 +447,9 @@ FINDERS: Mapping[str, Finder] = {
     "aws_ecr_replication_configuration": _replication,
     "aws_ecr_repository": _listed(
         "ecr", "describe_repositories", "repositories", "repositoryName", repositoryName="name"
+    ),
+    "aws_ecr_repository_policy": _named(
+        "ecr", "get_repository_policy", "{repository}", repositoryName="{repository}"
     ),
     "aws_ec2_transit_gateway_vpc_attachment": _attachment,
     "aws_ecr_repository_creation_template": _listed(

@@ -1,7 +1,7 @@
 """The resources in Terraform states, read from S3 without Terraform."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +28,15 @@ class Resource:
 
 
 class States:
-    """The resources of several states, by type, and the clusters of their stacks."""
+    """The resources of several states, by type, and the clusters of their stacks.
 
-    def __init__(self, resources: Iterable[Resource], clusters: Sequence[Cluster] = ()) -> None:
-        self.clusters = clusters
+    `elsewhere` are the environments in other accounts, whose states are not among these.
+    """
+
+    def __init__(
+        self, resources: Iterable[Resource], clusters: Sequence[Cluster] = (), elsewhere: Collection[str] = ()
+    ) -> None:
+        self.clusters, self.elsewhere = clusters, elsewhere
         self._by_kind: dict[str, list[Resource]] = {}
         for resource in resources:
             self._by_kind.setdefault(resource.kind, []).append(resource)

@@ -76,19 +76,31 @@ class ExistingKey:
 
 
 @dataclass(frozen=True)
+class ExistingRole:
+    """A role that no stack creates, the AWS service that assumes it, and the managed policies that it needs."""
+
+    arn: str
+    service: str
+    policies: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Existing:
-    """What a stack uses and no stack creates: a key, and the ARNs of the rest."""
+    """What a stack uses and no stack creates: a key, roles of a cluster and its nodes, and the ARNs of the rest."""
 
     key: ExistingKey | None = None
     repositories: Sequence[str] = field(default_factory=list)
     github_provider: str | None = None
     permissions_boundary: str | None = None
+    roles: Sequence[ExistingRole] = field(default_factory=list)
 
     @property
     def arns(self) -> set[str]:
         """The ARNs of all of these."""
         key_arn = self.key.arn if self.key is not None else None
-        return {arn for arn in (key_arn, *self.repositories, self.github_provider, self.permissions_boundary) if arn}
+        roles = [role.arn for role in self.roles]
+        others = (key_arn, self.github_provider, self.permissions_boundary)
+        return {arn for arn in (*self.repositories, *roles, *others) if arn}
 
 
 @dataclass(frozen=True)
@@ -149,7 +161,8 @@ class Stack:
 
     `settings_file` is relative to the root of the repository. Stacks of kind `environment` and `in-cluster` have a
     `cluster`, those of kind `environment` also have `backups`. `existing_vpc` is that of a region with such a VPC, for
-    stacks of kind `shared` and `environment`.
+    stacks of kind `shared` and `environment`. `account` is the name of a further account of the region, and empty for
+    the account of the region.
     """
 
     name: str
@@ -167,6 +180,12 @@ class Stack:
     backups: Backups | None = None
     existing_vpc: ExistingVpc | None = None
     existing: Existing = field(default_factory=Existing)
+    account: str = ""
+
+    @property
+    def place(self) -> str:
+        """The name of the stack's account of its region in the variables of GitHub."""
+        return f"{self.region}-{self.account}" if self.account else self.region
 
     @cached_property
     def configuration(self) -> dict[str, Any]:
@@ -215,6 +234,12 @@ class Stack:
         provider = self.configuration["resource"][kind][name].get("provider", "")
         regions = {f"aws.{entry.get('alias')}": entry["region"] for entry in self.configuration["provider"]["aws"]}
         return str(regions.get(provider, self.region))
+
+    def is_elsewhere(self, kind: str, name: str) -> bool:
+        """Whether a role of another account creates a resource, such as the record that delegates the domain."""
+        provider = self.configuration["resource"][kind][name].get("provider", "")
+        providers = self.configuration["provider"]["aws"]
+        return provider in {f"aws.{entry['alias']}" for entry in providers if "assume_role" in entry}
 
 
 @dataclass(frozen=True)
@@ -413,7 +438,7 @@ def _expected(kind: Any, value: Any) -> tuple[str, bool]:
 
 
 def backend_stacks(stacks: Sequence[Stack]) -> list[Stack]:
-    """The backend stack of each region, which owns the state bucket."""
+    """The backend stack of each account of each region, which owns the state bucket."""
     return [stack for stack in stacks if stack.kind == "backend"]
 
 

@@ -33,6 +33,7 @@ _ADMINISTRATOR = f"arn:aws:iam::{_ACCOUNT}:role/administrator"
 _TARGET = f"arn:aws:iam::210987654321:role/{'x' * 64}"
 _KEY = f"arn:aws:kms:ap-northeast-2:{_ACCOUNT}:key/mrk-{'1' * 32}"
 _BOUNDARY = f"arn:aws:iam::{_ACCOUNT}:policy/company/limits"
+_ROLE = f"arn:aws:iam::{_ACCOUNT}:role/company/"
 _WEB_ACL = f"arn:aws:wafv2:ap-northeast-2:{_ACCOUNT}:regional/webacl/argo-cd/1"
 _CONNECTION = f"arn:aws:codeconnections:ap-northeast-2:{_ACCOUNT}:connection/01234567-89ab-cdef-0123-456789abcdef"
 _TLS_POLICY = "ELBSecurityPolicy-TLS13-1-3-2021-06"
@@ -335,8 +336,8 @@ def _minimal_dev(owner: Owner) -> EnvironmentSettings:
         account_id=_ACCOUNT,
         production=False,
         permissions_boundary_arn=f"{_BOUNDARY}-of-dev",
-        cluster=_cluster("dev"),
-        node_groups=(_nodes("main"),),
+        cluster=_cluster("dev", role_arn=f"{_ROLE}eks"),
+        node_groups=(_nodes("main", role_arn=f"{_ROLE}nodes"),),
         gitops=GitopsSettings(
             revision="main",
             ingress=IngressClassConfig(scheme="internal", allowed_cidrs=("10.0.0.0/20",)),

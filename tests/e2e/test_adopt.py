@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import boto3
 import pytest
@@ -119,27 +119,14 @@ def _stack(tiny: Tiny, made: Made) -> None:
         },
         aws_eks_cluster={
             "it": {
+                **_CLUSTER,
                 "name": "dev",
-                "version": _VERSION,
                 "role_arn": "${aws_iam_role.cluster.arn}",
                 "vpc_config": {"subnet_ids": made.subnets},
-                "access_config": {
-                    "authentication_mode": "API",
-                    "bootstrap_cluster_creator_admin_permissions": False,
-                },
-                "bootstrap_self_managed_addons": False,
-                "lifecycle": {"ignore_changes": ["access_config[0].bootstrap_cluster_creator_admin_permissions"]},
             }
         },
         aws_eks_node_group={
-            "it": {
-                "cluster_name": "${aws_eks_cluster.it.name}",
-                "node_group_name_prefix": "main-",
-                "node_role_arn": "${aws_iam_role.node.arn}",
-                "subnet_ids": made.subnets,
-                "instance_types": ["t3.medium"],
-                "scaling_config": {"min_size": 1, "desired_size": 1, "max_size": 2},
-            }
+            "it": {**_NODES, "node_role_arn": "${aws_iam_role.node.arn}", "subnet_ids": made.subnets},
         },
         aws_db_subnet_group={"it": {"name": "dev", "description": "by hand", "subnet_ids": made.subnets}},
         aws_db_parameter_group={"it": {"name": "dev", "description": "by hand", "family": "postgres17"}},
@@ -167,6 +154,18 @@ def _stack(tiny: Tiny, made: Made) -> None:
     )
 
 
+_CLUSTER: dict[str, Any] = {
+    "version": _VERSION,
+    "access_config": {"authentication_mode": "API", "bootstrap_cluster_creator_admin_permissions": False},
+    "bootstrap_self_managed_addons": False,
+    "lifecycle": {"ignore_changes": ["access_config[0].bootstrap_cluster_creator_admin_permissions"]},
+}
+_NODES: dict[str, Any] = {
+    "cluster_name": "${aws_eks_cluster.it.name}",
+    "node_group_name_prefix": "main-",
+    "instance_types": ["t3.medium"],
+    "scaling_config": {"min_size": 1, "desired_size": 1, "max_size": 2},
+}
 _LIFECYCLE = {
     "rules": [
         {
@@ -234,6 +233,61 @@ def test_what_was_made_by_hand_is_adopted(tiny: Tiny, made: Made) -> None:
     assert tiny.operations("plan", "dev", "--all").status == 0
     again = tiny.operations(*command)
     assert (again.status, again.report["stacks"]["dev"]["what"]) == (0, "nothing to adopt")
+
+
+def test_a_cluster_and_nodes_with_other_roles_are_adopted_once_the_settings_name_them(tiny: Tiny, made: Made) -> None:
+    iam, eks = tiny.client("iam"), tiny.client("eks")
+    roles = {
+        name: iam.create_role(RoleName=name, Path="/company/", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+        for name in ("eks", "nodes")
+    }
+    eks.create_cluster(
+        name="old",
+        version=_VERSION,
+        roleArn=roles["eks"],
+        resourcesVpcConfig={"subnetIds": made.subnets},
+        accessConfig={"authenticationMode": "API"},
+    )
+    eks.create_nodegroup(
+        clusterName="old",
+        nodegroupName=_NODE_GROUP,
+        nodeRole=roles["nodes"],
+        subnets=made.subnets,
+        scalingConfig={"minSize": 1, "desiredSize": 1, "maxSize": 2},
+        instanceTypes=["t3.medium"],
+    )
+    own = {name: {"name": f"old-{name}", "path": "/old/", "assume_role_policy": TRUST} for name in ("cluster", "node")}
+    _cluster_alone(tiny, made, "${aws_iam_role.cluster.arn}", "${aws_iam_role.node.arn}", aws_iam_role=own)
+    refused = tiny.operations("adopt", "old", "--yes")
+    assert (refused.status, refused.outcomes) == (2, {"old": "refused"}), refused.output
+    lines = refused.report["stacks"]["old"]["what"].splitlines()
+    for address, id_, argument, role, field in (
+        ("aws_eks_cluster.it", "old", "role_arn", "eks", "cluster.role_arn"),
+        ("aws_eks_node_group.it", f"old:{_NODE_GROUP}", "node_role_arn", "nodes", "node_groups.role_arn"),
+    ):
+        values = f'"{roles[role]}" in AWS, a value known only after the apply in the settings'
+        line = f"replace {address}: {id_}: {argument}: {values}; set {field} in stacks/"
+        assert any(one.startswith(line) for one in lines), lines
+
+    _cluster_alone(tiny, made, roles["eks"], roles["nodes"])
+    adopted = tiny.operations("adopt", "old", "--yes")
+    assert adopted.status == 0, adopted.output
+    assert adopted.report["stacks"]["old"]["imported"] == {
+        "aws_eks_cluster.it": "old", "aws_eks_node_group.it": f"old:{_NODE_GROUP}",
+    }  # fmt: skip
+    assert tiny.operations("plan", "old", "--all").status == 0
+    assert eks.describe_cluster(name="old")["cluster"]["roleArn"] == roles["eks"]
+
+
+def _cluster_alone(tiny: Tiny, made: Made, role: str, node_role: str, **others: Any) -> None:
+    tiny.stack(
+        "old",
+        **others,
+        aws_eks_cluster={
+            "it": {**_CLUSTER, "name": "old", "role_arn": role, "vpc_config": {"subnet_ids": made.subnets}}
+        },
+        aws_eks_node_group={"it": {**_NODES, "node_role_arn": node_role, "subnet_ids": made.subnets}},
+    )
 
 
 _TAGS = ("CostCenter", "Environment", "ManagedBy", "Owner", "Project", "Region")

@@ -75,7 +75,7 @@ class Controllers:
             for manifest in manifests
             for inner in (None, *embedded(manifest))
         ]
-        bare = [inner.manifest if inner else manifest for _, manifest, inner in objects]
+        bare = [_as_stored(inner.manifest if inner else manifest) for _, manifest, inner in objects]
         for one in _run(self._kubernetes, bare, self._crds):
             entry, manifest, inner = objects[one["index"]]
             self._add(found, entry, manifest, one["problem"], inner)
@@ -124,6 +124,14 @@ class Controllers:
             clear = with_known_field(said_to, with_remedy(said_to, said), self._crds)
             if (line := f"{name_of(manifest)}: {inner.translate(clear) if inner else clear}") not in lines:
                 lines.append(line)
+
+
+def _as_stored(manifest: Json) -> Json:
+    """The API server itself sets `clusterIPs` of a Service without addresses, before it checks the Service."""
+    spec = manifest.get("spec") or {}
+    if manifest.get("kind") != "Service" or spec.get("clusterIP") != "None" or "clusterIPs" in spec:
+        return manifest
+    return {**manifest, "spec": {**spec, "clusterIPs": ["None"]}}
 
 
 def _run(program: Path, given: object, *arguments: Path, path: Sequence[Path] = ()) -> Any:

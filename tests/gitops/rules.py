@@ -389,6 +389,48 @@ def schedules_of_budgets_are_valid(manifests: Sequence[Json]) -> Iterator[str]:
                 yield f"{name_of(pool)}: {field}: {schedule}: no schedule; write such as 0 9 * * mon-fri or @daily"
 
 
+# The values of labels that every instance type has: https://karpenter.sh/docs/concepts/scheduling/ of 1.15.
+_OF_NODES = {
+    "karpenter.sh/capacity-type": {"on-demand", "reserved", "spot"},
+    "kubernetes.io/arch": {"amd64", "arm64"},
+    "kubernetes.io/os": {"linux", "windows"},
+}
+
+
+def node_pools_match_instance_types(manifests: Sequence[Json]) -> Iterator[str]:
+    """With another value no instance type is left, so that Pods wait for a node forever."""
+    for pool in of_kind(manifests, "NodePool"):
+        for index, requirement in enumerate(pool["spec"]["template"]["spec"].get("requirements") or []):
+            known = _OF_NODES.get(requirement["key"])
+            for value in requirement.get("values") or []:
+                if known and value not in known:
+                    field = f"spec.template.spec.requirements[{index}].values"
+                    remedy = f"write one of {', '.join(sorted(known))}"
+                    yield f"{name_of(pool)}: {field}: {value}: no {requirement['key']}; {remedy}"
+
+
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
+
+
+def _seconds(duration: str) -> float:
+    """A duration of Prometheus, such as 1m30s."""
+    return sum(int(number) * _SECONDS[unit] for number, unit in re.findall(r"(\d+)(ms|[smhdwy])", duration))
+
+
+def monitors_wait_no_longer_than_their_interval(manifests: Sequence[Json]) -> Iterator[str]:
+    """Otherwise the operator ignores the whole monitor.
+
+    Source: validateScrapeIntervalAndTimeout of the Prometheus Operator 0.93, `pkg/prometheus/resource_selector.go`.
+    """
+    for monitor in of_kind(manifests, "PodMonitor", "ServiceMonitor"):
+        key = "endpoints" if monitor["kind"] == "ServiceMonitor" else "podMetricsEndpoints"
+        for index, endpoint in enumerate(monitor["spec"].get(key) or []):
+            interval, timeout = endpoint.get("interval"), endpoint.get("scrapeTimeout")
+            if interval and timeout and _seconds(str(timeout)) > _seconds(str(interval)):
+                field = f"spec.{key}[{index}].scrapeTimeout"
+                yield f"{name_of(monitor)}: {field}: {timeout}; write at most the interval, {interval}"
+
+
 def _is_schedule(text: str) -> bool:
     if text.startswith("@"):
         return text[1:] in {"annually", "yearly", "monthly", "weekly", "daily", "midnight", "hourly"}
@@ -417,8 +459,10 @@ ALL = (
     images_have_a_tag_and_a_digest,
     ingresses_have_a_class_and_no_settings_of_the_class,
     ingresses_have_rules_with_hosts,
+    monitors_wait_no_longer_than_their_interval,
     namespaces_deny_by_default,
     network_policies_apply_their_rules,
+    node_pools_match_instance_types,
     topology_keys_are_labels_of_nodes,
     namespaces_have_pod_security_labels,
     projects_have_a_finalizer,

@@ -102,8 +102,53 @@ def keys_of_external_secrets_are_unique(entries: Entries) -> Iterator[str]:
                     )
 
 
+def secrets_have_one_owner(entries: Entries) -> Iterator[str]:
+    """The second ExternalSecret that creates a Secret fails: `target is owned by another ExternalSecret`.
+
+    Source: `externalsecret_controller.go` of External Secrets 1.3.2; others than Owner add to a Secret.
+    """
+    for entry, manifests in entries.items():
+        owners: dict[tuple[str, str], str] = {}
+        for secret in of_kind(manifests, "ExternalSecret"):
+            target = secret["spec"].get("target") or {}
+            name = str(target.get("name") or secret["metadata"]["name"])
+            if target.get("creationPolicy", "Owner") == "Owner":
+                first = owners.setdefault((_namespace(secret), name), name_of(secret))
+                if first != name_of(secret):
+                    yield f"{entry}: {name_of(secret)}: spec.target.name: {name}: also of {first}; write another name"
+
+
+# The keys that the API server requires of a Secret: ValidateSecret of Kubernetes 1.36, pkg/apis/core/validation.
+_KEYS = {
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+}
+
+
+def secrets_have_the_keys_of_their_type(entries: Entries) -> Iterator[str]:
+    """Otherwise the API server refuses the Secret, so it is never created."""
+    for entry, manifests in entries.items():
+        for secret in of_kind(manifests, "ExternalSecret"):
+            template = (secret["spec"].get("target") or {}).get("template") or {}
+            merged = template.get("mergePolicy") == "Merge" or not template.get("data")
+            if template.get("templateFrom") or (merged and secret["spec"].get("dataFrom")):
+                continue  # it may have any key
+            keys = set(template.get("data") or {})
+            keys |= {one["secretKey"] for one in secret["spec"].get("data") or [] if merged}
+            kind = template.get("type", "Opaque")
+            yield from (
+                f"{entry}: {name_of(secret)}: spec.target.template.type: {kind}: no key {key}; add it"
+                for key in _KEYS.get(kind, ())
+                if key not in keys
+            )
+
+
 ALL = (
     stores_of_external_secrets_exist,
     service_accounts_of_cluster_stores_exist,
     keys_of_external_secrets_are_unique,
+    secrets_have_one_owner,
+    secrets_have_the_keys_of_their_type,
 )

@@ -36,6 +36,46 @@ def autoscalers_find_their_target(manifests: Sequence[Json], deployed: Sequence[
                     yield f"{name_of(autoscaler)}: {field}: {container}: no such container; write one of {names}"
 
 
+def workloads_have_one_autoscaler(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
+    """Otherwise none of them scales: each reports `AmbiguousSelector`.
+
+    Source: computeReplicasForMetrics of Kubernetes 1.36, pkg/controller/podautoscaler/horizontal.go.
+    """
+    for autoscaler in of_kind(manifests, "HorizontalPodAutoscaler"):
+        target = autoscaler["spec"]["scaleTargetRef"]
+        same = [
+            name_of(one)
+            for one in of_kind(deployed, "HorizontalPodAutoscaler")
+            if namespace_of(one) == namespace_of(autoscaler)
+            and (one["spec"]["scaleTargetRef"]["kind"], one["spec"]["scaleTargetRef"]["name"])
+            == (target["kind"], target["name"])
+        ]
+        if name_of(autoscaler) in same[1:]:
+            yield (
+                f"{name_of(autoscaler)}: spec.scaleTargetRef: {target['kind']} {target['name']}: also of {same[0]}; "
+                "write all metrics in one"
+            )
+
+
+def pods_have_one_disruption_budget(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
+    """Otherwise the API server refuses every eviction, so no node can be drained.
+
+    Source: `pkg/registry/core/pod/storage/eviction.go` of Kubernetes 1.36.
+    """
+    budgets = of_kind(deployed, "PodDisruptionBudget")
+    for one in pods(manifests):
+        chosen = [
+            name_of(budget)
+            for budget in budgets
+            if namespace_of(budget) == one.namespace
+            and selected(budget["spec"].get("selector") or {}, one.namespace, [one])
+        ]
+        yield from (
+            f"{name}: spec.selector: Pods of {name_of(one.owner)}, which {chosen[0]} selects; remove one"
+            for name in chosen[1:]
+        )
+
+
 def _unknown_resource(autoscaler: Json, index: int, metric: Json) -> Iterator[str]:
     """The metrics server measures CPU and memory. Source: pkg/storage/types.go of its version 0.8."""
     for kind in ("containerResource", "resource"):
@@ -145,6 +185,37 @@ def workloads_fit_into_quotas(manifests: Sequence[Json], deployed: Sequence[Json
             )
 
 
+def services_and_claims_fit_into_quotas(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
+    """Otherwise the API server refuses the object, and the Application is not synced.
+
+    Source: https://kubernetes.io/docs/concepts/policy/resource-quotas/ of Kubernetes 1.36.
+    """
+    for quota in of_kind(deployed, "ResourceQuota"):
+        hard = quota["spec"].get("hard", {})
+        own = [one for one in manifests if namespace_of(one) == namespace_of(quota)]
+        for service in of_kind(own, "Service"):
+            kind = service["spec"].get("type", "ClusterIP")
+            permitted = hard.get({"LoadBalancer": "services.loadbalancers", "NodePort": "services.nodeports"}.get(kind))
+            if permitted is not None and amount(permitted) == 0:
+                yield (
+                    f"{name_of(service)}: spec.type: {kind}: {name_of(quota)} ({_FILE_OF_QUOTAS}) permits none; write "
+                    "ClusterIP, and an Ingress"
+                )
+        claims = of_kind(own, "PersistentVolumeClaim")
+        sizes = [amount(_storage(claim)) or Decimal(0) for claim in claims]
+        total, most = sum(sizes, Decimal(0)), amount(hard.get("requests.storage"))
+        if most is not None and total > most:
+            yield (
+                f"{', '.join(map(name_of, claims))}: spec.resources.requests.storage: "
+                f"{as_quantity(total, hard['requests.storage'])} of {hard['requests.storage']}: above {name_of(quota)} "
+                f"({_FILE_OF_QUOTAS}); write less"
+            )
+
+
+def _storage(claim: Json) -> object:
+    return ((claim["spec"].get("resources") or {}).get("requests") or {}).get("storage")
+
+
 def _count(workload: Json, deployed: Sequence[Json]) -> str:
     """The field that sets the maximum number of Pods, with its value."""
     autoscaler = _autoscaler(workload, deployed)
@@ -182,6 +253,9 @@ ALL = (
     autoscalers_find_their_target,
     containers_stay_within_limit_ranges,
     disruption_budgets_permit_a_drain,
+    pods_have_one_disruption_budget,
     quantities_are_whole,
+    services_and_claims_fit_into_quotas,
+    workloads_have_one_autoscaler,
     workloads_fit_into_quotas,
 )

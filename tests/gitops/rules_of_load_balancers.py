@@ -285,6 +285,35 @@ def load_balancer_actions_match_backends(manifests: Sequence[Json]) -> Iterator[
                         yield f"{key}: no Service {service}; add it, or name one that exists"
 
 
+def paths_have_no_wildcards(manifests: Sequence[Json]) -> Iterator[str]:
+    """Otherwise the controller stops, and no request reaches the service.
+
+    Source: buildPathPatternsForPrefixPathType, `pkg/ingress/model_build_listener_rules.go`.
+    """
+    for ingress in of_kind(manifests, "Ingress"):
+        for number, rule in enumerate(ingress["spec"].get("rules") or []):
+            for index, one in enumerate((rule.get("http") or {}).get("paths") or []):
+                path, kind = str(one.get("path", "/")), one.get("pathType")
+                if kind in {"Exact", "Prefix"} and {"*", "?"} & set(path):
+                    field = f"spec.rules[{number}].http.paths[{index}].path"
+                    yield (
+                        f"{name_of(ingress)}: {field}: {path}: no * or ? in a path of type {kind}; remove it, or write"
+                        " pathType: ImplementationSpecific"
+                    )
+
+
+def targets_are_reachable(manifests: Sequence[Json]) -> Iterator[str]:
+    """An instance is reached at a node port, which only Services of other types have.
+
+    Source: ResolveNodePortEndpoints, `pkg/backend/endpoint_resolver.go`.
+    """
+    types = {one["metadata"]["name"]: one["spec"].get("type", "ClusterIP") for one in of_kind(manifests, "Service")}
+    for ingress, _, name, value in _annotated(of_kind(manifests, "Ingress")):
+        backends = [one["service"]["name"] for one in within(ingress["spec"]) if isinstance(one.get("service"), dict)]
+        if (name, value) == ("target-type", "instance") and "ClusterIP" in {types.get(one) for one in backends}:
+            yield f"{name_of(ingress)}: {_INGRESS}/target-type: instance: its Service is of type ClusterIP; write ip"
+
+
 def _routed_by_rollouts(manifests: Sequence[Json]) -> Iterator[tuple[str, str]]:
     """The Ingresses that Rollouts change, with the names of the actions that they write."""
     for rollout in of_kind(manifests, "Rollout"):
@@ -301,4 +330,6 @@ ALL = (
     load_balancer_annotations_exist,
     load_balancer_annotations_have_valid_values,
     load_balancer_actions_match_backends,
+    paths_have_no_wildcards,
+    targets_are_reachable,
 )

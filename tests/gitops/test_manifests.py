@@ -19,6 +19,7 @@ from tests.gitops import (
     rules_of_files,
     rules_of_limits,
     rules_of_names,
+    rules_of_pod_security,
     rules_of_selectors,
 )
 from tests.gitops.controllers import Controllers, Problems, RenderedSets
@@ -47,7 +48,7 @@ CASES = broken_fields.cases()
 _OF_ARGO_CD = ("AppProject", "Application", "ApplicationSet")
 _RULES = (*rules.ALL, *rules_of_argo_cd.ALL)
 _CHECKS = (*_RULES, rules_of_argo_cd.values_are_filled_in)
-_OF_DEPLOYED = (*rules_of_limits.ALL, *rules_of_names.ALL, *rules_of_selectors.ALL)
+_OF_DEPLOYED = (*rules_of_limits.ALL, *rules_of_names.ALL, *rules_of_pod_security.ALL, *rules_of_selectors.ALL)
 
 
 class Judges:

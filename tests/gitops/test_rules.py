@@ -17,6 +17,7 @@ from tests.gitops import (
     rules_of_components,
     rules_of_limits,
     rules_of_names,
+    rules_of_pod_security,
     rules_of_selectors,
     rules_of_the_tree,
 )
@@ -42,7 +43,10 @@ ManifestRule = Callable[[Sequence[Json]], Iterator[str]]
 DeployedRule = Callable[[Sequence[Json], Sequence[Json]], Iterator[str]]
 TreeRule = Callable[[Path], Iterator[str]]
 
-OF_DEPLOYED = {rule.__name__: rule for rule in (*rules_of_limits.ALL, *rules_of_names.ALL, *rules_of_selectors.ALL)}
+OF_DEPLOYED = {
+    rule.__name__: rule
+    for rule in (*rules_of_limits.ALL, *rules_of_names.ALL, *rules_of_pod_security.ALL, *rules_of_selectors.ALL)
+}
 OF_MANIFESTS = {rule.__name__: rule for rule in (*rules.ALL, *rules_of_argo_cd.ALL)}
 OF_THE_TREE = {
     rule.__name__: rule for rule in (*rules_of_the_tree.ALL, *rules_of_argo_cd.OF_THE_TREE, *rules_of_chart_secrets.ALL)

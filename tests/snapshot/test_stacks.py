@@ -6,6 +6,7 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from stacks.settings import Owner, Region
+from tests.edited_settings import EditedSettings
 from tests.template import Template, every_stack
 
 
@@ -13,6 +14,17 @@ def test_stack_is_as_reviewed(own_platform: dict[str, Template], snapshot: Snaps
     files = snapshot.use_extension(JSONSnapshotExtension)
     for name, stack in own_platform.items():
         assert stack.raw == files(name=name)
+
+
+def test_stacks_of_two_accounts_are_as_reviewed(tmp_path: Path, snapshot: SnapshotAssertion) -> None:
+    """Those that differ from the stacks of one account: tests/unit/stacks/test_accounts.py looks at the others."""
+    settings = EditedSettings(tmp_path)
+    settings.add_account("prod")
+    (tmp_path / "out").mkdir()
+    stacks = every_stack(settings.load(), tmp_path / "out")
+    files = snapshot.use_extension(JSONSnapshotExtension)
+    for name in ("backend-production", "shared", "shared-production", "prod", "prod-gitops"):
+        assert stacks[f"ap-northeast-2-{name}"].raw == files(name=name)
 
 
 def test_synth_is_deterministic(own: tuple[Owner, list[Region]], tmp_path: Path) -> None:

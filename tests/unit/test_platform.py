@@ -111,6 +111,11 @@ def test_what_no_stack_creates_is_described(with_existing_folder: Path) -> None:
         assert stack.existing.key.arn == f"arn:aws:kms:us-east-1:123456789012:key/{id_}"
         sids = [statement["Sid"] for statement in stack.existing.key.statements]
         assert sids == ["AccountDecidesByIam", "ServicesOfThisAccount", "GrantsOfServices", "CloudWatchLogs"]
+    assert [(role.arn.rpartition("/")[2], role.service, role.policies) for role in dev.existing.roles] == [
+        ("eks-cluster", "eks.amazonaws.com", ["AmazonEKSClusterPolicy"]),
+        ("eks-nodes", "ec2.amazonaws.com", ["AmazonEC2ContainerRegistryPullOnly", "AmazonEKSWorkerNodePolicy"]),
+    ]
+    assert {role.arn for role in dev.existing.roles} < dev.existing.arns
     assert dev.backups is not None
     assert dev.backups.key_id == dev.existing.key.arn  # type: ignore[union-attr]
     for name in ("backend", "dev-gitops"):

@@ -27,8 +27,8 @@ EXAMPLE = ROOT / "examples" / "bubblepool" / ".github" / "workflows" / "build.ya
 WORKFLOWS = [*sorted((ROOT / ".github" / "workflows").glob("*.yaml")), EXAMPLE]
 ACTIONS = sorted((ROOT / ".github" / "actions").rglob("action.yaml"))
 OF_AN_APPLICATION = {"build-service.yaml", "build.yaml"}
-PLAN_ROLE = "${{ fromJSON(vars.AWS_ROLES)[matrix.region].plan }}"
-APPLY_ROLE = "${{ fromJSON(vars.AWS_ROLES)[inputs.region].apply[inputs.environment] }}"
+PLAN_ROLE = "${{ fromJSON(vars.AWS_ROLES)[matrix.place].plan }}"
+APPLY_ROLE = "${{ fromJSON(vars.AWS_ROLES)[inputs.place].apply[inputs.environment] }}"
 
 every_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 every_file = pytest.mark.parametrize("path", [*WORKFLOWS, *ACTIONS], ids=lambda path: f"{path.parent.name}-{path.stem}")
@@ -233,7 +233,7 @@ def test_a_pull_request_needs_a_plan_of_each_stack_of_each_region(  # noqa: PLR0
             "stacks": {f"{region}-dev": {"plan": "1 to destroy", "hash": "a" * 64}},
             "findings": [{**finding, "why": "it holds data", "remedy": "keep it"}],
         }
-        folder = _artifact("plan.yaml", "plan-region").replace("${{ matrix.region }}", region)
+        folder = _artifact("plan.yaml", "plan-region").replace("${{ matrix.place }}", region)
         artifacts |= {f"{folder}/plan.json": json.dumps(plan), f"{folder}/plan.md": f"plan of {region}\n"}
     gh = fake_gh.install(tmp_path / "github", monkeypatch)
     with gh.changed() as state:
@@ -257,7 +257,7 @@ def test_the_issues_are_updated_with_the_drift_of_the_regions_that_were_checked(
     with gh.changed() as state:
         state["issues"] = [{"number": 1, "title": "Drift: us-west-2-dev", "body": "", "open": True}]
         state["artifacts"]["5"] = {
-            f"{_artifact('drift.yaml', 'drift').replace('${{ matrix.region }}', region)}/drift.json": json.dumps(
+            f"{_artifact('drift.yaml', 'drift').replace('${{ matrix.place }}', region)}/drift.json": json.dumps(
                 {"stacks": {f"{region}-dev": {"status": "drift", "drift": []}}}
             )
             for region in ("ap-northeast-2", "eu-west-1")
@@ -278,10 +278,12 @@ def test_the_issues_are_updated_with_the_drift_of_the_regions_that_were_checked(
 def test_each_region_has_its_own_role_runner_and_artifact(workflow: str, job: str) -> None:
     described = _jobs(ROOT / ".github/workflows" / workflow)[job]
     assert described["strategy"]["fail-fast"] is False
-    label = "fromJSON(vars.PRIVATE_RUNNERS || '{}')[matrix.region] || 'ubuntu-24.04'"
+    # An entry of AWS_BACKUPS has a place only in a further account of a region.
+    place = "matrix.place || matrix.region" if workflow == "backup.yaml" else "matrix.place"
+    label = f"fromJSON(vars.PRIVATE_RUNNERS || '{{}}')[{place}] || 'ubuntu-24.04'"
     assert described["runs-on"] == f"${{{{ format({label}, 'plan', github.run_id, github.run_attempt) }}}}"
     (credentials,) = [step["with"] for step in described["steps"] if "role-to-assume" in step.get("with", {})]
-    assert "[matrix.region]" in credentials["role-to-assume"] or credentials["role-to-assume"] == "${{ matrix.role }}"
+    assert "[matrix.place]" in credentials["role-to-assume"] or credentials["role-to-assume"] == "${{ matrix.role }}"
     assert credentials["aws-region"] == "${{ matrix.region }}"
 
 
@@ -367,10 +369,11 @@ def test_each_region_is_deployed_with_its_own_role_and_not_twice_at_the_same_tim
         assert job["if"].endswith(f" && {matrix} }}}}"), name
         assert job["strategy"] == {"fail-fast": False, "matrix": {"include": f"${{{{ {matrix} }}}}"}}, name
         assert job["with"]["region"] == "${{ matrix.region }}", name
+        assert job["with"]["place"] == "${{ matrix.place }}", name
         assert job["with"]["stacks"] == "${{ matrix.stacks }}", name
-        assert ("[matrix.region]" in job["with"]["runner"]) is (part == "cluster"), name
+        assert ("[matrix.place]" in job["with"]["runner"]) is (part == "cluster"), name
     job = _jobs(ROOT / ".github" / "workflows" / "deploy-stacks.yaml")["deploy"]
-    assert job["concurrency"]["group"] == "environment-${{ inputs.region }}-${{ inputs.environment }}"
+    assert job["concurrency"]["group"] == "environment-${{ inputs.place }}-${{ inputs.environment }}"
     (credentials,) = [step["with"] for step in job["steps"] if "role-to-assume" in step.get("with", {})]
     assert (credentials["role-to-assume"], credentials["aws-region"]) == (APPLY_ROLE, "${{ inputs.region }}")
 

@@ -1,5 +1,7 @@
 """IAM policies for applying an environment's stacks: its cluster, storage, databases, domain, roles and key."""
 
+from collections.abc import Sequence
+
 from eks_gitops.delivery.apply_policy import manage_certificates, manage_ec2, manage_iam, manage_keys, tagged, tags_new
 from eks_gitops.delivery.boundary import changed_records, keep_zone, own_backups
 from eks_gitops.iam import Statement
@@ -11,13 +13,17 @@ def statements(
     cluster: str,
     *,
     domain: str,
-    parent_zone_arn: str,
+    parent_zone_arn: str | None,
+    delegation_role_arn: str | None = None,
     existing_key_arn: str | None = None,
     existing_boundary_arn: str | None = None,
+    existing_roles: Sequence[str] = (),
 ) -> dict[str, list[Statement]]:
     """The statements by policy name.
 
     `cluster` is the name of the environment's cluster, and `domain` that of its zone, which the parent zone delegates.
+    If the parent zone is in another account, `parent_zone_arn` is None, and the role `delegation_role_arn` of that
+    account writes the record.
     """
     region, own = location.region, f"{location.region}-{location.environment}-*"
     is_own = {"aws:ResourceTag/Environment": location.environment, "aws:ResourceTag/aws:eks:cluster-name": cluster}
@@ -237,13 +243,7 @@ def statements(
                 ],
                 resources=[location.arn("route53", "hostedzone/*")],
             ),
-            keep_zone(parent_zone_arn, sid="ParentZoneStays"),
-            Statement(
-                sid="Delegation",
-                actions=["route53:ChangeResourceRecordSets"],
-                resources=[parent_zone_arn],
-                conditions=changed_records([domain], "NS"),
-            ),
+            *_delegation(domain, parent_zone_arn, delegation_role_arn),
             Statement(
                 sid="OwnRecords",
                 actions=["route53:ChangeResourceRecordSets"],
@@ -272,6 +272,7 @@ def statements(
                     "spot.amazonaws.com",
                 ],
                 existing_boundary_arn=existing_boundary_arn,
+                existing_roles=existing_roles,
             ),
             Statement(
                 sid="MakeClusterIssuer",
@@ -292,3 +293,18 @@ def statements(
             *manage_keys(location, existing_key_arn),
         ],
     }
+
+
+def _delegation(domain: str, parent_zone_arn: str | None, role_arn: str | None) -> list[Statement]:
+    of_role = [Statement(sid="Delegation", actions=["sts:AssumeRole"], resources=[role_arn])] if role_arn else []
+    if parent_zone_arn is None:
+        return of_role
+    return [
+        keep_zone(parent_zone_arn, sid="ParentZoneStays"),
+        Statement(
+            sid="Delegation",
+            actions=["route53:ChangeResourceRecordSets"],
+            resources=[parent_zone_arn],
+            conditions=changed_records([domain], "NS"),
+        ),
+    ]

@@ -31,11 +31,22 @@ def tags_new(location: Location, created_by: Mapping[str, Sequence[str]] | None 
 
 
 def manage_iam(
-    location: Location, *, passed_to: Sequence[str], linked: Sequence[str], existing_boundary_arn: str | None = None
+    location: Location,
+    *,
+    passed_to: Sequence[str],
+    linked: Sequence[str],
+    existing_boundary_arn: str | None = None,
+    existing_roles: Sequence[str] = (),
 ) -> list[Statement]:
-    """Manage roles on the environment's path, pass them to `passed_to`, create service-linked roles of `linked`."""
+    """Manage roles on the environment's path, pass them to `passed_to`, create service-linked roles of `linked`.
+
+    `existing_roles` can also be passed, but not changed. EKS reads them for the caller that passes them.
+    Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelastickubernetesservice.html
+    """
     boundary = existing_boundary_arn or boundary_arn(location)
+    reads = ["iam:GetRole", "iam:ListAttachedRolePolicies"]
     return [
+        *([Statement(sid="ReadExistingRoles", actions=reads, resources=existing_roles)] if existing_roles else []),
         Statement(
             sid="MakeRoles",
             actions=[
@@ -70,7 +81,7 @@ def manage_iam(
         Statement(
             sid="PassRoles",
             actions=["iam:PassRole"],
-            resources=[own_roles(location)],
+            resources=[own_roles(location), *existing_roles],
             conditions={"StringEquals": {"iam:PassedToService": sorted(passed_to)}},
         ),
         Statement(

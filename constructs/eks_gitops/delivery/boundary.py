@@ -171,8 +171,8 @@ class PermissionsBoundary(Construct):
     with the database of another environment, nor to the state of another environment. Of resources with the tag of
     the shared or backend stack, it permits only reads and uses. It also denies deleting backups, which only an
     administrator can do, and changes of the zone above the environment's own, except of the environment's records.
-    `target_roles` are those in other accounts that its controllers assume. `access_host` and `runners` add what these
-    optional resources need.
+    `target_roles` are those in other accounts that its controllers assume, `existing_roles` those of its cluster and
+    nodes that no stack creates. `access_host` and `runners` add what these optional resources need.
 
     `cluster`, `domain`, of the environment's zone, and `parent_zone_arn` are None for the shared stack, which can
     change all zones.
@@ -191,6 +191,7 @@ class PermissionsBoundary(Construct):
         parent_zone_arn: str | None,
         target_roles: Sequence[str] = (),
         existing_arn: str | None = None,
+        existing_roles: Sequence[str] = (),
         access_host: bool = False,
         runners: bool = False,
     ) -> None:
@@ -206,7 +207,14 @@ class PermissionsBoundary(Construct):
             description=f"The most that a role of {location.region} {location.environment} may do",
             policy=policy_document(
                 *statements(
-                    location, cluster, domain, parent_zone_arn, target_roles, access_host=access_host, runners=runners
+                    location,
+                    cluster,
+                    domain,
+                    parent_zone_arn,
+                    target_roles,
+                    existing_roles=existing_roles,
+                    access_host=access_host,
+                    runners=runners,
                 )
             ),
         )
@@ -240,6 +248,7 @@ def statements(
     parent_zone_arn: str | None,
     target_roles: Sequence[str] = (),
     *,
+    existing_roles: Sequence[str] = (),
     access_host: bool = False,
     runners: bool = False,
 ) -> list[Statement]:
@@ -248,9 +257,11 @@ def statements(
     Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     """
     targets = [Statement(actions=["sts:AssumeRole", "sts:TagSession"], resources=target_roles)] if target_roles else []
+    passed = [Statement(actions=["iam:GetRole", "iam:PassRole"], resources=existing_roles)] if existing_roles else []
     return [
         *_allowed(location, domain, access_host=access_host, runners=runners),
         *targets,
+        *passed,
         *_denied(location, cluster, parent_zone_arn),
     ]
 

@@ -73,8 +73,13 @@ class PlanRole(Construct):
         repository: GithubRepository,
         state: StateLocation,
         read: ReadPolicy,
+        delegation_role_arn: str | None = None,
     ) -> None:
+        """`delegation_role_arn` reads the zone above those of the environments, if that is in another account."""
         super().__init__(scope, id_)
+        of_zone = (
+            [Statement(actions=["sts:AssumeRole"], resources=[delegation_role_arn])] if delegation_role_arn else []
+        )
         contexts = (f"environment:{PLAN_ENVIRONMENT}", "ref:refs/heads/main")
         subjects = [subject for context in contexts for subject in repository.subjects(context)]
         role = _delivery_role(
@@ -84,7 +89,7 @@ class PlanRole(Construct):
             description="Plans: reads every stack of the region and changes nothing",
             trust=[github_trust(location, subjects)],
             boundary=None,
-            policies={"state": policy_document(*read_state(location, state))},
+            policies={"state": policy_document(*read_state(location, state), *of_zone)},
         )
         role.attach("read", read.arn)
         self.arn: str = role.arn

@@ -200,3 +200,15 @@ def test_private_api_endpoint_allows_only_the_configured_networks(
         ("10.0.9.0/24", "tcp", 443, 443),
         ("192.168.0.0/24", "tcp", 443, 443),
     ]
+
+
+def test_an_existing_role_is_used_and_not_created(with_existing: dict[str, Template]) -> None:
+    dev = with_existing["us-east-1-dev"]
+    assert dev.only("aws_eks_cluster")["role_arn"] == "arn:aws:iam::123456789012:role/eks-cluster"
+    of_cluster = [
+        name
+        for kind in ("role", "role_policy", "role_policy_attachment")
+        for name in dev.resources(f"aws_iam_{kind}")
+        if name.startswith("cluster_role")
+    ]
+    assert of_cluster == []

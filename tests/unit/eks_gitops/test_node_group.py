@@ -1,13 +1,18 @@
 import base64
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from eks_gitops.node_group import NodeGroupConfig
+from tests.edited_settings import EditedSettings
 from tests.policies import Role
-from tests.template import Json, Template, resolved
+from tests.template import Json, Template, every_stack, resolved
 
+GROUP = """NodeGroupConfig(
+            {}, instance_types=("t3.medium",), ami_type="AL2023_x86_64_STANDARD", capacity_type="ON_DEMAND",
+            min_size=1, desired_size=1, max_size=2),"""
 TEMPLATE = "${aws_launch_template.node-group-main_launch-template"
 
 
@@ -181,3 +186,22 @@ def test_node_role_can_only_join_the_cluster_and_pull_images(platform: dict[str,
     role = Role(platform[f"ap-northeast-2-{environment}"], "node-role")
     assert role.aws_managed == ["AmazonEC2ContainerRegistryPullOnly", "AmazonEKSWorkerNodePolicy"]
     assert (role.inline, role.managed) == ([], [])
+
+
+def test_an_existing_role_is_used_and_not_created(with_existing: dict[str, Template]) -> None:
+    dev = with_existing["us-east-1-dev"]
+    role = "arn:aws:iam::123456789012:role/company/eks-nodes"
+    assert dev.only("aws_eks_node_group")["node_role_arn"] == role
+    assert [name for name in dev.resources("aws_iam_role") if "node-role" in name] == []
+    assert [name for name in dev.resources("aws_iam_role_policy_attachment") if "node-role" in name] == []
+
+
+def test_only_groups_without_an_existing_role_have_the_created_one(edited: EditedSettings, tmp_path: Path) -> None:
+    more = GROUP.format('name="adopted", role_arn="arn:aws:iam::123456789012:role/nodes"')
+    edited.replace("ap_northeast_2/dev.py", "node_groups=(", f"node_groups=({more}")
+    dev = every_stack(edited.load(), tmp_path / "out")["ap-northeast-2-dev"]
+    groups = {group["node_group_name_prefix"]: group for group in dev.resources("aws_eks_node_group").values()}
+    assert groups["adopted-"]["node_role_arn"] == "arn:aws:iam::123456789012:role/nodes"
+    assert groups["main-"]["node_role_arn"].startswith("${aws_iam_role.node-role")
+    depends = [[one for one in group["depends_on"] if "node-role" in one] for group in groups.values()]
+    assert sorted(map(len, depends)) == [0, 2]

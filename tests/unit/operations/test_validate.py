@@ -128,6 +128,7 @@ def test_failed_tests_are_shown_with_their_whole_messages(tmp_path: Path) -> Non
         "import pytest\n"
         "@pytest.mark.parametrize('n', range(50))\n"
         "def test_many(n): pytest.skip('the tree is broken: a.yaml:1')\n"
+        "def test_go(): pytest.skip('go: not installed; install Go')\n"
         "def test_one(): assert 1 == 2\n"
         "def test_two(): pytest.fail('a.yaml: no Secret b\\nc.yaml: no Secret d', pytrace=False)\n"
         "@pytest.fixture\n"
@@ -135,7 +136,7 @@ def test_failed_tests_are_shown_with_their_whole_messages(tmp_path: Path) -> Non
         "def test_three(broken): pass\n"
     )
     step = validate.pytest("manifests", tmp_path)
-    assert step.outcome == "failed"
+    assert (step.outcome, step.not_run) == ("failed", 1)
     name = f"{tmp_path.name}/test_some.py"
     said = [line.replace(f"{tmp_path.parent}/", "") for line in step.said.splitlines()]
     assert [line.partition(f"{name}::")[2] or line for line in said] == [
@@ -143,6 +144,7 @@ def test_failed_tests_are_shown_with_their_whole_messages(tmp_path: Path) -> Non
         "test_two - Failed: a.yaml: no Secret b",
         "c.yaml: no Secret d",
         "test_three - Failed: e.yaml:1: wrong",
+        "1 not run: go: not installed; install Go: test_go (1)",
     ]
 
 

@@ -141,12 +141,17 @@ def test_each_job_of_the_workflow_deploys_its_stack_in_every_region(folder: Path
     for environment, parts in deploy.items():
         for part, matrix in parts.items():
             suffix = "-gitops" if part == "cluster" else ""
-            assert matrix == [{"region": name, "stacks": f"{name}-{environment}{suffix}"} for name in REGIONS]
+            stacks = [f"{name}-{environment}{suffix}" for name in REGIONS]
+            assert [(one["place"], one["region"], one["stacks"]) for one in matrix] == list(
+                zip(REGIONS, REGIONS, stacks, strict=True)
+            )
 
 
 @pytest.mark.usefixtures("regions")
 def test_the_workflows_list_every_region(folder: Path) -> None:
-    assert plan.listing(plan.selection(folder / "out", [], None)).data["regions"] == [*REGIONS]
+    places = plan.listing(plan.selection(folder / "out", [], None)).data["places"]
+    assert [(one["place"], one["region"]) for one in places] == [(name, name) for name in REGIONS]
+    assert sum(len(one["stacks"].split()) for one in places) == len(REGIONS) * 8
 
 
 @pytest.mark.parametrize("region", REGIONS)

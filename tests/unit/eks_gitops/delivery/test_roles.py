@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from tests.edited_settings import EditedSettings
 from tests.policies import Role
-from tests.template import Template
+from tests.template import Template, every_stack
 
 ACCOUNT = "123456789012"
 IAM = f"arn:aws:iam::{ACCOUNT}"
@@ -625,3 +626,32 @@ def test_no_boundary_is_created_beside_the_existing_ones(with_existing: dict[str
     assert [name for name in with_existing["us-east-1-shared"].resources("aws_iam_policy") if "boundary" in name] == []
     dev = with_existing["us-east-1-dev"].resources("aws_iam_role").values()
     assert {role["permissions_boundary"] for role in dev} == {f"{IAM}:policy/company/limits-of-dev"}
+
+
+EKS_ROLE = f"{IAM}:role/company/eks"
+NODE_ROLE = f"{IAM}:role/nodes"
+
+
+@pytest.fixture(scope="module")
+def with_existing_roles(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    settings = EditedSettings(tmp_path_factory.mktemp("settings"))
+    cluster, group = f'role_arn="{EKS_ROLE}", public_access_cidrs=()', f'role_arn="{NODE_ROLE}", name="main",'
+    settings.replace("ap_northeast_2/dev.py", "public_access_cidrs=()", cluster)
+    settings.replace("ap_northeast_2/dev.py", 'name="main",', group)
+    return every_stack(settings.load(), tmp_path_factory.mktemp("out"))["ap-northeast-2-shared"]
+
+
+@pytest.mark.parametrize(("role", "service"), [(EKS_ROLE, "eks.amazonaws.com"), (NODE_ROLE, "ec2.amazonaws.com")])
+def test_existing_roles_can_be_read_and_passed_to_their_service_but_not_changed(
+    with_existing_roles: Template, role: str, service: str
+) -> None:
+    dev, prod = (Role(with_existing_roles, f"apply-{name}_role") for name in ("dev", "prod"))
+    passed = {"iam:PassedToService": service}
+    assert dev.may("iam:PassRole", role, tags={}, **passed)
+    assert not dev.may("iam:PassRole", role, tags={}, **{"iam:PassedToService": "lambda.amazonaws.com"})
+    assert not prod.may("iam:PassRole", role, tags={}, **passed)
+    assert not dev.may("iam:PassRole", f"{role}-of-others", tags={}, **passed)
+    assert dev.may("iam:GetRole", role, tags={})
+    assert dev.may("iam:ListAttachedRolePolicies", role, tags={})
+    for action in ("AttachRolePolicy", "DeleteRole", "PutRolePolicy", "UpdateAssumeRolePolicy"):
+        assert not dev.may(f"iam:{action}", role, tags={}, **BOUND)

@@ -68,8 +68,8 @@ def test_reviewed_writes_the_accepted_stacks_for_the_deploy_jobs(
     assert json.loads(outputs["reviewed"])["stacks"] == stacks
     assert json.loads(outputs["deploy"]) == {
         "dev": {
-            "aws": [{"region": REGION, "stacks": DEV}],
-            "cluster": [{"region": REGION, "stacks": f"{DEV}-gitops"}],
+            "aws": [{"place": REGION, "region": REGION, "stacks": DEV}],
+            "cluster": [{"place": REGION, "region": REGION, "stacks": f"{DEV}-gitops"}],
         }
     }
 

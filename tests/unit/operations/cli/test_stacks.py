@@ -91,15 +91,18 @@ def test_plan_only_lists_the_stacks_if_there_are_any(
     planned: Mock, output: Path, monkeypatch: pytest.MonkeyPatch, *, differs: bool
 ) -> None:
     planned.return_value.differs = differs
-    listing = _mocked(monkeypatch, plan, "listing", Status.ATTENTION, regions=[REGION])
+    listing = _mocked(monkeypatch, plan, "listing", Status.ATTENTION, places=[{"place": REGION}])
     run("plan", DEV, "--output", output, "--list", status=2)
     assert listing.called is differs
 
 
-def test_plan_sets_the_regions_that_it_lists_as_an_output(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plan_sets_the_accounts_that_it_lists_as_an_output(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_OUTPUT", str(output / "outputs"))
     run("plan", "--all", "--list", "--output", output, status=2)
-    assert (output / "outputs").read_text() == f'regions=["{REGION}"]\n'
+    names = ("backend", "shared", "dev", "prod", "dev-gitops")
+    stacks = " ".join(f"{REGION}-{name}" for name in names)
+    places = [{"place": REGION, "region": REGION, "stacks": stacks}]
+    assert (output / "outputs").read_text() == f"places={json.dumps(places)}\n"
 
 
 def test_guard_checks_plans(tmp_path: Path) -> None:

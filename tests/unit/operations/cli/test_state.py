@@ -5,11 +5,12 @@ from unittest.mock import Mock
 
 import pytest
 
+from operations.clients.aws import OtherAccountError
 from operations.errors import OperationError
 from operations.output.report import Report, Status
 from operations.state import bootstrap, restore
 from operations.terraform.stacks import Stack
-from tests.stacks import REGION
+from tests.stacks import REGION, make_stack, write_output
 from tests.unit.operations.cli.conftest import run
 
 DEV = f"{REGION}-dev"
@@ -24,6 +25,33 @@ def test_the_state_bucket_of_every_region_is_created_or_destroyed(
     run(command, "--output", output)
     ((stack, home, _),) = [call.args for call in called.call_args_list]
     assert (stack.name, home) == (f"{REGION}-backend", Path(".bootstrap"))
+
+
+@pytest.mark.parametrize("command", ["bootstrap", "unbootstrap"])
+def test_the_account_of_the_credentials_is_done_and_others_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    names = {"backend": "123456789012", "backend-production": "210987654321"}
+    stacks = [
+        make_stack("backend", tmp_path / name, kind="backend", name=f"{REGION}-{name}", account_id=account_id)
+        for name, account_id in names.items()
+    ]
+    write_output(tmp_path, stacks)
+    valid = "210987654321"
+
+    def act(stack: Stack, *_: object) -> None:
+        if stack.account_id != valid:
+            raise OtherAccountError(f"{stack.name}: of another account")
+
+    monkeypatch.setattr(bootstrap, command, act)
+    said = run(command, "--output", tmp_path).output
+    # The first one is refused before it is known that the second one has the account of the credentials.
+    assert said == f"{REGION}-backend: left as it is: run this again with credentials of account 123456789012\n"
+    valid = "111111111111"
+    refused = run(command, "--output", tmp_path, status=1).stderr
+    assert refused == (
+        f"error: {REGION}-backend: of another account\nerror: {REGION}-backend-production: of another account\n"
+    )
 
 
 def test_errors_of_bootstrap_are_printed_as_messages(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,13 +139,19 @@ def test_lists_the_stacks_to_plan(differing: dict[str, str] | None, listed: dict
         assert (report.title, report.status, report.data["stacks"]) == ("1 stack to plan", Status.ATTENTION, listed)
 
 
-def test_lists_the_regions_of_the_stacks_to_plan() -> None:
+def test_lists_the_accounts_of_the_stacks_to_plan() -> None:
     stacks = [
         make_stack(name=f"{region}-dev", region=region) for region in ("us-west-2", "eu-west-1", "ap-northeast-2")
     ]
+    stacks.append(make_stack(name="eu-west-1-prod", region="eu-west-1", account="production"))
     differing = {"us-west-2-dev": "changed", "eu-west-1-dev": "new", "ap-south-1-dev": "removed"}
+    differing["eu-west-1-prod"] = "changed"
     chosen = Selection(stacks, {stack.name: set() for stack in stacks}, "abc123", differing)
-    assert plan.listing(chosen).data["regions"] == ["eu-west-1", "us-west-2"]
+    assert plan.listing(chosen).data["places"] == [
+        {"place": "eu-west-1", "region": "eu-west-1", "stacks": "eu-west-1-dev"},
+        {"place": "eu-west-1-production", "region": "eu-west-1", "stacks": "eu-west-1-prod"},
+        {"place": "us-west-2", "region": "us-west-2", "stacks": "us-west-2-dev"},
+    ]
     assert plan.listing(chosen).data["removed"] == ["ap-south-1-dev"]
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import boto3
 import pytest
@@ -17,6 +18,7 @@ from operations.output.progress import Progress
 from operations.output.report import Report, Status
 from operations.state import existing
 from operations.terraform.stacks import Stack
+from tests.stacks import make_stack
 from tests.unit.operations.deploy.fake_terraform import FakeTerraform, Resources
 
 _VPC: Resources = {"aws_vpc.it": {"cidr_block": "10.0.0.0/16"}}
@@ -245,3 +247,18 @@ def test_what_is_in_the_state_is_not_lost(terraform: FakeTerraform, monkeypatch:
     change = {"address": "aws_vpc.it", "type": "aws_vpc", "name": "it", "change": {"actions": ["create"], "after": {}}}
     document = {"prior_state": {"values": {"root_module": {"resources": [held]}}}, "resource_changes": [change]}
     assert recover.lost(stack, document) == [("aws_vpc.it", "vpc-2")]
+
+
+def test_a_record_in_another_account_is_not_looked_for(tmp_path: Path) -> None:
+    """The account of the stack does not have its zone."""
+    provider = {"alias": "domain", "region": "ap-northeast-2", "assume_role": [{"role_arn": "arn"}]}
+    record = {"provider": "aws.domain"}
+    configuration = {
+        "terraform": {"backend": {"s3": {}}},
+        "provider": {"aws": [{"region": "ap-northeast-2"}, provider]},
+        "resource": {"aws_route53_record": {"delegation": record}},
+    }
+    (tmp_path / "cdk.tf.json").write_text(json.dumps(configuration))
+    values = {"zone_id": "Z1", "name": "dev.example.com", "type": "NS"}
+    entry = {"type": "aws_route53_record", "name": "delegation", "change": {"after": values}}
+    assert recover.ids(make_stack(directory=tmp_path), Mock(side_effect=AssertionError), entry) == []

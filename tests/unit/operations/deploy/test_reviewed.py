@@ -74,7 +74,7 @@ def _merged(state: dict[str, Any], number: int, commit: str, plan: dict[str, Any
 
 def _in_seoul(*stacks: str) -> dict[str, str]:
     """An element of the matrix of a job."""
-    return {"region": "ap-northeast-2", "stacks": " ".join(stacks)}
+    return {"place": "ap-northeast-2", "region": "ap-northeast-2", "stacks": " ".join(stacks)}
 
 
 def _deployed(state: dict[str, Any], *commits: str) -> None:
@@ -243,7 +243,9 @@ def test_accepts_named_stacks_with_and_without_a_hash() -> None:
     report = reviewed.accept([f"ap-northeast-2-prod={HASHES[0]}", "us-gov-east-1-dev-gitops"], KNOWN)
     assert report.data["deploy"] == {
         "prod": {"aws": [_in_seoul("ap-northeast-2-prod")]},
-        "dev": {"cluster": [{"region": "us-gov-east-1", "stacks": "us-gov-east-1-dev-gitops"}]},
+        "dev": {
+            "cluster": [{"place": "us-gov-east-1", "region": "us-gov-east-1", "stacks": "us-gov-east-1-dev-gitops"}]
+        },
     }
     assert [entry["hash"] for entry in report.data["stacks"].values()] == [HASHES[0], ""]
 
@@ -254,7 +256,7 @@ def test_a_job_deploys_the_environment_of_its_name_in_each_region() -> None:
         "aws": [_in_seoul("ap-northeast-2-dev")],
         "cluster": [
             _in_seoul("ap-northeast-2-dev-gitops"),
-            {"region": "us-gov-east-1", "stacks": "us-gov-east-1-dev-gitops"},
+            {"place": "us-gov-east-1", "region": "us-gov-east-1", "stacks": "us-gov-east-1-dev-gitops"},
         ],
     }
 

@@ -353,3 +353,5 @@ def test_only_records_with_an_ownership_record_belong_to_external_dns() -> None:
     zone = _states(aws_route53_zone={"zone_id": "Z1", "name": "example.com"})
     found = _found(zone, list_resource_record_sets={"ResourceRecordSets": records})
     assert found == ["record dev.example.com NS", "record example.com MX"]
+    zone.elsewhere = ["dev"]  # the environment of another account, which writes this record
+    assert _found(zone, list_resource_record_sets={"ResourceRecordSets": records}) == ["record example.com MX"]

@@ -130,6 +130,20 @@ def test_the_key_of_a_cluster_stays(new: str | None) -> None:
     assert guard.findings(Plan("dev", {"resource_changes": [{**entry, "change": unchanged}]})) == []
 
 
+def test_the_role_of_a_cluster_stays() -> None:
+    old = "arn:aws:iam::123456789012:role/eks-cluster"
+    paths = {"replace_paths": [["role_arn"]], "actions": ["delete", "create"]}
+    before = {"name": "dev", "role_arn": old}
+    change = {**paths, "before": before, "after": {"name": "dev"}, "after_unknown": {"role_arn": True}}
+    entry = {"address": "aws_eks_cluster.it", "type": "aws_eks_cluster", "change": change}
+    (finding,) = guard.findings(Plan("dev", {"resource_changes": [entry]}))
+    assert finding.is_refused
+    assert finding.why.endswith("(forced by role_arn)")
+    assert finding.remedy == (
+        f'keep its role: set cluster.role_arn="{old}", or remove it if the platform created that role'
+    )
+
+
 _OUTAGE = "an outage during the apply, also with Multi-AZ, and no way back but a restore"
 
 

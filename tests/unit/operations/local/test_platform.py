@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -432,3 +433,33 @@ def test_rejects_a_machine_without_kubectl(kubeconfig: Path, monkeypatch: pytest
     monkeypatch.setenv("PATH", "")
     with pytest.raises(OperationError, match=r"^kubectl: not installed"):
         platform._kubeconfig(str(kubeconfig), print)
+
+
+def test_each_account_is_deployed_and_destroyed_with_its_own_credentials(
+    emulators: Emulators, in_reverse: Mock, deployed: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_two_accounts(output: Path, **_: object) -> None:
+        stacks = [
+            replace(stack, account_id="210987654321", account="production") if stack.environment == "dev" else stack
+            for stack in _synthesize(output)
+        ]
+        write_output(output, stacks)
+
+    used: list[tuple[str, str]] = []
+
+    def record(name: str, mock: Mock) -> None:
+        def act(*_: object, **__: object) -> Any:
+            used.append((name, os.environ["AWS_ACCESS_KEY_ID"]))
+            return mock.return_value
+
+        mock.side_effect = act
+
+    monkeypatch.setattr(synthesis, "synthesize", with_two_accounts)
+    record("deploy", deployed)
+    record("destroy", in_reverse)
+    platform.up(lambda _: None)
+    assert used == [("deploy", ACCOUNT), ("deploy", "210987654321")]
+    used.clear()
+    platform.down(lambda _: None)
+    assert used == [("destroy", "210987654321"), ("destroy", ACCOUNT)]
+    assert emulators.running() == []

@@ -3,9 +3,11 @@
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import boto3
 import pytest
@@ -14,6 +16,7 @@ from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 
 from operations.clients import aws as aws_client
+from operations.clients.aws import OtherAccountError
 from operations.errors import OperationError
 from operations.output.report import Status
 from operations.preflight import connections, databases, offers, preflight
@@ -116,6 +119,30 @@ def test_without_credentials_the_other_checks_still_run(
     subjects = {line["subject"]: line["outcome"] for line in report.data["checks"]}
     assert subjects["ap-northeast-2: credentials"] == "failed"
     assert {"settings", "terraform", "node", "cdktf"} <= subjects.keys()
+
+
+def test_an_account_whose_credentials_are_not_there_is_a_warning_beside_one_that_is_checked(
+    stack: Stacks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def session(name: str, *, account_id: str, **_: object) -> boto3.Session:
+        if account_id != valid:
+            raise OtherAccountError(f"{name}: the credentials belong to account {valid}")
+        return Mock()
+
+    monkeypatch.setattr(aws_client, "session", session)
+    monkeypatch.setattr(preflight, "_of_region", lambda *_: ())
+    dev = stack()
+    stacks = [dev, replace(dev, name="ap-northeast-2-prod", account="production", account_id="111111111111")]
+
+    def outcomes() -> dict[str, str]:
+        checks = preflight.preflight(stacks, [], tmp_path).data["checks"]
+        named = {line["subject"].partition(": credentials"): line["outcome"] for line in checks}
+        return {name: outcome for (name, found, _), outcome in named.items() if found}
+
+    valid = dev.account_id
+    assert outcomes() == {"ap-northeast-2": "passed", "ap-northeast-2-production": "warning"}
+    valid = "222222222222"
+    assert outcomes() == {"ap-northeast-2": "failed", "ap-northeast-2-production": "failed"}
 
 
 def test_placeholders_are_reported_with_their_files() -> None:

@@ -1,15 +1,17 @@
 """What the settings name as existing, checked against AWS, which answers from botocore stubs."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from botocore.exceptions import ClientError
 
 from operations.preflight import prerequisites
 from operations.preflight.check import Line
-from operations.terraform.stacks import Existing, ExistingKey
+from operations.terraform.stacks import Existing, ExistingKey, ExistingRole
 from tests.stacks import ACCOUNT, REGION, make_stack
 from tests.stubbed_aws import Answer, stubs
 
@@ -170,3 +172,78 @@ def test_an_existing_boundary_exists(aws: Aws, answer: Any, outcome: str, messag
     (line,) = _lines(aws, Existing(permissions_boundary=BOUNDARY), ("iam", "get_policy", answer))
     expected = ("permissions boundary of ap-northeast-2-dev", outcome, message)
     assert line == Line(*expected)  # type: ignore[arg-type]
+
+
+NODES = f"arn:aws:iam::{ACCOUNT}:role/company/nodes"
+_POLICIES = ("AmazonEC2ContainerRegistryPullOnly", "AmazonEKSWorkerNodePolicy")
+
+
+def _trust(service: Any, action: Any = "sts:AssumeRole") -> str:
+    statement = {"Effect": "Allow", "Action": action, "Principal": {"Service": service}}
+    return quote(json.dumps({"Version": "2012-10-17", "Statement": statement}))
+
+
+def _role(
+    aws: Aws, trust: str, *attached: str, arn: str = NODES, tags: dict[str, str] | None = None
+) -> list[tuple[str, str]]:
+    role = {
+        "Arn": arn, "Path": "/company/", "RoleName": "nodes", "RoleId": "AROA0123456789ABC",
+        "CreateDate": datetime(2026, 1, 1, tzinfo=UTC), "AssumeRolePolicyDocument": trust,
+        "Tags": [{"Key": name, "Value": value} for name, value in (tags or {}).items()],
+    }  # fmt: skip
+    policies = [{"PolicyName": name} for name in attached]
+    answers: list[Answer] = [
+        ("iam", "get_role", {"Role": role}),
+        ("iam", "list_attached_role_policies", {"AttachedPolicies": policies}),
+    ]
+    existing = Existing(roles=[ExistingRole(NODES, "ec2.amazonaws.com", _POLICIES)])
+    lines = _lines(aws, existing, *answers[: 2 if arn == NODES else 1])
+    assert {line.subject for line in lines} == {"role nodes"}
+    return [(line.outcome, line.message) for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("trust", "attached"),
+    [
+        (_trust("ec2.amazonaws.com"), _POLICIES),
+        (
+            _trust(["ec2.amazonaws.com", "ssm.amazonaws.com"], ["sts:AssumeRole", "sts:TagSession"]),
+            ("AmazonEKSWorkerNodeMinimalPolicy", "AmazonEC2ContainerRegistryReadOnly", "AmazonSSMManagedInstanceCore"),
+        ),
+    ],
+)
+def test_an_existing_role_has_its_trust_and_policies(aws: Aws, trust: str, attached: Sequence[str]) -> None:
+    passed = "exists, ec2.amazonaws.com may assume it, and it has the policies it needs"
+    assert _role(aws, trust, *attached) == [("passed", passed)]
+
+
+def test_what_an_existing_role_lacks_is_printed_with_the_command(aws: Aws) -> None:
+    failed, warned = _role(aws, _trust("eks.amazonaws.com"), "AmazonEKSWorkerNodePolicy")
+    assert failed == (
+        "failed",
+        "its trust policy does not allow ec2.amazonaws.com sts:AssumeRole; add it: aws iam update-assume-role-policy",
+    )
+    assert warned[0] == "warning"
+    assert warned[1] == (
+        "has no policy AmazonEC2ContainerRegistryPullOnly; unless a policy of its own allows the same, attach it: "
+        "aws iam attach-role-policy --role-name nodes "
+        "--policy-arn arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly"
+    )
+
+
+def test_a_role_with_the_tag_of_another_environment_fails(aws: Aws) -> None:
+    ((outcome, message),) = _role(aws, _trust("ec2.amazonaws.com"), *_POLICIES, tags={"Environment": "prod"})
+    assert outcome == "failed"
+    assert message.startswith("its tag Environment is prod, and the permissions boundary of dev denies resources of")
+
+
+def test_a_role_that_does_not_exist_fails(aws: Aws) -> None:
+    existing = Existing(roles=[ExistingRole(NODES, "ec2.amazonaws.com", _POLICIES)])
+    (line,) = _lines(aws, existing, ("iam", "get_role", "NoSuchEntity"))
+    assert (line.outcome, line.message) == ("failed", f"{NODES} does not exist; correct role_arn, or remove it")
+
+
+def test_a_role_on_another_path_is_another_one(aws: Aws) -> None:
+    other = f"arn:aws:iam::{ACCOUNT}:role/nodes"
+    ((outcome, message),) = _role(aws, _trust("ec2.amazonaws.com"), arn=other)
+    assert (outcome, message) == ("failed", f"{NODES} does not exist, but {other} does; correct role_arn, or remove it")

@@ -156,6 +156,9 @@ CASES: dict[str, Case] = {
     "aws_ecr_lifecycle_policy": Case(
         {"repository": "shop"}, [("ecr", "get_lifecycle_policy", {})], "shop", "LifecyclePolicyNotFoundException"
     ),
+    "aws_ecr_repository_policy": Case(
+        {"repository": "shop"}, [("ecr", "get_repository_policy", {})], "shop", "RepositoryPolicyNotFoundException"
+    ),
     "aws_ecr_replication_configuration": Case(
         {},
         [

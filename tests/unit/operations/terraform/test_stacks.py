@@ -275,3 +275,20 @@ def test_a_cluster_owns_what_has_one_of_its_tags() -> None:
 def test_a_platform_without_a_stack_of_a_kind_is_rejected() -> None:
     with pytest.raises(OperationError, match=r"^in-cluster: no stack of this kind; synthesize again: make synth$"):
         Platform([], [], []).first("in-cluster")
+
+
+def test_a_resource_that_a_role_of_another_account_creates_is_known(tmp_path: Path) -> None:
+    record = {"provider": "aws.domain", "name": "dev.example.com"}
+    configuration = {
+        "terraform": {"backend": {"s3": {}}},
+        "provider": {"aws": [{}, {"alias": "copy"}, {"alias": "domain", "assume_role": [{"role_arn": "arn"}]}]},
+        "resource": {
+            "aws_route53_record": {"delegation": record, "validation": {}},
+            "aws_s3_bucket": {"copy": {"provider": "aws.copy"}},
+        },
+    }
+    (tmp_path / "cdk.tf.json").write_text(json.dumps(configuration))
+    stack = make_stack(directory=tmp_path)
+    assert stack.is_elsewhere("aws_route53_record", "delegation")
+    assert not stack.is_elsewhere("aws_route53_record", "validation")
+    assert not stack.is_elsewhere("aws_s3_bucket", "copy")
