@@ -91,9 +91,12 @@ def _name(path: Path) -> str:
 
 
 def anchors(text: str) -> set[str]:
-    """The anchors that GitHub gives the headings of a page."""
+    """The anchors that GitHub gives the headings of a page, or that they name: `# Heading { #anchor }`."""
     found: set[str] = set()
     for heading in re.findall(r"^#{1,6} +(.+?) *#*$", _FENCE.sub("", text), re.MULTILINE):
+        if named := re.search(r"\{ #(\S+) \}$", heading):
+            found.add(named[1])
+            continue
         plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).replace("`", "")
         slug = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
         number = 0
@@ -132,6 +135,7 @@ def test_broken_links_are_found() -> None:
     good = "[1](#a-b-c-d) [2](#a-b-c-d-1) [3](https://example.com/x) ![4](docs/gitops.md#the-folders) [5](docs)"
     assert links(good) == ["#a-b-c-d", "#a-b-c-d-1", "docs/gitops.md#the-folders", "docs"]
     assert anchors(text) == {"a-b-c-d", "a-b-c-d-1"}
+    assert anchors("# 제목 { #title }\n") == {"title"}
     assert links(text) == []
     assert broken(page, "[1](docs/none.md) [2](docs/gitops.md#none) [3](docs/gitops.md#the-folders)") == [
         "docs/none.md",
