@@ -98,6 +98,45 @@ def _reference(path: str, kind: str, reference: Json) -> Iterator[Reference]:
         yield path, kind, name, [reference["key"], *keys] if "key" in reference else keys
 
 
+# The Secrets that the controller reads in its own namespace: the field that names one, its default, and its keys.
+_OF_PROVIDERS = {
+    "influxdb": ("profile", "influxdb", ["authToken", "org", "address"]),
+    "newRelic": ("profile", "newrelic", ["account-id", "personal-api-key"]),
+    "wavefront": (None, "wavefront-api-tokens", []),
+}
+
+
+def credentials_of_analyses_exist(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
+    """Without its Secret every measurement is an error, and the analysis aborts every rollout.
+
+    Source: metricproviders/{datadog,influxdb,newrelic,wavefront} of Argo Rollouts 1.10.2; only Datadog can read one in
+    the namespace of the template.
+    """
+    for manifest in of_kind(manifests, "AnalysisTemplate", "ClusterAnalysisTemplate"):
+        for path, name, keys, namespace in _credentials(manifest):
+            made = _made("Secret", name, namespace, deployed)
+            known = {key for one in made for key in one or ()}
+            where = f"{name_of(manifest)}: {path}"
+            if not made and "{{" not in name:
+                yield f"{where}: no Secret {name} in the namespace {namespace}; {REMEDY}"
+            elif made and None not in made and (lacking := [key for key in keys if key not in known]):
+                yield f"{where}: Secret {name} has no key {lacking[0]}; add it"
+
+
+def _credentials(template: Json) -> Iterator[tuple[str, str, list[str], str | None]]:
+    """The path of a field that names a Secret, its name, its keys and its namespace."""
+    for index, metric in enumerate(template["spec"].get("metrics") or []):
+        provider, at = metric.get("provider") or {}, f"spec.metrics[{index}].provider"
+        for kind, (field, default, keys) in _OF_PROVIDERS.items():
+            if kind in provider:
+                given = (provider[kind] or {}).get(field) if field else None
+                yield f"{at}.{kind}.{field}" if given else f"{at}.{kind}", given or default, keys, "argo-rollouts"
+        reference = (provider.get("datadog") or {}).get("secretRef") or {}
+        if reference.get("name"):
+            namespace = namespace_of(template) if reference.get("namespaced") else "argo-rollouts"
+            yield f"{at}.datadog.secretRef.name", reference["name"], ["api-key", "app-key"], namespace
+
+
 def _made(kind: str, name: str, namespace: str | None, deployed: Sequence[Json]) -> list[set[str] | None]:
     """The keys of each object of the name, or None if they are unknown. Nothing if there is no such object."""
     if kind == "PriorityClass":  # of the whole cluster
@@ -178,4 +217,9 @@ def node_pools_have_a_class(manifests: Sequence[Json], deployed: Sequence[Json])
             yield f"{name_of(pool)}: spec.template.spec.nodeClassRef: {given}: not found; write {names}"
 
 
-ALL = (names_have_objects, ingresses_have_services, node_pools_have_a_class)
+ALL = (
+    names_have_objects,
+    credentials_of_analyses_exist,
+    ingresses_have_services,
+    node_pools_have_a_class,
+)
