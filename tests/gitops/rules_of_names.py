@@ -23,6 +23,18 @@ _NAMING = {
     "secretKeyRef": "Secret",
     "secretRef": "Secret",
 }
+# The same fields of a monitor. Without the object, the Prometheus Operator 0.93 ignores the monitor: see AddBasicAuth
+# and others in its pkg/prometheus/resource_selector.go.
+_OF_MONITORS = {
+    "bearerTokenSecret": "Secret",
+    "clientSecret": "Secret",
+    "configMap": "ConfigMap",
+    "credentials": "Secret",
+    "keySecret": "Secret",
+    "password": "Secret",
+    "secret": "Secret",
+    "username": "Secret",
+}
 _NAMES = ("name", "secretName", "claimName")
 _ALWAYS_THERE = {
     ("ConfigMap", "kube-root-ca.crt"),
@@ -38,7 +50,7 @@ Reference = tuple[str, str, str, list[str]]
 def names_have_objects(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
     """A Pod that names a missing object does not start, or not with its secrets or its identity."""
     for manifest in manifests:
-        for path, kind, name, keys in _references(manifest):
+        for path, kind, name, keys in (*_references(manifest), *_references_of_monitors(manifest)):
             namespace = namespace_of(manifest)
             made = _made(kind, name, namespace, deployed)
             if not made and (kind, name) not in _ALWAYS_THERE:
@@ -71,6 +83,15 @@ def _references(manifest: Json) -> Iterator[Reference]:
         yield "roleRef", "Role", manifest["roleRef"]["name"], []
     if kind == "ExternalSecret" and _target(manifest).get("creationPolicy") == "Merge":
         yield "spec.target", "Secret", secret_of(manifest), []
+
+
+def _references_of_monitors(manifest: Json) -> Iterator[Reference]:
+    if manifest["kind"] in {"PodMonitor", "ServiceMonitor"}:
+        for path, holder in with_paths(manifest["spec"], "spec"):
+            for field, kind in _OF_MONITORS.items():
+                reference = holder.get(field)
+                if isinstance(reference, dict) and reference.get("name") and not reference.get("optional"):
+                    yield from _reference(f"{path}.{field}", kind, reference)
 
 
 def _references_of_pods(spec: Json, at: str) -> Iterator[Reference]:
@@ -205,6 +226,22 @@ def _backends(ingress: Json) -> Iterator[tuple[str, Json]]:
             yield f"{path}.service", backend
 
 
+def resource_fields_name_a_container(manifests: Sequence[Json], _: Sequence[Json]) -> Iterator[str]:
+    """With another name the kubelet does not start the Pod.
+
+    Source: ExtractResourceValueByContainerName of Kubernetes 1.37.2, pkg/api/v1/resource/helpers.go.
+    """
+    for one in pods(manifests):
+        names = [each.get("name") for key in ("containers", "initContainers") for each in one.spec.get(key) or []]
+        for path, holder in with_paths(one.spec, f"{one.path}spec"):
+            reference = holder.get("resourceFieldRef")
+            name = reference.get("containerName") if isinstance(reference, dict) else None
+            if name and name not in names:
+                known = ", ".join(map(str, names))
+                field = f"{path}.resourceFieldRef.containerName: {name}"
+                yield f"{name_of(one.owner)}: {field}: no such container; write one of {known}"
+
+
 def node_pools_have_a_class(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
     """Without its EC2NodeClass a NodePool is not ready: Karpenter starts no node."""
     for pool in of_kind(manifests, "NodePool"):
@@ -222,4 +259,5 @@ ALL = (
     credentials_of_analyses_exist,
     ingresses_have_services,
     node_pools_have_a_class,
+    resource_fields_name_a_container,
 )

@@ -7,7 +7,7 @@ entry of the tree and everything that is deployed, and yields one line for each 
 from collections.abc import Iterator, Sequence
 
 from tests.gitops.pods import Pods, matches, namespace_of, pods, selected, text
-from tests.gitops.rules import name_of, of_kind, with_paths
+from tests.gitops.rules import OF_NODES, name_of, of_kind, with_paths
 from tests.gitops.rules_of_names import REMEDY
 from tests.gitops.tree import Json
 
@@ -212,4 +212,27 @@ def containers_share_no_port(manifests: Sequence[Json], _: Sequence[Json]) -> It
                     yield f"{name_of(one.owner)}: {field}.containerPort: {key[0]}: also in {other}; write another"
 
 
-ALL = (selectors_select_something, ports_are_declared, containers_share_no_port)
+def nodes_have_the_selected_labels(manifests: Sequence[Json], _: Sequence[Json]) -> Iterator[str]:
+    """Otherwise the Pods wait for a node forever."""
+    for one in pods(manifests):
+        given = [
+            (f"{one.path}spec.nodeSelector.{key}", key, value)
+            for key, value in (one.spec.get("nodeSelector") or {}).items()
+        ]
+        required = ((one.spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
+            "requiredDuringSchedulingIgnoredDuringExecution"
+        )
+        at = f"{one.path}spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
+        given += [
+            (f"{path}.values", holder["key"], value)
+            for path, holder in with_paths(required, at)
+            if holder.get("operator") == "In" and "key" in holder
+            for value in holder.get("values") or []
+        ]
+        for path, key, value in given:
+            known = OF_NODES.get(key, {value})
+            if value not in known:
+                yield f"{name_of(one.owner)}: {path}: {value}: no node has it; write one of {', '.join(sorted(known))}"
+
+
+ALL = (nodes_have_the_selected_labels, selectors_select_something, ports_are_declared, containers_share_no_port)

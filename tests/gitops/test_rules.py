@@ -304,6 +304,23 @@ spec:
         assert [line for rule in rules_of_argo_cd.ALL for line in rule([valid])] == []
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (r"(?i)go_(?:a|b)[(?=]{2}\\.\(\?=\+*", None),
+        (r"(?P<a>\pL+)\Qa(\E[[:alpha:]_]|(?s:.)|(?<b>c)\z", None),
+        (r"a\\1|[*+]+?|a}+[[a&&b]", None),
+        ("a{2}+", "{2}+: not in RE2"),
+        (r"(a)\1", r"\1: not in RE2"),
+        (r"(?<=a)b", "(?<=: not in RE2"),
+        ("a++", "++: not in RE2"),
+        ("*.example.com", "nothing to repeat at position 0"),
+    ],
+)
+def test_knows_the_regular_expressions_of_go(text: str, expected: str | None) -> None:
+    assert rules.wrong_expression(text) == expected
+
+
 def test_finds_custom_resources_in_the_sync_wave_of_their_chart() -> None:
     (broken,) = documents("{apiVersion: karpenter.sh/v1, kind: NodePool, metadata: {name: a}}")
     field = "NodePool a: metadata.annotations.argocd.argoproj.io/sync-wave"
