@@ -148,7 +148,7 @@ def secrets_have_the_keys_of_their_type(entries: Entries) -> Iterator[str]:
 def searches_are_regular_expressions(entries: Entries) -> Iterator[str]:
     """Otherwise the ExternalSecret fails on each refresh, and its Secret is never created.
 
-    Source: New of External Secrets 2.9.0, runtime/find/find.go.
+    Source: New of External Secrets 0.20.4, pkg/find/find.go.
     """
     for entry, manifests in entries.items():
         for secret in of_kind(manifests, "ExternalSecret"):
