@@ -235,4 +235,36 @@ def nodes_have_the_selected_labels(manifests: Sequence[Json], _: Sequence[Json])
                 yield f"{name_of(one.owner)}: {path}: {value}: no node has it; write one of {', '.join(sorted(known))}"
 
 
-ALL = (nodes_have_the_selected_labels, selectors_select_something, ports_are_declared, containers_share_no_port)
+def selected_namespaces_are_of_the_environment(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
+    """A cluster has the namespaces of one environment, `<service>-<environment>`: there are none of another one."""
+    of_components = {
+        one["metadata"]["name"]
+        for one in of_kind(deployed, "Namespace")
+        if "platform/component" in (one["metadata"].get("labels") or {})
+    }
+    of_services = {namespace_of(one) for one in deployed} - of_components
+    for manifest in manifests:
+        own = namespace_of(manifest)
+        for path, name in _named_namespaces(manifest) if own in of_services else ():
+            right = f"{name.rpartition('-')[0]}-{(own or '').rpartition('-')[2]}"
+            if {name, right} <= of_services and name != right:
+                yield f"{name_of(manifest)}: {path}: {name}: of another environment; write {right}"
+
+
+def _named_namespaces(manifest: Json) -> Iterator[tuple[str, str]]:
+    if manifest["kind"] in {"PodMonitor", "ServiceMonitor"}:
+        names = (manifest["spec"].get("namespaceSelector") or {}).get("matchNames") or []
+        yield from ((f"spec.namespaceSelector.matchNames[{index}]", name) for index, name in enumerate(names))
+    for path, peer in _peers(manifest):
+        labels = (peer.get("namespaceSelector") or {}).get("matchLabels") or {}
+        if name := labels.get("kubernetes.io/metadata.name"):
+            yield f"{path}.namespaceSelector.matchLabels.kubernetes.io/metadata.name", name
+
+
+ALL = (
+    nodes_have_the_selected_labels,
+    selected_namespaces_are_of_the_environment,
+    selectors_select_something,
+    ports_are_declared,
+    containers_share_no_port,
+)
