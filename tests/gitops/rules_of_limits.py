@@ -94,7 +94,8 @@ def metrics_of_autoscalers_are_served(manifests: Sequence[Json], deployed: Seque
             if group and group not in served:
                 yield (
                     f"{name_of(autoscaler)}: spec.metrics[{index}].type: {metric['type']}: nothing serves {group}; "
-                    "write Resource or ContainerResource, with cpu or memory"
+                    "write Resource, with cpu or memory, or add its APIService (what others create: "
+                    "tests/gitops/created_elsewhere.yaml)"
                 )
 
 
