@@ -18,7 +18,7 @@ from cdktf import Annotations, App
 from stacks import platform, warnings
 from stacks.backend import BackendStack
 from stacks.base import RegionStack
-from stacks.environment import EnvironmentStack
+from stacks.environment import EnvironmentStack, FurtherClusterStack
 from stacks.gitops import GitopsStack
 from stacks.loading import SettingsError, load
 from stacks.settings import Owner, Region
@@ -38,6 +38,9 @@ def build(app: App, owner: Owner, regions: Sequence[Region]) -> list[RegionStack
         for environment in region.environments:
             aws = EnvironmentStack(app, region, environment, owner=owner, shared=shared)
             added += [aws, GitopsStack(app, region, environment, owner=owner, shared=shared, aws=aws)]
+            for further in environment.further:
+                beside = FurtherClusterStack(app, region, further, owner=owner, shared=shared, first=aws)
+                added += [beside, GitopsStack(app, region, further, owner=owner, shared=shared, aws=beside)]
     return added
 
 

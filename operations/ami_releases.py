@@ -34,10 +34,12 @@ class Pin(NamedTuple):
 def pin(stacks: Sequence[Stack], root: Path) -> Report:
     """Write the newest AMI release of each managed node group into the settings below `root`.
 
+    Those of further clusters, which live for a short time, stay as they are.
+
     Raises:
         OperationError: if there are no credentials, or a group cannot be found in its file.
     """
-    pins = [one for stack in stacks if stack.kind == "environment" for one in _pins(stack)]
+    pins = [one for stack in stacks if stack.kind == "environment" and not stack.further for one in _pins(stack)]
     changed = [one for one in pins if one.newest != one.old]
     for one in changed:
         file = root / one.settings_file

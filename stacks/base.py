@@ -10,7 +10,7 @@ from constructs import Construct
 from eks_gitops.key import Key
 from eks_gitops.versions import TERRAFORM_CONSTRAINT
 from stacks import platform
-from stacks.names import RESERVED, stack_name, state_key
+from stacks.names import RESERVED, cluster_part, stack_name, state_key
 from stacks.settings import Owner, Region
 
 
@@ -27,9 +27,11 @@ class RegionStack(TerraformStack):
         *,
         owner: Owner,
         settings_file: str,
+        cluster: str = "",
         part: str = "",
     ) -> None:
-        location = region.location(environment)
+        location = region.location(environment, cluster)
+        part = cluster_part(cluster, part)
         super().__init__(
             scope, stack_name(region.name, environment, part or (region.account if environment in RESERVED else ""))
         )
@@ -43,6 +45,7 @@ class RegionStack(TerraformStack):
             "ManagedBy": "cdktf",
             "Owner": owner.team,
             "CostCenter": owner.cost_center,
+            **({"Cluster": location.cluster} if location.cluster else {}),
         }
         self.add_override("terraform.required_version", TERRAFORM_CONSTRAINT)
         # CDK Terrain checks that each of these versions has what a stack uses; CDKTF does not.

@@ -1,6 +1,6 @@
-"""EnvironmentStack: the cluster of an environment with its storage, databases and roles."""
+"""The AWS resources of an environment: EnvironmentStack, and FurtherClusterStack for each cluster beside the first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from cdktf import ITerraformDependable, TerraformOutput
 from constructs import Construct
@@ -13,6 +13,7 @@ from eks_gitops.context import Context
 from eks_gitops.controller_tags import controller_tags
 from eks_gitops.controllers import ControllerRoles
 from eks_gitops.database import Database, database_log_group_prefix, monitoring_role
+from eks_gitops.delivery.delegation import READ_DELEGATION, delegation_role_arn
 from eks_gitops.dns import DnsOfAnotherAccount, EnvironmentDns
 from eks_gitops.file_system import FileSystem
 from eks_gitops.in_cluster import argo_cd
@@ -27,33 +28,30 @@ from stacks.shared import SharedStack
 _KEY_USERS = ("backup", "ec2", "elasticfilesystem", "rds", "secretsmanager")
 
 
-class EnvironmentStack(RegionStack):
-    """The AWS resources of one environment, without the Kubernetes resources in its cluster."""
+class ClusterStack(RegionStack):
+    """The base of both stacks: a cluster with its nodes, add-ons and roles, and what it uses of its environment."""
 
     kind = "environment"
+
+    key: Key
+    context: Context
+    dns: EnvironmentDns
+    file_system: FileSystem | None
+    databases: Mapping[str, Database]
 
     def __init__(
         self, scope: Construct, region: Region, environment: Environment, *, owner: Owner, shared: SharedStack
     ) -> None:
-        location = region.location(environment.name)
-        super().__init__(scope, region, environment.name, owner=owner, settings_file=environment.file)
+        super().__init__(
+            scope, region, environment.name, owner=owner, settings_file=environment.file, cluster=environment.cluster
+        )
         self._shared = shared
         self._organisation = owner.organisation
         self._region, self._environment = region, environment
         self._settings = environment.settings
-        self.key = Key(
-            self,
-            "key",
-            location=location,
-            description=f"Secrets, volumes, files, databases and logs of {location.region} {location.environment}",
-            services=_KEY_USERS,
-            log_groups=[
-                cluster_log_group_name(self._settings.cluster.name),
-                f"{database_log_group_prefix(location.name('*'))}*",  # of all databases: a key policy has a size limit
-            ],
-            existing_arn=self._settings.key_arn,
-        )
-        self.context = Context(location, self.key, shared.boundary_arn(environment.name))
+
+    def _build_cluster(self) -> None:
+        shared, environment = self._shared, self._environment
         self.cluster = Cluster(
             self,
             "cluster",
@@ -71,26 +69,6 @@ class EnvironmentStack(RegionStack):
             },
             clients=shared.clients(environment.name),
         )
-        self._build_nodes()
-        self._build_storage()
-        self.dns = EnvironmentDns(
-            self,
-            "dns",
-            region.shared.dns.of_environment(environment.name),
-            parent=shared.dns
-            or DnsOfAnotherAccount(
-                self,
-                "parent-dns",
-                region.shared.dns,
-                location=region.main_location,
-                environment=environment.name,
-                plan_role=region.location("shared").name("plan"),
-            ),
-            force_destroy=self._settings.teardown,
-        )
-        self._build_backups()
-        self._build_identities()
-        self._add_outputs()
 
     def _build_nodes(self) -> None:
         """Add the node add-ons, the node groups and the workload add-ons. Each depends on the previous one.
@@ -140,6 +118,116 @@ class EnvironmentStack(RegionStack):
             for config in self._settings.node_groups
         ]
         return [group.resource for group in groups]
+
+    def _build_identities(self) -> None:
+        self.controllers = ControllerRoles(
+            self,
+            "controllers",
+            self._settings.controllers,
+            context=self.context,
+            cluster=self.cluster,
+            zone_arn=self.dns.zone_arn,
+            has_databases=bool(self.databases),
+            has_load_balancer_controller=not self.cluster.auto_mode,
+        )
+        self.role_arns = {**self.controllers.arns}
+        self.irsa_role_arns = {**self.controllers.irsa_arns}
+        self.karpenter = None
+        if self._settings.karpenter is not None:
+            self.karpenter = Karpenter(
+                self,
+                "karpenter",
+                self._settings.karpenter,
+                context=self.context,
+                cluster=self.cluster,
+                cluster_name=self._settings.cluster.name,
+            )
+            self.role_arns["karpenter"] = self.karpenter.role_arn
+            if self._settings.karpenter.identity == "irsa":
+                self.irsa_role_arns["karpenter"] = self.karpenter.role_arn
+
+    def describe(self) -> platform.Stack:
+        """The description of this stack, its cluster and its backups for `platform.json`."""
+        name = self._settings.cluster.name
+        return {
+            **super().describe(),
+            "cluster": {
+                "name": name,
+                "controller_tags": controller_tags(name),
+                "further": self._environment.cluster,
+            },
+            "existing_vpc": existing_vpc.describe(self._region, self._environment),
+            "backups": {
+                "bucket": backup_bucket_name(self.location.of_environment, self._organisation),
+                "key_id": self._settings.key_arn or key_alias(self.location),
+            },
+            "existing": self._existing(
+                key=self.key,
+                permissions_boundary=self._settings.permissions_boundary_arn,
+                roles=self._existing_roles(),
+            ),
+        }
+
+    def _existing_roles(self) -> list[platform.ExistingRole]:
+        """The roles in the settings, each with what uses it and the managed policies that this needs."""
+        cluster = self._settings.cluster.role_arn
+        used: dict[str, platform.ExistingRole] = {}
+        if cluster is not None:
+            used[cluster] = {"arn": cluster, "service": "eks.amazonaws.com", "policies": [CLUSTER_POLICY]}
+        for arn in [group.role_arn for group in self._settings.node_groups]:
+            if arn is not None:
+                used[arn] = {"arn": arn, "service": "ec2.amazonaws.com", "policies": list(NODE_POLICIES)}
+        return list(used.values())
+
+    def _cluster_outputs(self) -> Iterator[tuple[str, str | dict[str, str], str]]:
+        yield "cluster_name", self.cluster.name, "Argument of aws eks update-kubeconfig --name"
+        yield "cluster_endpoint", self.cluster.endpoint, "The cluster's API; it answers inside the VPC"
+        yield "controller_role_arns", self.role_arns, "The role of each controller in the cluster"
+
+
+class EnvironmentStack(ClusterStack):
+    """The AWS resources of one environment, without the Kubernetes resources in its cluster, and further clusters."""
+
+    def __init__(
+        self, scope: Construct, region: Region, environment: Environment, *, owner: Owner, shared: SharedStack
+    ) -> None:
+        super().__init__(scope, region, environment, owner=owner, shared=shared)
+        location = self.location
+        self.key = Key(
+            self,
+            "key",
+            location=location,
+            description=f"Secrets, volumes, files, databases and logs of {location.region} {location.environment}",
+            services=_KEY_USERS,
+            log_groups=[
+                *[cluster_log_group_name(name) for name in environment.cluster_names],
+                f"{database_log_group_prefix(location.name('*'))}*",  # of all databases: a key policy has a size limit
+            ],
+            existing_arn=self._settings.key_arn,
+        )
+        self.context = Context(location, self.key, shared.boundary_arn(environment.name))
+        self._build_cluster()
+        self._build_nodes()
+        self._build_storage()
+        self.dns = EnvironmentDns(
+            self,
+            "dns",
+            region.shared.dns.of_environment(environment.name),
+            parent=shared.dns
+            or DnsOfAnotherAccount(
+                self,
+                "parent-dns",
+                region.shared.dns,
+                location=region.main_location,
+                plan_role=region.location("shared").name("plan"),
+                reading_role_arn=delegation_role_arn(region.main_location, READ_DELEGATION),
+                writing_role_arn=delegation_role_arn(region.main_location, environment.name),
+            ),
+            force_destroy=self._settings.teardown,
+        )
+        self._build_backups()
+        self._build_identities()
+        self._add_outputs()
 
     def _build_storage(self) -> None:
         vpc = self._shared.vpc
@@ -193,66 +281,9 @@ class EnvironmentStack(RegionStack):
             force_destroy=teardown,
         )
 
-    def _build_identities(self) -> None:
-        self.controllers = ControllerRoles(
-            self,
-            "controllers",
-            self._settings.controllers,
-            context=self.context,
-            cluster=self.cluster,
-            zone_arn=self.dns.zone_arn,
-            has_databases=bool(self.databases),
-            has_load_balancer_controller=not self.cluster.auto_mode,
-        )
-        self.role_arns = {**self.controllers.arns}
-        self.irsa_role_arns = {**self.controllers.irsa_arns}
-        self.karpenter = None
-        if self._settings.karpenter is not None:
-            self.karpenter = Karpenter(
-                self,
-                "karpenter",
-                self._settings.karpenter,
-                context=self.context,
-                cluster=self.cluster,
-                cluster_name=self._settings.cluster.name,
-            )
-            self.role_arns["karpenter"] = self.karpenter.role_arn
-            if self._settings.karpenter.identity == "irsa":
-                self.irsa_role_arns["karpenter"] = self.karpenter.role_arn
-
-    def describe(self) -> platform.Stack:
-        """The description of this stack, its cluster and its backups for `platform.json`."""
-        name = self._settings.cluster.name
-        return {
-            **super().describe(),
-            "cluster": {"name": name, "controller_tags": controller_tags(name)},
-            "existing_vpc": existing_vpc.describe(self._region, self._environment),
-            "backups": {
-                "bucket": backup_bucket_name(self.location, self._organisation),
-                "key_id": self._settings.key_arn or key_alias(self.location),
-            },
-            "existing": self._existing(
-                key=self.key,
-                permissions_boundary=self._settings.permissions_boundary_arn,
-                roles=self._existing_roles(),
-            ),
-        }
-
-    def _existing_roles(self) -> list[platform.ExistingRole]:
-        """The roles in the settings, each with what uses it and the managed policies that this needs."""
-        cluster = self._settings.cluster.role_arn
-        used: dict[str, platform.ExistingRole] = {}
-        if cluster is not None:
-            used[cluster] = {"arn": cluster, "service": "eks.amazonaws.com", "policies": [CLUSTER_POLICY]}
-        for arn in [group.role_arn for group in self._settings.node_groups]:
-            if arn is not None:
-                used[arn] = {"arn": arn, "service": "ec2.amazonaws.com", "policies": list(NODE_POLICIES)}
-        return list(used.values())
-
     def _add_outputs(self) -> None:
         for name, value, description in (
-            ("cluster_name", self.cluster.name, "Argument of aws eks update-kubeconfig --name"),
-            ("cluster_endpoint", self.cluster.endpoint, "The cluster's API; it answers inside the VPC"),
+            *self._cluster_outputs(),
             (
                 "database_addresses",
                 {name: database.address for name, database in self.databases.items()},
@@ -270,6 +301,37 @@ class EnvironmentStack(RegionStack):
                 self.dns.certificate_arn,
                 "The certificate of the environment's domain, and one level below",
             ),
-            ("controller_role_arns", self.role_arns, "The role of each controller in the cluster"),
         ):
+            TerraformOutput(self, name, value=value, description=description)
+
+
+class FurtherClusterStack(ClusterStack):
+    """The AWS resources of a cluster beside the first, which can be destroyed alone.
+
+    `environment` has its settings in the place of those of the first. `first` is the stack that owns what both use.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        region: Region,
+        environment: Environment,
+        *,
+        owner: Owner,
+        shared: SharedStack,
+        first: EnvironmentStack,
+    ) -> None:
+        super().__init__(scope, region, environment, owner=owner, shared=shared)
+        self.key, self.dns = first.key, first.dns
+        self.file_system, self.databases = first.file_system, first.databases
+        self.context = Context(self.location, self.key, shared.boundary_arn(environment.name))
+        self._build_cluster()
+        self._build_nodes()
+        group = self.cluster.security_group_id
+        if self.file_system is not None:
+            self.file_system.admit(self, "file-system-from-nodes", group)
+        for name, database in self.databases.items():
+            database.admit(self, f"database-{name}-from-nodes", group)
+        self._build_identities()
+        for name, value, description in self._cluster_outputs():
             TerraformOutput(self, name, value=value, description=description)

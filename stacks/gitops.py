@@ -28,7 +28,7 @@ from eks_gitops.in_cluster.root_application import RootApplication
 from eks_gitops.in_cluster.storage_classes import StorageClasses
 from stacks import platform
 from stacks.base import RegionStack
-from stacks.environment import EnvironmentStack
+from stacks.environment import ClusterStack
 from stacks.names import IN_CLUSTER
 from stacks.settings import Environment, Owner, Region
 from stacks.shared import SharedStack
@@ -49,12 +49,13 @@ class GitopsStack(RegionStack):
         *,
         owner: Owner,
         shared: SharedStack,
-        aws: EnvironmentStack,
+        aws: ClusterStack,
     ) -> None:
         super().__init__(
             scope,
             region,
             environment.name,
+            cluster=environment.cluster,
             owner=owner,
             settings_file=environment.file,
             part=IN_CLUSTER,
@@ -203,6 +204,8 @@ class GitopsStack(RegionStack):
             karpenter_capacity_types=_json(pool.capacity_types) if pool is not None else _NONE,
             tags=_json(self.tags),
             zonal_shift="true" if settings.cluster.zonal_shift else "false",
+            dns_weight=None if settings.gitops.dns_weight is None else str(settings.gitops.dns_weight),
+            further_cluster=self._environment.cluster or None,
         )
         return ClusterSecret(
             self,

@@ -34,10 +34,14 @@ class State(TypedDict):
 
 
 class Cluster(TypedDict):
-    """A cluster's name, and its controller tags: a resource that was created for the cluster has at least one."""
+    """A cluster's name, and its controller tags: a resource that was created for the cluster has at least one.
+
+    `further` is the name of a further cluster within its environment, and empty for the first.
+    """
 
     name: str
     controller_tags: dict[str, str]
+    further: str
 
 
 class Backups(TypedDict):

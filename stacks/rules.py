@@ -1,6 +1,6 @@
 """Validation rules that involve several settings of a region."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from eks_gitops.access_host import ENDPOINTS
@@ -12,7 +12,7 @@ from eks_gitops.delivery.plan_policy import read_statements
 from eks_gitops.delivery.roles import PLAN_ENVIRONMENT, administrator_trust
 from eks_gitops.dns import LONGEST_DOMAIN
 from eks_gitops.ecr import MOST_MOVING_TAGS, MOST_REPLICATED
-from eks_gitops.iam import Statement, policy_document, trust_policy
+from eks_gitops.iam import LONGEST_POLICY, policy_length, trust_policy
 from eks_gitops.location import Location
 from eks_gitops.private_bucket import LONGEST_BUCKET_NAME
 from eks_gitops.values import listed_twice
@@ -22,6 +22,7 @@ from stacks import (
     rules_of_accounts,
     rules_of_arns,
     rules_of_environments,
+    rules_of_further_clusters,
     rules_of_offers,
     rules_of_vpc,
 )
@@ -38,7 +39,6 @@ _PRODUCTION_PREFIX = 16
 _LONGEST_ROLE = "aws-load-balancer-controller"  # the longest role name that every environment has
 
 _LONGEST_TRUST = 2_048
-_LONGEST_POLICY = 6_144  # without white space
 _LONGEST_ZONE_ID = 32  # Source: `ResourceId` of Route 53 in botocore 1.43
 
 
@@ -67,9 +67,10 @@ def _of_region(owner: Owner, region: Region) -> list[tuple[str, Iterator[Problem
         (region.file, _no_environment(region)),
         (region.file, _environment_names(region)),
         (region.file, _backup_buckets(owner, region)),
+        *[(environment.file, _production_name(environment)) for environment in environments],
         *[
-            (environment.file, rule(environment))
-            for environment in environments
+            (cluster.file, cluster.below(rule(cluster)))
+            for cluster in region.clusters
             for rule in (
                 _production_endpoint,
                 _production_policies,
@@ -78,25 +79,21 @@ def _of_region(owner: Owner, region: Region) -> list[tuple[str, Iterator[Problem
                 _production_databases,
                 _production_logs,
                 _production_backups,
+                rules_of_environments.unreachable_from_the_internet,
             )
         ],
+        *[(cluster.file, cluster.below(_domain_of_argo_cd(region, cluster))) for cluster in region.clusters],
         *[
-            (upper.file, rule(lower, upper))
+            (cluster.file, cluster.below(rules_of_environments.order(rule, lower, cluster)))
             for lower, upper in pairwise(environments)
-            for rule in (
-                rules_of_environments.kubernetes_order,
-                rules_of_environments.chart_order,
-                rules_of_environments.engine_order,
-            )
+            for cluster in upper.clusters
+            for rule in (rules_of_environments.kubernetes_order, rules_of_environments.chart_order)
         ],
+        *[(upper.file, rules_of_environments.engine_order(lower, upper)) for lower, upper in pairwise(environments)],
         *rules_of_accounts.of_region(region),
+        *rules_of_further_clusters.of_region(region),
         (region.shared_file, _long_iam_names(region, shared)),
         (region.shared_file, _replicas(region.name, shared)),
-        *[
-            (environment.file, rules_of_environments.unreachable_from_the_internet(environment))
-            for environment in environments
-        ],
-        *[(environment.file, _domain_of_argo_cd(environment, shared)) for environment in environments],
         (region.shared_file, _long_domains(shared, environments)),
     ]
 
@@ -110,13 +107,17 @@ def _of_account(region: Region) -> list[tuple[str, Iterator[Problem]]]:
         (region.file, _long_read_policy(region)),
         (region.shared_file, _long_trust_policy(shared)),
         (region.shared_file, _access_host(shared)),
-        *[(environment.file, _long_node_group_names(region, environment)) for environment in environments],
-        *[(environment.file, _long_addon_names(region, environment)) for environment in environments],
         *[(environment.file, _long_boundaries(region, environment)) for environment in environments],
+        *[(environment.file, _copies_of_backups(region, environment)) for environment in environments],
         *[
-            (environment.file, rule(region, environment))
-            for environment in environments
-            for rule in (_copies_of_backups, rules_of_environments.web_acl_elsewhere, _zones_of_the_cluster)
+            (cluster.file, cluster.below(rule(region, cluster)))
+            for cluster in region.clusters
+            for rule in (
+                _long_node_group_names,
+                _long_addon_names,
+                _zones_of_the_cluster,
+                rules_of_environments.web_acl_elsewhere,
+            )
         ],
         *rules_of_arns.of_region(region),
     ]
@@ -151,13 +152,13 @@ def _too_long(location: Location, suffix: str, field: str, value: str, kind: str
 
 
 def _long_node_group_names(region: Region, environment: Environment) -> Iterator[Problem]:
-    location = region.location(environment.name)
+    location = region.location(environment.name, environment.cluster)
     for index, group in enumerate(environment.settings.node_groups):
         yield from _too_long(location, group.name, f"node_groups[{index}].name", group.name, "launch template")
 
 
 def _long_addon_names(region: Region, environment: Environment) -> Iterator[Problem]:
-    location = region.location(environment.name)
+    location = region.location(environment.name, environment.cluster)
     for index, addon in enumerate(environment.settings.addons.others):
         if addon.identity is not None:
             yield from _too_long(
@@ -175,18 +176,21 @@ def _long_domains(shared: SharedSettings, environments: Sequence[Environment]) -
             yield Problem("dns.domain", shared.dns.domain, message)
 
 
-def _domain_of_argo_cd(environment: Environment, shared: SharedSettings) -> Iterator[Problem]:
-    domain, covered = environment.settings.gitops.argo_cd.domain, shared.dns.of_environment(environment.name)
+def _domain_of_argo_cd(region: Region, environment: Environment) -> Iterator[Problem]:
+    domain, covered = environment.settings.gitops.argo_cd.domain, region.shared.dns.of_environment(environment.name)
     first, _, rest = domain.partition(".") if domain != covered else ("argocd", "", "")
     if rest != covered:
         message = f"must be one level below {covered} to match the certificate; write {first}.{covered}"
         yield Problem("gitops.argo_cd.domain", domain, message)
 
 
+def _production_name(environment: Environment) -> Iterator[Problem]:
+    if environment.name == _PRODUCTION and not environment.settings.production:
+        yield Problem("production", False, "prod must meet production requirements; set it to True")
+
+
 def _production_endpoint(environment: Environment) -> Iterator[Problem]:
     settings = environment.settings
-    if environment.name == _PRODUCTION and not settings.production:
-        yield Problem("production", False, "prod must meet production requirements; set it to True")
     for index, cidr in enumerate(settings.cluster.public_access_cidrs):
         if settings.production and 0 < cidr.prefixlen < _PRODUCTION_PREFIX:
             message = f"too large for production; list networks of /{_PRODUCTION_PREFIX} or smaller, or none"
@@ -298,20 +302,15 @@ def _long_trust_policy(shared: SharedSettings) -> Iterator[Problem]:
         yield Problem("cluster_administrators", f"{len(administrators)} roles", message)
 
 
-def _length(of_policy: Iterable[Statement]) -> int:
-    """The characters of a policy, as IAM counts them: without white space."""
-    return len("".join(policy_document(*of_policy).split()))
-
-
 def _long_read_policy(region: Region) -> Iterator[Problem]:
-    credentials = [environment.settings.gitops.repository_credential for environment in region.environments]
+    credentials = [cluster.settings.gitops.repository_credential for cluster in region.clusters]
     names = sorted({credential.secret_name for credential in credentials if credential is not None})
     host, runners = region.shared.access_host is not None, region.shared.runners is not None
     location = region.location("shared")
-    length = _length(read_statements(location, repository_credentials=names, access_host=host, runners=runners))
-    if length > _LONGEST_POLICY:
+    length = policy_length(*read_statements(location, repository_credentials=names, access_host=host, runners=runners))
+    if length > LONGEST_POLICY:
         message = (
-            f"the policy of the plan role would have {length} characters; IAM allows {_LONGEST_POLICY}, "
+            f"the policy of the plan role would have {length} characters; IAM allows {LONGEST_POLICY}, "
             "use one secret in several environments, or shorter names"
         )
         yield Problem("ENVIRONMENTS", f"{len(names)} repository credentials", message)
@@ -324,11 +323,14 @@ def _long_boundaries(region: Region, environment: Environment) -> Iterator[Probl
     targets = region.assumed_roles(environment)
     zone = None if region.account else location.arn("route53", f"hostedzone/{'Z' * _LONGEST_ZONE_ID}")
     domain = region.shared.dns.of_environment(environment.name)
-    roles = settings.existing_roles
-    length = _length(statements(location, settings.cluster.name, domain, zone, targets, existing_roles=roles))
-    if length > _LONGEST_POLICY:
+    length = policy_length(
+        *statements(
+            location, environment.cluster_names, domain, zone, targets, existing_roles=environment.existing_roles
+        )
+    )
+    if length > LONGEST_POLICY:
         message = (
-            f"the permissions boundary would have {length} characters; IAM allows {_LONGEST_POLICY}, "
+            f"the permissions boundary would have {length} characters; IAM allows {LONGEST_POLICY}, "
             "use one role for several controllers, or shorter names"
         )
         yield Problem("controllers.targets", f"{len(targets)} roles", message)

@@ -6,7 +6,7 @@ from itertools import combinations, product
 from eks_gitops.config import Problem, known_problems
 from eks_gitops.existing_vpc import ExistingVpcConfig
 from stacks import rules_of_accounts
-from stacks.names import RESERVED
+from stacks.names import RESERVED, cluster_part
 from stacks.settings import Environment, Finding, Region, SharedSettings
 
 
@@ -63,12 +63,13 @@ def _services_in_a_vpc(pairs: Sequence[tuple[Region, Region]]) -> Iterator[Findi
     Source: `KubernetesNetworkConfigRequest` of EKS in botocore 1.43.
     """
     for region, other in pairs:
-        for environment in region.environments:
-            cidr = environment.settings.cluster.service_ipv4_cidr
+        for cluster in region.clusters:
+            cidr = cluster.settings.cluster.service_ipv4_cidr
             for vpc in other.shared.vpc.cidrs:
                 if cidr is not None and cidr.overlaps(vpc):
                     message = f"overlaps the VPC of {other.place} ({vpc}); choose another network"
-                    yield Finding(environment.file, Problem("cluster.service_ipv4_cidr", cidr, message))
+                    problem = Problem("cluster.service_ipv4_cidr", cidr, message)
+                    yield Finding(cluster.file, problem.below(cluster.path))
 
 
 def _duplicate_buckets(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:
@@ -147,12 +148,12 @@ def _duplicate_clusters(regions: Sequence[Region]) -> Iterator[Finding]:
     """Cluster names are unique per region and account."""
     owners: dict[tuple[str, str], str] = {}
     for region in regions:
-        for environment in _environments(region):
-            name = environment.settings.cluster.name
+        for cluster in [cluster for environment in _environments(region) for cluster in environment.clusters]:
+            name, place = cluster.settings.cluster.name, cluster_part(cluster.name, cluster.cluster)
             if (region.name, name) in owners:
                 message = (
                     f"already used by {owners[region.name, name]}; cluster names are unique per region; "
                     "choose another name"
                 )
-                yield Finding(environment.file, Problem("cluster.name", name, message))
-            owners.setdefault((region.name, name), environment.name)
+                yield Finding(cluster.file, Problem("cluster.name", name, message).below(cluster.path))
+            owners.setdefault((region.name, name), place)

@@ -20,17 +20,14 @@ def of_region(region: Region) -> list[tuple[str, Iterator[Problem]]]:
     ]
     for environment in region.environments:
         rules += [
-            (environment.file, rule(region, environment))
-            for rule in (
-                _administrators,
-                _existing_roles,
-                _copies_of_backups,
-                _policies_of_addons,
-                _targets_of_controllers,
-            )
+            (environment.file, rule(region, environment)) for rule in (_copies_of_backups, _targets_of_controllers)
         ]
         rules += [
-            (environment.file, _region_of_the_user_pool(environment)),
+            (cluster.file, cluster.below(rule(region, cluster)))
+            for cluster in environment.clusters
+            for rule in (_administrators, _existing_roles, _policies_of_addons, _region_of_the_user_pool)
+        ]
+        rules += [
             (environment.file, _key(region, environment.settings)),
             (environment.file, _boundary(region, environment.settings)),
         ]
@@ -140,7 +137,7 @@ def _targets_of_controllers(region: Region, environment: Environment) -> Iterato
             yield Problem(field, target.role_arn, message)
 
 
-def _region_of_the_user_pool(environment: Environment) -> Iterator[Problem]:
+def _region_of_the_user_pool(_region: Region, environment: Environment) -> Iterator[Problem]:
     sso = environment.settings.gitops.argo_cd.sso
     pool = re.fullmatch(OIDC_PROVIDERS["cognito"].issuer, sso.issuer) if sso is not None else None
     if pool is not None and aws_data.region(pool[1]) is None:

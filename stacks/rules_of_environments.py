@@ -1,6 +1,6 @@
 """Validation rules of one environment within its region, and on the order of promotion."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Network
 
 from eks_gitops.config import Problem
@@ -8,6 +8,9 @@ from eks_gitops.engines import ENGINES
 from eks_gitops.in_cluster.load_balancer_controller import IngressClassConfig
 from eks_gitops.versions import ARGO_CD_CHARTS, EKS_VERSIONS
 from stacks.settings import Environment, Region
+
+OrderRule = Callable[[Environment, Environment], Iterator[Problem]]
+"""A rule on an environment and a later one."""
 
 _PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")))
 """The private networks of RFC 1918 and the shared ones of RFC 6598, which the internet does not route."""
@@ -46,6 +49,13 @@ def unreachable_from_the_internet(environment: Environment) -> Iterator[Problem]
             message = "no client of an internet-facing load balancer has a private address; "
             message += "list public networks, or set scheme to internal"
             yield Problem(f"{field}.allowed_cidrs", ", ".join(map(str, cidrs)), message)
+
+
+def order(rule: OrderRule, lower: Environment, upper: Environment) -> Iterator[Problem]:
+    """The problems of a cluster of a later environment, if none of the clusters of the earlier one permits it."""
+    found = [list(rule(one, upper)) for one in lower.clusters]
+    if all(found):
+        yield from found[0]
 
 
 def kubernetes_order(lower: Environment, upper: Environment) -> Iterator[Problem]:

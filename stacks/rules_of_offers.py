@@ -16,10 +16,7 @@ def of_region(region: Region) -> list[tuple[str, Iterator[Problem]]]:
         (region.shared_file, _replica_regions(region.name, region.shared)),
         (region.shared_file, _copy_of_state(region.name, region.shared)),
         (region.shared_file, _access_host(region.name, region.shared)),
-        *[
-            (environment.file, _instance_types(region.name, environment.settings))
-            for environment in region.environments
-        ],
+        *[(cluster.file, cluster.below(_instance_types(region.name, cluster.settings))) for cluster in region.clusters],
         *[(environment.file, _databases(region.name, environment.settings)) for environment in region.environments],
     ]
 

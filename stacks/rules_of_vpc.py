@@ -23,7 +23,7 @@ def of_region(region: Region) -> list[tuple[str, Iterator[Problem]]]:
     """The files of a region, each with the problems in it."""
     return [
         (region.shared_file, _of_new_vpc(region)),
-        *[(environment.file, _no_public_subnets(region, environment)) for environment in region.environments],
+        *[(cluster.file, cluster.below(_no_public_subnets(region, cluster))) for cluster in region.clusters],
     ]
 
 
@@ -42,7 +42,7 @@ def _of_new_vpc(region: Region) -> Iterator[Problem]:
 
 def _too_few_addresses(vpc: VpcConfig, environments: Sequence[Environment]) -> Iterator[Problem]:
     have = sum(zone.private.num_addresses - _RESERVED_BY_AWS for zone in vpc.zones)
-    need = sum(addresses_of_nodes(environment.settings) for environment in environments)
+    need = sum(addresses_of_nodes(cluster.settings) for environment in environments for cluster in environment.clusters)
     if have < need:
         message = f"the nodes and Pods of all environments can need {need} addresses; enlarge the private subnets"
         yield Problem("vpc.zones", f"{have} private addresses", message)

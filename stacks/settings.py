@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import StrictBool
+from pydantic import Field, StrictBool
 
 from eks_gitops.access_host import AccessHostConfig
 from eks_gitops.addons import AddonsConfig, PolicyArn
@@ -194,9 +194,41 @@ class GitopsSettings(Config):
     """Argo CD itself."""
     repository_credential: RepositoryCredentialConfig | None = None
     """Access to this repository, which is required if it is private."""
+    dns_weight: Annotated[int, Field(strict=True, ge=0, le=255)] | None = None
+    """The weight of this cluster's records of the services, among those of all clusters of the environment, which need
+    one then. Route 53 sends each cluster requests in the proportion of its weight, and none with 0. With None, there is
+    one record for each service. A change reaches clients as their
+    answers expire (docs/fleet.md)."""
     kubeconfig: AbsolutePath | None = None
     """A file whose current context is used instead of the EKS cluster, for trials. Terraform runs in another folder, so
     the path is absolute."""
+
+
+class FurtherCluster(Config):
+    """A further cluster of an environment, with Argo CD in it, in two stacks of its own.
+
+    It shares the environment's key, databases, file system, zone and backup bucket, and deploys the same Git tree.
+    """
+
+    name: Annotated[
+        str,
+        matching(r"[a-z][a-z0-9]{0,9}", "use 1 to 10 lower-case letters and digits, starting with a letter"),
+    ]
+    """The name of the cluster within its environment, such as `blue`: part of the names of its stacks and AWS
+    resources. A change is another cluster: destroy the stacks before."""
+    teardown: StrictBool = False
+    """Set and deploy it before the cluster is destroyed: it permits disabling `cluster.deletion_protection` in
+    production. It concerns only this cluster."""
+    cluster: ClusterConfig
+    """The EKS cluster."""
+    node_groups: tuple[NodeGroupConfig, ...]
+    """The managed node groups, as those of the environment."""
+    addons: AddonsConfig = AddonsConfig()
+    """The EKS add-ons of the cluster."""
+    karpenter: KarpenterConfig | None = None
+    """The AWS resources of Karpenter, or None."""
+    gitops: GitopsSettings
+    """What Terraform installs in the cluster. Argo CD needs a domain of its own."""
 
 
 class EnvironmentSettings(Config):
@@ -239,6 +271,9 @@ class EnvironmentSettings(Config):
     the guard refuses."""
     backup: BackupConfig
     """How long backups are kept."""
+    further_clusters: tuple[FurtherCluster, ...] = ()
+    """Clusters beside the first, for a blue/green upgrade, each in stacks of its own (docs/fleet.md). An administrator
+    deploys `shared`, whose delivery roles name all clusters. Before one is removed here, destroy its stacks."""
 
     @property
     def existing_roles(self) -> list[str]:
@@ -250,6 +285,24 @@ class EnvironmentSettings(Config):
         """No node for CoreDNS and Argo CD, duplicates, or an Argo CD that cannot run in the cluster."""
         yield from named_twice("node_groups", [group.name for group in self.node_groups])
         yield from named_twice("databases", [database.name for database in self.databases])
+        yield from named_twice("further_clusters", [further.name for further in self.further_clusters])
+        yield from self.problems_of_cluster()
+        for index, further in enumerate(self.further_clusters):
+            for problem in self.with_cluster(further).problems_of_cluster():
+                yield problem.below(f"further_clusters[{index}]")
+
+    def with_cluster(self, further: FurtherCluster) -> "EnvironmentSettings":
+        """These settings with a further cluster in the place of the first, as far as its fields are known.
+
+        They have no databases and backups, which belong to the environment.
+        """
+        others = {*FurtherCluster.model_fields, "backup"}
+        values = {name: value for name, value in vars(self).items() if name not in others}
+        own = {name: value for name, value in vars(further).items() if name != "name"}
+        return without_validation(EnvironmentSettings, {**values, **own, "databases": (), "further_clusters": ()})
+
+    def problems_of_cluster(self) -> Iterator[Problem]:
+        """The rules on the cluster alone, which hold for each further one, too."""
         yield from known_problems(self._problems_of_nodes())
         yield from known_problems(self._problems_of_auto_mode())
         yield from known_problems(self._problems_of_argo_cd())
@@ -344,6 +397,45 @@ class Environment(NamedTuple):
     name: str
     file: str
     settings: EnvironmentSettings
+    cluster: str = ""
+    """The name of the further cluster whose settings are in the place of those of the first; empty for the first."""
+    path: str = ""
+    """The path of these settings, such as `further_clusters[0]`; empty for the first cluster."""
+
+    @property
+    def further(self) -> tuple["Environment", ...]:
+        """This environment with each further cluster in the place of the first, as far as its fields are known."""
+        found: tuple[FurtherCluster, ...] = getattr(self.settings, "further_clusters", ())
+        return tuple(
+            Environment(
+                self.name,
+                self.file,
+                self.settings.with_cluster(further),
+                getattr(further, "name", ""),
+                f"further_clusters[{index}]",
+            )
+            for index, further in enumerate(found)
+        )
+
+    def below(self, problems: Iterator[Problem]) -> Iterator[Problem]:
+        """The problems with their paths in the settings file."""
+        for problem in problems:
+            yield problem.below(self.path)
+
+    @property
+    def clusters(self) -> tuple["Environment", ...]:
+        """This environment, and it with each further cluster in the place of the first."""
+        return (self, *self.further)
+
+    @property
+    def cluster_names(self) -> list[str]:
+        """The names of all clusters in AWS."""
+        return [one.settings.cluster.name for one in self.clusters]
+
+    @property
+    def existing_roles(self) -> list[str]:
+        """The ARNs of the existing roles of all clusters and their nodes, each once."""
+        return sorted({role for one in self.clusters for role in one.settings.existing_roles})
 
 
 class Region(NamedTuple):
@@ -373,9 +465,14 @@ class Region(NamedTuple):
             "push_role_prefix": self.location("shared").name("push-"),
         }
 
-    def location(self, environment: str) -> Location:
-        """The location of the resources of an environment of this region and account."""
-        return Location(account_id=self.shared.account_id, region=self.name, environment=environment)
+    @property
+    def clusters(self) -> tuple[Environment, ...]:
+        """Each environment, and each with every further cluster in the place of the first."""
+        return tuple(cluster for environment in self.environments for cluster in environment.clusters)
+
+    def location(self, environment: str, cluster: str = "") -> Location:
+        """The location of the resources of an environment of this region and account, or of a further cluster of it."""
+        return Location(account_id=self.shared.account_id, region=self.name, environment=environment, cluster=cluster)
 
     @property
     def main_location(self) -> Location:

@@ -54,9 +54,9 @@ class SharedStack(RegionStack):
         self._organisation = owner.organisation
         self._state_location = StateLocation(settings.state.bucket, settings.state.lock_table)
         self.dns = None if region.account else Dns(self, "dns", settings.dns)
-        clusters = {environment.name: environment.settings.cluster.name for environment in region.environments}
+        clusters = {environment.name: environment.cluster_names for environment in region.environments}
         targets = {environment.name: region.assumed_roles(environment) for environment in region.environments}
-        existing_roles = {environment.name: environment.settings.existing_roles for environment in region.environments}
+        existing_roles = {environment.name: environment.existing_roles for environment in region.environments}
         existing_boundaries = {
             "shared": settings.permissions_boundary_arn,
             **{one.name: one.settings.permissions_boundary_arn for one in region.environments},
@@ -66,16 +66,16 @@ class SharedStack(RegionStack):
                 self,
                 f"boundary-{name}",
                 location=region.location(name),
-                cluster=cluster,
-                domain=None if cluster is None else settings.dns.of_environment(name),
-                parent_zone_arn=None if cluster is None or self.dns is None else self.dns.zone_arn,
+                clusters=names,
+                domain=settings.dns.of_environment(name) if names else None,
+                parent_zone_arn=self.dns.zone_arn if names and self.dns is not None else None,
                 target_roles=targets.get(name, []),
                 existing_arn=existing_boundaries[name],
                 existing_roles=existing_roles.get(name, []),
                 access_host=name == "shared" and settings.access_host is not None,
                 runners=name == "shared" and settings.runners is not None,
             )
-            for name, cluster in {"shared": None, **clusters}.items()
+            for name, names in {"shared": list[str](), **clusters}.items()
         }
         self._key = Key(
             self,
@@ -156,7 +156,7 @@ class SharedStack(RegionStack):
         settings = self._region.shared
         if settings.owns_github_provider:
             GithubOidcProvider(self, "github")
-        credentials = [environment.settings.gitops.repository_credential for environment in self._region.environments]
+        credentials = [cluster.settings.gitops.repository_credential for cluster in self._region.clusters]
         self._read = ReadPolicy(
             self,
             "read",
@@ -188,13 +188,13 @@ class SharedStack(RegionStack):
             location = self._region.location(environment.name)
             policies = apply_environment_policy.statements(
                 location,
-                environment.settings.cluster.name,
+                environment.cluster_names,
                 domain=settings.dns.of_environment(environment.name),
                 parent_zone_arn=None if self.dns is None else self.dns.zone_arn,
                 delegation_role_arn=self._region.delegation_role_arn(environment.name),
                 existing_key_arn=environment.settings.key_arn,
                 existing_boundary_arn=environment.settings.permissions_boundary_arn,
-                existing_roles=environment.settings.existing_roles,
+                existing_roles=environment.existing_roles,
             )
             self.apply_roles[environment.name] = self._apply_role(environment.name, policies)
         self.backup_roles = {
@@ -203,7 +203,7 @@ class SharedStack(RegionStack):
                 f"backup-{environment.name}",
                 location=self._region.location(environment.name),
                 repository=settings.repository,
-                cluster_name=environment.settings.cluster.name,
+                cluster_names=environment.cluster_names,
                 organisation=self._organisation,
                 boundary=self._boundaries[environment.name],
                 existing_key_arn=environment.settings.key_arn,
@@ -290,13 +290,13 @@ class SharedStack(RegionStack):
                 "backups",
                 [
                     {
-                        "stack": stack_name(self._region.name, environment.name),
+                        "stack": stack_name(self._region.name, cluster.name, cluster.cluster),
                         "region": self._region.name,
-                        "cluster": environment.settings.cluster.name,
-                        "role": self.backup_roles[environment.name].arn,
+                        "cluster": cluster.settings.cluster.name,
+                        "role": self.backup_roles[cluster.name].arn,
                         **({"place": self._region.place} if self._region.account else {}),
                     }
-                    for environment in self._region.environments
+                    for cluster in self._region.clusters
                 ],
                 "GitHub variable AWS_BACKUPS of this repository, as JSON: the lists of all regions as one",
             ),

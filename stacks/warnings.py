@@ -49,11 +49,12 @@ def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tupl
         for problem in _of_shared(region.shared):
             # Of the domain, which all accounts have from the region, only once.
             if not (region.account and problem.field.startswith("dns.")):
-                found = Finding(region.shared_file, problem.below(region.path))
-                yield stack_name(region.name, "shared", region.account), str(found)
-        for environment in region.environments:
-            for problem in (*_of_environment(environment.settings, today), *_of_combinations(region, environment)):
-                yield stack_name(region.name, environment.name), str(Finding(environment.file, problem))
+                finding = Finding(region.shared_file, problem.below(region.path))
+                yield stack_name(region.name, "shared", region.account), str(finding)
+        for cluster in region.clusters:
+            for problem in (*_of_environment(cluster.settings, today), *_of_combinations(region, cluster)):
+                finding = Finding(cluster.file, problem.below(cluster.path))
+                yield stack_name(region.name, cluster.name, cluster.cluster), str(finding)
 
 
 def placeholders(owner: Owner, regions: Sequence[Region]) -> Iterator[str]:
@@ -146,7 +147,8 @@ def _of_combinations(region: Region, environment: Environment) -> Iterator[Probl
     yield from _images_for_arm(settings)
     yield from _services_of_a_connected_network(region, settings)
     keys = {"shared": region.shared.key_arn, **{one.name: one.settings.key_arn for one in region.environments}}
-    for name in [name for name, arn in keys.items() if arn and arn == settings.key_arn and name != environment.name]:
+    same = [name for name, arn in keys.items() if arn and arn == settings.key_arn and name != environment.name]
+    for name in same if not environment.cluster else ():
         message = f"also the key of {name}: roles of both can decrypt what it encrypts in the other; use one for each"
         yield Problem("key_arn", settings.key_arn, message)
     for field, ingress in load_balancers(environment).items():

@@ -116,6 +116,14 @@ def platform(committed: tuple[Owner, list[Region]], platform_folder: Path) -> di
 
 
 @pytest.fixture(scope="session")
+def with_further_cluster(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
+    """All stacks of the example settings with a cluster of dev beside the first."""
+    settings = EditedSettings(tmp_path_factory.mktemp("further"))
+    settings.add_further_cluster()
+    return every_stack(settings.load(), tmp_path_factory.mktemp("further-out"))
+
+
+@pytest.fixture(scope="session")
 def backend(platform: dict[str, Template]) -> Template:
     return platform[f"{SEOUL}-backend"]
 

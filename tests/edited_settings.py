@@ -16,6 +16,9 @@ from stacks.settings import Owner, Region
 
 EXAMPLE = Path(__file__).parent / "example"
 _SEOUL = "ap_northeast_2"
+_IMPORTS = """\
+from eks_gitops.karpenter import KarpenterConfig
+from stacks.settings import EnvironmentSettings, FurtherCluster, GitopsSettings"""
 
 EXISTING_VPC = """\
     vpc=ExistingVpcConfig(
@@ -93,6 +96,61 @@ def add_account(folder: Path, *environments: str) -> None:
         )
 
 
+FURTHER_CLUSTER = """\
+    further_clusters=(
+        FurtherCluster(
+            name="blue",
+            cluster=ClusterConfig(
+                name="gitops-cluster-dev-blue",
+                version="1.36",
+                zones=("ap-northeast-2a", "ap-northeast-2c"),
+                administrators=(OWNER.administrator_role_arn,),
+            ),
+            node_groups=(
+                NodeGroupConfig(
+                    name="main",
+                    instance_types=("t3.large",),
+                    ami_type="AL2023_x86_64_STANDARD",
+                    capacity_type="ON_DEMAND",
+                    min_size=1,
+                    desired_size=2,
+                    max_size=3,
+                    disk_size_gib=50,
+                ),
+            ),
+            karpenter=KarpenterConfig(max_nodes=5),
+            gitops=GitopsSettings(
+                revision="main",
+                dns_weight=0,
+                policies="audit",
+                ingress=IngressClassConfig(scheme="internet-facing", allowed_cidrs=("0.0.0.0/0",)),
+                argo_cd=ArgoCdConfig(
+                    chart_version="10.4.1",
+                    domain=f"argocd-blue.dev.{OWNER.domain}",
+                    availability="single-node",
+                    ingress=IngressClassConfig(scheme="internal", allowed_cidrs=("10.0.0.0/16",)),
+                    sso=None,
+                    local_admin=True,
+                ),
+            ),
+        ),
+    ),
+"""
+"""A cluster of dev beside the first one."""
+
+
+def with_further_cluster(text: str) -> str:
+    """The settings of dev of the example with a further cluster."""
+    for old, new in (
+        ("from stacks.settings import EnvironmentSettings, GitopsSettings", _IMPORTS),
+        ('revision="main",', 'revision="main", dns_weight=100,'),
+        ("    backup=BackupConfig(", f"{FURTHER_CLUSTER}    backup=BackupConfig("),
+    ):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    return text
+
+
 class EditedSettings:
     """A copy of the settings files below `root`, which are loaded as if `root` were the repository root."""
 
@@ -120,6 +178,11 @@ class EditedSettings:
     def add_account(self, *environments: str) -> None:
         """Move environments of the first region to a further account, whose VPC has the same network."""
         add_account(self._stacks / _SEOUL, *environments)
+
+    def add_further_cluster(self) -> None:
+        """Add a cluster to dev of the first region."""
+        path = self._stacks / _SEOUL / "dev.py"
+        path.write_text(with_further_cluster(path.read_text()))
 
     def rename(self, old: str, new: str) -> None:
         """Rename a settings file."""

@@ -71,6 +71,21 @@ def make_stack(  # noqa: PLR0913 (each argument is varied by a test)
     )
 
 
+def make_further_stack(directory: Path = Path(), *, kind: Kind = "environment", **more: Any) -> Stack:
+    """A stack of the further cluster `blue` of dev."""
+    name = "gitops-cluster-dev-blue"
+    tags = {"Environment": "dev", "Project": "gitops-platform", "Region": REGION, "Cluster": "blue"}
+    return make_stack(
+        "dev",
+        directory,
+        kind=kind,
+        name=f"{REGION}-dev-blue{'-gitops' if kind == 'in-cluster' else ''}",
+        cluster=Cluster(name, controller_tags(name), "blue"),
+        tags=tags,
+        **more,
+    )
+
+
 def write_output(output: Path, stacks: Iterable[Stack], regions: Iterable[Region] = ()) -> None:
     """Write `manifest.json` and `platform.json` for these stacks, whose folders are in `output`."""
     manifest, described = {}, {}

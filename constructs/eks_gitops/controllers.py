@@ -127,7 +127,7 @@ class ControllerRoles(Construct):
                 "database-users",
                 config.database_users,
                 "database-users/database-users",
-                _manage_database_users(context.location, context.key),
+                _manage_database_users(context.location.of_environment, context.key),
             )
 
 

@@ -239,17 +239,22 @@ class Database(Construct):
             vpc_id=vpc_id,
             tags={"Name": f"{self._identifier}-database"},
         )
+        self._security_group_id: str = group.id
+        self.admit(self, f"{self.engine.title.lower()}-from-nodes", client_security_group_id)
+        return group.id
+
+    def admit(self, scope: Construct, id_: str, client_security_group_id: str) -> None:
+        """Admit the nodes of a cluster, by a rule in `scope`."""
         VpcSecurityGroupIngressRule(
-            self,
-            f"{self.engine.title.lower()}-from-nodes",
-            security_group_id=group.id,
+            scope,
+            id_,
+            security_group_id=self._security_group_id,
             description=group_description(f"{self.engine.title} from the nodes of the cluster"),
             ip_protocol="tcp",
             from_port=self.engine.port,
             to_port=self.engine.port,
             referenced_security_group_id=client_security_group_id,
         )
-        return group.id
 
     def _parameters(self, engine_version: str) -> str:
         return DbParameterGroup(

@@ -15,7 +15,6 @@ from constructs import Construct
 from pydantic import StrictBool
 
 from eks_gitops.config import Config, DomainName, Problem, matching
-from eks_gitops.delivery.delegation import READ_DELEGATION, delegation_role_arn
 from eks_gitops.location import Location
 
 LONGEST_DOMAIN = 64
@@ -100,12 +99,19 @@ class DnsOfAnotherAccount(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id_: str, config: DnsConfig, *, location: Location, environment: str, plan_role: str
+        self,
+        scope: Construct,
+        id_: str,
+        config: DnsConfig,
+        *,
+        location: Location,
+        plan_role: str,
+        reading_role_arn: str,
+        writing_role_arn: str,
     ) -> None:
-        """`location` is that of the zone."""
+        """`location` is that of the zone, and of the roles with the ARNs."""
         super().__init__(scope, id_)
         caller = DataAwsCallerIdentity(self, "caller")
-        read, write = (delegation_role_arn(location, name) for name in (READ_DELEGATION, environment))
         is_plan = f'strcontains({caller.fqn}.arn, ":assumed-role/{plan_role}/")'
         self.provider: TerraformProvider | None = AwsProvider(
             self,
@@ -113,7 +119,9 @@ class DnsOfAnotherAccount(Construct):
             alias="domain",
             region=location.region,
             allowed_account_ids=[location.account_id],
-            assume_role=[AwsProviderAssumeRole(role_arn=f'${{{is_plan} ? "{read}" : "{write}"}}')],
+            assume_role=[
+                AwsProviderAssumeRole(role_arn=f'${{{is_plan} ? "{reading_role_arn}" : "{writing_role_arn}"}}')
+            ],
         )
         self.zone_id: str = (
             config.hosted_zone_id

@@ -99,16 +99,8 @@ class FileSystem(Construct):
             vpc_id=vpc_id,
             tags={"Name": name},
         )
-        VpcSecurityGroupIngressRule(
-            self,
-            "nfs-from-nodes",
-            security_group_id=group.id,
-            description=group_description("NFS from the nodes of the cluster"),
-            ip_protocol="tcp",
-            from_port=_NFS_PORT,
-            to_port=_NFS_PORT,
-            referenced_security_group_id=client_security_group_id,
-        )
+        self._security_group_id: str = group.id
+        self.admit(self, "nfs-from-nodes", client_security_group_id)
         for zone, subnet_id in subnet_ids.items():
             EfsMountTarget(
                 self,
@@ -121,6 +113,19 @@ class FileSystem(Construct):
         self.id: str = file_system.id
         self.arn: str = file_system.arn
         self.access_point_ids = {point.name: self._access_point(point) for point in config.access_points}
+
+    def admit(self, scope: Construct, id_: str, client_security_group_id: str) -> None:
+        """Admit the nodes of a cluster, by a rule in `scope`."""
+        VpcSecurityGroupIngressRule(
+            scope,
+            id_,
+            security_group_id=self._security_group_id,
+            description=group_description("NFS from the nodes of the cluster"),
+            ip_protocol="tcp",
+            from_port=_NFS_PORT,
+            to_port=_NFS_PORT,
+            referenced_security_group_id=client_security_group_id,
+        )
 
     def _access_point(self, point: AccessPoint) -> str:
         return EfsAccessPoint(

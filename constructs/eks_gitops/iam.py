@@ -14,6 +14,9 @@ from constructs import Construct
 
 from eks_gitops.location import Location
 
+LONGEST_POLICY = 6_144
+"""The characters of a managed policy, at most. Source: IAM and AWS STS quotas."""
+
 _TOKEN = re.compile(r"\$\{TfToken\[TOKEN\.\d+\]\}")
 
 Conditions = Mapping[str, Mapping[str, str | Sequence[str]]]
@@ -84,6 +87,11 @@ def policy_document(*statements: Statement) -> str:
             message = f"{statement}: has no resources; leave the statement out"
             raise ValueError(message)
     return _document(statements)
+
+
+def policy_length(*statements: Statement) -> int:
+    """The characters of a policy, as IAM counts them: without white space."""
+    return len("".join(policy_document(*statements).split()))
 
 
 def trust_policy(*statements: Statement) -> str:

@@ -10,12 +10,19 @@ _IAM_NAME_LIMIT = 64
 class Location(Config):
     """Where resources are located. Names and ARNs are derived from it, so that they are unique per stack.
 
-    `environment` is `shared`, `backend` or the name of an environment, such as `dev`, `staging` or `prod`.
+    `environment` is `shared`, `backend` or the name of an environment, such as `dev`, `staging` or `prod`. `cluster` is
+    the name of a further cluster of the environment, which is part of the names of its resources; empty for the first.
     """
 
     account_id: AccountId
     region: str
     environment: str
+    cluster: str = ""
+
+    @property
+    def of_environment(self) -> "Location":
+        """The location of what all clusters of the environment share."""
+        return self.model_copy(update={"cluster": ""})
 
     @property
     def partition(self) -> str:
@@ -38,12 +45,12 @@ class Location(Config):
         return f"{self.region}/{self.environment}/"
 
     def name(self, suffix: str) -> str:
-        """`<region>-<environment>-<suffix>`, which is unique in the account, also for global IAM names.
+        """`<region>-<environment>-[<cluster>-]<suffix>`, which is unique in the account, also for global IAM names.
 
         Raises:
             ValueError: if the name is longer than the 64 characters that IAM allows.
         """
-        name = f"{self.region}-{self.environment}-{suffix}"
+        name = "-".join(filter(None, (self.region, self.environment, self.cluster, suffix)))
         if len(name) > _IAM_NAME_LIMIT:
             message = f"name {name!r} has {len(name)} characters; IAM allows {_IAM_NAME_LIMIT}, choose a shorter one"
             raise ValueError(message)

@@ -1,7 +1,8 @@
 """Backs up the objects of Argo CD, encrypted in this process, and restores them into a cluster.
 
 Most of them are also in Git. The others are the credentials of repositories and clusters, and manual settings. Each
-backup is a version of one S3 object in the environment's backup bucket, whose lifecycle rules expire old versions.
+backup is a version of one S3 object in the environment's backup bucket, whose lifecycle rules expire old versions. A
+further cluster has an object of its own.
 """
 
 import hashlib
@@ -37,6 +38,7 @@ class BackupLocation:
     bucket: str
     key_id: str
     cluster: str
+    object: str = OBJECT
 
     @property
     def context(self) -> dict[str, str]:
@@ -46,7 +48,7 @@ class BackupLocation:
     @property
     def url(self) -> str:
         """The S3 URL of the object, for messages."""
-        return f"s3://{self.bucket}/{OBJECT}"
+        return f"s3://{self.bucket}/{self.object}"
 
 
 def find_location(stacks: Sequence[Stack], environment: str | None) -> BackupLocation:
@@ -80,6 +82,7 @@ def _location(stack: Stack) -> BackupLocation:
         bucket=stack.backups.bucket,
         key_id=stack.backups.key_id,
         cluster=stack.cluster.name,
+        object=f"argo-cd/{stack.further}/export" if stack.further else OBJECT,
     )
 
 
@@ -103,7 +106,7 @@ def backup(at: BackupLocation, argo_cd: ArgoCdAdmin) -> Report:
         checksum = hashlib.sha256(encrypted).hexdigest()
         put = at.session.client("s3").put_object(
             Bucket=at.bucket,
-            Key=OBJECT,
+            Key=at.object,
             Body=encrypted,
             ChecksumAlgorithm="SHA256",
             Metadata={_CHECKSUM: checksum, "cluster": at.cluster},
@@ -113,7 +116,7 @@ def backup(at: BackupLocation, argo_cd: ArgoCdAdmin) -> Report:
     return Report(
         title=f"{at.cluster}: {counted(sum(kinds.values()), 'object')} of Argo CD backed up",
         status=Status.FINE,
-        data={"bucket": at.bucket, "key": OBJECT, "version": put["VersionId"], "sha256": checksum, "objects": kinds},
+        data={"bucket": at.bucket, "key": at.object, "version": put["VersionId"], "sha256": checksum, "objects": kinds},
         tables=[Table("Backed up", ["kind", "objects"], [[kind, str(count)] for kind, count in kinds.items()])],
         notes=[f"{at.url} version {put['VersionId']}"],
     )
@@ -125,7 +128,7 @@ def versions(at: BackupLocation) -> Report:
         s3 = at.session.client("s3")
         found = [
             {"version": version["VersionId"], "made": version["LastModified"].isoformat(), "bytes": version["Size"]}
-            for version in aws.paginate(s3, "list_object_versions", "Versions", Bucket=at.bucket, Prefix=OBJECT)
+            for version in aws.paginate(s3, "list_object_versions", "Versions", Bucket=at.bucket, Prefix=at.object)
         ]
     rows = [[str(version[name]) for name in ("made", "version", "bytes")] for version in found]
     return Report(
@@ -180,7 +183,7 @@ def fetch(at: BackupLocation, version: str | None) -> bytes:
     Raises:
         OperationError: if the backup does not exist, or was modified.
     """
-    wanted: dict[str, Any] = {"Bucket": at.bucket, "Key": OBJECT, **({"VersionId": version} if version else {})}
+    wanted: dict[str, Any] = {"Bucket": at.bucket, "Key": at.object, **({"VersionId": version} if version else {})}
     with _aws_errors(at):
         got = at.session.client("s3").get_object(**wanted)
         encrypted = got["Body"].read()

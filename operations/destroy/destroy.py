@@ -74,9 +74,9 @@ def environments(stacks: Sequence[Stack], every: Sequence[Stack]) -> list[str]:
 
 
 def environment_name(stack: Stack, every: Sequence[Stack]) -> str:
-    """`<environment>`, or `<region>-<environment>` if an environment of another region has the same name."""
+    """`<environment>[-<further cluster>]`, and before it `<region>-` if another region has the same environment."""
     is_ambiguous = any(one.environment == stack.environment and one.region != stack.region for one in every)
-    return f"{stack.region}-{stack.environment}" if is_ambiguous else stack.environment
+    return f"{stack.region}-{stack.short_name}" if is_ambiguous else stack.short_name
 
 
 def prepare(chosen: Sequence[Stack], every: Sequence[Stack]) -> Destruction:
@@ -126,14 +126,14 @@ def _unsettled(stack: Stack, held: Sequence[Resource], session: "boto3.Session")
 
 def protected(stack: Stack, held: Sequence[Resource]) -> list[str]:
     """The resources that the settings or the last apply protect from destruction, each with the remedy."""
-    file = stack.settings_file
+    file, owner = stack.settings_file, "this further cluster" if stack.further else "the environment"
     problems = []
     for kind, name, arguments in stack.resources() if held else ():
         protections = [protection for protection in _PROTECTIONS if arguments.get(protection)]
         if protections:
             problems.append(
                 f"{stack.name}: {kind}.{name}: {protections[0]}: remove the protection first: in {file}, "
-                "set deletion_protection=False for it and teardown=True for the environment, then deploy the stack"
+                f"set deletion_protection=False for it and teardown=True for {owner}, then deploy the stack"
             )
         elif arguments.get("lifecycle", {}).get("prevent_destroy"):
             problems.append(f"{stack.name}: {kind}.{name}: prevent_destroy: its configuration forbids destroying it")

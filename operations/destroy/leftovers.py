@@ -49,6 +49,7 @@ _EC2 = (
 class Environment:
     """What identifies the resources of an environment: the tags of Terraform, its cluster, log groups and IAM path.
 
+    Those of a further cluster have its tag `Cluster`, and `roles` begins the names of its roles on the path.
     `existing` are the ARNs of what no stack creates. It has the tags if Terraform created it and then forgot it.
     """
 
@@ -57,6 +58,7 @@ class Environment:
     log_groups: Sequence[str]
     iam_path: str
     existing: Collection[str] = frozenset()
+    roles: str = ""
 
     def owns(self, tags: Mapping[str, str]) -> bool:
         """Whether a resource with these tags was created by Terraform or by a controller of this environment."""
@@ -78,11 +80,12 @@ def environment(stack: Stack) -> Environment:
     """The environment of a stack."""
     groups = [arguments["name"] for kind, _, arguments in stack.resources() if kind == "aws_cloudwatch_log_group"]
     return Environment(
-        tags={name: stack.tags[name] for name in ("Environment", "Project", "Region")},
+        tags={name: stack.tags[name] for name in ("Environment", "Project", "Region", "Cluster") if name in stack.tags},
         cluster=stack.cluster,
         log_groups=groups,
         iam_path=stack.iam_path,
         existing=stack.existing.arns,
+        roles=f"{stack.region}-{stack.short_name}-" if stack.further else "",
     )
 
 
@@ -92,7 +95,8 @@ def find_leftovers(session: "boto3.Session", owner: Environment, gone: Collectio
     found += _by_tag(session, owner, gone)
     found += _records(session.client("route53"), owner)
     for role in paginate(session.client("iam"), "list_roles", "Roles", PathPrefix=owner.iam_path):
-        found.append(Leftover("iam:role", role["Arn"], 0))  # the tagging API does not list roles
+        if role["RoleName"].startswith(owner.roles):
+            found.append(Leftover("iam:role", role["Arn"], 0))  # the tagging API does not list roles
     logs = session.client("logs")
     for name in owner.log_groups:  # the last lines of a cluster's log recreate its group, without tags
         for group in logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]:

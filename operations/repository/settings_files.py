@@ -2,7 +2,7 @@
 
 import ast
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
@@ -238,7 +238,16 @@ def _pins(module: ast.Module) -> dict[str, ast.Constant]:
 
 def _argument(module: ast.Module, name: str) -> ast.expr | None:
     """The value of the first argument of this name."""
-    return next((node.value for node in ast.walk(module) if isinstance(node, ast.keyword) and node.arg == name), None)
+    return next((node.value for node in _walk(module) if isinstance(node, ast.keyword) and node.arg == name), None)
+
+
+def _walk(module: ast.Module) -> Iterator[ast.AST]:
+    """As `ast.walk`, without the settings of further clusters, which have arguments of the same names."""
+    waiting: list[ast.AST] = [module]
+    for node in waiting:
+        if not (isinstance(node, ast.keyword) and node.arg == "further_clusters"):
+            waiting += ast.iter_child_nodes(node)
+            yield node
 
 
 def _member(value: ast.expr | None, name: str) -> ast.expr | None:
@@ -261,7 +270,7 @@ def with_release(settings: Path, group: str, release: str) -> str:
     Raises:
         OperationError: if the file cannot be read, or the group is not written as `NodeGroupConfig(name="…", …)`.
     """
-    for node in ast.walk(_parsed(settings)):
+    for node in _walk(_parsed(settings)):
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("NodeGroupConfig"):
             name, ami_type, old = (_member(node, field) for field in ("name", "ami_type", "release_version"))
             if ami_type is not None and isinstance(name, ast.Constant) and name.value == group:

@@ -49,10 +49,14 @@ class State:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster. Each resource that its controllers create has at least one of `controller_tags`."""
+    """A cluster. Each resource that its controllers create has at least one of `controller_tags`.
+
+    `further` is its name within its environment if it is a further cluster; empty for the first.
+    """
 
     name: str
     controller_tags: Mapping[str, str]
+    further: str = ""
 
     def owns(self, tags: Mapping[str, str]) -> bool:
         """Whether a resource with these tags was created by a controller of this cluster, or by AWS for it."""
@@ -197,6 +201,16 @@ class Stack:
         return _configuration(self.directory, has_backend=True)
 
     @property
+    def further(self) -> str:
+        """The name of the further cluster that the stack belongs to; empty for what the environment has once."""
+        return self.cluster.further if self.cluster is not None else ""
+
+    @property
+    def short_name(self) -> str:
+        """`<environment>[-<further cluster>]`, which commands accept in place of the stack's name."""
+        return "-".join(filter(None, (self.environment, self.further)))
+
+    @property
     def is_in_cluster(self) -> bool:
         """Whether the stack consists of Kubernetes objects and Helm releases, not AWS resources."""
         return self.kind == "in-cluster"
@@ -263,7 +277,7 @@ class Platform:
             OperationError: if no environment has one.
         """
         order = [(region.name, name) for region in self.regions for name in region.environments]
-        stacks = {(stack.region, stack.environment): stack for stack in self.stacks if stack.kind == kind}
+        stacks = {(one.region, one.environment): one for one in self.stacks if one.kind == kind and not one.further}
         found = next((stacks[place] for place in order if place in stacks), None)
         if found is None:
             raise OperationError(f"{kind}: no stack of this kind; {_REMEDY}")
@@ -445,11 +459,13 @@ def backend_stacks(stacks: Sequence[Stack]) -> list[Stack]:
 def environment_stacks(found: Sequence[Stack], environment: str | None) -> list[Stack]:
     """The stack of `environment` (such as `dev`, or the name of its stack), or of all environments if it is None.
 
+    That of a further cluster has the name of the cluster, too, such as `dev-blue`.
+
     Raises:
         OperationError: if the environment does not exist, or exists in several regions.
     """
     known = [stack for stack in found if stack.kind == "environment"]
-    chosen = [stack for stack in known if environment in {None, stack.name, stack.environment}]
+    chosen = [stack for stack in known if environment in {None, stack.name, stack.short_name}]
     if not chosen:
         names = ", ".join(stack.name for stack in known)
         raise OperationError(f"{environment}: no such environment; choose one of {names}")

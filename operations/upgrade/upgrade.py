@@ -67,12 +67,15 @@ def upgrade(platform: Platform, environment: str, version: str, root: Path, *, w
 
 def _stack(platform: Platform, environment: str) -> Stack:
     known = [stack for stack in platform.stacks if stack.kind == "environment"]
-    chosen = [stack for stack in known if environment in {stack.name, stack.environment}]
+    chosen = [stack for stack in known if environment in {stack.name, stack.short_name}]
     names = ", ".join(stack.name for stack in chosen or known)
     if not chosen:
         raise OperationError(f"{environment}: no such environment; choose one of {names}")
     if len(chosen) > 1:
         raise OperationError(f"{environment}: exists in several regions; choose one of {names}")
+    if chosen[0].further:
+        message = "a further cluster, which is not upgraded in place; add another one with the new version"
+        raise OperationError(f"{environment}: {message} (docs/fleet.md)")
     return chosen[0]
 
 
@@ -95,7 +98,7 @@ def _checks(
     checks += [
         ("charts", partial(repository.releases, platform, other, version))
         for other in platform.stacks
-        if other.is_in_cluster and (other.region, other.environment) == (stack.region, stack.environment)
+        if other.is_in_cluster and (other.region, other.short_name) == (stack.region, stack.short_name)
     ]
     running = settings.get(stack.environment, "")
     if not running:
@@ -139,7 +142,7 @@ def _versions(platform: Platform, region: str) -> dict[str, str]:
     return {
         stack.environment: str(arguments["version"])
         for stack in platform.stacks
-        if stack.region == region and stack.kind == "environment"
+        if stack.region == region and stack.kind == "environment" and not stack.further
         for kind, _, arguments in stack.resources()
         if kind == "aws_eks_cluster"
     }
@@ -151,7 +154,7 @@ def _of_earlier(platform: Platform, stack: Stack, change: Change, order: list[st
         return
     for other in platform.stacks:
         is_earlier = other.environment in order[: order.index(stack.environment)]
-        if other.kind == "environment" and other.region == stack.region and is_earlier:
+        if other.kind == "environment" and other.region == stack.region and is_earlier and not other.further:
             yield f"environment {other.environment}", partial(_earlier, other, change)
 
 

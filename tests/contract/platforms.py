@@ -24,7 +24,16 @@ from eks_gitops.karpenter import KarpenterConfig
 from eks_gitops.node_group import NodeGroupConfig, NodeRepairConfig, RepairOverride, Taint
 from eks_gitops.runners import RunnersConfig
 from eks_gitops.vpc import InterfaceEndpoint, VpcConfig, Zone
-from stacks.settings import Environment, EnvironmentSettings, GitopsSettings, Owner, Region, SharedSettings
+from stacks.settings import (
+    AccountSettings,
+    Environment,
+    EnvironmentSettings,
+    FurtherCluster,
+    GitopsSettings,
+    Owner,
+    Region,
+    SharedSettings,
+)
 
 Settings = tuple[Owner, list[Region]]
 
@@ -97,6 +106,7 @@ def maximal() -> Settings:
     )
     gitops = GitopsSettings(
         revision="v1.2.0",
+        dns_weight=255,
         ingress=IngressClassConfig(scheme="internet-facing", allowed_cidrs=("203.0.113.0/24",), tls_policy=_TLS_POLICY),
         argo_cd=ArgoCdConfig(
             chart_version="10.4.1",
@@ -232,6 +242,23 @@ def maximal() -> Settings:
             argo_cd_retention_days=120,
             copy_to_vault=f"arn:aws:backup:ap-northeast-1:{_ACCOUNT}:backup-vault:copies",
         ),
+        further_clusters=(
+            FurtherCluster(
+                name="blue".ljust(10, "x"),
+                teardown=True,
+                cluster=_cluster("shop-blue".ljust(100, "x"), log_retention_days=3653, deletion_protection=False),
+                node_groups=(_nodes("main".ljust(31, "x"), min_size=3, desired_size=3, max_size=5),),
+                addons=AddonsConfig(versions={"coredns": "v1.13.2-eksbuild.4"}),
+                karpenter=KarpenterConfig(max_nodes=5),
+                gitops=GitopsSettings(
+                    revision="v1.2.0",
+                    dns_weight=0,
+                    ingress=gitops.ingress,
+                    argo_cd=gitops.argo_cd.model_copy(update={"domain": f"argocd-blue.prod.{owner.domain}"}),
+                    repository_credential=gitops.repository_credential,
+                ),
+            ),
+        ),
     )
     dev = EnvironmentSettings(
         **{
@@ -258,6 +285,7 @@ def maximal() -> Settings:
             ),
             "databases": (_database("orders", multi_az=False, deletion_protection=False, backup_retention_days=1),),
             "backup": BackupConfig(daily_retention_days=1, monthly_retention_days=31, argo_cd_retention_days=1),
+            "further_clusters": (),
         }
     )
     test = EnvironmentSettings(
@@ -306,37 +334,58 @@ def minimal() -> Settings:
 
 
 def existing_vpc() -> Settings:
-    """An existing VPC, with subnets of every kind and in both forms, and no other optional setting."""
-    owner = _owner()
+    """An existing VPC in each of two accounts, with subnets of every kind and in both forms, and images to pull.
+
+    There is no other optional setting.
+    """
+    owner, other = _owner(), "210987654321"
+    vpc = ExistingVpcConfig(
+        id="vpc-0123456789abcdef0",
+        name="company network",
+        cidr="10.0.0.0/20",
+        zones=tuple(
+            ExistingZone(
+                name=f"ap-northeast-2{letter}",
+                private=f"subnet-0123456789abcde0{letter}",
+                public="tag:company/tier=public",
+                database=f"tag:Name=database-{letter}",
+            )
+            for letter in "ab"
+        ),
+    )
     shared = _shared(
         owner,
         state=StateBackendConfig(bucket="minji-state", lock="lockfile"),
-        vpc=ExistingVpcConfig(
-            id="vpc-0123456789abcdef0",
-            name="company network",
-            cidr="10.0.0.0/20",
-            zones=tuple(
-                ExistingZone(
-                    name=f"ap-northeast-2{letter}",
-                    private=f"subnet-0123456789abcde0{letter}",
-                    public="tag:company/tier=public",
-                    database=f"tag:Name=database-{letter}",
-                )
-                for letter in "ab"
+        vpc=vpc,
+        accounts=(
+            AccountSettings(
+                name="second",
+                account_id=other,
+                state=StateBackendConfig(bucket="minji-second-state", lock="lockfile"),
+                vpc=vpc,
+                owns_github_provider=True,
+                cluster_administrators=(_ADMINISTRATOR.replace(_ACCOUNT, other),),
             ),
         ),
         dns=DnsConfig(domain=owner.domain),
-        image_repositories=(),
+        image_repositories=(EcrRepositoryConfig(name="shop", pushed_by=owner.repository),),
     )
-    return owner, [_region(shared, dev=_minimal_dev(owner))]
+    qa = _minimal_dev(owner, account_id=other, permissions_boundary_arn=None, cluster=_cluster("qa"))
+    argo_cd = qa.gitops.model_copy(update={"argo_cd": _argo_cd(owner, "qa")})
+    qa = qa.model_copy(update={"gitops": argo_cd, "node_groups": (_nodes("main"),)})
+    return owner, [_region(shared, dev=_minimal_dev(owner), qa=qa)]
 
 
-def _minimal_dev(owner: Owner) -> EnvironmentSettings:
+def _minimal_dev(owner: Owner, **others: Any) -> EnvironmentSettings:
+    own = {
+        "account_id": _ACCOUNT,
+        "permissions_boundary_arn": f"{_BOUNDARY}-of-dev",
+        "cluster": _cluster("dev", role_arn=f"{_ROLE}eks"),
+        **others,
+    }
     return EnvironmentSettings(
-        account_id=_ACCOUNT,
+        **own,
         production=False,
-        permissions_boundary_arn=f"{_BOUNDARY}-of-dev",
-        cluster=_cluster("dev", role_arn=f"{_ROLE}eks"),
         node_groups=(_nodes("main", role_arn=f"{_ROLE}nodes"),),
         gitops=GitopsSettings(
             revision="main",

@@ -77,6 +77,6 @@ def test_two_accounts_are_deployed_checked_and_destroyed(tmp_path: Path, monkeyp
         assert (status, OTHER_ACCOUNT in str(refused)) == (1, True), refused
         for account_id, stacks in reversed(_STACKS.items()):
             use(account_id)
-            operations("destroy", *stacks, "--confirm", f"shared,{stacks[1].rpartition('-')[2]}")
+            operations("destroy", *stacks, "--confirm", f"{stacks[1].rpartition('-')[2]},shared")
             eks = client("eks", {**emulator.environment, "AWS_ACCESS_KEY_ID": account_id})
             assert eks.list_clusters()["clusters"] == []

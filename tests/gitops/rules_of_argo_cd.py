@@ -7,11 +7,13 @@ charts in `eks_gitops.versions` install. `check-argo-cd` checks sync windows and
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 
 import yaml
 
+from eks_gitops.in_cluster.cluster_secret import ClusterAnnotations, label_key
 from tests.gitops.rules import name_of, of_kind, with_paths, within
 from tests.gitops.rules_of_names import keys_of_external, secret_of
 from tests.gitops.tree import Json, files, read
@@ -198,6 +200,7 @@ _ASSIGNED = re.compile(r"(?P<name>\$\w+)\s*:=\s*\.metadata\.(?P<field>annotation
 def application_sets_read_keys_of_the_cluster_secret(sets: Sequence[Json], secret: Json) -> Iterator[str]:
     """`index` and `get` of a key that does not exist are an empty text, also with `missingkey=error`."""
     known = {field: set(secret["metadata"][field]) for field in ("annotations", "labels")}
+    known["annotations"] |= {label_key(field.name) for field in fields(ClusterAnnotations) if field.default is None}
     for applied in of_kind(sets, "ApplicationSet"):
         found = set()
         for _, text in _texts("", applied["spec"]):

@@ -65,6 +65,13 @@ class Judges:
         given = {name: [*manifests, *others] for name, manifests in entries.items()}
         return self._controllers.rendered(given, folder, secret)
 
+    def further(self, entries: Mapping[str, list[Json]], environment: str, weight: str) -> RenderedSets:
+        """The same for a further cluster of the environment, whose records have a weight."""
+        secret, *others = copy.deepcopy(self._handover(environment))
+        secret["metadata"]["annotations"] |= {"platform/dns-weight": weight, "platform/further-cluster": "blue"}
+        given = {name: [*manifests, *others] for name, manifests in entries.items()}
+        return self._controllers.rendered(given, ROOT, secret)
+
     def secret(self, environment: str) -> Json:
         """The Secret of the cluster."""
         return self._handover(environment)[0]
@@ -178,6 +185,43 @@ def test_what_applications_deploy_is_accepted_and_follows_the_rules(
             if not _is_newer(line) and subject(line) not in told
         ]
     fail_with_entries(problems)
+
+
+def _of_external_dns(made: RenderedSets) -> set[tuple[str, str | None, str | None]]:
+    """The Applications with an Ingress, and its weight and identifier for External DNS."""
+    prefix = "external-dns.alpha.kubernetes.io"
+    return {
+        (
+            application,
+            manifest["metadata"]["annotations"].get(f"{prefix}/aws-weight"),
+            manifest["metadata"]["annotations"].get(f"{prefix}/set-identifier"),
+        )
+        for application, manifests in made.manifests["bootstrap"].items()
+        for manifest in manifests
+        if manifest["kind"] == "Ingress"
+    }
+
+
+@pytest.mark.parametrize("weight", ["0", "255"])
+def test_a_further_cluster_has_weighted_records_and_rotates_no_password(
+    judges: Judges, made: dict[str, RenderedSets], rendered: dict[str, list[Json]], weight: str
+) -> None:
+    environment = next(iter(ENVIRONMENTS))
+    without = _of_external_dns(made[environment])
+    assert {name.rpartition("-")[0] for name, *_ in without} >= {"bubblepool", "guestbook", "hello"}
+    assert {tuple(values) for _, *values in without} == {(None, None)}
+    further = judges.further({"bootstrap": rendered["management/bootstrap"]}, environment, weight)
+    assert further.problems == made[environment].problems
+    cluster = judges.secret(environment)["metadata"]["annotations"]["platform/cluster-name"]
+    assert _of_external_dns(further) == {(name, weight, cluster) for name, *_ in without}
+    assert _rotations(made[environment]) == {False}
+    assert _rotations(further) == {True}
+
+
+def _rotations(made: RenderedSets) -> set[bool]:
+    """Whether the jobs that rotate passwords are suspended."""
+    manifests = [one for several in made.manifests["bootstrap"].values() for one in several]
+    return {one["spec"]["suspend"] for one in manifests if one["kind"] == "CronJob"}
 
 
 def test_only_charts_of_others_are_not_rendered(made: dict[str, RenderedSets]) -> None:

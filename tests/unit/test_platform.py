@@ -126,10 +126,10 @@ def test_every_stack_is_deployed_by_a_job(renamed: Platform, copy: Path) -> None
     deploy = reviewed.accept(["everything"], renamed.stacks, copy).data["deploy"]
     region = "ap-northeast-2"
     assert deploy["dev"] == {
-        "aws": [{"region": region, "stacks": f"{region}-dev"}],
-        "cluster": [{"region": region, "stacks": f"{region}-dev-workloads"}],
+        "aws": [{"place": region, "region": region, "stacks": f"{region}-dev"}],
+        "cluster": [{"place": region, "region": region, "stacks": f"{region}-dev-workloads"}],
     }
-    assert deploy["shared"] == {"aws": [{"region": region, "stacks": f"{region}-shared"}]}
+    assert deploy["shared"] == {"aws": [{"place": region, "region": region, "stacks": f"{region}-shared"}]}
 
 
 def test_error_about_protection_names_the_settings_file(renamed: Platform, copy: Path) -> None:

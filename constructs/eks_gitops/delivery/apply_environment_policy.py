@@ -10,7 +10,7 @@ from eks_gitops.location import Location
 
 def statements(
     location: Location,
-    cluster: str,
+    clusters: Sequence[str],
     *,
     domain: str,
     parent_zone_arn: str | None,
@@ -21,10 +21,11 @@ def statements(
 ) -> dict[str, list[Statement]]:
     """The statements by policy name.
 
-    `cluster` is the name of the environment's cluster, and `domain` that of its zone, which the parent zone delegates.
-    If the parent zone is in another account, `parent_zone_arn` is None, and the role `delegation_role_arn` of that
-    account writes the record.
+    `clusters` are the names of the environment's clusters, and `domain` is that of its zone, which the parent zone
+    delegates. If the parent zone is in another account, `parent_zone_arn` is None, and the role `delegation_role_arn`
+    of that account writes the record.
     """
+    cluster = clusters[0] if len(clusters) == 1 else sorted(clusters)
     region, own = location.region, f"{location.region}-{location.environment}-*"
     is_own = {"aws:ResourceTag/Environment": location.environment, "aws:ResourceTag/aws:eks:cluster-name": cluster}
     of_own_database = {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": location.arn("rds", f"db:{own}")}
@@ -35,7 +36,9 @@ def statements(
                 sid="OwnCluster",
                 actions=["eks:*"],
                 resources=[
-                    location.arn("eks", f"{kind}/{cluster}{'' if kind == 'cluster' else '/*'}") for kind in kinds
+                    location.arn("eks", f"{kind}/{name}{'' if kind == 'cluster' else '/*'}")
+                    for name in clusters
+                    for kind in kinds
                 ],
             ),
             Statement(
@@ -166,7 +169,7 @@ def statements(
                 actions=["logs:*"],
                 resources=[
                     location.arn("logs", f"log-group:/aws/{name}*")
-                    for name in (f"eks/{cluster}/", f"rds/instance/{own}")
+                    for name in (*[f"eks/{one}/" for one in clusters], f"rds/instance/{own}")
                 ],
             ),
             Statement(

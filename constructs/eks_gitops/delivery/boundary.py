@@ -167,15 +167,15 @@ class PermissionsBoundary(Construct):
     """The permissions boundary of an environment. It also limits the environment's own apply role.
 
     It permits creating roles only with the same boundary and on the environment's own path. It permits no access to
-    resources with the tag of another environment, to resources that AWS tagged with another cluster than `cluster` or
+    resources with the tag of another environment, to resources that AWS tagged with a cluster not in `clusters` or
     with the database of another environment, nor to the state of another environment. Of resources with the tag of
     the shared or backend stack, it permits only reads and uses. It also denies deleting backups, which only an
     administrator can do, and changes of the zone above the environment's own, except of the environment's records.
     `target_roles` are those in other accounts that its controllers assume, `existing_roles` those of its cluster and
     nodes that no stack creates. `access_host` and `runners` add what these optional resources need.
 
-    `cluster`, `domain`, of the environment's zone, and `parent_zone_arn` are None for the shared stack, which can
-    change all zones.
+    `domain`, of the environment's zone, and `parent_zone_arn` are None for the shared stack, which can change all zones
+    and has no clusters.
 
     With `existing_arn`, nothing is created, and that policy is the boundary, whatever it permits.
     """
@@ -186,7 +186,7 @@ class PermissionsBoundary(Construct):
         id_: str,
         *,
         location: Location,
-        cluster: str | None,
+        clusters: Sequence[str],
         domain: str | None,
         parent_zone_arn: str | None,
         target_roles: Sequence[str] = (),
@@ -208,7 +208,7 @@ class PermissionsBoundary(Construct):
             policy=policy_document(
                 *statements(
                     location,
-                    cluster,
+                    clusters,
                     domain,
                     parent_zone_arn,
                     target_roles,
@@ -243,7 +243,7 @@ def keep_zone(arn: str, sid: str = "") -> Statement:
 
 def statements(
     location: Location,
-    cluster: str | None,
+    clusters: Sequence[str],
     domain: str | None,
     parent_zone_arn: str | None,
     target_roles: Sequence[str] = (),
@@ -262,7 +262,7 @@ def statements(
         *_allowed(location, domain, access_host=access_host, runners=runners),
         *targets,
         *passed,
-        *_denied(location, cluster, parent_zone_arn),
+        *_denied(location, clusters, parent_zone_arn),
     ]
 
 
@@ -386,7 +386,7 @@ def _zones(location: Location, domain: str | None) -> Statement:
     )
 
 
-def _denied(location: Location, cluster: str | None, parent_zone_arn: str | None) -> list[Statement]:
+def _denied(location: Location, clusters: Sequence[str], parent_zone_arn: str | None) -> list[Statement]:
     """Denials by tags do not concern a resource that has no tags yet, such as one that is being created."""
     shared = sorted({"shared", "backend"} - {location.environment})
     database = f"arn:*:rds:*:*:db:{location.name('*')}"  # unique in the account
@@ -401,8 +401,8 @@ def _denied(location: Location, cluster: str | None, parent_zone_arn: str | None
         # Other environments. The cluster administrator role has the boundary of `shared`, and finds all clusters.
         Statement(
             effect="Deny",
-            actions=["*"] if cluster is not None else (),
-            except_actions=["eks:DescribeCluster"] if cluster is None else (),
+            actions=["*"] if clusters else (),
+            except_actions=["eks:DescribeCluster"] if not clusters else (),
             resources=["*"],
             conditions=_is_of_another("aws:ResourceTag/Environment", [location.environment, *shared]),
         ),
@@ -411,7 +411,7 @@ def _denied(location: Location, cluster: str | None, parent_zone_arn: str | None
             effect="Deny",
             actions=["ec2:*"],
             resources=["*"],
-            conditions=_is_of_another("aws:ResourceTag/aws:eks:cluster-name", [cluster] if cluster is not None else []),
+            conditions=_is_of_another("aws:ResourceTag/aws:eks:cluster-name", clusters),
         ),
         # Master passwords of other databases, which RDS tags
         Statement(

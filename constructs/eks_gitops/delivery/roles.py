@@ -152,7 +152,7 @@ class ArgoCdBackupRole(Construct):
         *,
         location: Location,
         repository: GithubRepository,
-        cluster_name: str,
+        cluster_names: Sequence[str],
         organisation: str,
         boundary: PermissionsBoundary,
         existing_key_arn: str | None = None,
@@ -171,7 +171,8 @@ class ArgoCdBackupRole(Construct):
             policies={
                 "backup": policy_document(
                     Statement(
-                        actions=["eks:DescribeCluster"], resources=[location.arn("eks", f"cluster/{cluster_name}")]
+                        actions=["eks:DescribeCluster"],
+                        resources=[location.arn("eks", f"cluster/{name}") for name in cluster_names],
                     ),
                     Statement(actions=["s3:PutObject"], resources=[location.arn("s3", f"{bucket}/*")]),
                     Statement(

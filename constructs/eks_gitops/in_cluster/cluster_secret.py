@@ -81,6 +81,10 @@ class ClusterAnnotations:
     """JSON: the tags of all AWS resources of the environment."""
     zonal_shift: str
     """`true` if the cluster is registered for zonal shifts, else `false`."""
+    dns_weight: str | None = None
+    """The weight of this cluster's DNS records, 0 to 255; with None, there is no such annotation."""
+    further_cluster: str | None = None
+    """The name of a further cluster within its environment; with None, there is no such annotation."""
 
 
 def label_key(field: str) -> str:
@@ -102,7 +106,7 @@ class ClusterSecret(Construct):
         depends_on: Sequence[ITerraformDependable],
     ) -> None:
         super().__init__(scope, id_)
-        values = asdict(annotations)
+        values = {field: value for field, value in asdict(annotations).items() if value is not None}
         self.resource = SecretV1(
             self,
             "secret",

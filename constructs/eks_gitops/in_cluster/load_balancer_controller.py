@@ -115,8 +115,8 @@ def ingress_class(
 
 
 def ingress_group(location: Location) -> str:
-    """The group of the Ingresses of all services of an environment, which share one load balancer."""
-    return f"{location.region}-{location.environment}"
+    """The group of the Ingresses of all services of a cluster, which share one load balancer."""
+    return "-".join(filter(None, (location.region, location.environment, location.cluster)))
 
 
 class LoadBalancerController(Construct):

@@ -10,7 +10,7 @@ import pytest
 from operations import ami_releases
 from operations.clients import aws
 from operations.terraform.stacks import Stack
-from tests.stacks import make_stack
+from tests.stacks import make_further_stack, make_stack
 
 _LINUX, _BOTTLEROCKET = "AL2023_x86_64_STANDARD", "BOTTLEROCKET_ARM_64"
 _NEWEST = {
@@ -87,3 +87,7 @@ def test_other_stacks_have_no_node_groups(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_each_ami_type_has_its_parameter(ami_type: str, name: str) -> None:
     assert ami_releases.parameter(ami_type, "1.36") == name
+
+
+def test_a_further_cluster_keeps_its_release(tmp_path: Path) -> None:
+    assert ami_releases.pin([make_further_stack(tmp_path)], tmp_path).data["pins"] == []

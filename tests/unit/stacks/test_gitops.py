@@ -499,7 +499,10 @@ def test_cluster_secret_has_exactly_the_declared_keys(every: dict[str, Template]
         labels = secret["metadata"]["labels"]
         assert labels["argocd.argoproj.io/secret-type"] == "cluster"
         assert set(labels) == {"argocd.argoproj.io/secret-type", *_names(ClusterLabels)}
-        assert set(_annotations(stack)) == _names(ClusterAnnotations)
+        assert set(_annotations(stack)) == _names(ClusterAnnotations) - {
+            "platform/dns-weight",
+            "platform/further-cluster",
+        }
         assert secret["data"]["server"] == "https://kubernetes.default.svc"
         assert json.loads(secret["data"]["config"]) == {"tlsClientConfig": {"insecure": False}}
 

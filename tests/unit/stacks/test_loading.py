@@ -33,6 +33,8 @@ def _edit(settings: EditedSettings, case: dict[str, Any]) -> None:
         settings.add_region(folder, network=network)
     if case.get("existing_vpc"):
         settings.use_existing_vpc()
+    if case.get("further_cluster"):
+        settings.add_further_cluster()
     for old, new in case.get("rename", []):
         settings.rename(old, new)
     for file, old, new in case["edits"]:

@@ -161,7 +161,7 @@ def test_backups_can_be_copied_to_another_region(unlimited: Role, action: str, r
 def test_boundary_is_within_the_size_limit_of_managed_policies_with_the_longest_names(region: str) -> None:
     location = Location(account_id=ACCOUNT, region=region, environment="e" * 21)  # limited by the longest role name
     zone = location.arn("route53", f"hostedzone/{'Z' * LONGEST_ZONE_ID}")
-    policy = policy_document(*statements(location, "c" * 100, "d" * LONGEST_DOMAIN, zone))
+    policy = policy_document(*statements(location, ["c" * 100], "d" * LONGEST_DOMAIN, zone))
     assert len(policy.replace(" ", "")) <= 6_144
 
 

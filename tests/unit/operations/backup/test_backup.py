@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from dataclasses import replace
 from types import SimpleNamespace
 
 import boto3
@@ -15,7 +16,7 @@ from operations.clients import aws as aws_client
 from operations.errors import OperationError
 from operations.output.report import Report, Status
 from operations.terraform.stacks import Stack
-from tests.stacks import make_stack
+from tests.stacks import make_further_stack, make_stack
 from tests.unit.operations.backup.conftest import ALIAS
 
 SETTINGS = "kind: ConfigMap\nmetadata:\n  name: argocd-cm\ndata:\n  url: https://argocd.example.com\n"
@@ -262,3 +263,14 @@ def test_an_error_of_aws_is_reported_with_the_url(
     with pytest.raises(OperationError) as raised:
         backup.versions(at)
     assert str(raised.value) == f"{at.url}: {error}"
+
+
+def test_a_further_cluster_has_backups_of_its_own(at: BackupLocation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Stack, "aws_session", lambda _: at.session)
+    found = replace(backup._location(make_further_stack()), bucket=at.bucket, key_id=ALIAS)
+    assert found.url == f"s3://{at.bucket}/argo-cd/blue/export"
+    backup.backup(at, FakeArgoCd(SETTINGS))
+    backup.backup(found, FakeArgoCd(SETTINGS, SECRET))
+    assert len(backup.versions(at).data["versions"]) == 1
+    assert backup.restore(found, FakeArgoCd(SETTINGS), None, _agreed).data["missing"] == ["Secret/argocd/repository"]
+    assert not backup.restore(at, FakeArgoCd(SETTINGS), None, _agreed).data["missing"]

@@ -28,7 +28,7 @@ from operations.state.states import Resource
 from operations.terraform import running
 from operations.terraform.runner import TerraformError
 from operations.terraform.stacks import Kind, Stack
-from tests.stacks import make_stack
+from tests.stacks import make_further_stack, make_stack
 
 _DATABASE: Any = {"aws_db_instance": {"main": {"deletion_protection": True}}}
 
@@ -392,3 +392,23 @@ def test_the_environments_to_confirm_have_their_region_if_several_regions_have_t
     assert destroy.prepare(every, every).environments == ["ap-northeast-2-dev", "prod", "us-west-2-dev"]
     assert destroy.prepare([there], every).environments == ["us-west-2-dev"]
     assert destroy.prepare([here], [here, prod]).environments == ["dev"]
+
+
+@pytest.mark.usefixtures("hold")
+def test_a_further_cluster_is_confirmed_by_its_own_name(tmp_path: Path) -> None:
+    further, dev = make_further_stack(tmp_path), _stack(tmp_path, "dev")
+    there = _stack(tmp_path, "dev", region="us-west-2")
+    assert destroy.environments([further], [further, dev]) == ["dev-blue"]
+    assert destroy.environments([further], [further, dev, there]) == ["ap-northeast-2-dev-blue"]
+
+
+def test_a_protected_further_cluster_names_its_own_teardown(tmp_path: Path) -> None:
+    resources = {"aws_eks_cluster": {"cluster": {"deletion_protection": True}}}
+    (tmp_path / "cdk.tf.json").write_text(json.dumps({"terraform": {"backend": {"s3": {}}}, "resource": resources}))
+    held = [Resource("dev-blue", "aws_eks_cluster.cluster", "aws_eks_cluster", {"deletion_protection": True})]
+    (problem,) = destroy.protected(make_further_stack(tmp_path), held)
+    assert problem == (
+        "ap-northeast-2-dev-blue: aws_eks_cluster.cluster: deletion_protection: remove the protection first: in "
+        "stacks/ap_northeast_2/dev.py, set deletion_protection=False for it and teardown=True for this further "
+        "cluster, then deploy the stack"
+    )

@@ -16,7 +16,7 @@ from operations.destroy import leftovers
 from operations.destroy.leftovers import Environment, Leftover, kind_of
 from operations.local.emulator_process import Emulator
 from operations.terraform.stacks import Cluster, Existing, ExistingKey
-from tests.stacks import make_stack
+from tests.stacks import make_further_stack, make_stack
 
 DEV = Environment(
     tags={"Environment": "dev", "Project": "gitops-platform", "Region": "ap-northeast-2"},
@@ -256,3 +256,27 @@ def test_an_environment_is_identified_by_the_log_groups_in_its_stack(tmp_path: P
     document = {"terraform": {"backend": {"s3": {}}}, "resource": resources}
     (tmp_path / "cdk.tf.json").write_text(json.dumps(document))
     assert leftovers.environment(make_stack(directory=tmp_path)) == replace(DEV, log_groups=[group["name"]])
+
+
+def test_roles_of_the_first_cluster_do_not_remain_of_a_further_one(aws: boto3.Session, tmp_path: Path) -> None:
+    (tmp_path / "cdk.tf.json").write_text(json.dumps({"terraform": {"backend": {"s3": {}}}}))
+    owner = leftovers.environment(make_further_stack(tmp_path))
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "eks.amazonaws.com"}}
+    _, further = (
+        aws.client("iam").create_role(
+            Path="/ap-northeast-2/dev/",
+            RoleName=f"ap-northeast-2-dev-{name}",
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": trust}),
+        )["Role"]["Arn"]
+        for name in ("cluster", "blue-cluster")
+    )
+    assert _found(aws, owner) == {further: Leftover("iam:role", further, 0)}
+
+
+def test_a_further_cluster_owns_what_has_its_tag(tmp_path: Path) -> None:
+    (tmp_path / "cdk.tf.json").write_text(json.dumps({"terraform": {"backend": {"s3": {}}}}))
+    owner = leftovers.environment(make_further_stack(tmp_path))
+    assert owner.owns({**DEV.tags, "Cluster": "blue"})
+    assert owner.owns({"elbv2.k8s.aws/cluster": "gitops-cluster-dev-blue"})
+    assert not owner.owns(DEV.tags)
+    assert not owner.owns({"elbv2.k8s.aws/cluster": "gitops-cluster-dev"})

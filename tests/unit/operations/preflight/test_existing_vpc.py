@@ -166,7 +166,7 @@ def test_a_vpc_that_another_account_shares_fails(account: Account) -> None:
     assert _texts(account.check()) == [
         (
             f"failed: {VPC}: owned by the account 210987654321, and shared with {ACCOUNT}, whose networks alone the "
-            "roles of the platform may use; choose a VPC of that account (docs/adr/0006)"
+            "roles of the platform may use; choose a VPC of that account (docs/adr/0016)"
         )
     ]
 

@@ -10,7 +10,7 @@ from operations.repository import all_or_nothing, regions
 from operations.repository.regions import NewRegion
 from operations.terraform.stacks import Region
 from tests import ROOT
-from tests.edited_settings import with_existing_vpc
+from tests.edited_settings import OTHER_ACCOUNT, add_account, with_existing_vpc
 from tests.unit.operations.repository.test_environments import SEOUL, contents, copy_of_repository
 
 OREGON = replace(SEOUL, name="us-west-2", shared_settings_file="stacks/us_west_2/shared.py")
@@ -224,3 +224,14 @@ def test_a_region_with_an_existing_vpc_is_not_copied(tree: Path) -> None:
         "like: 'ap-northeast-2': its VPC exists already, and a copy cannot name that of another region; use a region "
         "with VpcConfig, or copy stacks/ap_northeast_2 by hand, and set vpc"
     )
+
+
+def test_the_accounts_of_the_region_are_copied(tree: Path) -> None:
+    """With another bucket and network; the account has an identity provider for GitHub already."""
+    add_account(tree / "stacks/ap_northeast_2", "prod")
+    _add(tree)
+    text = (tree / "stacks/us_west_2/shared.py").read_text()
+    assert 'bucket=f"{OWNER.organisation}-terraform-state-production-us-west-2"' in text
+    assert (text.count('cidr="10.64.0.0/16"'), text.count("owns_github_provider=False")) == (2, 2)
+    for file in ("shared.py", "prod.py"):
+        assert f'account_id="{OTHER_ACCOUNT}"' in (tree / "stacks/us_west_2" / file).read_text()

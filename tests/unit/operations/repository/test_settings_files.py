@@ -249,3 +249,13 @@ def test_a_name_that_is_not_written_as_text_is_refused(tmp_path: Path, text: str
     file.write_text(text)
     with pytest.raises(OperationError, match=r"REGION: not written as text; write it in quotes$"):
         settings_files.read_name(file, "REGION")
+
+
+def test_a_further_cluster_keeps_its_versions(tmp_path: Path) -> None:
+    file = tmp_path / "dev.py"
+    further = 'further_clusters=(F(cluster=C(version="1.36"), addons=A(versions={"coredns": "v9"})),)'
+    file.write_text(f'X = S({further}, cluster=C(version="1.35"))\n')
+    assert settings_files.pinned_addons(file) == {}
+    assert settings_files.with_versions(file, "1.37", {"coredns": "v10"}) == (
+        f'X = S({further}, cluster=C(version="1.37"))\n'
+    )

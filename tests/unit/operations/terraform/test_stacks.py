@@ -21,13 +21,14 @@ from operations.terraform.stacks import (
     State,
     all_producers,
     backend_stacks,
+    environment_stacks,
     read_configurations,
     read_platform,
     read_stacks,
     select_stacks,
 )
 from stacks import platform
-from tests.stacks import make_stack, write_output
+from tests.stacks import REGION, make_further_stack, make_stack, write_output
 
 _BACKEND: dict[str, Any] = {"terraform": {"backend": {"s3": {}}}}
 _NOT_BLOCKS: list[Any] = [[], None, {"a": []}]
@@ -292,3 +293,14 @@ def test_a_resource_that_a_role_of_another_account_creates_is_known(tmp_path: Pa
     assert stack.is_elsewhere("aws_route53_record", "delegation")
     assert not stack.is_elsewhere("aws_route53_record", "validation")
     assert not stack.is_elsewhere("aws_s3_bucket", "copy")
+
+
+def test_an_environment_is_its_first_cluster_and_a_further_one_has_a_name_of_its_own() -> None:
+    first, further = make_stack("dev"), make_further_stack()
+    assert environment_stacks([further, first], "dev") == [first]
+    assert environment_stacks([further, first], "ap-northeast-2-dev") == [first]
+    assert environment_stacks([further, first], "dev-blue") == [further]
+    assert environment_stacks([further, first], "ap-northeast-2-dev-blue") == [further]
+    assert environment_stacks([further, first], None) == [further, first]
+    platform = Platform([Region(REGION, "shared.py", ["dev"], "push-")], [first, further], [])
+    assert platform.first("environment") == first

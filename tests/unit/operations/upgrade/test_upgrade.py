@@ -1,6 +1,7 @@
 """The command: which checks it runs, its report, and the settings file that it writes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from operations.preflight import offers
 from operations.preflight.check import Line
 from operations.terraform.stacks import KubernetesVersion, Platform, Region, Stack
 from operations.upgrade import cluster, in_cluster, repository, upgrade
-from tests.stacks import REGION, make_stack
+from tests.stacks import REGION, make_further_stack, make_stack
 
 SETTINGS = 'X = EnvironmentSettings(cluster=ClusterConfig(version="1.35"), addons={"versions": {"coredns": "v1"}})\n'
 NAMES = ("dev", "staging")
@@ -173,3 +174,15 @@ def test_a_region_is_chosen_by_the_name_of_the_stack(world: World) -> None:
 def test_a_version_that_is_none_is_an_error(world: World) -> None:
     with pytest.raises(OperationError, match="version: 'newest': not a Kubernetes version"):
         world.upgrade(version="newest")
+
+
+def test_a_further_cluster_is_not_upgraded_in_place(world: World) -> None:
+    stacks = [*world.platform.stacks, make_further_stack(world.root)]
+    platform = replace(world.platform, stacks=stacks)
+    message = (
+        r"^dev-blue: a further cluster, which is not upgraded in place; add another one with the new version "
+        r"\(docs/fleet\.md\)$"
+    )
+    with pytest.raises(OperationError, match=message):
+        upgrade.upgrade(platform, "dev-blue", "1.36", world.root, write=False)
+    assert upgrade.upgrade(platform, "dev", "1.36", world.root, write=False).data["change"]["running"] == "1.35"
