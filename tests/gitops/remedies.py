@@ -70,6 +70,11 @@ _STEPS = "analysis, experiment, pause, plugin, setCanaryScale, setHeaderRoute, s
 
 _TYPE = re.compile(r'(\S+): Invalid value: "\w+": \S* ?in body must be of type (\w+): "\w+"')
 _STEP = re.compile(r'(.*steps\[(\d+)\]): Invalid value: "step\.Experiment: .*": Step must have one of .*')
+_DUPLICATE_PORT = re.compile(r'(spec\.ports\[\d+\]): Duplicate value: (\{"Name":.*\})')
+_NO_ARGUMENT = re.compile(r": no argument of ; .*$")
+_SLEEP = re.compile(
+    r"(\S+\.sleep: Invalid value: (-?\d+)): must be greater than 0( and less than \S+ \(\d+\))\. Enable .*"
+)
 _DEFAULT_ABOVE_MAX = re.compile(r'(\S+\.default\[\S+\]: Invalid value: )"\S+"(: default value (\S+) is greater .*)')
 
 
@@ -88,6 +93,12 @@ def with_remedy(manifest: Json, problem: str) -> str:
         return f"{path}: Invalid value: {json.dumps(value_at(manifest, path))}: must be of type {wanted}; {remedy}"
     if found := _DEFAULT_ABOVE_MAX.fullmatch(problem):
         return f'{found[1]}"{found[3]}"{found[2]}'
+    if found := _DUPLICATE_PORT.fullmatch(problem):
+        port = json.loads(found[2])
+        return f"{found[1]}: Duplicate value: {port['Port']}/{port['Protocol']}; write another port, or remove one"
+    if found := _SLEEP.fullmatch(problem):  # the API server says the same, except of 0, in its own words
+        return f"{found[1]}: must be {'greater than 0' if found[2] == '0' else 'non-negative'}{found[3]}"
+    problem = _NO_ARGUMENT.sub(": no templates have it; name one in templates, or remove it", problem)
     remedies = [remedy for text, remedy in _ENDS.items() if re.fullmatch(rf"(.*: )?{text}", problem)]
     return "; ".join([problem.rstrip("."), *remedies]) if remedies else problem
 

@@ -4,6 +4,7 @@ A rule takes the rendered manifests of one entry of the tree, and yields one lin
 """
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 
 from eks_gitops.versions import EKS_VERSIONS
@@ -342,6 +343,8 @@ def claims_are_on_the_shared_file_system(manifests: Sequence[Json]) -> Iterator[
         if claim["spec"].get("storageClassName") != "efs-ap":
             field = f"spec.storageClassName: {claim['spec'].get('storageClassName', 'missing')}"
             yield f"{name_of(claim)}: {field}: of one node, and not backed up; write efs-ap"
+        elif claim["spec"].get("volumeMode") == "Block":
+            yield f"{name_of(claim)}: spec.volumeMode: Block: efs-ap has only file systems; remove it"
 
 
 def projects_have_a_finalizer(manifests: Sequence[Json]) -> Iterator[str]:
@@ -390,7 +393,7 @@ def schedules_of_budgets_are_valid(manifests: Sequence[Json]) -> Iterator[str]:
 
 
 # The values of labels that every instance type has: https://karpenter.sh/docs/concepts/scheduling/ of 1.15.
-_OF_NODES = {
+OF_NODES = {
     "karpenter.sh/capacity-type": {"on-demand", "reserved", "spot"},
     "kubernetes.io/arch": {"amd64", "arm64"},
     "kubernetes.io/os": {"linux", "windows"},
@@ -401,12 +404,73 @@ def node_pools_match_instance_types(manifests: Sequence[Json]) -> Iterator[str]:
     """With another value no instance type is left, so that Pods wait for a node forever."""
     for pool in of_kind(manifests, "NodePool"):
         for index, requirement in enumerate(pool["spec"]["template"]["spec"].get("requirements") or []):
-            known = _OF_NODES.get(requirement["key"])
+            known = OF_NODES.get(requirement["key"])
             for value in requirement.get("values") or []:
                 if known and value not in known:
                     field = f"spec.template.spec.requirements[{index}].values"
                     remedy = f"write one of {', '.join(sorted(known))}"
                     yield f"{name_of(pool)}: {field}: {value}: no {requirement['key']}; {remedy}"
+
+
+# EbsBlockDevice in the API of EC2 (botocore, 2016-11-15): the least and the greatest number for each type of volume.
+_OF_VOLUMES = {
+    "iops": {"gp3": (3000, 80000), "io1": (100, 64000), "io2": (100, 256000)},
+    "throughput": {"gp3": (125, 2000)},
+}
+
+
+def volumes_of_nodes_are_possible(manifests: Sequence[Json]) -> Iterator[str]:
+    """Otherwise EC2 refuses every instance of the class: Pods wait for a node forever."""
+    for node_class in of_kind(manifests, "EC2NodeClass"):
+        for index, mapping in enumerate(node_class["spec"].get("blockDeviceMappings") or []):
+            ebs = mapping.get("ebs") or {}
+            for field, bounds in _OF_VOLUMES.items():
+                kind, given = ebs.get("volumeType"), ebs.get(field)
+                if given is None or kind is None:
+                    continue
+                where = f"{name_of(node_class)}: spec.blockDeviceMappings[{index}].ebs.{field}: {given}"
+                if kind not in bounds:
+                    yield f"{where}: not for {kind}; remove it, or write volumeType: {', '.join(bounds)}"
+                elif not bounds[kind][0] <= given <= bounds[kind][1]:
+                    yield f"{where}: not for {kind}; write a number from {bounds[kind][0]} to {bounds[kind][1]}"
+
+
+_SIGNALS = (
+    "memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available", "imagefs.inodesFree",
+    "pid.available",
+)  # fmt: skip
+_RESERVED = ("cpu", "memory", "ephemeral-storage", "pid")
+_KEYS_OF_KUBELETS = {
+    "evictionHard": _SIGNALS,
+    "evictionMinimumReclaim": _SIGNALS,
+    "evictionSoft": _SIGNALS,
+    "evictionSoftGracePeriod": _SIGNALS,
+    "kubeReserved": _RESERVED,
+    "systemReserved": _RESERVED,
+}
+
+
+def kubelets_have_a_valid_configuration(manifests: Sequence[Json]) -> Iterator[str]:
+    """Otherwise the class is not ready, and Karpenter starts no node.
+
+    Source: validateKubeletSemantics of Karpenter's AWS provider 1.15.2, pkg/apis/v1/kubeletconfiguration_validation.go.
+    """
+    for node_class in of_kind(manifests, "EC2NodeClass"):
+        kubelet = node_class["spec"].get("kubelet") or {}
+        where = f"{name_of(node_class)}: spec.kubelet"
+        for field, known in _KEYS_OF_KUBELETS.items():
+            for key in kubelet.get(field) or {}:
+                if key not in known:
+                    yield f"{where}.{field}: {key}: no such key; write one of {', '.join(known)}"
+        soft, grace = (kubelet.get(field) or {} for field in ("evictionSoft", "evictionSoftGracePeriod"))
+        for key in sorted(soft.keys() - grace.keys()):
+            yield f"{where}.evictionSoftGracePeriod: no {key}, which evictionSoft has; add such as 2m"
+        for key in sorted(grace.keys() - soft.keys()):
+            yield f"{where}.evictionSoft: no {key}, which evictionSoftGracePeriod has; add it"
+        high, low = (kubelet.get(f"imageGC{one}ThresholdPercent") for one in ("High", "Low"))
+        if isinstance(high, int) and isinstance(low, int) and high <= low:
+            field = f"imageGCHighThresholdPercent: {high}"
+            yield f"{where}.{field}; write more than imageGCLowThresholdPercent, {low}"
 
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
@@ -429,6 +493,48 @@ def monitors_wait_no_longer_than_their_interval(manifests: Sequence[Json]) -> It
             if interval and timeout and _seconds(str(timeout)) > _seconds(str(interval)):
                 field = f"spec.{key}[{index}].scrapeTimeout"
                 yield f"{name_of(monitor)}: {field}: {timeout}; write at most the interval, {interval}"
+
+
+# What Go's expressions do not have, but Python's have; and the reverse, so that Python cannot judge them.
+# Source: https://github.com/google/re2/wiki/Syntax
+_NOT_IN_GO = re.compile(r"\(\?(?:<?[=!]|>|P=|P>|\(|#)|\\[1-9ZuUN]|(?:[*+?]|\{\d+(?:,\d*)?\})\+")
+_ONLY_IN_GO = re.compile(r"\\[pPQEzC]|\[\[:|\(\?(?!P<|:)")
+
+
+def wrong_expression(text: str) -> str | None:
+    """What is wrong with a regular expression of Go (RE2); None also if it cannot be told."""
+    plain = re.sub(r"\\[^1-9A-Za-z]", "x", re.sub(r"\[\^?\]?(?:\\.|[^\]\\])*\]", "x", text.replace("\\\\", "x")))
+    if found := _NOT_IN_GO.search(plain):
+        return f"{found[0]}: not in RE2"
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            re.compile("" if _ONLY_IN_GO.search(text) else text)
+    except re.error as error:
+        return str(error)
+    return None
+
+
+_RELABELINGS = ("metricRelabelings", "relabelings")
+_NEEDS_TARGET = {"dropequal", "hashmod", "keepequal", "lowercase", "replace", "uppercase"}
+
+
+def relabelings_of_monitors_are_valid(manifests: Sequence[Json]) -> Iterator[str]:
+    """Otherwise the operator ignores the whole monitor.
+
+    Source: ValidateRelabelConfig of the Prometheus Operator 0.93, `pkg/prometheus/validation/validator.go`.
+    """
+    for monitor in of_kind(manifests, "PodMonitor", "ServiceMonitor"):
+        for path, holder in with_paths(monitor["spec"], "spec"):
+            for field in _RELABELINGS:
+                for index, one in enumerate(holder.get(field) or []):
+                    at = f"{name_of(monitor)}: {path}.{field}[{index}]"
+                    action = str(one.get("action") or "replace").lower()
+                    if said := wrong_expression(str(one.get("regex", ""))):
+                        yield f"{at}.regex: {one['regex']}: {said}; correct it"
+                    if action == "hashmod" and not one.get("modulus"):
+                        yield f"{at}.modulus: missing; add it"
+                    if action in _NEEDS_TARGET and not one.get("targetLabel"):
+                        yield f"{at}.targetLabel: missing; {action} needs it"
 
 
 def _is_schedule(text: str) -> bool:
@@ -457,11 +563,13 @@ ALL = (
     only_autoscalers_set_replicas,
     custom_resources_skip_dry_run_on_missing_kinds,
     images_have_a_tag_and_a_digest,
+    kubelets_have_a_valid_configuration,
     ingresses_have_a_class_and_no_settings_of_the_class,
     ingresses_have_rules_with_hosts,
     monitors_wait_no_longer_than_their_interval,
     namespaces_deny_by_default,
     network_policies_apply_their_rules,
+    relabelings_of_monitors_are_valid,
     node_pools_match_instance_types,
     topology_keys_are_labels_of_nodes,
     namespaces_have_pod_security_labels,
@@ -473,4 +581,5 @@ ALL = (
     secrets_have_no_values,
     selectors_contain_no_version,
     the_default_project_is_closed,
+    volumes_of_nodes_are_possible,
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from eks_gitops.in_cluster.cluster_secret import ClusterAnnotations, label_key
-from tests.gitops.rules import name_of, of_kind, within
+from tests.gitops.rules import name_of, of_kind, with_paths, within
 from tests.gitops.rules_of_names import keys_of_external, secret_of
 from tests.gitops.tree import Json, files, read
 
@@ -305,7 +305,47 @@ def _missing_parts(data: Mapping[str, str], secrets: Collection[str]) -> Iterato
                 yield f"{where}: argocd-notifications-secret has no key {key}; {_remedy(key, secrets)}"
 
 
+def rolling_syncs_have_steps(manifests: Sequence[Json]) -> Iterator[str]:
+    """Without steps Argo CD syncs all Applications at once, as without the strategy.
+
+    Source: RollingSyncStrategyEnabled of Argo CD 3.6.1, applicationset/progressivesync/progressive_sync.go.
+    """
+    for applied in of_kind(manifests, "ApplicationSet"):
+        strategy = applied["spec"].get("strategy") or {}
+        if strategy.get("type") == "RollingSync" and not (strategy.get("rollingSync") or {}).get("steps"):
+            yield f"{name_of(applied)}: spec.strategy.rollingSync.steps: missing; add them, or remove the strategy"
+
+
+def json_pointers_are_absolute(manifests: Sequence[Json]) -> Iterator[str]:
+    """Another pointer is found in no object, so that the difference is not ignored.
+
+    Source: findObject of the JSON patch that Argo CD 3.6.1 makes of it, github.com/evanphx/json-patch v5.9.11.
+    """
+    for manifest in of_kind(manifests, "Application", "ApplicationSet"):
+        for path, holder in with_paths(manifest["spec"], "spec"):
+            pointers = holder.get("jsonPointers")
+            for index, pointer in enumerate(pointers if isinstance(pointers, list) else []):
+                if not pointer.startswith(("/", "{{")):
+                    remedy = "write it with / in front, such as /spec/replicas"
+                    yield f"{name_of(manifest)}: {path}.jsonPointers[{index}]: {pointer}: no JSON pointer; {remedy}"
+
+
+def keys_of_signatures_are_of_gnupg(manifests: Sequence[Json]) -> Iterator[str]:
+    """Argo CD skips another key, so that no commit counts as signed and nothing is synced.
+
+    Source: KeyID and legacyKeyAllowed of Argo CD 3.6.1, util/sourceintegrity/gpg.go.
+    """
+    for project in of_kind(manifests, "AppProject"):
+        for index, one in enumerate(project["spec"].get("signatureKeys") or []):
+            if not re.fullmatch(r"[0-9A-Fa-f]{16}(?:[0-9A-Fa-f]{24})?", str(one.get("keyID", ""))):
+                field = f"spec.signatureKeys[{index}].keyID: {one.get('keyID', 'missing')}"
+                yield f"{name_of(project)}: {field}: no key of GnuPG; write its 16 or 40 hexadecimal digits"
+
+
 ALL = (
+    json_pointers_are_absolute,
+    keys_of_signatures_are_of_gnupg,
+    rolling_syncs_have_steps,
     annotations_of_argo_cd_are_known,
     application_sets_refuse_missing_keys,
     finalizers_of_argo_cd_are_known,

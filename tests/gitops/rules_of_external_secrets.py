@@ -5,7 +5,7 @@ A rule takes the rendered manifests of every entry of the tree, and yields one l
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tests.gitops.rules import name_of, of_kind, with_paths, within
+from tests.gitops.rules import name_of, of_kind, with_paths, within, wrong_expression
 from tests.gitops.tree import Json
 
 Entries = Mapping[str, Sequence[Json]]
@@ -145,7 +145,41 @@ def secrets_have_the_keys_of_their_type(entries: Entries) -> Iterator[str]:
             )
 
 
+def searches_are_regular_expressions(entries: Entries) -> Iterator[str]:
+    """Otherwise the ExternalSecret fails on each refresh, and its Secret is never created.
+
+    Source: New of External Secrets 0.20.4, pkg/find/find.go.
+    """
+    for entry, manifests in entries.items():
+        for secret in of_kind(manifests, "ExternalSecret"):
+            for index, source in enumerate(secret["spec"].get("dataFrom") or []):
+                text = str(((source.get("find") or {}).get("name") or {}).get("regexp", ""))
+                if said := wrong_expression(text):
+                    field = f"spec.dataFrom[{index}].find.name.regexp"
+                    yield f"{entry}: {name_of(secret)}: {field}: {text}: {said}; correct it"
+
+
+def generators_of_external_secrets_exist(entries: Entries) -> Iterator[str]:
+    """Without its generator, the Secret is never created. A ClusterGenerator is of all namespaces.
+
+    Source: GeneratorRef of External Secrets 0.20.4, apis/externalsecrets/v1/externalsecret_types.go.
+    """
+    cluster = {one["metadata"]["name"] for all_of in entries.values() for one in of_kind(all_of, "ClusterGenerator")}
+    for entry, manifests in entries.items():
+        for secret in of_kind(manifests, "ExternalSecret", "PushSecret"):
+            for path, holder in with_paths(secret["spec"], "spec"):
+                reference = holder.get("generatorRef")
+                kind, name = (reference.get(key) for key in ("kind", "name")) if reference else (None, None)
+                own = {(_namespace(one), one["metadata"]["name"]) for one in of_kind(manifests, str(kind))}
+                known = name in cluster if kind == "ClusterGenerator" else (_namespace(secret), name) in own
+                if reference and not known:
+                    field = f"{path}.generatorRef.name: {name}"
+                    yield f"{entry}: {name_of(secret)}: {field}: no {kind} has this name; add it, or name another"
+
+
 ALL = (
+    generators_of_external_secrets_exist,
+    searches_are_regular_expressions,
     stores_of_external_secrets_exist,
     service_accounts_of_cluster_stores_exist,
     keys_of_external_secrets_are_unique,

@@ -76,6 +76,29 @@ def pods_have_one_disruption_budget(manifests: Sequence[Json], deployed: Sequenc
         )
 
 
+# The API groups of metrics that are not of resources: GetRawMetric, GetObjectMetric and GetExternalMetric of Kubernetes
+# 1.37.2, pkg/controller/podautoscaler/metrics/client.go.
+_GROUPS_OF_METRICS = {
+    "External": "external.metrics.k8s.io",
+    "Object": "custom.metrics.k8s.io",
+    "Pods": "custom.metrics.k8s.io",
+}
+
+
+def metrics_of_autoscalers_are_served(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
+    """Without an adapter that serves the API group, the autoscaler finds no metric and does not scale by it."""
+    served = {one["spec"].get("group") for one in of_kind(deployed, "APIService")}
+    for autoscaler in of_kind(manifests, "HorizontalPodAutoscaler"):
+        for index, metric in enumerate(autoscaler["spec"].get("metrics") or []):
+            group = _GROUPS_OF_METRICS.get(metric.get("type", ""))
+            if group and group not in served:
+                yield (
+                    f"{name_of(autoscaler)}: spec.metrics[{index}].type: {metric['type']}: nothing serves {group}; "
+                    "write Resource, with cpu or memory, or add its APIService (what others create: "
+                    "tests/gitops/created_elsewhere.yaml)"
+                )
+
+
 def _unknown_resource(autoscaler: Json, index: int, metric: Json) -> Iterator[str]:
     """The metrics server measures CPU and memory. Source: pkg/storage/types.go of its version 0.8."""
     for kind in ("containerResource", "resource"):
@@ -253,6 +276,7 @@ ALL = (
     autoscalers_find_their_target,
     containers_stay_within_limit_ranges,
     disruption_budgets_permit_a_drain,
+    metrics_of_autoscalers_are_served,
     pods_have_one_disruption_budget,
     quantities_are_whole,
     services_and_claims_fit_into_quotas,

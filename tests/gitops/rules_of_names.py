@@ -23,6 +23,18 @@ _NAMING = {
     "secretKeyRef": "Secret",
     "secretRef": "Secret",
 }
+# The same fields of a monitor. Without the object, the Prometheus Operator 0.93 ignores the monitor: see AddBasicAuth
+# and others in its pkg/prometheus/resource_selector.go.
+_OF_MONITORS = {
+    "bearerTokenSecret": "Secret",
+    "clientSecret": "Secret",
+    "configMap": "ConfigMap",
+    "credentials": "Secret",
+    "keySecret": "Secret",
+    "password": "Secret",
+    "secret": "Secret",
+    "username": "Secret",
+}
 _NAMES = ("name", "secretName", "claimName")
 _ALWAYS_THERE = {
     ("ConfigMap", "kube-root-ca.crt"),
@@ -38,7 +50,7 @@ Reference = tuple[str, str, str, list[str]]
 def names_have_objects(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
     """A Pod that names a missing object does not start, or not with its secrets or its identity."""
     for manifest in manifests:
-        for path, kind, name, keys in _references(manifest):
+        for path, kind, name, keys in (*_references(manifest), *_references_of_monitors(manifest)):
             namespace = namespace_of(manifest)
             made = _made(kind, name, namespace, deployed)
             if not made and (kind, name) not in _ALWAYS_THERE:
@@ -73,6 +85,15 @@ def _references(manifest: Json) -> Iterator[Reference]:
         yield "spec.target", "Secret", secret_of(manifest), []
 
 
+def _references_of_monitors(manifest: Json) -> Iterator[Reference]:
+    if manifest["kind"] in {"PodMonitor", "ServiceMonitor"}:
+        for path, holder in with_paths(manifest["spec"], "spec"):
+            for field, kind in _OF_MONITORS.items():
+                reference = holder.get(field)
+                if isinstance(reference, dict) and reference.get("name") and not reference.get("optional"):
+                    yield from _reference(f"{path}.{field}", kind, reference)
+
+
 def _references_of_pods(spec: Json, at: str) -> Iterator[Reference]:
     for path, holder in with_paths(spec, at):
         for field, kind in _NAMING.items():
@@ -96,6 +117,45 @@ def _reference(path: str, kind: str, reference: Json) -> Iterator[Reference]:
     if name is not None:
         keys = [item["key"] for item in reference.get("items") or []]
         yield path, kind, name, [reference["key"], *keys] if "key" in reference else keys
+
+
+# The Secrets that the controller reads in its own namespace: the field that names one, its default, and its keys.
+_OF_PROVIDERS = {
+    "influxdb": ("profile", "influxdb", ["authToken", "org", "address"]),
+    "newRelic": ("profile", "newrelic", ["account-id", "personal-api-key"]),
+    "wavefront": (None, "wavefront-api-tokens", []),
+}
+
+
+def credentials_of_analyses_exist(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
+    """Without its Secret every measurement is an error, and the analysis aborts every rollout.
+
+    Source: metricproviders/{datadog,influxdb,newrelic,wavefront} of Argo Rollouts 1.10.2; only Datadog can read one in
+    the namespace of the template.
+    """
+    for manifest in of_kind(manifests, "AnalysisTemplate", "ClusterAnalysisTemplate"):
+        for path, name, keys, namespace in _credentials(manifest):
+            made = _made("Secret", name, namespace, deployed)
+            known = {key for one in made for key in one or ()}
+            where = f"{name_of(manifest)}: {path}"
+            if not made and "{{" not in name:
+                yield f"{where}: no Secret {name} in the namespace {namespace}; {REMEDY}"
+            elif made and None not in made and (lacking := [key for key in keys if key not in known]):
+                yield f"{where}: Secret {name} has no key {lacking[0]}; add it"
+
+
+def _credentials(template: Json) -> Iterator[tuple[str, str, list[str], str | None]]:
+    """The path of a field that names a Secret, its name, its keys and its namespace."""
+    for index, metric in enumerate(template["spec"].get("metrics") or []):
+        provider, at = metric.get("provider") or {}, f"spec.metrics[{index}].provider"
+        for kind, (field, default, keys) in _OF_PROVIDERS.items():
+            if kind in provider:
+                given = (provider[kind] or {}).get(field) if field else None
+                yield f"{at}.{kind}.{field}" if given else f"{at}.{kind}", given or default, keys, "argo-rollouts"
+        reference = (provider.get("datadog") or {}).get("secretRef") or {}
+        if reference.get("name"):
+            namespace = namespace_of(template) if reference.get("namespaced") else "argo-rollouts"
+            yield f"{at}.datadog.secretRef.name", reference["name"], ["api-key", "app-key"], namespace
 
 
 def _made(kind: str, name: str, namespace: str | None, deployed: Sequence[Json]) -> list[set[str] | None]:
@@ -166,6 +226,22 @@ def _backends(ingress: Json) -> Iterator[tuple[str, Json]]:
             yield f"{path}.service", backend
 
 
+def resource_fields_name_a_container(manifests: Sequence[Json], _: Sequence[Json]) -> Iterator[str]:
+    """With another name the kubelet does not start the Pod.
+
+    Source: ExtractResourceValueByContainerName of Kubernetes 1.37.2, pkg/api/v1/resource/helpers.go.
+    """
+    for one in pods(manifests):
+        names = [each.get("name") for key in ("containers", "initContainers") for each in one.spec.get(key) or []]
+        for path, holder in with_paths(one.spec, f"{one.path}spec"):
+            reference = holder.get("resourceFieldRef")
+            name = reference.get("containerName") if isinstance(reference, dict) else None
+            if name and name not in names:
+                known = ", ".join(map(str, names))
+                field = f"{path}.resourceFieldRef.containerName: {name}"
+                yield f"{name_of(one.owner)}: {field}: no such container; write one of {known}"
+
+
 def node_pools_have_a_class(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
     """Without its EC2NodeClass a NodePool is not ready: Karpenter starts no node."""
     for pool in of_kind(manifests, "NodePool"):
@@ -178,4 +254,10 @@ def node_pools_have_a_class(manifests: Sequence[Json], deployed: Sequence[Json])
             yield f"{name_of(pool)}: spec.template.spec.nodeClassRef: {given}: not found; write {names}"
 
 
-ALL = (names_have_objects, ingresses_have_services, node_pools_have_a_class)
+ALL = (
+    names_have_objects,
+    credentials_of_analyses_exist,
+    ingresses_have_services,
+    node_pools_have_a_class,
+    resource_fields_name_a_container,
+)

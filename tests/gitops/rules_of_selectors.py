@@ -7,7 +7,7 @@ entry of the tree and everything that is deployed, and yields one line for each 
 from collections.abc import Iterator, Sequence
 
 from tests.gitops.pods import Pods, matches, namespace_of, pods, selected, text
-from tests.gitops.rules import name_of, of_kind, with_paths
+from tests.gitops.rules import OF_NODES, name_of, of_kind, with_paths
 from tests.gitops.rules_of_names import REMEDY
 from tests.gitops.tree import Json
 
@@ -212,4 +212,59 @@ def containers_share_no_port(manifests: Sequence[Json], _: Sequence[Json]) -> It
                     yield f"{name_of(one.owner)}: {field}.containerPort: {key[0]}: also in {other}; write another"
 
 
-ALL = (selectors_select_something, ports_are_declared, containers_share_no_port)
+def nodes_have_the_selected_labels(manifests: Sequence[Json], _: Sequence[Json]) -> Iterator[str]:
+    """Otherwise the Pods wait for a node forever."""
+    for one in pods(manifests):
+        given = [
+            (f"{one.path}spec.nodeSelector.{key}", key, value)
+            for key, value in (one.spec.get("nodeSelector") or {}).items()
+        ]
+        required = ((one.spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
+            "requiredDuringSchedulingIgnoredDuringExecution"
+        )
+        at = f"{one.path}spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
+        given += [
+            (f"{path}.values", holder["key"], value)
+            for path, holder in with_paths(required, at)
+            if holder.get("operator") == "In" and "key" in holder
+            for value in holder.get("values") or []
+        ]
+        for path, key, value in given:
+            known = OF_NODES.get(key, {value})
+            if value not in known:
+                yield f"{name_of(one.owner)}: {path}: {value}: no node has it; write one of {', '.join(sorted(known))}"
+
+
+def selected_namespaces_are_of_the_environment(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
+    """A cluster has the namespaces of one environment, `<service>-<environment>`: there are none of another one."""
+    of_components = {
+        one["metadata"]["name"]
+        for one in of_kind(deployed, "Namespace")
+        if "platform/component" in (one["metadata"].get("labels") or {})
+    }
+    of_services = {namespace_of(one) for one in deployed} - of_components
+    for manifest in manifests:
+        own = namespace_of(manifest)
+        for path, name in _named_namespaces(manifest) if own in of_services else ():
+            right = f"{name.rpartition('-')[0]}-{(own or '').rpartition('-')[2]}"
+            if {name, right} <= of_services and name != right:
+                yield f"{name_of(manifest)}: {path}: {name}: of another environment; write {right}"
+
+
+def _named_namespaces(manifest: Json) -> Iterator[tuple[str, str]]:
+    if manifest["kind"] in {"PodMonitor", "ServiceMonitor"}:
+        names = (manifest["spec"].get("namespaceSelector") or {}).get("matchNames") or []
+        yield from ((f"spec.namespaceSelector.matchNames[{index}]", name) for index, name in enumerate(names))
+    for path, peer in _peers(manifest):
+        labels = (peer.get("namespaceSelector") or {}).get("matchLabels") or {}
+        if name := labels.get("kubernetes.io/metadata.name"):
+            yield f"{path}.namespaceSelector.matchLabels.kubernetes.io/metadata.name", name
+
+
+ALL = (
+    nodes_have_the_selected_labels,
+    selected_namespaces_are_of_the_environment,
+    selectors_select_something,
+    ports_are_declared,
+    containers_share_no_port,
+)

@@ -66,6 +66,37 @@ _PROJECT = {
             "spec.metrics: Invalid value: 0: no metrics specified",
             "spec.metrics: Required value: no metrics specified; add one",
         ),
+        (
+            {"kind": "Service", "spec": {}},
+            (
+                'spec.ports[1]: Duplicate value: {"Name":"","Protocol":"UDP","AppProtocol":null,"Port":80,'
+                '"TargetPort":0,"NodePort":0}'
+            ),
+            "spec.ports[1]: Duplicate value: 80/UDP; write another port, or remove one",
+        ),
+        (
+            _CANARY,
+            (
+                'spec.strategy.canary.analysis.args[0]: Invalid value: "a": no argument of ; remove it, or add it to '
+                "the template"
+            ),
+            (
+                'spec.strategy.canary.analysis.args[0]: Invalid value: "a": no templates have it; '
+                "name one in templates, or remove it"
+            ),
+        ),
+        (
+            _CANARY,
+            (
+                "lifecycle.preStop.sleep: Invalid value: 60: must be greater than 0 and less than "
+                "terminationGracePeriodSeconds (30). Enable AllowPodLifecycleSleepActionZeroValue feature gate for "
+                "zero sleep."
+            ),
+            (
+                "lifecycle.preStop.sleep: Invalid value: 60: must be non-negative and less than "
+                "terminationGracePeriodSeconds (30)"
+            ),
+        ),
         (  # what a Rollout gives to a template
             _CANARY,
             (

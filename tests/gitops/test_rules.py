@@ -304,6 +304,23 @@ spec:
         assert [line for rule in rules_of_argo_cd.ALL for line in rule([valid])] == []
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (r"(?i)go_(?:a|b)[(?=]{2}\\.\(\?=\+*", None),
+        (r"(?P<a>\pL+)\Qa(\E[[:alpha:]_]|(?s:.)|(?<b>c)\z", None),
+        (r"a\\1|[*+]+?|a}+[[a&&b]", None),
+        ("a{2}+", "{2}+: not in RE2"),
+        (r"(a)\1", r"\1: not in RE2"),
+        (r"(?<=a)b", "(?<=: not in RE2"),
+        ("a++", "++: not in RE2"),
+        ("*.example.com", "nothing to repeat at position 0"),
+    ],
+)
+def test_knows_the_regular_expressions_of_go(text: str, expected: str | None) -> None:
+    assert rules.wrong_expression(text) == expected
+
+
 def test_finds_custom_resources_in_the_sync_wave_of_their_chart() -> None:
     (broken,) = documents("{apiVersion: karpenter.sh/v1, kind: NodePool, metadata: {name: a}}")
     field = "NodePool a: metadata.annotations.argocd.argoproj.io/sync-wave"
@@ -322,6 +339,54 @@ def test_finds_custom_resources_in_the_sync_wave_of_their_chart() -> None:
     for wave in ("1", "+2", "10"):
         broken["metadata"]["annotations"] = {"argocd.argoproj.io/sync-wave": wave}
         assert list(rules.custom_resources_are_synced_after_their_chart("karpenter", [broken])) == []
+
+
+def test_rules_for_manifests_accept() -> None:
+    valid = documents("""
+kind: EC2NodeClass
+metadata: {name: a}
+spec:
+  blockDeviceMappings:
+    - {ebs: {snapshotID: snap-1, iops: 9}}
+    - {ebs: {volumeType: gp3, iops: 3000, throughput: 125}}
+    - {ebs: {volumeType: gp3, iops: 80000, throughput: 2000}}
+    - {ebs: {volumeType: io2, iops: 100}}
+    - {ebs: {volumeType: gp2}}
+  kubelet:
+    evictionHard: {memory.available: 5%}
+    evictionSoft: {nodefs.inodesFree: 10%}
+    evictionSoftGracePeriod: {nodefs.inodesFree: 2m}
+    kubeReserved: {cpu: vcpus * 10, ephemeral-storage: 1Gi}
+    imageGCHighThresholdPercent: 85
+    imageGCLowThresholdPercent: 80
+---
+kind: PodMonitor
+metadata: {name: a}
+spec:
+  podMetricsEndpoints:
+    - relabelings:
+        - {action: hashmod, sourceLabels: [a], modulus: 2, targetLabel: shard}
+        - {action: labelmap, regex: __meta_(.+)}
+        - {action: Drop, sourceLabels: [a], regex: "(?i)go_.*"}
+        - {targetLabel: "${1}_total", sourceLabels: [a]}
+      metricRelabelings: [{action: labeldrop, regex: pod}]
+---
+kind: ApplicationSet
+metadata: {name: a}
+spec:
+  strategy: {type: RollingSync, rollingSync: {steps: [{matchExpressions: []}]}}
+  template: {spec: {ignoreDifferences: [{kind: Service, jsonPointers: [/spec/replicas, "{{ .pointer }}"]}]}}
+---
+kind: AppProject
+metadata: {name: a, finalizers: [resources-finalizer.argocd.argoproj.io]}
+spec: {signatureKeys: [{keyID: 4aee18f83afdeb23}, {keyID: 4AEE18F83AFDEB234AEE18F83AFDEB234AEE18F8}]}
+---
+kind: PersistentVolumeClaim
+metadata: {name: a}
+spec: {storageClassName: efs-ap, volumeMode: Filesystem}
+""")
+    given = [{"apiVersion": "v1", **one} for one in valid]
+    assert [line for rule in OF_MANIFESTS.values() for line in rule(given)] == []
 
 
 @pytest.mark.parametrize(
