@@ -77,16 +77,19 @@ SCANNER := operations/scanner/requirements
 checkov: .checkov/.installed ## install checkov, for `make scan`, `make validate` and the tests
 
 .checkov/.installed: $(SCANNER).txt
-	$(PYTHON) -m venv --clear .checkov
-	.checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(INSTALL_REQUIREMENTS)
 	@touch $@
+
+define INSTALL_REQUIREMENTS
+$(PYTHON) -m venv --clear $(@D)
+$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+endef
 
 # CDK Terrain, the successor of CDKTF: its library and its command line. Its packages exclude those of CDKTF.
 CDKTN := tests/cdktn/requirements
 
 .cdktn/.installed: $(CDKTN).txt tests/cdktn/package-lock.json
-	$(PYTHON) -m venv --clear .cdktn
-	.cdktn/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(INSTALL_REQUIREMENTS)
 	cp tests/cdktn/package.json tests/cdktn/package-lock.json .cdktn
 	npm ci --prefix .cdktn --no-audit --no-fund --loglevel=error
 	@touch $@
@@ -98,8 +101,7 @@ MERMAID_VERSION := 11.17.2
 MERMAID_SHA256 := 581ed7d74bd9048d0e3a91363927d72ef22942d7722546b27f7cc29e35390eb8
 
 .mkdocs/.installed: $(SITE).txt
-	$(PYTHON) -m venv --clear .mkdocs
-	.mkdocs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(INSTALL_REQUIREMENTS)
 	@touch $@
 
 .mkdocs/mermaid.min.js: .mkdocs/.installed

@@ -27,6 +27,7 @@ from stacks import (
     rules_of_vpc,
 )
 from stacks.names import RESERVED, is_environment_name
+from stacks.rules_of_environments import LONGEST_ROLE, too_long
 from stacks.rules_of_vpc import PRODUCTION_LOG_DAYS
 from stacks.settings import Environment, Finding, Owner, Region, SharedSettings
 
@@ -36,7 +37,6 @@ _PRODUCTION_MONTHLY_BACKUP_DAYS = 90
 _PRODUCTION_NODES = 2
 _PRODUCTION_PREFIX = 16
 
-_LONGEST_ROLE = "aws-load-balancer-controller"  # the longest role name that every environment has
 
 _LONGEST_TRUST = 2_048
 _LONGEST_ZONE_ID = 32  # Source: `ResourceId` of Route 53 in botocore 1.43
@@ -141,27 +141,20 @@ def _environment_names(region: Region) -> Iterator[Problem]:
             yield Problem(field, environment.name, "its IAM path is that of the delivery roles; choose another name")
         if environment.name == PLAN_ENVIRONMENT:
             yield Problem(field, environment.name, "its GitHub environment is that of plans; choose another name")
-        yield from _too_long(location, _LONGEST_ROLE, field, environment.name, "longest role")
-
-
-def _too_long(location: Location, suffix: str, field: str, value: str, kind: str) -> Iterator[Problem]:
-    try:
-        location.name(suffix)
-    except ValueError as error:
-        yield Problem(field, value, f"{kind} {error}")
+        yield from too_long(location, LONGEST_ROLE, field, environment.name, "longest role")
 
 
 def _long_node_group_names(region: Region, environment: Environment) -> Iterator[Problem]:
     location = region.location(environment.name, environment.cluster)
     for index, group in enumerate(environment.settings.node_groups):
-        yield from _too_long(location, group.name, f"node_groups[{index}].name", group.name, "launch template")
+        yield from too_long(location, group.name, f"node_groups[{index}].name", group.name, "launch template")
 
 
 def _long_addon_names(region: Region, environment: Environment) -> Iterator[Problem]:
     location = region.location(environment.name, environment.cluster)
     for index, addon in enumerate(environment.settings.addons.others):
         if addon.identity is not None:
-            yield from _too_long(
+            yield from too_long(
                 location, addon_role_name(addon.name), f"addons.others[{index}].name", addon.name, "role"
             )
 
@@ -340,7 +333,7 @@ def _long_iam_names(region: Region, shared: SharedSettings) -> Iterator[Problem]
     location = Location(account_id=shared.account_id, region=region.name, environment="shared")
     for index, repository in enumerate(shared.image_repositories):
         field = f"image_repositories[{index}].name"
-        yield from _too_long(location, f"push-{repository.name}", field, repository.name, "push role")
+        yield from too_long(location, f"push-{repository.name}", field, repository.name, "push role")
 
 
 def _replicas(region: str, shared: SharedSettings) -> Iterator[Problem]:

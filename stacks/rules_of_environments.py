@@ -6,11 +6,15 @@ from ipaddress import IPv4Network
 from eks_gitops.config import Problem
 from eks_gitops.engines import ENGINES
 from eks_gitops.in_cluster.load_balancer_controller import IngressClassConfig
+from eks_gitops.location import Location
 from eks_gitops.versions import ARGO_CD_CHARTS, EKS_VERSIONS
 from stacks.settings import Environment, Region
 
 OrderRule = Callable[[Environment, Environment], Iterator[Problem]]
 """A rule on an environment and a later one."""
+
+LONGEST_ROLE = "aws-load-balancer-controller"
+"""The longest role name that every cluster has."""
 
 _PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")))
 """The private networks of RFC 1918 and the shared ones of RFC 6598, which the internet does not route."""
@@ -19,6 +23,14 @@ _PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12
 def is_private(cidr: IPv4Network) -> bool:
     """Whether the internet does not route any address of a network."""
     return any(cidr.subnet_of(network) for network in _PRIVATE)
+
+
+def too_long(location: Location, suffix: str, field: str, value: str, kind: str) -> Iterator[Problem]:
+    """A value with which the name of a resource, of this kind and suffix, has more characters than IAM allows."""
+    try:
+        location.name(suffix)
+    except ValueError as error:
+        yield Problem(field, value, f"{kind} {error}")
 
 
 def load_balancers(environment: Environment) -> dict[str, IngressClassConfig]:

@@ -6,9 +6,8 @@ from eks_gitops.config import Problem
 from eks_gitops.delivery import apply_environment_policy
 from eks_gitops.iam import LONGEST_POLICY, policy_length
 from stacks.names import RESERVED_FOR_FIRST
+from stacks.rules_of_environments import LONGEST_ROLE, too_long
 from stacks.settings import Environment, Region
-
-_LONGEST_ROLE = "aws-load-balancer-controller"  # the longest role name that every cluster has
 
 
 def of_region(region: Region) -> list[tuple[str, Iterator[Problem]]]:
@@ -36,10 +35,8 @@ def _names(region: Region, environment: Environment) -> Iterator[Problem]:
             if name and group.name.startswith(f"{name}-"):
                 message = f"the name of node_groups[{index}] ({group.name}) begins with it; choose another name"
                 yield Problem(field, name, message)
-        try:
-            region.location(cluster.name, name).name(_LONGEST_ROLE)
-        except ValueError as error:
-            yield Problem(field, name, f"longest role {error}")
+        location = region.location(cluster.name, name)
+        yield from too_long(location, LONGEST_ROLE, field, name, "longest role")
 
 
 def _domains_of_argo_cd(environment: Environment) -> Iterator[Problem]:

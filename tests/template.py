@@ -85,6 +85,7 @@ def _templates(folder: Path) -> dict[str, Template]:
 
 def every_stack(settings: tuple[Owner, Sequence[Region]], folder: Path) -> dict[str, Template]:
     """All stacks of `settings`, synthesized to `folder` as by `main.py`."""
+    folder.mkdir(exist_ok=True)
     main.synthesize(_app(folder), *settings)
     return _templates(folder)
 

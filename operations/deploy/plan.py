@@ -17,7 +17,7 @@ from operations.repository import revision
 from operations.terraform import plans, schedule
 from operations.terraform.plans import Plan
 from operations.terraform.runner import Terraform, new_log, plan_folder
-from operations.terraform.stacks import Stack, all_producers, read_stacks, select_stacks
+from operations.terraform.stacks import Stack, all_producers, matrix, read_stacks, select_stacks
 
 
 @dataclass(frozen=True)
@@ -71,17 +71,10 @@ def selection(output: Path, patterns: Sequence[str], base: str | None) -> Select
 def listing(chosen: Selection) -> Report:
     """The stacks that `plan` would plan, and why; by region and account; and the removed stacks."""
     reasons = {stack.name: reason for stack in chosen.stacks if (reason := chosen.reason(stack.name)) is not None}
-    places: dict[tuple[str, str], list[str]] = {}
-    for stack in chosen.stacks:
-        if stack.name in reasons:
-            places.setdefault((stack.place, stack.region), []).append(stack.name)
-    matrix = [
-        {"place": place, "region": region, "stacks": " ".join(names)}
-        for (place, region), names in sorted(places.items())
-    ]
+    places = matrix([stack for stack in chosen.stacks if stack.name in reasons])
     reasons |= dict.fromkeys(chosen.removed, "removed")
     table = Table("Stacks to plan", ["stack", "why"], [[name, why] for name, why in reasons.items()])
-    data = {"base": chosen.base, "places": matrix, "removed": chosen.removed, "stacks": reasons}
+    data = {"base": chosen.base, "places": places, "removed": chosen.removed, "stacks": reasons}
     return Report(f"{counted(len(reasons), 'stack')} to plan", Status.ATTENTION, data, [table])
 
 

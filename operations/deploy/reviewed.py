@@ -20,7 +20,7 @@ from operations.deploy.plan import removed_notes
 from operations.errors import OperationError
 from operations.output.report import Report, Status, Table, counted
 from operations.terraform.json_files import read_json
-from operations.terraform.stacks import Stack
+from operations.terraform.stacks import Stack, matrix
 
 ARTIFACT = "reviewed-plan"
 FILE = "plan.json"
@@ -166,7 +166,7 @@ def _reviewed_report(stacks: Mapping[str, Mapping[str, Any]], known: Sequence[St
 
 def _deploys(stacks: Sequence[Stack], repository: Path) -> tuple[dict[str, dict[str, _Matrix]], list[str]]:
     """The matrix of each job by environment and kind of job, and notes on stacks that no job deploys on purpose."""
-    names: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
+    of_jobs: dict[tuple[str, str], list[Stack]] = {}
     problems, notes, jobs = [], [], _jobs(repository) if stacks else []
     for stack in stacks:
         job = f"{stack.environment}{_IN_CLUSTER if stack.is_in_cluster else ''}"
@@ -177,17 +177,12 @@ def _deploys(stacks: Sequence[Stack], repository: Path) -> tuple[dict[str, dict[
         elif job not in jobs:
             problems.append(f"{stack.name}: {_WORKFLOW} has no job {job} to deploy it; add the job")
         else:
-            places = names.setdefault((stack.environment, "cluster" if stack.is_in_cluster else "aws"), {})
-            places.setdefault((stack.place, stack.region), []).append(stack.name)
+            of_jobs.setdefault((stack.environment, "cluster" if stack.is_in_cluster else "aws"), []).append(stack)
     if problems:
         raise OperationError("\n".join(problems))
     deploy: dict[str, dict[str, _Matrix]] = {}
-    for (environment, part), places in names.items():
-        matrix = [
-            {"place": place, "region": region, "stacks": " ".join(of_place)}
-            for (place, region), of_place in sorted(places.items())
-        ]
-        deploy.setdefault(environment, {})[part] = matrix
+    for (environment, part), of_job in of_jobs.items():
+        deploy.setdefault(environment, {})[part] = matrix(of_job)
     return deploy, notes
 
 

@@ -30,7 +30,7 @@ from operations.state.states import States
 from operations.terraform import schedule
 from operations.terraform.plans import Change, Plan
 from operations.terraform.runner import Terraform, new_log, plan_folder
-from operations.terraform.stacks import Stack
+from operations.terraform.stacks import Stack, by_place
 
 _MEMORY_OF_A_PLAN = 1024 * 1024 * 1024
 _LONGEST_VALUE = 60
@@ -177,9 +177,8 @@ def _add_untracked(
         return notes
     label = "resources in no Terraform state"
     with progress.stack(label, "calling AWS"):
-        for place in sorted({stack.place for stack in chosen}):
+        for place, checked in sorted(by_place(chosen).items()):
             of_region = [stack for stack in every if stack.place == place and not stack.is_in_cluster]
-            checked = [stack for stack in chosen if stack.place == place]
             try:
                 session = of_region[0].aws_session()
                 resources = [resource for stack in of_region for resource in states.read_resources(session, stack)]

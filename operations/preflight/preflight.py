@@ -25,7 +25,7 @@ from operations.preflight import (
     tools,
 )
 from operations.preflight.check import Check, Clients, Line, Outcome
-from operations.terraform.stacks import Stack
+from operations.terraform.stacks import Stack, by_place
 
 if TYPE_CHECKING:
     import boto3
@@ -40,7 +40,7 @@ def preflight(stacks: Sequence[Stack], placeholders: Sequence[str], project: Pat
     """
     checks = [("settings", lambda: settings(placeholders)), *tools.checks(stacks, project)]
     lines, others = list[Line](), list[Line]()
-    for region, of_region in _places(stacks).items():
+    for region, of_region in by_place(stacks).items():
         try:
             session = of_region[0].aws_session()
         except OtherAccountError as error:
@@ -61,14 +61,6 @@ def run_checks(checks: Sequence[tuple[str, Check]]) -> list[Line]:
     """The results of checks, each with its subject, in their order. They run in parallel."""
     with ThreadPoolExecutor(_PARALLELISM) as pool:
         return [line for found in pool.map(lambda check: list(_run_check(*check)), checks) for line in found]
-
-
-def _places(stacks: Sequence[Stack]) -> dict[str, list[Stack]]:
-    """The stacks by region and account."""
-    places: dict[str, list[Stack]] = {}
-    for stack in stacks:
-        places.setdefault(stack.place, []).append(stack)
-    return places
 
 
 def _of_region(region: str, stacks: Sequence[Stack], session: "boto3.Session") -> Iterator[tuple[str, Check]]:

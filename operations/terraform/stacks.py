@@ -475,6 +475,22 @@ def environment_stacks(found: Sequence[Stack], environment: str | None) -> list[
     return chosen
 
 
+def by_place(stacks: Sequence[Stack]) -> dict[str, list[Stack]]:
+    """The stacks by region and account."""
+    places: dict[str, list[Stack]] = {}
+    for stack in stacks:
+        places.setdefault(stack.place, []).append(stack)
+    return places
+
+
+def matrix(stacks: Sequence[Stack]) -> list[dict[str, str]]:
+    """The matrix of a job of a workflow: the region and the stacks of each place, which has credentials of its own."""
+    return [
+        {"place": place, "region": of_place[0].region, "stacks": " ".join(stack.name for stack in of_place)}
+        for place, of_place in sorted(by_place(stacks).items())
+    ]
+
+
 def select_stacks(found: Sequence[Stack], patterns: Sequence[str]) -> list[Stack]:
     """The stacks that match these names or globs, in the order of `found`; all stacks without patterns.
 

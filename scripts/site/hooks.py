@@ -63,7 +63,7 @@ def for_the_site(markdown: str, page: str, repository: str, english: list[str]) 
             lines.append(re.sub(r"^( *```[a-z]+) .+$", r"\1", line))
             continue
         if _HEADING.match(line) and (heading := next(others, None)):
-            lines += [f'<a id="{_anchor(heading)}"></a>', ""]
+            lines += [f'<a id="{anchor(heading)}"></a>', ""]
         parts = _CODE_SPAN.split(line)
         lines.append("".join(part if index % 2 else _LINK.sub(outside, part) for index, part in enumerate(parts)))
     return "\n".join(lines)
@@ -91,7 +91,7 @@ def _lines(markdown: str) -> Iterator[tuple[str, bool]]:
         code ^= fence
 
 
-def _anchor(heading: str) -> str:
+def anchor(heading: str) -> str:
     """The anchor that GitHub gives a heading."""
     plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).replace("`", "")
     return re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")

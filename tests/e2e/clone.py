@@ -2,7 +2,10 @@
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
 
 from operations.local import aws_provider
 from operations.terraform import synthesis
@@ -25,6 +28,13 @@ def clone_into(folder: Path) -> Path:
         if (ROOT / installed).exists():
             (folder / installed).symlink_to(ROOT / installed)
     return folder
+
+
+def point_at(patch: pytest.MonkeyPatch, folder: Path, environment: Mapping[str, str]) -> None:
+    """Use a copy as working directory, and an emulated AWS, in this process and its child processes."""
+    for name, value in environment.items():
+        patch.setenv(name, value)
+    patch.chdir(folder)
 
 
 def synthesize(output: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from operations.local.emulator_process import Emulator
 from operations.repository import settings_files
 from operations.terraform.stacks import read_stacks
-from tests.e2e.clone import clone_into, synthesize
+from tests.e2e.clone import clone_into, point_at, synthesize
 from tests.e2e.region import OLDER, Calls, Region, operations
 
 
@@ -49,7 +49,7 @@ def deployed(
         settings = clone / f"stacks/ap_northeast_2/{environment}.py"
         settings.write_text(settings_files.with_versions(settings, OLDER, {}))
     with pytest.MonkeyPatch.context() as patch:
-        _point_at(patch, clone, emulated_region)
+        point_at(patch, clone, emulated_region)
         output = clone / "cdktf.out"
         synthesize(output)
         operations("bootstrap")
@@ -65,7 +65,7 @@ def deployed(
 @pytest.fixture
 def aws(clone: Path, emulated_region: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
     """The emulated AWS, which this process and its child processes use during a test."""
-    _point_at(monkeypatch, clone, emulated_region)
+    point_at(monkeypatch, clone, emulated_region)
     return boto3.Session()
 
 
@@ -73,12 +73,6 @@ def aws(clone: Path, emulated_region: Mapping[str, str], monkeypatch: pytest.Mon
 def region(deployed: Region, aws: boto3.Session) -> Region:  # noqa: ARG001 (sets the environment)
     """All AWS stacks of the region, deployed."""
     return deployed
-
-
-def _point_at(patch: pytest.MonkeyPatch, folder: Path, environment: Mapping[str, str]) -> None:
-    for name, value in environment.items():
-        patch.setenv(name, value)
-    patch.chdir(folder)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups

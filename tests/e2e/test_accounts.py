@@ -6,7 +6,7 @@ import pytest
 
 from operations.local.emulator_process import Emulator
 from operations.terraform.stacks import read_stacks
-from tests.e2e.clone import clone_into, synthesize
+from tests.e2e.clone import clone_into, point_at, synthesize
 from tests.e2e.region import operations, reported
 from tests.e2e.tiny import client
 from tests.edited_settings import OTHER_ACCOUNT, add_account
@@ -45,9 +45,7 @@ def test_two_accounts_are_deployed_checked_and_destroyed(tmp_path: Path, monkeyp
             text.replace("EnvironmentSettings(\n", "EnvironmentSettings(\n    teardown=True,\n")
         )
     with Emulator(tmp_path / "emulator.log") as emulator:
-        for name, value in emulator.environment.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.chdir(clone)
+        point_at(monkeypatch, clone, emulator.environment)
         synthesize(clone / "cdktf.out")
         accounts = {stack.name: stack.account_id for stack in read_stacks(clone / "cdktf.out")}
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from operations.local.emulator_process import Emulator
-from tests.e2e.clone import clone_into, synthesize
+from tests.e2e.clone import clone_into, point_at, synthesize
 from tests.e2e.existing_vpc import ZONES, add_network, network_of
 from tests.e2e.region import operations, reported
 from tests.e2e.tiny import client
@@ -43,9 +43,7 @@ class _Company(NamedTuple):
 def company(tmp_path_factory: pytest.TempPathFactory, aws_provider: None) -> Iterator[_Company]:  # noqa: ARG001
     root = clone_into(tmp_path_factory.mktemp("company"))
     with Emulator(root / "emulator.log") as emulator, pytest.MonkeyPatch.context() as patch:
-        for name, value in emulator.environment.items():
-            patch.setenv(name, value)
-        patch.chdir(root)
+        point_at(patch, root, emulator.environment)
         ec2 = client("ec2", emulator.environment)
         vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         company = _Company(root, dict(emulator.environment), vpc, add_network(ec2, vpc))

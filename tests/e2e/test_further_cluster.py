@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from operations.local.emulator_process import Emulator
-from tests.e2e.clone import clone_into, synthesize
+from tests.e2e.clone import clone_into, point_at, synthesize
 from tests.e2e.region import operations, reported
 from tests.e2e.tiny import client
 from tests.edited_settings import with_further_cluster
@@ -36,9 +36,7 @@ class _Platform(NamedTuple):
 def platform(tmp_path_factory: pytest.TempPathFactory, aws_provider: None) -> Iterator[_Platform]:  # noqa: ARG001
     root = clone_into(tmp_path_factory.mktemp("further"))
     with Emulator(root / "emulator.log") as emulator, pytest.MonkeyPatch.context() as patch:
-        for name, value in emulator.environment.items():
-            patch.setenv(name, value)
-        patch.chdir(root)
+        point_at(patch, root, emulator.environment)
         region = root / "stacks/ap_northeast_2/__init__.py"
         region.write_text(region.read_text().replace('("dev", "staging", "prod")', '("dev",)'))
         yield _Platform(root, dict(emulator.environment))

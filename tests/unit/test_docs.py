@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from scripts.site import hooks
 from tests import ROOT
 
 RUNBOOK = ROOT / "docs/runbook"
@@ -94,8 +95,7 @@ def anchors(text: str) -> set[str]:
     """The anchors that GitHub gives the headings of a page."""
     found: set[str] = set()
     for heading in re.findall(r"^#{1,6} +(.+?) *#*$", _FENCE.sub("", text), re.MULTILINE):
-        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).replace("`", "")
-        slug = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
+        slug = hooks.anchor(heading)
         number = 0
         while (anchor := f"{slug}-{number}" if number else slug) in found:
             number += 1

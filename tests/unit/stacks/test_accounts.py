@@ -32,7 +32,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def accounts(folder: Path) -> dict[str, Template]:
     settings = EditedSettings(folder)
     settings.add_account("prod")
-    (folder / "out").mkdir()
     return every_stack(settings.load(), folder / "out")
 
 
@@ -326,7 +325,6 @@ def test_a_further_account_may_have_a_host_and_runners_of_its_own(edited: Edited
         " owns_github_provider",
     )
     owner, (region,) = edited.load()
-    (tmp_path / "out").mkdir()
     stacks = every_stack((owner, [region]), tmp_path / "out")
     names = {project["name"] for project in stacks[PRODUCTION].resources("aws_codebuild_project").values()}
     # Their label must not start a runner of the other account.
@@ -337,7 +335,6 @@ def test_a_further_account_may_have_a_host_and_runners_of_its_own(edited: Edited
 
 def test_an_existing_zone_is_not_looked_for(edited: EditedSettings, tmp_path: Path) -> None:
     edited.replace(SHARED_FILE, "hosted_zone_id=None", 'hosted_zone_id="Z0123456789ABC"')
-    (tmp_path / "out").mkdir()
     prod = every_stack(edited.load(), tmp_path / "out")[PROD]
     assert "aws_route53_zone" not in prod.json["data"]
     assert prod.resources("aws_route53_record")["dns_delegation"]["zone_id"] == "Z0123456789ABC"
@@ -348,7 +345,6 @@ def test_an_existing_vpc_and_that_of_a_further_account_may_overlap(edited: Edite
     edited.use_existing_vpc()
     edited.replace(SHARED_FILE, "from stacks.owner", "from eks_gitops.vpc import VpcConfig, Zone\nfrom stacks.owner")
     _connected(edited)
-    (tmp_path / "out").mkdir()
     stacks = every_stack(edited.load(), tmp_path / "out")
     assert stacks[PRODUCTION].resources("aws_vpc")
     assert not stacks[SHARED].resources("aws_vpc")

@@ -35,7 +35,6 @@ def settings(folder: Path) -> tuple[Owner, list[Region]]:
 
 @pytest.fixture(scope="module")
 def existing(folder: Path, settings: tuple[Owner, list[Region]]) -> dict[str, Template]:
-    (folder / "out").mkdir()
     return every_stack(settings, folder / "out")
 
 

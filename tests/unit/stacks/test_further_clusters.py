@@ -330,6 +330,5 @@ def test_two_further_clusters_of_one_name_are_rejected(edited: EditedSettings) -
 def test_without_a_file_system_it_admits_no_nodes_to_one(edited: EditedSettings, tmp_path: Path) -> None:
     edited.replace("ap_northeast_2/dev.py", "    file_system=FileSystemConfig(),\n", "")
     edited.add_further_cluster()
-    (tmp_path / "out").mkdir()
     blue = every_stack(edited.load(), tmp_path / "out")[BLUE]
     assert set(blue.resources("aws_vpc_security_group_ingress_rule")) == {"database-bubblepool-from-nodes"}

@@ -51,7 +51,6 @@ def without_file_system(tmp_path_factory: pytest.TempPathFactory) -> Template:
     settings = EditedSettings(folder)
     settings.replace("ap_northeast_2/__init__.py", '("dev", "staging", "prod")', '("dev",)')
     settings.replace("ap_northeast_2/dev.py", "file_system=FileSystemConfig(),", "")
-    (folder / "out").mkdir()
     return every_stack(settings.load(), folder / "out")["ap-northeast-2-dev-gitops"]
 
 

@@ -51,7 +51,6 @@ def regions(folder: Path) -> dict[str, Template]:
     settings.replace("ap_northeast_2/shared.py", 'lock="lockfile"', 'lock="both"')
     settings.add_region("us_west_2", network=1)
     settings.add_region("eu_west_1", network=2)
-    (folder / "out").mkdir()
     return every_stack(settings.load(), folder / "out")
 
 
