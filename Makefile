@@ -50,8 +50,15 @@ install-python: .venv/.installed ## install only the Python packages, for comman
 	$(PIPENV) sync --dev
 	@touch $@
 
+# Before a virtual environment is made.
+define CHECK_PYTHON
+remedy="install Python 3.11 or newer, or choose one: make PYTHON=python3.12"; \
+$(PYTHON) --version >/dev/null || { echo "$(PYTHON): cannot be run; $$remedy" >&2; exit 1; }; \
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python %d.%d: too old; '"$$remedy"'" % sys.version_info[:2])'
+endef
+
 .pipenv/.installed-%:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python %d.%d: too old; install Python 3.11 or newer, or choose one: make PYTHON=python3.12" % sys.version_info[:2])'
+	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv --clear .pipenv
 	.pipenv/bin/python -m pip install --quiet --disable-pip-version-check pipenv==$*
 	@touch $@
@@ -59,16 +66,31 @@ install-python: .venv/.installed ## install only the Python packages, for comman
 # Where the project's Node is not available, such as on a machine without glibc, the machine's is used.
 .PHONY: node
 node: node_modules/.installed
-	@node_modules/.bin/node --version >/dev/null 2>&1 || node -e ' \
-	  const major = +process.versions.node.split(".")[0]; \
-	  if (major === 20) console.error("warning: Node " + process.version + ": no longer supported; use Node 22"); \
-	  else if (major !== 22) { \
-	    console.error("Node " + process.version + ": the CDKTF command line needs Node 22"); process.exit(1) \
-	  }'
+	@node_modules/.bin/node --version >/dev/null 2>&1 && exit; \
+	node=$$(node --version) || { echo "node: cannot be run; install Node 22" >&2; exit 1; }; \
+	case $$node in \
+	  v22.*) ;; \
+	  v20.*) echo "warning: Node $$node: no longer supported; use Node 22" >&2 ;; \
+	  *) echo "Node $$node: the CDKTF command line needs Node 22; install it" >&2; exit 1 ;; \
+	esac
+
+# npm 6 does not know the format of package-lock.json: https://docs.npmjs.com/cli/v7/configuring-npm/package-lock-json
+define CHECK_NPM
+npm=$$(npm --version) || { echo "npm: cannot be run; install Node 22, which brings npm" >&2; exit 1; }; \
+if (( $${npm%%.*} < 7 )); then echo "npm $$npm: too old; install Node 22, which brings a newer npm" >&2; exit 1; fi
+endef
 
 node_modules/.installed: package-lock.json
+	@$(CHECK_NPM)
 	npm ci --no-audit --no-fund --loglevel=error
+	@# npm 7 to 10 do not link it (seen with 10.9.9), because the packages for other systems have the same program.
+	@for node in node_modules/node-*/bin/node; do [ ! -x $$node ] || ln -sf ../$${node#node_modules/} node_modules/.bin/node; done
 	@touch $@
+
+# Terraform, or OpenTofu in its place, before a target that runs it starts.
+.PHONY: terraform
+terraform: install-python
+	@$(BIN)/python -m operations.terraform.program
 
 # checkov needs an older boto3 than this project: it has an environment of its own.
 SCANNER := operations/scanner/requirements
@@ -81,6 +103,7 @@ checkov: .checkov/.installed ## install checkov, for `make scan`, `make validate
 	@touch $@
 
 define INSTALL_REQUIREMENTS
+@$(CHECK_PYTHON)
 $(PYTHON) -m venv --clear $(@D)
 $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 endef
@@ -90,6 +113,7 @@ CDKTN := tests/cdktn/requirements
 
 .cdktn/.installed: $(CDKTN).txt tests/cdktn/package-lock.json
 	$(INSTALL_REQUIREMENTS)
+	@$(CHECK_NPM)
 	cp tests/cdktn/package.json tests/cdktn/package-lock.json .cdktn
 	npm ci --prefix .cdktn --no-audit --no-fund --loglevel=error
 	@touch $@
@@ -105,6 +129,7 @@ MERMAID_SHA256 := 581ed7d74bd9048d0e3a91363927d72ef22942d7722546b27f7cc29e35390e
 	@touch $@
 
 .mkdocs/mermaid.min.js: .mkdocs/.installed
+	@$(CHECK_NPM)
 	cd .mkdocs && npm pack --silent mermaid@$(MERMAID_VERSION) >/dev/null
 	tar -xzOf .mkdocs/mermaid-$(MERMAID_VERSION).tgz package/dist/mermaid.min.js >$@
 	@$(PYTHON) -c 'import hashlib, pathlib, sys; found = hashlib.sha256(pathlib.Path(sys.argv[1]).read_bytes()).hexdigest(); \
@@ -122,6 +147,7 @@ checkov-lock: ## update the versions and hashes of what checkov needs, after a c
 .PHONY: cdktn-lock
 cdktn-lock: REQUIREMENTS := $(CDKTN)
 cdktn-lock: ## the same for CDK Terrain, also after a change of its package.json
+	@$(CHECK_NPM)
 	@$(LOCK_REQUIREMENTS)
 	npm install --prefix tests/cdktn --package-lock-only --no-audit --no-fund --loglevel=error \
 	  --omit-lockfile-registry-resolved
@@ -132,6 +158,7 @@ docs-lock: ## the same for MkDocs, with which the documentation site is built
 	@$(LOCK_REQUIREMENTS)
 
 define LOCK_REQUIREMENTS
+$(CHECK_PYTHON); \
 venv=$$(mktemp -d); trap 'rm -rf "$$venv"' EXIT; \
 $(PYTHON) -m venv "$$venv"; \
 "$$venv/bin/python" -m pip install --quiet --disable-pip-version-check pip-tools==$(PIP_TOOLS_VERSION); \
@@ -141,12 +168,14 @@ endef
 
 .PHONY: lock
 lock: .pipenv/.installed-$(PIPENV_VERSION) ## update Pipfile.lock and package-lock.json after a change to Pipfile or package.json
+	@$(CHECK_NPM)
 	$(PIPENV) lock
 	@$(PYTHON) -c 'import json, pathlib; p = pathlib.Path("Pipfile.lock"); d = json.loads(p.read_text()); d["_meta"]["sources"] = []; p.write_text(json.dumps(d, indent=4, sort_keys=True) + "\n")'
 	npm install --package-lock-only --no-audit --no-fund --loglevel=error
 
 .PHONY: aws-data
 aws-data: ## update constructs/eks_gitops/aws_data.json: regions, zones, instance types and RDS instance classes of AWS
+	@$(CHECK_PYTHON)
 	@venv=$$(mktemp -d); trap 'rm -rf "$$venv"' EXIT; \
 	$(PYTHON) -m venv "$$venv"; \
 	"$$venv/bin/python" -m pip install --quiet --disable-pip-version-check botocore==$(AWS_DATA_BOTOCORE_VERSION) \
@@ -164,18 +193,18 @@ synth: install ## synthesize all stacks and list them
 	@$(BIN)/python -m operations.terraform.synthesis
 
 .PHONY: bootstrap
-bootstrap: synth ## create the state bucket with your AWS credentials; safe to run again
+bootstrap: terraform synth ## create the state bucket with your AWS credentials; safe to run again
 	$(BIN)/python -m operations bootstrap
 
 .PHONY: unbootstrap
-unbootstrap: synth ## destroy the state bucket, after all other stacks are destroyed
+unbootstrap: terraform synth ## destroy the state bucket, after all other stacks are destroyed
 	$(BIN)/python -m operations unbootstrap
 
 # Names or glob patterns of stacks; all stacks if empty.
 STACK ?=
 
 .PHONY: plan
-plan: synth ## plan the stacks that differ from origin/main or BASE=REVISION, and check the plans with the guard
+plan: terraform synth ## plan the stacks that differ from origin/main or BASE=REVISION, and check the plans with the guard
 	$(BIN)/python -m operations plan $(STACK) $(if $(BASE),--base $(BASE))
 
 .PHONY: guard
@@ -183,38 +212,58 @@ guard: install ## check existing plans with the guard: make guard PLAN="ap-north
 	$(BIN)/python -m operations guard $(PLAN)
 
 .PHONY: deploy
-deploy: synth ## deploy stacks in the order of their dependencies: make deploy STACK="ap-northeast-2-shared ap-northeast-2-dev"
+deploy: terraform synth ## deploy stacks in the order of their dependencies: make deploy STACK="ap-northeast-2-shared ap-northeast-2-dev"
 	$(BIN)/python -m operations deploy $(STACK) $(if $(REVIEWED),--reviewed $(REVIEWED)) $(if $(REPAIR),--repair)
 
+.PHONY: map
+map: synth ## draw network, clusters, data, delivery and permissions, in English and Korean: make map [FOLDER=map]
+	$(BIN)/python -m operations map $(if $(FOLDER),--folder "$(FOLDER)")
+
+.PHONY: portal
+portal: synth ## write one page about every region and environment, .portal/index.html: make portal [FOLDER=…] [REPORTS=…]
+	@$(BIN)/python -m operations portal $(if $(FOLDER),--folder "$(FOLDER)") $(if $(REPORTS),--reports "$(REPORTS)")
+
 .PHONY: restore-state
-restore-state: synth ## list the versions of the state of STACK, or restore VERSION
+restore-state: terraform synth ## list the versions of the state of STACK, or restore VERSION
 	$(BIN)/python -m operations restore-state $(STACK) $(if $(VERSION),--version $(VERSION))
 
 .PHONY: recover
-recover: synth ## bring what exists back into a lost state, after a killed deploy: make recover STACK=ap-northeast-2-dev
+recover: terraform synth ## bring what exists back into a lost state, after a killed deploy: make recover STACK=ap-northeast-2-dev
 	@$(if $(STACK),,$(error name the stacks to recover, such as: make recover STACK=ap-northeast-2-dev))
 	$(BIN)/python -m operations recover $(STACK)
 
 .PHONY: adopt
-adopt: synth ## take over what others made: make adopt STACK=ap-northeast-2-dev [ID="ADDRESS=ID ..."]
+adopt: terraform synth ## take over what others made: make adopt STACK=ap-northeast-2-dev [ID="ADDRESS=ID ..."]
 	@$(if $(STACK),,$(error name the stack that adopts, such as: make adopt STACK=ap-northeast-2-dev))
 	$(BIN)/python -m operations adopt $(STACK) $(foreach one,$(ID),--id '$(one)')
 
+.PHONY: cost
+cost: synth ## show what the stacks cost in a month, and a change: make cost [STACK="…"] [BASE=origin/main]
+	@$(BIN)/python -m operations cost $(STACK) $(if $(BASE),--base "$(BASE)")
+
+.PHONY: prices
+prices: synth ## read the list prices of the regions from the AWS Price List: make prices [REGION="us-west-2"]
+	$(BIN)/python -m operations prices $(REGION)
+
+.PHONY: cost-docs
+cost-docs: synth ## update the table in docs/cost.md after a change of the settings or the prices
+	$(BIN)/python -m scripts.cost_docs
+
 .PHONY: drift
-drift: synth ## find changes in AWS since the last apply: make drift STACK='ap-northeast-2-dev*'
+drift: terraform synth ## find changes in AWS since the last apply: make drift STACK='ap-northeast-2-dev*'
 	$(BIN)/python -m operations drift $(STACK)
 
 .PHONY: destroy
-destroy: synth ## destroy stacks and find remaining resources: make destroy STACK='ap-northeast-2-dev*'
+destroy: terraform synth ## destroy stacks and find remaining resources: make destroy STACK='ap-northeast-2-dev*'
 	@$(if $(STACK),,$(error name the stacks to destroy, such as: make destroy STACK='ap-northeast-2-dev*'))
 	$(BIN)/python -m operations destroy $(STACK)
 
 .PHONY: local
-local: install ## deploy all AWS stacks to an emulated AWS on this machine, without an AWS account
+local: install terraform ## deploy all AWS stacks to an emulated AWS on this machine, without an AWS account
 	$(BIN)/python -m operations local
 
 .PHONY: local-down
-local-down: install ## destroy the stacks of `make local`, and stop the emulated AWS
+local-down: install terraform ## destroy the stacks of `make local`, and stop the emulated AWS
 	$(BIN)/python -m operations local-down
 
 .PHONY: tunnel
@@ -272,6 +321,24 @@ COMPONENT_OPTIONS = --chart "$(CHART)" --repository "$(REPOSITORY)" --version "$
 component: install-python ## create the files of a component: make component NAME=… CHART=… REPOSITORY=https://… VERSION=… [NAMESPACE=…], or [REMOVE=1]
 	@$(BIN)/python -m operations $(if $(REMOVE),remove-component "$(NAME)",component "$(NAME)" $(COMPONENT_OPTIONS))
 
+# Then the new version of the project shows what differs: its packages are installed first.
+.PHONY: update
+update: install-python ## take a release of the product, or change nothing: make update VERSION=v0.2.0 [FROM=URL] [KEEP="PATH …"]
+	@$(if $(VERSION),,$(error name the release, such as: make update VERSION=v0.2.0))
+	@$(BIN)/python -m operations update "$(VERSION)" $(if $(FROM),--from "$(FROM)") $(foreach one,$(KEEP),--keep "$(one)")
+	@$(MAKE) compare BASE=HEAD^1 || \
+	  { echo "The release is merged. Correct what is said above, and go on with: make compare BASE=HEAD^1" >&2; exit 1; }
+
+.PHONY: compare
+compare: synth ## show which resources differ from those of a revision, without access to AWS: make compare BASE=HEAD^1
+	@$(if $(BASE),,$(error name the revision, such as: make compare BASE=HEAD^1))
+	@$(BIN)/python -m operations compare "$(BASE)"
+
+.PHONY: wheel
+wheel: install-python ## build the wheel of eks_gitops into dist/; the same commit gives the same bytes
+	@rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./constructs
+
 .PHONY: chart-readme
 chart-readme: install ## update the table of values in the README of the Helm chart
 	$(BIN)/python -m operations chart-readme
@@ -279,6 +346,10 @@ chart-readme: install ## update the table of values in the README of the Helm ch
 .PHONY: settings-docs
 settings-docs: install ## update docs/settings.md after a change of a type of the settings
 	$(BIN)/python -m scripts.settings_docs
+
+.PHONY: commands-docs
+commands-docs: install-python ## update docs/commands.md after a change of a command or of this file
+	$(BIN)/python -m scripts.commands_docs
 
 .PHONY: docs
 docs: .mkdocs/mermaid.min.js ## build the documentation site into site/; fails for a broken link, or a page without a place
@@ -289,11 +360,11 @@ docs-serve: .mkdocs/mermaid.min.js ## show the documentation site until Ctrl-C, 
 	NO_MKDOCS_2_WARNING=1 .mkdocs/bin/mkdocs serve --dev-addr 127.0.0.1:$(or $(PORT),8000)
 
 .PHONY: docs-hashes
-docs-hashes: install-python ## after a translation: note in the Korean pages which English text they translate
-	$(BIN)/python -m scripts.docs_hashes
+docs-hashes: install-python ## after a translation: note in Korean pages which English text they translate: PAGES="docs/deploy.ko.md"; lists those behind
+	$(BIN)/python -m scripts.docs_hashes $(PAGES)
 
 .PHONY: changes
-changes: install ## update docs/changes.md: plan every change of the settings, or those of ONLY="NodeGroupConfig."
+changes: install terraform ## update docs/changes.md: plan every change of the settings, or those of ONLY="NodeGroupConfig."
 	$(BIN)/python -m tests.changes.make $(ONLY)
 
 .PHONY: tools
@@ -311,7 +382,7 @@ validate: synth ## run the checks of the pipelines that need no AWS account: sta
 	$(BIN)/python -m operations validate $(STACK)
 
 .PHONY: scan
-scan: synth checkov ## check plans with checkov: make scan [PLAN="ap-northeast-2-dev.json"]; without any, deployed stacks are planned
+scan: $(if $(PLAN),,terraform) synth checkov ## check plans with checkov: make scan [PLAN="ap-northeast-2-dev.json"]; without any, deployed stacks are planned
 	$(BIN)/python -m operations scan $(PLAN)
 
 # One test process for each core; a file of tests stays in one of them, because tests of a file share what is slow.
@@ -330,8 +401,7 @@ test: lint ## run all checks and tests; the unit tests must reach the required c
 	$(PYTEST) $(PARALLEL) tests/unit --cov --cov-report=
 	$(BIN)/coverage report --include='constructs/*,stacks/*' --fail-under=100
 	$(BIN)/coverage report --include='operations/*' --fail-under=98
-	$(MAKE) --jobs=2 --output-sync=target --keep-going test-deploys test-others
-	$(BIN)/python -m tests.compatibility --sample
+	$(MAKE) --jobs=4 --output-sync=target --keep-going test-deploys test-clusters test-others test-versions
 
 .PHONY: test-deploys
 test-deploys: install # the tests that deploy to the emulated AWS: the provider waits for most of their time
@@ -343,12 +413,20 @@ test-long: install ## run what make test leaves out: deploys with a VPC, keys an
 	$(PYTEST) --numprocesses 3 --dist loadgroup tests/e2e -m long
 
 .PHONY: test-kills
-test-kills: install ## kill deploys at 20 moments and recover, in hours; goes on where it was ended: make test-kills [FRESH=1] [ONLY=deploy]
+test-kills: install terraform ## kill deploys at 20 moments and recover, in hours; goes on where it was ended: make test-kills [FRESH=1] [ONLY=deploy]
 	$(BIN)/python -m tests.kills.make $(if $(FRESH),fresh) $(if $(ONLY),"$(ONLY)")
 
+.PHONY: test-clusters
+test-clusters: install # the tests with Kubernetes, which wait for its controllers for most of their time
+	$(PYTEST) tests/cluster
+
 .PHONY: test-others
-test-others: install # all tests but the unit tests and those that deploy
-	$(PYTEST) --ignore=tests/unit --ignore=tests/e2e
+test-others: install # all other tests but the unit tests
+	$(PYTEST) --ignore=tests/unit --ignore=tests/e2e --ignore=tests/cluster
+
+.PHONY: test-versions
+test-versions: install # a sample of `make compatibility`
+	$(BIN)/python -m tests.compatibility --sample
 
 .PHONY: compatibility
 compatibility: install ## run with other versions of Python, Node and Terraform, and OpenTofu: [ONLY="Python 3.12"] [PROGRAMS=PATH]; updates docs/compatibility.md
@@ -374,23 +452,24 @@ format: install ## format the code and apply the fixes of ruff
 	$(BIN)/ruff format .
 
 .PHONY: snapshots
-snapshots: install ## accept the stacks and the rendered chart as the new snapshots; review the diff before you commit it
-	$(BIN)/python -m pytest tests/snapshot tests/gitops/test_chart.py --snapshot-update
+snapshots: install ## accept the stacks, the rendered chart and the pictures as the new snapshots; review the diff before you commit it
+	$(BIN)/python -m pytest tests/snapshot tests/gitops/test_chart.py tests/unit/operations/map tests/browser --snapshot-update
 
 # renovate: datasource=pypi depName=cfn-lint
 CFN_LINT_VERSION := 1.58.0
 
 .PHONY: contract-data
 contract-data: ## update the rules of CloudFormation that tests/contract checks; review the diff before you commit it
+	@$(CHECK_PYTHON)
 	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	$(PYTHON) -m venv "$$folder"; \
 	"$$folder/bin/python" -m pip install --quiet --disable-pip-version-check cfn-lint==$(CFN_LINT_VERSION); \
 	"$$folder/bin/python" tests/contract/generate.py
 
 .PHONY: bench
-bench: install ## measure how long the commands take, compared with the usual way to do the same
+bench: install terraform ## measure how long the commands take, compared with the usual way to do the same
 	$(BIN)/python -m tests.bench
 
 .PHONY: clean
 clean: ## remove the installed packages and the synthesized stacks
-	rm -rf .venv .pipenv .checkov .cdktn .mkdocs .compatibility node_modules cdktf.out site
+	rm -rf .venv .pipenv .checkov .cdktn .mkdocs .compatibility node_modules cdktf.out dist site

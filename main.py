@@ -21,11 +21,9 @@ from stacks.base import RegionStack
 from stacks.environment import EnvironmentStack, FurtherClusterStack
 from stacks.gitops import GitopsStack
 from stacks.loading import SettingsError, load
+from stacks.regions import REGIONS
 from stacks.settings import Owner, Region
 from stacks.shared import SharedStack
-
-REGIONS = ("stacks.ap_northeast_2",)
-"""The packages with the settings of each region. To add a region, add its package here."""
 
 
 def build(app: App, owner: Owner, regions: Sequence[Region]) -> list[RegionStack]:
@@ -35,9 +33,15 @@ def build(app: App, owner: Owner, regions: Sequence[Region]) -> list[RegionStack
         added.append(BackendStack(app, region, owner=owner))
         shared = SharedStack(app, region, owner=owner)
         added.append(shared)
+        environments: dict[str, EnvironmentStack] = {}
+        for environment in sorted(region.environments, key=lambda one: one.hub is not None):  # hubs before their spokes
+            environments[environment.name] = EnvironmentStack(
+                app, region, environment, owner=owner, shared=shared, hub=environments.get(environment.hub or "")
+            )
         for environment in region.environments:
-            aws = EnvironmentStack(app, region, environment, owner=owner, shared=shared)
-            added += [aws, GitopsStack(app, region, environment, owner=owner, shared=shared, aws=aws)]
+            aws = environments[environment.name]
+            spokes = [environments[spoke.name] for spoke in region.spokes(environment)]
+            added += [aws, GitopsStack(app, region, environment, owner=owner, shared=shared, aws=aws, spokes=spokes)]
             for further in environment.further:
                 beside = FurtherClusterStack(app, region, further, owner=owner, shared=shared, first=aws)
                 added += [beside, GitopsStack(app, region, further, owner=owner, shared=shared, aws=beside)]

@@ -55,7 +55,7 @@ def pin(stacks: Sequence[Stack], root: Path) -> Report:
 
 
 def _pins(stack: Stack) -> Iterator[Pin]:
-    groups = [arguments for kind, _, arguments in stack.resources() if kind == "aws_eks_node_group"]
+    groups = stack.resources_of("aws_eks_node_group").values()
     ssm = stack.aws_session().client("ssm")
     for group in groups:
         newest = str(ssm.get_parameter(Name=parameter(group["ami_type"], group["version"]))["Parameter"]["Value"])

@@ -3,8 +3,8 @@
 
 Sources, as pinned in the Makefile:
 
-- cfn-lint, AWS's linter for CloudFormation: the instance types and RDS instance classes of each region, the versions of
-  the database engines, and the Availability Zones.
+- cfn-lint, AWS's linter for CloudFormation: the instance types and the instance classes of RDS and Aurora of each
+  region, the versions of the database engines, and the Availability Zones.
 - botocore, AWS's SDK: the regions and their partitions.
 - moto, which contains the answer of EC2's DescribeInstanceTypes: architecture, vCPUs and network interfaces.
 
@@ -26,7 +26,7 @@ from cfnlint.helpers import AVAILABILITY_ZONES
 _OUTPUT = Path(__file__).parent.parent / "constructs" / "eks_gitops" / "aws_data.json"
 _SOURCES = ("botocore", "cfn-lint", "moto")
 _ARCHITECTURES = ("arm64", "x86_64")
-_ENGINES = {"mysql": 2, "postgres": 1}
+_ENGINES = {"postgres": 1, "mysql": 2, "aurora-postgresql": 1, "aurora-mysql": 2}
 """The database engines, by their name in RDS, with the count of numbers in a major version: 8.4 of MySQL has two."""
 
 
@@ -94,7 +94,8 @@ def _rules(engine: str, rules: list[Any]) -> Iterator[tuple[dict[str, Any], Any]
 def _engine_versions(engine: str) -> dict[str, dict[str, list[str]]]:
     """The minor versions of each major version: those that can be created, and those that are deprecated.
 
-    Versions that only Extended Support has, such as 8.0.46-rds.20260624, are left out.
+    Versions that only Extended Support has, such as 8.0.46-rds.20260624, are left out, and Aurora's version 2 of MySQL,
+    and its 16.13-limitless.
     """
     folder = "aws_rds_dbinstance"
     ((_, known),) = _rules(engine, _cfn_lint(f"{folder}/engine_version.json")["allOf"])
@@ -103,7 +104,7 @@ def _engine_versions(engine: str) -> dict[str, dict[str, list[str]]]:
     for name in sorted(known["properties"]["EngineVersion"]["enum"], key=_numbers):
         major = ".".join(name.split(".")[: _ENGINES[engine]])
         kind = "deprecated" if name in deprecated["EngineVersion"]["enum"] else "current"
-        if name != major and "-" not in name:
+        if name != major and "-" not in name and "mysql_aurora.2." not in name:
             majors.setdefault(major, {"current": [], "deprecated": []})[kind].append(name)
     return majors
 
@@ -115,36 +116,46 @@ def _numbers(name: str) -> list[int]:
 def _instance_classes(
     engine: str, sets: _RegionSets, versions: dict[str, dict[str, list[str]]]
 ) -> dict[str, list[Any]]:
-    """For each class, the values of a row of `eks_gitops.instance_classes`."""
+    """For each class, the values of a row of `eks_gitops.instance_classes`.
+
+    The classes of a major version are those of all its minor versions: of a version that RDS has as well, cfn-lint
+    lists the classes of both, and Aurora has fewer.
+    """
     offers: dict[str, set[str]] = {}
     for region, schema in _cfn_lint("aws_rds_dbinstance/dbinstanceclass_enum.json").items():
         for _, then in _rules(engine, schema["allOf"] if isinstance(schema, dict) else []):
             for name in then["properties"]["DBInstanceClass"]["enum"]:
                 offers.setdefault(name, set()).add(region)
+    rules = [
+        (re.compile(condition["EngineVersion"]["pattern"]), set(then["properties"]["DBInstanceClass"]["enum"]))
+        for condition, then in _rules(engine, _cfn_lint("aws_rds_dbinstance/db_instance_class.json")["allOf"])
+    ]
     majors: dict[str, set[str]] = {}
-    for condition, then in _rules(engine, _cfn_lint("aws_rds_dbinstance/db_instance_class.json")["allOf"]):
-        pattern = re.compile(condition["EngineVersion"]["pattern"])
-        for major, minors in versions.items():
-            if any(pattern.search(minor) for minor in minors["current"]):
-                for name in then["properties"]["DBInstanceClass"]["enum"]:
-                    majors.setdefault(name, set()).add(major)
+    for major, minors in versions.items():
+        of_minors = [
+            set().union(*[names for pattern, names in rules if pattern.search(minor)]) for minor in minors["current"]
+        ]
+        for name in set.intersection(*of_minors) if of_minors else ():
+            majors.setdefault(name, set()).add(major)
     return {
         name: [sorted(majors[name], key=_numbers), sets.index(offers[name])]
         for name in sorted(offers.keys() & majors.keys())
     }
 
 
-def _lines(values: dict[str, Any] | list[Any]) -> str:
-    """JSON with one line per value, so that a difference is readable."""
+def _lines(values: Any, depth: int) -> str:
+    """JSON with one line per value at a depth, so that a difference is readable."""
+    if depth == 0:
+        return json.dumps(values)
     if isinstance(values, list):
-        return "[\n" + ",\n".join(json.dumps(value) for value in values) + "\n]"
-    return "{\n" + ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in values.items()) + "\n}"
+        return "[\n" + ",\n".join(_lines(value, depth - 1) for value in values) + "\n]"
+    return "{\n" + ",\n".join(f"{json.dumps(key)}: {_lines(value, depth - 1)}" for key, value in values.items()) + "\n}"
 
 
 def main() -> None:
     """Write the file."""
     sets = _RegionSets()
-    versions = {engine: _engine_versions(engine) for engine in sorted(_ENGINES, reverse=True)}
+    versions = {engine: _engine_versions(engine) for engine in _ENGINES}
     content: dict[str, Any] = {
         "sources": {name: version(name) for name in _SOURCES},
         "regions": _regions(),
@@ -153,7 +164,9 @@ def main() -> None:
         **{f"{engine}_classes": _instance_classes(engine, sets, majors) for engine, majors in versions.items()},
         "region_sets": sets.sets,
     }
-    text = ",\n".join(f"{json.dumps(key)}: {_lines(values)}" for key, values in content.items())
+    text = ",\n".join(
+        f"{json.dumps(key)}: {_lines(values, 2 if key.endswith('_versions') else 1)}" for key, values in content.items()
+    )
     _OUTPUT.write_text(f"{{\n{text}\n}}\n")
 
 

@@ -46,6 +46,7 @@ _WORDS: dict[Any, str] = {
     Any: "JSON value",
     str: "text",
     int: "integer",
+    float: "number",
     bool: "`True` or `False`",
     NoneType: "`None`",
     IPv4Network: "IPv4 network",

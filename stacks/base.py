@@ -12,6 +12,7 @@ from eks_gitops.versions import TERRAFORM_CONSTRAINT
 from stacks import platform
 from stacks.names import RESERVED, cluster_part, stack_name, state_key
 from stacks.settings import Owner, Region
+from stacks.usage import Usage
 
 
 class RegionStack(TerraformStack):
@@ -37,6 +38,8 @@ class RegionStack(TerraformStack):
         )
         self.location = location
         self._account, self._state = region.account, region.shared.state
+        settings = {one.name: one.settings for one in region.environments}.get(environment, region.shared)
+        self._usage: Usage = settings.usage
         self._settings_file, self._part = settings_file, part
         self.tags = {
             "Project": owner.project,
@@ -83,6 +86,7 @@ class RegionStack(TerraformStack):
             "backups": None,
             "existing_vpc": None,
             "existing": self._existing(),
+            "usage": vars(self._usage),
         }
 
     def _existing(

@@ -1,25 +1,32 @@
 """The AWS resources of an environment: EnvironmentStack, and FurtherClusterStack for each cluster beside the first."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cdktf import ITerraformDependable, TerraformOutput
 from constructs import Construct
 
+from eks_gitops.access_logs import AccessLogsBucket
 from eks_gitops.addons import NodeAddons, OtherAddon, WorkloadAddons
+from eks_gitops.aurora import AuroraDatabase, aurora_log_group_prefix
 from eks_gitops.backup_bucket import BackupBucket, backup_bucket_name
 from eks_gitops.backup_plan import BackupPlan
+from eks_gitops.budget import Budget
 from eks_gitops.cluster import CLUSTER_POLICY, Access, Cluster, cluster_log_group_name
+from eks_gitops.container_logs import ContainerLogs, container_log_group_name
 from eks_gitops.context import Context
 from eks_gitops.controller_tags import controller_tags
 from eks_gitops.controllers import ControllerRoles
-from eks_gitops.database import Database, database_log_group_prefix, monitoring_role
+from eks_gitops.database import Database, database_log_group_prefix
 from eks_gitops.delivery.delegation import READ_DELEGATION, delegation_role_arn
 from eks_gitops.dns import DnsOfAnotherAccount, EnvironmentDns
 from eks_gitops.file_system import FileSystem
+from eks_gitops.hub import HubRoles
 from eks_gitops.in_cluster import argo_cd
 from eks_gitops.karpenter import Karpenter
 from eks_gitops.key import Key, key_alias
 from eks_gitops.node_group import NODE_POLICIES, NodeGroup, NodeRole
+from eks_gitops.private_database import PrivateDatabase, PrivateDatabaseConfig, monitoring_role
+from eks_gitops.web_acl import WebAcl
 from stacks import existing_vpc, platform
 from stacks.base import RegionStack
 from stacks.settings import Environment, Owner, Region
@@ -35,9 +42,12 @@ class ClusterStack(RegionStack):
 
     key: Key
     context: Context
+    cluster: Cluster
     dns: EnvironmentDns
     file_system: FileSystem | None
-    databases: Mapping[str, Database]
+    databases: Mapping[str, PrivateDatabase]
+    hub_access: Mapping[str, Access]
+    """The access that the cluster's Argo CD has to other clusters, if it deploys to others."""
 
     def __init__(
         self, scope: Construct, region: Region, environment: Environment, *, owner: Owner, shared: SharedStack
@@ -47,11 +57,20 @@ class ClusterStack(RegionStack):
         )
         self._shared = shared
         self._organisation = owner.organisation
-        self._region, self._environment = region, environment
+        self.environment, self._region = environment, region
         self._settings = environment.settings
 
-    def _build_cluster(self) -> None:
-        shared, environment = self._shared, self._environment
+    def _build_cluster(self, hub: "ClusterStack | None" = None) -> None:
+        """Add the cluster. `hub` has the Argo CD that deploys to it, in place of its own."""
+        shared, environment = self._shared, self.environment
+        access, clients = {}, {**shared.clients(environment.name)}
+        if hub is None:
+            # The export runs inside a Pod of Argo CD.
+            backup = shared.backup_roles[environment.name].arn
+            access["argo-cd-backup"] = Access(backup, "AmazonEKSEditPolicy", [argo_cd.NAMESPACE])
+        else:
+            clients["hub"] = hub.cluster.security_group_id
+            access |= hub.hub_access
         self.cluster = Cluster(
             self,
             "cluster",
@@ -62,12 +81,9 @@ class ClusterStack(RegionStack):
                 "cluster-administrator": Access(shared.cluster_administrator.arn, "AmazonEKSClusterAdminPolicy"),
                 "apply": Access(shared.apply_roles[environment.name].arn, "AmazonEKSClusterAdminPolicy"),
                 "plan": Access(shared.plan_role.arn, "AmazonEKSAdminViewPolicy"),
-                # The export runs inside a Pod of Argo CD.
-                "argo-cd-backup": Access(
-                    shared.backup_roles[environment.name].arn, "AmazonEKSEditPolicy", [argo_cd.NAMESPACE]
-                ),
+                **access,
             },
-            clients=shared.clients(environment.name),
+            clients=clients,
         )
 
     def _build_nodes(self) -> None:
@@ -128,11 +144,28 @@ class ClusterStack(RegionStack):
             cluster=self.cluster,
             zone_arn=self.dns.zone_arn,
             has_databases=bool(self.databases),
+            has_aurora=bool(self._aurora),
             has_load_balancer_controller=not self.cluster.auto_mode,
+            has_web_acl=self._settings.web_acl is not None,
         )
         self.role_arns = {**self.controllers.arns}
         self.irsa_role_arns = {**self.controllers.irsa_arns}
+        self.container_logs = None
+        if self._settings.container_logs is not None:
+            self.container_logs = ContainerLogs(
+                self,
+                "container-logs",
+                self._settings.container_logs,
+                context=self.context,
+                cluster=self.cluster,
+                cluster_name=self._settings.cluster.name,
+            )
+            self.role_arns["fluent-bit"] = self.container_logs.role_arn
         self.karpenter = None
+        self.hub_access = {}
+        if self._region.spokes(self.environment):
+            hub = HubRoles(self, "hub", context=self.context, cluster=self.cluster, namespace=argo_cd.NAMESPACE)
+            self.hub_access = hub.access()
         if self._settings.karpenter is not None:
             self.karpenter = Karpenter(
                 self,
@@ -146,6 +179,11 @@ class ClusterStack(RegionStack):
             if self._settings.karpenter.identity == "irsa":
                 self.irsa_role_arns["karpenter"] = self.karpenter.role_arn
 
+    @property
+    def _aurora(self) -> dict[str, AuroraDatabase]:
+        """The databases on Aurora, which a further cluster uses as well."""
+        return {name: one for name, one in self.databases.items() if isinstance(one, AuroraDatabase)}
+
     def describe(self) -> platform.Stack:
         """The description of this stack, its cluster and its backups for `platform.json`."""
         name = self._settings.cluster.name
@@ -154,9 +192,10 @@ class ClusterStack(RegionStack):
             "cluster": {
                 "name": name,
                 "controller_tags": controller_tags(name),
-                "further": self._environment.cluster,
+                "further": self.environment.cluster,
+                "hub": self.environment.hub or "",
             },
-            "existing_vpc": existing_vpc.describe(self._region, self._environment),
+            "existing_vpc": existing_vpc.describe(self._region, self.environment),
             "backups": {
                 "bucket": backup_bucket_name(self.location.of_environment, self._organisation),
                 "key_id": self._settings.key_arn or key_alias(self.location),
@@ -186,10 +225,20 @@ class ClusterStack(RegionStack):
 
 
 class EnvironmentStack(ClusterStack):
-    """The AWS resources of one environment, without the Kubernetes resources in its cluster, and further clusters."""
+    """The AWS resources of one environment, without the Kubernetes resources in its cluster, and further clusters.
+
+    `hub` is the stack of the environment whose Argo CD deploys to the cluster, if it has none of its own.
+    """
 
     def __init__(
-        self, scope: Construct, region: Region, environment: Environment, *, owner: Owner, shared: SharedStack
+        self,
+        scope: Construct,
+        region: Region,
+        environment: Environment,
+        *,
+        owner: Owner,
+        shared: SharedStack,
+        hub: "EnvironmentStack | None" = None,
     ) -> None:
         super().__init__(scope, region, environment, owner=owner, shared=shared)
         location = self.location
@@ -201,12 +250,19 @@ class EnvironmentStack(ClusterStack):
             services=_KEY_USERS,
             log_groups=[
                 *[cluster_log_group_name(name) for name in environment.cluster_names],
-                f"{database_log_group_prefix(location.name('*'))}*",  # of all databases: a key policy has a size limit
+                *[
+                    container_log_group_name(name)
+                    for name in environment.cluster_names
+                    if self._settings.container_logs is not None
+                ],
+                # Of all databases: a key policy has a size limit.
+                f"{database_log_group_prefix(location.name('*'))}*",
+                *([f"{aurora_log_group_prefix(location.name('*'))}*"] if self._settings.aurora_databases else []),
             ],
             existing_arn=self._settings.key_arn,
         )
         self.context = Context(location, self.key, shared.boundary_arn(environment.name))
-        self._build_cluster()
+        self._build_cluster(hub)
         self._build_nodes()
         self._build_storage()
         self.dns = EnvironmentDns(
@@ -227,6 +283,9 @@ class EnvironmentStack(ClusterStack):
         )
         self._build_backups()
         self._build_identities()
+        self._build_for_load_balancers()
+        if self._settings.budget is not None:
+            Budget(self, "budget", self._settings.budget, location=location)
         self._add_outputs()
 
     def _build_storage(self) -> None:
@@ -242,21 +301,23 @@ class EnvironmentStack(ClusterStack):
                 subnet_ids=vpc.private_subnet_ids,
                 client_security_group_id=self.cluster.security_group_id,
             )
-        databases = self._settings.databases
-        monitoring = monitoring_role(self, self.context) if databases else None
+        kinds: list[tuple[Callable[..., PrivateDatabase], PrivateDatabaseConfig]] = [
+            *[(Database, config) for config in self._settings.databases],
+            *[(AuroraDatabase, config) for config in self._settings.aurora_databases],
+        ]
+        monitoring = monitoring_role(self, self.context) if kinds else None
         self.databases = {
-            config.name: Database(
+            config.name: kind(
                 self,
                 f"database-{config.name}",
                 config,
                 context=self.context,
                 vpc_id=vpc.id,
-                subnet_ids=list((vpc.database_subnet_ids or vpc.private_subnet_ids).values()),
+                subnet_ids=vpc.database_subnet_ids or vpc.private_subnet_ids,
                 client_security_group_id=self.cluster.security_group_id,
                 monitoring_role=monitoring,
             )
-            for config in databases
-            if monitoring is not None
+            for kind, config in kinds
         }
 
     def _build_backups(self) -> None:
@@ -272,6 +333,10 @@ class EnvironmentStack(ClusterStack):
         resources = {f"database-{name}": database.arn for name, database in self.databases.items()}
         if self.file_system is not None:
             resources["file-system"] = self.file_system.arn
+        if config.clusters:
+            for one in self.environment.clusters:
+                name = "-".join(filter(None, ("cluster", one.cluster)))
+                resources[name] = self.location.arn("eks", f"cluster/{one.settings.cluster.name}")
         self.backup_plan = BackupPlan(
             self,
             "backup-plan",
@@ -280,6 +345,20 @@ class EnvironmentStack(ClusterStack):
             resources=resources,
             force_destroy=teardown,
         )
+
+    def _build_for_load_balancers(self) -> None:
+        """What the load balancers of the services of all clusters use."""
+        if self._settings.access_logs is not None:
+            AccessLogsBucket(
+                self,
+                "access-logs",
+                self._settings.access_logs,
+                context=self.context,
+                organisation=self._organisation,
+                force_destroy=self._settings.teardown,
+            )
+        if self._settings.web_acl is not None:
+            WebAcl(self, "web-acl", self._settings.web_acl, location=self.location)
 
     def _add_outputs(self) -> None:
         for name, value, description in (
@@ -303,6 +382,13 @@ class EnvironmentStack(ClusterStack):
             ),
         ):
             TerraformOutput(self, name, value=value, description=description)
+        if self._aurora:
+            TerraformOutput(
+                self,
+                "database_reader_addresses",
+                value={name: database.reader_address for name, database in self._aurora.items()},
+                description="The host of the readers of each database on Aurora",
+            )
 
 
 class FurtherClusterStack(ClusterStack):

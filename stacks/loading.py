@@ -56,7 +56,7 @@ class _Loader:
         try:
             module = importlib.import_module(package)
         except Exception as error:  # noqa: BLE001 (any exception of a settings file is reported with its line)
-            self._add_exception(package, error, "create the folder, or correct REGIONS in main.py")
+            self._add_exception(package, error, "create the folder, or correct REGIONS in stacks/regions.py")
             return None
         file = _file(package)
         name: Any = getattr(module, "REGION", None)
@@ -172,7 +172,7 @@ def load(packages: Sequence[str]) -> tuple[Owner, list[Region]]:
         ]
     unique = [] if problems else list(dict.fromkeys(packages))
     problems = problems or [*listed_twice("REGIONS", packages, "package")]
-    loader.findings += [Finding("main.py", problem) for problem in problems]
+    loader.findings += [Finding("stacks/regions.py", problem) for problem in problems]
     regions = [region for package in unique if (region := loader.region(package)) is not None]
     findings = [*loader.findings, *rules.broken(owner, regions)]
     if not any(finding.file == _OWNER_FILE for finding in findings):

@@ -15,7 +15,7 @@ RESERVED = {"backend", "shared"}
 
 RESERVED_FOR_FIRST = {
     "addon", "apply", "argo", "auto", "aws", "backup", "boundary", "cluster", "data", "database", "ebs", "efs",
-    "external", IN_CLUSTER, "karpenter", "kyverno", "node", "plan", "read", "vpc",
+    "external", "fluent", IN_CLUSTER, "karpenter", "kyverno", "node", "plan", "read", "vpc",
 }  # fmt: skip
 """What is no name of a further cluster: names of an environment's other resources and stacks begin with it."""
 

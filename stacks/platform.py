@@ -18,7 +18,7 @@ from eks_gitops.versions import (
 )
 
 FILE = "platform.json"
-VERSION = 3
+VERSION = 4
 
 Kind = Literal["backend", "shared", "environment", "in-cluster"]
 
@@ -36,12 +36,14 @@ class State(TypedDict):
 class Cluster(TypedDict):
     """A cluster's name, and its controller tags: a resource that was created for the cluster has at least one.
 
-    `further` is the name of a further cluster within its environment, and empty for the first.
+    `further` is the name of a further cluster within its environment, and empty for the first. `hub` is the environment
+    whose Argo CD deploys to the cluster, and empty if it has its own.
     """
 
     name: str
     controller_tags: dict[str, str]
     further: str
+    hub: str
 
 
 class Backups(TypedDict):
@@ -102,7 +104,8 @@ class Stack(TypedDict):
     """One stack. `cluster` is set for environment and in-cluster stacks, `backups` for environment stacks.
 
     `account` is the name of a further account of the region, and empty for the account of the region.
-    `existing_vpc` is set for the shared stack and environment stacks of a region with such a VPC.
+    `existing_vpc` is set for the shared stack and environment stacks of a region with such a VPC. `usage` is what the
+    calculation of the cost assumes, by the names of the settings.
     """
 
     kind: Kind
@@ -119,6 +122,7 @@ class Stack(TypedDict):
     backups: Backups | None
     existing_vpc: ExistingVpc | None
     existing: Existing
+    usage: dict[str, int]
 
 
 class Region(TypedDict):

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from eks_gitops.access_host import ENDPOINTS
+from eks_gitops.access_logs import access_logs_bucket_name
 from eks_gitops.addons import addon_role_name
+from eks_gitops.aurora import AuroraConfig
 from eks_gitops.backup_bucket import backup_bucket_name
 from eks_gitops.config import Problem, known_problems
 from eks_gitops.delivery.boundary import delivery_path, statements
@@ -23,6 +25,7 @@ from stacks import (
     rules_of_arns,
     rules_of_environments,
     rules_of_further_clusters,
+    rules_of_hubs,
     rules_of_offers,
     rules_of_vpc,
 )
@@ -67,6 +70,7 @@ def _of_region(owner: Owner, region: Region) -> list[tuple[str, Iterator[Problem
         (region.file, _no_environment(region)),
         (region.file, _environment_names(region)),
         (region.file, _backup_buckets(owner, region)),
+        *[(environment.file, _bucket_of_access_logs(owner, region, environment)) for environment in environments],
         *[(environment.file, _production_name(environment)) for environment in environments],
         *[
             (cluster.file, cluster.below(rule(cluster)))
@@ -92,6 +96,7 @@ def _of_region(owner: Owner, region: Region) -> list[tuple[str, Iterator[Problem
         *[(upper.file, rules_of_environments.engine_order(lower, upper)) for lower, upper in pairwise(environments)],
         *rules_of_accounts.of_region(region),
         *rules_of_further_clusters.of_region(region),
+        *rules_of_hubs.of_region(region),
         (region.shared_file, _long_iam_names(region, shared)),
         (region.shared_file, _replicas(region.name, shared)),
         (region.shared_file, _long_domains(shared, environments)),
@@ -199,7 +204,7 @@ def _production_policies(environment: Environment) -> Iterator[Problem]:
 def _production_protection(environment: Environment) -> Iterator[Problem]:
     settings = environment.settings
     protected = {"cluster": settings.cluster.deletion_protection} | {
-        f"databases[{index}]": database.deletion_protection for index, database in enumerate(settings.databases)
+        field: database.deletion_protection for field, database in settings.every_database.items()
     }
     for field, is_protected in protected.items():
         if settings.production and not settings.teardown and not is_protected:
@@ -217,19 +222,28 @@ def _production_nodes(environment: Environment) -> Iterator[Problem]:
 
 
 def _production_databases(environment: Environment) -> Iterator[Problem]:
-    for index, database in enumerate(environment.settings.databases if environment.settings.production else ()):
-        field = f"databases[{index}]"
-        if not database.multi_az:
+    for field, database in environment.settings.every_database.items() if environment.settings.production else ():
+        if isinstance(database, AuroraConfig):
+            yield from _production_aurora(field, database)
+        elif not database.multi_az:
             yield Problem(f"{field}.multi_az", False, "production must survive the loss of a zone; set it to True")
         if database.backup_retention_days < _PRODUCTION_BACKUP_DAYS:
             message = f"production must keep backups for at least {_PRODUCTION_BACKUP_DAYS} days; raise it"
             yield Problem(f"{field}.backup_retention_days", database.backup_retention_days, message)
 
 
+def _production_aurora(field: str, database: AuroraConfig) -> Iterator[Problem]:
+    if database.readers == 0:
+        yield Problem(f"{field}.readers", 0, "production must survive the loss of a zone; set it to 1 or more")
+    if database.capacity is not None and database.capacity.min_acu == 0:
+        message = "production must answer at once, and Aurora would pause; set it to 0.5 or more"
+        yield Problem(f"{field}.capacity.min_acu", database.capacity.min_acu, message)
+
+
 def _production_logs(environment: Environment) -> Iterator[Problem]:
     settings = environment.settings
     kept = {"cluster": settings.cluster.log_retention_days} | {
-        f"databases[{index}]": database.log_retention_days for index, database in enumerate(settings.databases)
+        field: database.log_retention_days for field, database in settings.every_database.items()
     }
     for field, days in kept.items():
         if settings.production and days < PRODUCTION_LOG_DAYS:
@@ -283,6 +297,20 @@ def _backup_buckets(owner: Owner, region: Region) -> Iterator[Problem]:
             yield Problem(f"ENVIRONMENTS[{index}]", environment.name, message)
 
 
+def _bucket_of_access_logs(owner: Owner, region: Region, environment: Environment) -> Iterator[Problem]:
+    bucket = access_logs_bucket_name(region.location(environment.name), owner.organisation)
+    if environment.settings.access_logs is None:
+        return
+    if len(bucket) > LONGEST_BUCKET_NAME:
+        message = (
+            f"its bucket would have {len(bucket)} characters; S3 allows {LONGEST_BUCKET_NAME}, "
+            "choose a shorter name of the environment or the organisation"
+        )
+        yield Problem("access_logs", bucket, message)
+    if bucket in {account.shared.state.bucket for account in region.accounts}:
+        yield Problem("access_logs", bucket, "its bucket would be the state bucket; choose another name of that one")
+
+
 def _long_trust_policy(shared: SharedSettings) -> Iterator[Problem]:
     """Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html (also of the next rule)."""
     administrators = shared.cluster_administrators
@@ -298,9 +326,19 @@ def _long_trust_policy(shared: SharedSettings) -> Iterator[Problem]:
 def _long_read_policy(region: Region) -> Iterator[Problem]:
     credentials = [cluster.settings.gitops.repository_credential for cluster in region.clusters]
     names = sorted({credential.secret_name for credential in credentials if credential is not None})
-    host, runners = region.shared.access_host is not None, region.shared.runners is not None
-    location = region.location("shared")
-    length = policy_length(*read_statements(location, repository_credentials=names, access_host=host, runners=runners))
+    shared = region.shared
+    length = policy_length(
+        *read_statements(
+            region.location("shared"),
+            repository_credentials=names,
+            access_host=shared.access_host is not None,
+            runners=shared.runners is not None,
+            cost_tags=bool(shared.cost_allocation_tags),
+            budgets=any(environment.settings.budget is not None for environment in region.environments),
+            observability=region.observability,
+            threat_detection=shared.threat_detection is not None,
+        )
+    )
     if length > LONGEST_POLICY:
         message = (
             f"the policy of the plan role would have {length} characters; IAM allows {LONGEST_POLICY}, "
@@ -318,15 +356,26 @@ def _long_boundaries(region: Region, environment: Environment) -> Iterator[Probl
     domain = region.shared.dns.of_environment(environment.name)
     length = policy_length(
         *statements(
-            location, environment.cluster_names, domain, zone, targets, existing_roles=environment.existing_roles
+            location,
+            environment.cluster_names,
+            domain,
+            zone,
+            targets,
+            existing_roles=environment.existing_roles,
+            reads=region.read_by(environment),
+            budget=settings.budget is not None,
+            observability=settings.observability,
+            aurora=region.has_aurora,
         )
     )
     if length > LONGEST_POLICY:
-        message = (
-            f"the permissions boundary would have {length} characters; IAM allows {LONGEST_POLICY}, "
-            "use one role for several controllers, or shorter names"
-        )
-        yield Problem("controllers.targets", f"{len(targets)} roles", message)
+        message = f"the permissions boundary would have {length} characters; IAM allows {LONGEST_POLICY}, "
+        if targets:
+            message += "use one role for several controllers, or shorter names"
+            yield Problem("controllers.targets", f"{len(targets)} roles", message)
+        else:
+            message += "use shorter names of clusters and existing roles, or fewer of them"
+            yield Problem("cluster.name", environment.cluster_names[0], message)
 
 
 def _long_iam_names(region: Region, shared: SharedSettings) -> Iterator[Problem]:

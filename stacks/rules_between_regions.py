@@ -30,8 +30,9 @@ def broken(regions: Sequence[Region]) -> Iterator[Finding]:
         yield from known_problems(_same_zones_of_environments(left, right))
     accounts = [account for region in regions for account in region.accounts]
     for left, right in combinations(accounts, 2):
-        for problem in known_problems(_duplicate_buckets(left.place, left.shared, right.shared)):
-            yield Finding(right.shared_file, problem.below(right.path))
+        for rule in (_duplicate_buckets, _same_cost_tags):
+            for problem in known_problems(rule(left.place, left.shared, right.shared)):
+                yield Finding(right.shared_file, problem.below(right.path))
     yield from rules_of_accounts.between(accounts)
     further = [(account, account) for account in accounts if account.account]
     yield from known_problems(_services_in_a_vpc([*product(regions, regions), *further]))
@@ -70,6 +71,13 @@ def _services_in_a_vpc(pairs: Sequence[tuple[Region, Region]]) -> Iterator[Findi
                     message = f"overlaps the VPC of {other.place} ({vpc}); choose another network"
                     problem = Problem("cluster.service_ipv4_cidr", cidr, message)
                     yield Finding(cluster.file, problem.below(cluster.path))
+
+
+def _same_cost_tags(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:
+    """The status of a tag belongs to the account: a region that no longer lists it would deactivate it for others."""
+    for index, tag in enumerate(right.cost_allocation_tags):
+        if left.account_id == right.account_id and tag in left.cost_allocation_tags:
+            yield Problem(f"cost_allocation_tags[{index}]", tag, f"already activated by {region}; remove it here")
 
 
 def _duplicate_buckets(region: str, left: SharedSettings, right: SharedSettings) -> Iterator[Problem]:

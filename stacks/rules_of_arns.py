@@ -17,6 +17,7 @@ def of_region(region: Region) -> list[tuple[str, Iterator[Problem]]]:
         (region.shared_file, _key(region, region.shared)),
         (region.shared_file, _boundary(region, region.shared)),
         (region.shared_file, _connection_of_runners(region)),
+        (region.shared_file, _topic_of_findings(region)),
     ]
     for environment in region.environments:
         rules += [
@@ -46,6 +47,19 @@ def _connection_of_runners(region: Region) -> Iterator[Problem]:
         if f":{region.name}:{region.shared.account_id}:" not in arn:
             message = f"not a connection of {region.name} in {region.shared.account_id}; create one there"
             yield Problem("runners.connection_arn", arn, message)
+
+
+def _topic_of_findings(region: Region) -> Iterator[Problem]:
+    """EventBridge sends events to topics of its own region.
+
+    Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html
+    """
+    config = region.shared.threat_detection
+    if config is not None and config.topic_arn is not None:
+        prefix = region.location("shared").arn("sns", "")
+        if not config.topic_arn.startswith(prefix):
+            message = f"not a topic of {region.name} in {region.shared.account_id}; use one of this region and account"
+            yield Problem("threat_detection.topic_arn", config.topic_arn, message)
 
 
 def _administrators(region: Region, environment: Environment) -> Iterator[Problem]:

@@ -90,14 +90,14 @@ def chart_order(lower: Environment, upper: Environment) -> Iterator[Problem]:
 
 def engine_order(lower: Environment, upper: Environment) -> Iterator[Problem]:
     """A later environment must not have another engine or a newer version of the same database."""
-    theirs = {database.name: database for database in lower.settings.databases}
-    for index, ours in enumerate(upper.settings.databases):
+    theirs = {database.name: database for database in lower.settings.every_database.values()}
+    for field, ours in upper.settings.every_database.items():
         other = theirs.get(ours.name, ours)
         if ours.engine != other.engine:
             message = f"another engine than in {lower.name} ({other.engine}), which is promoted first; use the same"
-            yield Problem(f"databases[{index}].engine", ours.engine, message)
-        field, majors = f"databases[{index}].engine_version", list(ENGINES[ours.engine].majors)
-        yield from _newer(lower, field, ours.engine_version, other.engine_version, majors)
+            yield Problem(f"{field}.engine", ours.engine, message)
+        majors = list(ENGINES[ours.engine].majors)
+        yield from _newer(lower, f"{field}.engine_version", ours.engine_version, other.engine_version, majors)
 
 
 def _newer(lower: Environment, field: str, ours: str, theirs: str, oldest_first: Sequence[str]) -> Iterator[Problem]:

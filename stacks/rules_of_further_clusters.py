@@ -75,6 +75,7 @@ def _long_policies(region: Region, environment: Environment) -> Iterator[Problem
         environment.cluster_names,
         domain=region.shared.dns.of_environment(environment.name),
         parent_zone_arn=location.arn("route53", "hostedzone/Z0123456789ABCDEFGHIJ"),
+        aurora=bool(environment.settings.aurora_databases),
     )
     for name in ("cluster", "data"):
         length = policy_length(*policies[name])

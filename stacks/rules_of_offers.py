@@ -84,10 +84,10 @@ def _instance_type(region: str, field: str, name: str) -> Iterator[Problem]:
 
 
 def _databases(region: str, settings: EnvironmentSettings) -> Iterator[Problem]:
-    for index, database in enumerate(settings.databases):
+    for field, database in settings.every_database.items():
         engine, name, version = database.engine, database.instance_class, database.engine_version
         known = name in instance_classes.of_versions(engine, [version])
         if known and not instance_classes.offered(engine, name, region):
             alternatives = instance_classes.alternatives(engine, name, version, region)
             message = f"not offered in {region}; choose one such as {alternatives}"
-            yield Problem(f"databases[{index}].instance_class", name, message)
+            yield Problem(f"{field}.instance_class", name, message)

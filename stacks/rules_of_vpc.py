@@ -108,7 +108,8 @@ def _too_many_databases(vpc: VpcConfig, environments: Sequence[Environment]) -> 
 
 def addresses_of_databases(settings: EnvironmentSettings) -> int:
     """The number of addresses that the databases of an environment have."""
-    return sum(2 if database.multi_az else 1 for database in settings.databases)
+    standbys = [int(database.multi_az) for database in settings.databases]
+    return sum(1 + others for others in (*standbys, *[database.readers for database in settings.aurora_databases]))
 
 
 def _no_public_subnets(region: Region, environment: Environment) -> Iterator[Problem]:

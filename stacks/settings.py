@@ -6,10 +6,13 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field, StrictBool
 
 from eks_gitops.access_host import AccessHostConfig
+from eks_gitops.access_logs import AccessLogsConfig
 from eks_gitops.addons import AddonsConfig, PolicyArn
+from eks_gitops.aurora import AuroraConfig
 from eks_gitops.auto_mode import REPLACED_ADDONS
 from eks_gitops.backend import StateBackendConfig
 from eks_gitops.backup_plan import BackupConfig
+from eks_gitops.budget import BudgetConfig, CostTag
 from eks_gitops.cluster import ClusterConfig
 from eks_gitops.config import (
     AccountId,
@@ -23,6 +26,7 @@ from eks_gitops.config import (
     one_of,
     without_validation,
 )
+from eks_gitops.container_logs import ContainerLogsConfig
 from eks_gitops.controllers import ControllersConfig
 from eks_gitops.database import DatabaseConfig
 from eks_gitops.delivery.delegation import delegation_role_arn
@@ -38,13 +42,18 @@ from eks_gitops.in_cluster.root_application import Revision
 from eks_gitops.karpenter import KarpenterConfig
 from eks_gitops.location import Location
 from eks_gitops.node_group import NodeGroupConfig
+from eks_gitops.observability import Observability
 from eks_gitops.runners import RunnersConfig
+from eks_gitops.threat_detection import ThreatDetectionConfig
 from eks_gitops.values import AbsolutePath, TagValue, listed_twice, named_twice, roles_listed_twice
 from eks_gitops.versions import ARGO_CD_CHARTS, EKS_VERSIONS
 from eks_gitops.vpc import VpcConfig
+from eks_gitops.web_acl import WebAclConfig
 from stacks import platform
+from stacks.usage import EnvironmentUsage, SharedUsage
 
 _REDIS_REPLICAS = 3
+_OF_ENVIRONMENT = {"databases": (), "aurora_databases": (), "further_clusters": ()}
 
 
 class Owner(Config):
@@ -111,9 +120,19 @@ class AccountBase(Config):
     """GitHub Actions runners inside the VPC, or None. Their labels are in the variable `PRIVATE_RUNNERS`
     (docs/delivery.md). An administrator deploys `shared`, and a removal starts with the environments, as with
     `access_host`."""
+    cost_allocation_tags: tuple[CostTag, ...] = ()
+    """The tags that are activated as cost allocation tags, for budgets and Cost Explorer (docs/cost.md). Only the
+    account that pays can activate them: one without an organization, or its management account. It lists a tag in one
+    region only. The delivery roles get the permissions, so an administrator deploys `shared`."""
+    threat_detection: ThreatDetectionConfig | None = None
+    """GuardDuty for the clusters of the account and region, or None. The delivery roles get the permissions, so an
+    administrator deploys `shared`."""
+    usage: SharedUsage = SharedUsage()
+    """The usage that `make cost` assumes (docs/cost.md)."""
 
     def problems(self) -> Iterator[Problem]:
         """No cluster administrator, or duplicates."""
+        yield from listed_twice("cost_allocation_tags", self.cost_allocation_tags, "tag")
         roles = self.cluster_administrators
         if not roles:
             yield Problem("cluster_administrators", "()", "no cluster administrator; list at least one IAM role")
@@ -191,7 +210,14 @@ class GitopsSettings(Config):
     ingress: IngressClassConfig
     """The load balancer that all services share: the IngressClass `alb`."""
     argo_cd: ArgoCdConfig
-    """Argo CD itself."""
+    """Argo CD itself. With `hub`, it is not installed, and these settings wait until the cluster leaves its hub."""
+    hub: (
+        Annotated[str, matching(r"[a-z][a-z0-9]*", "write the name of another environment of the region, such as prod")]
+        | None
+    ) = None
+    """The environment of the same region and account whose Argo CD also deploys to this cluster, or None for an Argo CD
+    of its own. An administrator deploys `shared` first. A cluster that already has an Argo CD must lose it, with all
+    services, before it joins a hub; it leaves without an interruption (docs/hub.md)."""
     repository_credential: RepositoryCredentialConfig | None = None
     """Access to this repository, which is required if it is private."""
     dns_weight: Annotated[int, Field(strict=True, ge=0, le=255)] | None = None
@@ -269,11 +295,35 @@ class EnvironmentSettings(Config):
     databases: tuple[DatabaseConfig, ...] = ()
     """The databases. Services find theirs by name. Removing one destroys it after a final snapshot, which
     the guard refuses."""
+    aurora_databases: tuple[AuroraConfig, ...] = ()
+    """Databases on Aurora, which can have readers. Services use them as the others, and the names of both are
+    different. An administrator deploys `shared` with the first one of a region, before the environment, and without the
+    last one, after it. Removing one destroys it after a final snapshot, which the guard refuses."""
     backup: BackupConfig
     """How long backups are kept."""
+    budget: BudgetConfig | None = None
+    """The budget of the environment in AWS Budgets, or None (docs/cost.md). The apply role gets the permissions to
+    manage it, so an administrator deploys `shared` first."""
+    access_logs: AccessLogsConfig | None = None
+    """The access logs of the load balancers of the services, of all clusters, in a bucket; or None. An administrator
+    deploys `shared` first. docs/recipes/observability.md says how they are turned off."""
+    container_logs: ContainerLogsConfig | None = None
+    """The logs of the containers of all clusters in CloudWatch Logs, and saved queries; or None. An administrator
+    deploys `shared` first. A change to None deletes the logs."""
+    web_acl: WebAclConfig | None = None
+    """A web ACL of AWS WAF for the load balancers of the services, of all clusters, or None. An administrator deploys
+    `shared` first. docs/recipes/observability.md says how it is turned off."""
+    usage: EnvironmentUsage = EnvironmentUsage()
+    """The usage that `make cost` assumes (docs/cost.md)."""
     further_clusters: tuple[FurtherCluster, ...] = ()
     """Clusters beside the first, for a blue/green upgrade, each in stacks of its own (docs/fleet.md). An administrator
     deploys `shared`, whose delivery roles name all clusters. Before one is removed here, destroy its stacks."""
+
+    @property
+    def observability(self) -> Observability:
+        """Which optional resources of observability the environment has, as far as it is known."""
+        known = vars(self)
+        return Observability(**{name: known.get(name) is not None for name in Observability._fields})
 
     @property
     def existing_roles(self) -> list[str]:
@@ -285,11 +335,24 @@ class EnvironmentSettings(Config):
         """No node for CoreDNS and Argo CD, duplicates, or an Argo CD that cannot run in the cluster."""
         yield from named_twice("node_groups", [group.name for group in self.node_groups])
         yield from named_twice("databases", [database.name for database in self.databases])
+        yield from named_twice("aurora_databases", [database.name for database in self.aurora_databases])
+        yield from known_problems(self._problems_of_names())
         yield from named_twice("further_clusters", [further.name for further in self.further_clusters])
+        yield from known_problems(self._problems_of_web_acl())
         yield from self.problems_of_cluster()
         for index, further in enumerate(self.further_clusters):
             for problem in self.with_cluster(further).problems_of_cluster():
                 yield problem.below(f"further_clusters[{index}]")
+
+    def _problems_of_web_acl(self) -> Iterator[Problem]:
+        """Its IngressClassParams have other fields.
+
+        Source: https://docs.aws.amazon.com/eks/latest/userguide/auto-configure-alb.html
+        """
+        clusters = (self.cluster, *[further.cluster for further in self.further_clusters])
+        if self.web_acl is not None and any(cluster.auto_mode is not None for cluster in clusters):
+            message = "AWS documents no web ACL for the IngressClasses of EKS Auto Mode; remove it, or auto_mode"
+            yield Problem("web_acl", self.web_acl, message)
 
     def with_cluster(self, further: FurtherCluster) -> "EnvironmentSettings":
         """These settings with a further cluster in the place of the first, as far as its fields are known.
@@ -299,7 +362,23 @@ class EnvironmentSettings(Config):
         others = {*FurtherCluster.model_fields, "backup"}
         values = {name: value for name, value in vars(self).items() if name not in others}
         own = {name: value for name, value in vars(further).items() if name != "name"}
-        return without_validation(EnvironmentSettings, {**values, **own, "databases": (), "further_clusters": ()})
+        return without_validation(EnvironmentSettings, {**values, **own, **_OF_ENVIRONMENT})
+
+    @property
+    def every_database(self) -> dict[str, DatabaseConfig | AuroraConfig]:
+        """The databases on RDS and on Aurora by field, such as `aurora_databases[0]`, as far as they are known."""
+        lists: dict[str, tuple[DatabaseConfig | AuroraConfig, ...]] = {
+            field: getattr(self, field, ()) for field in ("databases", "aurora_databases")
+        }
+        return {f"{field}[{index}]": one for field, many in lists.items() for index, one in enumerate(many)}
+
+    def _problems_of_names(self) -> Iterator[Problem]:
+        """A name on RDS and on Aurora: services find their database by name."""
+        names = {database.name for database in self.databases}
+        for index, database in enumerate(self.aurora_databases):
+            if database.name in names:
+                message = "also the name of a database on RDS; choose another"
+                yield Problem(f"aurora_databases[{index}].name", database.name, message)
 
     def problems_of_cluster(self) -> Iterator[Problem]:
         """The rules on the cluster alone, which hold for each further one, too."""
@@ -433,6 +512,12 @@ class Environment(NamedTuple):
         return [one.settings.cluster.name for one in self.clusters]
 
     @property
+    def hub(self) -> str | None:
+        """The environment whose Argo CD deploys to this cluster; None if it has its own, or it is unknown."""
+        gitops = vars(self.settings).get("gitops")
+        return None if gitops is None else vars(gitops).get("hub")
+
+    @property
     def existing_roles(self) -> list[str]:
         """The ARNs of the existing roles of all clusters and their nodes, each once."""
         return sorted({role for one in self.clusters for role in one.settings.existing_roles})
@@ -470,9 +555,31 @@ class Region(NamedTuple):
         """Each environment, and each with every further cluster in the place of the first."""
         return tuple(cluster for environment in self.environments for cluster in environment.clusters)
 
+    @property
+    def observability(self) -> Observability:
+        """Which optional resources of observability any environment has."""
+        of_environments = [environment.settings.observability for environment in self.environments]
+        return Observability(*map(any, zip(Observability(), *of_environments, strict=True)))
+
+    def spokes(self, hub: Environment) -> tuple[Environment, ...]:
+        """The environments to whose clusters the Argo CD of the first cluster of `hub` also deploys."""
+        if hub.cluster:
+            return ()
+        return tuple(environment for environment in self.environments if environment.hub == hub.name)
+
+    def read_by(self, environment: Environment) -> list[str]:
+        """The other environments whose outputs the stacks of an environment read: its hub, or its spokes."""
+        hub = environment.hub
+        return [*([] if hub is None else [hub]), *[spoke.name for spoke in self.spokes(environment)]]
+
     def location(self, environment: str, cluster: str = "") -> Location:
         """The location of the resources of an environment of this region and account, or of a further cluster of it."""
         return Location(account_id=self.shared.account_id, region=self.name, environment=environment, cluster=cluster)
+
+    @property
+    def has_aurora(self) -> bool:
+        """Whether an environment of this region and account has a database on Aurora."""
+        return any(getattr(one.settings, "aurora_databases", ()) for one in self.environments)
 
     @property
     def main_location(self) -> Location:

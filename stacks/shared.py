@@ -7,6 +7,7 @@ from cdktf import TerraformOutput
 from constructs import Construct
 
 from eks_gitops.access_host import AccessHost
+from eks_gitops.budget import CostAllocationTags
 from eks_gitops.context import Context
 from eks_gitops.delivery import apply_environment_policy, apply_shared_policy
 from eks_gitops.delivery.boundary import PermissionsBoundary
@@ -28,7 +29,9 @@ from eks_gitops.flow_log import flow_log_group_name
 from eks_gitops.github import GithubOidcProvider, github_provider_arn
 from eks_gitops.iam import Statement
 from eks_gitops.key import Key
+from eks_gitops.observability import Observability
 from eks_gitops.runners import Runner, log_group_name, runner_name
+from eks_gitops.threat_detection import ThreatDetection
 from eks_gitops.vpc import Vpc, VpcConfig
 from stacks import existing_vpc, platform
 from stacks.base import RegionStack
@@ -57,10 +60,13 @@ class SharedStack(RegionStack):
         clusters = {environment.name: environment.cluster_names for environment in region.environments}
         targets = {environment.name: region.assumed_roles(environment) for environment in region.environments}
         existing_roles = {environment.name: environment.existing_roles for environment in region.environments}
+        observability = {one.name: one.settings.observability for one in region.environments}
+        budgets = {environment.name for environment in region.environments if environment.settings.budget is not None}
         existing_boundaries = {
             "shared": settings.permissions_boundary_arn,
             **{one.name: one.settings.permissions_boundary_arn for one in region.environments},
         }
+        reads = {environment.name: region.read_by(environment) for environment in region.environments}
         self._boundaries = {
             name: PermissionsBoundary(
                 self,
@@ -72,8 +78,14 @@ class SharedStack(RegionStack):
                 target_roles=targets.get(name, []),
                 existing_arn=existing_boundaries[name],
                 existing_roles=existing_roles.get(name, []),
+                reads=reads.get(name, []),
                 access_host=name == "shared" and settings.access_host is not None,
                 runners=name == "shared" and settings.runners is not None,
+                cost_tags=name == "shared" and bool(settings.cost_allocation_tags),
+                budget=name in budgets,
+                observability=observability.get(name, Observability()),
+                threat_detection=name == "shared" and settings.threat_detection is not None,
+                aurora=region.has_aurora,
             )
             for name, names in {"shared": list[str](), **clusters}.items()
         }
@@ -105,6 +117,9 @@ class SharedStack(RegionStack):
         self._access_host = self._build_access_host(context)
         self._runners = self._build_runners(context)
         self._build_delivery()
+        CostAllocationTags(self, "cost-allocation-tags", settings.cost_allocation_tags)
+        if settings.threat_detection is not None:
+            ThreatDetection(self, "threat-detection", settings.threat_detection, location=self.location)
         self.cluster_administrator = ClusterAdministratorRole(
             self,
             "cluster-administrator",
@@ -164,6 +179,10 @@ class SharedStack(RegionStack):
             repository_credentials=[credential.secret_name for credential in credentials if credential is not None],
             access_host=settings.access_host is not None,
             runners=settings.runners is not None,
+            cost_tags=bool(settings.cost_allocation_tags),
+            budgets=any(environment.settings.budget is not None for environment in self._region.environments),
+            observability=self._region.observability,
+            threat_detection=settings.threat_detection is not None,
         )
         self.plan_role = PlanRole(
             self,
@@ -182,6 +201,8 @@ class SharedStack(RegionStack):
             existing_boundary_arn=settings.permissions_boundary_arn,
             access_host=settings.access_host is not None,
             connection_arn=None if settings.runners is None else settings.runners.connection_arn,
+            cost_tags=bool(settings.cost_allocation_tags),
+            threat_detection=settings.threat_detection is not None,
         )
         self.apply_roles = {"shared": self._apply_role("shared", shared)}
         for environment in self._region.environments:
@@ -195,8 +216,13 @@ class SharedStack(RegionStack):
                 existing_key_arn=environment.settings.key_arn,
                 existing_boundary_arn=environment.settings.permissions_boundary_arn,
                 existing_roles=environment.existing_roles,
+                budget=environment.settings.budget is not None,
+                observability=environment.settings.observability,
+                aurora=bool(environment.settings.aurora_databases),
             )
-            self.apply_roles[environment.name] = self._apply_role(environment.name, policies)
+            self.apply_roles[environment.name] = self._apply_role(
+                environment.name, policies, reads=self._region.read_by(environment)
+            )
         self.backup_roles = {
             environment.name: ArgoCdBackupRole(
                 self,
@@ -242,7 +268,9 @@ class SharedStack(RegionStack):
                 },
             )
 
-    def _apply_role(self, environment: str, policies: Mapping[str, Sequence[Statement]]) -> ApplyRole:
+    def _apply_role(
+        self, environment: str, policies: Mapping[str, Sequence[Statement]], reads: Sequence[str] = ()
+    ) -> ApplyRole:
         return ApplyRole(
             self,
             f"apply-{environment}",
@@ -252,6 +280,7 @@ class SharedStack(RegionStack):
             read=self._read,
             boundary=self._boundaries[environment],
             policies=policies,
+            reads=reads,
         )
 
     def describe(self) -> platform.Stack:
@@ -297,6 +326,7 @@ class SharedStack(RegionStack):
                         **({"place": self._region.place} if self._region.account else {}),
                     }
                     for cluster in self._region.clusters
+                    if cluster.hub is None  # else the backup of the hub has its Applications
                 ],
                 "GitHub variable AWS_BACKUPS of this repository, as JSON: the lists of all regions as one",
             ),

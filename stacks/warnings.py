@@ -70,24 +70,24 @@ def _of_environment(settings: EnvironmentSettings, today: date) -> Iterator[Prob
     if support:
         message = f"{support}, then EKS upgrades the cluster automatically; upgrade it yourself"
         yield Problem("cluster.version", version, message)
-    for index, database in enumerate(settings.databases):
+    for field, database in settings.every_database.items():
         support = _end_of_support(ENGINES[database.engine].majors[database.engine_version], today)
         if support:
             message = f"{support}, then RDS charges for Extended Support; upgrade the database"
-            yield Problem(f"databases[{index}].engine_version", database.engine_version, message)
+            yield Problem(f"{field}.engine_version", database.engine_version, message)
         if database.major_upgrade_to is not None:
             message = (
                 f"permits the upgrade to {database.engine_version}, and applies every change immediately; "
                 "remove it after the deploy"
             )
-            yield Problem(f"databases[{index}].major_upgrade_to", database.major_upgrade_to, message)
+            yield Problem(f"{field}.major_upgrade_to", database.major_upgrade_to, message)
     if settings.teardown:
         yield Problem("teardown", True, "environment is not protected; set it to False unless you destroy it now")
-    for index, database in enumerate(settings.databases):
+    for field, database in settings.every_database.items():
         engine = ENGINES[database.engine]
         if database.name in engine.keywords:
             message = f"a keyword of {engine.title}, which RDS may reject; choose another name for a new database"
-            yield Problem(f"databases[{index}].name", database.name, message)
+            yield Problem(f"{field}.name", database.name, message)
     yield from _of_another_account("cluster.administrators", settings.cluster.administrators, settings.account_id)
 
 
@@ -133,10 +133,10 @@ def _of_combinations(region: Region, environment: Environment) -> Iterator[Probl
         if settings.cluster.deletion_protection:
             message = "teardown is set, but this cluster stops the destroy; set it to False as well"
             yield Problem("cluster.deletion_protection", True, message)
-        for index, database in enumerate(settings.databases):
+        for field, database in settings.every_database.items():
             if database.deletion_protection:
                 message = "teardown is set, but this database stops the destroy; set it to False as well"
-                yield Problem(f"databases[{index}].deletion_protection", True, message)
+                yield Problem(f"{field}.deletion_protection", True, message)
     if settings.production and argo_cd.availability == "single-node":
         message = "Argo CD of production stops while its node is replaced; use high-availability"
         yield Problem("gitops.argo_cd.availability", argo_cd.availability, message)

@@ -4,7 +4,6 @@ import functools
 import gc
 import json
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -17,10 +16,11 @@ import botocore.loaders
 import botocore.session
 import pytest
 
-import main
+from operations.errors import OperationError
 from operations.local import aws_provider as local_provider
 from operations.terraform import program
 from stacks.loading import load
+from stacks.regions import REGIONS
 from stacks.settings import Owner, Region
 from tests.edited_settings import EditedSettings
 from tests.template import Template, every_stack
@@ -52,13 +52,15 @@ def service_models() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def aws_provider(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Require Terraform and the AWS provider that is used with the emulated AWS, or skip the test.
+    """Require a supported Terraform and the AWS provider that is used with the emulated AWS, or skip the test.
 
     With INSIST_ON_TERRAFORM=1, the test fails instead of being skipped.
     """
     give_up = pytest.fail if os.environ.get("INSIST_ON_TERRAFORM") == "1" else pytest.skip
-    if shutil.which(program.name()) is None:
-        give_up(f"{program.name()} is not installed")
+    try:
+        program.check()
+    except OperationError as error:
+        give_up(str(error))
     folder = tmp_path_factory.mktemp("provider")
     provider = {"source": "hashicorp/aws", "version": local_provider.version()}
     (folder / "main.tf.json").write_text(json.dumps({"terraform": {"required_providers": {"aws": provider}}}))
@@ -72,7 +74,7 @@ def aws_provider(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def own() -> tuple[Owner, list[Region]]:
     """The settings of this repository, which its owner edits."""
-    return load(main.REGIONS)
+    return load(REGIONS)
 
 
 @pytest.fixture(scope="session")
@@ -121,6 +123,14 @@ def with_further_cluster(tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     settings = EditedSettings(tmp_path_factory.mktemp("further"))
     settings.add_further_cluster()
     return every_stack(settings.load(), tmp_path_factory.mktemp("further-out"))
+
+
+@pytest.fixture(scope="session")
+def with_hub(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
+    """All stacks of the example settings with dev as the hub of staging."""
+    settings = EditedSettings(tmp_path_factory.mktemp("hub"))
+    settings.use_hub()
+    return every_stack(settings.load(), tmp_path_factory.mktemp("hub-out"))
 
 
 @pytest.fixture(scope="session")
@@ -228,6 +238,13 @@ _ALTERNATIVE_SETTINGS = (
                  "targets": ({"controller": "kyverno", "role_arn": "arn:aws-us-gov:iam::210987654321:role/images",
                               "disable_session_tags": True},
                              {"controller": "external_dns", "role_arn": "arn:aws-us-gov:iam::210987654321:role/dns"})},
+    aurora_databases=(
+        {"name": "shop", "engine_version": "17", "instance_class": "db.serverless",
+         "capacity": {"min_acu": 0.5, "max_acu": 4}, "readers": 3, "deletion_protection": True,
+         "backup_retention_days": 14},
+        {"name": "stock", "engine": "aurora-mysql", "engine_version": "8.4",
+         "major_upgrade_to": "8.4.mysql_aurora.8.4.7", "instance_class": "db.t3.medium", "readers": 0,
+         "deletion_protection": False, "backup_retention_days": 1, "monitoring_interval_seconds": 0}),
     databases=(
         DatabaseConfig(name="orders", engine="mysql", engine_version="8.4", major_upgrade_to="8.4.11",
                        instance_class="db.t4g.small", allocated_storage_gib=20, max_allocated_storage_gib=50,

@@ -184,6 +184,12 @@ class EditedSettings:
         path = self._stacks / _SEOUL / "dev.py"
         path.write_text(with_further_cluster(path.read_text()))
 
+    def use_hub(self) -> None:
+        """Let the Argo CD of dev also deploy to the cluster of staging, in the first region."""
+        self.replace(
+            "ap_northeast_2/staging.py", "gitops=GitopsSettings(", 'gitops=GitopsSettings(\n        hub="dev",'
+        )
+
     def rename(self, old: str, new: str) -> None:
         """Rename a settings file."""
         (self._stacks / old).rename(self._stacks / new)

@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("operations.clients",),
     ("operations.terraform",),
     ("operations.releases", "operations.repository", "operations.state"),
-    ("operations.guard", "operations.scanner"),
+    ("operations.cost", "operations.guard", "operations.map", "operations.scanner"),
     (
         "operations.ami_releases",
         "operations.backup",
@@ -39,6 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "operations.services",
     ),
     ("operations.upgrade",),
+    ("operations.portal",),
     ("operations.local",),
     ("operations.local.cluster",),
     ("operations.proxy",),

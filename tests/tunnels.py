@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from operations.local.ports import HOST
+from operations.local.ports import HOST, free_port
 from operations.tunnel import Target
 from tests import ROOT
 from tests.stacks import REGION
@@ -81,6 +82,14 @@ class Api:
         self._listening.close()
 
 
+def free_port_pair() -> int:
+    """A port that can be bound, as the next one can: connections of other programs may have either."""
+    while True:
+        port = free_port()
+        with suppress(OSError, OverflowError), socket.create_server((HOST, port + 1)):
+            return port
+
+
 class Running:
     """The tunnel in a process of its own, in the folder `root`."""
 
@@ -100,6 +109,8 @@ run({target!r}, {port}, {role!r}, partial(print, flush=True))
         )
         assert self.process.stdout is not None
         self.lines = [self.process.stdout.readline().strip() for _ in range(3)]
+        if not self.lines[0]:
+            raise AssertionError(self.process.communicate()[1])
 
     def end(self, number: signal.Signals) -> tuple[int, str, str]:
         """Its exit status and the rest of its output, after a signal."""

@@ -16,13 +16,14 @@ from cdktf_cdktf_provider_aws.backup_selection import BackupSelection
 from cdktf_cdktf_provider_aws.backup_vault import BackupVault
 from cdktf_cdktf_provider_aws.backup_vault_lock_configuration import BackupVaultLockConfiguration
 from constructs import Construct
+from pydantic import StrictBool
 
 from eks_gitops.config import Config, Problem, matching
 from eks_gitops.context import Context
 from eks_gitops.iam import Role, service_trust
 from eks_gitops.values import BackupDays
 
-# UTC. RDS rejects a backup during its backup and maintenance windows and in the hour before them (see database.py).
+# UTC. RDS rejects a backup during its backup and maintenance windows (see private_database.py) and in the hour before.
 _DAILY = "cron(0 20 * * ? *)"
 _MONTHLY = "cron(0 20 1 * ? *)"
 _START_WINDOW_MINUTES = 60
@@ -39,7 +40,7 @@ BackupVaultArn = Annotated[
 
 
 class BackupConfig(Config):
-    """Retention of the daily and monthly backups of files and databases, and of the Argo CD backups."""
+    """What is backed up, and the retention of daily and monthly backups and of the Argo CD backups."""
 
     daily_retention_days: BackupDays = 35
     """Days that daily backups of files and databases are kept, and the least that the vault lock permits. A change
@@ -51,6 +52,11 @@ class BackupConfig(Config):
     copy_to_vault: BackupVaultArn | None = None
     """A vault in another region that receives a copy of every backup of files and databases. Without it, these backups
     are lost if the region is lost."""
+
+    clusters: StrictBool = False
+    """Whether AWS Backup also backs up all clusters of the environment: the objects of Kubernetes, and the volumes and
+    files of their claims. The account must have opted in to EKS (`make preflight`), and an administrator deploys
+    `shared` first."""
 
     def problems(self) -> Iterator[Problem]:
         """Monthly backups that expire before the daily ones."""

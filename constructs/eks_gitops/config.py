@@ -85,6 +85,8 @@ def shown(value: object) -> str:
 
 
 _PLAIN = (str, int, tuple, list, set, frozenset, dict, type(None))
+_AS_THEY_ARE = (str, int, type(None))
+"""Types whose values pydantic does not convert. A bool, whose type is another one, is also an int."""
 
 
 def _is_tuple(annotation: Any) -> bool:
@@ -133,6 +135,8 @@ class Config(BaseModel):
         It reads into a tuple to the end, if there is one: the addresses of a network. It takes bytes for a string,
         and True and 1.0 for an option 1.
         """
+        if type(value) in _AS_THEY_ARE or isinstance(value, Config):  # most values: this runs for each
+            return value
         annotation = cls.model_fields[str(info.field_name)].annotation
         if isinstance(value, Iterable) and not isinstance(value, _PLAIN) and _is_tuple(annotation):
             raise PydanticCustomError("tuple_type", "not a tuple")

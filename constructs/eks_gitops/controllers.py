@@ -10,10 +10,11 @@ from eks_gitops import load_balancer_controller_policy
 from eks_gitops.cluster import Cluster
 from eks_gitops.config import Config, Problem, RoleArn
 from eks_gitops.context import Context
-from eks_gitops.database import user_secret_name
 from eks_gitops.iam import Statement, policy_document
 from eks_gitops.key import Key
 from eks_gitops.location import Location
+from eks_gitops.master_passwords import master_passwords
+from eks_gitops.private_database import user_secret_name
 from eks_gitops.workload_identity import ServiceAccount, WorkloadIdentity, WorkloadRole
 
 
@@ -81,7 +82,9 @@ class ControllerRoles(Construct):
         cluster: Cluster,
         zone_arn: str,
         has_databases: bool,
+        has_aurora: bool,
         has_load_balancer_controller: bool,
+        has_web_acl: bool = False,
     ) -> None:
         super().__init__(scope, id_)
         self.arns: dict[str, str] = {}
@@ -112,7 +115,7 @@ class ControllerRoles(Construct):
                 "aws-load-balancer-controller",
                 config.load_balancer_controller,
                 "kube-system/aws-load-balancer-controller",
-                load_balancer_controller_policy.statements(context.location),
+                load_balancer_controller_policy.statements(context.location, web_acl=has_web_acl),
             )
         role(
             "external-secrets",
@@ -127,7 +130,7 @@ class ControllerRoles(Construct):
                 "database-users",
                 config.database_users,
                 "database-users/database-users",
-                _manage_database_users(context.location.of_environment, context.key),
+                _manage_database_users(context.location.of_environment, context.key, has_aurora=has_aurora),
             )
 
 
@@ -141,16 +144,18 @@ def _read_secrets(location: Location, key: Key) -> list[Statement]:
     ]
 
 
-def _manage_database_users(location: Location, key: Key) -> list[Statement]:
-    database = location.arn("rds", f"db:{location.name('*')}")
+def _manage_database_users(location: Location, key: Key, *, has_aurora: bool) -> list[Statement]:
     return [
         Statement(actions=["secretsmanager:GetRandomPassword"], resources=["*"]),
-        Statement(
-            sid="MasterPasswords",  # RDS names these secrets, and tags them with the ARN of their database
-            actions=["secretsmanager:GetSecretValue"],
-            resources=[location.arn("secretsmanager", "secret:rds!db-*")],
-            conditions={"ArnLike": {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": database}},
-        ),
+        *[
+            Statement(
+                sid=f"{one.product}MasterPasswords",
+                actions=["secretsmanager:GetSecretValue"],
+                resources=[location.arn("secretsmanager", one.secrets)],
+                conditions={"ArnLike": {one.tag: location.arn("rds", f"{one.kind}:{location.name('*')}")}},
+            )
+            for one in master_passwords(aurora=has_aurora)
+        ],
         Statement(
             sid="Users",
             actions=["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"],

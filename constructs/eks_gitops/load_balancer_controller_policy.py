@@ -1,5 +1,7 @@
 """The IAM policy of the AWS Load Balancer Controller, with the same statements as the published policy.
 
+With a web ACL, it may also look for web ACLs by name, as the documentation of `wafv2-acl-name` requires.
+
 Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/docs/install/iam_policy.json
 The controller tags the resources that it creates with `elbv2.k8s.aws/cluster`. Most statements require that tag.
 """
@@ -15,9 +17,12 @@ _IS_OWNED = {"Null": {_OWNED: "false"}}
 _STAYS_OWNED = {"Null": {_REQUESTED: "true", _OWNED: "false"}}
 
 
-def statements(location: Location) -> list[Statement]:
+def statements(location: Location, *, web_acl: bool = False) -> list[Statement]:
     """All statements, with ARNs in the partition of `location`."""
-    return [*_discover(), *_security_groups(location), *_load_balancers(), *_tags(location), *_targets(location)]
+    found = [*_discover(), *_security_groups(location), *_load_balancers(), *_tags(location), *_targets(location)]
+    if web_acl:
+        found.append(Statement(actions=["wafv2:ListWebACLs"], resources=["*"]))
+    return found
 
 
 def _elb(location: Location, *resources: str) -> list[str]:

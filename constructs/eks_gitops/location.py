@@ -2,7 +2,7 @@
 
 from eks_gitops.config import AccountId, Config
 
-_WITHOUT_REGION = {"iam", "route53", "s3"}
+_WITHOUT_REGION = {"budgets", "iam", "route53", "s3"}
 _WITHOUT_ACCOUNT = {"route53", "s3"}
 _IAM_NAME_LIMIT = 64
 

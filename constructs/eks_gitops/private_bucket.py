@@ -1,5 +1,6 @@
-"""Private S3 buckets: versioned, encrypted with a KMS key, without public access, TLS only. Also validates names."""
+"""Private S3 buckets: versioned, encrypted, without public access, TLS only. Also validates names."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from cdktf import TerraformProvider
@@ -8,6 +9,7 @@ from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
     S3BucketLifecycleConfiguration,
     S3BucketLifecycleConfigurationRule,
     S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload,
+    S3BucketLifecycleConfigurationRuleExpiration,
     S3BucketLifecycleConfigurationRuleFilter,
     S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration,
 )
@@ -55,22 +57,26 @@ def keep_private(
     bucket: S3Bucket,
     *,
     location: Location,
-    key: Key,
+    key: Key | None,
     noncurrent_version_retention_days: int,
+    retention_days: int | None = None,
+    allowed: Sequence[Statement] = (),
     provider: TerraformProvider | None = None,
 ) -> S3BucketVersioningA:
     """Make `bucket` private, and return its versioning. Noncurrent versions expire after that many days.
 
-    `provider` is that of a bucket in another region than that of the stack.
+    Without a `key`, S3 encrypts with its own. Objects expire after `retention_days`; with None, they are kept.
+    `allowed` are the statements of its policy that permit something. `provider` is that of a bucket in another region
+    than that of the stack.
     """
     _encrypt(scope, bucket, key, provider)
     _block_public_access(scope, bucket, provider)
-    versioning = _keep_versions(scope, bucket, noncurrent_version_retention_days, provider)
-    _require_tls_and_kms(scope, bucket, location, provider)
+    versioning = _keep_versions(scope, bucket, noncurrent_version_retention_days, retention_days, provider)
+    _add_policy(scope, bucket, location, allowed, provider, requires_kms=key is not None)
     return versioning
 
 
-def _encrypt(scope: Construct, bucket: S3Bucket, key: Key, provider: TerraformProvider | None) -> None:
+def _encrypt(scope: Construct, bucket: S3Bucket, key: Key | None, provider: TerraformProvider | None) -> None:
     S3BucketServerSideEncryptionConfigurationA(
         scope,
         "encryption",
@@ -78,10 +84,11 @@ def _encrypt(scope: Construct, bucket: S3Bucket, key: Key, provider: TerraformPr
         provider=provider,
         rule=[
             S3BucketServerSideEncryptionConfigurationRuleA(
-                bucket_key_enabled=True,
+                bucket_key_enabled=True if key is not None else None,
                 apply_server_side_encryption_by_default=(
                     S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
-                        sse_algorithm="aws:kms", kms_master_key_id=key.arn
+                        sse_algorithm="AES256" if key is None else "aws:kms",
+                        kms_master_key_id=None if key is None else key.arn,
                     )
                 ),
             )
@@ -110,7 +117,11 @@ def _block_public_access(scope: Construct, bucket: S3Bucket, provider: Terraform
 
 
 def _keep_versions(
-    scope: Construct, bucket: S3Bucket, noncurrent_days: int, provider: TerraformProvider | None
+    scope: Construct,
+    bucket: S3Bucket,
+    noncurrent_days: int,
+    days: int | None,
+    provider: TerraformProvider | None,
 ) -> S3BucketVersioningA:
     versioning = S3BucketVersioningA(
         scope,
@@ -129,6 +140,7 @@ def _keep_versions(
                 id="expire-noncurrent-versions",
                 status="Enabled",
                 filter=[S3BucketLifecycleConfigurationRuleFilter(prefix="")],
+                expiration=None if days is None else [S3BucketLifecycleConfigurationRuleExpiration(days=days)],
                 noncurrent_version_expiration=[
                     S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=noncurrent_days)
                 ],
@@ -142,11 +154,30 @@ def _keep_versions(
     return versioning
 
 
-def _require_tls_and_kms(
-    scope: Construct, bucket: S3Bucket, location: Location, provider: TerraformProvider | None
+def _add_policy(
+    scope: Construct,
+    bucket: S3Bucket,
+    location: Location,
+    allowed: Sequence[Statement],
+    provider: TerraformProvider | None,
+    *,
+    requires_kms: bool,
 ) -> None:
     arn = location.arn("s3", bucket.bucket)
     everything = [arn, f"{arn}/*"]
+    other_encryption = Statement(
+        sid="DenyOtherEncryption",
+        effect="Deny",
+        actions=["s3:PutObject"],
+        resources=[f"{arn}/*"],
+        principals="*",
+        # Requests without the header use the bucket's default encryption. They need the Null condition, because
+        # StringNotEquals also matches if the key is absent.
+        conditions={
+            "Null": {"s3:x-amz-server-side-encryption": "false"},
+            "StringNotEquals": {"s3:x-amz-server-side-encryption": "aws:kms"},
+        },
+    )
     S3BucketPolicy(
         scope,
         "policy",
@@ -169,18 +200,7 @@ def _require_tls_and_kms(
                 principals="*",
                 conditions={"NumericLessThan": {"s3:TlsVersion": "1.2"}},
             ),
-            Statement(
-                sid="DenyOtherEncryption",
-                effect="Deny",
-                actions=["s3:PutObject"],
-                resources=[f"{arn}/*"],
-                principals="*",
-                # Requests without the header use the bucket's default encryption. They need the Null condition, because
-                # StringNotEquals also matches if the key is absent.
-                conditions={
-                    "Null": {"s3:x-amz-server-side-encryption": "false"},
-                    "StringNotEquals": {"s3:x-amz-server-side-encryption": "aws:kms"},
-                },
-            ),
+            *([other_encryption] if requires_kms else []),
+            *allowed,
         ),
     )

@@ -1,4 +1,4 @@
-"""The versions of Terraform, Kubernetes, PostgreSQL, MySQL and Helm charts that the constructs use.
+"""The versions of Terraform, Kubernetes, PostgreSQL, MySQL, Aurora and Helm charts that the constructs use.
 
 The versions of Python and Node.js packages are in `Pipfile` and `package.json`. They include the provider bindings,
 which determine the provider versions.
@@ -30,6 +30,22 @@ MYSQL_MAJORS = {
     "8.4": date(2029, 7, 31),
 }
 """The same of MySQL, whose major versions have two numbers. 8.0 is there for existing databases, to upgrade them."""
+
+# Source:
+# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraPostgreSQLReleaseNotes/aurorapostgresql-release-calendar.html
+AURORA_POSTGRESQL_MAJORS = {
+    "16": date(2029, 2, 28),
+    "17": date(2030, 2, 28),
+    "18": date(2031, 2, 28),
+}
+"""The same of Aurora PostgreSQL."""
+
+# Source: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraMySQLReleaseNotes/AuroraMySQL.release-calendars.html
+AURORA_MYSQL_MAJORS = {
+    "8.0": date(2028, 4, 30),
+    "8.4": date(2032, 4, 30),
+}
+"""The same of Aurora MySQL, by the version of MySQL: 8.0 is version 3 of Aurora MySQL."""
 
 
 class EksSupport(NamedTuple):

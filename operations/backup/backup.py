@@ -57,9 +57,13 @@ def find_location(stacks: Sequence[Stack], environment: str | None) -> BackupLoc
     The current cluster of `kubectl` must belong to the environment. If None, the environment of that cluster is used.
 
     Raises:
-        OperationError: if the environment does not exist, or the current cluster is a different one.
+        OperationError: if the environment does not exist or has no Argo CD, or the current cluster is a different one.
     """
-    chosen = environment_stacks(stacks, environment)
+    named = environment_stacks(stacks, environment)
+    chosen = [stack for stack in named if not stack.hub]
+    if not chosen:
+        hub = named[0].hub
+        raise OperationError(f"{environment}: its Argo CD is that of {hub}, whose backup has all; name {hub}")
     current = server()
     trials = {(stack.region, stack.environment) for stack in stacks if stack.is_in_cluster and stack.kubeconfig}
     for stack in chosen:

@@ -80,11 +80,13 @@ def _for_every_backend(output: Path, act: Callable[..., None]) -> None:
     """Act on the backends of the account of the credentials, and say which accounts are left.
 
     Raises:
-        OperationError: if the credentials belong to none of the accounts.
+        OperationError: if there is no backend, or the credentials belong to none of the accounts.
     """
     with errors_for_people():
         left: list[tuple[Stack, OtherAccountError]] = []
         stacks = backend_stacks(read_stacks(output))
+        if not stacks:
+            raise OperationError(f"{output}: has no backend stack; synthesize again: make synth")
         for stack in stacks:
             try:
                 act(stack, _HOME, say)

@@ -17,17 +17,20 @@ def session(subject: str, *, region: str, account_id: str) -> "boto3.Session":
     """A session in a region, after a check of the account. `subject`, such as a stack, is named in messages.
 
     Raises:
-        OperationError: if there are no credentials, or they are invalid.
+        OperationError: if there are no credentials, or they are invalid, or a setting of the AWS SDK is.
         OtherAccountError: if they belong to another account.
     """
     import boto3  # noqa: PLC0415 (takes 0.3 s, which `--help` does not need)
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
-    created = boto3.Session(region_name=region)
     try:
+        created = boto3.Session(region_name=region)
         account = created.client("sts").get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:
         message = f"{subject}: AWS does not accept the credentials ({error}); try: aws sts get-caller-identity"
+        raise OperationError(message) from error
+    except ValueError as error:  # botocore does not check variables such as AWS_ENDPOINT_URL and AWS_MAX_ATTEMPTS
+        message = f"{subject}: the AWS SDK cannot read its settings ({error}); correct the variables: env | grep ^AWS_"
         raise OperationError(message) from error
     if account != account_id:
         message = f"{subject}: the credentials belong to account {account}; it may only be deployed to {account_id}"

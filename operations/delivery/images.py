@@ -31,6 +31,11 @@ class Image:
     tag: str
     digest: str
 
+    @property
+    def is_example(self) -> bool:
+        """Whether it is that of a copied service, which nobody has delivered yet."""
+        return set(self.digest.removeprefix("sha256:")) == {"0"}
+
 
 @dataclass(frozen=True)
 class Overlay:
@@ -61,7 +66,15 @@ class Overlay:
         Raises:
             OperationError: if the file cannot be read, is not YAML, or does not contain a tag and a digest.
         """
-        tag, digest = self._nodes(self._text())
+        return self.image_in(self._text())
+
+    def image_in(self, text: str) -> Image:
+        """The image in another content of the file, such as of another commit.
+
+        Raises:
+            OperationError: as `image`.
+        """
+        tag, digest = self._nodes(text)
         return Image(tag.value, digest.value)
 
     def set_image(self, image: Image) -> bool:
@@ -75,7 +88,7 @@ class Overlay:
             problems.append(f"tag: {image.tag!r}: not the full SHA of a commit; use all 40 characters")
         if not _DIGEST.fullmatch(image.digest):
             problems.append(f"digest: {image.digest!r}: not a digest; use sha256: and 64 characters")
-        elif set(image.digest.removeprefix("sha256:")) == {"0"}:
+        elif image.is_example:
             problems.append(f"digest: {image.digest!r}: an example digest; deliver the service first")
         if problems:
             raise OperationError("\n".join(problems))

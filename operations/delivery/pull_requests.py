@@ -94,21 +94,34 @@ def _fetch(repository: Path, base: str, branch: str) -> tuple[str, str]:
 
     Writes no reference in the clone, because concurrent runs would conflict.
     """
+    for attempt in range(1, _ATTEMPTS + 1):
+        commits = _fetched(repository, base, branch, is_last=attempt == _ATTEMPTS)
+        if commits is not None:
+            return commits
+        time.sleep(0.1 * attempt)
+    raise OperationError(f"{branch}: updated by another process in all {_ATTEMPTS} attempts; run it again")
+
+
+def _fetched(repository: Path, base: str, branch: str, *, is_last: bool) -> tuple[str, str] | None:
+    """As `_fetch`; None if another process was in the way.
+
+    A branch that is replaced after it was listed is fetched without the commit that it had.
+    """
     names = [f"refs/heads/{name}" for name in (base, branch)]
     listed = _git(repository, "ls-remote", "origin", *names).split()
     commits = dict(zip(listed[1::2], listed[::2], strict=True))
     if names[0] not in commits:
         raise OperationError(f"{base}: branch not found on origin; check `git remote get-url origin`")
     present = [name for name in names if name in commits]
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            _git(repository, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "origin", *present)
-        except OperationError as error:
-            if attempt == _ATTEMPTS or _CONCURRENT_FETCH not in str(error):
-                raise
-            time.sleep(0.1 * attempt)
-        else:
-            break
+    try:
+        _git(repository, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "origin", *present)
+    except OperationError as error:
+        if is_last or _CONCURRENT_FETCH not in str(error):
+            raise
+        return None
+    for commit in commits.values():
+        if git.run(repository, "cat-file", "-e", f"{commit}^{{commit}}").returncode:
+            return None
     return commits[names[0]], commits.get(names[1], "")
 
 

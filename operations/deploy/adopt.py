@@ -22,7 +22,7 @@ from operations.terraform.stacks import Stack
 
 _MOST_NAMES = 10
 _LONGEST_VALUE = 200
-_GLOBAL = ("aws_iam_", "aws_route53_", "aws_s3_")
+_GLOBAL = ("aws_budgets_", "aws_iam_", "aws_route53_", "aws_s3_")
 """Types whose names or IDs no other region can have."""
 _PAGE = "docs/adoption.md#what-cannot-be-adopted"
 _NO_SETTING = f"no setting changes it: {_PAGE}"
@@ -40,11 +40,16 @@ class _Others(NamedTuple):
 
 
 _DATABASES = ("rds", "describe_db_instances", "DBInstances")
+_CLUSTERS = ("rds", "describe_db_clusters", "DBClusters")
 _FILE_SYSTEMS = ("efs", "describe_file_systems", "FileSystems")
 _REPOSITORIES = ("ecr", "describe_repositories", "repositories")
 _OTHERS: Mapping[str, _Others] = {
     "aws_db_instance": _Others(
         lambda account, _: [one["DBInstanceIdentifier"] for one in account.all(*_DATABASES)],
+        "rename it in RDS to {identifier}",
+    ),
+    "aws_rds_cluster": _Others(
+        lambda account, _: [one["DBClusterIdentifier"] for one in account.all(*_CLUSTERS)],
         "rename it in RDS to {identifier}",
     ),
     "aws_ecr_repository": _Others(
@@ -87,6 +92,8 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "node_group_name_prefix": "node_groups.name",
         "node_role_arn": "node_groups.role_arn",
     },
+    "aws_rds_cluster": {"database_name": "aurora_databases.name", "engine": "aurora_databases.engine"},
+    "aws_rds_cluster_parameter_group": {"family": "aurora_databases.engine_version"},
     "aws_subnet": {"availability_zone": "vpc.zones", "cidr_block": "vpc.zones"},
     "aws_vpc": {"cidr_block": "vpc.cidr"},
 }
@@ -160,7 +167,7 @@ class Adoption:
         if not names:
             return ""
         more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-        identifier, file = values.get("identifier"), self.stack.settings_file
+        identifier, file = values.get("identifier", values.get("cluster_identifier")), self.stack.settings_file
         remedy = _OTHERS[kind].remedy.format(address=address, file=file, identifier=identifier)
         return f"AWS has {', '.join(names[:_MOST_NAMES])}{more}; if one is meant, {remedy}"
 

@@ -28,6 +28,8 @@ class _Effect(NamedTuple):
 #   When a group is deleted, a node is drained for at most 5 minutes:
 #   https://docs.aws.amazon.com/eks/latest/userguide/delete-managed-node-group.html
 # - Outages of RDS by setting: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_ModifyInstance.Settings.html
+# - Instances of Aurora: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Aurora.Modifying.html, and
+#   https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Concepts.AuroraHighAvailability.html
 # - ECR expires images within a day: https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html
 # - Deletion of keys: https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html
 # - The rest: the documentation of the resource in the AWS provider 5.100.0 (arguments that force a replacement)
@@ -39,6 +41,7 @@ _EFFECTS = (
     _Effect("aws_cloudwatch_log_group", "replace", "deletes the logs in it"),
     _Effect("aws_cloudwatch_log_group", "update", "deletes logs that are older than the new retention",
             ("retention_in_days",), is_lowered=True),
+    _Effect("aws_guardduty_detector", "destroy", "deletes the findings, also those of others in the account"),
     _Effect("aws_db_instance", "create", "makes a database, empty or from a snapshot; about 10 minutes"),
     _Effect("aws_db_instance", "destroy", "deletes the database; its final snapshot stays"),
     _Effect("aws_db_instance", "replace", "deletes the database and makes an empty one"),
@@ -88,6 +91,20 @@ _EFFECTS = (
     _Effect("aws_nat_gateway", "replace", "ends the connections through it; the public address may change"),
     _Effect("aws_ec2_transit_gateway_vpc_attachment", "destroy", "ends the connections through the transit gateway"),
     _Effect("aws_ec2_transit_gateway_vpc_attachment", "replace", "ends the connections through the transit gateway"),
+    _Effect("aws_rds_cluster", "create", "makes a database, empty or from a snapshot; some minutes"),
+    _Effect("aws_rds_cluster", "destroy", "deletes the database; its final snapshot stays"),
+    _Effect("aws_rds_cluster", "replace", "deletes the database and makes an empty one"),
+    _Effect("aws_rds_cluster", "update", "changes the version of the engine: the database is down meanwhile, and only "
+            "a snapshot leads back", ("engine_version",)),
+    _Effect("aws_rds_cluster", "update", "changes the limits of the size of its instances, without an outage",
+            ("serverlessv2_scaling_configuration",)),
+    _Effect("aws_rds_cluster_instance", "create", "adds an instance, a reader if there is a writer; about 10 minutes"),
+    _Effect("aws_rds_cluster_instance", "destroy", "removes the instance; if it is the writer, a reader takes its "
+            "place"),
+    _Effect("aws_rds_cluster_instance", "replace", "removes the instance and makes another; if it is the writer, a "
+            "reader takes its place"),
+    _Effect("aws_rds_cluster_instance", "update", "restarts the instance in the next maintenance window; if it is the "
+            "writer, a reader takes its place", ("instance_class",)),
     _Effect("aws_route", "destroy", "ends the connections through it"),
     _Effect("aws_route", "update", "ends the connections through the old route"),
     _Effect("aws_route53_zone", "destroy", "deletes the zone: its names no longer resolve"),
@@ -135,7 +152,10 @@ def effects(plan: Plan) -> dict[str, list[str]]:
 def _named(change: Change) -> str:
     """A resource by type and its name in AWS, such as `aws_eks_node_group main`."""
     arguments: Mapping[str, Any] = change.before or change.after or {}
-    names = (arguments.get(key) for key in ("node_group_name", "addon_name", "identifier", "name", "bucket"))
+    names = (
+        arguments.get(key)
+        for key in ("node_group_name", "addon_name", "identifier", "cluster_identifier", "name", "bucket")
+    )
     tags = arguments.get("tags") or {}
     return f"{change.kind} {next((name for name in names if name), tags.get('Name', ''))}".strip()
 

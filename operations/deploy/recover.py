@@ -112,7 +112,7 @@ def ids(
         return []
     if kind == "aws_kms_key":
         reference = f"${{{kind}.{name}.key_id}}"
-        aliases = (arguments for other, _, arguments in stack.resources() if other == "aws_kms_alias")
+        aliases = stack.resources_of("aws_kms_alias").values()
         values = {**values, "alias": next((one["name"] for one in aliases if one["target_key_id"] == reference), None)}
     return existing.find(account(stack.region_of(kind, name)), kind, values, by_name=by_name)
 

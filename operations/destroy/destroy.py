@@ -97,23 +97,51 @@ def prepare(chosen: Sequence[Stack], every: Sequence[Stack]) -> Destruction:
     if not problems:
         names = {stack.name for stack in chosen}
         above = all_producers(every)
-        concerned = [stack for stack in every if stack.name in names or above[stack.name] & names]
+        hubs = _hubs_beside(chosen, every)
+        beside = {stack.name for pair in hubs for stack in pair}
+        concerned = [stack for stack in every if stack.name in names | beside or above[stack.name] & names]
         sessions = {stack.name: stack.aws_session() for stack in concerned}
         for stack in concerned:
             Terraform(stack.directory).wait_for_earlier()
         held = {stack.name: states.read_resources(sessions[stack.name], stack) for stack in concerned}
+        hubs = [pair for pair in hubs if all(held[stack.name] for stack in pair)]
+        problems += [_needs_both(*pair) for pair in hubs]
+        linked = {frozenset(stack.environment for stack in pair) for pair in hubs}
         for stack in concerned:
             unsettled = _unsettled(stack, held[stack.name], sessions[stack.name])
             if unsettled:
                 problems.append(f"{stack.name}: {unsettled}")
             elif stack.name in names:
                 problems += protected(stack, held[stack.name])
-            elif held[stack.name]:
-                reads = ", ".join(sorted(above[stack.name] & names))
+            elif held[stack.name] and (above[stack.name] & names):
+                read = [one for one in every if one.name in above[stack.name] & names]
+                if all(frozenset((stack.environment, one.environment)) in linked for one in read):
+                    continue  # the problem of the hub says what to do
+                reads = ", ".join(sorted(one.name for one in read))
                 problems.append(f"{stack.name}: reads from {reads} and still has resources; also destroy it")
     if problems:
         raise OperationError("\n".join(problems))
     return Destruction(chosen, held, every, sessions)
+
+
+def _hubs_beside(chosen: Sequence[Stack], every: Sequence[Stack]) -> list[tuple[Stack, Stack]]:
+    """The in-cluster stacks of a hub and its spoke, if not both are chosen, and something of either is."""
+    places = {(stack.region, stack.environment) for stack in chosen if not stack.further}
+    in_cluster = {(one.region, one.environment): one for one in every if one.is_in_cluster and not one.further}
+    return [
+        (hub, spoke)
+        for place, spoke in in_cluster.items()
+        if spoke.hub and (hub := in_cluster[spoke.region, spoke.hub])
+        if {place, (hub.region, hub.environment)} & places and not {hub.name, spoke.name} <= {s.name for s in chosen}
+    ]
+
+
+def _needs_both(hub: Stack, spoke: Stack) -> str:
+    return (
+        f"{spoke.name}: the Argo CD of {hub.environment} deploys to its cluster: it would create again what is deleted "
+        f"there, or delete all of it with itself; let {spoke.environment} leave its hub first (docs/hub.md), or "
+        f"destroy {hub.name} and {spoke.name} together"
+    )
 
 
 def _unsettled(stack: Stack, held: Sequence[Resource], session: "boto3.Session") -> str:
@@ -162,7 +190,8 @@ def destroy(destruction: Destruction, options: Options, progress: Progress) -> R
     Raises:
         OperationError: if a cluster could not be cleared; no stack was destroyed then.
     """
-    for stack in destruction.stacks:
+    # A hub first: its Argo CD deletes what it deployed to its spokes, and creates nothing again after that.
+    for stack in sorted(destruction.stacks, key=lambda one: bool(one.hub)):
         if stack.is_in_cluster and destruction.held[stack.name]:
             clear(stack, progress, options.timeout_seconds)
     failed, skipped = in_reverse(

@@ -4,6 +4,7 @@ Terraform does not track what it destroyed, nor what controllers created. Resour
 the final snapshot of a database, are marked.
 """
 
+import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,7 @@ class Environment:
 
     Those of a further cluster have its tag `Cluster`, and `roles` begins the names of its roles on the path.
     `existing` are the ARNs of what no stack creates. It has the tags if Terraform created it and then forgot it.
+    `budgets` are the accounts and names of its budgets.
     """
 
     tags: Mapping[str, str]
@@ -59,6 +61,7 @@ class Environment:
     iam_path: str
     existing: Collection[str] = frozenset()
     roles: str = ""
+    budgets: Sequence[tuple[str, str]] = ()
 
     def owns(self, tags: Mapping[str, str]) -> bool:
         """Whether a resource with these tags was created by Terraform or by a controller of this environment."""
@@ -78,7 +81,8 @@ class Leftover:
 
 def environment(stack: Stack) -> Environment:
     """The environment of a stack."""
-    groups = [arguments["name"] for kind, _, arguments in stack.resources() if kind == "aws_cloudwatch_log_group"]
+    groups = [group["name"] for group in stack.resources_of("aws_cloudwatch_log_group").values()]
+    budgets = stack.resources_of("aws_budgets_budget").values()
     return Environment(
         tags={name: stack.tags[name] for name in ("Environment", "Project", "Region", "Cluster") if name in stack.tags},
         cluster=stack.cluster,
@@ -86,6 +90,7 @@ def environment(stack: Stack) -> Environment:
         iam_path=stack.iam_path,
         existing=stack.existing.arns,
         roles=f"{stack.region}-{stack.short_name}-" if stack.further else "",
+        budgets=[(one["account_id"], one["name"]) for one in budgets],
     )
 
 
@@ -102,7 +107,17 @@ def find_leftovers(session: "boto3.Session", owner: Environment, gone: Collectio
         for group in logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]:
             if group["logGroupName"] == name:
                 found.append(Leftover("log group", name, None))
+    found += _budgets(session, owner)
     return sorted(found, key=lambda one: (one.kind, one.id_))
+
+
+def _budgets(session: "boto3.Session", owner: Environment) -> Iterator[Leftover]:
+    """The budgets that remain. Without any in the settings, nothing is asked: it would need permissions."""
+    for account_id, name in owner.budgets:
+        client = session.client("budgets")
+        with contextlib.suppress(client.exceptions.NotFoundException):
+            client.describe_budget(AccountId=account_id, BudgetName=name)
+            yield Leftover("budget", name, 0)
 
 
 def _of_ec2(ec2: Any, owner: Environment) -> Iterator[Leftover]:

@@ -10,7 +10,7 @@ from operations.errors import OperationError
 from operations.repository import waivers
 
 FILE = Path("drift-ignored.toml")
-_FIELDS = {"stack": str, "finding": str, "who": str, "why": str, "until": date, "attributes": list}
+FIELDS = {"stack": str, "finding": str, "who": str, "why": str, "until": date, "attributes": list}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def read_ignored(file: Path) -> list[Ignored]:
         OperationError: if entries are invalid, with all errors. An expired entry is valid: the report notes it, and
             its finding is reported again.
     """
-    entries, problems = waivers.read_waivers(file, "ignored", _FIELDS, about="finding", optional=("attributes",))
+    entries, problems = waivers.read_waivers(file, "ignored", FIELDS, about="finding", optional=("attributes",))
     if problems:
         raise OperationError("\n".join(problems))
     return [Ignored(**entry) for _, entry in entries]

@@ -88,6 +88,12 @@ def _attached_policies(clients: Clients, states: States, role: Resource) -> Iter
 
 # --- EKS --------------------------------------------------------------------------------------------------------------
 
+_AGENT_OF_GUARDDUTY = "aws-guardduty-agent"
+"""The add-on that GuardDuty installs by itself.
+
+Source: https://docs.aws.amazon.com/guardduty/latest/ug/how-runtime-monitoring-works-eks.html
+"""
+
 _OF_A_CLUSTER = (
     # label, operation, key of its result, Terraform resource type, and the attribute that holds the name
     ("add-on", "list_addons", "addons", "aws_eks_addon", "addon_name"),
@@ -103,13 +109,18 @@ def _of_cluster(clients: Clients, states: States, cluster: Resource) -> Iterator
     for label, operation, key, kind, attribute in _OF_A_CLUSTER:
         known = states.values(kind, attribute, cluster_name=cluster["name"])
         for name in paginate(clients["eks"], operation, key, clusterName=cluster["name"]):
-            if name not in known:
+            if name not in known and name != _AGENT_OF_GUARDDUTY:
                 yield f"{label} {name}"
 
 
 def _access(clients: Clients, states: States, cluster: Resource) -> Iterator[str]:
-    """Access entries and their access policies, except the entries that EKS creates for nodes."""
+    """Access entries and their access policies, except the entries that EKS creates for nodes.
+
+    AWS Backup makes one for the role with which it backs a cluster up.
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/integration-backup.html
+    """
     eks, name = clients["eks"], cluster["name"]
+    of_backups = states.values("aws_backup_selection", "iam_role_arn")
     known = states.values("aws_eks_access_entry", "principal_arn", cluster_name=name)
     node_roles: set[str] | None = None
     for principal in paginate(eks, "list_access_entries", "accessEntries", clusterName=name):
@@ -123,7 +134,7 @@ def _access(clients: Clients, states: States, cluster: Resource) -> Iterator[str
             ):  # fmt: skip
                 if policy["policyArn"] not in policies:
                     yield f"access policy {policy['policyArn'].rpartition('/')[2]} of {principal}"
-        elif ":role/aws-service-role/" not in principal:
+        elif ":role/aws-service-role/" not in principal and principal not in of_backups:
             node_roles = _roles_of_nodes(eks, cluster) if node_roles is None else node_roles
             if principal not in node_roles:
                 yield f"access entry {principal}"

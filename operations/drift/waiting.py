@@ -11,6 +11,7 @@ from operations.terraform.stacks import Stack
 
 _ARGUMENTS: Mapping[str, str] = {
     "AllocatedStorage": "allocated_storage",
+    "BackupRetentionPeriod": "backup_retention_period",
     "CACertificateIdentifier": "ca_cert_identifier",
     "DBInstanceClass": "instance_class",
     "EngineVersion": "engine_version",
@@ -21,6 +22,8 @@ _ARGUMENTS: Mapping[str, str] = {
     "StorageType": "storage_type",
 }
 """The arguments of Terraform, by the member of RDS's `PendingModifiedValues`."""
+
+_KINDS = ("aws_db_instance", "aws_rds_cluster", "aws_rds_cluster_instance")
 
 
 class Waiting(NamedTuple):
@@ -34,11 +37,15 @@ class Waiting(NamedTuple):
 
 def waiting(plan: Plan, stack: Stack) -> Iterator[Waiting]:
     """The planned changes of databases that wait already. AWS is called only if the plan changes a database."""
-    changes = [change for change in plan.changes if change.kind == "aws_db_instance" and change.action == "update"]
+    changes = [change for change in plan.changes if change.kind in _KINDS and change.action == "update"]
     rds: Any = stack.aws_session().client("rds") if changes else None
     for change in changes:
         before, after = change.before or {}, change.after or {}
-        (database,) = rds.describe_db_instances(DBInstanceIdentifier=before["identifier"])["DBInstances"]
+        if change.kind == "aws_rds_cluster":
+            described = rds.describe_db_clusters(DBClusterIdentifier=before["cluster_identifier"])["DBClusters"]
+        else:
+            described = rds.describe_db_instances(DBInstanceIdentifier=before["identifier"])["DBInstances"]
+        (database,) = described
         names = list(_waiting(change, database.get("PendingModifiedValues", {})))
         if names:
             text = "; ".join(f"{name} {before.get(name)} -> {after.get(name)}" for name in names)

@@ -21,7 +21,7 @@ from operations.terraform.plans import Plan
 
 OVERRIDES = Path("guard-overrides.toml")
 _REMEDY = "give it what `terraform show -json PLAN` prints"
-_FIELDS = {"stack": str, "address": str, "who": str, "why": str, "until": date}
+FIELDS = {"stack": str, "address": str, "who": str, "why": str, "until": date}
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def overrides(file: Path, today: date) -> list[Override]:
     Raises:
         OperationError: if entries are invalid or expired; the message lists all errors.
     """
-    read = waivers.read_waivers(file, "override", _FIELDS, about="address")
+    read = waivers.read_waivers(file, "override", FIELDS, about="address")
     return [Override(**entry) for entry in waivers.current(read, today, _expired)]
 
 

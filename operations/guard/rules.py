@@ -34,6 +34,7 @@ _HOLDS: Mapping[str, str] = {
     "aws_eks_cluster": "all workloads in it are lost, with their volumes, load balancers and the OIDC issuer",
     "aws_iam_openid_connect_provider": "pipelines or workloads that authenticate with it lose access immediately",
     "aws_kms_key": "data that it encrypted can never be decrypted again, including backups and state",
+    "aws_rds_cluster": "the database and its automated backups are lost; a new one is empty",
     "aws_route53_zone": "a new zone has other name servers: its hosts are down until the zone above delegates to them",
     "aws_s3_bucket": "the objects in it are lost, including Terraform states if it is the state bucket or its copy",
     "aws_subnet": "nodes, databases and mount targets are in it; they are destroyed with it or block its deletion",
@@ -47,6 +48,7 @@ _FORGET = (
     "if the settings name it as an existing one now, let Terraform forget it: `terraform state rm {address}` "
     "(docs/architecture.md, What you already have); otherwise "
 )
+_KEEP_ARGO_CD = "keep gitops.hub; to join a hub on purpose, destroy the in-cluster stack before (docs/hub.md)"
 _TAINTED = "if it works, keep it with `make recover`; if its creation failed, add an override to guard-overrides.toml"
 _REVIEW = "narrow it, or have a reviewer accept it"
 _SAME_ZONES = "keep `cluster.zones`; new zones of the VPC are for nodes, databases and files"
@@ -62,6 +64,9 @@ def hits(change: Change, new_roles: Collection[str] = (), nodes: "Nodes | None" 
 
 
 def _destroyed(change: Change) -> Iterator[Hit]:
+    if change.kind == "helm_release" and change.action == "destroy" and (change.before or {}).get("name") == "root":
+        why = "with its root Application, Argo CD deletes everything that it deployed to the cluster"
+        yield Hit("loses-data-or-identity", why, _KEEP_ARGO_CD, is_refusal=True)
     if change.kind in _HOLDS and change.action in {"destroy", "replace", "forget"}:
         forced = f" (forced by {', '.join(change.replaced_for)})" if change.replaced_for else ""
         why = "Terraform no longer manages it" if change.action == "forget" else _HOLDS[change.kind]
@@ -194,21 +199,28 @@ _RUNBOOK = "docs/runbook/databases.md"
 
 
 def _database(change: Change) -> Iterator[Hit]:
-    """Upgrades of an RDS instance, and changes that RDS rejects, which would fail in the middle of an apply."""
-    if change.kind == "aws_db_instance" and change.action == "update":
+    """Upgrades of a database, changes that RDS rejects, which would fail in the middle of an apply, and lost instances.
+
+    Services cannot connect to an Aurora cluster while its writer is replaced and no reader takes its place.
+    """
+    if change.kind in {"aws_db_instance", "aws_rds_cluster"} and change.action == "update":
         before, after = change.before or {}, change.after or {}
         yield from _engine(before, after)
         yield from _storage(before, after)
+    if change.kind == "aws_rds_cluster_instance" and change.action in _ENDS:
+        why = "if it is the writer, a reader takes its place with a short outage; without readers, the database is down"
+        yield Hit("interrupts-service", why, "deploy it at a quiet time, with another instance in the cluster")
 
 
 def _engine(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Hit]:
     """Another version of the engine.
 
     Sources: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.html and
-    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.MySQL.Major.html.
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.MySQL.Major.html. Aurora is the same:
+    https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_UpgradeDBInstance.PostgreSQL.MajorVersion.html.
     """
     old, new = before.get("engine_version"), after.get("engine_version")
-    length = 2 if after.get("engine") == "mysql" else 1  # of a major version, such as 8.4 of 8.4.7
+    length = 2 if str(after.get("engine")).endswith("mysql") else 1  # of a major version, such as 8.4 of 8.4.7
     changed = f"engine_version: {old} becomes {new}"
     if _is_older(new, old):
         remedy = f"set the version that runs, without major_upgrade_to; the way back is a restore: {_RUNBOOK}"
@@ -420,7 +432,7 @@ def _first(blocks: Any) -> Mapping[str, Any]:
 # --- retention and protection -----------------------------------------------------------------------------------------
 
 _NUMBERS = {
-    "backup_retention_period", "countNumber", "deletion_window_in_days", "delete_after", "max_retention_days",
+    "backup_retention_period", "countNumber", "days", "deletion_window_in_days", "delete_after", "max_retention_days",
     "min_retention_days", "noncurrent_days", "performance_insights_retention_period", "recovery_window_in_days",
     "retention_in_days",
 }  # fmt: skip
@@ -437,12 +449,13 @@ _BEST: Mapping[str, tuple[str, ...]] = {
 _SETS = {"enabled_cloudwatch_logs_exports", "enabled_cluster_log_types"}
 _PROTECTS = (
     "aws_backup_plan", "aws_backup_selection", "aws_backup_vault_lock_configuration", "aws_ecr_registry_scanning",
-    "aws_efs_backup_policy", "aws_flow_log", "aws_s3_bucket_lifecycle", "aws_s3_bucket_ownership",
+    "aws_efs_backup_policy", "aws_flow_log", "aws_guardduty_detector", "aws_s3_bucket_lifecycle",
+    "aws_s3_bucket_ownership",
     "aws_s3_bucket_policy", "aws_s3_bucket_public_access_block", "aws_s3_bucket_replication",
-    "aws_s3_bucket_server_side_encryption", "aws_s3_bucket_versioning",
+    "aws_s3_bucket_server_side_encryption", "aws_s3_bucket_versioning", "aws_wafv2_web_acl",
 )  # fmt: skip
-_TLS = {("rds.force_ssl", "1"), ("require_secure_transport", "1")}
-"""The parameters of PostgreSQL and MySQL."""
+_TLS = {("rds.force_ssl", "1"), ("require_secure_transport", "1"), ("require_secure_transport", "ON")}
+"""The parameters of PostgreSQL and MySQL, and of MySQL on Aurora."""
 _KEEP = "restore it, or have a reviewer accept it"
 
 

@@ -35,7 +35,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
-from operations.local import eks_versions
+from operations.local import eks_versions, guardduty
 from operations.local.documented_rules import ROLE_POLICIES, size
 from operations.local.ports import HOST
 from operations.local.request_check import Request, error, refusal
@@ -49,6 +49,7 @@ _FORM = "application/x-www-form-urlencoded"
 _DATE_OF_AMAZON_LINUX, _BOTTLEROCKET_RELEASE = "20261101", "1.64.0-7c4f0d2b"
 _IMAGE = "ami-0123456789abcdef0"
 _ENGINES = {"mysql", "postgres"}
+_AURORA = {"aurora-mysql", "aurora-postgresql"}
 _AWS_DATA = Path(__file__).parents[2] / "constructs" / "eks_gitops" / "aws_data.json"
 
 _WAITS = ("AllocatedStorage", "DBInstanceClass", "EngineVersion", "Iops", "MultiAZ", "StorageThroughput", "StorageType")
@@ -106,7 +107,7 @@ _REMEMBERED: dict[str, dict[str, Any]] = {}
 """The members of a resource, by its ARN or unique id, that are missing or wrong in MiniStack's responses."""
 
 _IDENTIFIERS = (
-    "DbiResourceId", "accessEntryArn", "addonArn", "arn", "associationArn", "flowLogId",
+    "DbClusterResourceId", "DbiResourceId", "accessEntryArn", "addonArn", "arn", "associationArn", "flowLogId",
     "nodegroupArn", "repositoryArn", "vpcEndpointId",
 )  # fmt: skip
 """The members of responses that contain such an ARN or id."""
@@ -737,11 +738,17 @@ def _minor_version(engine: str, version: str) -> str:
     Source of the versions: cfn-lint, in `aws_data.json`.
     """
     majors = json.loads(_AWS_DATA.read_text())[f"{engine}_versions"]
-    major = version if version in majors else version.rpartition(".")[0]
+    major = _major_version(engine, version)
     current = majors.get(major, {}).get("current", [])
     if version not in [major, *current] or not current:
         raise _impossible(f"Cannot find version {version} for {engine}")
     return str(current[0]) if version == major else version
+
+
+def _major_version(engine: str, version: str) -> str:
+    """The major version of a version, such as 8.4 of 8.4.mysql_aurora.8.4.7; an unknown version as it is."""
+    majors = json.loads(_AWS_DATA.read_text())[f"{engine}_versions"]
+    return next((str(one) for one in majors if f"{version}.".startswith(f"{one}.")), version)
 
 
 def _check_gp3(form: Mapping[str, str], size: int) -> None:
@@ -801,45 +808,68 @@ def _identifier(call: Call) -> dict[str, str]:
     return {"DBInstanceIdentifier": call.parameters["DBInstanceIdentifier"]}
 
 
-async def _upgrade(call: Call, described: Answer) -> Call:
-    """A call with the minor version that a database is upgraded to.
+async def _upgrade(call: Call, described: Answer, group_kind: str = "DBParameterGroup") -> Call:
+    """A call with the minor version that a database, an instance or a cluster of Aurora, is upgraded to.
 
-    Source of the rules: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html,
-    AllowMajorVersionUpgrade, DBParameterGroupName and EngineVersion. There is no way back
+    Sources of the rules: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html and
+    API_ModifyDBCluster.html, AllowMajorVersionUpgrade, EngineVersion and the parameter group. There is no way back
     (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.html).
     """
     form, (running,), (engine,) = call.parameters, described.texts("EngineVersion"), described.texts("Engine")
     version = running
     if form.get("EngineVersion", running) != running:
         version = _minor_version(engine, form["EngineVersion"])
-    old, new = running.rpartition(".")[0], version.rpartition(".")[0]
-    is_older = [int(number) for number in version.split(".")] < [int(number) for number in running.split(".")]
+    old, new = (_major_version(engine, one) for one in (running, version))
+    is_older = _numbers(version) < _numbers(running)
     if new == old and is_older and form["EngineVersion"] == old:
         version = running  # a major version alone never lowers the minor version
     elif is_older:
         raise _impossible(f"Cannot upgrade {engine} from {running} to {version}")
     if new != old and form.get("AllowMajorVersionUpgrade") != "true":
         raise _impossible("The AllowMajorVersionUpgrade flag must be present when upgrading to a new major version.")
-    (group,) = described.texts("DBParameterGroupName")
-    group, wanted = form.get("DBParameterGroupName", group), f"{engine}{new}"
+    (group,) = described.texts("DBParameterGroupName") or described.texts(group_kind)
+    group, wanted = form.get(f"{group_kind}Name", group), f"{engine}{new}"
     if not group.startswith("default."):
-        groups = await _ask("rds", "DescribeDBParameterGroups", {"DBParameterGroupName": group})
+        groups = await _ask("rds", f"Describe{group_kind}s", {f"{group_kind}Name": group})
         if (family := groups.texts("DBParameterGroupFamily")) != [wanted]:
             raise _impossible(f"The parameter group {group} is of {family}; specify one of {wanted}")
     return _with(call, EngineVersion=version) if "EngineVersion" in form else call
 
 
-@_completes("rds:DeleteDBParameterGroup")
-async def _delete_parameter_group(call: Call) -> Answer:
-    """Keep a parameter group that an instance uses, as RDS does. Remove this when MiniStack refuses to delete it.
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)]
 
-    Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBParameterGroup.html
+
+@_completes("rds:DeleteDBParameterGroup", "rds:DeleteDBClusterParameterGroup")
+async def _delete_parameter_group(call: Call) -> Answer:
+    """Keep a parameter group that a database uses, as RDS does. Remove this when MiniStack refuses to delete it.
+
+    Sources: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBParameterGroup.html and
+    API_DeleteDBClusterParameterGroup.html
     """
-    name = call.parameters["DBParameterGroupName"]
-    if name in (await _ask("rds", "DescribeDBInstances", {})).texts("DBParameterGroupName"):
+    if "DBClusterParameterGroupName" in call.parameters:
+        name, action, tag = (
+            call.parameters["DBClusterParameterGroupName"],
+            "DescribeDBClusters",
+            "DBClusterParameterGroup",
+        )
+        message = f"One or more database clusters are still members of this parameter group {name}"
+    else:
+        name, action, tag = call.parameters["DBParameterGroupName"], "DescribeDBInstances", "DBParameterGroupName"
         message = f"One or more database instances are still members of this parameter group {name}"
+    if name in (await _ask("rds", action, {})).texts(tag):
         raise _refusal("InvalidDBParameterGroupState", message, protocol="query")
     return await _forward(call)
+
+
+def _keep_exports(call: Call, id_: str) -> None:
+    """Keep the log exports of a database after a call."""
+    enabled, disabled = (
+        r"(EnableCloudwatchLogsExports|.*\.EnableLogTypes)\.member\.\d+",
+        r".*\.DisableLogTypes\.member\.\d+",
+    )
+    exports = _REMEMBERED.get(id_, {}).get("EnabledCloudwatchLogsExports", [])
+    _remember(id_, EnabledCloudwatchLogsExports=_listed(call, exports, added=enabled, removed=disabled))
 
 
 async def _set_database(call: Call) -> Answer:
@@ -850,16 +880,44 @@ async def _set_database(call: Call) -> Answer:
     """
     answer = await _forward(call)
     (id_,) = answer.texts("DbiResourceId")
-    enabled, disabled = (
-        r"(EnableCloudwatchLogsExports|.*\.EnableLogTypes)\.member\.\d+",
-        r".*\.DisableLogTypes\.member\.\d+",
-    )
-    exports = _REMEMBERED.get(id_, {}).get("EnabledCloudwatchLogsExports", [])
-    _remember(id_, EnabledCloudwatchLogsExports=_listed(call, exports, added=enabled, removed=disabled))
+    _keep_exports(call, id_)
     same = ["BackupRetentionPeriod", "PreferredBackupWindow"]
     same += ["PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod", "StorageThroughput"]
     _remember_parameters(call, id_, **{name: name for name in same})
     _remember_parameters(call, id_, PerformanceInsightsEnabled="EnablePerformanceInsights")
+    return answer
+
+
+@_completes("rds:CreateDBCluster")
+async def _create_aurora(call: Call) -> Answer:
+    """Choose the minor version of a cluster of Aurora. MiniStack keeps a major version as it is.
+
+    Remove this when DescribeDBClusters returns a minor version.
+    """
+    form = call.parameters
+    if form["Engine"] in _AURORA and "EngineVersion" in form:
+        call = _with(call, EngineVersion=_minor_version(form["Engine"], form["EngineVersion"]))
+    return await _set_aurora(call)
+
+
+@_completes("rds:ModifyDBCluster")
+async def _modify_aurora(call: Call) -> Answer:
+    """Refuse an upgrade of a cluster of Aurora that RDS refuses. MiniStack only knows the versions."""
+    identifier = {"DBClusterIdentifier": call.parameters["DBClusterIdentifier"]}
+    described = await _ask("rds", "DescribeDBClusters", identifier)
+    if set(described.texts("Engine")) <= _AURORA:
+        call = await _upgrade(call, described, "DBClusterParameterGroup")
+    return await _set_aurora(call)
+
+
+async def _set_aurora(call: Call) -> Answer:
+    """Keep the log exports of a cluster. MiniStack ignores them.
+
+    Remove this when DescribeDBClusters returns `EnabledCloudwatchLogsExports`.
+    """
+    answer = await _forward(call)
+    (id_,) = answer.texts("DbClusterResourceId")
+    _keep_exports(call, id_)
     return answer
 
 
@@ -978,6 +1036,28 @@ async def _lock_vault(call: Call) -> Answer:
     return Answer(HTTPStatus.OK, {}, b"")
 
 
+# --- CloudWatch Logs --------------------------------------------------------------------------------------------------
+
+
+@_completes("logs:DeleteQueryDefinition", "logs:DescribeQueryDefinitions", "logs:PutQueryDefinition")
+async def _keep_queries(call: Call) -> Answer:
+    """Keep the saved queries of a region. MiniStack lacks these calls; remove this when it has them."""
+    responses, request = _module("core.responses"), call.json
+    queries = _REMEMBERED.setdefault(f"queries {responses.get_account_id()} {responses.get_region()}", {})
+    if call.action == "logs:DescribeQueryDefinitions":
+        prefix = request.get("queryDefinitionNamePrefix", "")
+        return _answer({"queryDefinitions": [one for one in queries.values() if one["name"].startswith(prefix)]})
+    id_ = request.get("queryDefinitionId")
+    if id_ is not None and id_ not in queries:
+        raise _refusal("ResourceNotFoundException", f"queryDefinitionId: {id_}: no query has this ID")
+    if call.action == "logs:DeleteQueryDefinition":
+        del queries[id_]
+        return _answer({"success": True})
+    id_ = id_ or str(uuid.uuid4())
+    queries[id_] = {**request, "queryDefinitionId": id_, "lastModified": int(time.time() * 1000)}
+    return _answer({"queryDefinitionId": id_})
+
+
 # --- the server -------------------------------------------------------------------------------------------------------
 
 
@@ -991,6 +1071,8 @@ def _module(name: str) -> ModuleType:
 def _handlers() -> dict[str, Callable[..., Awaitable[Any]]]:
     """MiniStack's own handlers, by service, after `_complete` has replaced them in MiniStack."""
     handlers = _module("app").SERVICE_HANDLERS
+    handlers[guardduty.SERVICE] = guardduty.handle
+    _module("core.router").SERVICE_PATTERNS[guardduty.SERVICE] = {"credential_scope": guardduty.SERVICE}
     own = dict(handlers)
     handlers.update({service: functools.partial(_complete, service) for service in own})
     return own

@@ -26,8 +26,8 @@ class Clients:
     """The AWS clients of a region, created in advance because a session is not thread-safe."""
 
     _SERVICES = (
-        "acm", "backup", "dynamodb", "ec2", "ecr", "efs", "eks", "events", "iam", "kms", "logs", "rds", "route53", "s3",
-        "secretsmanager", "service-quotas", "sqs",
+        "acm", "backup", "budgets", "codebuild", "dynamodb", "ec2", "ecr", "efs", "eks", "events", "guardduty", "iam",
+        "kms", "logs", "rds", "route53", "s3", "secretsmanager", "service-quotas", "sqs", "wafv2",
     )  # fmt: skip
 
     def __init__(self, session: "boto3.Session") -> None:

@@ -10,12 +10,14 @@ from operations.preflight.check import Clients, Line
 
 _RUNBOOK = "docs/runbook/databases.md"
 _RECENT = timedelta(minutes=30)
+_NOT_FOUND = {"DBInstanceNotFound", "DBInstanceNotFoundFault", "DBClusterNotFoundFault"}
 
 
 def engine_version(database: Mapping[str, Any], aws: Clients) -> Iterator[Line]:
     """Whether a database runs the major version of the settings, or can be upgraded to it. Nothing if it is new."""
-    subject, wanted = f"version of database {database['identifier']}", str(database["engine_version"])
-    running = _running(database["identifier"], aws)
+    identifier, wanted = database.get("identifier", database.get("cluster_identifier")), str(database["engine_version"])
+    subject = f"version of database {identifier}"
+    running = _running(database, aws)
     if running is None:
         return
     version, upgrades = running["EngineVersion"], database.get("allow_major_version_upgrade")
@@ -36,11 +38,16 @@ def engine_version(database: Mapping[str, Any], aws: Clients) -> Iterator[Line]:
         yield from _upgrade(subject, running, wanted, aws)
 
 
-def _running(identifier: str, aws: Clients) -> dict[str, Any] | None:
+def _running(database: Mapping[str, Any], aws: Clients) -> dict[str, Any] | None:
+    """The deployed instance, or cluster of Aurora, with the members of an instance; None if there is none."""
     try:
-        (found,) = aws("rds").describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"]
+        if "cluster_identifier" not in database:
+            (found,) = aws("rds").describe_db_instances(DBInstanceIdentifier=database["identifier"])["DBInstances"]
+        else:
+            (found,) = aws("rds").describe_db_clusters(DBClusterIdentifier=database["cluster_identifier"])["DBClusters"]
+            found = {**found, "DBInstanceStatus": found["Status"]}
     except ClientError as error:
-        if error.response["Error"]["Code"] not in {"DBInstanceNotFound", "DBInstanceNotFoundFault"}:
+        if error.response["Error"]["Code"] not in _NOT_FOUND:
             raise
         return None
     return dict(found)
@@ -84,7 +91,7 @@ def _targets(running: Mapping[str, Any], wanted: str, aws: Clients) -> list[str]
 
 def major(engine: str, version: str) -> str:
     """The major version of a version: 17 of 17.6 of PostgreSQL, 8.4 of 8.4.7 of MySQL."""
-    return ".".join(version.split(".")[: 2 if engine == "mysql" else 1])
+    return ".".join(version.split(".")[: 2 if engine.endswith("mysql") else 1])
 
 
 def _numbers(major_version: str) -> list[int]:

@@ -28,9 +28,22 @@ def checks(stacks: Sequence[Stack], aws: Clients) -> Iterator[tuple[str, Check]]
     for _, database in _all(stacks, "aws_db_instance"):
         yield f"database {database['identifier']}", partial(database_class, database, aws)
         yield f"version of database {database['identifier']}", partial(databases.engine_version, database, aws)
+    yield from (one for stack in stacks for one in _clusters_of_aurora(stack, aws))
     for _, cluster in _all(stacks, "aws_eks_cluster"):
         yield f"cluster {cluster['name']}", partial(cluster_version, cluster["name"], str(cluster["version"]), aws)
     yield from (one for stack in stacks for one in _addons(stack, aws))
+
+
+def _clusters_of_aurora(stack: Stack, aws: Clients) -> Iterator[tuple[str, Check]]:
+    """A check of the version of each cluster, and of the class of its instances, which have no version of their own."""
+    clusters = {name: arguments for kind, name, arguments in stack.resources() if kind == "aws_rds_cluster"}
+    for name, cluster in clusters.items():
+        identifier = cluster["cluster_identifier"]
+        yield f"version of database {identifier}", partial(databases.engine_version, cluster, aws)
+        for kind, _, instance in stack.resources():
+            if kind == "aws_rds_cluster_instance" and f"aws_rds_cluster.{name}." in instance["cluster_identifier"]:
+                yield f"database {identifier}", partial(aurora_class, cluster, instance["instance_class"], aws)
+                break
 
 
 def _addons(stack: Stack, aws: Clients) -> Iterator[tuple[str, Check]]:
@@ -77,13 +90,32 @@ def database_class(database: dict[str, Any], aws: Clients) -> Iterator[Line]:
     options = [
         option
         for option in offers
-        if version in {option["EngineVersion"], databases.major(database["engine"], option["EngineVersion"])}
+        if _is_of(database["engine"], version, option)
         and option.get("StorageType") == database["storage_type"]
         and (option.get("MultiAZCapable") or not database["multi_az"])
     ]
     wanted = f"{class_} with {database['engine']} {version} and {database['storage_type']}"
     wanted += " with Multi-AZ" if database["multi_az"] else ""
     if options:
+        yield Line(subject, "passed", wanted)
+    else:
+        yield Line(subject, "failed", f"{wanted}: not offered in this region; choose another instance class")
+
+
+def _is_of(engine: str, version: str, option: Mapping[str, Any]) -> bool:
+    """Whether an option is of a minor version, or of any of a major one."""
+    return version in {option["EngineVersion"], databases.major(engine, option["EngineVersion"])}
+
+
+def aurora_class(cluster: Mapping[str, Any], class_: str, aws: Clients) -> Iterator[Line]:
+    """Whether an instance class is offered for the engine version of a cluster of Aurora."""
+    offers = paginate(
+        aws("rds"), "describe_orderable_db_instance_options", "OrderableDBInstanceOptions",
+        Engine=cluster["engine"], DBInstanceClass=class_,
+    )  # fmt: skip
+    version = str(cluster["engine_version"])
+    subject, wanted = f"database {cluster['cluster_identifier']}", f"{class_} with {cluster['engine']} {version}"
+    if any(_is_of(cluster["engine"], version, option) for option in offers):
         yield Line(subject, "passed", wanted)
     else:
         yield Line(subject, "failed", f"{wanted}: not offered in this region; choose another instance class")

@@ -18,6 +18,7 @@ from operations.preflight import (
     existing,
     existing_vpc,
     in_cluster,
+    observability,
     offers,
     prerequisites,
     quotas,
@@ -74,6 +75,7 @@ def _of_region(region: str, stacks: Sequence[Stack], session: "boto3.Session") -
     yield from ((f"{region}: {what}", check) for what, check in quotas.checks(stacks, new, aws))
     yield from ((f"{region}: {what}", check) for what, check in offers.checks(stacks, aws))
     yield from ((f"{region}: {what}", check) for what, check in connections.checks(stacks, aws))
+    yield from ((f"{region}: {what}", check) for what, check in observability.checks(stacks, new, aws))
     yield from ((f"{region}: {what}", check) for what, check in in_cluster.checks(stacks, aws))
 
 

@@ -18,12 +18,12 @@ _NEARLY = 0.8
 
 
 class _Quota(NamedTuple):
-    """An AWS quota, the resource type that counts against it, and a function that counts the existing resources."""
+    """An AWS quota, the resource types that count against it, and a function that counts the existing resources."""
 
     what: str
     service: str
     code: str
-    kind: str
+    kinds: tuple[str, ...]
     in_use: Callable[[Clients], int]
 
 
@@ -38,19 +38,23 @@ def _addresses(aws: Clients) -> int:
 # Source of the codes: https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html
 _QUOTAS = (
     _Quota(
-        "VPCs", "vpc", "L-F678F1CE", "aws_vpc", lambda aws: _count(aws, "ec2", "describe_vpcs", "Vpcs")
+        "VPCs", "vpc", "L-F678F1CE", ("aws_vpc",), lambda aws: _count(aws, "ec2", "describe_vpcs", "Vpcs")
     ),
-    _Quota("elastic IPs", "ec2", "L-0263D0A3", "aws_eip", _addresses),
+    _Quota("elastic IPs", "ec2", "L-0263D0A3", ("aws_eip",), _addresses),
     _Quota(
-        "EKS clusters", "eks", "L-1194D53C", "aws_eks_cluster",
+        "EKS clusters", "eks", "L-1194D53C", ("aws_eks_cluster",),
         lambda aws: _count(aws, "eks", "list_clusters", "clusters"),
     ),
     _Quota(
-        "databases", "rds", "L-7B6409FD", "aws_db_instance",
+        "databases", "rds", "L-7B6409FD", ("aws_db_instance", "aws_rds_cluster_instance"),
         lambda aws: _count(aws, "rds", "describe_db_instances", "DBInstances"),
     ),
     _Quota(
-        "file systems", "elasticfilesystem", "L-848C634D", "aws_efs_file_system",
+        "database clusters", "rds", "L-952B80B8", ("aws_rds_cluster",),
+        lambda aws: _count(aws, "rds", "describe_db_clusters", "DBClusters"),
+    ),
+    _Quota(
+        "file systems", "elasticfilesystem", "L-848C634D", ("aws_efs_file_system",),
         lambda aws: _count(aws, "efs", "describe_file_systems", "FileSystems"),
     ),
 )  # fmt: skip
@@ -74,7 +78,7 @@ def checks(stacks: Sequence[Stack], new: NewResources, aws: Clients) -> Iterator
     """A check for each quota that resources of the stacks count against."""
     held = {kind for stack in stacks for kind, _, _ in stack.resources()}
     for quota in _QUOTAS:
-        if quota.kind in held:
+        if not held.isdisjoint(quota.kinds):
             yield f"quota of {quota.what}", partial(_of_resources, quota, new, aws)
     if "aws_nat_gateway" in held:
         yield "quota of NAT gateways", partial(nat_gateways, stacks, new, aws)
@@ -83,7 +87,7 @@ def checks(stacks: Sequence[Stack], new: NewResources, aws: Clients) -> Iterator
 
 
 def _of_resources(quota: _Quota, new: NewResources, aws: Clients) -> Iterator[Line]:
-    added = sum(1 for _ in new.resources(quota.kind))
+    added = sum(1 for kind in quota.kinds for _ in new.resources(kind))
     yield _line(aws, f"quota of {quota.what}", (quota.service, quota.code), quota.in_use(aws), added)
 
 

@@ -1,7 +1,6 @@
 """Checks the programs that a deploy runs on this computer, and whether their versions are compatible."""
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,9 +10,8 @@ from operations.preflight.check import Check, Line
 from operations.terraform import program
 from operations.terraform.stacks import Stack
 
-_OPENTOFU = ">= 1.12, < 2"
-"""The versions of OpenTofu: from the oldest that was seen working."""
-_NODE_MAJORS = (20, 22)
+_NODE_MAJOR = 22
+_FORMER_NODE_MAJOR = 20
 _AWS_MAJOR = 2
 _SECONDS = 30
 
@@ -35,39 +33,27 @@ def checks(stacks: Sequence[Stack], project: Path) -> Iterator[tuple[str, Check]
 
 
 def terraform(stacks: Sequence[Stack]) -> Iterator[Line]:
-    """Whether Terraform satisfies the version constraint of every stack, such as `>= 1.11, < 2`; or OpenTofu its own.
-
-    OpenTofu compares its own version with the constraint of a stack, although its versions have other features.
-    """
+    """Whether Terraform satisfies the constraint of every stack, such as `>= 1.11, < 2`, or OpenTofu its own."""
     product, version = program.version()
     required = {str(stack.configuration["terraform"]["required_version"]) for stack in stacks}
-    for constraint in sorted(required) if product == "Terraform" else [_OPENTOFU]:
-        if _satisfies(version, constraint):
+    for constraint in sorted(required) if product == "Terraform" else [program.SUPPORTED[product]]:
+        if program.satisfies(version, constraint):
             yield Line("terraform", "passed", f"{product} {version} satisfies {constraint}")
         else:
             message = f"{product} {version}: the stacks require {constraint}; install such a version"
             yield Line("terraform", "failed", message)
 
 
-def _satisfies(version: str, constraint: str) -> bool:
-    """Whether a version satisfies a constraint. Only `>=` and `<` are supported; the stacks use no others."""
-    for part in constraint.split(","):
-        operator, bound = part.split()
-        length = len(_numbers(bound))
-        at_least = _numbers(version)[:length] >= _numbers(bound)
-        if at_least != (operator == ">="):
-            return False
-    return True
-
-
 def node() -> Iterator[Line]:
-    """Whether the Node version supports the CDKTF CLI."""
+    """Whether the Node version supports the CDKTF CLI. It runs with the former one, which is no longer maintained."""
     version = _printed("node", "--version").strip()
-    majors = " or ".join(map(str, _NODE_MAJORS))
-    if _numbers(version)[0] in _NODE_MAJORS:
+    major = program.numbers(version)[0]
+    if major == _NODE_MAJOR:
         yield Line("node", "passed", version)
+    elif major == _FORMER_NODE_MAJOR:
+        yield Line("node", "warning", f"{version}: no longer maintained; install Node {_NODE_MAJOR}")
     else:
-        yield Line("node", "failed", f"{version}: the CDKTF CLI needs Node {majors}; install one")
+        yield Line("node", "failed", f"{version}: the CDKTF CLI needs Node {_NODE_MAJOR}; install it")
 
 
 def cdktf(stacks: Sequence[Stack], project: Path) -> Iterator[Line]:
@@ -79,7 +65,7 @@ def cdktf(stacks: Sequence[Stack], project: Path) -> Iterator[Line]:
         return
     version = json.loads(package.read_text(encoding="utf-8"))["version"]
     for library in sorted({stack.configuration["//"]["metadata"]["version"] for stack in stacks}):
-        runs_older = package.parent.name == "cdktn-cli" and _numbers(library) < _numbers(version)
+        runs_older = package.parent.name == "cdktn-cli" and program.numbers(library) < program.numbers(version)
         if library == version or runs_older:
             yield Line("cdktf", "passed", version)
         else:
@@ -94,7 +80,7 @@ def kubectl(clusters: Sequence[str], *, needed: bool) -> Iterator[Line]:
         yield Line("kubectl", "failed" if needed else "warning", str(error))
         return
     version = client["gitVersion"].removeprefix("v")
-    distant = [cluster for cluster in clusters if abs(_numbers(cluster)[1] - _numbers(version)[1]) > 1]
+    distant = [cluster for cluster in clusters if abs(program.numbers(cluster)[1] - program.numbers(version)[1]) > 1]
     if distant:
         named = ", ".join(sorted(set(distant)))
         message = f"{version}: more than one minor version away from clusters of {named}; install a closer version"
@@ -110,7 +96,7 @@ def aws(*, needed: bool) -> Iterator[Line]:
     except OperationError as error:
         yield Line("aws", "failed" if needed else "warning", str(error))
         return
-    if _numbers(version)[0] >= _AWS_MAJOR:
+    if program.numbers(version)[0] >= _AWS_MAJOR:
         yield Line("aws", "passed", version)
     else:
         yield Line("aws", "warning", f"{version}: only version {_AWS_MAJOR} is maintained; install it")
@@ -121,9 +107,3 @@ def _printed(*command: str) -> str:
     if done.returncode:
         raise OperationError(f"{' '.join(command)} failed: {done.stderr.strip()}")
     return done.stdout
-
-
-def _numbers(version: str) -> list[int]:
-    """`v1.11.4-beta1` as 1, 11, 4."""
-    found = re.match(r"v?(\d+(?:\.\d+)*)", version)
-    return [int(number) for number in found[1].split(".")] if found else [0]

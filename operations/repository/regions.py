@@ -19,7 +19,7 @@ from operations.repository.environments import Files
 from operations.repository.text import read_text
 from operations.terraform.stacks import Region
 
-_MAIN = Path("main.py")
+_FILE = Path("stacks/regions.py")
 _REGIONS = "REGIONS"
 _AWS_DATA = Path("constructs/eks_gitops/aws_data.json")
 
@@ -39,7 +39,7 @@ def read_regions(root: Path) -> list[Region]:
     Raises:
         OperationError: if a file cannot be read, or has something other than names.
     """
-    folders = [Path(*package.split(".")) for package in settings_files.read_names(root / _MAIN, _REGIONS)]
+    folders = [Path(*package.split(".")) for package in settings_files.read_names(root / _FILE, _REGIONS)]
     return [
         Region(
             name=settings_files.read_name(root / folder / "__init__.py", "REGION"),
@@ -101,10 +101,10 @@ def with_region(root: Path, new: NewRegion, regions: Sequence[Region]) -> Files:
         raise OperationError("\n".join(problems))
     copy = _Copy(model.name, new.name, settings_files.source_of(shared, "dns", "domain"), zones, (old, network))
     texts = {path.name: read_text(path) for path in sorted(shared.parent.glob("*.py"))}
-    packages = settings_files.read_names(root / _MAIN, _REGIONS)
+    packages = settings_files.read_names(root / _FILE, _REGIONS)
     return {
         **{folder / name: copy.of(name, text) for name, text in texts.items()},
-        _MAIN: settings_files.with_names(root / _MAIN, _REGIONS, [*packages, f"stacks.{folder.name}"]),
+        _FILE: settings_files.with_names(root / _FILE, _REGIONS, [*packages, f"stacks.{folder.name}"]),
     }
 
 
@@ -121,12 +121,12 @@ def without_region(root: Path, name: str, regions: Sequence[Region]) -> Files:
     if len(regions) == 1:
         raise OperationError(f"name: {name!r}: the only region of this platform; add another one first")
     folder = Path(region.shared_settings_file).parent
-    packages = [one for one in settings_files.read_names(root / _MAIN, _REGIONS) if one != f"stacks.{folder.name}"]
+    packages = [one for one in settings_files.read_names(root / _FILE, _REGIONS) if one != f"stacks.{folder.name}"]
     others = {environment for other in regions if other is not region for environment in other.environments}
     gone = [environment for environment in region.environments if environment not in others]
     return {
         **{path.relative_to(root): None for path in sorted((root / folder).glob("*.py"))},
-        _MAIN: settings_files.with_names(root / _MAIN, _REGIONS, packages),
+        _FILE: settings_files.with_names(root / _FILE, _REGIONS, packages),
         **(environments.files_without(root, gone) if gone else {}),
     }
 

@@ -104,11 +104,16 @@ def differing(stacks: list[Stack], tree: Path) -> dict[str, str]:
     for stack in stacks:
         if stack.name not in base:
             found[stack.name] = "new"
-        elif _plain(stack.configuration) != _plain(base[stack.name]):
+        elif not is_same(stack.configuration, base[stack.name]):
             found[stack.name] = "changed"
         elif packages_changed:  # the old packages may have synthesized it differently
             found[stack.name] = f"{_LOCK} changed"
     return found
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two parts of stacks are the same to Terraform."""
+    return bool(_plain(one) == _plain(other))
 
 
 def _plain(value: Any) -> Any:

@@ -26,7 +26,7 @@ from operations.terraform.stacks import Stack
 EXCEPTIONS = Path("scanner-exceptions.toml")
 PROGRAM = Path(".checkov/bin/checkov")
 
-_FIELDS = {"check": str, "stack": str, "resource": str, "who": str, "why": str, "until": date}
+FIELDS = {"check": str, "stack": str, "resource": str, "who": str, "why": str, "until": date}
 _REMEDY = "give it what `terraform show -json PLAN` prints"
 # Source: https://www.checkov.io/2.Basics/CLI%20Command%20Reference.html
 _OPTIONS = ("--framework", "terraform_plan", "--output", "json", "--skip-download", "--soft-fail")
@@ -73,7 +73,7 @@ def reasons(file: Path, today: date) -> list[Reason]:
     Raises:
         OperationError: if entries are invalid or expired; the message lists all errors.
     """
-    read = waivers.read_waivers(file, "exception", _FIELDS, about="check")
+    read = waivers.read_waivers(file, "exception", FIELDS, about="check")
     return [Reason(**entry) for entry in waivers.current(read, today, _expired)]
 
 

@@ -119,7 +119,7 @@ def _prepare(work: Path, configuration: Mapping[str, Any], log: Path | None) -> 
 
 def _check_owner(session: "boto3.Session", stack: Stack) -> None:
     s3 = session.client("s3")
-    for bucket in [arguments["bucket"] for kind, _, arguments in stack.resources() if kind == "aws_s3_bucket"]:
+    for bucket in [arguments["bucket"] for arguments in stack.resources_of("aws_s3_bucket").values()]:
         try:
             s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=stack.account_id)
         except ClientError as error:

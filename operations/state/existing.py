@@ -15,7 +15,8 @@ from operations.clients.aws import paginate, tags_by_name
 from operations.errors import OperationError
 
 _ABSENT = {
-    "404", "AWS.SimpleQueueService.NonExistentQueue", "DBInstanceNotFound", "DBParameterGroupNotFound",
+    "404", "AWS.SimpleQueueService.NonExistentQueue", "DBClusterNotFoundFault", "DBInstanceNotFound",
+    "DBParameterGroupNotFound",
     "DBSubnetGroupNotFoundFault", "FileSystemNotFound", "InvalidGroup.NotFound", "InvalidRouteTableID.NotFound",
     "LifecyclePolicyNotFoundException",
     "NoSuchBucket", "NoSuchBucketPolicy", "NoSuchEntity", "NoSuchHostedZone", "NoSuchLifecycleConfiguration",
@@ -260,6 +261,18 @@ def _certificate(account: Account, values: Values) -> Iterator[str]:
             yield from (arn for answer in tags if _is_own(answer["Tags"], values))
 
 
+def _detector(account: Account, values: Values) -> Iterator[str]:
+    for id_ in account.all("guardduty", "list_detectors", "DetectorIds") if values["tags_all"] else ():
+        found = account.get("guardduty", "get_detector", DetectorId=id_)
+        yield from (id_ for one in found if _is_own(one.get("Tags", {}), values))
+
+
+def _web_acl(account: Account, values: Values) -> Iterator[str]:
+    for one in account.all("wafv2", "list_web_acls", "WebACLs", Scope=values["scope"]):
+        if one["Name"] == values["name"]:
+            yield f"{one['Id']}/{one['Name']}/{values['scope']}"
+
+
 def _default_group(account: Account, values: Values) -> Iterator[str]:
     for group in account.all("ec2", "describe_security_groups", "SecurityGroups"):
         if group["GroupName"] == "default" and group["VpcId"] == values["vpc_id"] and _is_own(group["Tags"], values):
@@ -429,6 +442,9 @@ FINDERS: Mapping[str, Finder] = {
         "backup", "list_backup_vaults", "BackupVaultList", "BackupVaultName", BackupVaultName="name"
     ),
     "aws_backup_vault_lock_configuration": _backup_vault_lock,
+    "aws_budgets_budget": _named(
+        "budgets", "describe_budget", "{account_id}:{name}", AccountId="{account_id}", BudgetName="{name}"
+    ),
     "aws_cloudwatch_event_rule": _named("events", "describe_rule", "{name}", Name="{name}"),
     "aws_cloudwatch_event_target": _event_target,
     "aws_cloudwatch_log_group": _listed(
@@ -474,6 +490,7 @@ FINDERS: Mapping[str, Finder] = {
     "aws_eks_node_group": _node_group,
     "aws_eks_pod_identity_association": _pod_identity,
     "aws_flow_log": _tagged("ec2", "describe_flow_logs", "FlowLogs", "FlowLogId"),
+    "aws_guardduty_detector": _detector,
     "aws_iam_instance_profile": _named("iam", "get_instance_profile", "{name}", InstanceProfileName="{name}"),
     "aws_iam_openid_connect_provider": _identity_provider,
     "aws_iam_policy": _policy,
@@ -488,6 +505,15 @@ FINDERS: Mapping[str, Finder] = {
         "ec2", "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId", LaunchTemplateName="name"
     ),
     "aws_nat_gateway": _tagged("ec2", "describe_nat_gateways", "NatGateways", "NatGatewayId"),
+    "aws_rds_cluster": _named(
+        "rds", "describe_db_clusters", "{cluster_identifier}", DBClusterIdentifier="{cluster_identifier}"
+    ),
+    "aws_rds_cluster_instance": _named(
+        "rds", "describe_db_instances", "{identifier}", DBInstanceIdentifier="{identifier}"
+    ),
+    "aws_rds_cluster_parameter_group": _named(
+        "rds", "describe_db_cluster_parameter_groups", "{name}", DBClusterParameterGroupName="{name}"
+    ),
     "aws_route": _route,
     "aws_route53_record": _record,
     "aws_route53_zone": _zone,
@@ -513,6 +539,7 @@ FINDERS: Mapping[str, Finder] = {
     "aws_vpc_ipv4_cidr_block_association": _cidr_block,
     "aws_vpc_security_group_egress_rule": functools.partial(_security_group_rule, is_egress=True),
     "aws_vpc_security_group_ingress_rule": _security_group_rule,
+    "aws_wafv2_web_acl": _web_acl,
 }  # fmt: skip
 """By type, how a resource is found."""
 
@@ -525,6 +552,9 @@ _BY_NAME: Mapping[str, Finder] = {
 """The same of what others made, if it differs."""
 
 NOT_IMPORTED: Mapping[str, str] = {
+    "aws_ce_cost_allocation_tag": "no resource, but the status of a tag: to activate an active tag changes nothing",
+    "aws_cloudwatch_query_definition": "a saved query: delete the older one of the same name afterwards",
+    "aws_guardduty_detector_feature": "no resource, but a setting of a detector: to set it again changes nothing",
     "aws_acm_certificate_validation": "nothing in AWS: its creation waits until the certificate is issued",
 }
 """Types that cannot be imported, each with the reason. An apply creates them again, without an effect on others."""

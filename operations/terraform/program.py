@@ -1,7 +1,11 @@
-"""The program that plans and applies stacks: Terraform, or OpenTofu instead of it."""
+"""The program that plans and applies stacks: Terraform, or OpenTofu instead of it.
+
+`python -m operations.terraform.program` fails unless its version is supported: make targets that need it begin so.
+"""
 
 import os
 import re
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +14,12 @@ from operations.errors import OperationError
 
 VARIABLE = "TERRAFORM_BINARY_NAME"
 """The environment variable that names the program, or its path. The command line of CDKTF reads it, too."""
+
+SUPPORTED = {"Terraform": ">= 1.11, < 2", "OpenTofu": ">= 1.12, < 2"}
+"""The versions of Terraform, as the stacks require it, and of OpenTofu, from the oldest that was seen working.
+
+OpenTofu compares its own version with what a stack requires of Terraform, although its versions have other features.
+"""
 
 _ENCRYPTION = "TF_ENCRYPTION"
 _SECONDS = 30
@@ -66,3 +76,40 @@ def version() -> Version:
         said = done.stdout.strip().partition("\n")[0]
         raise OperationError(f"{name()}: {said!r}: neither Terraform nor OpenTofu; set {VARIABLE} to one of them")
     return Version(found[1], found[2])
+
+
+def satisfies(number: str, constraint: str) -> bool:
+    """Whether a version satisfies a constraint. Only `>=` and `<` are supported; the stacks use no others."""
+    for part in constraint.split(","):
+        operator, bound = part.split()
+        length = len(numbers(bound))
+        at_least = numbers(number)[:length] >= numbers(bound)
+        if at_least != (operator == ">="):
+            return False
+    return True
+
+
+def numbers(version: str) -> list[int]:
+    """`v1.11.4-beta1` as 1, 11, 4."""
+    found = re.match(r"v?(\d+(?:\.\d+)*)", version)
+    return [int(number) for number in found[1].split(".")] if found else [0]
+
+
+def check() -> None:
+    """Require a supported version.
+
+    Raises:
+        OperationError: without one, or as `version` does.
+    """
+    product, number = version()
+    wanted = SUPPORTED[product]
+    if not satisfies(number, wanted):
+        message = f"{product} {number}: not supported ({wanted}); install a supported one, or name it in {VARIABLE}"
+        raise OperationError(f"{name()}: {message}")
+
+
+if __name__ == "__main__":
+    try:
+        check()
+    except OperationError as error:
+        sys.exit(f"error: {error}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["backend", "shared", "environment", "in-cluster"]
 
-VERSION = 3
+VERSION = 4
 """The format version of `platform.json` that this code reads."""
 
 _MANIFEST = "manifest.json"
@@ -51,12 +51,14 @@ class State:
 class Cluster:
     """A cluster. Each resource that its controllers create has at least one of `controller_tags`.
 
-    `further` is its name within its environment if it is a further cluster; empty for the first.
+    `further` is its name within its environment if it is a further cluster; empty for the first. `hub` is the
+    environment whose Argo CD deploys to it; empty if it has its own.
     """
 
     name: str
     controller_tags: Mapping[str, str]
     further: str = ""
+    hub: str = ""
 
     def owns(self, tags: Mapping[str, str]) -> bool:
         """Whether a resource with these tags was created by a controller of this cluster, or by AWS for it."""
@@ -166,7 +168,7 @@ class Stack:
     `settings_file` is relative to the root of the repository. Stacks of kind `environment` and `in-cluster` have a
     `cluster`, those of kind `environment` also have `backups`. `existing_vpc` is that of a region with such a VPC, for
     stacks of kind `shared` and `environment`. `account` is the name of a further account of the region, and empty for
-    the account of the region.
+    the account of the region. `usage` is what the calculation of the cost assumes, by the names of the settings.
     """
 
     name: str
@@ -185,6 +187,7 @@ class Stack:
     existing_vpc: ExistingVpc | None = None
     existing: Existing = field(default_factory=Existing)
     account: str = ""
+    usage: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def place(self) -> str:
@@ -204,6 +207,11 @@ class Stack:
     def further(self) -> str:
         """The name of the further cluster that the stack belongs to; empty for what the environment has once."""
         return self.cluster.further if self.cluster is not None else ""
+
+    @property
+    def hub(self) -> str:
+        """The environment of the region whose Argo CD deploys to the cluster of the stack; empty if it has its own."""
+        return self.cluster.hub if self.cluster is not None else ""
 
     @property
     def short_name(self) -> str:
@@ -243,6 +251,11 @@ class Stack:
             for name, arguments in resources.items():
                 yield kind, name, arguments
 
+    def resources_of(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The arguments of the resources of a type, by name."""
+        found: dict[str, dict[str, Any]] = self.configuration.get("resource", {}).get(kind, {})
+        return found
+
     def region_of(self, kind: str, name: str) -> str:
         """The region of a resource, which differs from that of the stack if another provider creates it."""
         provider = self.configuration["resource"][kind][name].get("provider", "")
@@ -271,13 +284,14 @@ class Platform:
     charts: Sequence[Chart] = ()
 
     def first(self, kind: Kind) -> Stack:
-        """The stack of this kind of the environment from which images are promoted first.
+        """The stack of this kind of the environment from which images are promoted first, in-cluster with an Argo CD.
 
         Raises:
             OperationError: if no environment has one.
         """
         order = [(region.name, name) for region in self.regions for name in region.environments]
         stacks = {(one.region, one.environment): one for one in self.stacks if one.kind == kind and not one.further}
+        stacks = {place: one for place, one in stacks.items() if not (one.is_in_cluster and one.hub)}
         found = next((stacks[place] for place in order if place in stacks), None)
         if found is None:
             raise OperationError(f"{kind}: no stack of this kind; {_REMEDY}")

@@ -28,7 +28,7 @@ def known_version(platform: Platform, version: str) -> Iterator[Line]:
 def releases(platform: Platform, stack: Stack, version: str) -> Iterator[Line]:
     """Whether the charts that Terraform installs in the cluster are tested with the version."""
     known = {(chart.name, chart.version): chart for chart in platform.charts}
-    installed = {(it["chart"], it["version"]) for kind, _, it in stack.resources() if kind == "helm_release"}
+    installed = {(it["chart"], it["version"]) for it in stack.resources_of("helm_release").values()}
     for name, release in sorted(installed):
         subject, chart = f"chart {name}", known.get((name, release))
         if chart is None:

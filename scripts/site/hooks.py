@@ -19,6 +19,8 @@ _LINK = re.compile(r"(\]\(\s*<?|^\[[^]]+\]: +)(?![a-z][a-z+.-]*:|[/#])([^)\s>#]+
 KOREAN_INTRODUCTIONS = {
     "settings.md": "`stacks/`의 모든 설정 항목과 허용되는 값, 기본값, 값을 바꿨을 때 일어나는 일을 정리한 표입니다. "
     "코드에서 생성하므로 영어로만 제공합니다.",
+    "commands.md": "make 타깃과 명령, 그 매개변수를 모두 정리한 표입니다. `make help`와 `--help`의 글에서 "
+    "생성하므로 영어로만 제공합니다.",
     "changes.md": "설정을 바꿨을 때 Terraform이 계획하는 변경과 가드의 판정을 정리한 표입니다. 실제로 계획을 "
     "실행해 생성하므로 영어로만 제공합니다.",
     "compatibility.md": "Python, Node, Terraform, OpenTofu의 어느 버전에서 실행해 보았는지 정리한 표입니다. 실행 "

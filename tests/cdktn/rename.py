@@ -11,7 +11,7 @@ _NAMES = (
     (re.compile(r"\bcdktf-cdktf-provider-"), "cdktn-provider-"),
     (re.compile(r"^( *(?:from|import) )cdktf\b(?!\.)", re.MULTILINE), r"\1cdktn"),
     (re.compile(r"\bcdktf\.(?=[A-Z])"), "cdktn."),
-    (re.compile(r'"cdktf"(?=, "cdktn-provider-)'), '"cdktn"'),  # the dependencies in constructs/pyproject.toml
+    (re.compile(r'"cdktf(?===)'), '"cdktn'),  # the dependencies in constructs/pyproject.toml
 )
 _FILES = ("main.py", "pyproject.toml", "constructs/pyproject.toml")
 _FOLDERS = ("constructs/eks_gitops", "stacks", "tests")

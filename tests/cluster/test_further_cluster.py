@@ -1,8 +1,7 @@
 """Two clusters of one environment, each with its own Argo CD, take the same tree with weights of their own."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -13,12 +12,14 @@ from operations.local.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPla
 from operations.local.cluster.handover import handover
 from tests.cluster import custom_resources
 from tests.cluster.git_repository import GitRepository
+from tests.cluster.waiting import until
 from tests.e2e.clone import copy_into
 from tests.template import Template
 
 pytestmark = pytest.mark.cluster
 
 _SECONDS = 300
+_until = partial(until, seconds=_SECONDS)
 _STACKS = ("ap-northeast-2-dev-gitops", "ap-northeast-2-dev-blue-gitops")
 _NAMESPACE = f"--namespace={ARGO_CD_NAMESPACE}"
 _PREFIX = "external-dns.alpha.kubernetes.io"
@@ -48,15 +49,6 @@ def clusters(
         yield _Clusters(control_plane, blue)
         control_plane.kubectl("delete", "application/root", "--ignore-not-found", f"--timeout={_SECONDS}s", _NAMESPACE)
         control_plane.kubectl("delete", "appproject/platform", "--ignore-not-found", _NAMESPACE)
-
-
-def _until(what: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + _SECONDS
-    while time.monotonic() < deadline:
-        if what():
-            return True
-        time.sleep(1)
-    return False
 
 
 def _state(cluster: ControlPlane) -> dict[str, tuple[str, str]]:

@@ -3,28 +3,30 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from operations.errors import OperationError
-from operations.local.cluster.argo_cd import ArgoCd
+from operations.local.cluster.argo_cd import SERVER, ArgoCd
 from operations.local.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPlane
 from operations.local.cluster.handover import handover
 from tests import ROOT
 from tests.cluster import custom_resources
 from tests.cluster.git_repository import GitRepository
 from tests.cluster.manifests import pod
+from tests.cluster.waiting import until
 from tests.e2e.clone import copy_into
-from tests.gitops.tree import components, environments, overlays
+from tests.gitops.tree import Component, components, environments, overlays
 from tests.template import Template
 
 pytestmark = pytest.mark.cluster
 
 _SECONDS = 150
+_until = partial(until, seconds=_SECONDS)
 _TIMEOUT = f"--timeout={_SECONDS}s"
 _SERVICE = "bubblepool"
 
@@ -39,8 +41,10 @@ class Tree:
         self._stacks = stacks
 
     def handover(self, environment: str) -> list[dict[str, Any]]:
-        stack = self._stacks[environments()[environment].stack]
-        return handover(stack.raw, self.repository.folder, "main")
+        stack, _, cluster = environments()[environment]
+        secret, *others = handover(self._stacks[stack].raw, self.repository.folder, "main", clusters=(cluster,))
+        secret["stringData"] = {"name": cluster, "server": SERVER}  # also of an environment with a hub
+        return [secret, *others]
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace text in a file, and commit."""
@@ -66,26 +70,24 @@ def dev(control_plane: ControlPlane, argo_cd: ArgoCd, tree: Tree) -> Iterator[Co
     control_plane.kubectl("delete", "appproject/platform", "--ignore-not-found", _TIMEOUT)
 
 
+def _runs_in(environment: str, component: Component) -> bool:
+    """Whether a component runs in an environment without Karpenter and logs of containers."""
+    clusters = component.settings["clusters"]
+    needs_argo_cd = "argo-cd" in clusters and environments()[environment].has_hub
+    return not {"karpenter", "container-logs"} & {*clusters} and not needs_argo_cd
+
+
 def _expected(environment: str) -> set[str]:
     """The Applications without a third-party chart, which the test cluster could not run."""
     of_components = {
         f"{component.name}-{environment}"
         for component in components(ROOT)
-        if not component.chart and not component.settings["clusters"]
+        if not component.chart and _runs_in(environment, component)
     }
     of_services = {
         f"{overlay.service}-{environment}" for overlay in overlays(ROOT) if overlay.folder.name == environment
     }
     return of_components | of_services | {f"{service}-namespace" for service in of_services}
-
-
-def _until(what: Callable[[], bool], *, seconds: int = _SECONDS) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if what():
-            return True
-        time.sleep(1)
-    return False
 
 
 def _applications(control_plane: ControlPlane) -> dict[str, tuple[str, str]]:
@@ -119,9 +121,7 @@ def test_applications_without_third_party_charts_are_synced_and_healthy(dev: Con
 
 def test_only_applications_of_this_environment_exist(dev: ControlPlane) -> None:
     charts = {
-        f"{component.name}-dev"
-        for component in components(ROOT)
-        if component.chart and not component.settings["clusters"]
+        f"{component.name}-dev" for component in components(ROOT) if component.chart and _runs_in("dev", component)
     }
     assert set(_applications(dev)) == {"root", *_expected("dev"), *charts}
 

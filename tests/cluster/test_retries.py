@@ -1,7 +1,8 @@
 """Applications whose sync fails, with the retries of management/bootstrap/sets/services.yaml, only without pauses."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,11 +13,14 @@ from operations.local.cluster.control_plane import ARGO_CD_NAMESPACE, ControlPla
 from tests import ROOT
 from tests.cluster.git_repository import GitRepository
 from tests.cluster.manifests import Manifest, config_map, restricted_namespace
+from tests.cluster.waiting import until
 
 pytestmark = pytest.mark.cluster
 
 _NAME = "retried"
-_TIMEOUT = "--timeout=90s"
+_SECONDS = 90
+_TIMEOUT = f"--timeout={_SECONDS}s"
+_until = partial(until, seconds=_SECONDS)
 _SET = yaml.safe_load((ROOT / "management/bootstrap/sets/services.yaml").read_text())["spec"]
 _NO_PAUSES = {"backoff": {"duration": "1s", "factor": 1, "maxDuration": "1s"}}
 _RETRY = {**_SET["template"]["spec"]["syncPolicy"]["retry"], **_NO_PAUSES}
@@ -99,13 +103,6 @@ def _operation(cluster: ControlPlane) -> dict[str, Any]:
     return operations[0] if operations else {}
 
 
-def _until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 90
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(1)
-
-
 def test_it_goes_on_when_its_foundation_appears_after_the_last_retry_without_a_commit(
     cluster: ControlPlane, repository: GitRepository
 ) -> None:
@@ -126,27 +123,27 @@ def test_it_goes_on_when_its_foundation_appears_after_the_last_retry_without_a_c
         },
     }
     cluster.apply(applications)
-    _until(lambda: _operation(cluster).get("phase") == "Failed")
+    assert _until(lambda: _operation(cluster).get("phase") == "Failed")
     assert _operation(cluster)["retryCount"] == _RETRY["limit"]
     cluster.apply(_FOUNDATION)
     time.sleep(10)
     assert _operation(cluster)["phase"] == "Failed"
     applications["spec"]["templatePatch"] = patch_text.replace("T15", "T15:04:05")  # type: ignore[index]
     cluster.apply(applications)
-    _until(lambda: _operation(cluster).get("phase") == "Succeeded")
+    assert _until(lambda: _operation(cluster).get("phase") == "Succeeded")
     assert cluster.get("foundations.retries.example", f"--namespace={_NAME}", "web")
 
 
 def test_a_retry_takes_a_corrected_commit(cluster: ControlPlane, repository: GitRepository) -> None:
     cluster.apply(_application(repository.url, {**_RETRY, "limit": 1000}))
-    _until(lambda: _operation(cluster).get("retryCount", 0) > 1)
+    assert _until(lambda: _operation(cluster).get("retryCount", 0) > 1)
     repository.remove("app/custom.json")
     repository.commit()
-    _until(lambda: _operation(cluster).get("phase") == "Succeeded")
+    assert _until(lambda: _operation(cluster).get("phase") == "Succeeded")
 
 
 def test_a_deletion_waits_for_the_last_retry(cluster: ControlPlane, repository: GitRepository) -> None:
     """Argo CD 3.6.1 deletes nothing during an operation: without a limit, this would wait for ever."""
     cluster.apply(_application(repository.url, _RETRY))
-    _until(lambda: _operation(cluster).get("retryCount", 0) > 1)
+    assert _until(lambda: _operation(cluster).get("retryCount", 0) > 1)
     cluster.kubectl("delete", f"application/{_NAME}", _TIMEOUT)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from operations.local.cluster.programs import program
-from operations.local.ports import HOST, answers, free_port
-from tests.tunnels import API, SESSION, Api, Running
+from operations.local.ports import HOST
+from tests.tunnels import API, SESSION, Api, Running, free_port_pair
 
 pytestmark = pytest.mark.cluster
 
@@ -42,7 +42,7 @@ def test_kubectl_reaches_the_api_by_the_kubeconfig_and_by_the_proxy(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("RECORD", str(tmp_path))
     monkeypatch.setenv("FORWARD_TO", str(api.port))
-    port = next(one for one in iter(free_port, 0) if one < 65_535 and not answers(one + 1))
+    port = free_port_pair()
     running = Running(tmp_path, port, api.authority)
     own = tmp_path / ".tunnel" / "gitops-cluster-dev.yaml"
     others = tmp_path / "others.yaml"  # as `aws eks update-kubeconfig` writes it: without `tls-server-name`

@@ -3,13 +3,17 @@
 from typing import Any, get_args
 
 from eks_gitops.access_host import AccessHostConfig
+from eks_gitops.access_logs import AccessLogsConfig
 from eks_gitops.addons import AddonConfig, AddonIdentityConfig, AddonsConfig
+from eks_gitops.aurora import AuroraCapacity, AuroraConfig
 from eks_gitops.auto_mode import AutoModeConfig
 from eks_gitops.backend import StateBackendConfig
 from eks_gitops.backup_plan import BackupConfig
+from eks_gitops.budget import BudgetConfig
 from eks_gitops.cluster import ClusterConfig
 from eks_gitops.config import MAX_INTEGER
 from eks_gitops.connections import Connection
+from eks_gitops.container_logs import ContainerLogsConfig
 from eks_gitops.controllers import ControllersConfig, ControllerTarget
 from eks_gitops.database import DatabaseConfig
 from eks_gitops.dns import DnsConfig
@@ -23,7 +27,9 @@ from eks_gitops.in_cluster.repository_credential import RepositoryCredentialConf
 from eks_gitops.karpenter import KarpenterConfig
 from eks_gitops.node_group import NodeGroupConfig, NodeRepairConfig, RepairOverride, Taint
 from eks_gitops.runners import RunnersConfig
+from eks_gitops.threat_detection import ThreatDetectionConfig
 from eks_gitops.vpc import InterfaceEndpoint, VpcConfig, Zone
+from eks_gitops.web_acl import WebAclConfig
 from stacks.settings import (
     AccountSettings,
     Environment,
@@ -34,6 +40,7 @@ from stacks.settings import (
     Region,
     SharedSettings,
 )
+from stacks.usage import EnvironmentUsage, SharedUsage
 
 Settings = tuple[Owner, list[Region]]
 
@@ -46,6 +53,7 @@ _ROLE = f"arn:aws:iam::{_ACCOUNT}:role/company/"
 _WEB_ACL = f"arn:aws:wafv2:ap-northeast-2:{_ACCOUNT}:regional/webacl/argo-cd/1"
 _CONNECTION = f"arn:aws:codeconnections:ap-northeast-2:{_ACCOUNT}:connection/01234567-89ab-cdef-0123-456789abcdef"
 _TLS_POLICY = "ELBSecurityPolicy-TLS13-1-3-2021-06"
+_USAGE = {"hours": 744, "logs_gb": 1, "stored_logs_gb": 1, "bucket_gb": 1, "bucket_requests": 1}
 _ENDPOINTS = get_args(InterfaceEndpoint)
 
 
@@ -103,6 +111,8 @@ def maximal() -> Settings:
         image_replica_regions=("ap-northeast-1", "us-west-2"),
         access_host=AccessHostConfig(zone="ap-northeast-2d", instance_type="t4g.micro"),
         runners=RunnersConfig(connection_arn=_CONNECTION, size="large", jobs=100, log_retention_days=3653),
+        cost_allocation_tags=("Cluster", "CostCenter", "Environment"),
+        usage=SharedUsage(nat_gb=1, endpoint_gb=1, image_gb=1, **_USAGE),
     )
     gitops = GitopsSettings(
         revision="v1.2.0",
@@ -236,11 +246,41 @@ def maximal() -> Settings:
             _database("carts", engine_version="16", major_upgrade_to="16.15"),
             _database("stock", engine="mysql", engine_version="8.4", instance_class="db.t4g.micro"),
         ),
+        aurora_databases=(
+            _aurora(
+                "reports".ljust(20, "x"),
+                major_upgrade_to="17.9",
+                readers=15,
+                backup_retention_days=35,
+                final_snapshot_suffix="final-2",
+                log_retention_days=3653,
+                monitoring_interval_seconds=1,
+            ),
+            _aurora(
+                "events".ljust(18, "x"),
+                engine="aurora-mysql",
+                engine_version="8.0",
+                instance_class="db.serverless",
+                capacity=AuroraCapacity(min_acu=0.5, max_acu=256),
+            ),
+        ),
         backup=BackupConfig(
             daily_retention_days=60,
             monthly_retention_days=730,
             argo_cd_retention_days=120,
             copy_to_vault=f"arn:aws:backup:ap-northeast-1:{_ACCOUNT}:backup-vault:copies",
+            clusters=True,
+        ),
+        usage=EnvironmentUsage(
+            load_balancer_zones=2,
+            load_balancer_units=1,
+            file_system_gb=1,
+            file_backup_gb=1,
+            database_backup_gb=1,
+            aurora_storage_gb=1,
+            aurora_requests=1,
+            snapshot_gb=1,
+            **_USAGE,
         ),
         further_clusters=(
             FurtherCluster(
@@ -284,6 +324,7 @@ def maximal() -> Settings:
                 kubeconfig="/srv/kubeconfig",
             ),
             "databases": (_database("orders", multi_az=False, deletion_protection=False, backup_retention_days=1),),
+            "aurora_databases": (),
             "backup": BackupConfig(daily_retention_days=1, monthly_retention_days=31, argo_cd_retention_days=1),
             "further_clusters": (),
         }
@@ -308,7 +349,10 @@ def maximal() -> Settings:
 
 
 def minimal() -> Settings:
-    """No optional setting but those of what exists already: one environment without databases, files and images."""
+    """A budget, observability and what exists already; no databases, files and images, nor other optional settings.
+
+    The Argo CD of one environment deploys to the other.
+    """
     owner = _owner()
     shared = _shared(
         owner,
@@ -327,10 +371,18 @@ def minimal() -> Settings:
         image_repositories=(),
         owns_github_provider=False,
         github_provider_exists=True,
+        threat_detection=ThreatDetectionConfig(
+            detector="platform",
+            runtime_monitoring=True,
+            topic_arn=f"arn:aws:sns:ap-northeast-2:{_ACCOUNT}:{'x' * 256}",
+            least_severity=10,
+        ),
         key_arn=_KEY,
         permissions_boundary_arn=_BOUNDARY,
     )
-    return owner, [_region(shared, dev=_minimal_dev(owner))]
+    qa = _minimal_dev(owner, cluster=_cluster("qa"))
+    qa = qa.model_copy(update={"gitops": qa.gitops.model_copy(update={"hub": "dev", "argo_cd": _argo_cd(owner, "qa")})})
+    return owner, [_region(shared, dev=_minimal_dev(owner), qa=qa)]
 
 
 def existing_vpc() -> Settings:
@@ -392,6 +444,15 @@ def _minimal_dev(owner: Owner, **others: Any) -> EnvironmentSettings:
             ingress=IngressClassConfig(scheme="internal", allowed_cidrs=("10.0.0.0/20",)),
             argo_cd=_argo_cd(owner, "dev"),
         ),
+        budget=BudgetConfig(
+            monthly_limit=MAX_INTEGER,
+            alert_percentages=(1, 1000),
+            topic_arn=f"arn:aws:sns:ap-northeast-2:{_ACCOUNT}:{'x' * 256}",
+            emails=("platform@your-domain.com",),
+        ),
+        access_logs=AccessLogsConfig(retention_days=36500),
+        container_logs=ContainerLogsConfig(retention_days=3653),
+        web_acl=WebAclConfig(mode="count", counted_rules=("x" * 128,), requests_per_5_minutes=2_000_000_000),
         backup=BackupConfig(),
     )
 
@@ -456,6 +517,17 @@ def _database(name: str, **more: Any) -> DatabaseConfig:
         "backup_retention_days": 14,
     }
     return DatabaseConfig(name=name, **{**values, **more})
+
+
+def _aurora(name: str, **more: Any) -> AuroraConfig:
+    values: dict[str, Any] = {
+        "engine_version": "17",
+        "instance_class": "db.r8g.large",
+        "readers": 1,
+        "deletion_protection": True,
+        "backup_retention_days": 14,
+    }
+    return AuroraConfig(name=name, **{**values, **more})
 
 
 def _argo_cd(owner: Owner, environment: str, **more: Any) -> ArgoCdConfig:

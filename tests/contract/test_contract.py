@@ -113,6 +113,7 @@ def test_coverage(report: Report) -> None:
     assert {member for member, _ in report.java} == {
         "autoscaling.CreateLaunchConfiguration.BlockDeviceMappings.DeviceName",
         "autoscaling.CreateLaunchConfiguration.UserData",
+        "budgets.CreateBudget.Budget.BudgetName",
     }
 
 

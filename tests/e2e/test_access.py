@@ -1,16 +1,12 @@
 """The ways to private clusters, which are off in the example settings: the host and the runners of `shared`."""
 
-import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from operations.local import aws_provider
 from operations.local.emulator_process import Emulator
-from operations.terraform import program
+from tests.e2e.part_of_stack import PartOfStack
 from tests.edited_settings import EditedSettings
 from tests.template import Json, Template, every_stack
 
@@ -41,7 +37,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Template:
     return every_stack(settings.load(), folder / "out")["ap-northeast-2-shared"]
 
 
-def _configuration(shared: Template) -> Json:
+def _resources(shared: Template) -> Json:
     """The resources of the host and of the runners of dev, with the network and the key that they refer to."""
     resource: dict[str, dict[str, Any]] = {}
     for kind, name, arguments in shared.all_resources():
@@ -51,51 +47,15 @@ def _configuration(shared: Template) -> Json:
             resource.setdefault(kind, {})[name] = arguments
     for role in resource["aws_iam_role"].values():
         del role["permissions_boundary"]
-    provider = {"source": "hashicorp/aws", "version": aws_provider.version()}
-    return {
-        "terraform": {"required_providers": {"aws": provider}},
-        "provider": {"aws": [{**shared.json["provider"]["aws"][0]}]},
-        "data": {"aws_ssm_parameter": shared.json["data"]["aws_ssm_parameter"]},
-        "resource": resource,
-    }
-
-
-class _Terraform:
-    def __init__(self, folder: Path, emulator: Emulator) -> None:
-        self._folder, self._environment = folder, {**os.environ, **emulator.environment}
-
-    def __call__(self, *arguments: str) -> str:
-        finished = subprocess.run(
-            [program.name(), *arguments],
-            cwd=self._folder,
-            env=self._environment,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        assert finished.returncode == 0, finished.stdout + finished.stderr
-        return finished.stdout
-
-    def apply(self, configuration: Json) -> None:
-        (self._folder / "cdk.tf.json").write_text(json.dumps(configuration, indent=1))
-        self("init", "-input=false")
-        self("apply", "-auto-approve", "-input=false")
-
-    def planned(self) -> dict[str, set[str]]:
-        """The resources that a plan changes, and the arguments for which it replaces them."""
-        self("plan", "-input=false", "-out=plan")
-        changes = json.loads(self("show", "-json", "plan"))["resource_changes"]
-        return {
-            one["address"]: {path[0] for path in one["change"].get("replace_paths", ())}
-            for one in changes
-            if one["change"]["actions"] not in (["no-op"], ["read"])
-        }
+    return resource
 
 
 def test_host_and_runners_are_created_and_planned_again_without_other_changes(shared: Template, tmp_path: Path) -> None:
     with Emulator(tmp_path / "emulator.log") as emulator:
-        terraform = _Terraform(tmp_path, emulator)
-        terraform.apply(_configuration(shared))
+        terraform = PartOfStack(tmp_path, emulator)
+        data = {"aws_ssm_parameter": shared.json["data"]["aws_ssm_parameter"]}
+        terraform.configure(shared.json["provider"]["aws"][:1], _resources(shared), data=data)
+        terraform.apply()
         assert terraform.planned() == _LOST
         terraform("state", "rm", "aws_codebuild_project.runner-dev_project")  # MiniStack deletes projects by name only
         terraform("destroy", "-auto-approve", "-input=false")

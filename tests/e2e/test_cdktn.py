@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from operations.local import aws_provider
+from operations.terraform import program
 from tests.cdktn import check
 from tests.cdktn.rename import rename
 from tests.e2e.region import Region
@@ -37,7 +38,7 @@ def test_a_plan_with_the_existing_state_is_empty(
     shutil.copy2(renamed / "stacks" / stack.name / "cdk.tf.json", tmp_path)
     for command in (["init"], ["plan", "-lock=false", "-detailed-exitcode"]):
         done = subprocess.run(
-            ["terraform", *command, "-input=false", "-no-color"],
+            [program.name(), *command, "-input=false", "-no-color"],
             cwd=tmp_path, check=False, capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr

@@ -13,11 +13,8 @@ _SAMPLE = {
     "ClusterConfig.name: replace",
     "DatabaseConfig.allocated_storage_gib: raise",
     "EcrRepositoryConfig.existing: set",
-    "EcrRepositoryConfig.kept_images: lower",
-    "DatabaseConfig.deletion_protection: set",
     "NodeGroupConfig.ami_type: replace",
     "NodeGroupConfig.desired_size: raise",
-    "NodeGroupConfig.instance_types: add",
     "SharedSettings.image_repositories: remove",
     "VpcConfig.zones: add",
 }

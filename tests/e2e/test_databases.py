@@ -1,4 +1,4 @@
-"""Deployed databases over the years: minor versions by RDS, changes that wait, and another major version."""
+"""Deployed databases over the years, on RDS and Aurora: minor versions, changes that wait, another major version."""
 
 import json
 import subprocess
@@ -16,18 +16,23 @@ from tests.e2e.tamperings import without_hash
 pytestmark = pytest.mark.e2e
 
 _STACK = "ap-northeast-2-dev"
-_DATABASE = "ap-northeast-2-dev-bubblepool"
-_ADDRESS = "aws_db_instance.database-bubblepool_instance"
+_DATABASE, _MYSQL_DATABASE = "ap-northeast-2-dev-bubblepool", "ap-northeast-2-dev-orders"
+_CLUSTER = "ap-northeast-2-dev-ledger"
+_ADDRESS, _MYSQL_ADDRESS = (f"aws_db_instance.database-{name}_instance" for name in ("bubblepool", "orders"))
+_CLUSTER_ADDRESS = "aws_rds_cluster.database-ledger_cluster"
 _UPGRADE = ["rds:CreateDBParameterGroup", "rds:ModifyDBInstance", "rds:DeleteDBParameterGroup"]
 """The old parameter group is deleted when no instance uses it any more."""
+_CLUSTER_UPGRADE = ["rds:CreateDBClusterParameterGroup", "rds:ModifyDBCluster", "rds:DeleteDBClusterParameterGroup"]
 
 
-def _set(clone: Path, old: str, new: str) -> None:
-    """Change the settings of `dev`, and synthesize them."""
+def _set(clone: Path, *changes: tuple[str, str]) -> None:
+    """Change texts in the settings of `dev`, and synthesize them."""
     settings = clone / "stacks/ap_northeast_2/dev.py"
     text = settings.read_text()
-    assert text.count(old) == 1
-    settings.write_text(text.replace(old, new))
+    for old, new in changes:
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    settings.write_text(text)
     synthesize(clone / "cdktf.out")
 
 
@@ -56,55 +61,6 @@ def _deploy() -> list[tuple[str, str, str]]:
     return findings
 
 
-@pytest.mark.usefixtures("region")
-def test_a_database_changes_over_the_years(aws: boto3.Session, clone: Path, calls: Calls) -> None:
-    rds = aws.client("rds")
-
-    def database() -> dict[str, Any]:
-        return dict(rds.describe_db_instances(DBInstanceIdentifier=_DATABASE)["DBInstances"][0])
-
-    # RDS raises the minor version.
-    rds.modify_db_instance(DBInstanceIdentifier=_DATABASE, EngineVersion="17.10", ApplyImmediately=True)
-    assert _drift()["status"] == "clean"
-
-    # Another class waits for the maintenance window.
-    _set(clone, "db.t4g.medium", "db.t4g.large")
-    assert _deploy() == []
-    found = _drift()
-    assert (found["status"], found["pending"], found["drift"]) == ("pending", [], [])
-    (waits,) = found["waiting"]
-    assert waits["changes"] == "instance_class db.t4g.medium -> db.t4g.large"
-    assert waits["until"] == "waits for the maintenance window sun:18:30-sun:19:30 (UTC)"
-    rds.modify_db_instance(DBInstanceIdentifier=_DATABASE, ApplyImmediately=True, DeletionProtection=False)
-    assert database()["DBInstanceClass"] == "db.t4g.large"
-    assert _drift()["status"] == "clean"
-
-    # Another major version is refused, unless the settings permit the upgrade.
-    _set(clone, 'engine_version="17"', 'engine_version="18"')
-    status, _, output = _run("deploy", "--yes")
-    assert status == 1
-    message = f"{_DATABASE} runs another major version of PostgreSQL than 18, which the settings say."
-    assert message in " ".join(output.replace("\\n", " ").split())
-    assert database()["EngineVersion"] == "17.10"
-    _set(clone, 'engine_version="18"', 'engine_version="18", major_upgrade_to="18.4"')
-    calls.new_in_order()
-    ((verdict, address, why),) = _deploy()
-    assert (verdict, address) == ("for review", _ADDRESS)
-    assert why.startswith("engine_version: 17 becomes 18.4: an outage")
-    assert [action for action in calls.new_in_order() if action in _UPGRADE] == _UPGRADE
-    upgraded = database()
-    assert (upgraded["EngineVersion"], upgraded["DBInstanceClass"]) == ("18.4", "db.t4g.large")
-    (group,) = upgraded["DBParameterGroups"]
-    assert group["DBParameterGroupName"] == f"{_DATABASE}-postgres18"
-    assert _drift()["status"] == "clean"
-
-    # The permission is removed, and RDS raises the minor version again.
-    _set(clone, ', major_upgrade_to="18.4"', "")
-    assert _deploy() == []
-    rds.modify_db_instance(DBInstanceIdentifier=_DATABASE, EngineVersion="18.6", ApplyImmediately=True)
-    assert _drift()["status"] == "clean"
-
-
 _MYSQL = """DatabaseConfig(
             name="orders",
             engine="mysql",
@@ -117,54 +73,143 @@ _MYSQL = """DatabaseConfig(
             backup_retention_days=3,
         ),
         """
+_FIRST = 'DatabaseConfig(\n            name="bubblepool",\n'
+_POSTGRESQL = f'{_FIRST}            engine_version="17",\n            instance_class="db.t4g.medium",\n'
+
+
+_AURORA = """    aurora_databases=(
+        {
+            "name": "ledger",
+            "engine_version": "17",
+            "instance_class": "db.t4g.medium",
+            "readers": 0,
+            "deletion_protection": False,
+            "backup_retention_days": 3,
+        },
+    ),
+"""
+_DATABASES = "    databases=(\n"
+_AURORA_17, _AURORA_18 = '"engine_version": "17",', '"engine_version": "18",'
+
+
+class _Rds:
+    """What RDS knows of the databases."""
+
+    def __init__(self, aws: boto3.Session) -> None:
+        self._client = aws.client("rds")
+
+    def database(self, identifier: str) -> dict[str, Any]:
+        return dict(self._client.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"][0])
+
+    def cluster(self) -> dict[str, Any]:
+        return dict(self._client.describe_db_clusters(DBClusterIdentifier=_CLUSTER)["DBClusters"][0])
+
+    def instances(self) -> dict[str, bool]:
+        """The instances of the cluster, each with whether it is the writer."""
+        return {one["DBInstanceIdentifier"]: one["IsClusterWriter"] for one in self.cluster()["DBClusterMembers"]}
+
+    def versions(self) -> list[str]:
+        databases = [self.database(name) for name in (_DATABASE, _MYSQL_DATABASE)]
+        return [one["EngineVersion"] for one in (*databases, self.cluster())]
+
+    def change(self, identifier: str, **changes: Any) -> None:
+        self._client.modify_db_instance(DBInstanceIdentifier=identifier, ApplyImmediately=True, **changes)
+
+    def raise_minor_versions(self) -> None:
+        self.change(_DATABASE, EngineVersion="17.10")
+        self.change(_MYSQL_DATABASE, EngineVersion="8.0.46")
+        self._client.modify_db_cluster(DBClusterIdentifier=_CLUSTER, EngineVersion="17.10", ApplyImmediately=True)
 
 
 @pytest.mark.usefixtures("region")
-def test_a_mysql_database_is_created_and_upgraded(aws: boto3.Session, clone: Path) -> None:
-    rds, identifier = aws.client("rds"), "ap-northeast-2-dev-orders"
+def test_databases_change_over_the_years(aws: boto3.Session, clone: Path, calls: Calls) -> None:
+    """PostgreSQL, MySQL and Aurora: each deploy changes all of them, because a deploy takes half a minute."""
+    rds = _Rds(aws)
+    _set(clone, (_FIRST, _MYSQL + _FIRST), (_DATABASES, _AURORA + _DATABASES))
+    assert {(verdict, address) for verdict, address, _ in _deploy()} == {
+        ("for review", "aws_iam_role_policy.controllers_database-users_role_database-users"),  # its master password
+        ("for review", "aws_kms_key.key"),  # its logs
+    }
+    assert rds.versions()[1:] == ["8.0.42", "17.4"]
+    created, aurora = rds.database(_MYSQL_DATABASE), rds.cluster()
+    assert (created["Engine"], aurora["Engine"]) == ("mysql", "aurora-postgresql")
+    assert sorted(created["EnabledCloudwatchLogsExports"]) == ["error", "slowquery"]
+    assert aurora["EnabledCloudwatchLogsExports"] == ["postgresql"]
+    assert ":secret:rds!cluster-" in aurora["MasterUserSecret"]["SecretArn"]
+    assert rds.instances() == {f"{_CLUSTER}-1": True}
 
-    def database() -> dict[str, Any]:
-        return dict(rds.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"][0])
+    # RDS raises the minor versions, which is no drift. Another class waits for the maintenance window, no reader.
+    rds.raise_minor_versions()
+    _set(clone, (_POSTGRESQL, _POSTGRESQL.replace("medium", "large")), ('"readers": 0', '"readers": 1'))
+    assert _deploy() == []
+    assert rds.instances() == {f"{_CLUSTER}-1": True, f"{_CLUSTER}-2": False}
+    found = _drift()
+    assert (found["status"], found["pending"], found["drift"]) == ("pending", [], [])
+    (waits,) = found["waiting"]
+    assert waits["changes"] == "instance_class db.t4g.medium -> db.t4g.large"
+    assert waits["until"] == "waits for the maintenance window sun:18:30-sun:19:30 (UTC)"
+    rds.change(_DATABASE, DeletionProtection=False)
+    assert rds.database(_DATABASE)["DBInstanceClass"] == "db.t4g.large"
 
-    before = (clone / "stacks/ap_northeast_2/dev.py").read_text()
+    # Another major version is refused, unless the settings permit the upgrade.
     _set(
         clone,
-        'DatabaseConfig(\n            name="bubblepool"',
-        f'{_MYSQL}DatabaseConfig(\n            name="bubblepool"',
+        ('engine_version="17"', 'engine_version="18"'),
+        ('engine_version="8.0"', 'engine_version="8.4"'),
+        (_AURORA_17, _AURORA_18),
     )
-    assert _deploy() == []
-    created = database()
-    assert (created["Engine"], created["EngineVersion"]) == ("mysql", "8.0.42")
-    assert sorted(created["EnabledCloudwatchLogsExports"]) == ["error", "slowquery"]
-    rds.modify_db_instance(DBInstanceIdentifier=identifier, EngineVersion="8.0.46", ApplyImmediately=True)
+    status, _, output = _run("deploy", "--yes")
+    assert status == 1
+    words = " ".join(output.replace("\\n", " ").split())
+    for name, wanted in ((_DATABASE, "PostgreSQL than 18"), (_MYSQL_DATABASE, "MySQL than 8.4"),
+                         (_CLUSTER, "Aurora PostgreSQL than 18")):  # fmt: skip
+        assert f"{name} runs another major version of {wanted}, which the settings say." in words
+    assert rds.versions() == ["17.10", "8.0.46", "17.10"]
+    permissions = [
+        ('engine_version="18",', 'engine_version="18", major_upgrade_to="18.4",'),
+        ('engine_version="8.4",', 'engine_version="8.4", major_upgrade_to="8.4.10",'),
+        (_AURORA_18, f'{_AURORA_18} "major_upgrade_to": "18.4",'),
+    ]
+    _set(clone, *permissions)
+    calls.new_in_order()
+    assert {(verdict, address, why.partition(" outage")[0]) for verdict, address, why in _deploy()} == {
+        ("for review", _ADDRESS, "engine_version: 17 becomes 18.4: an"),
+        ("for review", _MYSQL_ADDRESS, "engine_version: 8.0 becomes 8.4.10: an"),
+        ("for review", _CLUSTER_ADDRESS, "engine_version: 17 becomes 18.4: an"),
+    }
+    made = calls.new_in_order()
+    of_aurora = ["rds:ModifyDBInstance"] * 2  # the next changes of its instances are applied immediately, too
+    assert sorted(action for action in made if action in _UPGRADE) == sorted([*_UPGRADE, *_UPGRADE, *of_aurora])
+    assert [action for action in made if action in _CLUSTER_UPGRADE] == _CLUSTER_UPGRADE
+    assert rds.versions() == ["18.4", "8.4.10", "18.4"]
+    assert rds.database(_DATABASE)["DBInstanceClass"] == "db.t4g.large"
+    assert _groups(rds.database(_DATABASE)) == [f"{_DATABASE}-postgres18"]
+    assert _groups(rds.database(_MYSQL_DATABASE)) == [f"{_MYSQL_DATABASE}-mysql8-4"]
+    assert rds.cluster()["DBClusterParameterGroup"] == f"{_CLUSTER}-aurora-postgresql18"
     assert _drift()["status"] == "clean"
 
-    _set(clone, 'engine_version="8.0"', 'engine_version="8.4", major_upgrade_to="8.4.10"')
-    ((verdict, _, why),) = _deploy()
-    assert (verdict, why.partition(":")[2][:30]) == ("for review", " 8.0 becomes 8.4.10: an outage")
-    upgraded = database()
-    assert upgraded["EngineVersion"] == "8.4.10"
-    assert [group["DBParameterGroupName"] for group in upgraded["DBParameterGroups"]] == [f"{identifier}-mysql8-4"]
-    _set(clone, ', major_upgrade_to="8.4.10"', "")
+    # The permission is removed, and RDS raises the minor version again.
+    _set(clone, *[(permission, version) for version, permission in permissions])
     assert _deploy() == []
+    rds.change(_DATABASE, EngineVersion="18.6")
     assert _drift()["status"] == "clean"
+    _refuses_to_destroy_aurora(clone, rds)
 
-    # It is removed, as the guard asks for, so that the other tests find the settings of the repository.
-    (clone / "stacks/ap_northeast_2/dev.py").write_text(before)
+
+def _refuses_to_destroy_aurora(clone: Path, rds: _Rds) -> None:
+    settings = clone / "stacks/ap_northeast_2/dev.py"
+    text = settings.read_text()
+    start = text.index("    aurora_databases=(\n")
+    settings.write_text(text[:start] + text[text.index(_DATABASES, start) :])
     synthesize(clone / "cdktf.out")
-    status, report, _ = _run("deploy", "--yes")
-    assert (status, report["stacks"][_STACK]["outcome"]) == (2, "refused")
-    refused = [one["address"] for one in report["findings"] if one["verdict"] == "refused"]
-    overrides = clone / "guard-overrides.toml"
-    overrides.write_text("".join(_override(address) for address in refused))
-    _deploy()
-    overrides.unlink()
-    rds.delete_db_snapshot(DBSnapshotIdentifier=f"{identifier}-final")
-    assert _drift()["status"] == "clean"
+    status, report, output = _run("deploy", "--yes")
+    assert (status, report["stacks"][_STACK]["outcome"]) == (2, "refused"), output
+    refused = {without_hash(one["address"]) for one in report["findings"] if one["verdict"] == "refused"}
+    assert refused == {_CLUSTER_ADDRESS}
+    assert rds.instances() == {f"{_CLUSTER}-1": True, f"{_CLUSTER}-2": False}
+    settings.write_text(text)
+    synthesize(clone / "cdktf.out")
 
 
-def _override(address: str) -> str:
-    return (
-        f'[[override]]\nstack = "{_STACK}"\naddress = "{address}"\n'
-        'who = "minji"\nwhy = "the orders are elsewhere now"\nuntil = 2999-01-01\n'
-    )
+def _groups(database: dict[str, Any]) -> list[str]:
+    return [group["DBParameterGroupName"] for group in database["DBParameterGroups"]]

@@ -12,16 +12,13 @@ from tests.kills.run import Worlds, run
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("aws_provider")]
 
 _SAMPLE = {
-    "deploy: the VPC is created, but not answered: SIGKILL to command": "deploy again",
     "deploy: the VPC is created, but not answered: SIGKILL to terraform": "force-unlock, then recover",
-    "deploy: the VPC is created, but not answered: SIGINT to command": "recover",
     "deploy: the state is not saved yet: SIGTERM to command": "deploy again",
     "destroy: the VPC, one of the last, is deleted, but not answered: SIGKILL to terraform": (
         "force-unlock, then destroy again"
     ),
     "bootstrap: the key is created, but not answered: SIGKILL to provider": "bootstrap again",
     "deploy: the VPC is created, but not answered: SIGKILL to command and provider": "recover",
-    "deploy: the VPC is created, but not answered: SIGTERM to command and terraform": "recover",
 }
 
 

@@ -23,13 +23,13 @@ _BUCKET = "new-org-ap-northeast-2-dev-backups"
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory, aws_provider: None) -> Iterator[Path]:  # noqa: ARG001
+def copy(tmp_path_factory: pytest.TempPathFactory, aws_provider: None) -> Iterator[Path]:  # noqa: ARG001
     """A platform of one environment without a database, which would take minutes to create."""
-    clone = clone_into(tmp_path_factory.mktemp("local"))
-    _edit(clone / "stacks/ap_northeast_2/__init__.py", r'\("dev", "staging", "prod"\)', '("dev",)')
-    _edit(clone / "stacks/ap_northeast_2/dev.py", r"databases=\(\n.*?\n    \)", "databases=()")
-    yield clone
-    with chdir(clone):
+    copy = clone_into(tmp_path_factory.mktemp("local"))
+    _edit(copy / "stacks/ap_northeast_2/__init__.py", r'\("dev", "staging", "prod"\)', '("dev",)')
+    _edit(copy / "stacks/ap_northeast_2/dev.py", r"databases=\(\n.*?\n    \)", "databases=()")
+    yield copy
+    with chdir(copy):
         platform._stop()
 
 
@@ -45,12 +45,12 @@ def _processes(*words: str) -> list[str]:
     return [line for line in table.splitlines() if any(word in line for word in words)]
 
 
-def test_an_interrupt_leaves_nothing_running(clone: Path) -> None:
+def test_an_interrupt_leaves_nothing_running(copy: Path) -> None:
     # A background job ignores SIGINT, and so would its child processes.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [sys.executable, "-m", "operations", "local"],
-        cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     ) as run:  # fmt: skip
         assert run.stdout is not None
         output = ""
@@ -67,21 +67,21 @@ def test_an_interrupt_leaves_nothing_running(clone: Path) -> None:
     assert run.returncode == 1
     assert "Traceback" not in output
     assert "continue with: make local" in output
-    assert not _processes(f"--port {port}", str(clone))
-    assert not (clone / ".local/emulator.json").exists()
+    assert not _processes(f"--port {port}", str(copy))
+    assert not (copy / ".local/emulator.json").exists()
 
 
-def test_changed_settings_are_applied_and_everything_is_destroyed_with_its_contents(clone: Path) -> None:
+def test_changed_settings_are_applied_and_everything_is_destroyed_with_its_contents(copy: Path) -> None:
     _edit(
-        clone / "stacks/owner.py", 'organisation="your-org"', 'organisation="new-org"'
+        copy / "stacks/owner.py", 'organisation="your-org"', 'organisation="new-org"'
     )  # this also renames the state bucket
-    output = _operations(clone, "local")
+    output = _operations(copy, "local")
     assert "ap-northeast-2-dev: applied" in output
     assert f"  backup_bucket  {_BUCKET}\n" in output
-    port = json.loads((clone / ".local/emulator.json").read_text())["port"]
+    port = json.loads((copy / ".local/emulator.json").read_text())["port"]
 
-    _edit(clone / "stacks/ap_northeast_2/dev.py", r"file_system=FileSystemConfig\(\)", "file_system=None")
-    output = _operations(clone, "local")  # the guard would refuse to destroy the file system
+    _edit(copy / "stacks/ap_northeast_2/dev.py", r"file_system=FileSystemConfig\(\)", "file_system=None")
+    output = _operations(copy, "local")  # the guard would refuse to destroy the file system
     assert "ap-northeast-2-shared: unchanged" in output
     assert re.search(r"ap-northeast-2-dev: applied: .* to destroy", output)
 
@@ -89,17 +89,17 @@ def test_changed_settings_are_applied_and_everything_is_destroyed_with_its_conte
     for backup in (b"first", b"second"):
         s3.put_object(Bucket=_BUCKET, Key="argo-cd", Body=backup)
     assert len(s3.list_object_versions(Bucket=_BUCKET)["Versions"]) == 2
-    output = _operations(clone, "local-down")
+    output = _operations(copy, "local-down")
     assert output.endswith("stopped\n")
-    assert not _processes(f"--port {port}", str(clone))
-    assert not (clone / ".local").exists()
+    assert not _processes(f"--port {port}", str(copy))
+    assert not (copy / ".local").exists()
 
 
-def _operations(clone: Path, command: str) -> str:
+def _operations(copy: Path, command: str) -> str:
     """Run a command that must succeed, and return its output."""
     run = subprocess.run(
         [sys.executable, "-m", "operations", command],
-        cwd=clone, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=copy, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout
     return run.stdout

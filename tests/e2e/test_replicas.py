@@ -1,19 +1,15 @@
 """Images after the loss of a region: the other region takes over the repositories that replication created in it."""
 
-import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
-from operations.local import aws_provider
 from operations.local.emulator_process import Emulator
-from operations.terraform import program
+from tests.e2e.part_of_stack import PartOfStack
 from tests.edited_settings import EditedSettings
-from tests.template import Template, every_stack
+from tests.template import Json, Template, every_stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("aws_provider")]
 
@@ -39,69 +35,44 @@ def regions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
     return every_stack(settings.load(), folder / "out")
 
 
-class _Terraform:
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.folder, self.environment = folder, environment
-
-    def configure(self, region: str, **resource: Any) -> None:
-        provider = {"source": "hashicorp/aws", "version": aws_provider.version()}
-        regions = [{"region": region}, {"region": _OTHER, "alias": _OTHER}]
-        document = {"terraform": {"required_providers": {"aws": provider}}, "provider": {"aws": regions}}
-        (self.folder / "cdk.tf.json").write_text(json.dumps(document | {"resource": resource}))
-        self("init", "-input=false")
-
-    def __call__(self, *arguments: str) -> str:
-        finished = subprocess.run(
-            [program.name(), *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        assert finished.returncode == 0, finished.stdout + finished.stderr
-        return finished.stdout
-
-    def planned(self) -> dict[str, dict[str, Any]]:
-        """The planned changes by address."""
-        self("plan", "-input=false", "-out=plan")
-        changes = json.loads(self("show", "-json", "plan"))["resource_changes"]
-        return {change["address"]: change["change"] for change in changes}
-
-
 def test_repositories_of_replication_are_taken_over_without_a_replacement(
     regions: dict[str, Template], tmp_path: Path
 ) -> None:
     with Emulator(tmp_path / "emulator.log") as emulator:
-        environment = {**os.environ, **emulator.environment}
-        source, other = _Terraform(tmp_path / "source", environment), _Terraform(tmp_path / "other", environment)
-        for terraform in (source, other):
-            terraform.folder.mkdir()
+        source, other = (PartOfStack(tmp_path / name, emulator) for name in ("source", "other"))
         seoul = regions["ap-northeast-2-shared"]
         role = seoul.resources("aws_iam_role")["ecr_template-role"] | {"permissions_boundary": None}
         template = seoul.only("aws_ecr_repository_creation_template")
         template |= {"custom_role_arn": "${aws_iam_role.it.arn}", "depends_on": []}
         source.configure(
-            "ap-northeast-2", aws_ecr_repository_creation_template={"it": template}, aws_iam_role={"it": role}
+            _providers("ap-northeast-2"),
+            {"aws_ecr_repository_creation_template": {"it": template}, "aws_iam_role": {"it": role}},
         )
-        source("apply", "-auto-approve", "-input=false")
-        assert {tuple(change["actions"]) for change in source.planned().values()} == {("no-op",)}
+        source.apply()
+        assert {tuple(change["actions"]) for change in source.changes().values()} == {("no-op",)}
         _replicate(emulator)
 
         west = regions[f"{_OTHER}-shared"]
         repositories = {"it": west.resources("aws_ecr_repository")[f"ecr_repository-{_NAME}"]}
         policies = {"it": west.resources("aws_ecr_lifecycle_policy")[f"ecr_lifecycle-{_NAME}"] | {"repository": _NAME}}
         key = {"key": {"description": "The key of the other region"}}
-        other.configure(_OTHER, aws_ecr_repository=repositories, aws_ecr_lifecycle_policy=policies, aws_kms_key=key)
+        other.configure(
+            _providers(_OTHER),
+            {"aws_ecr_repository": repositories, "aws_ecr_lifecycle_policy": policies, "aws_kms_key": key},
+        )
         for kind in ("aws_ecr_repository", "aws_ecr_lifecycle_policy"):
             other("import", "-input=false", f"{kind}.it", _NAME)
-        changes = other.planned()
+        changes = other.changes()
         assert changes["aws_ecr_repository.it"]["actions"] in (["no-op"], ["update"])
         assert changes["aws_ecr_lifecycle_policy.it"]["actions"] == ["no-op"]
         before, after = (changes["aws_ecr_repository.it"][state] for state in ("before", "after"))
         assert before["image_tag_mutability"] == after["image_tag_mutability"] == "IMMUTABLE"
         assert before["encryption_configuration"] == after["encryption_configuration"]
         other("apply", "-auto-approve", "-input=false", "plan")
+
+
+def _providers(region: str) -> list[Json]:
+    return [{"region": region}, {"region": _OTHER, "alias": _OTHER}]
 
 
 def _replicate(emulator: Emulator) -> None:

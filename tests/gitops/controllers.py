@@ -51,6 +51,7 @@ class Controllers:
         self._of_namespaces = [
             programs.program("check-argo-rollouts"),
             programs.program("check-external-secrets"),
+            programs.program("check-karpenter"),
         ]
         self._argo_cd = programs.program("check-argo-cd")
         self._renderers = [programs.program(name).parent for name in ("kustomize", "helm")]

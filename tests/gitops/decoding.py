@@ -12,12 +12,13 @@ from tests.gitops.quantities import wrong_quantities
 from tests.gitops.rules import with_paths
 from tests.gitops.tree import Json
 
-_TYPE = re.compile(r"cannot unmarshal (\w+)(?: [^ ]+)? into Go struct field \w+\.([\w.]+) of type \*?([\w.]+)")
+_TYPE = re.compile(r"cannot unmarshal (\w+)(?: [^ ]+)? into Go struct field \w+\.([\w.]+) of type \*?(\[\])?([\w.]+)")
 _CONVERSION = re.compile(r"cannot restore|unrecognized type")
 _VAGUE = re.compile(r"(\w+ [^ ]+): spec: Invalid value: null: (?:cannot restore|unrecognized type)")
 _QUANTITY = re.compile(r"quantities must match|unable to parse (?:quantity|numeric part)")
 REMEDIES = {
     "bool": "write true or false, without quotes",
+    "list": "write a list",
     "number": "write a number, without quotes",
     "string": "write it in quotes",
 }
@@ -28,7 +29,8 @@ def with_fields(manifest: Json, problem: str, schema: Json | None = None) -> lis
     if schema and _CONVERSION.search(problem):
         return [*wrong_types(manifest, schema)] or [problem]
     if found := _TYPE.search(problem):
-        given, field, wanted = found.groups()
+        given, field, is_list, wanted = found.groups()
+        wanted = "list" if is_list else wanted
         wanted = "number" if wanted.startswith(("int", "uint", "float")) else wanted
         remedy = REMEDIES.get(wanted, f"write one of type {wanted}")
         places = [f"{path}: {json.dumps(value)}" for path, value in _values(manifest, field, given)]

@@ -371,106 +371,75 @@ def the_default_project_is_closed(manifests: Sequence[Json]) -> Iterator[str]:
                 yield f"{name_of(project)}: metadata.finalizers: nothing removes them after Argo CD; remove them"
 
 
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
-# The fields of a schedule: the least number, the greatest, and the names of the numbers.
-_SCHEDULE: Sequence[tuple[int, int, Sequence[str]]] = (
-    (0, 59, ()), (0, 23, ()), (1, 31, ()), (1, 12, _MONTHS), (0, 6, _DAYS),
-)  # fmt: skip
+def environment_variables_are_set_once(manifests: Sequence[Json]) -> Iterator[str]:
+    """Of two values of a variable the container has the later one, and a server-side apply refuses both.
 
-
-def schedules_of_budgets_are_valid(manifests: Sequence[Json]) -> Iterator[str]:
-    """The CRD compares only the number of fields. With a wrong schedule Karpenter disrupts no node.
-
-    Source: the parser of github.com/robfig/cron v3.0.1, parser.go and spec.go.
+    A value may refer only to variables before it: others stay as they are written. Sources: EnvVar in core/v1/types.go
+    of k8s.io/api v0.37.0, where `env` of a container is a list with the key `name`.
     """
-    for pool in of_kind(manifests, "NodePool"):
-        for index, budget in enumerate((pool["spec"].get("disruption") or {}).get("budgets") or []):
-            schedule = str(budget.get("schedule", "@daily"))
-            if not _is_schedule(schedule):
-                field = f"spec.disruption.budgets[{index}].schedule"
-                yield f"{name_of(pool)}: {field}: {schedule}: no schedule; write such as 0 9 * * mon-fri or @daily"
+    for manifest in manifests:
+        for path, container in containers(manifest):
+            names = [str(one.get("name")) for one in container.get("env") or []]
+            for index, one in enumerate(container.get("env") or []):
+                where = f"{name_of(manifest)}: {path}.env[{index}]"
+                if (first := names.index(names[index])) != index:
+                    yield f"{where}.name: {names[index]}: also in env[{first}]; remove one"
+                for name in re.findall(r"(?<!\$)\$\(([A-Za-z_][\w.-]*)\)", str(one.get("value", ""))):
+                    if name in names[index + 1 :] and name not in names[:index]:
+                        yield f"{where}.value: $({name}): set only after it; move {name} in front"
+                    elif name not in names[:index] and not container.get("envFrom") and "_SERVICE_" not in name:
+                        remedy = f"add it in front, or write $$({name})"
+                        yield f"{where}.value: $({name}): no variable of the container; {remedy}"
 
 
-# The values of labels that every instance type has: https://karpenter.sh/docs/concepts/scheduling/ of 1.15.
-OF_NODES = {
-    "karpenter.sh/capacity-type": {"on-demand", "reserved", "spot"},
-    "kubernetes.io/arch": {"amd64", "arm64"},
-    "kubernetes.io/os": {"linux", "windows"},
-}
+# Kubernetes documentation, concepts/workloads/controllers/cron-jobs: the controller looks every 10 seconds.
+_SECONDS_BETWEEN_LOOKS = 10
 
 
-def node_pools_match_instance_types(manifests: Sequence[Json]) -> Iterator[str]:
-    """With another value no instance type is left, so that Pods wait for a node forever."""
-    for pool in of_kind(manifests, "NodePool"):
-        for index, requirement in enumerate(pool["spec"]["template"]["spec"].get("requirements") or []):
-            known = OF_NODES.get(requirement["key"])
-            for value in requirement.get("values") or []:
-                if known and value not in known:
-                    field = f"spec.template.spec.requirements[{index}].values"
-                    remedy = f"write one of {', '.join(sorted(known))}"
-                    yield f"{name_of(pool)}: {field}: {value}: no {requirement['key']}; {remedy}"
+def cron_jobs_can_start(manifests: Sequence[Json]) -> Iterator[str]:
+    """With a shorter deadline the controller can come too late each time."""
+    for job in of_kind(manifests, "CronJob"):
+        deadline = job["spec"].get("startingDeadlineSeconds")
+        if isinstance(deadline, int) and deadline < _SECONDS_BETWEEN_LOOKS:
+            field = "spec.startingDeadlineSeconds"
+            yield f"{name_of(job)}: {field}: {deadline}: too short to start; write at least {_SECONDS_BETWEEN_LOOKS}"
 
 
-# EbsBlockDevice in the API of EC2 (botocore, 2016-11-15): the least and the greatest number for each type of volume.
-_OF_VOLUMES = {
-    "iops": {"gp3": (3000, 80000), "io1": (100, 64000), "io2": (100, 256000)},
-    "throughput": {"gp3": (125, 2000)},
-}
+def pods_have_the_default_scheduler(manifests: Sequence[Json]) -> Iterator[str]:
+    """No other one is installed, so that the Pod stays Pending.
 
-
-def volumes_of_nodes_are_possible(manifests: Sequence[Json]) -> Iterator[str]:
-    """Otherwise EC2 refuses every instance of the class: Pods wait for a node forever."""
-    for node_class in of_kind(manifests, "EC2NodeClass"):
-        for index, mapping in enumerate(node_class["spec"].get("blockDeviceMappings") or []):
-            ebs = mapping.get("ebs") or {}
-            for field, bounds in _OF_VOLUMES.items():
-                kind, given = ebs.get("volumeType"), ebs.get(field)
-                if given is None or kind is None:
-                    continue
-                where = f"{name_of(node_class)}: spec.blockDeviceMappings[{index}].ebs.{field}: {given}"
-                if kind not in bounds:
-                    yield f"{where}: not for {kind}; remove it, or write volumeType: {', '.join(bounds)}"
-                elif not bounds[kind][0] <= given <= bounds[kind][1]:
-                    yield f"{where}: not for {kind}; write a number from {bounds[kind][0]} to {bounds[kind][1]}"
-
-
-_SIGNALS = (
-    "memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available", "imagefs.inodesFree",
-    "pid.available",
-)  # fmt: skip
-_RESERVED = ("cpu", "memory", "ephemeral-storage", "pid")
-_KEYS_OF_KUBELETS = {
-    "evictionHard": _SIGNALS,
-    "evictionMinimumReclaim": _SIGNALS,
-    "evictionSoft": _SIGNALS,
-    "evictionSoftGracePeriod": _SIGNALS,
-    "kubeReserved": _RESERVED,
-    "systemReserved": _RESERVED,
-}
-
-
-def kubelets_have_a_valid_configuration(manifests: Sequence[Json]) -> Iterator[str]:
-    """Otherwise the class is not ready, and Karpenter starts no node.
-
-    Source: validateKubeletSemantics of Karpenter's AWS provider 1.15.2, pkg/apis/v1/kubeletconfiguration_validation.go.
+    Source: `schedulerName` of PodSpec in core/v1/types.go of k8s.io/api v0.37.0.
     """
-    for node_class in of_kind(manifests, "EC2NodeClass"):
-        kubelet = node_class["spec"].get("kubelet") or {}
-        where = f"{name_of(node_class)}: spec.kubelet"
-        for field, known in _KEYS_OF_KUBELETS.items():
-            for key in kubelet.get(field) or {}:
-                if key not in known:
-                    yield f"{where}.{field}: {key}: no such key; write one of {', '.join(known)}"
-        soft, grace = (kubelet.get(field) or {} for field in ("evictionSoft", "evictionSoftGracePeriod"))
-        for key in sorted(soft.keys() - grace.keys()):
-            yield f"{where}.evictionSoftGracePeriod: no {key}, which evictionSoft has; add such as 2m"
-        for key in sorted(grace.keys() - soft.keys()):
-            yield f"{where}.evictionSoft: no {key}, which evictionSoftGracePeriod has; add it"
-        high, low = (kubelet.get(f"imageGC{one}ThresholdPercent") for one in ("High", "Low"))
-        if isinstance(high, int) and isinstance(low, int) and high <= low:
-            field = f"imageGCHighThresholdPercent: {high}"
-            yield f"{where}.{field}; write more than imageGCLowThresholdPercent, {low}"
+    for manifest in manifests:
+        for path, holder in with_paths(manifest):
+            name = holder.get("schedulerName") if "containers" in holder else None
+            if name not in {None, "default-scheduler"}:
+                yield f"{name_of(manifest)}: {path}.schedulerName: {name}: not installed; remove it"
+
+
+_SEVERITIES = ("critical", "warning", "info")
+
+
+def alerts_have_a_severity(manifests: Sequence[Json]) -> Iterator[str]:
+    """Alertmanager sends alerts as their severity says: the routes in `management/monitoring/values.yaml`."""
+    for manifest in of_kind(manifests, "PrometheusRule"):
+        for index, group in enumerate(manifest["spec"].get("groups") or []):
+            for number, rule in enumerate(group.get("rules") or []):
+                severity = (rule.get("labels") or {}).get("severity")
+                if "alert" in rule and severity not in _SEVERITIES:
+                    field = f"spec.groups[{index}].rules[{number}].labels.severity"
+                    what = "missing" if severity is None else severity
+                    yield f"{name_of(manifest)}: {field}: {what}; write one of {', '.join(_SEVERITIES)}"
+
+
+def dashboards_have_the_label_of_grafana(manifests: Sequence[Json]) -> Iterator[str]:
+    """Grafana does not find others. Source: `grafana.sidecar.dashboards.label` in kube-prometheus-stack 88.5.3."""
+    for config in of_kind(manifests, "ConfigMap"):
+        files = [
+            name for name, text in (config.get("data") or {}).items() if name.endswith(".json") and '"panels"' in text
+        ]
+        if files and "grafana_dashboard" not in (config["metadata"].get("labels") or {}):
+            yield f'{name_of(config)}: metadata.labels.grafana_dashboard: missing, with {files[0]}; write "1"'
 
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
@@ -537,49 +506,31 @@ def relabelings_of_monitors_are_valid(manifests: Sequence[Json]) -> Iterator[str
                         yield f"{at}.targetLabel: missing; {action} needs it"
 
 
-def _is_schedule(text: str) -> bool:
-    if text.startswith("@"):
-        return text[1:] in {"annually", "yearly", "monthly", "weekly", "daily", "midnight", "hourly"}
-    fields = text.split()
-    return len(fields) == len(_SCHEDULE) and all(
-        _is_range(part, *bounds) for field, bounds in zip(fields, _SCHEDULE, strict=True) for part in field.split(",")
-    )
-
-
-def _is_range(part: str, least: int, greatest: int, names: Sequence[str]) -> bool:
-    numbers = {name: str(number) for number, name in enumerate(names, least)}
-    found = re.fullmatch(r"(?:[*?]|(\w+)(?:-(\w+))?)(?:/0*[1-9]\d*)?", part)
-    if found is None:
-        return False
-    bounds = [numbers.get(bound.lower(), bound) for bound in found.groups() if bound]
-    known = all(bound.isdecimal() and least <= int(bound) <= greatest for bound in bounds)
-    return known and [int(bound) for bound in bounds] == sorted(int(bound) for bound in bounds)
-
-
 ALL = (
+    alerts_have_a_severity,
     claims_are_on_the_shared_file_system,
     containers_request_and_limit_the_disk,
+    cron_jobs_can_start,
+    dashboards_have_the_label_of_grafana,
+    environment_variables_are_set_once,
     namespaces_limit_the_disk,
     only_autoscalers_set_replicas,
+    pods_have_the_default_scheduler,
     custom_resources_skip_dry_run_on_missing_kinds,
     images_have_a_tag_and_a_digest,
-    kubelets_have_a_valid_configuration,
     ingresses_have_a_class_and_no_settings_of_the_class,
     ingresses_have_rules_with_hosts,
     monitors_wait_no_longer_than_their_interval,
     namespaces_deny_by_default,
     network_policies_apply_their_rules,
     relabelings_of_monitors_are_valid,
-    node_pools_match_instance_types,
     topology_keys_are_labels_of_nodes,
     namespaces_have_pod_security_labels,
     projects_have_a_finalizer,
     rollouts_behind_the_load_balancer_use_ping_pong,
-    schedules_of_budgets_are_valid,
     services_have_no_external_addresses,
     services_of_rollouts_exist,
     secrets_have_no_values,
     selectors_contain_no_version,
     the_default_project_is_closed,
-    volumes_of_nodes_are_possible,
 )

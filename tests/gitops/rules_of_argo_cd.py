@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -279,7 +280,45 @@ def notifications_have_their_parts(manifests: Sequence[Json]) -> Iterator[str]:
     }
     for config in of_kind(manifests, "ConfigMap"):
         if config["metadata"]["name"] == "argocd-notifications-cm":
-            yield from (f"{name_of(config)}: {line}" for line in _missing_parts(config.get("data") or {}, secrets))
+            data = config.get("data") or {}
+            found = (*_ignored_parts(data), *_missing_parts(data, secrets))
+            yield from (f"{name_of(config)}: {line}" for line in found)
+
+
+# pkg/api/config.go and pkg/subscriptions/global.go of notifications-engine, in the version that Argo CD 3.6.1 requires,
+# and util/notification/settings of Argo CD, which reads `context`.
+_OF_NOTIFICATIONS = ("context", "defaultTriggers", "service", "subscriptions", "template", "trigger")
+_OF_SUBSCRIPTIONS = ("recipients", "selector", "triggers")
+
+
+def _listed(text: str) -> list[Any]:
+    """The entries of a list. What is no list is refused by Argo CD itself, which test_manifests.py runs."""
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return []
+    return found if isinstance(found, list) else []
+
+
+def _entries(text: str) -> list[Json]:
+    return [one for one in _listed(text) if isinstance(one, dict)]
+
+
+def _names_in(value: object) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else []
+
+
+def _ignored_parts(data: Mapping[str, str]) -> Iterator[str]:
+    for key, text in data.items():
+        kind = key.partition(".")[0]
+        if kind not in _OF_NOTIFICATIONS and key != "config.yaml":  # the form of old versions
+            yield f"{key}: Argo CD does not read it; {_remedy(kind, _OF_NOTIFICATIONS)}"
+        for index, one in enumerate(_entries(text) if kind in {"subscriptions", "trigger"} else ()):
+            if kind == "trigger" and not one.get("send"):
+                yield f"{key}[{index}].send: missing: nothing is sent; name a template"
+            for field in one if kind == "subscriptions" else ():
+                if field not in _OF_SUBSCRIPTIONS:
+                    yield f"{key}[{index}].{field}: Argo CD does not read it; {_remedy(field, _OF_SUBSCRIPTIONS)}"
 
 
 def _missing_parts(data: Mapping[str, str], secrets: Collection[str]) -> Iterator[str]:
@@ -287,19 +326,23 @@ def _missing_parts(data: Mapping[str, str], secrets: Collection[str]) -> Iterato
         kind: [key.partition(".")[2] for key in data if key.startswith(f"{kind}.")]
         for kind in ("service", "template", "trigger")
     }
-    named = [("trigger", one, f"defaultTriggers: {one}") for one in yaml.safe_load(data.get("defaultTriggers", "[]"))]
+    # `service.webhook.NAME`: pkg/api/config.go of notifications-engine, in the version that Argo CD 3.6.1 requires.
+    called = {name.rpartition(".")[2] for name in names["service"]}
+    defaults = _names_in(_listed(data.get("defaultTriggers", "[]")))
+    named = [("trigger", one, f"defaultTriggers: {one}") for one in defaults]
     for trigger in names["trigger"]:
-        for condition in yaml.safe_load(data[f"trigger.{trigger}"]):
-            named += [("template", one, f"trigger.{trigger}: {one}") for one in condition.get("send") or []]
-    for subscription in yaml.safe_load(data.get("subscriptions", "[]")):
-        named += [("trigger", one, f"subscriptions: {one}") for one in subscription.get("triggers") or []]
-        services = {str(one).partition(":")[0] for one in subscription.get("recipients") or []}
+        for condition in _entries(data[f"trigger.{trigger}"]):
+            named += [("template", one, f"trigger.{trigger}: {one}") for one in _names_in(condition.get("send"))]
+    for subscription in _entries(data.get("subscriptions", "[]")):
+        named += [("trigger", one, f"subscriptions: {one}") for one in _names_in(subscription.get("triggers"))]
+        services = {one.partition(":")[0] for one in _names_in(subscription.get("recipients"))}
         named += [("service", one, f"subscriptions: {one}") for one in sorted(services)]
     for kind, name, where in named:
-        if name not in names[kind]:
-            yield f"{where}: no {kind} {name}; {_remedy(name, names[kind])}"
+        known = called if kind == "service" else names[kind]
+        if name not in known:
+            yield f"{where}: no {kind} {name}; {_remedy(name, known)}"
     for service in names["service"]:
-        for key in re.findall(r"\$([\w.-]+)", data[f"service.{service}"]):
+        for key in re.findall(r"\$([\w-]+)", data[f"service.{service}"]):
             if key not in secrets:
                 where = f"service.{service}: ${key}"
                 yield f"{where}: argocd-notifications-secret has no key {key}; {_remedy(key, secrets)}"
@@ -342,7 +385,33 @@ def keys_of_signatures_are_of_gnupg(manifests: Sequence[Json]) -> Iterator[str]:
                 yield f"{name_of(project)}: {field}: no key of GnuPG; write its 16 or 40 hexadecimal digits"
 
 
+_HOOKS = (f"{_PREFIX}hook", "helm.sh/hook")
+_MINUTES_TO_READ_A_HOOK = 10
+
+
+def jobs_can_be_updated(manifests: Sequence[Json]) -> Iterator[str]:
+    """The template of a Job is immutable, so that the next version of a Job that is no hook cannot be synced.
+
+    Sources: docs/user-guide/sync-waves.md of Argo CD 3.6.1, which advises against `ttlSecondsAfterFinished`: the sync
+    waits for a hook that is deleted before Argo CD reads its result, and a Job that is no hook is created again; "Force
+    Sync" in its docs/user-guide/sync-options.md; ValidateJobUpdate of Kubernetes 1.37.0, pkg/apis/batch/validation.
+    """
+    for job in of_kind(manifests, "Job"):
+        annotations = job["metadata"].get("annotations") or {}
+        options = {option.strip() for option in annotations.get(f"{_PREFIX}sync-options", "").split(",")}
+        is_hook = any(key in annotations for key in _HOOKS)
+        ttl = (job.get("spec") or {}).get("ttlSecondsAfterFinished")
+        if not is_hook and not {"Force=true", "Replace=true"} <= options:
+            field = f"metadata.annotations.{_PREFIX}hook"
+            yield f"{name_of(job)}: {field}: missing: a changed Job cannot be synced; write such as PreSync"
+        elif ttl is not None and (not is_hook or ttl < _MINUTES_TO_READ_A_HOOK * 60):
+            remedy = f"write at least {_MINUTES_TO_READ_A_HOOK * 60}, or remove it" if is_hook else "remove it"
+            what = "may be deleted before Argo CD reads its result" if is_hook else "Argo CD creates and runs it again"
+            yield f"{name_of(job)}: spec.ttlSecondsAfterFinished: {ttl}: {what}; {remedy}"
+
+
 ALL = (
+    jobs_can_be_updated,
     json_pointers_are_absolute,
     keys_of_signatures_are_of_gnupg,
     rolling_syncs_have_steps,

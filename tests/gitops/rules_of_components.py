@@ -44,9 +44,9 @@ def component_is_complete(component: Component) -> Iterator[str]:
     yield from wrong
     if not wrong:
         yield from (
-            f"component.yaml: clusters.{key}: no label that selects clusters; write karpenter"
+            f"component.yaml: clusters.{key}: selects no clusters; write karpenter, container-logs or argo-cd"
             for key in settings["clusters"]
-            if key != "karpenter"
+            if key not in {"karpenter", "container-logs", "argo-cd"}
         )
         labels = [label_key(field.name) for field in fields(ClusterLabels)]
         if settings["overlays"] not in {"", *labels}:

@@ -118,12 +118,14 @@ def secrets_have_one_owner(entries: Entries) -> Iterator[str]:
                     yield f"{entry}: {name_of(secret)}: spec.target.name: {name}: also of {first}; write another name"
 
 
-# The keys that the API server requires of a Secret: ValidateSecret of Kubernetes 1.36, pkg/apis/core/validation.
-_KEYS = {
-    "kubernetes.io/dockercfg": (".dockercfg",),
-    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
-    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
-    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+# The keys that the API server requires of a Secret, or one of several: ValidateSecret of Kubernetes 1.37.0,
+# pkg/apis/core/validation/validation.go, and the constants of its pkg/apis/core/types.go.
+_KEYS: Mapping[str, Sequence[Sequence[str]]] = {
+    "kubernetes.io/basic-auth": (("username", "password"),),
+    "kubernetes.io/dockercfg": ((".dockercfg",),),
+    "kubernetes.io/dockerconfigjson": ((".dockerconfigjson",),),
+    "kubernetes.io/ssh-auth": (("ssh-privatekey",),),
+    "kubernetes.io/tls": (("tls.crt",), ("tls.key",)),
 }
 
 
@@ -139,9 +141,9 @@ def secrets_have_the_keys_of_their_type(entries: Entries) -> Iterator[str]:
             keys |= {one["secretKey"] for one in secret["spec"].get("data") or [] if merged}
             kind = template.get("type", "Opaque")
             yield from (
-                f"{entry}: {name_of(secret)}: spec.target.template.type: {kind}: no key {key}; add it"
-                for key in _KEYS.get(kind, ())
-                if key not in keys
+                f"{entry}: {name_of(secret)}: spec.target.template.type: {kind}: no key {' or '.join(one_of)}; add it"
+                for one_of in _KEYS.get(kind, ())
+                if not keys & {*one_of}
             )
 
 

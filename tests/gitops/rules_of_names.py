@@ -36,7 +36,13 @@ _OF_MONITORS = {
     "username": "Secret",
 }
 _NAMES = ("name", "secretName", "claimName")
+_OF_THE_CLUSTER = {"ClusterRole", "PriorityClass", "RuntimeClass"}
+# ClusterRoles for users: plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go of Kubernetes 1.37.
 _ALWAYS_THERE = {
+    ("ClusterRole", "admin"),
+    ("ClusterRole", "cluster-admin"),
+    ("ClusterRole", "edit"),
+    ("ClusterRole", "view"),
     ("ConfigMap", "kube-root-ca.crt"),
     ("PriorityClass", "system-cluster-critical"),
     ("PriorityClass", "system-node-critical"),
@@ -54,7 +60,7 @@ def names_have_objects(manifests: Sequence[Json], deployed: Sequence[Json]) -> I
             namespace = namespace_of(manifest)
             made = _made(kind, name, namespace, deployed)
             if not made and (kind, name) not in _ALWAYS_THERE:
-                where = " in its namespace" if namespace else ""
+                where = " in its namespace" if namespace and kind not in _OF_THE_CLUSTER else ""
                 yield f"{name_of(manifest)}: {path}: no {kind} {name}{where}; {REMEDY}"
             elif made and all(one is not None for one in made):
                 known = {key for one in made for key in one or ()}
@@ -79,8 +85,10 @@ def _references(manifest: Json) -> Iterator[Reference]:
                 yield from _reference(f"{path}.secretKeyRef", "Secret", holder["secretKeyRef"])
     if kind == "StatefulSet" and spec.get("serviceName"):
         yield "spec.serviceName", "Service", spec["serviceName"], []
-    if kind in {"RoleBinding", "ClusterRoleBinding"} and manifest["roleRef"]["kind"] == "Role":
-        yield "roleRef", "Role", manifest["roleRef"]["name"], []
+    if kind in {"RoleBinding", "ClusterRoleBinding"}:
+        role, name = manifest["roleRef"]["kind"], manifest["roleRef"]["name"]
+        if role == "Role" or not name.startswith("system:"):  # Kubernetes creates those
+            yield "roleRef", role, name, []
     if kind == "ExternalSecret" and _target(manifest).get("creationPolicy") == "Merge":
         yield "spec.target", "Secret", secret_of(manifest), []
 
@@ -102,6 +110,8 @@ def _references_of_pods(spec: Json, at: str) -> Iterator[Reference]:
                 yield from _reference(f"{path}.{field}", kind, reference)
     if "serviceAccountName" in spec:
         yield f"{at}.serviceAccountName", "ServiceAccount", spec["serviceAccountName"], []
+    if spec.get("runtimeClassName"):
+        yield f"{at}.runtimeClassName", "RuntimeClass", spec["runtimeClassName"], []
     if spec.get("priorityClassName"):
         yield f"{at}.priorityClassName", "PriorityClass", spec["priorityClassName"], []
     yield from _pull_secrets(spec, f"{at}.imagePullSecrets")
@@ -160,7 +170,7 @@ def _credentials(template: Json) -> Iterator[tuple[str, str, list[str], str | No
 
 def _made(kind: str, name: str, namespace: str | None, deployed: Sequence[Json]) -> list[set[str] | None]:
     """The keys of each object of the name, or None if they are unknown. Nothing if there is no such object."""
-    if kind == "PriorityClass":  # of the whole cluster
+    if kind in _OF_THE_CLUSTER:
         return [_keys(one) for one in of_kind(deployed, kind) if one["metadata"]["name"] == name]
     found = [_keys(one) for one in named(kind, name, namespace, deployed)]
     if kind != "Secret":
@@ -254,8 +264,65 @@ def node_pools_have_a_class(manifests: Sequence[Json], deployed: Sequence[Json])
             yield f"{name_of(pool)}: spec.template.spec.nodeClassRef: {given}: not found; write {names}"
 
 
+def subjects_of_bindings_exist(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
+    """Otherwise nobody has the permissions."""
+    for binding in of_kind(manifests, "ClusterRoleBinding", "RoleBinding"):
+        for index, subject in enumerate(binding.get("subjects") or []):
+            name, namespace = subject.get("name"), subject.get("namespace") or namespace_of(binding)
+            is_account = subject.get("kind") == "ServiceAccount" and ("ServiceAccount", name) not in _ALWAYS_THERE
+            if is_account and not named("ServiceAccount", str(name), namespace, deployed):
+                where = f"{name_of(binding)}: subjects[{index}]"
+                yield f"{where}: no ServiceAccount {name} in the namespace {namespace}; {REMEDY}"
+
+
+def policies_of_exceptions_exist(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
+    """An exception from a policy that does not exist has no effect.
+
+    Source: `policyRefs` in config/crds/policies.kyverno.io/policies.kyverno.io_policyexceptions.yaml of Kyverno 1.19.0.
+    """
+    known = {(one["kind"], one["metadata"]["name"]) for one in deployed if group_of(one) == "policies.kyverno.io"}
+    for exception in of_kind(manifests, "PolicyException"):
+        for index, one in enumerate(exception["spec"].get("policyRefs") or []):
+            kind, name = str(one.get("kind")), str(one.get("name"))
+            if (kind, name) not in known:
+                names = sorted(other for same, other in known if same == kind)
+                remedy = f"write one of {', '.join(names)}" if names else "correct its kind"
+                yield f"{name_of(exception)}: spec.policyRefs[{index}]: no {kind} {name}; {remedy}"
+
+
+_SUBSCRIBE = "notifications.argoproj.io/subscribe."
+
+
+def subscriptions_name_triggers_and_services(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
+    """Otherwise nothing is sent.
+
+    Source: the annotation in pkg/subscriptions/annotations.go of notifications-engine, and the names of services in its
+    pkg/api/config.go, in the version that Argo CD 3.6.1 requires.
+    """
+    data: Json = {}
+    for config in named("ConfigMap", "argocd-notifications-cm", "argocd", deployed):
+        data |= config.get("data") or {}
+    triggers = {key.removeprefix("trigger.") for key in data if key.startswith("trigger.")}
+    services = {key.rpartition(".")[2] for key in data if key.startswith("service.")}
+    for manifest in of_kind(manifests, "AppProject", "Application", "ApplicationSet"):
+        for path, holder in with_paths(manifest):
+            for key in holder if path.endswith("metadata.annotations") else ():
+                *trigger, service = key.removeprefix(_SUBSCRIBE).split(".") if key.startswith(_SUBSCRIBE) else [""]
+                for kind, name, known in (
+                    *(("trigger", one, triggers) for one in trigger[:1]),
+                    *(("service", one, services) for one in [service] if one),
+                ):
+                    if name not in known:
+                        remedy = f"write one of {', '.join(sorted(known))}" if known else "add it"
+                        where = f"{name_of(manifest)}: {path}.{key}"
+                        yield f"{where}: no {kind} {name} in argocd-notifications-cm; {remedy}"
+
+
 ALL = (
     names_have_objects,
+    policies_of_exceptions_exist,
+    subjects_of_bindings_exist,
+    subscriptions_name_triggers_and_services,
     credentials_of_analyses_exist,
     ingresses_have_services,
     node_pools_have_a_class,

@@ -1,4 +1,4 @@
-"""A rule for the requests that policies select: the API server and Kyverno accept any name of a resource there."""
+"""Rules for the resources that policies, roles and Applications name: the API server accepts any name there."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from tests.gitops.rules import group_of, name_of
+from tests.gitops.rules import group_of, name_of, of_kind, with_paths
 from tests.gitops.rules_of_files import KUBERNETES
 from tests.gitops.tree import Json, documents
 
@@ -26,12 +26,16 @@ def known_resources(crds: Path) -> Resources:
     found: dict[tuple[str, str], set[str]] = {}
     for group, version, kind in _built_in():
         found.setdefault((group, _plural(kind)), set()).add(version)
-    for file in crds.glob("*.yaml"):
-        for crd in documents(file.read_text()):
-            if crd["kind"] == "CustomResourceDefinition":
-                versions = {version["name"] for version in crd["spec"]["versions"] if version["served"]}
-                found[crd["spec"]["group"], crd["spec"]["names"]["plural"]] = versions
+    for crd in _definitions(crds):
+        versions = {version["name"] for version in crd["spec"]["versions"] if version["served"]}
+        found[crd["spec"]["group"], crd["spec"]["names"]["plural"]] = versions
     return found
+
+
+@cache
+def _definitions(crds: Path) -> list[Json]:
+    found = [one for file in sorted(crds.glob("*.yaml")) for one in documents(file.read_text())]
+    return of_kind(found, "CustomResourceDefinition")
 
 
 @cache
@@ -68,6 +72,51 @@ def policies_select_existing_resources(manifests: Sequence[Json], known: Resourc
                     yield from (f"{where}: {problem}" for problem in _unmatched(rule, known))
 
 
+# https://kubernetes.io/docs/reference/access-authn-authz/authorization/#determine-the-request-verb
+_VERBS = {
+    "*", "approve", "attest", "bind", "create", "delete", "deletecollection", "escalate", "get", "impersonate", "list",
+    "patch", "sign", "update", "use", "watch",
+}  # fmt: skip
+# What has no kind, or is served by a program: the metrics server 0.8, pkg/api/install.go, and the resources for
+# `impersonate` of the same page.
+_SERVED: Resources = {
+    ("", "groups"): {"v1"},
+    ("", "users"): {"v1"},
+    ("metrics.k8s.io", "nodes"): {"v1beta1"},
+    ("metrics.k8s.io", "pods"): {"v1beta1"},
+}
+
+
+def roles_permit_existing_resources(manifests: Sequence[Json], known: Resources) -> Iterator[str]:
+    """A right to a resource that does not exist is of no use."""
+    for role in of_kind(manifests, "ClusterRole", "Role"):
+        for index, rule in enumerate(role.get("rules") or []):
+            where = f"{name_of(role)}: rules[{index}]"
+            if "nonResourceURLs" not in rule:
+                named = {**rule, "apiVersions": ["*"]}
+                yield from (f"{where}.resources: {problem}" for problem in _unmatched(named, {**known, **_SERVED}))
+            for verb in rule.get("verbs") or []:
+                if verb not in _VERBS:
+                    close = get_close_matches(verb, _VERBS, n=1)
+                    yield f"{where}.verbs: {verb}: no verb; " + (f"write {close[0]}" if close else "remove it")
+
+
+def ignored_differences_are_of_existing_kinds(manifests: Sequence[Json], crds: Path) -> Iterator[str]:
+    """Otherwise no difference is ignored: a kind has the group of its API, and none only in the core group."""
+    known = {(group, kind) for group, _, kind in _built_in()}
+    known |= {(crd["spec"]["group"], crd["spec"]["names"]["kind"]) for crd in _definitions(crds)}
+    for manifest in of_kind(manifests, "Application", "ApplicationSet"):
+        for path, holder in with_paths(manifest["spec"], "spec"):
+            differences = holder.get("ignoreDifferences")
+            for index, one in enumerate(differences if isinstance(differences, list) else []):
+                group, kind = str(one.get("group", "")), str(one.get("kind"))
+                groups = sorted(other for other, of_group in known if of_group == kind)
+                if not {"*", "{", "?", "["} & {*group, *kind} and group not in groups:
+                    where = f"{name_of(manifest)}: {path}.ignoreDifferences[{index}]: {kind} of the group"
+                    remedy = f"write group: {' or '.join(groups)}" if groups else "correct its kind"
+                    yield f"{where} {group or 'core'}: no such kind; {remedy}"
+
+
 def _unmatched(rule: Json, known: Resources) -> Iterator[str]:
     groups, versions = rule.get("apiGroups") or [], rule.get("apiVersions") or []
     matched = {
@@ -93,4 +142,6 @@ def _remedy(name: str, matched: set[str], known: Resources) -> str:
 
 
 def _written(groups: Sequence[str], versions: Sequence[str]) -> str:
+    if [*versions] == ["*"]:
+        return ", ".join(group or "the core group" for group in groups)
     return ", ".join(f"{group}/{version}".lstrip("/") for group in groups for version in versions)

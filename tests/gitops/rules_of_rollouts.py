@@ -153,9 +153,10 @@ _KEY = rf"([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_NAME}"
 
 
 def labels_of_versions_are_valid(entries: Entries) -> Iterator[str]:
-    """The API server refuses a ReplicaSet with them, and one whose Pods its selector does not match: no Pod starts.
+    """The API server refuses a ReplicaSet with them, and one whose Pods its selector does not match: the update stops.
 
-    Sources: SyncEphemeralPodMetadata of Argo Rollouts 1.10.2, utils/replicaset/canary.go, which adds and removes them;
+    Sources: SyncEphemeralPodMetadata of Argo Rollouts 1.10.2, utils/replicaset/canary.go, which adds and later removes
+    them, also if the template of the Pods has the same;
     IsQualifiedName and IsValidLabelValue of k8s.io/apimachinery v0.37.2, pkg/util/validation/validation.go.
     """
     for entry, manifests in entries.items():
@@ -168,8 +169,8 @@ def labels_of_versions_are_valid(entries: Entries) -> Iterator[str]:
                         yield f"{where}: no key of a label; write letters, digits, - _ and ., such as role"
                     elif value and not re.fullmatch(_NAME, str(value), re.ASCII):
                         yield f"{where}: {value}: no value of a label; write at most 63 letters, digits, - _ and ."
-                    elif own.get(key, value) != value:
-                        yield f"{where}: {value}: spec.selector has {own[key]}; write another key"
+                    elif key in own:
+                        yield f"{where}: {value}: spec.selector has this key; write another one"
 
 
 def _labels_of_versions(spec: Json) -> Iterator[tuple[str, Json]]:
@@ -177,6 +178,21 @@ def _labels_of_versions(spec: Json) -> Iterator[tuple[str, Json]]:
         for field in ("activeMetadata", "canaryMetadata", "previewMetadata", "stableMetadata"):
             if field in holder:
                 yield f"{path}.{field}.labels", (holder[field] or {}).get("labels") or {}
+
+
+def analyses_start_at_a_step(entries: Entries) -> Iterator[str]:
+    """Otherwise the analysis in the background never runs, and nothing aborts the update.
+
+    Source: BeforeStartingStep of Argo Rollouts 1.10.2, utils/replicaset/canary.go. Nothing compares them.
+    """
+    for entry, manifests in entries.items():
+        for rollout in of_kind(manifests, "Rollout"):
+            canary = (rollout["spec"].get("strategy") or {}).get("canary") or {}
+            start, steps = (canary.get("analysis") or {}).get("startingStep"), len(canary.get("steps") or [])
+            if isinstance(start, int) and start >= steps:
+                field = f"spec.strategy.canary.analysis.startingStep: {start}"
+                remedy = f"write at most {steps - 1}" if steps else "remove it"
+                yield f"{entry}: {name_of(rollout)}: {field}: there are {steps} steps, from 0; {remedy}"
 
 
 _DURATION = r"[+-]?((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+|[+-]?0"
@@ -229,6 +245,7 @@ _OF_PROVIDERS = {"cloudWatch": _of_cloudwatch, "datadog": _of_datadog}
 
 ALL = (
     addresses_of_analyses_exist,
+    analyses_start_at_a_step,
     labels_of_versions_are_valid,
     plugins_are_installed,
     queries_of_providers_are_valid,

@@ -7,9 +7,10 @@ entry of the tree and everything that is deployed, and yields one line for each 
 from collections.abc import Iterator, Sequence
 
 from tests.gitops.pods import Pods, matches, namespace_of, pods, selected, text
-from tests.gitops.rules import OF_NODES, name_of, of_kind, with_paths
+from tests.gitops.rules import name_of, of_kind, with_paths
 from tests.gitops.rules_of_names import REMEDY
-from tests.gitops.tree import Json
+from tests.gitops.rules_of_nodes import unknown_value_of_nodes
+from tests.gitops.tree import Json, labels_of_node_groups
 
 
 def selectors_select_something(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
@@ -97,9 +98,15 @@ def _spreads_select_their_own_pods(manifests: Sequence[Json]) -> Iterator[str]:
     for one in pods(manifests):
         for index, spread in enumerate(one.spec.get("topologySpreadConstraints") or []):
             chosen = spread.get("labelSelector")
+            path = f"{one.path}spec.topologySpreadConstraints[{index}]"
             if chosen and not any(matches(chosen, labels) for labels in one.labels):
-                path = f"{one.path}spec.topologySpreadConstraints[{index}].labelSelector"
+                path = f"{path}.labelSelector"
                 yield f"{name_of(one.owner)}: {path}: {text(chosen)}: not the labels of its own Pods; write those"
+            # DefaultRolloutUniqueLabelKey of Argo Rollouts 1.10.2, pkg/apis/rollouts/v1alpha1/types.go; the scheduler
+            # ignores a key that the Pods do not have.
+            if one.owner["kind"] == "Rollout" and "pod-template-hash" in (spread.get("matchLabelKeys") or []):
+                where = f"{name_of(one.owner)}: {path}.matchLabelKeys: pod-template-hash"
+                yield f"{where}: not a label of its Pods; write rollouts-pod-template-hash"
 
 
 def ports_are_declared(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
@@ -212,27 +219,50 @@ def containers_share_no_port(manifests: Sequence[Json], _: Sequence[Json]) -> It
                     yield f"{name_of(one.owner)}: {field}.containerPort: {key[0]}: also in {other}; write another"
 
 
-def nodes_have_the_selected_labels(manifests: Sequence[Json], _: Sequence[Json]) -> Iterator[str]:
-    """Otherwise the Pods wait for a node forever."""
+# The domains of labels that the kubelet, EKS and Karpenter set.
+_DOMAINS_OF_NODES = ("kubernetes.io", "k8s.io", "eks.amazonaws.com", "k8s.aws", "karpenter.sh")
+
+
+def _labels_of_nodes(deployed: Sequence[Json]) -> set[str]:
+    """The keys of the labels that NodePools and the settings of node groups give to nodes."""
+    found = set(labels_of_node_groups())
+    for pool in of_kind(deployed, "NodePool"):
+        template = pool["spec"]["template"]
+        found |= ((template.get("metadata") or {}).get("labels") or {}).keys()
+        found |= {one["key"] for one in template["spec"].get("requirements") or []}
+    return {key for key in found if not key.partition("/")[0].endswith(_DOMAINS_OF_NODES)}
+
+
+def nodes_have_the_selected_labels(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
+    """Otherwise the Pods wait for a node forever, or are spread over nothing, or a preference has no effect."""
+    labels = _labels_of_nodes(deployed)
     for one in pods(manifests):
-        given = [
-            (f"{one.path}spec.nodeSelector.{key}", key, value)
-            for key, value in (one.spec.get("nodeSelector") or {}).items()
-        ]
-        required = ((one.spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
-            "requiredDuringSchedulingIgnoredDuringExecution"
-        )
-        at = f"{one.path}spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
-        given += [
-            (f"{path}.values", holder["key"], value)
-            for path, holder in with_paths(required, at)
-            if holder.get("operator") == "In" and "key" in holder
-            for value in holder.get("values") or []
-        ]
-        for path, key, value in given:
-            known = OF_NODES.get(key, {value})
-            if value not in known:
-                yield f"{name_of(one.owner)}: {path}: {value}: no node has it; write one of {', '.join(sorted(known))}"
+        for path, key, value, excludes in _chosen_nodes(one):
+            if remedy := unknown_value_of_nodes(key, value) if value else None:
+                yield f"{name_of(one.owner)}: {path}: {value}: no node has it; {remedy}"
+            elif not excludes and not key.partition("/")[0].endswith(_DOMAINS_OF_NODES) and key not in labels:
+                known = f"write one of {', '.join(sorted(labels))}" if labels else "add it to a NodePool, or remove it"
+                what = f"{path}: {value}" if value else path
+                yield f"{name_of(one.owner)}: {what}: no NodePool or node group has the label {key}; {known}"
+
+
+def _chosen_nodes(one: Pods) -> Iterator[tuple[str, str, str | None, bool]]:
+    """The path of each field that chooses nodes, the key of a label, its value if any, and whether it excludes them."""
+    at, affinity = f"{one.path}spec", one.spec.get("affinity") or {}
+    for key, value in (one.spec.get("nodeSelector") or {}).items():
+        yield f"{at}.nodeSelector.{key}", key, value, False
+    for path, term in with_paths(affinity.get("nodeAffinity"), f"{at}.affinity.nodeAffinity"):
+        if "key" in term and "matchFields" not in path:
+            operator = term.get("operator")
+            if operator in {"In", "NotIn"}:
+                values = term.get("values") or []
+                yield from ((f"{path}.values", term["key"], value, operator == "NotIn") for value in values)
+            else:
+                yield f"{path}.key", term["key"], None, operator == "DoesNotExist"
+    spreads = {"affinity": affinity, "topologySpreadConstraints": one.spec.get("topologySpreadConstraints")}
+    for path, spread in with_paths(spreads, at):
+        if "topologyKey" in spread:
+            yield f"{path}.topologyKey", str(spread["topologyKey"]), None, False
 
 
 def selected_namespaces_are_of_the_environment(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:

@@ -40,6 +40,11 @@ _GO = "into Go struct field"
             f"json: cannot unmarshal string {_GO} DeploymentSpec.spec.replicas of type int32",
             ['spec.replicas: "2": of type string; write a number, without quotes'],
         ),
+        (
+            {"spec": {"kubelet": {"clusterDNS": "10.0.0.10"}}},
+            f"json: cannot unmarshal string {_GO} KubeletConfiguration.spec.kubelet.clusterDNS of type []string",
+            ['spec.kubelet.clusterDNS: "10.0.0.10": of type string; write a list'],
+        ),
         (  # the text of a patch, which Argo CD renders
             {"spec": {"templatePatch": "spec: {syncPolicy: {automated: {selfHeal: 'true'}}}"}},
             f"json: cannot unmarshal string {_GO} SyncPolicyAutomated.spec.syncPolicy.automated.selfHeal of type bool",

@@ -3,7 +3,7 @@
 import copy
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from tests.gitops import (
     rules_of_files,
     rules_of_limits,
     rules_of_names,
+    rules_of_nodes,
     rules_of_pod_security,
     rules_of_selectors,
 )
@@ -46,7 +47,7 @@ NEWER_FIELDS: Mapping[str, str] = {}
 
 CASES = broken_fields.cases()
 _OF_ARGO_CD = ("AppProject", "Application", "ApplicationSet")
-_RULES = (*rules.ALL, *rules_of_argo_cd.ALL)
+_RULES = (*rules.ALL, *rules_of_argo_cd.ALL, *rules_of_nodes.ALL)
 _CHECKS = (*_RULES, rules_of_argo_cd.values_are_filled_in)
 _OF_DEPLOYED = (*rules_of_limits.ALL, *rules_of_names.ALL, *rules_of_pod_security.ALL, *rules_of_selectors.ALL)
 
@@ -78,7 +79,8 @@ class Judges:
 
     @cache  # noqa: B019  (lives as long as the session)
     def _handover(self, environment: str) -> list[Json]:
-        made = handover(self._platform[ENVIRONMENTS[environment].stack].raw, ROOT, "main")
+        stack, _, cluster = ENVIRONMENTS[environment]
+        made = handover(self._platform[stack].raw, ROOT, "main", clusters=(cluster,))
         text = json.dumps(made).replace(f"file://{ROOT}", "https://git.example/platform.git")
         found: list[Json] = json.loads(text)
         return found
@@ -202,6 +204,7 @@ def _of_external_dns(made: RenderedSets) -> set[tuple[str, str | None, str | Non
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", ["0", "255"])
 def test_a_further_cluster_has_weighted_records_and_rotates_no_password(
     judges: Judges, made: dict[str, RenderedSets], rendered: dict[str, list[Json]], weight: str
@@ -331,6 +334,7 @@ spec:
 """
 
 
+@pytest.mark.slow
 def test_argo_cd_renders_applications_of_every_form(judges: Judges) -> None:
     entries = {"own": documents(_VALID)}
     sets = judges.rendered(entries, "dev")
@@ -360,6 +364,7 @@ spec:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("image", "is_missing"), [("worker", False), ("wroker", True)])
 def test_a_service_needs_no_ingress_but_its_image(
     image: str, *, is_missing: bool, judges: Judges, rendered: dict[str, list[Json]], tmp_path: Path
@@ -396,6 +401,7 @@ _WINDOWS: list[tuple[Json, str]] = [
 ]
 
 
+@pytest.mark.slow
 def test_finds_a_sync_window_without_a_match(judges: Judges, rendered: dict[str, list[Json]]) -> None:
     projects = of_kind(rendered["management/bootstrap"], "AppProject")
     (project,) = [one for one in projects if one["metadata"]["name"] == "management"]
@@ -421,6 +427,7 @@ spec:
 """
 
 
+@pytest.mark.slow
 def test_finds_a_patch_without_a_target(judges: Judges, rendered: dict[str, list[Json]]) -> None:
     manifests = copy.deepcopy(rendered["management/bootstrap"])
     (applied,) = [one for one in manifests if one["metadata"]["name"] == "service-namespaces"]
@@ -447,12 +454,26 @@ def test_finds_a_key_that_the_cluster_secret_does_not_have(judges: Judges) -> No
     ]
 
 
+def _settings_of_notifications(manifests: Sequence[Json]) -> list[Json]:
+    return [one for one in of_kind(manifests, "ConfigMap") if one["metadata"]["name"] == "argocd-notifications-cm"]
+
+
+def test_argo_cd_accepts_the_settings_of_notifications(judges: Judges, rendered: dict[str, list[Json]]) -> None:
+    """Its controller sends nothing at all if one of them is wrong, and logs only later what a template cannot find."""
+    given = {entry: found for entry, each in rendered.items() if (found := _settings_of_notifications(each))}
+    fail_with_entries(judges.rendered(given, "dev").problems)
+    assert [len(found) for found in given.values()] == [1]
+
+
 @pytest.fixture(scope="session")
 def refused(judges: Judges, rendered: dict[str, list[Json]], made: dict[str, RenderedSets]) -> Problems:
     """What is said to each broken manifest, all in one run."""
     given = {str(number): broken_fields.manifests(case, rendered) for number, case in enumerate(CASES)}
     found = judges.problems(given)
-    broken = judges.rendered({name: each for name, each in given.items() if of_kind(each, *_OF_ARGO_CD)}, "dev")
+    of_argo_cd = {
+        name: each for name, each in given.items() if of_kind(each, *_OF_ARGO_CD) or _settings_of_notifications(each)
+    }
+    broken = judges.rendered(of_argo_cd, "dev")
     deployed = {
         f"{number} {name}": manifests
         for number, each in broken.manifests.items()
@@ -485,6 +506,7 @@ def test_there_are_enough_broken_manifests() -> None:
     assert all("\n" not in problem for case in CASES for problem in case["problems"])
 
 
+@pytest.mark.slow
 def test_pods_in_an_unknown_kind_are_checked(controllers: Controllers) -> None:
     (unknown,) = documents(
         "{apiVersion: example.com/v1, kind: Widget, metadata: {name: a}, spec: {pods: [{template: {spec:"

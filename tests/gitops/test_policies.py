@@ -126,7 +126,7 @@ def test_only_control_plane_and_argo_cd_namespaces_are_excluded_by_name(renderer
     assert name == {
         "key": "kubernetes.io/metadata.name",
         "operator": "NotIn",
-        "values": ["kube-system", "kube-public", "kube-node-lease", "argocd"],
+        "values": ["kube-system", "kube-public", "kube-node-lease", "amazon-guardduty", "argocd"],
     }
     (namespace,) = documents((ROOT / "management/service-namespace/base/namespace.yaml").read_text())
     assert "platform/component" not in namespace["metadata"]["labels"]
@@ -164,6 +164,7 @@ def test_service_namespaces_have_every_annotation_that_policies_read(renderer: R
 _POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "a"}]}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong",
     [

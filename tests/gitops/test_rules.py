@@ -17,6 +17,7 @@ from tests.gitops import (
     rules_of_components,
     rules_of_limits,
     rules_of_names,
+    rules_of_nodes,
     rules_of_pod_security,
     rules_of_selectors,
     rules_of_the_tree,
@@ -34,6 +35,7 @@ from tests.gitops.tree import (
     files,
     of_service,
     overlays,
+    places_of_nodes,
     projects,
     read,
     with_namespaces,
@@ -47,7 +49,7 @@ OF_DEPLOYED = {
     rule.__name__: rule
     for rule in (*rules_of_limits.ALL, *rules_of_names.ALL, *rules_of_pod_security.ALL, *rules_of_selectors.ALL)
 }
-OF_MANIFESTS = {rule.__name__: rule for rule in (*rules.ALL, *rules_of_argo_cd.ALL)}
+OF_MANIFESTS = {rule.__name__: rule for rule in (*rules.ALL, *rules_of_argo_cd.ALL, *rules_of_nodes.ALL)}
 OF_THE_TREE = {
     rule.__name__: rule for rule in (*rules_of_the_tree.ALL, *rules_of_argo_cd.OF_THE_TREE, *rules_of_chart_secrets.ALL)
 }
@@ -395,10 +397,13 @@ spec: {storageClassName: efs-ap, volumeMode: Filesystem}
 def test_accepts_a_schedule(schedule: str) -> None:
     budgets = [{"nodes": "0", "schedule": schedule, "duration": "1h"}]
     pool = {"kind": "NodePool", "metadata": {"name": "a"}, "spec": {"disruption": {"budgets": budgets}}}
-    assert list(rules.schedules_of_budgets_are_valid([pool])) == []
+    assert list(rules_of_nodes.schedules_of_budgets_are_valid([pool])) == []
 
 
-_LABELS = 'platform/environment, platform/region, platform/purpose, platform/policies, platform/karpenter, or ""'
+_LABELS = (
+    "platform/environment, platform/region, platform/purpose, platform/policies, platform/karpenter, "
+    'platform/container-logs, platform/hub, or ""'
+)
 _NO_KEY = "no key of the cluster Secret"
 _FIELDS = "namespace, overlays, foundation, clusters, chart, parameters, patches"
 _MARKER = "# renovate: datasource=… depName=…"
@@ -435,7 +440,7 @@ patches: []
         (
             "clusters: {}",
             "clusters: {gpu: 'true'}",
-            ["component.yaml: clusters.gpu: no label that selects clusters; write karpenter"],
+            ["component.yaml: clusters.gpu: selects no clusters; write karpenter, container-logs or argo-cd"],
         ),
         ("  # renovate", "  # note", [f"component.yaml: chart.version: no renovate marker above it; write {_MARKER}"]),
         (
@@ -716,6 +721,21 @@ def test_finds_an_application_that_goes_elsewhere_than_its_component_says(
     found = rules_of_components.components_are_deployed_as_they_say([component], [application], "a-dev")
     says = "component.yaml says https://kubernetes.default.svc a"
     assert list(found) == [f"Application {component.name}-a-dev: {line}: {says}" for line in expected]
+
+
+def test_finds_a_zone_and_a_region_without_nodes() -> None:
+    """The zones are those of the settings, which an owner changes."""
+    for key, known in places_of_nodes().items():
+        wrong, right = (
+            {
+                "kind": "Deployment",
+                "metadata": {"name": "a"},
+                "spec": {"template": {"spec": {"nodeSelector": {key: value}, "containers": []}}},
+            }
+            for value in ("af-south-1d", min(known))
+        )
+        (said,) = rules_of_selectors.nodes_have_the_selected_labels([wrong, right], [])
+        assert said.startswith(f"Deployment a: spec.template.spec.nodeSelector.{key}: af-south-1d: no node has it; ")
 
 
 def test_values_may_have_only_comments(tmp_path: Path) -> None:

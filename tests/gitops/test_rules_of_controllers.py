@@ -11,7 +11,13 @@ from eks_gitops.versions import LOAD_BALANCER_CONTROLLER_VERSION
 from tests.gitops import rules_of_external_secrets, rules_of_load_balancers, rules_of_rollouts
 from tests.gitops.controllers import Controllers
 from tests.gitops.problems import fail_with, fail_with_entries
-from tests.gitops.rules_of_policies import Resources, known_resources, policies_select_existing_resources
+from tests.gitops.rules_of_policies import (
+    Resources,
+    ignored_differences_are_of_existing_kinds,
+    known_resources,
+    policies_select_existing_resources,
+    roles_permit_existing_resources,
+)
 from tests.gitops.tree import Json, documents
 
 EntriesRule = Callable[[Mapping[str, Sequence[Json]]], Iterator[str]]
@@ -40,9 +46,19 @@ def test_entries_follow_the_rule(name: str, rendered: dict[str, list[Json]]) -> 
     fail_with(_ENTRIES_RULES[name](rendered))
 
 
-def test_policies_select_existing_resources(rendered: dict[str, list[Json]], resources: Resources) -> None:
-    manifests = [manifest for entry in rendered.values() for manifest in entry]
-    fail_with(policies_select_existing_resources(manifests, resources))
+def test_resources_and_kinds_that_manifests_name_exist(
+    rendered: dict[str, list[Json]], resources: Resources, crds: Path
+) -> None:
+    fail_with_entries(
+        {
+            entry: [
+                *policies_select_existing_resources(manifests, resources),
+                *roles_permit_existing_resources(manifests, resources),
+                *ignored_differences_are_of_existing_kinds(manifests, crds),
+            ]
+            for entry, manifests in rendered.items()
+        }
+    )
 
 
 @pytest.mark.parametrize("example", _EXAMPLES, ids=lambda example: f"{example['rule']}: {example['violation']}")
@@ -117,6 +133,54 @@ def test_finds_a_policy_for_a_resource_that_does_not_exist(
     policy["spec"] = {"matchConstraints": {field: [yaml.safe_load(rule)]}}
     found = list(policies_select_existing_resources([policy], resources))
     assert found == ([f"Policy a: spec.matchConstraints.{field}: {expected}"] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (
+            "{apiGroups: [''], resources: [pod], verbs: [get]}",
+            ".resources: no resource pod in the core group; write pods",
+        ),
+        (
+            "{apiGroups: [''], resources: [deployments], verbs: [get]}",
+            ".resources: no resource deployments in the core group; write deployments of apps/v1",
+        ),
+        ("{apiGroups: [''], resources: [pods], verbs: [get, lsit]}", ".verbs: lsit: no verb; write list"),
+        ("{apiGroups: [''], resources: [pods/log, configmaps], verbs: ['*']}", None),
+        ("{apiGroups: [metrics.k8s.io], resources: [pods], verbs: [get, list]}", None),
+        ("{apiGroups: [argoproj.io], resources: ['*', rollouts/status], verbs: [patch]}", None),
+        ("{nonResourceURLs: [/metrics], verbs: [get]}", None),
+    ],
+)
+def test_finds_a_role_for_a_resource_that_does_not_exist(rule: str, expected: str | None, resources: Resources) -> None:
+    role = {"kind": "ClusterRole", "metadata": {"name": "a"}, "rules": [yaml.safe_load(rule)]}
+    found = list(roles_permit_existing_resources([role], resources))
+    assert found == ([f"ClusterRole a: rules[0]{expected}"] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("difference", "expected"),
+    [
+        ("{kind: Deployment}", "Deployment of the group core: no such kind; write group: apps"),
+        (
+            "{group: argoproj.io/v1alpha1, kind: Rollout}",
+            "Rollout of the group argoproj.io/v1alpha1: no such kind; write group: argoproj.io",
+        ),
+        ("{group: apps, kind: Deploymnet}", "Deploymnet of the group apps: no such kind; correct its kind"),
+        ("{kind: Service}", None),
+        ("{group: '*', kind: '*'}", None),
+        ("{group: '{{ .group }}', kind: Anything}", None),
+    ],
+)
+def test_finds_an_ignored_difference_of_a_kind_that_does_not_exist(
+    difference: str, expected: str | None, crds: Path
+) -> None:
+    spec = {"template": {"spec": {"ignoreDifferences": [yaml.safe_load(difference)]}}}
+    applied = {"kind": "ApplicationSet", "metadata": {"name": "a"}, "spec": spec}
+    found = list(ignored_differences_are_of_existing_kinds([applied], crds))
+    where = "ApplicationSet a: spec.template.spec.ignoreDifferences[0]"
+    assert found == ([f"{where}: {expected}"] if expected else [])
 
 
 def test_controllers_accept_what_teams_may_write(controllers: Controllers) -> None:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import yaml
 from yaml.nodes import ScalarNode
 
-import main
 from stacks.loading import load
+from stacks.regions import REGIONS
 from tests import ROOT
 
 Json = dict[str, Any]
@@ -43,20 +43,50 @@ def read(path: Path) -> Json:
 
 
 class Environment(NamedTuple):
-    """An environment of the settings: its in-cluster stack, and whether it is for production."""
+    """An environment of the settings: the in-cluster stack with its Argo CD, and whether it is for production.
+
+    `cluster` is the name by which Argo CD knows its cluster.
+    """
 
     stack: str
     production: bool
+    cluster: str = "in-cluster"
+
+    @property
+    def has_hub(self) -> bool:
+        """Whether its Argo CD is that of another environment."""
+        return self.cluster != "in-cluster"
 
 
 @cache
 def environments() -> dict[str, Environment]:
     """The environments of this repository. Of those of one name, that of the first region: Git is the same."""
-    _, regions = load(main.REGIONS)
+    _, regions = load(REGIONS)
     return {
-        environment.name: Environment(f"{region.name}-{environment.name}-gitops", environment.settings.production)
+        environment.name: Environment(
+            f"{region.name}-{environment.hub or environment.name}-gitops",
+            environment.settings.production,
+            environment.name if environment.hub is not None else "in-cluster",
+        )
         for region in reversed(regions)
         for environment in region.environments
+    }
+
+
+@cache
+def labels_of_node_groups() -> set[str]:
+    """The keys of the labels that the settings give to the nodes of managed node groups."""
+    _, regions = load(REGIONS)
+    settings = [environment.settings for region in regions for environment in region.environments]
+    return {key for one in settings for group in one.node_groups for key in group.labels}
+
+
+def places_of_nodes() -> dict[str, set[str]]:
+    """The values of the labels for the place of a node: all regions, and the zones of their networks."""
+    _, regions = load(REGIONS)
+    return {
+        "topology.kubernetes.io/region": {region.name for region in regions},
+        "topology.kubernetes.io/zone": {zone.name for region in regions for zone in region.shared.vpc.zones},
     }
 
 

@@ -41,6 +41,7 @@ _GOOD: Mapping[tuple[str, str], str] = {
     ("component", "version"): "1.20.2",
     ("remove-component", "name"): COMPONENT,
     ("upgrade", "version"): "1.36",
+    ("update", "version"): "v0.2.0",
     ("destroy", "stacks"): f"{REGION}-dev",
     ("restore-state", "stack"): f"{REGION}-dev",
     ("adopt", "stack"): f"{REGION}-dev",
@@ -84,6 +85,8 @@ FILES = (
     "stacks/ap_northeast_2/dev.py",
     "helm/my-app/values.yaml",
     "Pipfile.lock",
+    "CHANGELOG.md",
+    "constructs/pyproject.toml",
 )
 TEXTS: Mapping[str, str] = {
     "empty": "",
@@ -190,6 +193,7 @@ _HARMLESS = {
     ("set-image", "root"): "an empty path is this folder",
     ("set-image", "application"): "only used with --propose",
     ("reviewed", "accept"): "an empty value is none",
+    ("portal", "folder"): "a folder to write",
 }
 
 

@@ -39,6 +39,8 @@ _COPIED = (
     ".github/CODEOWNERS",
     "main.py",
     "Pipfile.lock",
+    "CHANGELOG.md",
+    "constructs/pyproject.toml",
 )
 _MADE_BY_COMMANDS = {".git", ".local", ".running", "logs"}
 _MOST_SECONDS = 20

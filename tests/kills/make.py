@@ -1,7 +1,8 @@
 """Runs the whole matrix and writes its table into `docs/reliability.md`. Run it with `make test-kills`.
 
 It takes about an hour on two free cores. The result of each case is kept in `.kills/`: another run goes on with the
-cases that are missing or failed; with the argument `fresh` it begins again.
+cases that are missing or failed; with the argument `fresh` it begins again. Terraform and OpenTofu have results and a
+table each.
 """
 
 import json
@@ -29,8 +30,7 @@ from tests.kills.world import reduce_stacks
 
 PAGE = ROOT / "docs" / "reliability.md"
 NOT_RUN = "not run"
-_RESULTS = ROOT / ".kills" / "results.json"
-_BEGIN, _END = "<!-- make test-kills: begin -->\n", "<!-- make test-kills: end -->\n"
+_RESULTS = ROOT / ".kills"
 
 Results = Mapping[str, tuple[str, list[str]]]
 """By the name of a case: the commands that were needed, and what was wrong after them."""
@@ -54,14 +54,15 @@ def cell(case: Case, results: Results) -> str:
 
 
 def table(results: Results) -> str:
-    """A row for each process at each moment, with a column for each signal."""
+    """A row for each process at each moment with a result, with a column for each signal."""
     lines = [
         f"| command | moment | killed | {' | '.join(SIGNALS)} |",
         "| --- " * (3 + len(SIGNALS)) + "|",
     ]
     for (moment, process), cases in groupby(CASES, key=lambda case: (case.moment, case.process)):
-        cells = " | ".join(cell(case, results) for case in cases)
-        lines.append(f"| {moment.command} | {moment.name} | {process} | {cells} |")
+        cells = [cell(case, results) for case in cases]
+        if set(cells) != {NOT_RUN}:
+            lines.append(f"| {moment.command} | {moment.name} | {process} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -75,12 +76,17 @@ def summary(results: Results) -> str:
     )
 
 
-def _write_page(results: Results) -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    made = f"{summary(results)}\n\n{table(results)}\n"
-    PAGE.write_text(f"{before}{_BEGIN}\n{made}\n{_END}{after}", encoding="utf-8")
+def section(text: str, product: str) -> tuple[str, str, str]:
+    """A page before, in and after the section of Terraform or OpenTofu."""
+    begin, end = (f"<!-- make test-kills, {product}: {edge} -->\n" for edge in ("begin", "end"))
+    before, _, rest = text.partition(begin)
+    inside, _, after = rest.partition(end)
+    return before + begin, inside, end + after
+
+
+def _write_page(results: Results, product: str) -> None:
+    before, _, after = section(PAGE.read_text(encoding="utf-8"), product)
+    PAGE.write_text(f"{before}\n{summary(results)}\n\n{table(results)}\n\n{after}", encoding="utf-8")
 
 
 def _result(case: Case, all_worlds: Worlds) -> Result:
@@ -97,10 +103,12 @@ def main(*arguments: str) -> int:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it, as do its child processes
     os.chdir(ROOT)
+    product = program.version().product
+    file = _RESULTS / f"{product.lower()}.json"
     if "fresh" in arguments:
-        _RESULTS.unlink(missing_ok=True)
-    _RESULTS.parent.mkdir(exist_ok=True)
-    results = json.loads(_RESULTS.read_text()) if _RESULTS.exists() else {}
+        file.unlink(missing_ok=True)
+    _RESULTS.mkdir(exist_ok=True)
+    results = json.loads(file.read_text()) if file.exists() else {}
     texts = [argument for argument in arguments if argument != "fresh"] or [""]
     chosen = [case for case in CASES if any(text in case.name for text in texts)]
     left = [case for case in chosen if case.name not in results or results[case.name][1]]
@@ -109,11 +117,11 @@ def main(*arguments: str) -> int:
             for number, case in enumerate(left, 1):
                 result = _result(case, all_worlds)
                 results[case.name] = (result.needed, result.problems)
-                _RESULTS.write_text(json.dumps(results, indent=1))
+                file.write_text(json.dumps(results, indent=1))
                 what = "; ".join(result.problems) or result.needed
                 print(f"{number}/{len(left)} {case.name}: {what} ({result.seconds:.0f} s)", flush=True)
     finally:
-        _write_page(results)
+        _write_page(results, product)
     print(f"\n{table(results)}\n\n{summary(results)}")
     return int(any(problems for _, problems in results.values()))
 

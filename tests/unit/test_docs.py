@@ -116,10 +116,7 @@ def broken(page: Path, text: str) -> list[str]:
     for link in links(text):
         target, _, anchor = link.partition("#")
         path = (page.parent / target).resolve() if target else page
-        # The site also gives a Korean page the anchors of the English one.
-        english = path.with_name(path.name.replace(".ko.md", ".md"))
-        pages = [one.read_text(encoding="utf-8") for one in (path, english) if one.is_file()]
-        if not path.exists() or (anchor and not any(anchor in anchors(text) for text in pages)):
+        if not path.exists() or (anchor and anchor not in anchors(path.read_text(encoding="utf-8"))):
             found.append(link)
     return found
 

@@ -8,41 +8,21 @@ import pytest
 from scripts import docs_hashes
 from scripts.site import hooks
 from tests import ROOT
+from tests.unit.test_docs import links
 
 GENERATED = {name.removesuffix(".md") for name in hooks.KOREAN_INTRODUCTIONS}
-NOT_TRANSLATED_YET = {
-    "adr/0017-documentation-site",
-    "cost",
-    "deploy",
-    "fleet",
-    "recipes/README",
-    "recipes/component",
-    "recipes/database",
-    "recipes/environments-and-regions",
-    "recipes/nodes",
-    "recipes/private-network",
-    "recipes/repositories",
-    "recipes/restore",
-    "recipes/single-sign-on",
-    "recipes/upgrade",
-    "troubleshooting",
-}
+NOT_TRANSLATED_YET: set[str] = set()
 """Pages without a Korean one, by their path below docs/ without `.md`. Remove a page when it is translated."""
 
 DOCS = ROOT / "docs"
 KOREAN = docs_hashes.pages(ROOT)
 
 
-def problem(page: Path) -> str | None:
+def problem(page: Path, root: Path = ROOT) -> str | None:
     """Why a Korean page cannot be published, or None."""
+    if why := docs_hashes.problem(page, root):
+        return f"{page.name}: {why}"
     source = docs_hashes.english(page)
-    if not source.is_file():
-        return f"{page.name}: there is no {source.name}"
-    if docs_hashes.noted(page) != docs_hashes.digest(source):
-        return (
-            f"{page.relative_to(page.parents[1])}: older than {source.name}; translate the change, "
-            f"then run make docs-hashes"
-        )
     ours, theirs = (len(hooks.headings(one.read_text(encoding="utf-8"))) for one in (page, source))
     return None if ours == theirs else f"{page.name}: {ours} headings below its title, and {source.name} has {theirs}"
 
@@ -72,17 +52,40 @@ def test_an_old_or_wrong_translation_is_found(tmp_path: Path) -> None:
     folder.mkdir()
     english, korean = folder / "page.md", folder / "page.ko.md"
     korean.write_text("# 페이지\n\n## 하나\n")
-    assert problem(korean) == "page.ko.md: there is no page.md"
+    assert problem(korean, tmp_path) == "page.ko.md: there is no page.md"
     english.write_text("# Page\n\n## One\n")
-    old = "docs/page.ko.md: older than page.md; translate the change, then run make docs-hashes"
-    assert problem(korean) == old
-    docs_hashes.main(tmp_path)
+    old = "page.ko.md: older than page.md; translate the change, then run make docs-hashes PAGES=docs/page.ko.md"
+    assert problem(korean, tmp_path) == old
+    assert docs_hashes.main(["docs/page.ko.md"], tmp_path) == []
     assert re.match(r"---\nsource: [0-9a-f]{12}\n---\n# 페이지\n", korean.read_text())
-    assert problem(korean) is None
+    assert problem(korean, tmp_path) is None
     english.write_text("# Page\n\n## One\n\n## Two\n")
-    assert problem(korean) == old
-    docs_hashes.main(tmp_path)
-    assert problem(korean) == "page.ko.md: 1 headings below its title, and page.md has 2"
+    assert problem(korean, tmp_path) == old
+    assert docs_hashes.main(["docs/page.ko.md"], tmp_path) == []
+    assert problem(korean, tmp_path) == "page.ko.md: 1 headings below its title, and page.md has 2"
+
+
+def test_only_the_named_pages_get_a_hash(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / f"docs/{name}.md").write_text("# Page\n")
+        (tmp_path / f"docs/{name}.ko.md").write_text("# 페이지\n")
+    a, b = tmp_path / "docs/a.ko.md", tmp_path / "docs/b.ko.md"
+    wrong = ["PAGES: a.ko.md: no Korean page; write its path, such as docs/deploy.ko.md"]
+    assert docs_hashes.main(["docs/b.ko.md", "a.ko.md"], tmp_path) == wrong
+    assert (docs_hashes.noted(a), docs_hashes.noted(b)) == (None, None)
+    assert docs_hashes.main(["docs/a.ko.md"], tmp_path) == [
+        "docs/b.ko.md: older than b.md; translate the change, then run make docs-hashes PAGES=docs/b.ko.md"
+    ]
+    assert docs_hashes.noted(a) == docs_hashes.digest(tmp_path / "docs/a.md")
+
+
+@pytest.mark.parametrize("page", [*KOREAN, ROOT / "README.ko.md"], ids=lambda path: path.name)
+def test_a_korean_page_links_to_korean_pages(page: Path) -> None:
+    """GitHub shows the page that a link names, in the language of that page."""
+    targets = {(page.parent / link.partition("#")[0]).resolve() for link in links(page.read_text(encoding="utf-8"))}
+    translated = {docs_hashes.english(one) for one in KOREAN} - {docs_hashes.english(page)}
+    assert targets & translated == set()
 
 
 # What is written for GitHub and changed for the site

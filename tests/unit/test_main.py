@@ -35,7 +35,7 @@ def test_invalid_settings_are_reported_and_nothing_is_written(tmp_path: Path) ->
     assert finished.stdout == ""
     assert finished.stderr.splitlines() == [
         "stacks/ap_northeast_2/dev.py:20: cluster.version: '1.28': not supported; choose one of 1.34, 1.35, 1.36",
-        "stacks/ap_northeast_2/prod.py:15: production: False: prod must meet production requirements; set it to True",
+        "stacks/ap_northeast_2/prod.py:16: production: False: prod must meet production requirements; set it to True",
     ]
     assert [path.name for path in kept.parent.iterdir()] == ["kept"]
     assert kept.read_text() == "from an earlier synth"

@@ -32,10 +32,10 @@ from tests.edited_settings import EditedSettings
 
 PAGES = [
     path
-    for pattern in ("index*", "tutorial*", "troubleshooting*", "glossary*", "recipes/*")
+    for pattern in ("index*", "tutorial*", "troubleshooting*", "glossary*", "map*", "portal*", "updates*", "recipes/*")
     for path in sorted((ROOT / "docs").glob(f"{pattern}.md"))
 ]
-PROGRAMS = {"argocd", "git", "kubectl", "source"}
+PROGRAMS = {"argocd", "gh", "git", "kubectl", "mkdir", "source"}
 _FOLDER = "ap_northeast_2"
 _FENCE = re.compile(r"^( *)```(\w+)(.*)\n((?:.*\n)*?)\1```$", re.MULTILINE)
 _OF_AWS_ALONE = {("eks", "update-kubeconfig"), ("ssm", "start-session")}

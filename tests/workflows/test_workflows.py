@@ -19,8 +19,14 @@ from operations.cli.app import app
 from operations.errors import OperationError
 from operations.local import aws_provider
 from operations.local.cluster.programs import program
+from operations.portal import page
+from operations.repository import release
+from operations.terraform.stacks import read_platform
 from stacks.settings import Owner, Region
 from tests import ROOT, fake_gh
+from tests.portal_sample import portal_of
+from tests.product import commit as product_commit
+from tests.product import git, identify, make_copy, make_product
 from tests.template import Template
 
 EXAMPLE = ROOT / "examples" / "bubblepool" / ".github" / "workflows" / "build.yaml"
@@ -210,6 +216,7 @@ def _named(workflow: str, job: str, name: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("planned", "result", "verdict", "status"),
     [
@@ -269,6 +276,39 @@ def test_the_issues_are_updated_with_the_drift_of_the_regions_that_were_checked(
     ]
     (download,) = [call for call in gh["calls"] if call[:2] == ["run", "download"]]
     assert fnmatch(_artifact("drift.yaml", "drift"), download[download.index("--pattern") + 1])
+
+
+@pytest.mark.parametrize("has_pages", [True, False])
+@pytest.mark.usefixtures("platform")
+def test_the_portal_has_what_the_pages_and_reports_of_the_regions_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform_folder: Path, *, has_pages: bool
+) -> None:
+    gh = fake_gh.install(tmp_path / "github", monkeypatch)
+    shutil.copytree(platform_folder, tmp_path / "cdktf.out")
+    (tmp_path / "sample").mkdir()
+    known = portal_of(read_platform(platform_folder), tmp_path / "sample").document()
+    folder = _artifact("drift.yaml", "drift").replace("${{ matrix.place }}", "ap-northeast-2")
+    drift: dict[str, Any] = {"stacks": {}, "notes": []}
+    artifacts = {f"{folder}/drift.json": json.dumps(drift), f"{folder}/portal/index.html": page.page(known)}
+    with gh.changed() as state:
+        state["artifacts"]["5"] = artifacts if has_pages else {}
+    run = _run_step(_named("drift.yaml", "portal", "Join the pages"), tmp_path, RUN_ID="5")
+    assert run.returncode == 0, run.stderr
+    assert ("not known: drift-report" in run.stdout) is not has_pages
+    tables = {table["name"]: table["rows"] for table in page.read_page(tmp_path / ".portal/index.html")["tables"]}
+    running = [row[4]["type"] for row in tables["clusters"]]
+    assert running == ["text" if has_pages else "unknown"] * 3
+    (upload,) = [step["with"] for step in _jobs(ROOT / ".github/workflows/drift.yaml")["portal"]["steps"]
+                 if step.get("uses", "").startswith("actions/upload-artifact@")]  # fmt: skip
+    assert (tmp_path / upload["path"]).is_file()
+
+
+def test_the_portal_is_public_only_if_wished() -> None:
+    """Pages of most plans are public."""
+    publish = _jobs(ROOT / ".github/workflows/drift.yaml")["publish"]
+    assert "vars.PORTAL_PAGES == 'true'" in publish["if"]
+    (step,) = [one for one in _steps(ROOT / ".github/workflows/publish-docs.yaml") if "portal" in one.get("run", "")]
+    assert step["if"] == "vars.PORTAL_PAGES == 'true'"
 
 
 @pytest.mark.parametrize(
@@ -451,3 +491,37 @@ def test_the_stacks_are_also_deployed_with_the_provider_that_they_name(own_platf
     for stack in own_platform.values():
         named = stack.json["terraform"]["required_providers"]["aws"]["version"]
         assert step["env"][aws_provider.VARIABLE] == named
+
+
+def test_a_release_is_published_only_after_all_checks_and_by_a_job_without_code() -> None:
+    path = ROOT / ".github" / "workflows" / "release.yaml"
+    jobs = _jobs(path)
+    assert _events(path) == {"push": {"tags": ["v*"]}}
+    assert jobs["check"]["uses"] == "./.github/workflows/check.yaml"
+    assert "workflow_call" in _events(ROOT / ".github" / "workflows" / "check.yaml")
+    assert jobs["publish"]["needs"] == ["check", "build"]
+    for name in ("check", "build"):  # the next one needs both
+        assert jobs[name]["if"] == "vars.PUBLISH_RELEASES == 'true'"
+        assert jobs[name]["permissions"] == {"contents": "read"}
+    used = [step["uses"].partition("@")[0] for step in jobs["publish"]["steps"] if "uses" in step]
+    assert used == ["actions/attest"]
+    assert {"attestations", "contents", "id-token"} <= jobs["publish"]["permissions"].keys()
+
+
+@pytest.mark.parametrize(
+    ("tag", "on_main", "status"), [("v{version}", True, 0), ("v99.0.0", True, 1), ("v{version}", False, 1)]
+)
+def test_a_tag_is_released_only_if_it_is_the_version_of_a_commit_of_main(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tag: str, *, on_main: bool, status: int
+) -> None:
+    identify(monkeypatch)
+    make_product(tmp_path / "product")
+    folder = make_copy(tmp_path / "product", tmp_path / "copy", {"CHANGELOG.md": (ROOT / "CHANGELOG.md").read_text()})
+    version = release.version(ROOT)
+    commit = product_commit(folder, {"constructs/pyproject.toml": (ROOT / "constructs/pyproject.toml").read_text()})
+    git(folder, "update-ref", "refs/remotes/origin/main", commit if on_main else "HEAD^")
+    step = _named("release.yaml", "build", "Fail unless")
+    run = _run_step(step, folder, COMMIT=commit, TAG=tag.format(version=version))
+    assert run.returncode == status, run.stderr
+    if status == 0:
+        assert "### Migration" in (folder / "release/notes.md").read_text()

@@ -1,11 +1,32 @@
 """IAM policies for applying an environment's stacks: its cluster, storage, databases, domain, roles and key."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from eks_gitops.delivery.apply_policy import manage_certificates, manage_ec2, manage_iam, manage_keys, tagged, tags_new
-from eks_gitops.delivery.boundary import changed_records, keep_zone, own_backups
+from eks_gitops.delivery.boundary import changed_records, keep_zone, own_access_logs, own_backups
 from eks_gitops.iam import Statement
 from eks_gitops.location import Location
+from eks_gitops.master_passwords import master_passwords
+from eks_gitops.observability import Observability
+
+_OF_BUCKET = (
+    "s3:CreateBucket",
+    "s3:DeleteBucket",
+    "s3:DeleteBucketPolicy",
+    "s3:GetObject",
+    "s3:GetObjectVersion",
+    "s3:ListBucket",
+    "s3:ListBucketVersions",
+    "s3:ListTagsForResource",
+    "s3:PutBucket*",
+    "s3:PutEncryptionConfiguration",
+    "s3:PutLifecycleConfiguration",
+    "s3:PutObject",
+    "s3:TagResource",
+    "s3:UntagResource",
+)
+_NOTHING = Observability()
+_AURORA_KINDS = ("cluster", "cluster-pg", "cluster-snapshot")
 
 
 def statements(
@@ -18,17 +39,20 @@ def statements(
     existing_key_arn: str | None = None,
     existing_boundary_arn: str | None = None,
     existing_roles: Sequence[str] = (),
+    budget: bool = False,
+    observability: Observability = _NOTHING,
+    aurora: bool = False,
 ) -> dict[str, list[Statement]]:
-    """The statements by policy name.
+    """The statements by policy name. `budget` is whether the environment has one, `observability` what else it has.
 
     `clusters` are the names of the environment's clusters, and `domain` is that of its zone, which the parent zone
     delegates. If the parent zone is in another account, `parent_zone_arn` is None, and the role `delegation_role_arn`
-    of that account writes the record.
+    of that account writes the record. `aurora` is whether it has databases on Aurora.
     """
     cluster = clusters[0] if len(clusters) == 1 else sorted(clusters)
     region, own = location.region, f"{location.region}-{location.environment}-*"
     is_own = {"aws:ResourceTag/Environment": location.environment, "aws:ResourceTag/aws:eks:cluster-name": cluster}
-    of_own_database = {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": location.arn("rds", f"db:{own}")}
+    passwords = [(one, {one.tag: location.arn("rds", f"{one.kind}:{own}")}) for one in master_passwords(aurora=aurora)]
     kinds = ("cluster", "nodegroup", "addon", "access-entry", "podidentityassociation")
     return {
         "cluster": [
@@ -134,25 +158,35 @@ def statements(
             Statement(
                 sid="OwnDatabases",
                 actions=["rds:*"],
-                resources=[location.arn("rds", f"{kind}:{own}") for kind in ("db", "pg", "snapshot", "subgrp")],
+                resources=[
+                    location.arn("rds", f"{kind}:{own}")
+                    for kind in ("db", "pg", "snapshot", "subgrp", *(_AURORA_KINDS if aurora else ()))
+                ],
             ),
             Statement(
                 sid="DefaultOptionGroup",  # which each database uses
                 actions=["rds:*DBInstance*"],
                 resources=[location.arn("rds", "og:default*")],
             ),
-            Statement(
-                sid="MakeMasterPasswords",
-                actions=["secretsmanager:CreateSecret", "secretsmanager:TagResource"],
-                resources=[location.arn("secretsmanager", "secret:rds!db-*")],
-                conditions={"ArnLikeIfExists": of_own_database},
-            ),
-            Statement(
-                sid="KeepMasterPasswords",
-                actions=["secretsmanager:DescribeSecret", "secretsmanager:RotateSecret"],
-                resources=[location.arn("secretsmanager", "secret:rds!db-*")],
-                conditions={"ArnLike": of_own_database},
-            ),
+            *([_defaults_of_aurora(location)] if aurora else []),
+            *[
+                Statement(
+                    sid=f"Make{one.product}MasterPasswords",
+                    actions=["secretsmanager:CreateSecret", "secretsmanager:TagResource"],
+                    resources=[location.arn("secretsmanager", one.secrets)],
+                    conditions={"ArnLikeIfExists": is_own},
+                )
+                for one, is_own in passwords
+            ],
+            *[
+                Statement(
+                    sid=f"Keep{one.product}MasterPasswords",
+                    actions=["secretsmanager:DescribeSecret", "secretsmanager:RotateSecret"],
+                    resources=[location.arn("secretsmanager", one.secrets)],
+                    conditions={"ArnLike": is_own},
+                )
+                for one, is_own in passwords
+            ],
             Statement(
                 sid="OwnSecrets",  # not their values, which a Job in the cluster writes
                 actions=[
@@ -169,7 +203,11 @@ def statements(
                 actions=["logs:*"],
                 resources=[
                     location.arn("logs", f"log-group:/aws/{name}*")
-                    for name in (*[f"eks/{one}/" for one in clusters], f"rds/instance/{own}")
+                    for name in (
+                        *[f"eks/{one}/" for one in clusters],
+                        f"rds/instance/{own}",
+                        *([f"rds/cluster/{own}"] if aurora else []),
+                    )
                 ],
             ),
             Statement(
@@ -181,22 +219,7 @@ def statements(
         "backup": [
             Statement(
                 sid="OwnBackupBucket",
-                actions=[
-                    "s3:CreateBucket",
-                    "s3:DeleteBucket",
-                    "s3:DeleteBucketPolicy",
-                    "s3:GetObject",
-                    "s3:GetObjectVersion",
-                    "s3:ListBucket",
-                    "s3:ListBucketVersions",
-                    "s3:ListTagsForResource",
-                    "s3:PutBucket*",
-                    "s3:PutEncryptionConfiguration",
-                    "s3:PutLifecycleConfiguration",
-                    "s3:PutObject",
-                    "s3:TagResource",
-                    "s3:UntagResource",
-                ],
+                actions=_OF_BUCKET,
                 resources=own_backups(location),
             ),
             Statement(
@@ -295,7 +318,39 @@ def statements(
             ),
             *manage_keys(location, existing_key_arn),
         ],
+        **({"budget": [_budget(location)]} if budget else {}),
+        **({"observability": list(_observability(location, observability))} if any(observability) else {}),
     }
+
+
+def _observability(location: Location, observability: Observability) -> Iterator[Statement]:
+    """Logs of containers are among the logs of the clusters, except for their queries, which no name or tag limits."""
+    if observability.access_logs:
+        yield Statement(sid="OwnAccessLogs", actions=_OF_BUCKET, resources=own_access_logs(location))
+    if observability.container_logs:
+        yield Statement(
+            sid="Queries", actions=["logs:DeleteQueryDefinition", "logs:PutQueryDefinition"], resources=["*"]
+        )
+    if observability.web_acl:
+        own = location.arn("wafv2", f"regional/webacl/{location.name('*')}/*")
+        yield Statement(
+            sid="OwnWebAcl",
+            actions=["wafv2:DeleteWebACL", "wafv2:TagResource", "wafv2:UntagResource"],
+            resources=[own],
+        )
+        yield Statement(
+            sid="MakeWebAcl",
+            actions=["wafv2:CreateWebACL", "wafv2:UpdateWebACL"],
+            resources=[own, location.arn("wafv2", "regional/managedruleset/*", account_id="*")],
+        )
+
+
+def _budget(location: Location) -> Statement:
+    return Statement(
+        sid="OwnBudget",
+        actions=["budgets:ModifyBudget", "budgets:TagResource", "budgets:UntagResource"],
+        resources=[location.arn("budgets", f"budget/{location.name('*')}")],
+    )
 
 
 def _delegation(domain: str, parent_zone_arn: str | None, role_arn: str | None) -> list[Statement]:
@@ -311,3 +366,16 @@ def _delegation(domain: str, parent_zone_arn: str | None, role_arn: str | None) 
             conditions=changed_records([domain], "NS"),
         ),
     ]
+
+
+def _defaults_of_aurora(location: Location) -> Statement:
+    """The use of default groups, of options by a cluster and of parameters by its instances.
+
+    Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonrds.html (CreateDBCluster,
+    CreateDBInstance)
+    """
+    return Statement(
+        sid="DefaultGroupsOfAurora",
+        actions=["rds:*DBCluster*", "rds:*DBInstance*"],
+        resources=[location.arn("rds", f"{kind}:default*") for kind in ("og", "pg")],
+    )

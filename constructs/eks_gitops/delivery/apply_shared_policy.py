@@ -17,13 +17,17 @@ def statements(
     existing_boundary_arn: str | None = None,
     access_host: bool = False,
     connection_arn: str | None = None,
+    cost_tags: bool = False,
+    threat_detection: bool = False,
 ) -> dict[str, list[Statement]]:
     """The statements by policy name. They exclude the delivery roles, which only an administrator changes.
 
     `vpc` is None for an existing VPC, in which they permit nothing but what the host and the runners need.
-    `connection_arn` is that of the runners; None if there are none.
+    `connection_arn` is that of the runners; None if there are none. `threat_detection` is whether there are settings
+    of GuardDuty.
     """
     flow_logs = Statement(sid="FlowLogs", actions=["logs:*"], resources=[location.arn("logs", "log-group:/aws/vpc/*")])
+    tags = Statement(sid="CostTags", actions=["ce:UpdateCostAllocationTagsStatus"], resources=["*"])
     optional = {
         **({"access-host": _access_host(location)} if access_host else {}),
         **({"runners": _runners(location, connection_arn)} if connection_arn is not None else {}),
@@ -86,13 +90,44 @@ def statements(
                     *(["ec2.amazonaws.com"] if access_host else []),
                     *(["codebuild.amazonaws.com"] if connection_arn is not None else []),
                 ],
-                linked=["replication.ecr.amazonaws.com"],
+                linked=["replication.ecr.amazonaws.com", *(["guardduty.amazonaws.com"] if threat_detection else [])],
                 existing_boundary_arn=existing_boundary_arn,
             ),
             *manage_keys(location, existing_key_arn),
         ],
         **optional,
+        **({"cost-tags": [tags]} if cost_tags else {}),
+        **({"threat-detection": _threat_detection(location)} if threat_detection else {}),
     }
+
+
+def _threat_detection(location: Location) -> list[Statement]:
+    detectors = [location.arn("guardduty", "detector/*")]
+    return [
+        Statement(
+            sid="MakeDetector",
+            actions=["guardduty:CreateDetector"],
+            resources=["*"],
+            conditions=tagged(location, "aws:RequestTag/Environment"),
+        ),
+        Statement(
+            sid="TagNewDetector", actions=["guardduty:TagResource"], resources=detectors, conditions=tags_new(location)
+        ),
+        Statement(
+            sid="KeepDetector",
+            actions=[
+                "guardduty:DeleteDetector",
+                "guardduty:TagResource",
+                "guardduty:UntagResource",
+                "guardduty:UpdateDetector",
+            ],
+            resources=detectors,
+            conditions=tagged(location),
+        ),
+        Statement(
+            sid="Findings", actions=["events:*"], resources=[location.arn("events", f"rule/{location.name('*')}")]
+        ),
+    ]
 
 
 def _network(location: Location, vpc: VpcConfig) -> list[Statement]:

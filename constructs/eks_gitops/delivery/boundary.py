@@ -6,9 +6,12 @@ from typing import Literal
 from cdktf_cdktf_provider_aws.iam_policy import IamPolicy
 from constructs import Construct
 
+from eks_gitops.access_logs import access_logs_suffix
 from eks_gitops.backup_bucket import backup_bucket_suffix
 from eks_gitops.iam import Conditions, Statement, policy_document
 from eks_gitops.location import Location
+from eks_gitops.master_passwords import OWNED, RDS, master_passwords
+from eks_gitops.observability import Observability
 
 READ_WITHOUT_RESOURCE = (
     "acm:ListCertificates",
@@ -86,11 +89,11 @@ _SHARED_WITHOUT_RESOURCE = (
 )
 """The same of the shared stack alone."""
 _OF_ACCESS_HOST = (
-    "ssm:GetDeployablePatchSnapshotForInstance",
+    "ssm:GetDeploy*",
     "ssm:GetManifest",
     "ssm:ListAssociations",
-    "ssm:PutConfigurePackageResult",
-    "ssm:PutInventory",
+    "ssm:PutConf*",
+    "ssm:PutInv*",
     "ssmmessages:*",
 )
 """The same of the access host, by AmazonSSMManagedInstanceCore of AWS.
@@ -98,6 +101,14 @@ _OF_ACCESS_HOST = (
 Source: https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonSSMManagedInstanceCore.html
 """
 
+_OF_QUERIES = ("logs:*QueryDefinition*",)
+"""The same of saved queries."""
+_OF_WEB_ACL = ("wafv2:ListWebACLs",)
+"""The same of the load balancer controller, which looks for the web ACL by its name."""
+_OF_DETECTION = ("guardduty:CreateDetector", "guardduty:ListD*")
+"""The same of GuardDuty."""
+_OF_COST_TAGS = ("ce:*CostAllocationTags*",)
+"""The same of cost allocation tags."""
 _OF_ZONES = ("ChangeR*", "ChangeT*", "DeleteHosted*", "Get*", "List*", "UpdateHostedZoneC*")
 """The actions of Route 53 on an environment's own zone: changes of records, tags and comment, deletion, and reads."""
 _REGIONAL_SERVICES = (
@@ -105,6 +116,7 @@ _REGIONAL_SERVICES = (
     "secretsmanager", "sqs", "ssm", "wafv2",
 )  # fmt: skip
 _SERVICES_OF_RUNNERS = ("codebuild", "codeconnections")
+_SERVICES_OF_DETECTION = ("guardduty",)
 _USES = (
     "acm:Describe*",
     "cognito-idp:Describe*",
@@ -137,6 +149,9 @@ _USES = (
 """What an environment does with resources of the shared and backend stacks. It can do nothing else with them."""
 
 
+_NOTHING = Observability()
+
+
 def delivery_path(location: Location) -> str:
     """The IAM path of the delivery roles, policies and boundaries. No apply role has write access to it."""
     return f"/{location.region}/delivery/"
@@ -159,7 +174,23 @@ def own_roles(location: Location, kind: Literal["role", "instance-profile"] = "r
 
 def own_backups(location: Location) -> list[str]:
     """The ARN patterns of an environment's backup bucket and its objects, for any prefix of the bucket name."""
-    bucket = location.arn("s3", f"*{backup_bucket_suffix(location)}")
+    return _bucket(location, backup_bucket_suffix(location))
+
+
+def own_access_logs(location: Location) -> list[str]:
+    """The same of its bucket of access logs."""
+    return _bucket(location, access_logs_suffix(location))
+
+
+def _own_buckets(location: Location, observability: Observability) -> str:
+    """The pattern of the buckets of an environment, with their objects, because a boundary has a size limit."""
+    return (
+        location.arn("s3", f"*-{location.name('*')}") if observability.access_logs else f"{own_backups(location)[0]}*"
+    )
+
+
+def _bucket(location: Location, suffix: str) -> list[str]:
+    bucket = location.arn("s3", f"*{suffix}")
     return [bucket, f"{bucket}/*"]
 
 
@@ -168,11 +199,13 @@ class PermissionsBoundary(Construct):
 
     It permits creating roles only with the same boundary and on the environment's own path. It permits no access to
     resources with the tag of another environment, to resources that AWS tagged with a cluster not in `clusters` or
-    with the database of another environment, nor to the state of another environment. Of resources with the tag of
+    with the database of another environment, nor to the state of another environment, except to read that of `reads`,
+    whose outputs the environment uses. Of resources with the tag of
     the shared or backend stack, it permits only reads and uses. It also denies deleting backups, which only an
     administrator can do, and changes of the zone above the environment's own, except of the environment's records.
     `target_roles` are those in other accounts that its controllers assume, `existing_roles` those of its cluster and
-    nodes that no stack creates. `access_host` and `runners` add what these optional resources need.
+    nodes that no stack creates. `access_host`, `runners`, `cost_tags`, `budget`, `observability` and `threat_detection`
+    add what these optional resources need, and `aurora` the same for databases on Aurora, of any environment.
 
     `domain`, of the environment's zone, and `parent_zone_arn` are None for the shared stack, which can change all zones
     and has no clusters.
@@ -192,8 +225,14 @@ class PermissionsBoundary(Construct):
         target_roles: Sequence[str] = (),
         existing_arn: str | None = None,
         existing_roles: Sequence[str] = (),
+        reads: Sequence[str] = (),
         access_host: bool = False,
         runners: bool = False,
+        cost_tags: bool = False,
+        budget: bool = False,
+        observability: Observability = _NOTHING,
+        threat_detection: bool = False,
+        aurora: bool = False,
     ) -> None:
         super().__init__(scope, id_)
         if existing_arn is not None:
@@ -213,8 +252,14 @@ class PermissionsBoundary(Construct):
                     parent_zone_arn,
                     target_roles,
                     existing_roles=existing_roles,
+                    reads=reads,
                     access_host=access_host,
                     runners=runners,
+                    cost_tags=cost_tags,
+                    budget=budget,
+                    observability=observability,
+                    threat_detection=threat_detection,
+                    aurora=aurora,
                 )
             ),
         )
@@ -249,8 +294,14 @@ def statements(
     target_roles: Sequence[str] = (),
     *,
     existing_roles: Sequence[str] = (),
+    reads: Sequence[str] = (),
     access_host: bool = False,
     runners: bool = False,
+    cost_tags: bool = False,
+    budget: bool = False,
+    observability: Observability = _NOTHING,
+    threat_detection: bool = False,
+    aurora: bool = False,
 ) -> list[Statement]:
     """All statements, without `Sid`, because a managed policy may have 6,144 characters.
 
@@ -259,14 +310,40 @@ def statements(
     targets = [Statement(actions=["sts:AssumeRole", "sts:TagSession"], resources=target_roles)] if target_roles else []
     passed = [Statement(actions=["iam:GetRole", "iam:PassRole"], resources=existing_roles)] if existing_roles else []
     return [
-        *_allowed(location, domain, access_host=access_host, runners=runners),
+        *_allowed(
+            location,
+            domain,
+            reads,
+            access_host=access_host,
+            runners=runners,
+            cost_tags=cost_tags,
+            observability=observability,
+            threat_detection=threat_detection,
+            aurora=aurora,
+        ),
         *targets,
         *passed,
-        *_denied(location, clusters, parent_zone_arn),
+        *([_budget(location)] if budget else []),
+        *_denied(location, clusters, parent_zone_arn, aurora=aurora),
     ]
 
 
-def _allowed(location: Location, domain: str | None, *, access_host: bool, runners: bool) -> list[Statement]:
+def _budget(location: Location) -> Statement:
+    return Statement(actions=["budgets:*"], resources=[location.arn("budgets", f"budget/{location.name('*')}")])
+
+
+def _allowed(
+    location: Location,
+    domain: str | None,
+    reads: Sequence[str],
+    *,
+    access_host: bool,
+    runners: bool,
+    cost_tags: bool,
+    observability: Observability,
+    threat_detection: bool,
+    aurora: bool,
+) -> list[Statement]:
     """What the boundary permits. To be short, some statements have several services, and wildcards in action names.
 
     An action of one service cannot be taken on the resources of the others, and `ForAllValues` is true for actions that
@@ -274,7 +351,12 @@ def _allowed(location: Location, domain: str | None, *, access_host: bool, runne
     Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
     """
     is_shared = location.environment == "shared"
-    services = (*_REGIONAL_SERVICES, *(_SERVICES_OF_RUNNERS if runners else ()))
+    also_clusters = "*" if aurora else ""
+    services = (
+        *_REGIONAL_SERVICES,
+        *(_SERVICES_OF_RUNNERS if runners else ()),
+        *(_SERVICES_OF_DETECTION if threat_detection else ()),
+    )
     return [
         # The services of the region. The ARNs of images and snapshots of AWS have another account ID or none. EKS Auth
         # acts on clusters.
@@ -287,6 +369,10 @@ def _allowed(location: Location, domain: str | None, *, access_host: bool, runne
                 *_WITHOUT_RESOURCE,
                 *(_SHARED_WITHOUT_RESOURCE if is_shared else ()),
                 *(_OF_ACCESS_HOST if access_host else ()),
+                *(_OF_COST_TAGS if cost_tags else ()),
+                *(_OF_QUERIES if observability.container_logs else ()),
+                *(_OF_WEB_ACL if observability.web_acl else ()),
+                *(_OF_DETECTION if threat_detection else ()),
             ],
             resources=["*"],
         ),
@@ -310,7 +396,7 @@ def _allowed(location: Location, domain: str | None, *, access_host: bool, runne
                 "ForAllValues:StringLike": {"dynamodb:LeadingKeys": f"*/{location.region}/{location.environment}/*"}
             },
         ),
-        # The environment's own backups, and their copies in another region
+        # The environment's own backups, their copies in another region, and its access logs
         Statement(
             actions=[
                 "backup:CopyIntoBackupVault",
@@ -319,8 +405,8 @@ def _allowed(location: Location, domain: str | None, *, access_host: bool, runne
                 "kms:DescribeKey",
                 "kms:GenerateDataKey*",
                 "rds:AddTagsToResource",
-                "rds:CopyDBSnapshot",
-                "rds:DescribeDBSnapshots",
+                f"rds:CopyDB{also_clusters}Snapshot",
+                f"rds:DescribeDB{also_clusters}Snapshots",
                 "s3:CreateBucket",
                 "s3:DeleteBucket*",
                 "s3:Get*",
@@ -331,13 +417,13 @@ def _allowed(location: Location, domain: str | None, *, access_host: bool, runne
                 "s3:*agResource",  # TagResource and UntagResource
             ],
             resources=[
-                *own_backups(location),
+                _own_buckets(location, observability),
                 *[
                     location.arn(service, name, region="*")
                     for service, name in (
                         ("backup", "backup-vault:*"),
                         ("kms", "key/*"),
-                        ("rds", "snapshot:awsbackup:*"),
+                        ("rds", f"{also_clusters}snapshot:awsbackup:*"),
                     )
                 ],
             ],
@@ -360,7 +446,6 @@ def _allowed(location: Location, domain: str | None, *, access_host: bool, runne
                 "iam:AddRoleToInstanceProfile",
                 "iam:CreateServiceLinkedRole",
                 "iam:Get*",
-                "iam:List*",
                 "s3:GetObject",
             ],
             resources=[
@@ -368,7 +453,7 @@ def _allowed(location: Location, domain: str | None, *, access_host: bool, runne
                 location.arn("iam", "instance-profile/eks*"),
                 location.arn("iam", "role/aws-service-role/*"),
                 location.arn("iam", "server-certificate/*"),
-                location.arn("s3", f"*/{location.region}/shared/*"),
+                *[location.arn("s3", f"*/{location.region}/{name}/*") for name in ("shared", *reads)],
             ],
         ),
     ]
@@ -386,10 +471,11 @@ def _zones(location: Location, domain: str | None) -> Statement:
     )
 
 
-def _denied(location: Location, clusters: Sequence[str], parent_zone_arn: str | None) -> list[Statement]:
+def _denied(
+    location: Location, clusters: Sequence[str], parent_zone_arn: str | None, *, aurora: bool
+) -> list[Statement]:
     """Denials by tags do not concern a resource that has no tags yet, such as one that is being created."""
     shared = sorted({"shared", "backend"} - {location.environment})
-    database = f"arn:*:rds:*:*:db:{location.name('*')}"  # unique in the account
     return [
         # The shared and backend stacks
         Statement(
@@ -413,12 +499,16 @@ def _denied(location: Location, clusters: Sequence[str], parent_zone_arn: str | 
             resources=["*"],
             conditions=_is_of_another("aws:ResourceTag/aws:eks:cluster-name", clusters),
         ),
-        # Master passwords of other databases, which RDS tags
+        # Master passwords of other databases, which RDS tags with the ARN of the database, whose name is unique in the
+        # account. Those of Aurora have another tag, and `StringNotLike` is true without the tag.
         Statement(
             effect="Deny",
             actions=["secretsmanager:*"],
             resources=["*"],
-            conditions=_is_of_another("aws:ResourceTag/aws:rds:primaryDBInstanceArn", [database], test="ArnNotLike"),
+            conditions={
+                "Null": {OWNED if aurora else RDS.tag: "false"},
+                "StringNotLike": {one.tag: f"*:{location.name('*')}" for one in master_passwords(aurora=aurora)},
+            },
         ),
         # The zone above the environment's own
         *([keep_zone(parent_zone_arn)] if parent_zone_arn is not None else []),
@@ -459,7 +549,7 @@ def _replicas_of_images(location: Location) -> Statement:
     )
 
 
-def _is_of_another(tag: str, own: Sequence[str], test: str = "StringNotEquals") -> Conditions:
+def _is_of_another(tag: str, own: Sequence[str]) -> Conditions:
     """The condition that a resource has the tag, with a value that is not in `own`."""
     has_tag = {"Null": {tag: "false"}}
-    return {**has_tag, test: {tag: sorted(own)}} if own else has_tag
+    return {**has_tag, "StringNotEquals": {tag: sorted(own)}} if own else has_tag

@@ -9,7 +9,10 @@ from eks_gitops.access_host import IMAGES
 from eks_gitops.delivery.boundary import READ_WITHOUT_RESOURCE
 from eks_gitops.iam import Statement
 from eks_gitops.location import Location
+from eks_gitops.observability import Observability
 from eks_gitops.runners import runner_name
+
+_NOTHING = Observability()
 
 
 def read_statements(
@@ -18,11 +21,16 @@ def read_statements(
     repository_credentials: Sequence[str] = (),
     access_host: bool = False,
     runners: bool = False,
+    cost_tags: bool = False,
+    budgets: bool = False,
+    observability: Observability = _NOTHING,
+    threat_detection: bool = False,
 ) -> list[Statement]:
     """Read every resource of the region's stacks, and the values of the secrets named `repository_credentials`.
 
     With an access host also which image of Amazon Linux is the newest, which AWS publishes, and with runners their
-    CodeBuild projects.
+    CodeBuild projects. `cost_tags` and `budgets` are whether the stacks have such, `observability` what any environment
+    has, and `threat_detection` whether the account has settings of GuardDuty.
     """
     region = location.region
     named = {
@@ -57,10 +65,35 @@ def read_statements(
         actions=["codebuild:BatchGetProjects"],
         resources=[location.arn("codebuild", f"project/{runner_name(location, '*')}")],
     )
+    tags = Statement(sid="ReadCostTags", actions=["ce:ListCostAllocationTags"], resources=["*"])
+    of_budgets = Statement(
+        sid="ReadBudgets",
+        actions=["budgets:ListTagsForResource", "budgets:ViewBudget"],
+        resources=[location.arn("budgets", f"budget/{region}-*")],
+    )
+    queries = Statement(sid="ReadQueries", actions=["logs:DescribeQueryDefinitions"], resources=["*"])
+    web_acls = Statement(
+        sid="ReadWebAcls",
+        actions=["wafv2:GetWebACL", "wafv2:ListTagsForResource"],
+        resources=[location.arn("wafv2", f"regional/webacl/{region}-*/*")],
+    )
+    detectors = [
+        Statement(sid="ListDetectors", actions=["guardduty:ListDetectors"], resources=["*"]),
+        Statement(
+            sid="ReadDetectors",
+            actions=["guardduty:GetDetector", "guardduty:ListTagsForResource"],
+            resources=[location.arn("guardduty", "detector/*")],
+        ),
+    ]
     return [
+        *([queries] if observability.container_logs else []),
+        *([web_acls] if observability.web_acl else []),
+        *(detectors if threat_detection else []),
         *([of_repository] if credentials else []),
         *([images] if access_host else []),
         *([projects] if runners else []),
+        *([tags] if cost_tags else []),
+        *([of_budgets] if budgets else []),
         Statement(sid="ReadWithoutResource", actions=READ_WITHOUT_RESOURCE, resources=["*"]),
         Statement(
             sid="ReadRegionalServices",

@@ -13,12 +13,16 @@ from eks_gitops.github import GithubRepository, github_trust
 from eks_gitops.iam import Role, Statement, policy_document
 from eks_gitops.key import key_alias
 from eks_gitops.location import Location
+from eks_gitops.observability import Observability
 
 # Upgrading a cluster and its nodes takes more than an hour. If the credentials expire, Terraform cannot save its state.
 _APPLY_SECONDS = 2 * 60 * 60
 
 PLAN_ENVIRONMENT = "plan"
 """The GitHub environment in which pull requests are planned, after one of its reviewers has approved the run."""
+
+
+_NOTHING = Observability()
 
 
 class ReadPolicy(Construct):
@@ -36,6 +40,10 @@ class ReadPolicy(Construct):
         repository_credentials: Sequence[str] = (),
         access_host: bool = False,
         runners: bool = False,
+        cost_tags: bool = False,
+        budgets: bool = False,
+        observability: Observability = _NOTHING,
+        threat_detection: bool = False,
     ) -> None:
         super().__init__(scope, id_)
         policy = IamPolicy(
@@ -50,6 +58,10 @@ class ReadPolicy(Construct):
                     repository_credentials=repository_credentials,
                     access_host=access_host,
                     runners=runners,
+                    cost_tags=cost_tags,
+                    budgets=budgets,
+                    observability=observability,
+                    threat_detection=threat_detection,
                 )
             ),
         )
@@ -113,7 +125,9 @@ class ApplyRole(Construct):
         read: ReadPolicy,
         boundary: PermissionsBoundary,
         policies: Mapping[str, Sequence[Statement]],
+        reads: Sequence[str] = (),
     ) -> None:
+        """`reads` are other environments whose outputs the stacks read."""
         super().__init__(scope, id_)
         role = _delivery_role(
             self,
@@ -123,7 +137,7 @@ class ApplyRole(Construct):
             trust=[github_trust(location, repository.subjects(f"environment:{location.environment}"))],
             boundary=boundary,
             max_session_seconds=_APPLY_SECONDS,
-            policies={"state": policy_document(*write_state(location, state))},
+            policies={"state": policy_document(*write_state(location, state, reads))},
         )
         role.attach("read", read.arn)
         for name, statements in policies.items():  # managed policies: inline policies have a smaller size limit

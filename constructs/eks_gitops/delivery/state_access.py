@@ -36,13 +36,18 @@ def _read_locks(location: Location, table: str) -> list[Statement]:
     ]
 
 
-def write_state(location: Location, state: StateLocation) -> list[Statement]:
-    """Read, write and lock the environment's own state, and read the state of `shared` for its outputs."""
+def write_state(location: Location, state: StateLocation, reads: Sequence[str] = ()) -> list[Statement]:
+    """Read, write and lock the environment's own state, and read the state of `shared` for its outputs.
+
+    `reads` are other environments whose outputs the environment reads.
+    """
     own = location.arn("s3", f"{state.bucket}/{location.region}/{location.environment}/*")
-    shared = location.arn("s3", f"{state.bucket}/{location.region}/shared/terraform.tfstate")
+    others = [
+        location.arn("s3", f"{state.bucket}/{location.region}/{name}/terraform.tfstate") for name in ("shared", *reads)
+    ]
     statements = [
         Statement(sid="ListState", actions=["s3:ListBucket"], resources=[location.arn("s3", state.bucket)]),
-        Statement(sid="ReadState", actions=["s3:GetObject"], resources=[own, shared]),
+        Statement(sid="ReadState", actions=["s3:GetObject"], resources=[own, *others]),
         Statement(sid="WriteState", actions=["s3:PutObject"], resources=[own]),
         Statement(sid="ReleaseLock", actions=["s3:DeleteObject"], resources=[f"{own}.tflock"]),
         _use_backend_key(location, ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]),

@@ -1,4 +1,4 @@
-"""ClusterSecret: the Secret that registers a cluster in its own Argo CD, with values that only Terraform knows.
+"""ClusterSecret: the Secret that registers a cluster in an Argo CD, with values that only Terraform knows.
 
 ApplicationSets select clusters by the labels and read values from the annotations. The keys are the interface between
 Terraform and Git: if you change one here, change it in `management/` and `service/` in the same commit.
@@ -7,15 +7,15 @@ Terraform and Git: if you change one here, change it in `management/` and `servi
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 from cdktf import ITerraformDependable, Precondition, TerraformResourceLifecycle
 from cdktf_cdktf_provider_kubernetes.secret_v1 import SecretV1, SecretV1Metadata
 from constructs import Construct
 
 _PREFIX = "platform/"
-_SERVER = "https://kubernetes.default.svc"
 _REFERENCE = re.compile(r"\$\{TfToken\[[^\]]+\]\}")
 
 
@@ -31,6 +31,10 @@ class ClusterLabels:
     """`enforce` or `audit`: whether violations of the policies are rejected, or only reported."""
     karpenter: str
     """`true` if Karpenter's AWS resources exist for the cluster, else `false`."""
+    container_logs: str | None = None
+    """`true` if the cluster has a log group for its containers; otherwise, there is no such label."""
+    hub: str | None = None
+    """The environment whose Argo CD deploys to the cluster; without the label, the cluster has its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,8 @@ class ClusterAnnotations:
     """The weight of this cluster's DNS records, 0 to 255; with None, there is no such annotation."""
     further_cluster: str | None = None
     """The name of a further cluster within its environment; with None, there is no such annotation."""
+    container_log_group: str | None = None
+    """The log group of the cluster's containers; with None, there is no such annotation."""
 
 
 def label_key(field: str) -> str:
@@ -92,8 +98,44 @@ def label_key(field: str) -> str:
     return f"{_PREFIX}{field.replace('_', '-')}"
 
 
+class RegisteredCluster(NamedTuple):
+    """How Argo CD reaches a cluster: the name of its Secret, and what is in it.
+
+    Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#clusters
+    """
+
+    secret: str
+    name: str
+    """What AppProjects may name in their destinations, in place of `server`."""
+    server: str
+    config: Mapping[str, Any]
+
+
+OWN_CLUSTER = RegisteredCluster(
+    "in-cluster", "in-cluster", "https://kubernetes.default.svc", {"tlsClientConfig": {"insecure": False}}
+)
+
+
+def eks_cluster(name: str, *, cluster_name: str, endpoint: str, certificate_authority: str) -> RegisteredCluster:
+    """An EKS cluster other than that of Argo CD, whose Pods have a role with an access entry in it.
+
+    Argo CD signs its tokens with the role of its Pods, so there is neither a token nor a role to assume here.
+    `certificate_authority` is base64-encoded.
+    Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#eks
+    """
+    return RegisteredCluster(
+        secret=f"cluster-{name}",
+        name=name,
+        server=endpoint,
+        config={
+            "awsAuthConfig": {"clusterName": cluster_name},
+            "tlsClientConfig": {"insecure": False, "caData": certificate_authority},
+        },
+    )
+
+
 class ClusterSecret(Construct):
-    """The Secret that registers the cluster Argo CD runs in."""
+    """The Secret that registers `cluster`, by default the one that Argo CD runs in."""
 
     def __init__(
         self,
@@ -104,6 +146,7 @@ class ClusterSecret(Construct):
         *,
         namespace: str,
         depends_on: Sequence[ITerraformDependable],
+        cluster: RegisteredCluster = OWN_CLUSTER,
     ) -> None:
         super().__init__(scope, id_)
         values = {field: value for field, value in asdict(annotations).items() if value is not None}
@@ -111,18 +154,18 @@ class ClusterSecret(Construct):
             self,
             "secret",
             metadata=SecretV1Metadata(
-                name="in-cluster",
+                name=cluster.secret,
                 namespace=namespace,
                 labels={
                     "argocd.argoproj.io/secret-type": "cluster",
-                    **{label_key(field): value for field, value in asdict(labels).items()},
+                    **{label_key(field): value for field, value in asdict(labels).items() if value is not None},
                 },
                 annotations={label_key(field): value for field, value in values.items()},
             ),
             data={
-                "name": "in-cluster",
-                "server": _SERVER,
-                "config": json.dumps({"tlsClientConfig": {"insecure": False}}),
+                "name": cluster.name,
+                "server": cluster.server,
+                "config": json.dumps(cluster.config),
             },
             lifecycle=TerraformResourceLifecycle(
                 precondition=[rule for field, value in values.items() for rule in _is_not_empty(field, value)]

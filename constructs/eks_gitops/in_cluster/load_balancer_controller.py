@@ -64,12 +64,21 @@ class IngressClassConfig(Config):
 
 
 def ingress_class_params(
-    config: IngressClassConfig, *, group: str | None, tags: Mapping[str, str], certificate_arns: Sequence[str]
+    config: IngressClassConfig,
+    *,
+    group: str | None,
+    tags: Mapping[str, str],
+    certificate_arns: Sequence[str],
+    access_logs_bucket: str | None = None,
+    web_acl: str | None = None,
 ) -> dict[str, Any]:
     """The `spec` of IngressClassParams, which overrides the annotations of all Ingresses of the class.
 
     With a `group`, all Ingresses of the class share one load balancer. The first certificate is the default one.
+    `web_acl` is a name: the controller prefers a name in an annotation, also `none`, to an ARN here.
+    Source: `buildWAFv2WebACLAssociation` of the AWS Load Balancer Controller 3.5.0
     """
+    logs = {"access_logs.s3.enabled": "true", "access_logs.s3.bucket": access_logs_bucket}
     return {
         **({} if group is None else {"group": {"name": group}}),
         "scheme": config.scheme,
@@ -80,6 +89,12 @@ def ingress_class_params(
         "certificateArn": list(certificate_arns),
         "sslPolicy": config.tls_policy,
         "tags": [{"key": key, "value": value} for key, value in sorted(tags.items())],
+        **(
+            {"loadBalancerAttributes": [{"key": key, "value": value} for key, value in logs.items()]}
+            if access_logs_bucket is not None
+            else {}
+        ),
+        **({} if web_acl is None else {"wafv2AclName": web_acl}),
     }
 
 
@@ -138,6 +153,8 @@ class LoadBalancerController(Construct):
         certificate_arns: Sequence[str],
         role_arn: str | None,
         tags: Mapping[str, str],
+        access_logs_bucket: str | None = None,
+        web_acl: str | None = None,
         outside_aws: bool = False,
     ) -> None:
         """`role_arn` is the IRSA annotation of the service account; with Pod Identity it is None.
@@ -147,7 +164,12 @@ class LoadBalancerController(Construct):
         """
         super().__init__(scope, id_)
         params = ingress_class_params(
-            config, group=ingress_group(location), tags=tags, certificate_arns=certificate_arns
+            config,
+            group=ingress_group(location),
+            tags=tags,
+            certificate_arns=certificate_arns,
+            access_logs_bucket=access_logs_bucket,
+            web_acl=web_acl,
         )
         self.release = HelmRelease(
             self,

@@ -48,10 +48,12 @@ class RootApplication(Construct):
         revision: str,
         environment: str,
         production: bool,
+        spokes: Mapping[str, bool] | None = None,
         namespace: str,
         connection: ClusterConnection,
         depends_on: Sequence[ITerraformDependable],
     ) -> None:
+        """`spokes` are the other environments to whose clusters Argo CD deploys, each with whether it is production."""
         super().__init__(scope, id_)
         project = HelmRelease(
             self,
@@ -65,7 +67,11 @@ class RootApplication(Construct):
         guard = self._guard(connection, [*depends_on, project.resource])
         values = {
             "repositoryURL": repository_url,
-            "environments": [{"name": environment, "production": production}],
+            "environments": [
+                {"name": environment, "production": production},
+                # Of a spoke, the Secret has the name of the environment as that of the cluster.
+                *[{"name": one, "production": theirs, "cluster": one} for one, theirs in (spokes or {}).items()],
+            ],
         }
         HelmRelease(
             self,

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from eks_gitops import aws_data
+from eks_gitops.engines import ENGINES
 from eks_gitops.location import partition_of
-from eks_gitops.versions import MYSQL_MAJORS, POSTGRESQL_MAJORS
 from tests import ROOT
 
 _FILE = Path(aws_data.__file__).with_suffix(".json")
@@ -39,14 +39,13 @@ def test_there_is_no_such_region() -> None:
 
 def test_every_row_refers_to_regions_and_every_set_is_used() -> None:
     content = aws_data.content()
-    kinds = ("instance_types", "mysql_classes", "postgres_classes")
+    kinds = ("instance_types", *[f"{engine}_classes" for engine in ENGINES])
     used = {row[-1] for kind in kinds for row in content[kind].values()}
     assert used == set(range(len(content["region_sets"])))
 
 
 @pytest.mark.parametrize(
-    ("engine", "major"),
-    [*(("postgres", major) for major in POSTGRESQL_MAJORS), *(("mysql", major) for major in MYSQL_MAJORS)],
+    ("engine", "major"), [(name, major) for name, engine in ENGINES.items() for major in engine.majors]
 )
 def test_supported_majors_of_an_engine_can_be_created(engine: str, major: str) -> None:
     versions = aws_data.content()[f"{engine}_versions"][major]

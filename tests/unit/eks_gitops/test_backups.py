@@ -24,6 +24,12 @@ def test_every_file_system_and_database_is_selected_by_arn(environment: tuple[st
     )
 
 
+def test_a_cluster_of_aurora_is_selected_and_not_its_instances(alternative: dict[str, Template]) -> None:
+    selections = alternative["us-gov-west-1-dev"].resources("aws_backup_selection").values()
+    selected = [arn for selection in selections for arn in selection["resources"] if "aws_rds" in arn]
+    assert selected == [f"${{aws_rds_cluster.database-{name}_cluster.arn}}" for name in ("shop", "stock")]
+
+
 @pytest.mark.parametrize(("name", "daily", "monthly"), [("dev", 7, 31), ("staging", 7, 31), ("prod", 35, 365)])
 def test_backups_run_daily_and_monthly(platform: dict[str, Template], name: str, daily: int, monthly: int) -> None:
     rules = platform[f"ap-northeast-2-{name}"].only("aws_backup_plan")["rule"]

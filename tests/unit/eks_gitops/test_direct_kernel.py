@@ -131,6 +131,7 @@ def test_a_kernel_that_is_not_used_stops_silently(first: str) -> None:
     assert (done.stdout, done.stderr) == ("1\n", "")
 
 
+@pytest.mark.slow
 def test_a_kernel_leaves_the_index_of_each_package_for_the_next_start(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-c", "import eks_gitops, cdktf_cdktf_provider_kubernetes._jsii"],

@@ -7,7 +7,6 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,12 +19,12 @@ from botocore.stub import Stubber
 from operations import tunnel
 from operations.clients import aws
 from operations.errors import OperationError
-from operations.local.ports import HOST, answers, free_port
+from operations.local.ports import HOST, answers
 from operations.terraform.stacks import Stack
 from operations.tunnel import Target
 from tests.stacks import REGION, make_stack
 from tests.stubbed_aws import client
-from tests.tunnels import API, SESSION, Api, Running
+from tests.tunnels import API, SESSION, Api, Running, free_port_pair
 from tests.unit.operations.clients.conftest import Program, program  # noqa: F401 (a fixture)
 
 NAME = "ap-northeast-2-shared-access-host"
@@ -152,11 +151,7 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
 
 @pytest.fixture
 def port() -> int:
-    """A free port, of which the next one is free, too."""
-    while True:
-        chosen = free_port()
-        with suppress(OSError, OverflowError), socket.create_server((HOST, chosen + 1)):
-            return chosen
+    return free_port_pair()
 
 
 @pytest.fixture

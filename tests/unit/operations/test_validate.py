@@ -11,6 +11,8 @@ from operations.scanner import scanner
 from operations.validate import Step
 from tests.stacks import make_stack
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -497,8 +497,10 @@ def test_cluster_secret_has_exactly_the_declared_keys(every: dict[str, Template]
         secret = _body(stack, CLUSTER_SECRET)
         labels = secret["metadata"]["labels"]
         assert labels["argocd.argoproj.io/secret-type"] == "cluster"
-        assert set(labels) == {"argocd.argoproj.io/secret-type", *_names(ClusterLabels)}
+        optional = {"platform/container-logs", "platform/hub"}
+        assert set(labels) == {"argocd.argoproj.io/secret-type", *_names(ClusterLabels)} - optional
         assert set(_annotations(stack)) == _names(ClusterAnnotations) - {
+            "platform/container-log-group",
             "platform/dns-weight",
             "platform/further-cluster",
         }
@@ -563,6 +565,8 @@ def test_annotations_with_lists_are_json(trial: Template) -> None:
         ["engine", "host", "master_secret", "user_secret"],
         "mysql",
     )
+    of_aurora = {name: databases[name].get("engine", "postgres") for name in ("shop", "stock")}
+    assert of_aurora == {"shop": "postgres", "stock": "mysql"}
     assert databases["bubblepool"]["user_secret"] == "us-gov-west-1/dev/bubblepool/database"  # noqa: S105 (a name)
     every = [
         "aws-load-balancer-controller",

@@ -89,7 +89,7 @@ def test_a_field_that_is_not_in_the_file_has_the_line_of_what_contains_it(tmp_pa
 
 
 _STRING = (
-    "main.py:{line}: REGIONS: 'stacks.ap_northeast_2': a string, not a tuple of names; "
+    "{file}:{line}: REGIONS: 'stacks.ap_northeast_2': a string, not a tuple of names; "
     'write ("stacks.ap_northeast_2",)'
 )
 
@@ -97,25 +97,31 @@ _STRING = (
 @pytest.mark.parametrize(
     ("packages", "error"),
     [
-        ((), 'main.py:{line}: REGIONS: (): no region; add a package of settings, such as "stacks.ap_northeast_2"'),
+        (
+            (),
+            '{file}:{line}: REGIONS: (): no region; add a package of settings, such as "stacks.ap_northeast_2"',
+        ),
         (
             "stacks.ap_northeast_2",
             _STRING,
         ),
         (
             ("stacks.ap_northeast_2", "stacks.ap_northeast_2"),
-            "main.py:{line}: REGIONS[1]: 'stacks.ap_northeast_2': duplicate; list each package once",
+            "{file}:{line}: REGIONS[1]: 'stacks.ap_northeast_2': duplicate; list each package once",
         ),
-        ((1,), 'main.py:{line}: REGIONS: (1,): not a tuple of strings; write one such as ("stacks.ap_northeast_2",)'),
+        (
+            (1,),
+            '{file}:{line}: REGIONS: (1,): not a tuple of strings; write one such as ("stacks.ap_northeast_2",)',
+        ),
         (
             ("stacks.mars_1",),
-            "stacks/mars_1.py: no such file; create the folder, or correct REGIONS in main.py",
+            "stacks/mars_1.py: no such file; create the folder, or correct REGIONS in stacks/regions.py",
         ),
     ],
 )
 def test_the_list_of_regions_is_checked(packages: Any, error: str) -> None:
-    lines = (ROOT / "main.py").read_text().splitlines()
+    lines = (ROOT / "stacks/regions.py").read_text().splitlines()
     line = next(number for number, text in enumerate(lines, start=1) if text.startswith("REGIONS"))
     with pytest.raises(SettingsError) as raised:
         load(packages)
-    assert str(raised.value) == error.format(line=line)
+    assert str(raised.value) == error.format(file="stacks/regions.py", line=line)

@@ -9,6 +9,7 @@ from eks_gitops.in_cluster.load_balancer_controller import IngressClassConfig
 from eks_gitops.node_group import NodeGroupConfig
 from stacks.owner import OWNER
 from stacks.settings import EnvironmentSettings, GitopsSettings
+from stacks.usage import EnvironmentUsage
 
 PROD = EnvironmentSettings(
     account_id=OWNER.account_id,
@@ -77,4 +78,5 @@ PROD = EnvironmentSettings(
         argo_cd_retention_days=90,
         copy_to_vault=None,  # the ARN of a vault in another region, once you have one
     ),
+    usage=EnvironmentUsage(logs_gb=40),
 )

@@ -157,11 +157,46 @@ def test_backups_can_be_copied_to_another_region(unlimited: Role, action: str, r
     assert not unlimited.may(action, f"arn:aws:{resource.replace(ACCOUNT, '210987654321')}", tags={})
 
 
+@pytest.mark.parametrize(
+    ("secret", "tag", "own"),
+    [
+        ("rds!db-1", "aws:rds:primaryDBInstanceArn", "db:us-gov-west-1-dev-orders"),
+        ("rds!cluster-1", "aws:rds:primaryDBClusterArn", "cluster:us-gov-west-1-dev-shop"),
+    ],
+)
+def test_with_aurora_master_passwords_of_other_environments_are_denied_as_well(
+    alternative: dict[str, Template], secret: str, tag: str, own: str
+) -> None:
+    role = _under_boundary_of_dev(alternative["us-gov-west-1-shared"])
+
+    def may(database: str) -> bool:
+        tags = {tag: f"arn:aws-us-gov:rds:us-gov-west-1:{ACCOUNT}:{database}"}
+        arn = f"arn:aws-us-gov:secretsmanager:us-gov-west-1:{ACCOUNT}:secret:{secret}"
+        return role.may("secretsmanager:GetSecretValue", arn, tags={**tags, "aws:secretsmanager:owningService": "rds"})
+
+    assert may(own)
+    assert not may(own.replace("dev", "prod"))
+    unmanaged = f"arn:aws-us-gov:secretsmanager:us-gov-west-1:{ACCOUNT}:secret:us-gov-west-1/dev/shop/database"
+    assert role.may("secretsmanager:GetSecretValue", unmanaged, tags={})
+
+
+@pytest.mark.parametrize("aurora", [False, True])
 @pytest.mark.parametrize("region", ["ap-southeast-5", "us-gov-west-1", "cn-northwest-1"])
-def test_boundary_is_within_the_size_limit_of_managed_policies_with_the_longest_names(region: str) -> None:
+def test_boundary_is_within_the_size_limit_of_managed_policies_with_the_longest_names(
+    region: str, *, aurora: bool
+) -> None:
     location = Location(account_id=ACCOUNT, region=region, environment="e" * 21)  # limited by the longest role name
     zone = location.arn("route53", f"hostedzone/{'Z' * LONGEST_ZONE_ID}")
-    policy = policy_document(*statements(location, ["c" * 100], "d" * LONGEST_DOMAIN, zone))
+    policy = policy_document(*statements(location, ["c" * 100], "d" * LONGEST_DOMAIN, zone, aurora=aurora))
+    assert len(policy.replace(" ", "")) <= 6_144
+
+
+@pytest.mark.parametrize("region", ["ap-southeast-5", "us-gov-west-1", "cn-northwest-1"])
+def test_the_boundary_of_shared_is_within_the_limit_with_everything_that_is_optional(region: str) -> None:
+    location = Location(account_id=ACCOUNT, region=region, environment="shared")
+    policy = policy_document(
+        *statements(location, [], None, None, access_host=True, runners=True, cost_tags=True, aurora=True)
+    )
     assert len(policy.replace(" ", "")) <= 6_144
 
 

@@ -154,6 +154,7 @@ def test_no_role_of_an_environment_can_change_what_others_own(
     asked["changes by any role"] += len(questions)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("environment", "owner"), PAIRS)
 def test_no_apply_role_can_change_what_others_own_even_without_its_boundary(
     shared: Template, asked: Counter[str], environment: str, owner: str

@@ -357,6 +357,16 @@ PLAN_MAY: list[Request] = [
     ("rds:DescribeOrderableDBInstanceOptions", "*", {}, {}),
     ("servicequotas:GetAWSDefaultServiceQuota", "*", {}, {}),
     ("servicequotas:GetServiceQuota", "*", {}, {}),
+    # used by the portal
+    ("acm:ListCertificates", "*", {}, {}),
+    ("eks:DescribeAddon", _arn("eks", "addon/gitops-cluster-prod/coredns/1"), {}, {}),
+    ("eks:DescribeAddonVersions", "*", {}, {}),
+    ("eks:DescribeNodegroup", _arn("eks", "nodegroup/gitops-cluster-prod/main-1/1"), {}, {}),
+    ("eks:ListAddons", _arn("eks", "cluster/gitops-cluster-prod"), {}, {}),
+    ("eks:ListNodegroups", _arn("eks", "cluster/gitops-cluster-prod"), {}, {}),
+    ("kms:DescribeKey", _arn("kms", "key/1"), {}, {}),
+    ("rds:DescribeDBSnapshots", _arn("rds", "db:ap-northeast-2-prod-bubblepool"), {}, {}),
+    ("s3:ListBucket", STATES, {}, {}),
 ]
 
 PLAN_MAY_NOT: list[Request] = [

@@ -15,9 +15,11 @@ from operations.backup.backup import OBJECT, BackupLocation
 from operations.clients import aws as aws_client
 from operations.errors import OperationError
 from operations.output.report import Report, Status
-from operations.terraform.stacks import Stack
+from operations.terraform.stacks import Cluster, Stack
 from tests.stacks import make_further_stack, make_stack
 from tests.unit.operations.backup.conftest import ALIAS
+
+pytestmark = pytest.mark.slow
 
 SETTINGS = "kind: ConfigMap\nmetadata:\n  name: argocd-cm\ndata:\n  url: https://argocd.example.com\n"
 SECRET = "kind: Secret\nmetadata:\n  name: repository\ndata:\n  password: aHVudGVyMg==\n"  # noqa: S105
@@ -274,3 +276,11 @@ def test_a_further_cluster_has_backups_of_its_own(at: BackupLocation, monkeypatc
     assert len(backup.versions(at).data["versions"]) == 1
     assert backup.restore(found, FakeArgoCd(SETTINGS), None, _agreed).data["missing"] == ["Secret/argocd/repository"]
     assert not backup.restore(at, FakeArgoCd(SETTINGS), None, _agreed).data["missing"]
+
+
+def test_a_cluster_with_a_hub_has_no_backup_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    staging = make_stack("staging", cluster=Cluster("gitops-cluster-staging", {}, hub="dev"))
+    stacks = [make_stack("dev"), staging]
+    monkeypatch.setattr(backup, "server", lambda: "https://127.0.0.1")
+    with pytest.raises(OperationError, match=r"^staging: its Argo CD is that of dev, whose backup has all; name dev$"):
+        backup.find_location(stacks, "staging")

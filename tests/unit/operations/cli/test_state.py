@@ -54,6 +54,13 @@ def test_the_account_of_the_credentials_is_done_and_others_are_named(
     )
 
 
+@pytest.mark.parametrize("command", ["bootstrap", "unbootstrap"])
+def test_an_output_without_a_backend_is_refused(tmp_path: Path, command: str) -> None:
+    write_output(tmp_path, [make_stack("dev", tmp_path / "dev")])
+    refused = run(command, "--output", tmp_path, status=1).stderr
+    assert refused == f"error: {tmp_path}: has no backend stack; synthesize again: make synth\n"
+
+
 def test_errors_of_bootstrap_are_printed_as_messages(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "bootstrap", Mock(side_effect=OperationError("state: bucket exists")))
     assert run("bootstrap", "--output", output, status=1).stderr == "error: state: bucket exists\n"

@@ -56,6 +56,22 @@ def test_credentials_that_aws_rejects_are_reported(monkeypatch: pytest.MonkeyPat
         aws.session("dev", region=REGION, account_id=ACCOUNT)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("AWS_PROFILE", "nope", r"AWS does not accept the credentials \(.*nope.*\); try: "),
+        ("AWS_ENDPOINT_URL", "garbage", r"the AWS SDK cannot read its settings \(.*garbage.*\); correct "),
+        ("AWS_MAX_ATTEMPTS", "many", r"the AWS SDK cannot read its settings \(.*many.*\); correct "),
+    ],
+)
+def test_variables_that_the_sdk_cannot_use_are_reported(
+    variable: str, value: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(OperationError, match=rf"^dev: {reason}"):
+        aws.session("dev", region=REGION, account_id=ACCOUNT)
+
+
 def _bucket(name: str, session: boto3.Session | None = None) -> None:
     s3 = (session or boto3.Session()).client("s3")
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})  # type: ignore[typeddict-item]

@@ -9,6 +9,8 @@ from operations.errors import OperationError
 from tests import ROOT
 from tests.unit.operations.components.conftest import files, new, write
 
+pytestmark = pytest.mark.slow
+
 PROJECT = "management/bootstrap/projects/management.yaml"
 MODEL = "management/external-secrets/manifests"
 FORM = "use lower-case letters and digits, a letter first, with single hyphens between"

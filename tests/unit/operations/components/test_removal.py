@@ -9,6 +9,8 @@ from tests import ROOT
 from tests.gitops.tree import components
 from tests.unit.operations.components.conftest import files, new, write
 
+pytestmark = pytest.mark.slow
+
 PROJECT = "management/bootstrap/projects/management.yaml"
 HELM = "https://argoproj.github.io/argo-helm"
 

@@ -15,6 +15,8 @@ from operations.delivery import manifests
 from operations.errors import OperationError
 from operations.local.cluster.programs import program
 
+pytestmark = pytest.mark.slow
+
 NAMESPACE = "management/things/manifests/namespace.yaml"
 SHOP = {
     "service/shop/base/kustomization.yaml": "resources: [config.yaml, secret.yaml]\n",

@@ -198,6 +198,29 @@ def _application(folder: Path) -> tuple[Path, list[Image]]:
     return folder, images
 
 
+def test_a_branch_that_is_replaced_after_it_was_listed_is_listed_again(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its commit of before is on no branch any more, so it cannot be fetched."""
+    first, second = remote.clone("first-clone"), remote.clone("second-clone")
+    _propose_image(first, "shop", _image(1))
+    git = pull_requests._git
+    listed = []
+
+    def replace_after_listing(directory: Path, *arguments: str) -> str:
+        output = git(directory, *arguments)
+        if arguments[0] == "ls-remote" and directory == second:
+            listed.append(output)
+            if len(listed) == 1:
+                _propose_image(first, "shop", _image(2))
+        return output
+
+    monkeypatch.setattr(pull_requests, "_git", replace_after_listing)
+    _propose_image(second, "shop", _image(3))
+    assert len(listed) == 2
+    assert remote.image("image/shop/dev", "shop", "dev") == _image(3)
+
+
 def test_the_newest_commit_wins_among_concurrent_builds_of_a_service(remote: Remote, tmp_path: Path) -> None:
     application, images = _application(tmp_path / "application")
     clones = [remote.clone(f"clone-{number}") for number in range(3)]

@@ -22,6 +22,8 @@ from operations.terraform.stacks import Stack
 from stacks.settings import EnvironmentSettings, SharedSettings
 from tests.unit.operations.deploy.fake_terraform import FakeTerraform, Resources
 
+pytestmark = pytest.mark.slow
+
 _VPC: Resources = {"aws_vpc.it": {"cidr_block": "10.0.0.0/16"}}
 _BOTH: Resources = {**_VPC, "aws_eip.it": {}}
 _NO_SETTING = "no setting changes it: docs/adoption.md#what-cannot-be-adopted"
@@ -404,6 +406,11 @@ def _absent(terraform: FakeTerraform, kind: str, arguments: Mapping[str, str], *
             "AWS has old; if one is meant, rename it in RDS to new",
         ),
         ("aws_db_instance", [{"DBInstanceIdentifier": "held"}], ""),
+        (
+            "aws_rds_cluster",
+            [{"DBClusterIdentifier": "old"}],
+            "AWS has old; if one is meant, rename it in RDS to new",
+        ),
         (
             "aws_efs_file_system",
             [{"FileSystemId": "fs-1"}],

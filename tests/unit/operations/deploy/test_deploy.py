@@ -25,6 +25,8 @@ from operations.terraform.stacks import Stack, all_producers
 from tests.stacks import make_stack
 from tests.unit.operations.deploy.fake_terraform import FakeTerraform, Resources
 
+pytestmark = pytest.mark.slow
+
 
 def test_reads_the_hashes_from_a_report_of_plan(tmp_path: Path) -> None:
     stacks = {"shared": {"plan": "1 to create", "hash": "0a1b"}, "dev": {"plan": "planned after shared", "hash": ""}}

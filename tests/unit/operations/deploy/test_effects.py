@@ -36,6 +36,8 @@ def test_a_node_group_is_replaced_before_or_after_the_new_one() -> None:
         ("aws_db_instance", "engine_version", "the database is down"),
         ("aws_db_instance", "instance_class", "maintenance window"),
         ("aws_db_instance", "allocated_storage", "without an outage"),
+        ("aws_rds_cluster", "engine_version", "the database is down"),
+        ("aws_rds_cluster_instance", "instance_class", "a reader takes its place"),
     ],
 )
 def test_an_update_has_the_effect_of_its_arguments(kind: str, argument: str, part: str) -> None:

@@ -21,6 +21,8 @@ from operations.terraform.stacks import Stack
 from tests.stacks import make_stack
 from tests.unit.operations.deploy.fake_terraform import FakeTerraform, Resources
 
+pytestmark = pytest.mark.slow
+
 _VPC: Resources = {"aws_vpc.it": {"cidr_block": "10.0.0.0/16"}}
 _BOTH: Resources = {**_VPC, "aws_subnet.it": {"cidr_block": "10.0.0.0/24"}}
 

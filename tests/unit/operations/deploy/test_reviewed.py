@@ -20,6 +20,8 @@ from tests import ROOT, fake_gh
 from tests.fake_gh import FakeGh
 from tests.stacks import make_stack, write_output
 
+pytestmark = pytest.mark.slow
+
 WORKFLOWS = ROOT / ".github" / "workflows"
 RUNS = "repos/{owner}/{repo}/actions/workflows"
 HASHES = ["a" * 64, "b" * 64]

@@ -27,7 +27,7 @@ from operations.state import locks, states
 from operations.state.states import Resource
 from operations.terraform import running
 from operations.terraform.runner import TerraformError
-from operations.terraform.stacks import Kind, Stack
+from operations.terraform.stacks import Cluster, Kind, Stack
 from tests.stacks import make_further_stack, make_stack
 
 _DATABASE: Any = {"aws_db_instance": {"main": {"deletion_protection": True}}}
@@ -127,6 +127,73 @@ def test_rejects_backups_that_the_settings_keep(tmp_path: Path, hold: Hold, kind
     (tmp_path / "lifted").mkdir()
     dev = _stack(tmp_path / "lifted", "dev", **lifted)
     assert destroy.prepare([dev], [dev]).environments == ["dev"]
+
+
+def _with_hub(folder: Path) -> dict[str, Stack]:
+    """The stacks of dev, and of staging, to whose cluster the Argo CD of dev deploys; dependencies first."""
+
+    def spoke(stack: Stack) -> Stack:
+        return replace(stack, cluster=Cluster("gitops-cluster-staging", {}, hub="dev"))
+
+    stacks = [
+        _stack(folder, "dev"),
+        spoke(_stack(folder, "staging", "dev")),
+        _stack(folder, "dev", "dev", "staging", kind="in-cluster"),
+        spoke(_stack(folder, "staging", "staging", kind="in-cluster")),
+    ]
+    return {stack.name.removeprefix("ap-northeast-2-"): stack for stack in stacks}
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [["staging-gitops"], ["staging", "staging-gitops"], ["dev-gitops"], ["staging", "dev-gitops"]],
+)
+def test_rejects_to_destroy_a_spoke_or_its_hub_alone(tmp_path: Path, hold: Hold, chosen: list[str]) -> None:
+    """The Argo CD of the hub would create again what is deleted, or delete the services of the spoke."""
+    stacks = _with_hub(tmp_path)
+    for stack in stacks.values():
+        hold(stack)
+    lines = _refused([stacks[name] for name in chosen], list(stacks.values()))
+    assert lines[0] == (
+        "ap-northeast-2-staging-gitops: the Argo CD of dev deploys to its cluster: it would create again what is "
+        "deleted there, or delete all of it with itself; let staging leave its hub first (docs/hub.md), or destroy "
+        "ap-northeast-2-dev-gitops and ap-northeast-2-staging-gitops together"
+    )
+    assert not [line for line in lines[1:] if "dev-gitops: reads from" in line], lines
+
+
+def test_a_hub_and_its_spoke_can_be_destroyed_together(tmp_path: Path, hold: Hold) -> None:
+    stacks = _with_hub(tmp_path)
+    for stack in stacks.values():
+        hold(stack)
+    every = list(stacks.values())
+    assert destroy.prepare(every, every).environments == ["dev", "staging"]
+    assert destroy.prepare([stacks["dev-gitops"], stacks["staging-gitops"]], every).environments == ["dev", "staging"]
+
+
+@pytest.mark.parametrize("deployed", ["dev-gitops", "staging-gitops"])
+def test_a_hub_or_spoke_whose_other_side_is_not_deployed_can_be_destroyed(
+    tmp_path: Path, hold: Hold, deployed: str
+) -> None:
+    stacks = _with_hub(tmp_path)
+    hold(stacks[deployed])
+    assert destroy.prepare([stacks[deployed]], list(stacks.values()))
+
+
+def test_the_cluster_of_a_hub_is_cleared_before_that_of_its_spoke(
+    tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its Argo CD would create again what is deleted in the spoke."""
+    stacks = _with_hub(tmp_path)
+    for stack in stacks.values():
+        hold(stack)
+    cleared: list[str] = []
+    monkeypatch.setattr(destroy, "clear", lambda stack, *_: cleared.append(stack.name))
+    monkeypatch.setattr(destroy, "in_reverse", lambda *_, **__: ({"none": "stopped here"}, {}))
+    in_other_order = [stacks[name] for name in ("dev", "staging", "staging-gitops", "dev-gitops")]
+    options = destroy.Options(lambda _: "", 1, tmp_path, 1)
+    destroy.destroy(destroy.prepare(in_other_order, list(stacks.values())), options, Progress())
+    assert cleared == ["ap-northeast-2-dev-gitops", "ap-northeast-2-staging-gitops"]
 
 
 def test_rejects_a_state_without_resources_that_is_being_written(

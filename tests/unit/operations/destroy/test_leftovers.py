@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import boto3
 import pytest
@@ -209,6 +210,16 @@ def test_finds_a_log_group_that_was_created_again_without_tags(aws: boto3.Sessio
     assert found[name] == Leftover("log group", name, None)
 
 
+def test_finds_a_budget_that_remains(aws: boto3.Session) -> None:
+    budgets = Mock()
+    budgets.exceptions.NotFoundException = KeyError
+    budgets.describe_budget.side_effect = [{}, KeyError]
+    session = Mock(wraps=aws, region_name=aws.region_name)
+    session.client = lambda service, **how: budgets if service == "budgets" else aws.client(service, **how)
+    owner = replace(DEV, budgets=[("123456789012", "kept"), ("123456789012", "gone")])
+    assert _found(session, owner) == {"kept": Leftover("budget", "kept", 0)}
+
+
 def test_the_ownership_records_of_external_dns_are_found(aws: boto3.Session) -> None:
     route53 = aws.client("route53")
     zone = route53.create_hosted_zone(Name="example.com", CallerReference="test")["HostedZone"]["Id"]
@@ -252,10 +263,16 @@ def test_final_snapshots_are_marked_as_kept_on_purpose(aws: boto3.Session, monke
 
 def test_an_environment_is_identified_by_the_log_groups_in_its_stack(tmp_path: Path) -> None:
     group = {"name": "/aws/eks/gitops-cluster-dev/cluster"}
-    resources = {"aws_cloudwatch_log_group": {"cluster": group}, "aws_vpc": {"vpc": {}}}
+    budget = {"account_id": "123456789012", "name": "ap-northeast-2-dev-cost"}
+    resources = {
+        "aws_cloudwatch_log_group": {"cluster": group},
+        "aws_vpc": {"vpc": {}},
+        "aws_budgets_budget": {"budget": budget},
+    }
     document = {"terraform": {"backend": {"s3": {}}}, "resource": resources}
     (tmp_path / "cdk.tf.json").write_text(json.dumps(document))
-    assert leftovers.environment(make_stack(directory=tmp_path)) == replace(DEV, log_groups=[group["name"]])
+    expected = replace(DEV, log_groups=[group["name"]], budgets=[("123456789012", "ap-northeast-2-dev-cost")])
+    assert leftovers.environment(make_stack(directory=tmp_path)) == expected
 
 
 def test_roles_of_the_first_cluster_do_not_remain_of_a_further_one(aws: boto3.Session, tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from operations.errors import OperationError
 from tests import fake_gh
 from tests.fake_gh import FakeGh
 
+pytestmark = pytest.mark.slow
+
 FINDING = {"kind": "changed", "name": "aws_vpc.vpc", "details": ["tags: a `b` ->\nc"], "attributes": ["tags"]}
 OTHER = {"kind": "added", "name": "rule sgr-1", "details": [], "attributes": []}
 

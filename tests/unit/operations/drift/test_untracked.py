@@ -155,6 +155,18 @@ def test_a_rule_is_reported_with_its_traffic(rule: dict[str, Any], traffic: str)
     assert found == [f"rule sgr-1: {traffic}"]
 
 
+def test_what_guardduty_and_aws_backup_add_to_a_cluster_is_not_reported() -> None:
+    role = "arn:aws:iam::123456789012:role/ap-northeast-2/dev/ap-northeast-2-dev-backup"
+    session = Aws(
+        list_addons={"addons": ["aws-guardduty-agent"]},
+        list_access_entries={"accessEntries": [role]},
+    )
+    states = _states(
+        aws_eks_cluster={"name": _CLUSTER, "vpc_config": [_NETWORK]}, aws_backup_selection={"iam_role_arn": role}
+    )
+    assert untracked.find_untracked(session, states, [_STACK]) == ([], [])  # type: ignore[arg-type]
+
+
 def test_access_entries_that_eks_creates_are_not_reported() -> None:
     service = "arn:aws:iam::123456789012:role/aws-service-role/eks.amazonaws.com/AWSServiceRoleForAmazonEKS"
     found = _found(

@@ -52,6 +52,27 @@ def test_an_applied_change_waits_until_the_maintenance_window(rds: Any, stack: S
     assert list(waiting(plan, stack)) == []
 
 
+def test_a_change_of_a_cluster_of_aurora_waits_as_well(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulated AWS applies every change of a cluster at once."""
+
+    class _Rds:
+        def describe_db_clusters(self, DBClusterIdentifier: str) -> Any:  # noqa: N803 (as in boto3)
+            assert DBClusterIdentifier == "shop"
+            pending = {"BackupRetentionPeriod": 14}
+            return {
+                "DBClusters": [{"PendingModifiedValues": pending, "PreferredMaintenanceWindow": "sun:18:30-sun:19:30"}]
+            }
+
+    monkeypatch.setattr(Stack, "aws_session", lambda _: type("_", (), {"client": lambda *_: _Rds()})())
+    before = {"cluster_identifier": "shop", "backup_retention_period": 3}
+    change = {"actions": ["update"], "before": before, "after": {**before, "backup_retention_period": 14}}
+    entry = {"address": "aws_rds_cluster.db", "type": "aws_rds_cluster", "change": change}
+    changes = "backup_retention_period 3 -> 14"
+    assert list(waiting(Plan("dev", {"resource_changes": [entry]}), stack)) == [
+        Waiting("aws_rds_cluster.db", changes, _WINDOW, is_all=True)
+    ]
+
+
 def test_other_changes_of_the_database_are_still_pending(rds: Any, stack: Stack) -> None:
     rds.modify_db_instance(DBInstanceIdentifier="shop", DBInstanceClass="db.t4g.large", AllocatedStorage=40)
     (found,) = waiting(_plan(instance_class="db.t4g.xlarge", allocated_storage=39, multi_az=True), stack)

@@ -21,6 +21,16 @@ def test_forgetting_a_resource_is_refused() -> None:
     assert hit.why == "Terraform no longer manages it"
 
 
+def test_the_end_of_the_root_application_is_refused() -> None:
+    """A cluster that joins a hub loses its Argo CD, which would delete all services first."""
+    before = {"name": "root", "namespace": "argocd"}
+    (hit,) = hits(Change("helm_release.it", "helm_release", "destroy", before, None, {}, {}))
+    assert hit.is_refusal
+    assert hit.why == "with its root Application, Argo CD deletes everything that it deployed to the cluster"
+    assert not list(hits(Change("it", "helm_release", "destroy", before | {"name": "argocd"}, None, {}, {})))
+    assert not list(hits(Change("it", "helm_release", "update", before, before, {}, {})))
+
+
 def _group(name: str, actions: list[str], *, desired: int = 1, cluster: str = "dev") -> dict[str, Any]:
     arguments = {"cluster_name": cluster, "scaling_config": [{"desired_size": desired}], "taint": []}
     change = {"actions": actions, "before": arguments, "after": None if actions == ["delete"] else arguments}
@@ -181,6 +191,33 @@ def test_a_major_version_of_mysql_has_two_numbers(old: str, new: str, why: list[
     assert _hits("aws_db_instance", "update", {"engine_version": old}, after) == why
 
 
+@pytest.mark.parametrize(
+    ("engine", "old", "new"),
+    [
+        ("aurora-postgresql", "17.9", "18.4"),
+        ("aurora-mysql", "8.0.mysql_aurora.3.10.4", "8.4.mysql_aurora.8.4.7"),
+    ],
+)
+def test_a_cluster_of_aurora_is_upgraded_only_on_purpose_and_never_lowered(engine: str, old: str, new: str) -> None:
+    def verdicts(before: str, after: str, *, is_allowed: bool) -> list[tuple[str, bool]]:
+        values = {"engine": engine, "engine_version": after, "allow_major_version_upgrade": is_allowed}
+        change = Change("it", "aws_rds_cluster", "update", {"engine": engine, "engine_version": before}, values, {}, {})
+        return [(hit.rule, hit.is_refusal) for hit in hits(change)]
+
+    assert verdicts(old, new, is_allowed=True) == [("interrupts-service", False)]
+    assert verdicts(old, new, is_allowed=False) == [("rejected-by-aws", True)]
+    assert verdicts(new, old, is_allowed=True) == [("rejected-by-aws", True)]
+    assert verdicts(old, old, is_allowed=False) == []
+
+
+@pytest.mark.parametrize("action", ["destroy", "replace"])
+def test_a_cluster_of_aurora_is_kept_and_the_loss_of_an_instance_is_for_review(action: Action) -> None:
+    (lost,) = hits(Change("it", "aws_rds_cluster", action, {}, None, {}, {}))
+    assert (lost.rule, lost.is_refusal) == ("loses-data-or-identity", True)
+    (instance,) = hits(Change("it", "aws_rds_cluster_instance", action, {}, None, {}, {}))
+    assert (instance.rule, instance.is_refusal) == ("interrupts-service", False)
+
+
 def test_the_storage_of_a_database_can_grow_up_to_ten_percent_below_the_maximum() -> None:
     before = {"allocated_storage": 45, "max_allocated_storage": 100}
     assert _hits("aws_db_instance", "update", before, before | {"max_allocated_storage": 50}) == []
@@ -277,6 +314,8 @@ def test_a_changed_permissions_boundary_is_for_review(action: Action) -> None:
         ("aws_db_parameter_group", {"parameter": [{"name": "rds.force_ssl", "value": "1"}]}, {"parameter": []}),
         ("aws_db_parameter_group", {"parameter": [{"name": "require_secure_transport", "value": "1"}]},
          {"parameter": [{"name": "require_secure_transport", "value": "0"}]}),
+        ("aws_rds_cluster_parameter_group", {"parameter": [{"name": "require_secure_transport", "value": "ON"}]},
+         {"parameter": [{"name": "require_secure_transport", "value": "OFF"}]}),
         ("aws_ecr_lifecycle_policy", {"policy": '{"rules": [{"selection": {"countNumber": 200}}]}'},
          {"policy": '{"rules": [{"selection": {"countNumber": 1}}]}'}),
         ("aws_subnet", {"map_public_ip_on_launch": False}, {"map_public_ip_on_launch": True}),

@@ -20,6 +20,8 @@ from operations.errors import OperationError
 from operations.local import emulator_process, ports
 from operations.local.emulator_process import Emulator
 
+pytestmark = pytest.mark.slow
+
 ACCOUNT = "123456789012"
 REGION = "ap-northeast-2"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/some"
@@ -773,6 +775,79 @@ def test_a_mysql_database_is_upgraded_to_a_major_version_with_two_numbers(
         aws("rds").modify_db_instance(DBInstanceIdentifier="app", **{**_UPGRADE, "EngineVersion": "8.4.9"})
 
 
+@pytest.fixture
+def aurora(aws: Client) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Creates a cluster of Aurora if called with arguments, and describes it."""
+    rds = aws("rds")
+
+    def describe(**settings: Any) -> dict[str, Any]:
+        if settings:
+            defaults = {"Engine": "aurora-postgresql", "MasterUsername": "someone", "MasterUserPassword": "a-password"}
+            rds.create_db_cluster(DBClusterIdentifier="app", **defaults | settings)
+        (cluster,) = rds.describe_db_clusters(DBClusterIdentifier="app")["DBClusters"]
+        return dict(cluster)
+
+    yield describe
+    rds.delete_db_cluster(DBClusterIdentifier="app", SkipFinalSnapshot=True)
+
+
+def test_a_cluster_of_aurora_runs_a_minor_version_and_keeps_its_log_exports(
+    aws: Client, aurora: Callable[..., dict[str, Any]]
+) -> None:
+    created = aurora(EngineVersion="17", EnableCloudwatchLogsExports=["postgresql"])
+    assert re.fullmatch(r"17\.\d+", created["EngineVersion"])
+    assert created["EnabledCloudwatchLogsExports"] == ["postgresql"]
+    exports = {"EnableLogTypes": ["iam-db-auth-error"], "DisableLogTypes": ["postgresql"]}
+    aws("rds").modify_db_cluster(DBClusterIdentifier="app", CloudwatchLogsExportConfiguration=exports)
+    assert aurora()["EnabledCloudwatchLogsExports"] == ["iam-db-auth-error"]
+    assert aurora()["EngineVersion"] == created["EngineVersion"]
+
+
+def test_rejects_an_unknown_version_of_a_cluster_of_aurora(aws: Client) -> None:
+    user = {"MasterUsername": "someone", "MasterUserPassword": "a-password"}
+    with pytest.raises(ClientError, match=r"Cannot find version 17\.99") as error:
+        aws("rds").create_db_cluster(
+            DBClusterIdentifier="never", Engine="aurora-postgresql", EngineVersion="17.99", **user
+        )
+    assert code(error) == "InvalidParameterCombination"
+
+
+@pytest.mark.parametrize(
+    ("engine", "majors", "version"),
+    [
+        ("aurora-postgresql", ("17", "18"), "18.4"),
+        ("aurora-mysql", ("8.0", "8.4"), "8.4.mysql_aurora.8.4.7"),
+    ],
+)
+def test_a_cluster_of_aurora_is_upgraded_as_an_instance_is(
+    aws: Client, aurora: Callable[..., dict[str, Any]], engine: str, majors: tuple[str, str], version: str
+) -> None:
+    rds = aws("rds")
+    for major in majors:
+        family, name = f"{engine}{major}", f"{engine}{major}".replace(".", "-")
+        rds.create_db_cluster_parameter_group(
+            DBClusterParameterGroupName=name, DBParameterGroupFamily=family, Description="of app"
+        )
+    old, new = (f"{engine}{major}".replace(".", "-") for major in majors)
+    created = aurora(Engine=engine, EngineVersion=majors[0], DBClusterParameterGroupName=old)
+    upgrade = {"EngineVersion": version, "AllowMajorVersionUpgrade": True, "DBClusterParameterGroupName": new}
+    for refused, reason in (
+        ({"AllowMajorVersionUpgrade": False}, "AllowMajorVersionUpgrade flag"),
+        ({"DBClusterParameterGroupName": old}, f"specify one of {engine}{majors[1]}"),
+    ):
+        with pytest.raises(ClientError, match=reason) as error:
+            rds.modify_db_cluster(DBClusterIdentifier="app", **upgrade | refused)
+        assert code(error) == "InvalidParameterCombination"
+    with pytest.raises(ClientError, match="database clusters are still members") as error:
+        rds.delete_db_cluster_parameter_group(DBClusterParameterGroupName=old)
+    assert code(error) == "InvalidDBParameterGroupState"
+    rds.modify_db_cluster(DBClusterIdentifier="app", **upgrade)
+    assert (aurora()["EngineVersion"], aurora()["DBClusterParameterGroup"]) == (version, new)
+    rds.delete_db_cluster_parameter_group(DBClusterParameterGroupName=old)
+    with pytest.raises(ClientError, match=f"Cannot upgrade {engine} from"):
+        rds.modify_db_cluster(DBClusterIdentifier="app", **upgrade | {"EngineVersion": created["EngineVersion"]})
+
+
 def test_changes_of_a_database_wait_until_another_is_applied_immediately(
     aws: Client, database: Callable[..., dict[str, Any]]
 ) -> None:
@@ -876,6 +951,46 @@ def test_a_replication_configuration_belongs_to_one_region(aws: Client) -> None:
     assert aws("ecr").describe_registry()["replicationConfiguration"]["rules"] == rules
     elsewhere = aws("ecr", region_name="us-west-2")
     assert elsewhere.describe_registry()["replicationConfiguration"]["rules"] == []
+
+
+def test_a_region_has_one_detector_of_guardduty(aws: Client) -> None:
+    guardduty, elsewhere = aws("guardduty"), aws("guardduty", region_name="us-west-2")
+    id_ = guardduty.create_detector(Enable=True, FindingPublishingFrequency="ONE_HOUR", Tags={"a": "1"})["DetectorId"]
+    with pytest.raises(ClientError) as error:
+        guardduty.create_detector(Enable=True)
+    assert code(error) == "BadRequestException"
+    features: Any = [{"Name": "EKS_AUDIT_LOGS", "Status": "ENABLED"}]
+    guardduty.update_detector(DetectorId=id_, Features=features)
+    guardduty.update_detector(DetectorId=id_, Enable=False, FindingPublishingFrequency="SIX_HOURS")
+    found = guardduty.get_detector(DetectorId=id_)
+    assert (found["Status"], found["FindingPublishingFrequency"]) == ("DISABLED", "SIX_HOURS")
+    assert (found["Features"], found["Tags"]) == (features, {"a": "1"})
+    arn = f"arn:aws:guardduty:{REGION}:{ACCOUNT}:detector/{id_}"
+    guardduty.tag_resource(ResourceArn=arn, Tags={"b": "2"})
+    guardduty.untag_resource(ResourceArn=arn, TagKeys=["a"])
+    assert guardduty.list_tags_for_resource(ResourceArn=arn)["Tags"] == {"b": "2"}
+    assert (guardduty.list_detectors()["DetectorIds"], elsewhere.list_detectors()["DetectorIds"]) == ([id_], [])
+    guardduty.delete_detector(DetectorId=id_)
+    with pytest.raises(ClientError) as error:
+        guardduty.get_detector(DetectorId=id_)
+    assert code(error) == "BadRequestException"
+
+
+def test_saved_queries_belong_to_one_region(aws: Client) -> None:
+    logs, elsewhere = aws("logs"), aws("logs", region_name="us-west-2")
+    query = {"name": "gitops/errors", "queryString": "fields @message", "logGroupNames": ["/aws/eks/gitops/containers"]}
+    id_ = logs.put_query_definition(**query)["queryDefinitionId"]
+    (found,) = logs.describe_query_definitions(queryDefinitionNamePrefix="gitops/")["queryDefinitions"]
+    assert found["queryDefinitionId"] == id_
+    assert query.items() <= found.items()
+    assert elsewhere.describe_query_definitions()["queryDefinitions"] == []
+    changed = query | {"queryString": "fields @timestamp"}
+    assert logs.put_query_definition(**changed, queryDefinitionId=id_)["queryDefinitionId"] == id_
+    assert logs.delete_query_definition(queryDefinitionId=id_)["success"]
+    assert logs.describe_query_definitions()["queryDefinitions"] == []
+    with pytest.raises(ClientError) as error:
+        logs.delete_query_definition(queryDefinitionId=id_)
+    assert code(error) == "ResourceNotFoundException"
 
 
 def test_a_template_of_repositories_belongs_to_one_region(aws: Client) -> None:

@@ -5,8 +5,10 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
@@ -16,6 +18,7 @@ from operations import ami_releases, validate
 from operations.ami_releases import Pin
 from operations.backup import backup
 from operations.clients import aws
+from operations.cost import price_list
 from operations.delivery import manifests
 from operations.deploy import deploy, plan, reviewed
 from operations.deploy.plan import Selection
@@ -27,6 +30,7 @@ from operations.guard import guard
 from operations.output.report import Report
 from operations.preflight import preflight
 from operations.preflight.check import Line
+from operations.repository import all_or_nothing, revision, stack_differences
 from operations.scanner import scanner
 from operations.scanner.scanner import Failure
 from operations.state import restore
@@ -51,6 +55,17 @@ def _drift(clean: int, unread: int = 0, findings: int = 0) -> Report:
     seen = {f"clean-{number}": Seen() for number in range(clean)}
     seen |= {f"unread-{number}": Seen(errors=["x"]) for number in range(unread)}
     return drift.report(seen | ({"drifted": drifted} if findings else {}), [], [], date(2026, 1, 1))
+
+
+def _compared(number: int) -> Report:
+    with pytest.MonkeyPatch.context() as patch:
+        stacks = [SimpleNamespace(name=name, configuration={}) for name in NAMES[:number]]
+        patch.setattr(stack_differences, "read_stacks", lambda _: stacks)
+        patch.setattr(stack_differences, "read_configurations", lambda _: {})
+        patch.setattr(revision, "is_same_synthesis", lambda *_: False)
+        patch.setattr(revision, "synthesized_at", lambda _: nullcontext(Path()))
+        patch.setattr(revision, "differing", lambda *_: dict.fromkeys(NAMES[:number], "changed"))
+        return stack_differences.compare(Path(), "main")
 
 
 def _pins(number: int) -> Report:
@@ -124,6 +139,15 @@ def _joined(number: int) -> Report:
         file = Path(folder) / "list.json"
         file.write_text(json.dumps(listed))
         return reviewed.join(file, [])
+
+
+def _prices(number: int) -> Report:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_get", "_objects", "_address", "to_toml"):
+            patch.setattr(price_list, name, Mock())
+        patch.setattr(price_list, "_read", lambda *_: {"x": {("USD", Mock())}})
+        patch.setattr(all_or_nothing, "write_files", Mock())
+        return price_list.write(NAMES[:number], "", Path(), date(2026, 1, 1))
 
 
 def _reviewed(number: int) -> Report:
@@ -210,6 +234,14 @@ TITLES: dict[str, tuple[Callable[[int], Report], tuple[str, str, str]]] = {
         lambda number: preflight._preflight_report(_lines(number)),
         ("0 failed, 0 warnings, 0 passed", "1 failed, 1 warning, 1 passed", "2 failed, 2 warnings, 2 passed"),
     ),
+    "price_list.write": (
+        _prices,
+        (
+            "the prices of 0 regions written",
+            "the prices of 1 region written",
+            "the prices of 2 regions written",
+        ),
+    ),
     "restore.show_versions": (
         _versions,
         ("s: 0 versions of its state", "s: 1 version of its state", "s: 2 versions of its state"),
@@ -222,6 +254,14 @@ TITLES: dict[str, tuple[Callable[[int], Report], tuple[str, str, str]]] = {
             "checkov: 0 passed, 0 failed, 0 with a reason",
             "checkov: 1 passed, 1 failed, 0 with a reason",
             "checkov: 2 passed, 2 failed, 0 with a reason",
+        ),
+    ),
+    "stack_differences.compare": (
+        _compared,
+        (
+            "0 of 0 stacks changed since main",
+            "1 of 1 stack changed since main",
+            "2 of 2 stacks changed since main",
         ),
     ),
     "upgrade._upgrade_report": (
@@ -241,7 +281,9 @@ TITLES: dict[str, tuple[Callable[[int], Report], tuple[str, str, str]]] = {
 OTHERS = {
     # Titles without a number.
     "comments.comment", "promotion.set_image", "publish.publish", "pull_requests._unchanged", "pull_requests.propose",
-    "restore._difference", "reviewed.accept", "reviewed.refusals",
+    "restore._difference", "reviewed.accept", "reviewed.refusals", "update._report",
+    # A sum of money.
+    "cost.cost",
     # The number of objects in an export, which must be one; tests/unit/operations/backup has their titles.
     "backup._difference_report", "backup.backup",
 }  # fmt: skip

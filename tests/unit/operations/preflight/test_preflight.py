@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,8 +25,9 @@ from operations.preflight import existing as preflight_existing
 from operations.preflight import quotas as preflight_quotas
 from operations.preflight import state as preflight_state
 from operations.preflight import tools as preflight_tools
-from operations.preflight.check import Line, Outcome
+from operations.preflight.check import Clients, Line, Outcome
 from operations.terraform.stacks import Kind, Stack, State
+from tests import ROOT
 from tests.stacks import REGION, make_stack
 from tests.stubbed_aws import Answer, stubs
 
@@ -193,7 +195,7 @@ def _printing(file: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("version", "outcome"), [("v20.20.2\n", "passed"), ("v22.1.0\n", "passed"), ("v24.0.0\n", "failed")]
+    ("version", "outcome"), [("v20.20.2\n", "warning"), ("v22.1.0\n", "passed"), ("v24.0.0\n", "failed")]
 )
 def test_node_supports_the_cdktf_cli(says: Callable[[str], None], version: str, outcome: str) -> None:
     says(version)
@@ -465,6 +467,8 @@ IN_USE: dict[str, Answer] = {
     "aws_eip": ("ec2", "describe_addresses", {"Addresses": [{}, {}, {}]}),
     "aws_eks_cluster": ("eks", "list_clusters", {"clusters": ["a", "b", "c"]}),
     "aws_db_instance": ("rds", "describe_db_instances", {"DBInstances": [{}, {}, {}]}),
+    "aws_rds_cluster": ("rds", "describe_db_clusters", {"DBClusters": [{}, {}, {}]}),
+    "aws_rds_cluster_instance": ("rds", "describe_db_instances", {"DBInstances": [{}, {}, {}]}),
     "aws_efs_file_system": (
         "efs",
         "describe_file_systems",
@@ -668,6 +672,14 @@ def test_a_database_class_of_mysql_must_be_offered_with_its_major_version(aws: A
     assert _outcomes(offers.database_class(database, clients)) == [outcome]
 
 
+@pytest.mark.parametrize(("offered", "outcome"), [("8.0.mysql_aurora.3.10.4", "passed"), ("5.7.12", "failed")])
+def test_a_class_of_aurora_must_be_offered_with_its_major_version(aws: Aws, offered: str, outcome: str) -> None:
+    cluster = {"cluster_identifier": "a", "engine": "aurora-mysql", "engine_version": "8.0"}
+    options = {"OrderableDBInstanceOptions": [{"EngineVersion": offered}]}
+    clients = aws(("rds", "describe_orderable_db_instance_options", options))
+    assert _outcomes(offers.aurora_class(cluster, "db.r8g.large", clients)) == [outcome]
+
+
 def _database(**more: Any) -> Answer:
     """A deployed database that runs 16.13."""
     database = {
@@ -694,6 +706,23 @@ def test_the_version_of_a_new_database_is_not_checked(aws: Aws) -> None:
     assert _engine(aws, "17", ("rds", "describe_db_instances", "DBInstanceNotFound")) == []
     with pytest.raises(ClientError):
         _engine(aws, "17", ("rds", "describe_db_instances", "AccessDenied"))
+
+
+def _cluster(aws: Aws, version: str, *answers: Answer) -> list[tuple[str, str]]:
+    cluster = {"cluster_identifier": "shop", "engine_version": version, "allow_major_version_upgrade": True}
+    return [(line.outcome, line.message) for line in databases.engine_version(cluster, aws(*answers))]
+
+
+def test_a_new_cluster_of_aurora_is_not_checked_and_one_in_use_is_upgraded_to_an_offered_version(aws: Aws) -> None:
+    assert _cluster(aws, "18.4", ("rds", "describe_db_clusters", "DBClusterNotFoundFault")) == []
+    found = {
+        "Engine": "aurora-postgresql", "EngineVersion": "17.9", "Status": "available", "BackupRetentionPeriod": 7,
+        "LatestRestorableTime": datetime.now(UTC),
+    }  # fmt: skip
+    running: Answer = ("rds", "describe_db_clusters", {"DBClusters": [found]})
+    targets = {"DBEngineVersions": [{"ValidUpgradeTarget": [{"EngineVersion": "18.4"}]}]}
+    ((outcome, message),) = _cluster(aws, "18.4", running, ("rds", "describe_db_engine_versions", targets))
+    assert (outcome, message.partition(";")[0]) == ("passed", "will be upgraded from 17.9 to 18.4")
 
 
 def test_a_database_runs_a_minor_version_of_the_settings(aws: Aws) -> None:
@@ -831,6 +860,15 @@ def test_checks_each_node_group_database_cluster_and_pinned_add_on(aws: Aws, sta
         ("aws_subnet", "a", {"availability_zone": f"{REGION}a"}),
         ("aws_eks_node_group", "main", {"node_group_name_prefix": "main-", "instance_types": ["t3.medium"]}),
         ("aws_db_instance", "a", {"identifier": "shop"}),
+        ("aws_rds_cluster", "b", {"cluster_identifier": "stock"}),
+        *[
+            (
+                "aws_rds_cluster_instance",
+                f"b{number}",
+                {"cluster_identifier": "${aws_rds_cluster.b.id}", "instance_class": "db.r8g.large"},
+            )
+            for number in (1, 2)
+        ],
         ("aws_eks_cluster", "cluster", {"name": "gitops-cluster-dev", "version": "1.36"}),
         ("aws_eks_addon", "coredns", {"addon_name": "coredns", "addon_version": "v1"}),
         ("aws_eks_addon", "vpc-cni", {"addon_name": "vpc-cni"}),
@@ -840,6 +878,8 @@ def test_checks_each_node_group_database_cluster_and_pinned_add_on(aws: Aws, sta
         "node group main of ap-northeast-2-dev",
         "database shop",
         "version of database shop",
+        "version of database stock",
+        "database stock",
         "cluster gitops-cluster-dev",
         "add-on coredns of ap-northeast-2-dev",
     ]
@@ -975,3 +1015,11 @@ def test_a_peering_connection_is_active(
     clients = aws(("ec2", "describe_vpc_peering_connections", answer))
     ((_, check),) = connections.checks([stack(*routes, kind="shared")], clients)
     assert list(check()) == [Line(f"peering connection {_PEERING}", outcome, message)]
+
+
+def test_there_is_a_client_for_every_service_that_finds_what_exists() -> None:
+    """Such as CodeBuild, for runners that are in the settings but not in the state yet."""
+    source = (ROOT / "operations/state/existing.py").read_text(encoding="utf-8")
+    services = set(re.findall(r'account\.(?:all|get)\(\s*"([a-z0-9-]+)"', source))
+    assert {"codebuild", "ec2", "efs"} <= services
+    assert services <= set(Clients._SERVICES)

@@ -30,7 +30,7 @@ def copy_of_repository(folder: Path) -> Path:
         else:
             shutil.copy(ROOT / name, folder / name)
     shutil.copytree(EXAMPLE / "stacks", folder / "stacks")
-    (folder / "main.py").write_text('REGIONS = ("stacks.ap_northeast_2",)\n')
+    (folder / "stacks/regions.py").write_text('REGIONS = ("stacks.ap_northeast_2",)\n')
     return folder
 
 

@@ -60,7 +60,7 @@ def test_names_networks_and_zones_are_those_of_the_region(tree: Path) -> None:
         assert expected in text
     for unexpected in ("ap-northeast-2", '"10.0.', "Seoul"):
         assert unexpected not in text
-    assert 'REGIONS = ("stacks.ap_northeast_2", "stacks.us_west_2")' in (tree / "main.py").read_text()
+    assert 'REGIONS = ("stacks.ap_northeast_2", "stacks.us_west_2")' in (tree / "stacks/regions.py").read_text()
 
 
 def test_the_copy_of_a_copy_is_below_a_subdomain_of_its_own(tree: Path) -> None:

@@ -16,6 +16,8 @@ from tests import ROOT
 from tests.edited_settings import EditedSettings
 from tests.stacks import make_stack, write_output
 
+pytestmark = pytest.mark.slow
+
 RBAC = "management/argo-cd/manifests/rbac"
 PROJECTS = "management/bootstrap/projects"
 OWNERS = ".github/CODEOWNERS"

@@ -107,6 +107,18 @@ CASES: dict[str, Case] = {
         ],
         "data",
     ),
+    "aws_budgets_budget": Case(
+        {"account_id": "123456789012", "name": "dev-cost"},
+        [
+            (
+                "budgets",
+                "describe_budget",
+                {"Budget": {"BudgetName": "dev-cost", "TimeUnit": "MONTHLY", "BudgetType": "COST"}},
+            )
+        ],
+        "123456789012:dev-cost",
+        "NotFoundException",
+    ),
     "aws_cloudwatch_event_rule": Case(
         {"name": "spot"}, [("events", "describe_rule", {"Name": "spot"})], "spot", "ResourceNotFoundException"
     ),
@@ -286,6 +298,15 @@ CASES: dict[str, Case] = {
         "gitops,a-1",
         "ResourceNotFoundException",
     ),
+    "aws_guardduty_detector": Case(
+        {"tags_all": _TAGS},
+        [
+            ("guardduty", "list_detectors", {"DetectorIds": ["12abc", "34def"]}),
+            ("guardduty", "get_detector", {"ServiceRole": "a", "Status": "ENABLED", "Tags": {"Environment": "prod"}}),
+            ("guardduty", "get_detector", {"ServiceRole": "a", "Status": "ENABLED", "Tags": _TAGS}),
+        ],
+        "34def",
+    ),
     "aws_flow_log": _ec2("describe_flow_logs", "FlowLogs", "FlowLogId", "fl-1"),
     "aws_iam_instance_profile": Case(
         {"name": "nodes"},
@@ -449,6 +470,15 @@ CASES: dict[str, Case] = {
         "vpc-1-100.64.0.0/16",
     ),
     "aws_nat_gateway": _ec2("describe_nat_gateways", "NatGateways", "NatGatewayId", "nat-1", State="available"),
+    "aws_rds_cluster": Case(
+        {"cluster_identifier": "a"}, [("rds", "describe_db_clusters", {})], "a", "DBClusterNotFoundFault"
+    ),
+    "aws_rds_cluster_instance": Case(
+        {"identifier": "a"}, [("rds", "describe_db_instances", {"DBInstances": [{}]})], "a", "DBInstanceNotFound"
+    ),
+    "aws_rds_cluster_parameter_group": Case(
+        {"name": "a"}, [("rds", "describe_db_cluster_parameter_groups", {})], "a", "DBParameterGroupNotFound"
+    ),
     "aws_route": Case(
         {"route_table_id": "rtb-1", "destination_cidr_block": "0.0.0.0/0"},
         [("ec2", "describe_route_tables", {"RouteTables": [{"Routes": _ROUTES}]})],
@@ -560,6 +590,11 @@ CASES: dict[str, Case] = {
         ],
         "sgr-1",
         "InvalidGroup.NotFound",
+    ),
+    "aws_wafv2_web_acl": Case(
+        {"name": "services", "scope": "REGIONAL"},
+        [("wafv2", "list_web_acls", {"WebACLs": [{"Name": "other", "Id": "1"}, {"Name": "services", "Id": "2"}]})],
+        "2/services/REGIONAL",
     ),
     "aws_vpc_security_group_ingress_rule": Case(
         {

@@ -19,6 +19,8 @@ from operations.state import locks, restore
 from operations.terraform.stacks import Stack, State
 from tests.stacks import REGION, make_stack
 
+pytestmark = pytest.mark.slow
+
 KEY = "dev.tfstate"
 LOCK = f"{KEY}.tflock"
 HOLDER = {"ID": "6f1c", "Who": "minji@laptop", "Operation": "OperationTypeApply", "Created": "2026-01-01T00:00:00Z"}

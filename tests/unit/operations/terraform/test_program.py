@@ -1,11 +1,14 @@
 """Which program plans and applies: Terraform, or the one that TERRAFORM_BINARY_NAME names."""
 
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from eks_gitops.versions import TERRAFORM_CONSTRAINT
 from operations.errors import OperationError
 from operations.state.locks import Lock
 from operations.terraform import program
@@ -77,6 +80,33 @@ def test_a_program_whose_version_fails_is_reported(folder: Path) -> None:
     _write(folder / "terraform", "echo no >&2; exit 1")
     with pytest.raises(OperationError, match=r"^terraform version failed: no$"):
         program.version()
+
+
+@pytest.mark.parametrize("said", ["Terraform v1.11.0", "Terraform v1.15.9", "OpenTofu v1.12.6"])
+def test_supported_versions_are_accepted(folder: Path, said: str) -> None:
+    _write(folder / "terraform", f"echo {said}")
+    program.check()
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("Terraform v1.10.5", "Terraform 1.10.5: not supported (>= 1.11, < 2)"),
+        ("Terraform v2.0.0", "Terraform 2.0.0: not supported (>= 1.11, < 2)"),
+        ("OpenTofu v1.11.4", "OpenTofu 1.11.4: not supported (>= 1.12, < 2)"),
+    ],
+)
+def test_make_targets_refuse_other_versions_in_one_line(folder: Path, said: str, message: str) -> None:
+    _write(folder / "terraform", f"echo {said}")
+    module = (sys.executable, "-m", "operations.terraform.program")
+    done = subprocess.run(module, check=False, capture_output=True, text=True)
+    remedy = f"install a supported one, or name it in {VARIABLE}"
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: terraform: {message}; {remedy}\n"
+
+
+def test_the_supported_terraform_is_that_of_the_stacks() -> None:
+    assert program.SUPPORTED["Terraform"] == TERRAFORM_CONSTRAINT
 
 
 def test_encrypted_states_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,7 +128,9 @@ def test_names_a_wrong_field_of_a_stack(tmp_path: Path, kind: Kind, changes: dic
     assert _message(tmp_path) == f"platform.json: stacks.dev.{message}"
 
 
-_EMPTY = json.dumps({"version": 3, "regions": [], "placeholders": [], "stacks": {}, "kubernetes": {}, "charts": []})
+_EMPTY = json.dumps(
+    {"version": VERSION, "regions": [], "placeholders": [], "stacks": {}, "kubernetes": {}, "charts": []}
+)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +164,9 @@ def test_names_the_file_and_the_problem(tmp_path: Path, file: str, content: str,
 def test_rejects_another_format_version(tmp_path: Path) -> None:
     write_output(tmp_path, [make_stack(directory=tmp_path)])
     (tmp_path / "platform.json").write_text('{"version": 1}')
-    with pytest.raises(OperationError, match=r"platform\.json: format version 1, expected 3; synthesize again"):
+    with pytest.raises(
+        OperationError, match=rf"platform\.json: format version 1, expected {VERSION}; synthesize again"
+    ):
         read_platform(tmp_path)
 
 

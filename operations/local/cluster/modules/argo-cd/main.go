@@ -1,5 +1,6 @@
-// Validates AppProjects, Applications and ApplicationSets as Argo CD does before each sync. ApplicationSets are rendered
-// with the files of a folder, as their controller does, and their Applications as the repo server does.
+// Validates AppProjects, Applications and ApplicationSets as Argo CD does before each sync, and the settings of its
+// notifications. ApplicationSets are rendered with the files of a folder, as their controller does, and their Applications
+// as the repo server does.
 //
 // Reads {folder, secret, groups}: the folder of the repository, the Secret of the cluster in which Argo CD runs, and lists
 // of manifests, each for an Argo CD of its own. Writes {problems, newer, applications, rendered, matches}: the problems,
@@ -226,6 +227,11 @@ func (a *argoCd) check(group int, manifests []map[string]any, result *output) {
 			var set v1alpha1.ApplicationSet
 			err = convert(manifest, &set)
 			sets[index] = set
+		case "ConfigMap":
+			var config corev1.ConfigMap
+			if err = convert(manifest, &config); err == nil && config.Name == notificationsConfigMap {
+				say(index, notificationProblems(&config)...)
+			}
 		}
 		if strict, ok := runtime.AsStrictDecodingError(err); ok {
 			for _, unknown := range strict.Errors() {

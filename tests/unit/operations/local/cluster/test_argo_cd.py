@@ -11,6 +11,8 @@ from operations.local.cluster.argo_cd import ArgoCd
 from operations.local.cluster.control_plane import ControlPlane
 from tests.unit.operations.local.cluster.fake_programs import FakePrograms
 
+pytestmark = pytest.mark.slow
+
 COMPONENTS = (
     "argocd-repo-server",
     "argocd-server",

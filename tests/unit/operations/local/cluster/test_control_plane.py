@@ -14,6 +14,8 @@ from operations.local.cluster.control_plane import ControlPlane
 from operations.local.cluster.processes import Processes
 from tests.unit.operations.local.cluster.fake_programs import FakePrograms
 
+pytestmark = pytest.mark.slow
+
 SERVERS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 
 

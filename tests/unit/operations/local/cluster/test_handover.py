@@ -8,6 +8,7 @@ import pytest
 
 from operations.local.cluster.handover import handover
 from operations.terraform.stacks import read_stacks
+from tests.template import Template
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +39,12 @@ def test_objects_are_in_the_namespace_of_argo_cd_without_values_of_terraform(man
     assert {manifest["metadata"]["namespace"] for manifest in manifests} == {"argocd"}
     assert "${" not in json.dumps(manifests)
     assert "unknown" in manifests[0]["metadata"]["annotations"].values()
+
+
+def test_the_secret_of_a_spoke_can_come_first(with_hub: dict[str, Template]) -> None:
+    stack = with_hub["ap-northeast-2-dev-gitops"]
+    first, second, *_ = handover(stack.raw, Path("/srv/repository"), "HEAD", clusters=("staging", "in-cluster"))
+    for secret, environment in ((first, "staging"), (second, "dev")):
+        assert secret["metadata"]["labels"]["platform/environment"] == environment
+        assert secret["metadata"]["annotations"]["platform/repository-url"] == "file:///srv/repository"
+        assert secret["metadata"]["annotations"]["platform/repository-revision"] == "HEAD"

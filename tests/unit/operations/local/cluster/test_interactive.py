@@ -12,6 +12,8 @@ from operations.errors import OperationError
 from operations.local.cluster import interactive, programs
 from tests.unit.operations.local.cluster.fake_programs import FakePrograms
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _signals() -> Iterator[None]:

@@ -18,6 +18,8 @@ from operations.errors import OperationError
 from operations.local.cluster import programs
 from tests import ROOT
 
+pytestmark = pytest.mark.slow
+
 # Builds what Go would name the programs of some modules, and knows a source folder with manifests.
 _GO = """#!{python} -ES
 import json, os, pathlib, sys, time

@@ -1,0 +1,1 @@
+"""The monthly cost of the synthesized stacks, at the list prices of AWS."""

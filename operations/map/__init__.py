@@ -1,0 +1,1 @@
+"""Pictures of the platform, made from the synthesized stacks."""

@@ -1,0 +1,238 @@
+"""Rules for Karpenter's NodePools and EC2NodeClasses, and for the labels of the nodes that it starts.
+
+A rule takes the rendered manifests of one entry of the tree, and yields one line for each violation.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from functools import cache
+
+from eks_gitops import aws_data
+from tests.gitops.rules import name_of, of_kind
+from tests.gitops.tree import Json, places_of_nodes
+
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+# The fields of a schedule: the least number, the greatest, and the names of the numbers.
+_SCHEDULE: Sequence[tuple[int, int, Sequence[str]]] = (
+    (0, 59, ()), (0, 23, ()), (1, 31, ()), (1, 12, _MONTHS), (0, 6, _DAYS),
+)  # fmt: skip
+
+
+def schedules_of_budgets_are_valid(manifests: Sequence[Json]) -> Iterator[str]:
+    """The CRD compares only the number of fields. With a wrong schedule Karpenter disrupts no node.
+
+    Source: the parser of github.com/robfig/cron v3.0.1, parser.go and spec.go.
+    """
+    for pool in of_kind(manifests, "NodePool"):
+        for index, budget in enumerate((pool["spec"].get("disruption") or {}).get("budgets") or []):
+            schedule = str(budget.get("schedule", "@daily"))
+            if not _is_schedule(schedule):
+                field = f"spec.disruption.budgets[{index}].schedule"
+                yield f"{name_of(pool)}: {field}: {schedule}: no schedule; write such as 0 9 * * mon-fri or @daily"
+
+
+def _is_schedule(text: str) -> bool:
+    if text.startswith("@"):
+        return text[1:] in {"annually", "yearly", "monthly", "weekly", "daily", "midnight", "hourly"}
+    fields = text.split()
+    return len(fields) == len(_SCHEDULE) and all(
+        _is_range(part, *bounds) for field, bounds in zip(fields, _SCHEDULE, strict=True) for part in field.split(",")
+    )
+
+
+def _is_range(part: str, least: int, greatest: int, names: Sequence[str]) -> bool:
+    numbers = {name: str(number) for number, name in enumerate(names, least)}
+    found = re.fullmatch(r"(?:[*?]|(\w+)(?:-(\w+))?)(?:/0*[1-9]\d*)?", part)
+    if found is None:
+        return False
+    bounds = [numbers.get(bound.lower(), bound) for bound in found.groups() if bound]
+    known = all(bound.isdecimal() and least <= int(bound) <= greatest for bound in bounds)
+    return known and [int(bound) for bound in bounds] == sorted(int(bound) for bound in bounds)
+
+
+_ARCHITECTURES = {"arm64": "arm64", "x86_64": "amd64"}
+_ALL_THAT_ARE_LISTED = 12  # more values are no help
+
+
+@cache
+def _instance_types() -> list[dict[str, str]]:
+    """The labels of the nodes of each instance type.
+
+    Source: computeRequirements of Karpenter's AWS provider 1.15.2, pkg/providers/instancetype/types.go, and
+    AWSToKubeArchitectures in its pkg/apis/v1/labels.go.
+    """
+    found = []
+    for name, (architecture, vcpus, *_) in aws_data.content()["instance_types"].items():
+        family, _, size = name.partition(".")
+        labels = {"instance-cpu": str(vcpus), "instance-family": family, "instance-size": size}
+        if parts := re.match(r"([a-z]+)(?:-\d+tb)?(\d+).*\.", name):
+            labels |= {"instance-category": parts[1], "instance-generation": parts[2]}
+        found.append(
+            {
+                "kubernetes.io/arch": _ARCHITECTURES[architecture],
+                "node.kubernetes.io/instance-type": name,
+                **{f"karpenter.k8s.aws/{key}": value for key, value in labels.items()},
+            }
+        )
+    return found
+
+
+@cache
+def _values_of_nodes() -> dict[str, set[str]]:
+    """The values of labels that every node has. Sources: as of the instance types, and getOS in the same file."""
+    found = {
+        **places_of_nodes(),
+        "karpenter.sh/capacity-type": {"on-demand", "reserved", "spot"},
+        "kubernetes.io/os": {"linux", "windows"},
+    }
+    for labels in _instance_types():
+        for key, value in labels.items():
+            found.setdefault(key, set()).add(value)
+    return found
+
+
+def unknown_value_of_nodes(key: str, value: str) -> str | None:
+    """What to write if no node can have this value of a label; None if one can, or the label is not known."""
+    known = _values_of_nodes().get(key)
+    if known is None or value in known:
+        return None
+    close = sorted(known) if len(known) <= _ALL_THAT_ARE_LISTED else get_close_matches(value, sorted(known))
+    return f"write one of {', '.join(close)}" if close else "correct it"
+
+
+def node_pools_match_instance_types(manifests: Sequence[Json]) -> Iterator[str]:
+    """Otherwise no instance type is left, so that Pods wait for a node forever."""
+    for pool in of_kind(manifests, "NodePool"):
+        requirements = pool["spec"]["template"]["spec"].get("requirements") or []
+        unknown = [
+            f"{name_of(pool)}: spec.template.spec.requirements[{index}].values: {value}: no {one['key']}; {remedy}"
+            for index, one in enumerate(requirements)
+            for value in (one.get("values") or [] if one.get("operator") in {"In", "NotIn"} else [])
+            if (remedy := unknown_value_of_nodes(one["key"], value))
+        ]
+        yield from unknown
+        of_types = [one for one in requirements if one["key"] in _instance_types()[0]]
+        if not unknown and not any(_satisfies(labels, of_types) for labels in _instance_types()):
+            keys = ", ".join(dict.fromkeys(one["key"] for one in of_types))
+            where = f"{name_of(pool)}: spec.template.spec.requirements"
+            yield f"{where}: no instance type satisfies all of {keys}; correct one"
+
+
+def _satisfies(labels: dict[str, str], requirements: Sequence[Json]) -> bool:
+    """Whether an instance type satisfies requirements: their operators are those of the CRD of Karpenter 1.15."""
+    for one in requirements:
+        value, values, operator = labels.get(one["key"]), one.get("values") or [], one.get("operator", "In")
+        if operator in {"Gt", "Gte", "Lt", "Lte"}:
+            if not (values and str(values[0]).isdecimal() and str(value or 0).isdecimal()):
+                continue  # the CRD refuses it
+            number, bound = int(value or 0), int(values[0])
+            holds = {"Gt": number > bound, "Gte": number >= bound, "Lt": number < bound, "Lte": number <= bound}
+            fits = value is not None and holds[operator]
+        else:
+            has = value is not None if operator in {"DoesNotExist", "Exists"} else value in values
+            fits = has == (operator in {"Exists", "In"})
+        if not fits:
+            return False
+    return True
+
+
+# EbsBlockDevice in the API of EC2 (botocore, 2016-11-15): the least and the greatest number for each type of volume.
+_OF_VOLUMES = {
+    "iops": {"gp3": (3000, 80000), "io1": (100, 64000), "io2": (100, 256000)},
+    "throughput": {"gp3": (125, 2000)},
+}
+
+
+def volumes_of_nodes_are_possible(manifests: Sequence[Json]) -> Iterator[str]:
+    """Otherwise EC2 refuses every instance of the class: Pods wait for a node forever."""
+    for node_class in of_kind(manifests, "EC2NodeClass"):
+        for index, mapping in enumerate(node_class["spec"].get("blockDeviceMappings") or []):
+            ebs = mapping.get("ebs") or {}
+            for field, bounds in _OF_VOLUMES.items():
+                kind, given = ebs.get("volumeType"), ebs.get(field)
+                if given is None or kind is None:
+                    continue
+                where = f"{name_of(node_class)}: spec.blockDeviceMappings[{index}].ebs.{field}: {given}"
+                if kind not in bounds:
+                    yield f"{where}: not for {kind}; remove it, or write volumeType: {', '.join(bounds)}"
+                elif not bounds[kind][0] <= given <= bounds[kind][1]:
+                    yield f"{where}: not for {kind}; write a number from {bounds[kind][0]} to {bounds[kind][1]}"
+
+
+_SIGNALS = (
+    "memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available", "imagefs.inodesFree",
+    "pid.available",
+)  # fmt: skip
+_RESERVED = ("cpu", "memory", "ephemeral-storage", "pid")
+_KEYS_OF_KUBELETS = {
+    "evictionHard": _SIGNALS,
+    "evictionMinimumReclaim": _SIGNALS,
+    "evictionSoft": _SIGNALS,
+    "evictionSoftGracePeriod": _SIGNALS,
+    "kubeReserved": _RESERVED,
+    "systemReserved": _RESERVED,
+}
+
+
+_WITH_THRESHOLDS = ("evictionHard", "evictionMinimumReclaim", "evictionSoft")
+_PERCENT = 100
+_NUMBERS_OF_KUBELETS = {
+    "evictionMaxPodGracePeriod": float("inf"),
+    "imageGCHighThresholdPercent": _PERCENT,
+    "imageGCLowThresholdPercent": _PERCENT,
+    "maxPods": float("inf"),
+    "podsPerCore": float("inf"),
+}
+# A percentage, or a quantity that is not negative.
+_THRESHOLD = r"(\d{1,2}(\.\d*)?|100)%|\+?\d+(\.\d*)?([EPTGMk]|[EPTGMK]i|m|[eE][+-]?\d+)?"
+
+
+def kubelets_have_a_valid_configuration(manifests: Sequence[Json]) -> Iterator[str]:
+    """Otherwise the class is not ready, and Karpenter starts no node. `check-karpenter` checks names and types.
+
+    Source: validateKubeletSemantics of Karpenter's AWS provider 1.15.2, pkg/apis/v1/kubeletconfiguration_validation.go.
+    """
+    for node_class in of_kind(manifests, "EC2NodeClass"):
+        kubelet = node_class["spec"].get("kubelet") or {}
+        for problem in (*_maps_of_kubelet(kubelet), *_numbers_of_kubelet(kubelet)):
+            yield f"{name_of(node_class)}: spec.kubelet.{problem}"
+        if "registerWithTaints" in kubelet:
+            where = f"{name_of(node_class)}: spec.kubelet.registerWithTaints"
+            yield f"{where}: Karpenter sets it; write taints of the NodePool instead"
+
+
+def _maps_of_kubelet(kubelet: Json) -> Iterator[str]:
+    for field, known in _KEYS_OF_KUBELETS.items():
+        for key, value in (kubelet.get(field) or {}).items():
+            if key not in known:
+                yield f"{field}: {key}: no such key; write one of {', '.join(known)}"
+            elif field == "evictionSoftGracePeriod" and not re.fullmatch(r"(\d+(\.\d+)?(ms|s|m|h))+|0", str(value)):
+                yield f"{field}.{key}: {value}: no duration; write such as 2m"
+            elif field in _WITH_THRESHOLDS and not re.fullmatch(_THRESHOLD, str(value)):
+                yield f"{field}.{key}: {value}; write such as 500Mi, or a percentage from 0% to 100%"
+    soft, grace = (kubelet.get(field) or {} for field in ("evictionSoft", "evictionSoftGracePeriod"))
+    for key in sorted(soft.keys() - grace.keys()):
+        yield f"evictionSoftGracePeriod: no {key}, which evictionSoft has; add such as 2m"
+    for key in sorted(grace.keys() - soft.keys()):
+        yield f"evictionSoft: no {key}, which evictionSoftGracePeriod has; add it"
+
+
+def _numbers_of_kubelet(kubelet: Json) -> Iterator[str]:
+    for field, most in _NUMBERS_OF_KUBELETS.items():
+        number = kubelet.get(field)
+        if isinstance(number, int) and not 0 <= number <= most:
+            remedy = "write a number from 0 to 100" if most == _PERCENT else "write 0 or more"
+            yield f"{field}: {number}; {remedy}"
+    high, low = (kubelet.get(f"imageGC{one}ThresholdPercent") for one in ("High", "Low"))
+    if isinstance(high, int) and isinstance(low, int) and high <= low:
+        yield f"imageGCHighThresholdPercent: {high}; write more than imageGCLowThresholdPercent, {low}"
+
+
+ALL = (
+    kubelets_have_a_valid_configuration,
+    node_pools_match_instance_types,
+    schedules_of_budgets_are_valid,
+    volumes_of_nodes_are_possible,
+)

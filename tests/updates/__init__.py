@@ -1,0 +1,1 @@
+"""Updates of whole copies of this repository to a release."""
