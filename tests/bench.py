@@ -12,6 +12,7 @@ medians of pairs. They are only comparable on the same machine.
 """
 
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -137,6 +138,14 @@ def _synthesis(current: Path) -> list[tuple[Way, Way]]:
         (
             Way("make synth, nothing changed", [*synth, str(current)]),
             Way("npx cdktf synth", ["npx", "--no-install", "cdktf", "synth", "--output", _OUTPUT]),
+        ),
+        (
+            Way(
+                "make plan, nothing changed",
+                [*operations, "plan", "--base", "HEAD"],
+                environment={"CDKTF_OUTDIR": str(current)},
+            ),
+            Way("two syntheses", ["sh", "-ec", f"{shlex.join(python)} && {shlex.join(python)}"]),
         ),
         (ours, Way("ts-node main.ts", ["node_modules/.bin/ts-node", "main.ts"], program)),
         (ours, Way("compiled main.ts", ["node", "compiled/main.js"], program)),
