@@ -632,6 +632,10 @@ spec:
             ],
         ),
         (
+            ("a", "b-dev", "StorageClass", "https://example.com/charts"),
+            [": AppProject a: spec.clusterResourceWhitelist: no StorageClass; add it"],
+        ),
+        (
             ("a", "b-dev", "ConfigMap", "https://example.net"),
             [": AppProject a: spec.sourceRepos: no https://example.net; add it"],
         ),
