@@ -4,7 +4,7 @@ A rule takes the rendered manifests of one entry of the tree, and yields one lin
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 
@@ -57,7 +57,7 @@ _ALL_THAT_ARE_LISTED = 12  # more values are no help
 
 
 @cache
-def _instance_types() -> list[dict[str, str]]:
+def instance_types() -> list[dict[str, str]]:
     """The labels of the nodes of each instance type.
 
     Source: computeRequirements of Karpenter's AWS provider 1.15.2, pkg/providers/instancetype/types.go, and
@@ -87,7 +87,7 @@ def _values_of_nodes() -> dict[str, set[str]]:
         "karpenter.sh/capacity-type": {"on-demand", "reserved", "spot"},
         "kubernetes.io/os": {"linux", "windows"},
     }
-    for labels in _instance_types():
+    for labels in instance_types():
         for key, value in labels.items():
             found.setdefault(key, set()).add(value)
     return found
@@ -102,6 +102,44 @@ def unknown_value_of_nodes(key: str, value: str) -> str | None:
     return f"write one of {', '.join(close)}" if close else "correct it"
 
 
+# The labels of nodes in domains of which no other label exists. Sources: WellKnownLabels of Karpenter's AWS provider
+# 1.15.2, pkg/apis/v1/labels.go, and of Karpenter itself; https://kubernetes.io/docs/reference/labels-annotations-taints/;
+# the Karpenter documentation gives nodes of its controller `karpenter.sh/controller`.
+_LABELS: Mapping[str, str] = {
+    "beta.kubernetes.io": "arch instance-type os",
+    "failure-domain.beta.kubernetes.io": "region zone",
+    "karpenter.k8s.aws": """capacity-reservation-id capacity-reservation-interruptible capacity-reservation-type
+        ec2nodeclass instance-accelerator-count instance-accelerator-manufacturer instance-accelerator-name
+        instance-capability-flex instance-category instance-cpu instance-cpu-manufacturer
+        instance-cpu-sustained-clock-speed-mhz instance-ebs-bandwidth instance-encryption-in-transit-supported
+        instance-family instance-generation instance-gpu-count instance-gpu-manufacturer instance-gpu-memory
+        instance-gpu-name instance-hypervisor instance-local-nvme instance-memory instance-network-bandwidth
+        instance-size instance-tenancy placement-group-id placement-group-partition""",
+    "karpenter.sh": "capacity-type controller do-not-sync-taints initialized nodepool registered",
+    "kubernetes.io": "arch hostname os",
+    "topology.kubernetes.io": "region zone",
+}
+# In these domains there may be others, so that only what is much like one of them is a mistake.
+_LABELS_AMONG_OTHERS = {
+    "eks.amazonaws.com": "capacityType compute-type nodegroup",
+    "node.kubernetes.io": "instance-type windows-build",
+    "topology.k8s.aws": "zone-id",
+}
+_MUCH_ALIKE = 0.85
+
+
+def unknown_label_of_nodes(key: str) -> str | None:
+    """What to write if no node has this label of Kubernetes, EKS or Karpenter; None if one may have it."""
+    domain, _, name = key.partition("/")
+    if names := _LABELS.get(domain, "").split():
+        close = get_close_matches(name, names, n=1)
+        remedy = f"write {domain}/{close[0]}" if close else "remove it, or use a label of your own"
+        return None if name in names else remedy
+    names = _LABELS_AMONG_OTHERS.get(domain, "").split()
+    close = get_close_matches(name, names, n=1, cutoff=_MUCH_ALIKE)
+    return f"write {domain}/{close[0]}" if close and name not in names else None
+
+
 def node_pools_match_instance_types(manifests: Sequence[Json]) -> Iterator[str]:
     """Otherwise no instance type is left, so that Pods wait for a node forever."""
     for pool in of_kind(manifests, "NodePool"):
@@ -113,14 +151,14 @@ def node_pools_match_instance_types(manifests: Sequence[Json]) -> Iterator[str]:
             if (remedy := unknown_value_of_nodes(one["key"], value))
         ]
         yield from unknown
-        of_types = [one for one in requirements if one["key"] in _instance_types()[0]]
-        if not unknown and not any(_satisfies(labels, of_types) for labels in _instance_types()):
+        of_types = [one for one in requirements if one["key"] in instance_types()[0]]
+        if not unknown and not any(satisfies(labels, of_types) for labels in instance_types()):
             keys = ", ".join(dict.fromkeys(one["key"] for one in of_types))
             where = f"{name_of(pool)}: spec.template.spec.requirements"
             yield f"{where}: no instance type satisfies all of {keys}; correct one"
 
 
-def _satisfies(labels: dict[str, str], requirements: Sequence[Json]) -> bool:
+def satisfies(labels: dict[str, str], requirements: Sequence[Json]) -> bool:
     """Whether an instance type satisfies requirements: their operators are those of the CRD of Karpenter 1.15."""
     for one in requirements:
         value, values, operator = labels.get(one["key"]), one.get("values") or [], one.get("operator", "In")

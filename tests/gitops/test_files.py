@@ -26,6 +26,7 @@ _PATCH = "service/bubblepool/overlays/dev/rollout.yaml"
 _BUDGET = "service/bubblepool/base/disruption-budget.yaml"
 _API = "the API of Kubernetes 1.36, the newest of EKS"
 _UNEXPECTED = "Additional properties are not allowed ('maxUnavailble' was unexpected)"
+_NOT_SERVED = "Kubernetes 1.36 does not serve it; write the version that replaces it"
 _STEPS = f"{_PATCH}: Rollout bubblepool: spec.strategy.canary.steps"
 
 
@@ -67,8 +68,7 @@ _STEPS = f"{_PATCH}: Rollout bubblepool: spec.strategy.canary.steps"
             _BUDGET,
             "policy/v1",
             "policy/v1beta1",
-            f"{_BUDGET}: PodDisruptionBudget bubblepool: apiVersion: policy/v1beta1: Kubernetes 1.36 does not serve it; "
-            "write the version that replaces it",
+            f"{_BUDGET}: PodDisruptionBudget bubblepool: apiVersion: policy/v1beta1: {_NOT_SERVED}",
         ),
         (_BUDGET, "policy/v1", "gateway.networking.k8s.io/v1", None),  # may be the one of a CRD
     ],
