@@ -4,9 +4,12 @@ A rule takes the rendered manifests of one entry of the tree, and yields one lin
 """
 
 import re
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
+
+import yaml
 
 from eks_gitops import aws_data
 from tests.gitops.rules import name_of, of_kind
@@ -268,9 +271,121 @@ def _numbers_of_kubelet(kubelet: Json) -> Iterator[str]:
         yield f"imageGCHighThresholdPercent: {high}; write more than imageGCLowThresholdPercent, {low}"
 
 
+_LIMITED = ("cpu", "memory", "ephemeral-storage", "nodes", "pods")
+
+
+def limits_of_node_pools_are_of_resources(manifests: Sequence[Json]) -> Iterator[str]:
+    """Karpenter compares each limit with the resource of the same name: with another name, it limits nothing.
+
+    Source: Limits.ExceededBy of Karpenter 1.15, pkg/apis/v1/nodepool.go; names with a domain are extended resources.
+    """
+    for pool in of_kind(manifests, "NodePool"):
+        for name in pool["spec"].get("limits") or {}:
+            if name not in _LIMITED and "/" not in name and not name.startswith("hugepages-"):
+                close = get_close_matches(name, _LIMITED, n=1, cutoff=0.4)
+                remedy = close[0] if close else f"one of {', '.join(_LIMITED)}"
+                yield f"{name_of(pool)}: spec.limits: {name}: no resource, so it limits nothing; write {remedy}"
+
+
+_DEVICES_OF_ROOT = ("/dev/sda1", "/dev/xvda")
+# The device of the operating system, and the one with the kubelet's files. Source: EphemeralBlockDevice of Karpenter's
+# AWS provider 1.15.2, pkg/providers/amifamily/{al2023,bottlerocket,windows}.go.
+_DEVICES_OF_FAMILIES = {
+    "al2": ("/dev/xvda", "/dev/xvda"),
+    "al2023": ("/dev/xvda", "/dev/xvda"),
+    "bottlerocket": ("/dev/xvda", "/dev/xvdb"),
+    "windows2019": ("/dev/sda1", "/dev/sda1"),
+    "windows2022": ("/dev/sda1", "/dev/sda1"),
+    "windows2025": ("/dev/sda1", "/dev/sda1"),
+}
+
+
+def _family(node_class: Json) -> str:
+    """The AMI family in lower case; empty if it is not told."""
+    terms = node_class["spec"].get("amiSelectorTerms") or []
+    aliases = [str(term["alias"]).partition("@")[0] for term in terms if "alias" in term]
+    return str(node_class["spec"].get("amiFamily") or next(iter(aliases), "")).lower()
+
+
+def devices_of_nodes_are_those_of_the_family(manifests: Sequence[Json]) -> Iterator[str]:
+    """With another device, its size is one of a second volume, and the files of Pods are on a small one.
+
+    Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/device_naming.html, of the names for the root volume.
+    """
+    for node_class in of_kind(manifests, "EC2NodeClass"):
+        system, files = _DEVICES_OF_FAMILIES.get(_family(node_class), ("", ""))
+        for index, mapping in enumerate(node_class["spec"].get("blockDeviceMappings") or [] if system else []):
+            device, has_files = mapping.get("deviceName", ""), mapping.get("rootVolume") is True
+            where = f"{name_of(node_class)}: spec.blockDeviceMappings[{index}].deviceName: {device}"
+            # User data may mount the kubelet's folder on any device.
+            if device and has_files and device != files and not node_class["spec"].get("userData"):
+                yield f"{where}: not the rootVolume of {_family(node_class)}; write {files}"
+            elif device in _DEVICES_OF_ROOT and device != system:
+                yield f"{where}: not the root device of {_family(node_class)}; write {files}"
+
+
+def user_data_is_of_the_family(manifests: Sequence[Json]) -> Iterator[str]:
+    """Karpenter adds its own part by the AMI family: of another form, nodes do not start, or do not join the cluster.
+
+    Sources: NewBottlerocketConfig and Nodeadm.parseUserData of Karpenter's AWS provider 1.15.2,
+    pkg/providers/amifamily/bootstrap; `subp` of cloud-init 25 for scripts without an interpreter.
+    """
+    for node_class in of_kind(manifests, "EC2NodeClass"):
+        data = str(node_class["spec"].get("userData") or "")
+        check = {"al2023": _wrong_data_of_al2023, "bottlerocket": _wrong_data_of_bottlerocket}.get(_family(node_class))
+        if problem := check(data) if check and data.strip() else None:
+            yield f"{name_of(node_class)}: spec.userData: {problem}"
+
+
+def _wrong_data_of_bottlerocket(data: str) -> str | None:
+    try:
+        tomllib.loads(data)
+    except tomllib.TOMLDecodeError:
+        return "no TOML; Bottlerocket takes settings, such as [settings.kubernetes]"
+    return None
+
+
+def _wrong_data_of_al2023(data: str) -> str | None:
+    remedy = "write a NodeConfig, a script with #!, or both as parts of a MIME document"
+    if data.strip().startswith(("MIME-Version:", "Content-Type:")):
+        return None
+    try:
+        found = yaml.safe_load(data)
+    except yaml.YAMLError:
+        found = data
+    if isinstance(found, dict) and found.get("kind") != "NodeConfig":
+        return f"YAML, but kind {found.get('kind', 'missing')} and not NodeConfig of node.eks.aws; {remedy}"
+    if isinstance(found, str | list) and not data.lstrip().startswith("#!"):
+        return f"no interpreter in its first line; {remedy}"
+    return None
+
+
+_LONGEST_KEY, _LONGEST_VALUE = 128, 256
+
+
+def tags_of_nodes_are_permitted(manifests: Sequence[Json]) -> Iterator[str]:
+    """Otherwise EC2 starts no instance. The CRD refuses the tags that Karpenter sets.
+
+    Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html, restrictions.
+    """
+    for node_class in of_kind(manifests, "EC2NodeClass"):
+        for key, value in (node_class["spec"].get("tags") or {}).items():
+            where = f"{name_of(node_class)}: spec.tags: {key}"
+            if key.lower().startswith("aws:"):
+                yield f"{where}: only AWS sets tags that begin with aws:; write another key"
+            if len(key) > _LONGEST_KEY:
+                yield f"{where}: {len(key)} characters; write at most {_LONGEST_KEY}"
+            if len(str(value)) > _LONGEST_VALUE:
+                yield f"{where}: a value of {len(str(value))} characters; write at most {_LONGEST_VALUE}"
+
+
 ALL = (
+    devices_of_nodes_are_those_of_the_family,
     kubelets_have_a_valid_configuration,
+    limits_of_node_pools_are_of_resources,
     node_pools_match_instance_types,
     schedules_of_budgets_are_valid,
+    tags_of_nodes_are_permitted,
+    user_data_is_of_the_family,
     volumes_of_nodes_are_possible,
 )
