@@ -350,7 +350,7 @@ def _wrong_data_of_al2023(data: str) -> str | None:
     if data.strip().startswith(("MIME-Version:", "Content-Type:")):
         return None
     try:
-        found = yaml.safe_load(data)
+        found = next(yaml.safe_load_all(data), None)  # as Karpenter, which judges the first document
     except yaml.YAMLError:
         found = data
     if isinstance(found, dict) and found.get("kind") != "NodeConfig":

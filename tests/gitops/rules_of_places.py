@@ -56,7 +56,7 @@ class _Source(NamedTuple):
     def _satisfies(self, of_type: Mapping[str, str], conditions: Sequence[Json]) -> bool:
         by_key: dict[str, list[Json]] = {}
         for one in conditions:
-            key: str = _OLD_NAMES.get(one["key"], one["key"])
+            key = _OLD_NAMES.get(str(one["key"]), str(one["key"]))
             by_key.setdefault(key, []).append({**one, "key": key})
         return all(
             values is None or any(satisfies({key: value} if value else {}, of_key) for value in values)

@@ -400,6 +400,9 @@ spec:
   userData: |
     apiVersion: node.eks.aws/v1alpha1
     kind: NodeConfig
+    ---
+    apiVersion: node.eks.aws/v1alpha1
+    kind: NodeConfig
 ---
 kind: EC2NodeClass
 metadata: {name: e}
