@@ -144,6 +144,11 @@ def namespaces_deny_by_default(manifests: Sequence[Json]) -> Iterator[str]:
 _TOPOLOGY_KEYS = {"kubernetes.io/hostname", "topology.kubernetes.io/region", "topology.kubernetes.io/zone"}
 
 
+def is_told_of_topology_keys(path: str, key: str) -> bool:
+    """Whether the next rule judges the label at a path."""
+    return path.endswith("topologyKey") and re.match(r"(topology\.)?kubernetes\.io/", key) is not None
+
+
 def topology_keys_are_labels_of_nodes(manifests: Sequence[Json]) -> Iterator[str]:
     """Nodes without the label count as one place, or as none: Pods are not spread.
 
@@ -151,7 +156,7 @@ def topology_keys_are_labels_of_nodes(manifests: Sequence[Json]) -> Iterator[str
     """
     for manifest in manifests:
         for key in {str(holder["topologyKey"]) for holder in within(manifest) if "topologyKey" in holder}:
-            if re.match(r"(topology\.)?kubernetes\.io/", key) and key not in _TOPOLOGY_KEYS:
+            if is_told_of_topology_keys("topologyKey", key) and key not in _TOPOLOGY_KEYS:
                 known = ", ".join(sorted(_TOPOLOGY_KEYS))
                 yield f"{name_of(manifest)}: topologyKey: {key}: no label of nodes; write one of {known}"
 

@@ -267,8 +267,15 @@ def components_are_deployed_as_they_say(
             yield f"Application {name}: destination {shown}: component.yaml says {' '.join(wanted)}"
 
 
+# Source: `+genclient:nonNamespaced` of the types in k8s.io/api v0.37.2, apiextensions and kube-aggregator; the CRDs of
+# the charts.
 _CLUSTER_SCOPED = {
-    "ClusterSecretStore", "EC2NodeClass", "ImageValidatingPolicy", "Namespace", "NodePool", "ValidatingPolicy",
+    "APIService", "CSIDriver", "ClusterRole", "ClusterRoleBinding", "ClusterSecretStore", "ClusterTrustBundle",
+    "CustomResourceDefinition", "DeviceClass", "EC2NodeClass", "FlowSchema", "ImageValidatingPolicy", "IngressClass",
+    "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration", "Namespace",
+    "NodePool", "PersistentVolume", "PriorityClass", "PriorityLevelConfiguration", "RuntimeClass", "ServiceCIDR",
+    "StorageClass", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ValidatingPolicy",
+    "ValidatingWebhookConfiguration", "VolumeAttributesClass",
 }  # fmt: skip
 
 

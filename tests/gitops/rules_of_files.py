@@ -12,6 +12,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import yaml
 
 from eks_gitops.versions import EKS_NEWEST_VERSION
+from operations.upgrade import removed_apis
 from tests.gitops.quantities import amount, wrong_quantities
 from tests.gitops.rules import is_built_in, name_of, of_kind, within
 from tests.gitops.tree import Json, documents, files, read
@@ -80,6 +81,11 @@ def manifest_matches_the_schema(manifest: Json) -> Iterator[str]:
                 field = ".".join(str(part) for part in error.path)
                 known = f"see the API of Kubernetes {KUBERNETES}, the newest of EKS"
                 yield f"{name_of(manifest)}: {field}: {error.message}; {known}"
+        except kubernetes_validate.SchemaNotFoundError:  # of a CRD, or no longer served
+            version, minor = manifest["apiVersion"], int(KUBERNETES.partition(".")[2])
+            if removed_apis.in_text(f"apiVersion: {version}\nkind: {manifest['kind']}\n", minor):
+                where = f"{name_of(manifest)}: apiVersion: {version}"
+                yield f"{where}: Kubernetes {KUBERNETES} does not serve it; write the version that replaces it"
 
 
 def steps_of_rollouts_are_valid(manifest: Json) -> Iterator[str]:

@@ -116,7 +116,7 @@ def disruption_budgets_permit_a_drain(manifests: Sequence[Json], deployed: Seque
     for budget in of_kind(manifests, "PodDisruptionBudget"):
         spec = budget["spec"]
         chosen = selected(spec.get("selector") or {}, namespace_of(budget), pods(deployed))
-        count = sum(_replicas(one.owner, deployed)[0] for one in chosen)
+        count = sum(replicas_of(one.owner, deployed)[0] for one in chosen)
         if not count or any(one.owner["kind"] not in _SCALABLE for one in chosen):
             continue
         if "maxUnavailable" in spec and _share(spec["maxUnavailable"], count) < 1:
@@ -138,7 +138,7 @@ def _share(value: str | int, of: int) -> int:
     return int((Decimal(text[:-1]) * of / 100).to_integral_value(ROUND_CEILING))
 
 
-def _replicas(workload: Json, deployed: Sequence[Json]) -> tuple[int, int]:
+def replicas_of(workload: Json, deployed: Sequence[Json]) -> tuple[int, int]:
     """The minimum and the maximum number of Pods of a workload."""
     if autoscaler := _autoscaler(workload, deployed):
         return autoscaler["spec"].get("minReplicas", 1), autoscaler["spec"].get("maxReplicas", 1)
@@ -195,11 +195,11 @@ def workloads_fit_into_quotas(manifests: Sequence[Json], deployed: Sequence[Json
     for quota in quotas:
         above: dict[str, list[str]] = {}
         for name, hard in quota["spec"].get("hard", {}).items():
-            needed = [_replicas(one.owner, deployed)[1] * _requested(one, name, deployed) for one in workloads]
+            needed = [replicas_of(one.owner, deployed)[1] * _requested(one, name, deployed) for one in workloads]
             total, permitted = sum(needed, Decimal(0)), amount(hard)
             if permitted is not None and total > permitted:
                 pairs = zip(workloads, needed, strict=True)
-                counts = ", ".join(_count(one.owner, deployed) for one, number in pairs if number)
+                counts = ", ".join(count_of(one.owner, deployed) for one, number in pairs if number)
                 above.setdefault(counts, []).append(f"{name} {as_quantity(total, hard)} of {hard}")
         for counts, resources in above.items():
             yield (
@@ -239,11 +239,11 @@ def _storage(claim: Json) -> object:
     return ((claim["spec"].get("resources") or {}).get("requests") or {}).get("storage")
 
 
-def _count(workload: Json, deployed: Sequence[Json]) -> str:
+def count_of(workload: Json, deployed: Sequence[Json]) -> str:
     """The field that sets the maximum number of Pods, with its value."""
     autoscaler = _autoscaler(workload, deployed)
     field = f"{name_of(autoscaler)}: spec.maxReplicas" if autoscaler else f"{name_of(workload)}: spec.replicas"
-    return f"{field}: {_replicas(workload, deployed)[1]}"
+    return f"{field}: {replicas_of(workload, deployed)[1]}"
 
 
 def _requested(one: Pods, resource: str, deployed: Sequence[Json]) -> Decimal:

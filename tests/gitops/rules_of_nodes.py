@@ -4,9 +4,12 @@ A rule takes the rendered manifests of one entry of the tree, and yields one lin
 """
 
 import re
-from collections.abc import Iterator, Sequence
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
+
+import yaml
 
 from eks_gitops import aws_data
 from tests.gitops.rules import name_of, of_kind
@@ -57,7 +60,7 @@ _ALL_THAT_ARE_LISTED = 12  # more values are no help
 
 
 @cache
-def _instance_types() -> list[dict[str, str]]:
+def instance_types() -> list[dict[str, str]]:
     """The labels of the nodes of each instance type.
 
     Source: computeRequirements of Karpenter's AWS provider 1.15.2, pkg/providers/instancetype/types.go, and
@@ -87,7 +90,7 @@ def _values_of_nodes() -> dict[str, set[str]]:
         "karpenter.sh/capacity-type": {"on-demand", "reserved", "spot"},
         "kubernetes.io/os": {"linux", "windows"},
     }
-    for labels in _instance_types():
+    for labels in instance_types():
         for key, value in labels.items():
             found.setdefault(key, set()).add(value)
     return found
@@ -102,6 +105,44 @@ def unknown_value_of_nodes(key: str, value: str) -> str | None:
     return f"write one of {', '.join(close)}" if close else "correct it"
 
 
+# The labels of nodes in domains of which no other label exists. Sources: WellKnownLabels of Karpenter's AWS provider
+# 1.15.2, pkg/apis/v1/labels.go, and of Karpenter itself; https://kubernetes.io/docs/reference/labels-annotations-taints/;
+# the Karpenter documentation gives nodes of its controller `karpenter.sh/controller`.
+_LABELS: Mapping[str, str] = {
+    "beta.kubernetes.io": "arch instance-type os",
+    "failure-domain.beta.kubernetes.io": "region zone",
+    "karpenter.k8s.aws": """capacity-reservation-id capacity-reservation-interruptible capacity-reservation-type
+        ec2nodeclass instance-accelerator-count instance-accelerator-manufacturer instance-accelerator-name
+        instance-capability-flex instance-category instance-cpu instance-cpu-manufacturer
+        instance-cpu-sustained-clock-speed-mhz instance-ebs-bandwidth instance-encryption-in-transit-supported
+        instance-family instance-generation instance-gpu-count instance-gpu-manufacturer instance-gpu-memory
+        instance-gpu-name instance-hypervisor instance-local-nvme instance-memory instance-network-bandwidth
+        instance-size instance-tenancy placement-group-id placement-group-partition""",
+    "karpenter.sh": "capacity-type controller do-not-sync-taints initialized nodepool registered",
+    "kubernetes.io": "arch hostname os",
+    "topology.kubernetes.io": "region zone",
+}
+# In these domains there may be others, so that only what is much like one of them is a mistake.
+_LABELS_AMONG_OTHERS = {
+    "eks.amazonaws.com": "capacityType compute-type nodegroup",
+    "node.kubernetes.io": "instance-type windows-build",
+    "topology.k8s.aws": "zone-id",
+}
+_MUCH_ALIKE = 0.85
+
+
+def unknown_label_of_nodes(key: str) -> str | None:
+    """What to write if no node has this label of Kubernetes, EKS or Karpenter; None if one may have it."""
+    domain, _, name = key.partition("/")
+    if names := _LABELS.get(domain, "").split():
+        close = get_close_matches(name, names, n=1)
+        remedy = f"write {domain}/{close[0]}" if close else "remove it, or use a label of your own"
+        return None if name in names else remedy
+    names = _LABELS_AMONG_OTHERS.get(domain, "").split()
+    close = get_close_matches(name, names, n=1, cutoff=_MUCH_ALIKE)
+    return f"write {domain}/{close[0]}" if close and name not in names else None
+
+
 def node_pools_match_instance_types(manifests: Sequence[Json]) -> Iterator[str]:
     """Otherwise no instance type is left, so that Pods wait for a node forever."""
     for pool in of_kind(manifests, "NodePool"):
@@ -113,14 +154,14 @@ def node_pools_match_instance_types(manifests: Sequence[Json]) -> Iterator[str]:
             if (remedy := unknown_value_of_nodes(one["key"], value))
         ]
         yield from unknown
-        of_types = [one for one in requirements if one["key"] in _instance_types()[0]]
-        if not unknown and not any(_satisfies(labels, of_types) for labels in _instance_types()):
+        of_types = [one for one in requirements if one["key"] in instance_types()[0]]
+        if not unknown and not any(satisfies(labels, of_types) for labels in instance_types()):
             keys = ", ".join(dict.fromkeys(one["key"] for one in of_types))
             where = f"{name_of(pool)}: spec.template.spec.requirements"
             yield f"{where}: no instance type satisfies all of {keys}; correct one"
 
 
-def _satisfies(labels: dict[str, str], requirements: Sequence[Json]) -> bool:
+def satisfies(labels: dict[str, str], requirements: Sequence[Json]) -> bool:
     """Whether an instance type satisfies requirements: their operators are those of the CRD of Karpenter 1.15."""
     for one in requirements:
         value, values, operator = labels.get(one["key"]), one.get("values") or [], one.get("operator", "In")
@@ -230,9 +271,121 @@ def _numbers_of_kubelet(kubelet: Json) -> Iterator[str]:
         yield f"imageGCHighThresholdPercent: {high}; write more than imageGCLowThresholdPercent, {low}"
 
 
+_LIMITED = ("cpu", "memory", "ephemeral-storage", "nodes", "pods")
+
+
+def limits_of_node_pools_are_of_resources(manifests: Sequence[Json]) -> Iterator[str]:
+    """Karpenter compares each limit with the resource of the same name: with another name, it limits nothing.
+
+    Source: Limits.ExceededBy of Karpenter 1.15, pkg/apis/v1/nodepool.go; names with a domain are extended resources.
+    """
+    for pool in of_kind(manifests, "NodePool"):
+        for name in pool["spec"].get("limits") or {}:
+            if name not in _LIMITED and "/" not in name and not name.startswith("hugepages-"):
+                close = get_close_matches(name, _LIMITED, n=1, cutoff=0.4)
+                remedy = close[0] if close else f"one of {', '.join(_LIMITED)}"
+                yield f"{name_of(pool)}: spec.limits: {name}: no resource, so it limits nothing; write {remedy}"
+
+
+_DEVICES_OF_ROOT = ("/dev/sda1", "/dev/xvda")
+# The device of the operating system, and the one with the kubelet's files. Source: EphemeralBlockDevice of Karpenter's
+# AWS provider 1.15.2, pkg/providers/amifamily/{al2023,bottlerocket,windows}.go.
+_DEVICES_OF_FAMILIES = {
+    "al2": ("/dev/xvda", "/dev/xvda"),
+    "al2023": ("/dev/xvda", "/dev/xvda"),
+    "bottlerocket": ("/dev/xvda", "/dev/xvdb"),
+    "windows2019": ("/dev/sda1", "/dev/sda1"),
+    "windows2022": ("/dev/sda1", "/dev/sda1"),
+    "windows2025": ("/dev/sda1", "/dev/sda1"),
+}
+
+
+def _family(node_class: Json) -> str:
+    """The AMI family in lower case; empty if it is not told."""
+    terms = node_class["spec"].get("amiSelectorTerms") or []
+    aliases = [str(term["alias"]).partition("@")[0] for term in terms if "alias" in term]
+    return str(node_class["spec"].get("amiFamily") or next(iter(aliases), "")).lower()
+
+
+def devices_of_nodes_are_those_of_the_family(manifests: Sequence[Json]) -> Iterator[str]:
+    """With another device, its size is one of a second volume, and the files of Pods are on a small one.
+
+    Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/device_naming.html, of the names for the root volume.
+    """
+    for node_class in of_kind(manifests, "EC2NodeClass"):
+        system, files = _DEVICES_OF_FAMILIES.get(_family(node_class), ("", ""))
+        for index, mapping in enumerate(node_class["spec"].get("blockDeviceMappings") or [] if system else []):
+            device, has_files = mapping.get("deviceName", ""), mapping.get("rootVolume") is True
+            where = f"{name_of(node_class)}: spec.blockDeviceMappings[{index}].deviceName: {device}"
+            # User data may mount the kubelet's folder on any device.
+            if device and has_files and device != files and not node_class["spec"].get("userData"):
+                yield f"{where}: not the rootVolume of {_family(node_class)}; write {files}"
+            elif device in _DEVICES_OF_ROOT and device != system:
+                yield f"{where}: not the root device of {_family(node_class)}; write {files}"
+
+
+def user_data_is_of_the_family(manifests: Sequence[Json]) -> Iterator[str]:
+    """Karpenter adds its own part by the AMI family: of another form, nodes do not start, or do not join the cluster.
+
+    Sources: NewBottlerocketConfig and Nodeadm.parseUserData of Karpenter's AWS provider 1.15.2,
+    pkg/providers/amifamily/bootstrap; `subp` of cloud-init 25 for scripts without an interpreter.
+    """
+    for node_class in of_kind(manifests, "EC2NodeClass"):
+        data = str(node_class["spec"].get("userData") or "")
+        check = {"al2023": _wrong_data_of_al2023, "bottlerocket": _wrong_data_of_bottlerocket}.get(_family(node_class))
+        if problem := check(data) if check and data.strip() else None:
+            yield f"{name_of(node_class)}: spec.userData: {problem}"
+
+
+def _wrong_data_of_bottlerocket(data: str) -> str | None:
+    try:
+        tomllib.loads(data)
+    except tomllib.TOMLDecodeError:
+        return "no TOML; Bottlerocket takes settings, such as [settings.kubernetes]"
+    return None
+
+
+def _wrong_data_of_al2023(data: str) -> str | None:
+    remedy = "write a NodeConfig, a script with #!, or both as parts of a MIME document"
+    if data.strip().startswith(("MIME-Version:", "Content-Type:")):
+        return None
+    try:
+        found = next(yaml.safe_load_all(data), None)  # as Karpenter, which judges the first document
+    except yaml.YAMLError:
+        found = data
+    if isinstance(found, dict) and found.get("kind") != "NodeConfig":
+        return f"YAML, but kind {found.get('kind', 'missing')} and not NodeConfig of node.eks.aws; {remedy}"
+    if isinstance(found, str | list) and not data.lstrip().startswith("#!"):
+        return f"no interpreter in its first line; {remedy}"
+    return None
+
+
+_LONGEST_KEY, _LONGEST_VALUE = 128, 256
+
+
+def tags_of_nodes_are_permitted(manifests: Sequence[Json]) -> Iterator[str]:
+    """Otherwise EC2 starts no instance. The CRD refuses the tags that Karpenter sets.
+
+    Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html, restrictions.
+    """
+    for node_class in of_kind(manifests, "EC2NodeClass"):
+        for key, value in (node_class["spec"].get("tags") or {}).items():
+            where = f"{name_of(node_class)}: spec.tags: {key}"
+            if key.lower().startswith("aws:"):
+                yield f"{where}: only AWS sets tags that begin with aws:; write another key"
+            if len(key) > _LONGEST_KEY:
+                yield f"{where}: {len(key)} characters; write at most {_LONGEST_KEY}"
+            if len(str(value)) > _LONGEST_VALUE:
+                yield f"{where}: a value of {len(str(value))} characters; write at most {_LONGEST_VALUE}"
+
+
 ALL = (
+    devices_of_nodes_are_those_of_the_family,
     kubelets_have_a_valid_configuration,
+    limits_of_node_pools_are_of_resources,
     node_pools_match_instance_types,
     schedules_of_budgets_are_valid,
+    tags_of_nodes_are_permitted,
+    user_data_is_of_the_family,
     volumes_of_nodes_are_possible,
 )

@@ -26,10 +26,17 @@ def known_resources(crds: Path) -> Resources:
     found: dict[tuple[str, str], set[str]] = {}
     for group, version, kind in _built_in():
         found.setdefault((group, _plural(kind)), set()).add(version)
-    for crd in _definitions(crds):
-        versions = {version["name"] for version in crd["spec"]["versions"] if version["served"]}
-        found[crd["spec"]["group"], crd["spec"]["names"]["plural"]] = versions
-    return found
+    return {**found, **resources_of(_definitions(crds))}
+
+
+def resources_of(manifests: Sequence[Json]) -> Resources:
+    """The resources of the CRDs among manifests."""
+    return {
+        (crd["spec"]["group"], crd["spec"]["names"]["plural"]): {
+            version["name"] for version in crd["spec"]["versions"] if version["served"]
+        }
+        for crd in of_kind(manifests, "CustomResourceDefinition")
+    }
 
 
 @cache
@@ -101,10 +108,16 @@ def roles_permit_existing_resources(manifests: Sequence[Json], known: Resources)
                     yield f"{where}.verbs: {verb}: no verb; " + (f"write {close[0]}" if close else "remove it")
 
 
-def ignored_differences_are_of_existing_kinds(manifests: Sequence[Json], crds: Path) -> Iterator[str]:
-    """Otherwise no difference is ignored: a kind has the group of its API, and none only in the core group."""
+def ignored_differences_are_of_existing_kinds(
+    manifests: Sequence[Json], crds: Path, deployed: Sequence[Json] = ()
+) -> Iterator[str]:
+    """Otherwise no difference is ignored: a kind has the group of its API, and none only in the core group.
+
+    Kinds are those of Kubernetes, of the CRDs in a folder, and of the CRDs that are deployed.
+    """
+    definitions = [*_definitions(crds), *of_kind(deployed, "CustomResourceDefinition")]
     known = {(group, kind) for group, _, kind in _built_in()}
-    known |= {(crd["spec"]["group"], crd["spec"]["names"]["kind"]) for crd in _definitions(crds)}
+    known |= {(crd["spec"]["group"], crd["spec"]["names"]["kind"]) for crd in definitions}
     for manifest in of_kind(manifests, "Application", "ApplicationSet"):
         for path, holder in with_paths(manifest["spec"], "spec"):
             differences = holder.get("ignoreDifferences")

@@ -7,9 +7,9 @@ entry of the tree and everything that is deployed, and yields one line for each 
 from collections.abc import Iterator, Sequence
 
 from tests.gitops.pods import Pods, matches, namespace_of, pods, selected, text
-from tests.gitops.rules import name_of, of_kind, with_paths
+from tests.gitops.rules import is_told_of_topology_keys, name_of, of_kind, with_paths
 from tests.gitops.rules_of_names import REMEDY
-from tests.gitops.rules_of_nodes import unknown_value_of_nodes
+from tests.gitops.rules_of_nodes import unknown_label_of_nodes, unknown_value_of_nodes
 from tests.gitops.tree import Json, labels_of_node_groups
 
 
@@ -220,7 +220,12 @@ def containers_share_no_port(manifests: Sequence[Json], _: Sequence[Json]) -> It
 
 
 # The domains of labels that the kubelet, EKS and Karpenter set.
-_DOMAINS_OF_NODES = ("kubernetes.io", "k8s.io", "eks.amazonaws.com", "k8s.aws", "karpenter.sh")
+_DOMAINS_OF_NODES = ("kubernetes.io", "k8s.io", "eks.amazonaws.com", "ebs.csi.aws.com", "k8s.aws", "karpenter.sh")
+
+
+def is_label_of_nodes(key: str) -> bool:
+    """Whether a label is in a domain of the kubelet, EKS, its drivers, or Karpenter."""
+    return key.partition("/")[0].endswith(_DOMAINS_OF_NODES)
 
 
 def _labels_of_nodes(deployed: Sequence[Json]) -> set[str]:
@@ -230,20 +235,31 @@ def _labels_of_nodes(deployed: Sequence[Json]) -> set[str]:
         template = pool["spec"]["template"]
         found |= ((template.get("metadata") or {}).get("labels") or {}).keys()
         found |= {one["key"] for one in template["spec"].get("requirements") or []}
-    return {key for key in found if not key.partition("/")[0].endswith(_DOMAINS_OF_NODES)}
+    return found
 
 
 def nodes_have_the_selected_labels(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
     """Otherwise the Pods wait for a node forever, or are spread over nothing, or a preference has no effect."""
-    labels = _labels_of_nodes(deployed)
     for one in pods(manifests):
-        for path, key, value, excludes in _chosen_nodes(one):
-            if remedy := unknown_value_of_nodes(key, value) if value else None:
-                yield f"{name_of(one.owner)}: {path}: {value}: no node has it; {remedy}"
-            elif not excludes and not key.partition("/")[0].endswith(_DOMAINS_OF_NODES) and key not in labels:
-                known = f"write one of {', '.join(sorted(labels))}" if labels else "add it to a NodePool, or remove it"
-                what = f"{path}: {value}" if value else path
-                yield f"{name_of(one.owner)}: {what}: no NodePool or node group has the label {key}; {known}"
+        yield from (f"{name_of(one.owner)}: {problem}" for problem in wrong_labels_of_nodes(one, deployed))
+
+
+def wrong_labels_of_nodes(one: Pods, deployed: Sequence[Json]) -> Iterator[str]:
+    """The labels and values of nodes that Pods select, and that no node has."""
+    labels = _labels_of_nodes(deployed)
+    own = sorted(key for key in labels if not is_label_of_nodes(key))
+    for path, key, value, excludes in _chosen_nodes(one):
+        if remedy := unknown_value_of_nodes(key, value) if value else None:
+            yield f"{path}: {value}: no node has it; {remedy}"
+        elif key in labels or is_told_of_topology_keys(path, key):
+            continue
+        elif remedy := unknown_label_of_nodes(key):
+            what = path if path.endswith(key) else f"{path}: {key}"
+            yield f"{what}: no label of nodes; {remedy}"
+        elif not excludes and not is_label_of_nodes(key):
+            known = f"write one of {', '.join(own)}" if own else "add it to a NodePool, or remove it"
+            what = f"{path}: {value}" if value else path
+            yield f"{what}: no NodePool or node group has the label {key}; {known}"
 
 
 def _chosen_nodes(one: Pods) -> Iterator[tuple[str, str, str | None, bool]]:

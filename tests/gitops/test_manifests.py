@@ -20,6 +20,7 @@ from tests.gitops import (
     rules_of_limits,
     rules_of_names,
     rules_of_nodes,
+    rules_of_places,
     rules_of_pod_security,
     rules_of_selectors,
 )
@@ -49,7 +50,13 @@ CASES = broken_fields.cases()
 _OF_ARGO_CD = ("AppProject", "Application", "ApplicationSet")
 _RULES = (*rules.ALL, *rules_of_argo_cd.ALL, *rules_of_nodes.ALL)
 _CHECKS = (*_RULES, rules_of_argo_cd.values_are_filled_in)
-_OF_DEPLOYED = (*rules_of_limits.ALL, *rules_of_names.ALL, *rules_of_pod_security.ALL, *rules_of_selectors.ALL)
+_OF_DEPLOYED = (
+    *rules_of_limits.ALL,
+    *rules_of_names.ALL,
+    *rules_of_places.ALL,
+    *rules_of_pod_security.ALL,
+    *rules_of_selectors.ALL,
+)
 
 
 class Judges:

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from eks_gitops.auto_mode import AutoModeConfig
+from eks_gitops.karpenter import KarpenterConfig
+from eks_gitops.node_group import NodeGroupConfig, Taint
 from tests import ROOT
 from tests.gitops import (
     rules,
@@ -18,6 +21,7 @@ from tests.gitops import (
     rules_of_limits,
     rules_of_names,
     rules_of_nodes,
+    rules_of_places,
     rules_of_pod_security,
     rules_of_selectors,
     rules_of_the_tree,
@@ -25,10 +29,12 @@ from tests.gitops import (
 from tests.gitops.problems import fail_with, fail_with_entries
 from tests.gitops.rules_of_components import Deployed
 from tests.gitops.tree import (
+    Cluster,
     Component,
     Json,
     Overlay,
     Renderer,
+    clusters,
     components,
     documents,
     everything,
@@ -47,7 +53,13 @@ TreeRule = Callable[[Path], Iterator[str]]
 
 OF_DEPLOYED = {
     rule.__name__: rule
-    for rule in (*rules_of_limits.ALL, *rules_of_names.ALL, *rules_of_pod_security.ALL, *rules_of_selectors.ALL)
+    for rule in (
+        *rules_of_limits.ALL,
+        *rules_of_names.ALL,
+        *rules_of_places.ALL,
+        *rules_of_pod_security.ALL,
+        *rules_of_selectors.ALL,
+    )
 }
 OF_MANIFESTS = {rule.__name__: rule for rule in (*rules.ALL, *rules_of_argo_cd.ALL, *rules_of_nodes.ALL)}
 OF_THE_TREE = {
@@ -362,6 +374,48 @@ spec:
     imageGCHighThresholdPercent: 85
     imageGCLowThresholdPercent: 80
 ---
+kind: EC2NodeClass
+metadata: {name: b}
+spec:
+  amiSelectorTerms: [{alias: bottlerocket@v1.64.0}]
+  blockDeviceMappings: [{deviceName: /dev/xvda}, {deviceName: /dev/xvdb, rootVolume: true}]
+  tags: {my:aws: a, kubernetes.io/role: b}
+  userData: |
+    [settings.kubernetes]
+    max-pods = 110
+---
+kind: EC2NodeClass
+metadata: {name: c}
+spec:
+  amiSelectorTerms: [{alias: al2023@latest}]
+  blockDeviceMappings: [{deviceName: /dev/xvda}, {deviceName: /dev/xvdb, rootVolume: true}]
+  userData: |
+    #!/bin/bash
+    mount /dev/xvdb /var/lib/kubelet
+---
+kind: EC2NodeClass
+metadata: {name: d}
+spec:
+  amiSelectorTerms: [{alias: al2023@latest}]
+  userData: |
+    apiVersion: node.eks.aws/v1alpha1
+    kind: NodeConfig
+    ---
+    apiVersion: node.eks.aws/v1alpha1
+    kind: NodeConfig
+---
+kind: EC2NodeClass
+metadata: {name: e}
+spec:
+  amiSelectorTerms: [{alias: al2023@latest}]
+  userData: |
+    MIME-Version: 1.0
+    Content-Type: multipart/mixed; boundary="//"
+---
+kind: EC2NodeClass
+metadata: {name: f}
+spec: {amiFamily: Custom, userData: anything, blockDeviceMappings: [{deviceName: /dev/sda1, rootVolume: true}]}
+---
 kind: PodMonitor
 metadata: {name: a}
 spec:
@@ -389,6 +443,87 @@ spec: {storageClassName: efs-ap, volumeMode: Filesystem}
 """)
     given = [{"apiVersion": "v1", **one} for one in valid]
     assert [line for rule in OF_MANIFESTS.values() for line in rule(given)] == []
+
+
+_FOR_ARM = """
+kind: Deployment
+metadata: {name: a, namespace: a-own}
+spec: {template: {spec: {nodeSelector: {kubernetes.io/arch: arm64, karpenter.sh/capacity-type: spot}, containers: []}}}
+---
+kind: NodePool
+metadata: {name: a}
+spec: {template: {spec: {requirements: [{key: kubernetes.io/arch, operator: In, values: [amd64]}]}}}
+"""
+_NO_NODES = (
+    "Deployment a: spec.template.spec.nodeSelector: kubernetes.io/arch=arm64, karpenter.sh/capacity-type=spot: no "
+    "NodePool or node group has nodes with this"
+)
+
+
+@pytest.mark.parametrize(
+    ("karpenter", "auto_mode", "architecture", "expected"),
+    [
+        (KarpenterConfig(max_nodes=3, architectures=("arm64",)), None, "amd64", []),
+        (KarpenterConfig(max_nodes=3), None, "amd64", [f"{_NO_NODES}; correct it, or add a NodePool"]),
+        (None, None, "arm64", [f"{_NO_NODES}; set karpenter in the settings of own, for the NodePool"]),
+        (None, AutoModeConfig(), "amd64", []),
+    ],
+)
+def test_knows_the_nodes_of_an_environment(
+    karpenter: KarpenterConfig | None,
+    auto_mode: AutoModeConfig | None,
+    architecture: str,
+    expected: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Argo CD deploys NodePools where the settings have Karpenter, and sets their architectures."""
+    first = clusters()[0]
+    cluster = first.settings.cluster.model_copy(update={"auto_mode": auto_mode})
+    settings = first.settings.model_copy(update={"cluster": cluster, "karpenter": karpenter})
+    known = [Cluster("own", settings, 3), first._replace(environment="other")]
+    monkeypatch.setattr(rules_of_places, "clusters", lambda: known)
+    manifests = documents(_FOR_ARM.replace("[amd64]", f"[{architecture}]"))
+    assert list(rules_of_places.pods_have_a_place(manifests, manifests)) == expected
+
+
+_NO_GROUP = "no NodePool or node group has nodes with this"
+
+
+@pytest.mark.parametrize(
+    ("pod", "expected"),
+    [
+        ("nodeSelector: {kubernetes.io/arch: amd64, eks.amazonaws.com/capacityType: SPOT, a: b}", None),
+        ("nodeSelector: {eks.amazonaws.com/nodegroup: own-20261201, a: b}", None),
+        ("nodeSelector: {eks.amazonaws.com/capacityType: ON_DEMAND}", _NO_GROUP),
+        ("nodeSelector: {karpenter.k8s.aws/instance-category: m}", _NO_GROUP),
+        (
+            "nodeSelector: {node.kubernetes.io/instance-type: m7i.large}, tolerations: [{key: c, value: e}]",
+            "none of c=d:NoSchedule, a taint of node group",
+        ),
+    ],
+)
+def test_knows_the_nodes_of_node_groups(pod: str, expected: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = clusters()[0]
+    group = NodeGroupConfig(
+        name="own",
+        instance_types=("m7i.large",),
+        ami_type="AL2023_x86_64_STANDARD",
+        capacity_type="SPOT",
+        min_size=1,
+        desired_size=1,
+        max_size=1,
+        labels={"a": "b"},
+        taints=(Taint(key="c", value="d", effect="NO_SCHEDULE"), Taint(key="e", effect="PREFER_NO_SCHEDULE")),
+    )
+    settings = first.settings.model_copy(update={"node_groups": (group,)})
+    monkeypatch.setattr(rules_of_places, "clusters", lambda: [first._replace(settings=settings)])
+    monkeypatch.setattr(rules_of_selectors, "labels_of_node_groups", lambda: {"a"})
+    tolerations = "" if "tolerations" in pod else ", tolerations: [{key: c, value: d}]"
+    (manifest,) = documents(
+        f"{{kind: Job, metadata: {{name: a}}, spec: {{template: {{spec: {{containers: [], {pod}{tolerations}}}}}}}}}"
+    )
+    found = list(rules_of_places.pods_have_a_place([manifest], []))
+    assert [(expected or "") in line for line in found] == ([True] if expected else [])
 
 
 @pytest.mark.parametrize(
@@ -630,6 +765,10 @@ spec:
                 ": AppProject a: spec.clusterResourceWhitelist: no Namespace; add it",
                 ": AppProject a: spec.destinations: no namespace m; add it",
             ],
+        ),
+        (
+            ("a", "b-dev", "StorageClass", "https://example.com/charts"),
+            [": AppProject a: spec.clusterResourceWhitelist: no StorageClass; add it"],
         ),
         (
             ("a", "b-dev", "ConfigMap", "https://example.net"),

@@ -16,6 +16,7 @@ from tests.gitops.rules_of_policies import (
     ignored_differences_are_of_existing_kinds,
     known_resources,
     policies_select_existing_resources,
+    resources_of,
     roles_permit_existing_resources,
 )
 from tests.gitops.tree import Json, documents
@@ -49,12 +50,14 @@ def test_entries_follow_the_rule(name: str, rendered: dict[str, list[Json]]) -> 
 def test_resources_and_kinds_that_manifests_name_exist(
     rendered: dict[str, list[Json]], resources: Resources, crds: Path
 ) -> None:
+    deployed = [manifest for manifests in rendered.values() for manifest in manifests]
+    known = {**resources, **resources_of(deployed)}
     fail_with_entries(
         {
             entry: [
-                *policies_select_existing_resources(manifests, resources),
-                *roles_permit_existing_resources(manifests, resources),
-                *ignored_differences_are_of_existing_kinds(manifests, crds),
+                *policies_select_existing_resources(manifests, known),
+                *roles_permit_existing_resources(manifests, known),
+                *ignored_differences_are_of_existing_kinds(manifests, crds, deployed),
             ]
             for entry, manifests in rendered.items()
         }
@@ -181,6 +184,17 @@ def test_finds_an_ignored_difference_of_a_kind_that_does_not_exist(
     found = list(ignored_differences_are_of_existing_kinds([applied], crds))
     where = "ApplicationSet a: spec.template.spec.ignoreDifferences[0]"
     assert found == ([f"{where}: {expected}"] if expected else [])
+
+
+def test_the_resources_of_deployed_crds_exist(crds: Path) -> None:
+    versions = [{"name": "v1", "served": True}, {"name": "v1beta1", "served": False}]
+    spec = {"group": "example.com", "names": {"kind": "Widget", "plural": "widgets"}, "versions": versions}
+    deployed = [{"kind": "CustomResourceDefinition", "metadata": {"name": "widgets.example.com"}, "spec": spec}]
+    assert resources_of(deployed) == {("example.com", "widgets"): {"v1"}}
+    difference = {"ignoreDifferences": [{"group": "example.com", "kind": "Widget"}]}
+    applied = {"kind": "Application", "metadata": {"name": "a"}, "spec": difference}
+    found = [list(ignored_differences_are_of_existing_kinds([applied], crds, known)) for known in ([], deployed)]
+    assert [len(lines) for lines in found] == [1, 0]
 
 
 def test_controllers_accept_what_teams_may_write(controllers: Controllers) -> None:

@@ -13,6 +13,7 @@ from yaml.nodes import ScalarNode
 
 from stacks.loading import load
 from stacks.regions import REGIONS
+from stacks.settings import EnvironmentSettings
 from tests import ROOT
 
 Json = dict[str, Any]
@@ -73,12 +74,30 @@ def environments() -> dict[str, Environment]:
     }
 
 
+class Cluster(NamedTuple):
+    """A cluster of the settings: its environment, and the number of zones of its network."""
+
+    environment: str
+    settings: EnvironmentSettings
+    zones: int
+
+
 @cache
+def clusters() -> list[Cluster]:
+    """All clusters of the settings, also the further ones."""
+    _, regions = load(REGIONS)
+    return [
+        Cluster(environment.name, settings, len(region.shared.vpc.zones))
+        for region in regions
+        for environment in region.environments
+        for own in [environment.settings]
+        for settings in (own, *(own.with_cluster(further) for further in own.further_clusters))
+    ]
+
+
 def labels_of_node_groups() -> set[str]:
     """The keys of the labels that the settings give to the nodes of managed node groups."""
-    _, regions = load(REGIONS)
-    settings = [environment.settings for region in regions for environment in region.environments]
-    return {key for one in settings for group in one.node_groups for key in group.labels}
+    return {key for cluster in clusters() for group in cluster.settings.node_groups for key in group.labels}
 
 
 def places_of_nodes() -> dict[str, set[str]]:

@@ -1,7 +1,8 @@
 // Validates manifests as the API server does before it stores them, without a server: unknown fields, defaults, schemas
 // and their CEL rules, and the validation of built-in kinds.
 //
-// Reads a JSON list of manifests, and writes one of {index, problem}. Its argument is a folder with CRDs.
+// Reads a JSON list of manifests, and writes one of {index, problem}. Its argument is a folder with CRDs; those among the
+// manifests count, too.
 package main
 
 import (
@@ -16,6 +17,7 @@ import (
 	"slices"
 
 	apiext "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
+	apiextinstall "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/install"
 	apiextv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	structural "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
@@ -24,6 +26,7 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apiextensions-apiserver/pkg/crdserverscheme"
 	"k8s.io/apiextensions-apiserver/pkg/registry/customresource"
+	"k8s.io/apiextensions-apiserver/pkg/registry/customresourcedefinition"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -32,65 +35,111 @@ import (
 	jsonserializer "k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
+	apiregistration "k8s.io/kube-aggregator/pkg/apis/apiregistration/install"
+	"k8s.io/kube-aggregator/pkg/registry/apiservice"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
+	_ "k8s.io/kubernetes/pkg/apis/admissionregistration/install"
 	_ "k8s.io/kubernetes/pkg/apis/apps/install"
 	_ "k8s.io/kubernetes/pkg/apis/autoscaling/install"
 	_ "k8s.io/kubernetes/pkg/apis/batch/install"
+	_ "k8s.io/kubernetes/pkg/apis/certificates/install"
+	_ "k8s.io/kubernetes/pkg/apis/coordination/install"
 	_ "k8s.io/kubernetes/pkg/apis/core/install"
+	_ "k8s.io/kubernetes/pkg/apis/discovery/install"
+	_ "k8s.io/kubernetes/pkg/apis/flowcontrol/install"
 	_ "k8s.io/kubernetes/pkg/apis/networking/install"
+	_ "k8s.io/kubernetes/pkg/apis/node/install"
 	_ "k8s.io/kubernetes/pkg/apis/policy/install"
 	_ "k8s.io/kubernetes/pkg/apis/rbac/install"
+	_ "k8s.io/kubernetes/pkg/apis/resource/install"
+	_ "k8s.io/kubernetes/pkg/apis/scheduling/install"
+	_ "k8s.io/kubernetes/pkg/apis/storage/install"
 	"k8s.io/kubernetes/pkg/capabilities"
+	"k8s.io/kubernetes/pkg/registry/admissionregistration/mutatingwebhookconfiguration"
+	"k8s.io/kubernetes/pkg/registry/admissionregistration/validatingwebhookconfiguration"
 	"k8s.io/kubernetes/pkg/registry/apps/daemonset"
 	"k8s.io/kubernetes/pkg/registry/apps/deployment"
+	"k8s.io/kubernetes/pkg/registry/apps/replicaset"
 	"k8s.io/kubernetes/pkg/registry/apps/statefulset"
 	"k8s.io/kubernetes/pkg/registry/autoscaling/horizontalpodautoscaler"
 	"k8s.io/kubernetes/pkg/registry/batch/cronjob"
 	"k8s.io/kubernetes/pkg/registry/batch/job"
+	"k8s.io/kubernetes/pkg/registry/coordination/lease"
 	"k8s.io/kubernetes/pkg/registry/core/configmap"
+	"k8s.io/kubernetes/pkg/registry/core/endpoint"
 	"k8s.io/kubernetes/pkg/registry/core/limitrange"
 	"k8s.io/kubernetes/pkg/registry/core/namespace"
+	"k8s.io/kubernetes/pkg/registry/core/persistentvolume"
 	"k8s.io/kubernetes/pkg/registry/core/persistentvolumeclaim"
 	"k8s.io/kubernetes/pkg/registry/core/pod"
+	"k8s.io/kubernetes/pkg/registry/core/podtemplate"
 	"k8s.io/kubernetes/pkg/registry/core/resourcequota"
 	"k8s.io/kubernetes/pkg/registry/core/secret"
 	"k8s.io/kubernetes/pkg/registry/core/service"
 	"k8s.io/kubernetes/pkg/registry/core/serviceaccount"
+	"k8s.io/kubernetes/pkg/registry/discovery/endpointslice"
+	"k8s.io/kubernetes/pkg/registry/flowcontrol/flowschema"
+	"k8s.io/kubernetes/pkg/registry/flowcontrol/prioritylevelconfiguration"
 	"k8s.io/kubernetes/pkg/registry/networking/ingress"
 	"k8s.io/kubernetes/pkg/registry/networking/ingressclass"
 	"k8s.io/kubernetes/pkg/registry/networking/networkpolicy"
+	"k8s.io/kubernetes/pkg/registry/node/runtimeclass"
 	"k8s.io/kubernetes/pkg/registry/policy/poddisruptionbudget"
 	"k8s.io/kubernetes/pkg/registry/rbac/clusterrole"
 	"k8s.io/kubernetes/pkg/registry/rbac/clusterrolebinding"
 	"k8s.io/kubernetes/pkg/registry/rbac/role"
 	"k8s.io/kubernetes/pkg/registry/rbac/rolebinding"
+	"k8s.io/kubernetes/pkg/registry/resource/deviceclass"
+	"k8s.io/kubernetes/pkg/registry/scheduling/priorityclass"
+	"k8s.io/kubernetes/pkg/registry/storage/csidriver"
+	"k8s.io/kubernetes/pkg/registry/storage/storageclass"
+	"k8s.io/kubernetes/pkg/registry/storage/volumeattributesclass"
 	"sigs.k8s.io/yaml"
 )
 
+// The kinds with the rules of the API server. Of all others that it has, only fields and their types are checked.
 var builtIn = map[schema.GroupKind]rest.RESTCreateStrategy{
-	{Group: "", Kind: "ConfigMap"}:                                   configmap.Strategy,
-	{Group: "", Kind: "LimitRange"}:                                  limitrange.Strategy,
-	{Group: "", Kind: "Namespace"}:                                   namespace.Strategy,
-	{Group: "", Kind: "PersistentVolumeClaim"}:                       persistentvolumeclaim.Strategy,
-	{Group: "", Kind: "Pod"}:                                         pod.Strategy,
-	{Group: "", Kind: "ResourceQuota"}:                               resourcequota.Strategy,
-	{Group: "", Kind: "Secret"}:                                      secret.Strategy,
-	{Group: "", Kind: "Service"}:                                     service.Strategy,
-	{Group: "", Kind: "ServiceAccount"}:                              serviceaccount.Strategy,
-	{Group: "apps", Kind: "DaemonSet"}:                               daemonset.Strategy,
-	{Group: "apps", Kind: "Deployment"}:                              deployment.Strategy,
-	{Group: "apps", Kind: "StatefulSet"}:                             statefulset.Strategy,
-	{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}:          horizontalpodautoscaler.Strategy,
-	{Group: "batch", Kind: "CronJob"}:                                cronjob.Strategy,
-	{Group: "batch", Kind: "Job"}:                                    job.Strategy,
-	{Group: "networking.k8s.io", Kind: "Ingress"}:                    ingress.Strategy,
-	{Group: "networking.k8s.io", Kind: "IngressClass"}:               ingressclass.Strategy,
-	{Group: "networking.k8s.io", Kind: "NetworkPolicy"}:              networkpolicy.Strategy,
-	{Group: "policy", Kind: "PodDisruptionBudget"}:                   poddisruptionbudget.Strategy,
-	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}:        clusterrole.Strategy,
-	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}: clusterrolebinding.Strategy,
-	{Group: "rbac.authorization.k8s.io", Kind: "Role"}:               role.Strategy,
-	{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"}:        rolebinding.Strategy,
+	{Group: "", Kind: "ConfigMap"}:                                                  configmap.Strategy,
+	{Group: "", Kind: "Endpoints"}:                                                  endpoint.Strategy,
+	{Group: "", Kind: "LimitRange"}:                                                 limitrange.Strategy,
+	{Group: "", Kind: "Namespace"}:                                                  namespace.Strategy,
+	{Group: "", Kind: "PersistentVolume"}:                                           persistentvolume.Strategy,
+	{Group: "", Kind: "PersistentVolumeClaim"}:                                      persistentvolumeclaim.Strategy,
+	{Group: "", Kind: "Pod"}:                                                        pod.Strategy,
+	{Group: "", Kind: "PodTemplate"}:                                                podtemplate.Strategy,
+	{Group: "", Kind: "ResourceQuota"}:                                              resourcequota.Strategy,
+	{Group: "", Kind: "Secret"}:                                                     secret.Strategy,
+	{Group: "", Kind: "Service"}:                                                    service.Strategy,
+	{Group: "", Kind: "ServiceAccount"}:                                             serviceaccount.Strategy,
+	{Group: "admissionregistration.k8s.io", Kind: "MutatingWebhookConfiguration"}:   mutatingwebhookconfiguration.Strategy,
+	{Group: "admissionregistration.k8s.io", Kind: "ValidatingWebhookConfiguration"}: validatingwebhookconfiguration.Strategy,
+	{Group: "apps", Kind: "DaemonSet"}:                                              daemonset.Strategy,
+	{Group: "apps", Kind: "Deployment"}:                                             deployment.Strategy,
+	{Group: "apps", Kind: "ReplicaSet"}:                                             replicaset.Strategy,
+	{Group: "apps", Kind: "StatefulSet"}:                                            statefulset.Strategy,
+	{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}:                         horizontalpodautoscaler.Strategy,
+	{Group: "batch", Kind: "CronJob"}:                                               cronjob.Strategy,
+	{Group: "batch", Kind: "Job"}:                                                   job.Strategy,
+	{Group: "coordination.k8s.io", Kind: "Lease"}:                                   lease.Strategy,
+	{Group: "discovery.k8s.io", Kind: "EndpointSlice"}:                              endpointslice.Strategy,
+	{Group: "flowcontrol.apiserver.k8s.io", Kind: "FlowSchema"}:                     flowschema.Strategy,
+	{Group: "flowcontrol.apiserver.k8s.io", Kind: "PriorityLevelConfiguration"}:     prioritylevelconfiguration.Strategy,
+	{Group: "networking.k8s.io", Kind: "Ingress"}:                                   ingress.Strategy,
+	{Group: "networking.k8s.io", Kind: "IngressClass"}:                              ingressclass.Strategy,
+	{Group: "networking.k8s.io", Kind: "NetworkPolicy"}:                             networkpolicy.Strategy,
+	{Group: "node.k8s.io", Kind: "RuntimeClass"}:                                    runtimeclass.Strategy,
+	{Group: "policy", Kind: "PodDisruptionBudget"}:                                  poddisruptionbudget.Strategy,
+	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}:                       clusterrole.Strategy,
+	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}:                clusterrolebinding.Strategy,
+	{Group: "rbac.authorization.k8s.io", Kind: "Role"}:                              role.Strategy,
+	{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"}:                       rolebinding.Strategy,
+	{Group: "resource.k8s.io", Kind: "DeviceClass"}:                                 deviceclass.Strategy,
+	{Group: "scheduling.k8s.io", Kind: "PriorityClass"}:                             priorityclass.Strategy,
+	{Group: "storage.k8s.io", Kind: "CSIDriver"}:                                    csidriver.Strategy,
+	{Group: "storage.k8s.io", Kind: "StorageClass"}:                                 storageclass.Strategy,
+	{Group: "storage.k8s.io", Kind: "VolumeAttributesClass"}:                        volumeattributesclass.Strategy,
+	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:               customresourcedefinition.NewStrategy(legacyscheme.Scheme),
+	{Group: "apiregistration.k8s.io", Kind: "APIService"}:                           apiservice.NewStrategy(legacyscheme.Scheme),
 }
 
 type found struct {
@@ -103,11 +152,20 @@ func main() {
 		log.Fatal("usage: kubernetes <folder with CRDs> < manifests.json")
 	}
 	capabilities.Initialize(capabilities.Capabilities{AllowPrivileged: true}) // as EKS does
+	apiextinstall.Install(legacyscheme.Scheme)
+	apiregistration.Install(legacyscheme.Scheme)
 	custom := definitions(os.Args[1])
 	text, err := io.ReadAll(os.Stdin)
 	exitOn(err)
 	var manifests []json.RawMessage
 	exitOn(json.Unmarshal(text, &manifests))
+	for _, manifest := range manifests {
+		var published apiextv1.CustomResourceDefinition
+		if json.Unmarshal(manifest, &published) == nil && published.Kind == "CustomResourceDefinition" &&
+			len(problems(manifest, custom)) == 0 {
+			maps.Copy(custom, versions(&published))
+		}
+	}
 	all := []found{}
 	for index, manifest := range manifests {
 		for _, problem := range slices.Compact(problems(manifest, custom)) {
@@ -129,14 +187,15 @@ func problems(manifest []byte, custom map[schema.GroupVersionKind]definition) []
 		return []string{err.Error()}
 	}
 	kind := object.GroupVersionKind()
-	if strategy, known := builtIn[kind.GroupKind()]; known {
+	if legacyscheme.Scheme.Recognizes(kind) {
 		decoder := jsonserializer.NewSerializerWithOptions(
 			jsonserializer.DefaultMetaFactory, legacyscheme.Scheme, legacyscheme.Scheme,
 			jsonserializer.SerializerOptions{Strict: true},
 		)
 		internal := schema.GroupVersion{Group: kind.Group, Version: runtime.APIVersionInternal}
 		decoded, _, err := legacyscheme.Codecs.DecoderToVersion(decoder, internal).Decode(manifest, nil, nil)
-		if decoded == nil {
+		strategy, known := builtIn[kind.GroupKind()]
+		if decoded == nil || !known {
 			return lines(err)
 		}
 		return append(lines(err), created(strategy, kind, decoded)...)
