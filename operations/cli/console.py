@@ -41,8 +41,9 @@ def _message(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}; check the path, its permissions and the free space"
     # Compared by name, because importing botocore is slow.
-    is_known = isinstance(error, OperationError) or type(error).__module__.startswith("botocore.")
-    return str(error) if is_known else None
+    if type(error).__module__.startswith("botocore."):
+        return f"AWS: {error}; check your credentials and permissions: aws sts get-caller-identity"
+    return str(error) if isinstance(error, OperationError) else None
 
 
 @contextmanager
