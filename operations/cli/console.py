@@ -19,6 +19,14 @@ Stacks = Annotated[
     list[str] | None, typer.Argument(metavar="[STACK]...", help="Names or glob patterns; all stacks if omitted.")
 ]
 
+
+def folder_path(text: str) -> Path:
+    """The value of an option that names a folder; empty is refused, because to Python it is the current folder."""
+    if not str(text).strip():
+        raise typer.BadParameter("'': names no folder; write one, such as . for the current one")
+    return Path(text)
+
+
 _LONG_WORD = re.compile(r"([^\s:;]{400})[^\s:;]+")  # is cut in a message: a path or name that no remedy needs in full
 
 

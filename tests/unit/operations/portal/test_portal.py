@@ -259,3 +259,17 @@ def test_the_command_prints_the_page_and_what_is_not_known(
     assert all(line.startswith("not known: ") for line in printed[:-1])
     missing = run("portal", "--output", platform_folder, "--reports", "nowhere", status=1).stderr
     assert missing == "error: nowhere: no such folder; name the folder of the reports\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("portal", "--folder", ""),
+        ("portal", "--reports", ""),
+        ("map", "--folder", " "),
+        ("cost", "--prices", ""),
+        ("prices", "--prices", ""),
+    ],
+)
+def test_an_empty_folder_is_not_the_current_one(line: tuple[str, ...]) -> None:
+    assert "'': names no folder" in run(*line, status=2).stderr

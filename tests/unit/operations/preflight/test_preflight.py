@@ -251,7 +251,7 @@ def test_programs_that_only_in_cluster_stacks_need_are_optional(
 
 
 def test_reports_a_program_that_fails_or_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(OperationError, match="failed: oh no; try it, and correct what it says$"):
+    with pytest.raises(OperationError, match=r"failed: oh no; try it, and correct what it says$"):
         preflight_tools._printed("sh", "-c", "echo Traceback: >&2; echo oh no >&2; exit 1")
     with pytest.raises(OperationError, match="failed: status 3; try it"):
         preflight_tools._printed("sh", "-c", "exit 3")
