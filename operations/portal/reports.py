@@ -159,6 +159,10 @@ def read_reports(folder: Path) -> Reports:
 
 
 def _read(file: Path) -> SavedReport:
+    if file.is_file() and not file.stat().st_size:
+        raise OperationError(
+            f"{file}: empty, as after a command that failed; run the command again, or remove the file"
+        )
     document = read_json(file, _REMEDY)
     known = isinstance(document, dict) and [kind for kind, fits in _KINDS.values() if fits(document)]
     if not known:

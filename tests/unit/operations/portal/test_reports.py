@@ -70,6 +70,7 @@ def test_all_files_that_are_no_reports_are_named_at_once(tmp_path: Path) -> None
         c={"stacks": {}},
         d={**DRIFT, "stacks": {"dev": {"status": 1, "drift": [], "pending": [], "errors": []}}},
         e={**GOOD["cost"], "stacks": {"dev": {"total": "much"}}},
+        g="",
         f={**DRIFT, "stacks": {"dev": {"status": "", "drift": [], "pending": []}}},
     )
     with pytest.raises(OperationError) as error:
@@ -83,6 +84,7 @@ def test_all_files_that_are_no_reports_are_named_at_once(tmp_path: Path) -> None
         f"stacks.dev.status: 1: not what a command writes here; {remedy}",
         f'stacks.dev.total: "much": not what a command writes here; {remedy}',
         f"stacks.dev.errors: missing; {remedy}",
+        "empty, as after a command that failed; run the command again, or remove the file",
     ]
 
 
