@@ -25,6 +25,12 @@ override REPAIR := $(filter-out 0 no false,$(REPAIR))
 override WRITE := $(filter-out 0 no false,$(WRITE))
 override FRESH := $(filter-out 0 no false,$(FRESH))
 
+# The value of a variable that a user gives, for the shell: as one word whatever is in it, as one word for each of its
+# words, and after an option, or nothing without a value.
+quote = '$(subst ','\'',$(value $(1)))'
+quote_each = $(foreach one,$(value $(1)),$(call quote,one))
+option = $(if $(value $(2)),$(1) $(call quote,$(2)))
+
 export CHECKPOINT_DISABLE := 1
 export DISABLE_VERSION_CHECK := 1
 # The project's own Node, once it is installed; the machine's is needed only to install it.
@@ -205,45 +211,45 @@ STACK ?=
 
 .PHONY: plan
 plan: terraform synth ## plan the stacks that differ from origin/main or BASE=REVISION, and check the plans with the guard
-	$(BIN)/python -m operations plan $(STACK) $(if $(BASE),--base $(BASE))
+	$(BIN)/python -m operations plan $(call quote_each,STACK) $(call option,--base,BASE)
 
 .PHONY: guard
 guard: install ## check existing plans with the guard: make guard PLAN="ap-northeast-2-dev.json"
-	$(BIN)/python -m operations guard $(PLAN)
+	$(BIN)/python -m operations guard $(call quote_each,PLAN)
 
 .PHONY: deploy
 deploy: terraform synth ## deploy stacks in the order of their dependencies: make deploy STACK="ap-northeast-2-shared ap-northeast-2-dev"
-	$(BIN)/python -m operations deploy $(STACK) $(if $(REVIEWED),--reviewed $(REVIEWED)) $(if $(REPAIR),--repair)
+	$(BIN)/python -m operations deploy $(call quote_each,STACK) $(call option,--reviewed,REVIEWED) $(if $(REPAIR),--repair)
 
 .PHONY: map
 map: synth ## draw network, clusters, data, delivery and permissions, in English and Korean: make map [FOLDER=map]
-	$(BIN)/python -m operations map $(if $(FOLDER),--folder "$(FOLDER)")
+	$(BIN)/python -m operations map $(call option,--folder,FOLDER)
 
 .PHONY: portal
 portal: synth ## write one page about every region and environment, .portal/index.html: make portal [FOLDER=…] [REPORTS=…]
-	@$(BIN)/python -m operations portal $(if $(FOLDER),--folder "$(FOLDER)") $(if $(REPORTS),--reports "$(REPORTS)")
+	@$(BIN)/python -m operations portal $(call option,--folder,FOLDER) $(call option,--reports,REPORTS)
 
 .PHONY: restore-state
 restore-state: terraform synth ## list the versions of the state of STACK, or restore VERSION
-	$(BIN)/python -m operations restore-state $(STACK) $(if $(VERSION),--version $(VERSION))
+	$(BIN)/python -m operations restore-state $(call quote_each,STACK) $(call option,--version,VERSION)
 
 .PHONY: recover
 recover: terraform synth ## bring what exists back into a lost state, after a killed deploy: make recover STACK=ap-northeast-2-dev
 	@$(if $(STACK),,$(error name the stacks to recover, such as: make recover STACK=ap-northeast-2-dev))
-	$(BIN)/python -m operations recover $(STACK)
+	$(BIN)/python -m operations recover $(call quote_each,STACK)
 
 .PHONY: adopt
 adopt: terraform synth ## take over what others made: make adopt STACK=ap-northeast-2-dev [ID="ADDRESS=ID ..."]
 	@$(if $(STACK),,$(error name the stack that adopts, such as: make adopt STACK=ap-northeast-2-dev))
-	$(BIN)/python -m operations adopt $(STACK) $(foreach one,$(ID),--id '$(one)')
+	$(BIN)/python -m operations adopt $(call quote_each,STACK) $(foreach one,$(value ID),$(call option,--id,one))
 
 .PHONY: cost
 cost: synth ## show what the stacks cost in a month, and a change: make cost [STACK="…"] [BASE=origin/main]
-	@$(BIN)/python -m operations cost $(STACK) $(if $(BASE),--base "$(BASE)")
+	@$(BIN)/python -m operations cost $(call quote_each,STACK) $(call option,--base,BASE)
 
 .PHONY: prices
 prices: synth ## read the list prices of the regions from the AWS Price List: make prices [REGION="us-west-2"]
-	$(BIN)/python -m operations prices $(REGION)
+	$(BIN)/python -m operations prices $(call quote_each,REGION)
 
 .PHONY: cost-docs
 cost-docs: synth ## update the table in docs/cost.md after a change of the settings or the prices
@@ -251,12 +257,12 @@ cost-docs: synth ## update the table in docs/cost.md after a change of the setti
 
 .PHONY: drift
 drift: terraform synth ## find changes in AWS since the last apply: make drift STACK='ap-northeast-2-dev*'
-	$(BIN)/python -m operations drift $(STACK)
+	$(BIN)/python -m operations drift $(call quote_each,STACK)
 
 .PHONY: destroy
 destroy: terraform synth ## destroy stacks and find remaining resources: make destroy STACK='ap-northeast-2-dev*'
 	@$(if $(STACK),,$(error name the stacks to destroy, such as: make destroy STACK='ap-northeast-2-dev*'))
-	$(BIN)/python -m operations destroy $(STACK)
+	$(BIN)/python -m operations destroy $(call quote_each,STACK)
 
 .PHONY: local
 local: install terraform ## deploy all AWS stacks to an emulated AWS on this machine, without an AWS account
@@ -269,7 +275,7 @@ local-down: install terraform ## destroy the stacks of `make local`, and stop th
 .PHONY: tunnel
 tunnel: synth ## reach the private API of a cluster until Ctrl-C: make tunnel ENVIRONMENT=dev [PORT=8443] [ROLE=arn:…]
 	@$(if $(ENVIRONMENT),,$(error name the environment, such as: make tunnel ENVIRONMENT=dev))
-	@$(BIN)/python -m operations tunnel $(ENVIRONMENT) $(if $(PORT),--port $(PORT)) $(if $(ROLE),--role $(ROLE))
+	@$(BIN)/python -m operations tunnel $(call quote,ENVIRONMENT) $(call option,--port,PORT) $(call option,--role,ROLE)
 
 .PHONY: remove-crds
 remove-crds: install ## delete the unused CRDs that a destroyed in-cluster stack left in the current cluster
@@ -277,62 +283,62 @@ remove-crds: install ## delete the unused CRDs that a destroyed in-cluster stack
 
 .PHONY: preflight
 preflight: synth ## check before a deploy what would fail it: make preflight [STACK="…"]
-	$(BIN)/python -m operations preflight $(STACK)
+	$(BIN)/python -m operations preflight $(call quote_each,STACK)
 
 .PHONY: upgrade
 upgrade: synth ## check and plan a new Kubernetes version: make upgrade ENVIRONMENT=dev VERSION=1.36 [WRITE=1]
 	@$(if $(and $(ENVIRONMENT),$(VERSION)),,$(error name both, such as: make upgrade ENVIRONMENT=dev VERSION=1.36))
-	$(BIN)/python -m operations upgrade $(ENVIRONMENT) $(VERSION) $(if $(WRITE),--write)
+	$(BIN)/python -m operations upgrade $(call quote,ENVIRONMENT) $(call quote,VERSION) $(if $(WRITE),--write)
 
 .PHONY: ami-releases
 ami-releases: synth ## pin the newest AMI of the managed node groups in the settings: make ami-releases [STACK="…"]
-	$(BIN)/python -m operations ami-releases $(STACK)
+	$(BIN)/python -m operations ami-releases $(call quote_each,STACK)
 
 .PHONY: backup
 backup: synth ## back up the Argo CD of the current cluster: make backup [ENVIRONMENT=prod]
-	$(BIN)/python -m operations backup $(ENVIRONMENT)
+	$(BIN)/python -m operations backup $(call option,,ENVIRONMENT)
 
 .PHONY: restore
 restore: synth ## restore a backup of Argo CD after confirmation: make restore ENVIRONMENT=prod [VERSION=…]
-	$(BIN)/python -m operations restore $(ENVIRONMENT) $(if $(VERSION),--version $(VERSION))
+	$(BIN)/python -m operations restore $(call option,,ENVIRONMENT) $(call option,--version,VERSION)
 
 # Optional arguments, such as `make service NAME=shop TEAM=sales LIKE=guestbook REPOSITORY_ID=1234567`.
-SERVICE_OPTIONS = $(if $(LIKE),--like "$(LIKE)") $(if $(REPOSITORY_ID),--repository-id "$(REPOSITORY_ID)")
+SERVICE_OPTIONS = $(call option,--like,LIKE) $(call option,--repository-id,REPOSITORY_ID)
 
 .PHONY: service
 service: synth ## create the files of a new service: make service NAME=shop TEAM=sales
-	@$(BIN)/python -m operations service "$(NAME)" --team "$(TEAM)" $(SERVICE_OPTIONS)
+	@$(BIN)/python -m operations service $(call quote,NAME) --team $(call quote,TEAM) $(SERVICE_OPTIONS)
 
 .PHONY: environment
 environment: $(if $(REMOVE),install-python,synth) ## add an environment, or remove one: make environment NAME=qa LIKE=staging [REGION=…] | REMOVE=1
-	@$(BIN)/python -m operations environment "$(NAME)" $(if $(LIKE),--like "$(LIKE)") $(if $(REGION),--region "$(REGION)") \
+	@$(BIN)/python -m operations environment $(call quote,NAME) $(call option,--like,LIKE) $(call option,--region,REGION) \
 	  $(if $(REMOVE),--remove)
 
 .PHONY: region
 region: $(if $(REMOVE),install-python,synth) ## add a region, or remove one: make region NAME=us-west-2 LIKE=ap-northeast-2 CIDR=10.1.0.0/16 | REMOVE=1
-	@$(BIN)/python -m operations region "$(NAME)" $(if $(LIKE),--like "$(LIKE)") $(if $(CIDR),--cidr "$(CIDR)") \
+	@$(BIN)/python -m operations region $(call quote,NAME) $(call option,--like,LIKE) $(call option,--cidr,CIDR) \
 	  $(if $(REMOVE),--remove)
 
 # A new component, or with REMOVE=1 the way back. `make component` downloads nothing.
-COMPONENT_OPTIONS = --chart "$(CHART)" --repository "$(REPOSITORY)" --version "$(VERSION)" \
-  $(if $(NAMESPACE),--namespace "$(NAMESPACE)")
+COMPONENT_OPTIONS = --chart $(call quote,CHART) --repository $(call quote,REPOSITORY) --version $(call quote,VERSION) \
+  $(call option,--namespace,NAMESPACE)
 
 .PHONY: component
 component: install-python ## create the files of a component: make component NAME=… CHART=… REPOSITORY=https://… VERSION=… [NAMESPACE=…], or [REMOVE=1]
-	@$(BIN)/python -m operations $(if $(REMOVE),remove-component "$(NAME)",component "$(NAME)" $(COMPONENT_OPTIONS))
+	@$(BIN)/python -m operations $(if $(REMOVE),remove-component $(call quote,NAME),component $(call quote,NAME) $(COMPONENT_OPTIONS))
 
 # Then the new version of the project shows what differs: its packages are installed first.
 .PHONY: update
 update: install-python ## take a release of the product, or change nothing: make update VERSION=v0.2.0 [FROM=URL] [KEEP="PATH …"]
 	@$(if $(VERSION),,$(error name the release, such as: make update VERSION=v0.2.0))
-	@$(BIN)/python -m operations update "$(VERSION)" $(if $(FROM),--from "$(FROM)") $(foreach one,$(KEEP),--keep "$(one)")
+	@$(BIN)/python -m operations update $(call quote,VERSION) $(call option,--from,FROM) $(foreach one,$(value KEEP),$(call option,--keep,one))
 	@$(MAKE) compare BASE=HEAD^1 || \
 	  { echo "The release is merged. Correct what is said above, and go on with: make compare BASE=HEAD^1" >&2; exit 1; }
 
 .PHONY: compare
 compare: synth ## show which resources differ from those of a revision, without access to AWS: make compare BASE=HEAD^1
 	@$(if $(BASE),,$(error name the revision, such as: make compare BASE=HEAD^1))
-	@$(BIN)/python -m operations compare "$(BASE)"
+	@$(BIN)/python -m operations compare $(call quote,BASE)
 
 .PHONY: wheel
 wheel: install-python ## build the wheel of eks_gitops into dist/; the same commit gives the same bytes
@@ -357,15 +363,15 @@ docs: .mkdocs/mermaid.min.js ## build the documentation site into site/; fails f
 
 .PHONY: docs-serve
 docs-serve: .mkdocs/mermaid.min.js ## show the documentation site until Ctrl-C, on http://127.0.0.1:8000 or PORT
-	NO_MKDOCS_2_WARNING=1 .mkdocs/bin/mkdocs serve --dev-addr 127.0.0.1:$(or $(PORT),8000)
+	NO_MKDOCS_2_WARNING=1 .mkdocs/bin/mkdocs serve --dev-addr 127.0.0.1:$(if $(PORT),$(call quote,PORT),8000)
 
 .PHONY: docs-hashes
 docs-hashes: install-python ## after a translation: note in Korean pages which English text they translate: PAGES="docs/deploy.ko.md"; lists those behind
-	$(BIN)/python -m scripts.docs_hashes $(PAGES)
+	$(BIN)/python -m scripts.docs_hashes $(call quote_each,PAGES)
 
 .PHONY: changes
 changes: install terraform ## update docs/changes.md: plan every change of the settings, or those of ONLY="NodeGroupConfig."
-	$(BIN)/python -m tests.changes.make $(ONLY)
+	$(BIN)/python -m tests.changes.make $(call quote_each,ONLY)
 
 .PHONY: tools
 tools: install ## build Kubernetes, Argo CD and other programs of `make cluster` and the tests; needs Go
@@ -379,11 +385,11 @@ cluster: synth ## run Kubernetes and Argo CD on this machine until Ctrl-C, witho
 
 .PHONY: validate
 validate: synth ## run the checks of the pipelines that need no AWS account: stacks, style, manifests, workflows
-	$(BIN)/python -m operations validate $(STACK)
+	$(BIN)/python -m operations validate $(call quote_each,STACK)
 
 .PHONY: scan
 scan: $(if $(PLAN),,terraform) synth checkov ## check plans with checkov: make scan [PLAN="ap-northeast-2-dev.json"]; without any, deployed stacks are planned
-	$(BIN)/python -m operations scan $(PLAN)
+	$(BIN)/python -m operations scan $(call quote_each,PLAN)
 
 # One test process for each core; a file of tests stays in one of them, because tests of a file share what is slow.
 # Compiled modules are kept, whatever the environment says: each of many processes would compile the same again.
@@ -414,7 +420,7 @@ test-long: install ## run what make test leaves out: deploys with a VPC, keys an
 
 .PHONY: test-kills
 test-kills: install terraform ## kill deploys at 20 moments and recover, in hours; goes on where it was ended: make test-kills [FRESH=1] [ONLY=deploy]
-	$(BIN)/python -m tests.kills.make $(if $(FRESH),fresh) $(if $(ONLY),"$(ONLY)")
+	$(BIN)/python -m tests.kills.make $(if $(FRESH),fresh) $(call option,,ONLY)
 
 .PHONY: test-clusters
 test-clusters: install # the tests with Kubernetes, which wait for its controllers for most of their time
@@ -430,7 +436,7 @@ test-versions: install # a sample of `make compatibility`
 
 .PHONY: compatibility
 compatibility: install ## run with other versions of Python, Node and Terraform, and OpenTofu: [ONLY="Python 3.12"] [PROGRAMS=PATH]; updates docs/compatibility.md
-	$(BIN)/python -m tests.compatibility $(if $(ONLY),--only "$(ONLY)") $(PROGRAMS)
+	$(BIN)/python -m tests.compatibility $(call option,--only,ONLY) $(call quote_each,PROGRAMS)
 
 .PHONY: test-inputs
 test-inputs: install ## run every command with all bad input, of which `make test` tries a sample; takes about 15 minutes

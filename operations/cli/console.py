@@ -19,6 +19,14 @@ Stacks = Annotated[
     list[str] | None, typer.Argument(metavar="[STACK]...", help="Names or glob patterns; all stacks if omitted.")
 ]
 
+
+def folder_path(text: str) -> Path:
+    """The value of an option that names a folder; empty is refused, because to Python it is the current folder."""
+    if not str(text).strip():
+        raise typer.BadParameter("'': names no folder; write one, such as . for the current one")
+    return Path(text)
+
+
 _LONG_WORD = re.compile(r"([^\s:;]{400})[^\s:;]+")  # is cut in a message: a path or name that no remedy needs in full
 
 
@@ -41,8 +49,9 @@ def _message(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}; check the path, its permissions and the free space"
     # Compared by name, because importing botocore is slow.
-    is_known = isinstance(error, OperationError) or type(error).__module__.startswith("botocore.")
-    return str(error) if is_known else None
+    if type(error).__module__.startswith("botocore."):
+        return f"AWS: {error}; check your credentials and permissions: aws sts get-caller-identity"
+    return str(error) if isinstance(error, OperationError) else None
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from operations.cli.console import AsJson, Output, Stacks, reported
+from operations.cli.console import AsJson, Output, Stacks, folder_path, reported
 from operations.terraform.stacks import read_platform
 
 app = typer.Typer(add_completion=False)
@@ -14,7 +14,7 @@ app = typer.Typer(add_completion=False)
 _PRICES = Path("operations/cost/prices")
 _SOURCE = "https://pricing.us-east-1.amazonaws.com"
 
-Prices = Annotated[Path, typer.Option(help="The folder of the price files, one for each region.")]
+Prices = Annotated[Path, typer.Option(parser=folder_path, help="The folder of the price files, one for each region.")]
 
 
 @app.command("cost")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from operations.cli.console import Output, errors_for_people
+from operations.cli.console import Output, errors_for_people, folder_path
 
 app = typer.Typer(add_completion=False)
 
@@ -13,7 +13,9 @@ app = typer.Typer(add_completion=False)
 @app.command("map")
 def draw(
     output: Output = Path("cdktf.out"),
-    folder: Annotated[Path, typer.Option(help="Where to write the pages and pictures.")] = Path("map"),
+    folder: Annotated[Path, typer.Option(parser=folder_path, help="Where to write the pages and pictures.")] = Path(
+        "map"
+    ),
 ) -> None:
     """Draw the synthesized platform: the network with clusters and data, delivery, and who may do what.
 
@@ -32,9 +34,14 @@ def draw(
 @app.command("portal")
 def portal_(
     output: Output = Path("cdktf.out"),
-    folder: Annotated[Path, typer.Option(help="Where to write index.html, the page.")] = Path(".portal"),
+    folder: Annotated[Path, typer.Option(parser=folder_path, help="Where to write index.html, the page.")] = Path(
+        ".portal"
+    ),
     reports: Annotated[
-        Path, typer.Option(help="A folder with reports that plan, drift, preflight and cost printed with --json.")
+        Path,
+        typer.Option(
+            parser=folder_path, help="A folder with reports that plan, drift, preflight and cost printed with --json."
+        ),
     ] = Path(".portal/reports"),
     join: Annotated[
         list[Path] | None,

@@ -15,9 +15,8 @@ def kubectl(*arguments: str, kubeconfig: Path | None = None, stdin: str | None =
     chosen = ["--kubeconfig", str(kubeconfig)] if kubeconfig else []
     finished = process.run("kubectl", *chosen, *arguments, stdin=stdin)
     if finished.returncode:
-        raise OperationError(
-            finished.stderr.strip() or f"kubectl {' '.join(arguments)} failed (status {finished.returncode})"
-        )
+        printed = finished.stderr.strip().removeprefix("error: ")
+        raise OperationError(printed or f"kubectl {' '.join(arguments)} failed (status {finished.returncode})")
     return finished.stdout
 
 

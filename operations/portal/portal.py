@@ -130,6 +130,5 @@ def _not_known(tables: Sequence[Mapping[str, object]]) -> Iterator[str]:
     assert isinstance(rows, list)
     for source, where, known in rows:
         if isinstance(known, dict) and known.get("type") == "unknown":
-            yield " ".join(filter(None, [source["name"], where])) + (
-                f": {known['command']}" if known["command"] else ""
-            )
+            reason = " ".join(known["detail"].split()) or known["command"]
+            yield " ".join(filter(None, [source["name"], where])) + (f": {reason}" if reason else "")

@@ -1,5 +1,6 @@
 """Reports of `plan`, `drift`, `preflight` and `cost`, which users and pipelines write with `--json` into a folder."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from operations.errors import OperationError
 from operations.terraform.json_files import read_json
 
 FOLDER = Path(".portal/reports")
+_LONGEST = 60
+"""Characters of a value in a message."""
 _REMEDY = "write what plan, drift, preflight or cost prints with --json, or remove it"
 
 
@@ -142,7 +145,8 @@ def read_reports(folder: Path) -> Reports:
     if not folder.is_dir():
         if folder == FOLDER and not folder.exists():
             return Reports()
-        raise OperationError(f"{folder}: no such folder; name the folder of the reports")
+        what = "a file, not a folder" if folder.exists() else "no such folder"
+        raise OperationError(f"{folder}: {what}; name the folder of the reports")
     found, problems = [], []
     for file in sorted(folder.rglob("*.json")):
         try:
@@ -155,6 +159,10 @@ def read_reports(folder: Path) -> Reports:
 
 
 def _read(file: Path) -> SavedReport:
+    if file.is_file() and not file.stat().st_size:
+        raise OperationError(
+            f"{file}: empty, as after a command that failed; run the command again, or remove the file"
+        )
     document = read_json(file, _REMEDY)
     known = isinstance(document, dict) and [kind for kind, fits in _KINDS.values() if fits(document)]
     if not known:
@@ -162,7 +170,16 @@ def _read(file: Path) -> SavedReport:
     try:
         content = known[0].model_validate(document)
     except (ValidationError, RecursionError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": "nested too deeply"}
-        where = ".".join(map(str, first["loc"]))
-        raise OperationError(f"{file}: {where}: {first['msg']}; {_REMEDY}") from error
+        raise OperationError(f"{file}: {_wrong(error)}; {_REMEDY}") from error
     return SavedReport(file, datetime.fromtimestamp(file.stat().st_mtime, UTC), content)
+
+
+def _wrong(error: ValidationError | RecursionError) -> str:
+    """The first member that is not as a command writes it, with its value, in our words and not those of pydantic."""
+    if isinstance(error, RecursionError):
+        return "JSON nested too deeply"
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return f"{where}: missing"
+    return f"{where}: {json.dumps(first['input'])[:_LONGEST]}: not what a command writes here"

@@ -6,7 +6,6 @@ The checks run in parallel and independently of each other. Nothing is changed.
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -28,9 +27,6 @@ from operations.preflight import (
 from operations.preflight.check import Check, Clients, Line, Outcome
 from operations.terraform.stacks import Stack, by_place
 
-if TYPE_CHECKING:
-    import boto3
-
 _PARALLELISM = 16
 
 
@@ -43,7 +39,7 @@ def preflight(stacks: Sequence[Stack], placeholders: Sequence[str], project: Pat
     lines, others = list[Line](), list[Line]()
     for region, of_region in by_place(stacks).items():
         try:
-            session = of_region[0].aws_session()
+            aws = Clients(of_region[0].aws_session())
         except OtherAccountError as error:
             others.append(Line(f"{region}: credentials", "warning", f"not checked: {error}"))
             continue
@@ -52,7 +48,7 @@ def preflight(stacks: Sequence[Stack], placeholders: Sequence[str], project: Pat
             continue
         account = of_region[0].account_id
         lines.append(Line(f"{region}: credentials", "passed", f"valid for account {account}"))
-        checks += _of_region(region, of_region, session)
+        checks += _of_region(region, of_region, aws)
     if others and not lines:  # the credentials of one account cannot be valid for another one
         others = [one._replace(outcome="failed") for one in others]
     return _preflight_report([*lines, *others, *run_checks(checks)])
@@ -64,8 +60,7 @@ def run_checks(checks: Sequence[tuple[str, Check]]) -> list[Line]:
         return [line for found in pool.map(lambda check: list(_run_check(*check)), checks) for line in found]
 
 
-def _of_region(region: str, stacks: Sequence[Stack], session: "boto3.Session") -> Iterator[tuple[str, Check]]:
-    aws = Clients(session)
+def _of_region(region: str, stacks: Sequence[Stack], aws: Clients) -> Iterator[tuple[str, Check]]:
     yield f"{region}: state", lambda: state.bucket(stacks, aws)
     yield f"{region}: locks", lambda: state.locks(stacks, aws)
     new = state.NewResources(stacks, aws)

@@ -105,5 +105,6 @@ def aws(*, needed: bool) -> Iterator[Line]:
 def _printed(*command: str) -> str:
     done = process.run(*command, timeout_seconds=_SECONDS)
     if done.returncode:
-        raise OperationError(f"{' '.join(command)} failed: {done.stderr.strip()}")
+        printed = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+        raise OperationError(f"{' '.join(command)} failed: {printed[-1]}; try it, and correct what it says")
     return done.stdout

@@ -34,8 +34,9 @@ def exported(revision: str, repository: Path = Path()) -> Iterator[Path]:
     """
     archived = process.run_binary("git", "archive", "--format=tar", "--end-of-options", revision, directory=repository)
     if archived.returncode:
-        remedy = "fetch it (`git fetch --unshallow origin`), or plan all stacks (`plan --all`)"
-        raise OperationError(f"{revision}: {archived.stderr.decode(errors='backslashreplace').strip()}; {remedy}")
+        reason = archived.stderr.decode(errors="backslashreplace").strip().removeprefix("fatal: ")
+        remedy = "fetch it (`git fetch --unshallow origin`), or name another revision"
+        raise OperationError(f"{revision}: {reason}; {remedy}")
     with tempfile.TemporaryDirectory(prefix="base-") as folder:
         with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as archive:
             archive.extractall(folder, filter="data")

@@ -31,6 +31,7 @@ _SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _SYNCED = ("management", "service", "helm", ".github")
 """What Argo CD reads, and what GitHub does."""
 _PAGE = "docs/updates.md"
+_CHECK_SOURCE = f"check the address and your access, or name another source with FROM ({_PAGE})"
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,9 @@ def _ready(root: Path, wanted: Wanted) -> tuple[str, str]:
     if git.run(root, "rev-parse", "--verify", "--quiet", "MERGE_HEAD").returncode == 0:
         problems.append("MERGE_HEAD: another merge has not ended; end it: git merge --continue, or git merge --abort")
     elif changed := git.records(root, "status", "--porcelain", "--untracked-files=normal", "-z"):
-        remedy = "commit them, or: git stash --include-untracked"
-        problems.append(f"{changed[0][3:]}: {_among(len(changed))} not committed; {remedy}")
+        others = f" and {counted(len(changed) - 1, 'other file')}" if changed[1:] else ""
+        remedy = f"commit {'them' if others else 'it'}, or: git stash --include-untracked"
+        problems.append(f"{changed[0][3:]}{others}: not committed; {remedy}")
     if git.run(root, "var", "GIT_COMMITTER_IDENT").returncode:
         remedy = "git config user.name NAME, and git config user.email ADDRESS"
         problems.append(f"user.name: Git does not know who you are, for the commit of the merge; set it: {remedy}")
@@ -134,26 +136,33 @@ def _git_problems(root: Path) -> Iterator[str]:
         yield f"git {found}: too old, because this needs {oldest} or newer; install a newer Git"
 
 
-def _among(count: int) -> str:
-    return "is" if count == 1 else f"and {counted(count - 1, 'other file')} are"
-
-
 # The release
 
 
 def _fetched(root: Path, source: str, version: str) -> str:
     """The commit of the release, which is fetched without a tag: an owner may have tags of the same names."""
-    hint = f"check the address and your access, or name another source ({_PAGE})"
-    listed = git.output(root, "ls-remote", "--tags", "--end-of-options", source, "refs/tags/v*", hint=hint).split()
+    asked = git.run(root, "ls-remote", "--tags", "--end-of-options", source, "refs/tags/v*")
+    if asked.returncode:
+        raise OperationError(f"{source}: {_reason(asked.stderr)}; {_CHECK_SOURCE}")
+    listed = asked.stdout.split()
     tags = {name.removeprefix("refs/tags/"): found for found, name in zip(listed[::2], listed[1::2], strict=True)}
     if version not in tags:
         releases = sorted(filter(release.numbers, tags), key=release.numbers, reverse=True)  # type: ignore[arg-type]
-        known = f"the newest is {releases[0]}" if releases else "it has no releases"
+        known = f"the newest is {releases[0]}" if releases else f"it has no releases; {_CHECK_SOURCE}"
         raise OperationError(f"version: {version!r}: no release of {source}; {known}")
     tag = f"refs/tags/{version}"
     options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "--end-of-options")
-    git.output(root, "fetch", *options, source, tag, hint=hint)
+    fetched = git.run(root, "fetch", *options, source, tag)
+    if fetched.returncode:
+        raise OperationError(f"{source}: {_reason(fetched.stderr)}; {_CHECK_SOURCE}")
     return tags.get(f"{version}^{{}}", tags[version])
+
+
+def _reason(printed: str) -> str:
+    """What Git prints about a repository that it cannot read, without its advice, in the lines after the first."""
+    lines = [line for line in printed.splitlines() if not line.lower().startswith("warning")]
+    first, *_ = [*lines, "cannot be read"]
+    return first.removeprefix("fatal: ").removeprefix("ERROR: ")
 
 
 def _base(root: Path, version: str, branch: str, head: str, commit: str) -> str:

@@ -69,7 +69,7 @@ def versions(session: "boto3.Session", stack: Stack, at_most: int | None = None)
     """The versions of the stack's state, newest first and `at_most` many, and the number of all versions.
 
     Raises:
-        OperationError: if there is no version.
+        OperationError: if there is no version, or no bucket.
     """
     s3, at = session.client("s3"), stack.state
 
@@ -79,7 +79,12 @@ def versions(session: "boto3.Session", stack: Stack, at_most: int | None = None)
         return Version(entry["VersionId"], entry["LastModified"].astimezone(UTC), entry["IsLatest"], summary)
 
     found = paginate(s3, "list_object_versions", "Versions", Bucket=at.bucket, Prefix=at.key)
-    entries = [entry for entry in found if entry["Key"] == at.key]
+    try:
+        entries = [entry for entry in found if entry["Key"] == at.key]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucket":
+            raise
+        raise OperationError(f"{stack.name}: s3://{at.bucket}: no such bucket; create it: make bootstrap") from error
     if not entries:
         raise OperationError(f"{stack.name}: s3://{at.bucket}/{at.key}: no version exists; deploy the stack first")
     entries.sort(key=lambda entry: (entry["IsLatest"], entry["LastModified"]), reverse=True)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -116,9 +117,46 @@ def test_an_npm_that_cannot_read_the_lock_file_installs_nothing(
 def test_an_update_passes_on_what_is_kept_and_then_compares_the_stacks(make: Make) -> None:
     done = make("update", "VERSION=v0.2.0", "FROM=../a b", "KEEP=stacks service/shop", "--dry-run", node="v22.1.0")
     assert done.returncode == 0, done.stderr
-    update = '-m operations update "v0.2.0" --from "../a b" --keep "stacks" --keep "service/shop"\n'
-    compare = '-m operations compare "HEAD^1"\n'
+    update = "-m operations update 'v0.2.0' --from '../a b' --keep 'stacks' --keep 'service/shop'\n"
+    compare = "-m operations compare 'HEAD^1'\n"
     assert done.stdout.index(update) < done.stdout.index(compare)
+
+
+_ODD = """a "b' $(c) `d` *"""
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (("portal", "FOLDER", "REPORTS"), ["--folder", _ODD, "--reports", _ODD]),
+        (("map", "FOLDER"), ["--folder", _ODD]),
+        (("plan", "STACK", "BASE"), [*_ODD.split(), "--base", _ODD]),
+        (("deploy", "STACK", "REVIEWED"), [*_ODD.split(), "--reviewed", _ODD]),
+        (("restore-state", "STACK", "VERSION"), [*_ODD.split(), "--version", _ODD]),
+        (("adopt", "STACK", "ID"), [*_ODD.split(), *(part for one in _ODD.split() for part in ("--id", one))]),
+        (("guard", "PLAN"), _ODD.split()),
+        (("prices", "REGION"), _ODD.split()),
+        (("tunnel", "ENVIRONMENT", "PORT", "ROLE"), [_ODD, "--port", _ODD, "--role", _ODD]),
+        (("upgrade", "ENVIRONMENT", "VERSION"), [_ODD, _ODD]),
+        (("restore", "ENVIRONMENT", "VERSION"), [_ODD, "--version", _ODD]),
+        (("service", "NAME", "TEAM", "LIKE"), [_ODD, "--team", _ODD, "--like", _ODD]),
+        (("environment", "NAME", "LIKE", "REGION"), [_ODD, "--like", _ODD, "--region", _ODD]),
+        (("compare", "BASE"), [_ODD]),
+    ],
+)
+def test_values_reach_commands_whatever_is_in_them(make: Make, line: tuple[str, ...], expected: list[str]) -> None:
+    target, *names = line
+    done = make("--dry-run", target, *(f"{name}={_ODD}" for name in names), node="v22.1.0")
+    (called,) = re.findall(rf"-m operations {target} (.*)$", done.stdout.replace("\\\n", ""), re.MULTILINE)
+    assert shlex.split(called) == expected
+
+
+def test_no_recipe_has_an_unquoted_value() -> None:
+    """Values of users are quoted by the functions of the Makefile only; a condition does not pass them on."""
+    recipes = "".join(re.findall(r"^(?:\t|SERVICE_|COMPONENT_|  ).*\n", _MAKEFILE, re.MULTILINE))
+    conditions = re.compile(r"\$\((?:if|foreach) \$\(\w+\),|\$\(if \$\(and [^,]+,[^,]+,")
+    names = "BASE|CIDR|ENVIRONMENT|FOLDER|FROM|ID|KEEP|LIKE|NAME|ONLY|PAGES|PLAN|PORT|REGION|REPORTS|ROLE|STACK|VERSION"
+    assert re.findall(rf"\$\(({names})\)", conditions.sub("", recipes)) == []
 
 
 @pytest.mark.parametrize(("target", "what"), [("update", "release"), ("compare", "revision")])

@@ -13,14 +13,18 @@ from operations.cli.console import errors_for_people
 from operations.errors import OperationError
 
 _DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "not allowed"}}, "GetObject")
+_CHECK = "; check your credentials and permissions: aws sts get-caller-identity\n"
 
 
 @pytest.mark.parametrize(
     ("error", "message"),
     [
         (OperationError("one\ntwo"), "error: one\nerror: two\n"),
-        (_DENIED, "error: An error occurred (AccessDenied) when calling the GetObject operation: not allowed\n"),
-        (NoCredentialsError(), "error: Unable to locate credentials\n"),
+        (
+            _DENIED,
+            f"error: AWS: {_DENIED}{_CHECK}",
+        ),
+        (NoCredentialsError(), f"error: AWS: Unable to locate credentials{_CHECK}"),
     ],
 )
 def test_errors_that_the_user_can_fix_are_printed_as_messages(

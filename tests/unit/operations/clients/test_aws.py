@@ -56,12 +56,22 @@ def test_credentials_that_aws_rejects_are_reported(monkeypatch: pytest.MonkeyPat
         aws.session("dev", region=REGION, account_id=ACCOUNT)
 
 
+_UNUSABLE = "the AWS SDK cannot use its settings"
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "reason"),
     [
-        ("AWS_PROFILE", "nope", r"AWS does not accept the credentials \(.*nope.*\); try: "),
-        ("AWS_ENDPOINT_URL", "garbage", r"the AWS SDK cannot read its settings \(.*garbage.*\); correct "),
-        ("AWS_MAX_ATTEMPTS", "many", r"the AWS SDK cannot read its settings \(.*many.*\); correct "),
+        ("AWS_PROFILE", "nope", rf"{_UNUSABLE} \(.*nope.*\); correct "),
+        ("AWS_CONFIG_FILE", __file__, rf"{_UNUSABLE} \(Unable to parse config file: .*\); correct "),
+        ("AWS_ENDPOINT_URL", "garbage", rf"sts: {_UNUSABLE} \(Invalid endpoint: garbage\); correct "),
+        (
+            "AWS_ENDPOINT_URL",
+            "http://127.0.0.1:9",
+            r"AWS cannot be reached \(.*127.0.0.1:9.*\); check the network",
+        ),
+        ("AWS_MAX_ATTEMPTS", "many", rf"sts: {_UNUSABLE} \(.*many.*\); correct "),
+        ("AWS_RETRY_MODE", "many", rf"sts: {_UNUSABLE} \(.*many.*\); correct "),
     ],
 )
 def test_variables_that_the_sdk_cannot_use_are_reported(
@@ -70,6 +80,25 @@ def test_variables_that_the_sdk_cannot_use_are_reported(
     monkeypatch.setenv(variable, value)
     with pytest.raises(OperationError, match=rf"^dev: {reason}"):
         aws.session("dev", region=REGION, account_id=ACCOUNT)
+
+
+def test_a_file_of_credentials_that_cannot_be_read_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ROLE_ARN", f"arn:aws:iam::{ACCOUNT}:role/one")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/token")
+    with pytest.raises(OperationError, match=rf"^dev: {_UNUSABLE} \(/nowhere/token: No such file or directory\); "):
+        aws.session("dev", region=REGION, account_id=ACCOUNT)
+
+
+@pytest.mark.parametrize("url", ["garbage", "http://"])
+def test_a_variable_of_one_service_is_reported_when_its_client_is_created(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_EKS", url)
+    session = aws.session("dev", region=REGION, account_id=ACCOUNT)
+    with pytest.raises(OperationError, match=rf"^dev: eks: {_UNUSABLE} \(.*\); correct the variables \(env "):
+        session.client("eks")
 
 
 def _bucket(name: str, session: boto3.Session | None = None) -> None:

@@ -425,7 +425,7 @@ def test_rejects_a_missing_kubeconfig() -> None:
 
 def test_errors_of_kubectl_are_reported(kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _kubectl(tmp_path, monkeypatch, "echo 'error: current-context must exist' >&2; exit 1")
-    with pytest.raises(OperationError, match=r"^error: current-context must exist; choose a cluster: "):
+    with pytest.raises(OperationError, match=r"^current-context must exist; choose a cluster: "):
         platform._kubeconfig(str(kubeconfig), print)
 
 

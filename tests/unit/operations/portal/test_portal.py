@@ -202,7 +202,7 @@ def test_a_page_is_written_without_anything_but_the_stacks(
         "gitops-cluster-dev", "gitops-cluster-staging", "gitops-cluster-prod",
     ]  # fmt: skip
     assert missing[0].startswith("plan-report: mkdir -p .portal/reports && ")
-    assert "aws ap-northeast-2: aws sts get-caller-identity" in missing
+    assert "aws ap-northeast-2: no credentials" in missing
     assert "prices ap-northeast-2: make prices REGION=ap-northeast-2" in missing
     assert "argo-cd gitops-cluster-dev: kubectl config get-contexts" in missing
 
@@ -259,3 +259,17 @@ def test_the_command_prints_the_page_and_what_is_not_known(
     assert all(line.startswith("not known: ") for line in printed[:-1])
     missing = run("portal", "--output", platform_folder, "--reports", "nowhere", status=1).stderr
     assert missing == "error: nowhere: no such folder; name the folder of the reports\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("portal", "--folder", ""),
+        ("portal", "--reports", ""),
+        ("map", "--folder", " "),
+        ("cost", "--prices", ""),
+        ("prices", "--prices", ""),
+    ],
+)
+def test_an_empty_folder_is_not_the_current_one(line: tuple[str, ...]) -> None:
+    assert "'': names no folder" in run(*line, status=2).stderr

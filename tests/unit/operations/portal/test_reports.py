@@ -57,6 +57,9 @@ def test_the_usual_folder_need_not_exist(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert read_reports(reports.FOLDER).found == ()
     with pytest.raises(OperationError, match=r"^elsewhere: no such folder; name the folder of the reports$"):
         read_reports(Path("elsewhere"))
+    Path("drift.json").touch()
+    with pytest.raises(OperationError, match=r"^drift.json: a file, not a folder; name the folder of the reports$"):
+        read_reports(Path("drift.json"))
 
 
 def test_all_files_that_are_no_reports_are_named_at_once(tmp_path: Path) -> None:
@@ -67,6 +70,8 @@ def test_all_files_that_are_no_reports_are_named_at_once(tmp_path: Path) -> None
         c={"stacks": {}},
         d={**DRIFT, "stacks": {"dev": {"status": 1, "drift": [], "pending": [], "errors": []}}},
         e={**GOOD["cost"], "stacks": {"dev": {"total": "much"}}},
+        g="",
+        f={**DRIFT, "stacks": {"dev": {"status": "", "drift": [], "pending": []}}},
     )
     with pytest.raises(OperationError) as error:
         read_reports(tmp_path)
@@ -76,8 +81,10 @@ def test_all_files_that_are_no_reports_are_named_at_once(tmp_path: Path) -> None
         f"not valid JSON (line 1, column 2); {remedy}",
         f"no report of plan, drift, preflight or cost; {remedy}",
         f"no report of plan, drift, preflight or cost; {remedy}",
-        f"stacks.dev.status: Input should be a valid string; {remedy}",
-        f"stacks.dev.total: Input should be a valid decimal; {remedy}",
+        f"stacks.dev.status: 1: not what a command writes here; {remedy}",
+        f'stacks.dev.total: "much": not what a command writes here; {remedy}',
+        f"stacks.dev.errors: missing; {remedy}",
+        "empty, as after a command that failed; run the command again, or remove the file",
     ]
 
 

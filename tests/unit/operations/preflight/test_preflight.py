@@ -110,13 +110,18 @@ def test_the_worst_result_is_first_and_determines_the_status() -> None:
     assert [row[0] for row in report.tables[0].rows] == ["failed", "warning", "passed"]
 
 
+@pytest.mark.parametrize("failed", ["session", "client"])
 def test_without_credentials_the_other_checks_still_run(
-    stack: Stacks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stack: Stacks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failed: str
 ) -> None:
     def no_credentials(_: str, **_of: object) -> boto3.Session:
         raise OperationError("of account 123456789012; the stack may only be applied to 210987654321")
 
-    monkeypatch.setattr(aws_client, "session", no_credentials)
+    def no_client(*_: object) -> None:
+        raise OperationError("dev: eks: the AWS SDK cannot use its settings (Invalid endpoint: garbage)")
+
+    session = no_credentials if failed == "session" else lambda *_, **_of: Mock(client=no_client)
+    monkeypatch.setattr(aws_client, "session", session)
     report = preflight.preflight([stack()], [], tmp_path)
     subjects = {line["subject"]: line["outcome"] for line in report.data["checks"]}
     assert subjects["ap-northeast-2: credentials"] == "failed"
@@ -246,8 +251,10 @@ def test_programs_that_only_in_cluster_stacks_need_are_optional(
 
 
 def test_reports_a_program_that_fails_or_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(OperationError, match="failed: oh no"):
-        preflight_tools._printed("sh", "-c", "echo oh no >&2; exit 1")
+    with pytest.raises(OperationError, match=r"failed: oh no; try it, and correct what it says$"):
+        preflight_tools._printed("sh", "-c", "echo Traceback: >&2; echo oh no >&2; exit 1")
+    with pytest.raises(OperationError, match="failed: status 3; try it"):
+        preflight_tools._printed("sh", "-c", "exit 3")
     monkeypatch.setattr(preflight_tools, "_SECONDS", 0.1)
     with pytest.raises(OperationError, match=r"not finished after 0\.1 seconds"):
         preflight_tools._printed("sleep", "5")

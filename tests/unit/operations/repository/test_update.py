@@ -1,6 +1,7 @@
 """Taking a release, with real Git repositories: what is merged, what is kept, and that failures change nothing."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -180,10 +181,10 @@ def test_names_of_files_may_be_anything(copy: Copy, product: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("echo x >> product.py", "product.py: is not committed; commit them, or: git stash --include-untracked"),
+        ("echo x >> product.py", "product.py: not committed; commit it, or: git stash --include-untracked"),
         (
             "git rm --quiet product.py; touch new.py",
-            "product.py: and 1 other file are not committed; commit them, or: git stash --include-untracked",
+            "product.py and 1 other file: not committed; commit them, or: git stash --include-untracked",
         ),
         ("git remote rename upstream other", "upstream: no remote of this name, and no other source is named; "),
     ],
@@ -227,11 +228,19 @@ def test_only_releases_are_taken(copy: Copy, version: str) -> None:
 def test_unknown_releases_and_sources_are_refused(copy: Copy, product: Path, tmp_path: Path) -> None:
     folder = copy({})
     assert _refused(folder, Wanted("v9.0.0")) == "version: 'v9.0.0': no release of upstream; the newest is v0.2.0"
-    assert _refused(folder, Wanted("v0.2.0", str(tmp_path / "nothing"))).endswith(
-        "; check the address and your access, or name another source (docs/updates.md)"
-    )
+    remedy = "check the address and your access, or name another source with FROM (docs/updates.md)"
+    nothing = str(tmp_path / "nothing")
+    reason = f"{nothing}: '{nothing}' does not appear to be a git repository"
+    assert _refused(folder, Wanted("v0.2.0", nothing)) == f"{reason}; {remedy}"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        bin_ = tmp_path / "bin"
+        bin_.mkdir()
+        (bin_ / "git").write_text(f'#!/bin/sh\n[ "$1" = fetch ] && exit 1\nexec {shutil.which("git")} "$@"\n')
+        (bin_ / "git").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{bin_}:{os.environ['PATH']}")
+        assert _refused(folder) == f"upstream: cannot be read; {remedy}"
     git(product, "tag", "--delete", "v0.1.0", "v0.2.0")
-    assert _refused(folder) == "version: 'v0.2.0': no release of upstream; it has no releases"
+    assert _refused(folder) == f"version: 'v0.2.0': no release of upstream; it has no releases; {remedy}"
     assert "--upload-pack" in _refused(folder, Wanted("v0.2.0", "--upload-pack=touch here"))
     assert not (folder / "here").exists()
 

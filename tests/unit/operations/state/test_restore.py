@@ -134,6 +134,9 @@ def test_times_are_utc(aws: boto3.Session, stack: Stack) -> None:
 
 def test_rejects_a_stack_without_a_state(aws: boto3.Session, stack: Stack) -> None:
     _put(aws, stack, b"{}", key=f"{KEY}.backup")
+    none = replace(stack, state=replace(stack.state, bucket="no-such-bucket"))
+    with pytest.raises(OperationError, match=r"^dev: s3://no-such-bucket: no such bucket; create it: make bootstrap$"):
+        restore.versions(aws, none)
     message = rf"^dev: s3://{stack.state.bucket}/dev.tfstate: no version exists; deploy the stack first$"
     with pytest.raises(OperationError, match=message):
         restore.show_versions(aws, stack)
