@@ -7,6 +7,7 @@ from pathlib import Path
 
 from eks_gitops.config import Problem
 from eks_gitops.engines import ENGINES
+from eks_gitops.location import partition_of
 from eks_gitops.values import account
 from eks_gitops.versions import EKS_VERSIONS
 from eks_gitops.vpc import VpcConfig
@@ -35,9 +36,9 @@ def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tupl
     Warns about remaining placeholders, about versions of Kubernetes and databases whose standard support ends within
     90 days or has ended, about upgrades of databases, about environments with `teardown`, about administrators of
     another account, about a VPC that Docker can conflict with, about a domain that is no subdomain, about names of
-    databases that RDS may reject, about combinations that run, but seldom as intended, and about environments without
-    their files in the rest of the repository. None of these is an error: the result of a synth does not depend on the
-    date, and the others can be intended.
+    databases that RDS may reject, about what AWS may not offer in the region, about combinations that run, but seldom
+    as intended, and about environments without their files in the rest of the repository. None of these is an error:
+    the result of a synth does not depend on the date, and the others can be intended.
     """
     remaining = [*placeholders(owner, regions), *_placeholders_in_git()]
     if remaining:
@@ -46,7 +47,7 @@ def found(owner: Owner, regions: Sequence[Region], today: date) -> Iterator[tupl
     for region_name, name, warning in files_of_environments.missing(_ROOT, regions):
         yield stack_name(region_name, name), warning
     for region in [one for every in regions for one in every.accounts]:
-        for problem in _of_shared(region.shared):
+        for problem in (*_of_shared(region.shared), *_of_offers(region)):
             # Of the domain, which all accounts have from the region, only once.
             if not (region.account and problem.field.startswith("dns.")):
                 finding = Finding(region.shared_file, problem.below(region.path))
@@ -102,6 +103,14 @@ def _of_shared(settings: SharedSettings) -> Iterator[Problem]:
         )
         yield Problem("dns.domain", settings.dns.domain, message)
     yield from _of_another_account("cluster_administrators", settings.cluster_administrators, settings.account_id)
+
+
+def _of_offers(region: Region) -> Iterator[Problem]:
+    """Regional NAT gateways, which AWS announced on 2025-11-19 for all regions but those of GovCloud and China."""
+    vpc = region.shared.vpc
+    if isinstance(vpc, VpcConfig) and vpc.nat_gateways == "regional" and partition_of(region.name) != "aws":
+        message = f"announced without GovCloud and China; make sure that {region.name} offers it, or use one-per-zone"
+        yield Problem("vpc.nat_gateways", vpc.nat_gateways, message)
 
 
 def _is_registrable(domain: str) -> bool:

@@ -70,7 +70,8 @@ def version() -> Version:
     """
     done = process.run(find(), "version", timeout_seconds=_SECONDS)
     if done.returncode:
-        raise OperationError(f"{name()} version failed: {done.stderr.strip()}")
+        said = done.stderr.strip() or f"status {done.returncode}"
+        raise OperationError(f"{name()} version failed: {said}; install it again, or name another one in {VARIABLE}")
     found = re.match(r"(Terraform|OpenTofu) v(\S+)", done.stdout)
     if found is None:
         said = done.stdout.strip().partition("\n")[0]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -28,8 +29,13 @@ DEPENDENCIES = {"monitoring": {"grafana", "kube-state-metrics", "prometheus-node
 WITH_CHART = [component for component in components() if (component.folder / "values.yaml").is_file()]
 
 
-# Charts that are part of a Go module of the same version, which the fixture `crds` fetches.
-IN_MODULES = {"karpenter": "github.com/aws/karpenter-provider-aws@v{}/charts/karpenter"}
+# The Go modules that contain a chart, which the fixture `crds` fetches, and its folder there.
+IN_MODULES = {
+    "external-dns": ("sigs.k8s.io/external-dns", "charts/external-dns"),
+    "karpenter": ("github.com/aws/karpenter-provider-aws", "charts/karpenter"),
+    "kyverno": ("github.com/kyverno/kyverno", "charts/kyverno"),
+}
+_REQUIRED = (ROOT / "operations/local/cluster/modules/crds/go.mod").read_text()
 
 Published = Callable[[Component], Json]
 
@@ -42,10 +48,28 @@ def values_of(request: pytest.FixtureRequest) -> Published:
         name, version = component.chart["name"], component.chart["version"]
         if name in IN_MODULES:
             request.getfixturevalue("crds")
-            return published(GO_MODULES / IN_MODULES[name].format(version) / "values.yaml")
+            return published(_in_module(name)[1] / "values.yaml")
         return published(PUBLISHED / f"{name}-{version}.yaml")
 
     return find
+
+
+def _in_module(chart: str) -> tuple[str, Path]:
+    """The version of the module of a chart, and the folder of the chart."""
+    module, folder = IN_MODULES[chart]
+    (version,) = re.findall(rf"^\t{re.escape(module)} v(\S+)$", _REQUIRED, re.MULTILINE)
+    return version, GO_MODULES / f"{module}@v{version}" / folder
+
+
+@pytest.mark.parametrize("component", [one for one in WITH_CHART if one.name in IN_MODULES], ids=lambda one: one.name)
+def test_a_module_contains_the_chart_in_its_version(
+    component: Component,
+    crds: Path,  # noqa: ARG001 (fetches the modules)
+) -> None:
+    name, version = component.chart["name"], component.chart["version"]
+    module, folder = _in_module(name)
+    # Karpenter gives its chart the version of the module when it publishes it.
+    assert version == (module if name == "karpenter" else read(folder / "Chart.yaml")["version"])
 
 
 @pytest.mark.parametrize("component", WITH_CHART, ids=lambda component: component.name)

@@ -210,6 +210,20 @@ def test_warns_about_a_vpc_with_the_network_of_docker(owned: EditedSettings) -> 
     ]
 
 
+@pytest.mark.parametrize(("region", "warns"), [("us-gov-west-1", True), ("us-west-2", False)])
+def test_warns_about_a_regional_nat_gateway_where_aws_did_not_announce_it(
+    owned: EditedSettings, region: str, *, warns: bool
+) -> None:
+    owned.replace("ap_northeast_2/shared.py", '"one-per-zone",', '"regional",')
+    owned.move(region)
+    if warns:
+        owned.replace("owner.py", "arn:aws:", "arn:aws-us-gov:")
+        owned.replace("ap_northeast_2/prod.py", "db.m7g.large", "db.m6g.large")
+    message = f"announced without GovCloud and China; make sure that {region} offers it, or use one-per-zone"
+    found = [text for _, text in warnings.found(*owned.load(), LONG_BEFORE) if "nat_gateways" in text]
+    assert found == ([f"stacks/ap_northeast_2/shared.py: vpc.nat_gateways: 'regional': {message}"] if warns else [])
+
+
 def test_warns_about_services_with_addresses_of_a_connected_network(owned: EditedSettings) -> None:
     connection = '{"id": "tgw-0123456789abcdef0", "cidrs": ("0.0.0.0/0", "172.16.0.0/12")}'
     owned.replace("ap_northeast_2/shared.py", '"one-per-zone",', f'"none", connections=({connection},),')

@@ -76,9 +76,11 @@ def test_another_program_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatc
         program.version()
 
 
-def test_a_program_whose_version_fails_is_reported(folder: Path) -> None:
-    _write(folder / "terraform", "echo no >&2; exit 1")
-    with pytest.raises(OperationError, match=r"^terraform version failed: no$"):
+@pytest.mark.parametrize(("fails", "said"), [("echo no >&2; exit 1", "no"), ("exit 3", "status 3")])
+def test_a_program_whose_version_fails_is_reported(folder: Path, fails: str, said: str) -> None:
+    _write(folder / "terraform", fails)
+    message = f"terraform version failed: {said}; install it again, or name another one in {VARIABLE}"
+    with pytest.raises(OperationError, match=f"^{message}$"):
         program.version()
 
 
