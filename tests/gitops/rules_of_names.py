@@ -87,9 +87,11 @@ def _references(manifest: Json) -> Iterator[Reference]:
         for path, holder in with_paths(spec.get("args"), "spec.args"):
             if isinstance(holder.get("secretKeyRef"), dict):
                 yield from _reference(f"{path}.secretKeyRef", "Secret", holder["secretKeyRef"])
-    for owner, field, named_kind in _OF_SPECS:
-        if kind == owner and spec.get(field):
-            yield f"spec.{field}", named_kind, spec[field], []
+    yield from (
+        (f"spec.{field}", named_kind, spec[field], [])
+        for owner, field, named_kind in _OF_SPECS
+        if kind == owner and spec.get(field)
+    )
     if kind in {"RoleBinding", "ClusterRoleBinding"}:
         role, name = manifest["roleRef"]["kind"], manifest["roleRef"]["name"]
         if role == "Role" or not name.startswith("system:"):  # Kubernetes creates those

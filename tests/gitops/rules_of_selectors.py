@@ -23,6 +23,8 @@ def selectors_select_something(manifests: Sequence[Json], deployed: Sequence[Jso
                 selected(selector, one, running) for one in namespaces
             ):
                 yield f"{name_of(manifest)}: {path}: {text(selector)}: no Pod has these labels; {REMEDY}"
+        if manifest["kind"] == "PodDisruptionBudget" and manifest["spec"].get("selector") is None:
+            yield f"{name_of(manifest)}: spec.selector: missing: protects no Pod; write the labels of its Pods"
         for path, peer in _peers(manifest):
             if "namespaceSelector" in peer and not _namespaces(peer, namespace, deployed):
                 chosen = text(peer["namespaceSelector"])
