@@ -16,6 +16,7 @@ from tests.gitops.rules_of_policies import (
     ignored_differences_are_of_existing_kinds,
     known_resources,
     policies_select_existing_resources,
+    projects_list_existing_kinds,
     roles_permit_existing_resources,
 )
 from tests.gitops.tree import Json, documents
@@ -55,6 +56,7 @@ def test_resources_and_kinds_that_manifests_name_exist(
                 *policies_select_existing_resources(manifests, resources),
                 *roles_permit_existing_resources(manifests, resources),
                 *ignored_differences_are_of_existing_kinds(manifests, crds),
+                *projects_list_existing_kinds(manifests, crds),
             ]
             for entry, manifests in rendered.items()
         }
@@ -181,6 +183,33 @@ def test_finds_an_ignored_difference_of_a_kind_that_does_not_exist(
     found = list(ignored_differences_are_of_existing_kinds([applied], crds))
     where = "ApplicationSet a: spec.template.spec.ignoreDifferences[0]"
     assert found == ([f"{where}: {expected}"] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        ("{group: apps, kind: Deployments}", "Deployments of the group apps: no such kind; write kind: Deployment"),
+        ("{group: apps, kind: deployment}", "deployment of the group apps: no such kind; write kind: Deployment"),
+        ("{kind: Deployment}", "Deployment of the group core: no such kind; write group: apps"),
+        ("{group: app, kind: Deployment}", "Deployment of the group app: no such kind; write group: apps"),
+        ("{group: v1, kind: Secret}", "Secret of the group v1: no such kind; write group: ''"),
+        (
+            "{group: networking.k8s.io/v1, kind: Ingress}",
+            "Ingress of the group networking.k8s.io/v1: no such kind; write group: networking.k8s.io",
+        ),
+        ("{group: argoproj.io, kind: Rollout}", None),
+        ("{group: monitoring.coreos.com, kind: Unknown}", None),
+        ("{group: serving.knative.dev, kind: Service}", None),
+        ("{group: '', kind: Secret}", None),
+        ("{group: '*', kind: Anything}", None),
+        ("{group: apps/v1, kind: '*'}", "* of the group apps/v1: no such kind; write group: apps"),
+    ],
+)
+def test_finds_a_kind_in_a_project_that_does_not_exist(listed: str, expected: str | None, crds: Path) -> None:
+    spec = {"namespaceResourceWhitelist": [yaml.safe_load(listed)]}
+    project = {"kind": "AppProject", "metadata": {"name": "a"}, "spec": spec}
+    found = list(projects_list_existing_kinds([project], crds))
+    assert found == ([f"AppProject a: spec.namespaceResourceWhitelist[0]: {expected}"] if expected else [])
 
 
 def test_controllers_accept_what_teams_may_write(controllers: Controllers) -> None:
