@@ -481,7 +481,8 @@ def roles_of_service_accounts_are_arns(manifests: Sequence[Json]) -> Iterator[st
         role = _annotations(account).get(_ROLE, "placeholder")
         if role != "placeholder" and not re.fullmatch(r"arn:aws[\w-]*:iam::\d{12}:role/.+", role):
             field = f"metadata.annotations.{_ROLE}: {role}"
-            yield f"{name_of(account)}: {field}: no ARN of a role; write such as arn:aws:iam::ACCOUNT:role/NAME"
+            remedy = "take it from the cluster Secret, by a patch or a parameter"
+            yield f"{name_of(account)}: {field}: no ARN of a role; {remedy}"
 
 
 def pods_have_the_default_scheduler(manifests: Sequence[Json]) -> Iterator[str]:

@@ -117,6 +117,44 @@ def ignored_differences_are_of_existing_kinds(manifests: Sequence[Json], crds: P
                     yield f"{where} {group or 'core'}: no such kind; {remedy}"
 
 
+_OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
+
+
+def policies_deny_something(manifests: Sequence[Json]) -> Iterator[str]:
+    """The API server stores a policy that matches nothing, or has nothing to validate, and Kyverno never denies.
+
+    Sources: OperationType in admissionregistration/v1/types.go of k8s.io/api v0.37.0; `message` in
+    policies.kyverno.io_validatingpolicies.yaml of Kyverno 1.19.0, a plain text.
+    """
+    for policy in manifests:
+        if group_of(policy) == "policies.kyverno.io" and "matchConstraints" in policy["spec"]:
+            found = [*_unmatching(policy["spec"]["matchConstraints"])]
+            found += _validating_nothing(policy["spec"]) if policy["kind"] == "ValidatingPolicy" else []
+            yield from (f"{name_of(policy)}: spec.{problem}" for problem in found)
+
+
+def _unmatching(constraints: Json) -> Iterator[str]:
+    rules = constraints.get("resourceRules") or []
+    if not rules:
+        yield "matchConstraints.resourceRules: missing: matches nothing; add one"
+    for index, rule in enumerate(rules):
+        at = f"matchConstraints.resourceRules[{index}]"
+        if not rule.get("resources"):
+            yield f"{at}.resources: missing: matches nothing; add one, such as pods"
+        for operation in rule.get("operations") or []:
+            if operation not in _OPERATIONS:
+                close = get_close_matches(str(operation).upper(), _OPERATIONS, n=1) or [", ".join(_OPERATIONS)]
+                yield f"{at}.operations: {operation}: no operation; write {close[0]}"
+
+
+def _validating_nothing(spec: Json) -> Iterator[str]:
+    if not spec.get("validations") and not spec.get("auditAnnotations"):
+        yield "validations: missing: denies nothing; add one"
+    for index, one in enumerate(spec.get("validations") or []):
+        if "{{" in str(one.get("message", "")):
+            yield f"validations[{index}].message: shows {{{{ as it is; write an expression in messageExpression"
+
+
 _LISTS_OF_PROJECTS = (
     "clusterResourceBlacklist", "clusterResourceWhitelist", "namespaceResourceBlacklist", "namespaceResourceWhitelist",
 )  # fmt: skip

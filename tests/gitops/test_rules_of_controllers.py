@@ -15,6 +15,7 @@ from tests.gitops.rules_of_policies import (
     Resources,
     ignored_differences_are_of_existing_kinds,
     known_resources,
+    policies_deny_something,
     policies_select_existing_resources,
     projects_list_existing_kinds,
     roles_permit_existing_resources,
@@ -53,6 +54,7 @@ def test_resources_and_kinds_that_manifests_name_exist(
     fail_with_entries(
         {
             entry: [
+                *policies_deny_something(manifests),
                 *policies_select_existing_resources(manifests, resources),
                 *roles_permit_existing_resources(manifests, resources),
                 *ignored_differences_are_of_existing_kinds(manifests, crds),
@@ -183,6 +185,41 @@ def test_finds_an_ignored_difference_of_a_kind_that_does_not_exist(
     found = list(ignored_differences_are_of_existing_kinds([applied], crds))
     where = "ApplicationSet a: spec.template.spec.ignoreDifferences[0]"
     assert found == ([f"{where}: {expected}"] if expected else [])
+
+
+_MATCHED = "resourceRules: [{operations: [CREATE, '*'], resources: [pods]}]"
+_VALIDATED = "validations: [{expression: 'true', message: a}]"
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (f"{{matchConstraints: {{{_MATCHED}}}, {_VALIDATED}}}", None),
+        (f"{{matchConstraints: {{resourceRules: [{{resources: [pods]}}]}}, {_VALIDATED}}}", None),
+        ("{evaluation: {mode: JSON}}", None),
+        (
+            f"{{matchConstraints: {{}}, {_VALIDATED}}}",
+            "spec.matchConstraints.resourceRules: missing: matches nothing; add one",
+        ),
+        (
+            f"{{matchConstraints: {{resourceRules: [{{operations: [CREATE]}}]}}, {_VALIDATED}}}",
+            "spec.matchConstraints.resourceRules[0].resources: missing: matches nothing; add one, such as pods",
+        ),
+        (
+            f"{{matchConstraints: {{resourceRules: [{{operations: [create], resources: [a]}}]}}, {_VALIDATED}}}",
+            "spec.matchConstraints.resourceRules[0].operations: create: no operation; write CREATE",
+        ),
+        (f"{{matchConstraints: {{{_MATCHED}}}}}", "spec.validations: missing: denies nothing; add one"),
+        (
+            f"{{matchConstraints: {{{_MATCHED}}}, validations: [{{message: 'not {{{{ x }}}}'}}]}}",
+            "spec.validations[0].message: shows {{ as it is; write an expression in messageExpression",
+        ),
+    ],
+)
+def test_finds_a_policy_that_denies_nothing(spec: str, expected: str | None) -> None:
+    policy = {"apiVersion": "policies.kyverno.io/v1", "kind": "ValidatingPolicy", "metadata": {"name": "a"}}
+    found = list(policies_deny_something([{**policy, "spec": yaml.safe_load(spec)}]))
+    assert found == ([f"ValidatingPolicy a: {expected}"] if expected else [])
 
 
 @pytest.mark.parametrize(
