@@ -401,13 +401,93 @@ def environment_variables_are_set_once(manifests: Sequence[Json]) -> Iterator[st
 _SECONDS_BETWEEN_LOOKS = 10
 
 
+# The days of each month in a leap year.
+_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+def _never_comes(schedule: str) -> bool:
+    """Whether no month of a schedule is long enough for its first day. With days of the week it comes on those.
+
+    Source: dayMatches of github.com/robfig/cron v3.0.1, spec.go.
+    """
+    fields = schedule.split()
+    if len(fields) != 5 or not fields[4].startswith(("*", "?")):
+        return False
+    first = min(int(re.split("[-/]", part)[0]) if part[0].isdigit() else 1 for part in fields[2].split(","))
+    longest = 0
+    for part in fields[3].lower().split(","):
+        bounds, slash, step = part.partition("/")
+        low, _, high = (str(_MONTHS.index(one) + 1) if one in _MONTHS else one for one in bounds.partition("-"))
+        if not (low + high).isdecimal():
+            return False
+        last = int(high) if high else 12 if slash else int(low)
+        longest = max(longest, *_LONGEST[int(low) - 1 : last : int(step or 1)])
+    return first > longest
+
+
 def cron_jobs_can_start(manifests: Sequence[Json]) -> Iterator[str]:
     """With a shorter deadline the controller can come too late each time."""
     for job in of_kind(manifests, "CronJob"):
+        if _never_comes(str(job["spec"].get("schedule"))):
+            field = f"spec.schedule: {job['spec']['schedule']}"
+            yield f"{name_of(job)}: {field}: no month of it has the day: it never starts; correct it"
         deadline = job["spec"].get("startingDeadlineSeconds")
         if isinstance(deadline, int) and deadline < _SECONDS_BETWEEN_LOOKS:
             field = "spec.startingDeadlineSeconds"
             yield f"{name_of(job)}: {field}: {deadline}: too short to start; write at least {_SECONDS_BETWEEN_LOOKS}"
+
+
+def images_are_pulled(manifests: Sequence[Json]) -> Iterator[str]:
+    """No node has an image before its first Pod, which then waits with `ErrImageNeverPull`."""
+    for manifest in manifests:
+        for path, container in containers(manifest, "containers", "initContainers", "ephemeralContainers"):
+            if container.get("imagePullPolicy") == "Never":
+                yield f"{name_of(manifest)}: {path}.imagePullPolicy: Never: no node has the image; write IfNotPresent"
+
+
+def rollouts_are_not_paused(manifests: Sequence[Json]) -> Iterator[str]:
+    """No version is rolled out: Argo CD sets the field again as soon as somebody resumes the Rollout.
+
+    Source: isPaused in rollout/context.go and `paused` in pkg/apis/rollouts/v1alpha1/types.go of Argo Rollouts 1.10.2.
+    """
+    for rollout in of_kind(manifests, "Rollout"):
+        if rollout["spec"].get("paused") is True:
+            remedy = "remove it, or write a step with pause"
+            yield f"{name_of(rollout)}: spec.paused: true: Argo CD sets it again at each promotion; {remedy}"
+
+
+# Numbers of seconds, Pods or versions that nothing compares: types.go and utils/defaults/defaults.go of Argo Rollouts.
+_NOT_NEGATIVE = (
+    "abortScaleDownDelaySeconds", "autoPromotionSeconds", "previewReplicaCount", "revisions",
+    "scaleDownDelayRevisionLimit", "scaleDownDelaySeconds", "successfulRunHistoryLimit", "unsuccessfulRunHistoryLimit",
+)  # fmt: skip
+
+
+def numbers_of_rollouts_are_not_negative(manifests: Sequence[Json]) -> Iterator[str]:
+    """Argo Rollouts 1.10.2 accepts them: Pods that still have requests end at once, for example."""
+    for rollout in of_kind(manifests, "Rollout"):
+        fields = {key: rollout["spec"].get(key) for key in ("analysis", "rollbackWindow", "strategy")}
+        for path, holder in with_paths(fields, "spec"):
+            for field in _NOT_NEGATIVE:
+                if isinstance(holder.get(field), int) and holder[field] < 0:
+                    yield f"{name_of(rollout)}: {path}.{field}: {holder[field]}; write 0 or more"
+
+
+_ROLE = "eks.amazonaws.com/role-arn"
+
+
+def roles_of_service_accounts_are_arns(manifests: Sequence[Json]) -> Iterator[str]:
+    """STS refuses another text, so that the Pods have no credentials.
+
+    Source: the README of aws/amazon-eks-pod-identity-webhook 0.6, which does not check it.
+    """
+    for account in of_kind(manifests, "ServiceAccount"):
+        role = _annotations(account).get(_ROLE, "placeholder")
+        if role != "placeholder" and not re.fullmatch(r"arn:aws[\w-]*:iam::\d{12}:role/.+", role):
+            field = f"metadata.annotations.{_ROLE}: {role}"
+            remedy = "take it from the cluster Secret, by a patch or a parameter"
+            yield f"{name_of(account)}: {field}: no ARN of a role; {remedy}"
 
 
 def pods_have_the_default_scheduler(manifests: Sequence[Json]) -> Iterator[str]:
@@ -518,6 +598,10 @@ ALL = (
     cron_jobs_can_start,
     dashboards_have_the_label_of_grafana,
     environment_variables_are_set_once,
+    images_are_pulled,
+    numbers_of_rollouts_are_not_negative,
+    roles_of_service_accounts_are_arns,
+    rollouts_are_not_paused,
     namespaces_limit_the_disk,
     only_autoscalers_set_replicas,
     pods_have_the_default_scheduler,

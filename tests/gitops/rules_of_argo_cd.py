@@ -16,7 +16,7 @@ import yaml
 
 from eks_gitops.in_cluster.cluster_secret import ClusterAnnotations, label_key
 from tests.gitops.rules import name_of, of_kind, with_paths, within
-from tests.gitops.rules_of_names import keys_of_external, secret_of
+from tests.gitops.rules_of_names import NEED_A_RECIPIENT, keys_of_external, secret_of
 from tests.gitops.tree import Json, files, read
 
 _PREFIX = "argocd.argoproj.io/"
@@ -281,7 +281,7 @@ def notifications_have_their_parts(manifests: Sequence[Json]) -> Iterator[str]:
     for config in of_kind(manifests, "ConfigMap"):
         if config["metadata"]["name"] == "argocd-notifications-cm":
             data = config.get("data") or {}
-            found = (*_ignored_parts(data), *_missing_parts(data, secrets))
+            found = (*_ignored_parts(data), *_missing_parts(data, secrets), *_empty_notifications(data))
             yield from (f"{name_of(config)}: {line}" for line in found)
 
 
@@ -346,6 +346,43 @@ def _missing_parts(data: Mapping[str, str], secrets: Collection[str]) -> Iterato
             if key not in secrets:
                 where = f"service.{service}: ${key}"
                 yield f"{where}: argocd-notifications-secret has no key {key}; {_remedy(key, secrets)}"
+
+
+def _empty_notifications(data: Mapping[str, str]) -> Iterator[str]:
+    """Subscriptions without a recipient, and those whose notifications have no text.
+
+    The templates of a condition are one notification together: FormatNotification in pkg/templates/service.go of
+    notifications-engine. A service reads `message` in it, and what is under its type.
+    """
+    types = {key.rpartition(".")[2]: key.split(".")[1] for key in data if key.startswith("service.")}
+    for subscription in _entries(data.get("subscriptions", "[]")):
+        for recipient in _names_in(subscription.get("recipients")):
+            service, _, who = recipient.partition(":")
+            kind = types.get(service)
+            if kind in NEED_A_RECIPIENT:
+                if not who.strip():
+                    yield f"subscriptions: {recipient}: no recipient; write such as {service}:CHANNEL"
+                for path, templates in _sent(data, _names_in(subscription.get("triggers"))):
+                    if not {"message", kind} & {key for one in templates for key in _keys_of_template(one)}:
+                        yield f"{path}: no template has message or {kind}, which {recipient} gets; add one of them"
+
+
+def _sent(data: Mapping[str, str], triggers: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """The texts of the templates that each condition of triggers sends, if all exist, and its path."""
+    for trigger in triggers:
+        for index, condition in enumerate(_entries(data.get(f"trigger.{trigger}", "[]"))):
+            names = [f"template.{name}" for name in _names_in(condition.get("send"))]
+            if names and {*names} <= data.keys():
+                yield f"trigger.{trigger}[{index}].send", [data[name] for name in names]
+
+
+def _keys_of_template(text: str) -> Collection[str]:
+    """The keys of a template; `message` for one that Argo CD itself refuses."""
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return ["message"]
+    return found.keys() if isinstance(found, dict) else ["message"]
 
 
 def rolling_syncs_have_steps(manifests: Sequence[Json]) -> Iterator[str]:

@@ -62,13 +62,12 @@ def pods_have_one_disruption_budget(manifests: Sequence[Json], deployed: Sequenc
 
     Source: `pkg/registry/core/pod/storage/eviction.go` of Kubernetes 1.36.
     """
-    budgets = of_kind(deployed, "PodDisruptionBudget")
+    budgets = [one for one in of_kind(deployed, "PodDisruptionBudget") if one["spec"].get("selector") is not None]
     for one in pods(manifests):
         chosen = [
             name_of(budget)
             for budget in budgets
-            if namespace_of(budget) == one.namespace
-            and selected(budget["spec"].get("selector") or {}, one.namespace, [one])
+            if namespace_of(budget) == one.namespace and selected(budget["spec"]["selector"], one.namespace, [one])
         ]
         yield from (
             f"{name}: spec.selector: Pods of {name_of(one.owner)}, which {chosen[0]} selects; remove one"
@@ -115,7 +114,8 @@ def disruption_budgets_permit_a_drain(manifests: Sequence[Json], deployed: Seque
     """
     for budget in of_kind(manifests, "PodDisruptionBudget"):
         spec = budget["spec"]
-        chosen = selected(spec.get("selector") or {}, namespace_of(budget), pods(deployed))
+        known = pods(deployed) if spec.get("selector") is not None else []
+        chosen = selected(spec.get("selector") or {}, namespace_of(budget), known)
         count = sum(replicas_of(one.owner, deployed)[0] for one in chosen)
         if not count or any(one.owner["kind"] not in _SCALABLE for one in chosen):
             continue

@@ -1,4 +1,4 @@
-"""Rules for the annotations that the AWS Load Balancer Controller reads from Ingresses and Services.
+"""Rules for the annotations that the AWS Load Balancer Controller and External DNS read from Ingresses and Services.
 
 It ignores a name that it does not know. If it cannot read a value, it says so in an event of the cluster, and no longer
 changes the load balancer, which all services share. `load_balancer_annotations.yaml` has names, types and structures.
@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import botocore.session
 
+from tests.gitops.pods import matches, pods
 from tests.gitops.rules import name_of, of_kind, within
 from tests.gitops.tree import Json, read
 
@@ -314,6 +315,80 @@ def targets_are_reachable(manifests: Sequence[Json]) -> Iterator[str]:
             yield f"{name_of(ingress)}: {_INGRESS}/target-type: instance: its Service is of type ClusterIP; write ip"
 
 
+def health_checks_reach_a_port(manifests: Sequence[Json]) -> Iterator[str]:
+    """Otherwise no target is healthy, or the controller stops: a name needs a number as the targetPort of the Service.
+
+    Only for targets of the type ip: the port of an instance is another one. Source: buildTargetGroupHealthCheckPort,
+    `pkg/ingress/model_build_target_group.go`.
+    """
+    services = {one["metadata"]["name"]: one for one in of_kind(manifests, "Service")}
+    key = f"{_INGRESS}/healthcheck-port"
+    for ingress in of_kind(manifests, "Ingress"):
+        annotations = ingress["metadata"].get("annotations") or {}
+        port = str(annotations.get(key, "traffic-port"))
+        if port != "traffic-port" and annotations.get(f"{_INGRESS}/target-type") == "ip":
+            backends = [one["service"] for one in within(ingress["spec"]) if isinstance(one.get("service"), dict)]
+            for name in sorted({one["name"] for one in backends} & services.keys()):
+                if key not in (services[name]["metadata"].get("annotations") or {}) and (
+                    problem := _unreachable(port, services[name], manifests)
+                ):
+                    yield f"{name_of(ingress)}: {key}: {port}: {problem}"
+
+
+def _unreachable(port: str, service: Json, manifests: Sequence[Json]) -> str | None:
+    """Why the load balancer cannot check the Pods of a Service at a port; None also if they declare no ports."""
+    name, spec = name_of(service), service["spec"]
+    if not port.isdecimal():
+        named = [one for one in spec.get("ports") or [] if one.get("name") == port]
+        if not named:
+            return f"no port of {name}; write traffic-port, or a number"
+        target = named[0].get("targetPort")
+        return f"targetPort {target} of {name} is a name; write its number" if isinstance(target, str) else None
+    selector = {"matchLabels": spec.get("selector") or {}}
+    chosen = [one for one in pods(manifests) if any(matches(selector, labels) for labels in one.labels)]
+    known = sorted({declared["containerPort"] for one in chosen for declared in one.ports})
+    if not spec.get("selector") or not all(one.ports for one in chosen) or not known or int(port) in known:
+        return None
+    return f"no container behind {name} has it; write traffic-port, or one of {', '.join(map(str, known))}"
+
+
+_OF_EXTERNAL_DNS = "external-dns.alpha.kubernetes.io"
+_NAMES_OF_EXTERNAL_DNS = (
+    "access", "alias", "aws-evaluate-target-health", "aws-failover", "aws-geolocation-continent-code",
+    "aws-geolocation-country-code", "aws-geolocation-subdivision-code", "aws-geoproximity-bias",
+    "aws-geoproximity-coordinates", "aws-geoproximity-local-zone-group", "aws-geoproximity-region",
+    "aws-health-check-id", "aws-multi-value-answer", "aws-region", "aws-target-hosted-zone", "aws-weight", "controller",
+    "endpoints-type", "gateway-hostname-source", "hostname", "ingress", "ingress-hostname-source", "internal-hostname",
+    "set-identifier", "target", "ttl",
+)  # fmt: skip
+_GREATEST_TTL = 2**31 - 1
+_LIKE_A_NAME = 0.8  # a name that is less similar may be one of another provider
+
+
+def external_dns_annotations_are_known(manifests: Sequence[Json]) -> Iterator[str]:
+    """External DNS ignores a misspelt name, and a time to live that it cannot read.
+
+    Sources: the page "Annotations" in the documentation of External DNS 0.21, its `source/annotations/processors.go`,
+    and its `provider/aws/aws.go`.
+    """
+    for manifest in manifests:
+        for key, value in (manifest["metadata"].get("annotations") or {}).items():
+            prefix, _, name = key.partition("/")
+            close = get_close_matches(name, _NAMES_OF_EXTERNAL_DNS, n=1, cutoff=_LIKE_A_NAME)
+            where = f"{name_of(manifest)}: {key}"
+            if prefix == _OF_EXTERNAL_DNS and name not in _NAMES_OF_EXTERNAL_DNS and close:
+                yield f"{where}: no annotation of External DNS; write {close[0]}"
+            elif (prefix, name) == (_OF_EXTERNAL_DNS, "ttl") and not _is_time_to_live(str(value)):
+                yield f"{where}: {value}: write a number of seconds, such as 300, or such as 5m"
+
+
+def _is_time_to_live(text: str) -> bool:
+    """Whether it is a number of seconds, or a duration of Go."""
+    if text.isdecimal():
+        return int(text) <= _GREATEST_TTL
+    return bool(re.fullmatch(r"((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+", text, re.ASCII))
+
+
 def _routed_by_rollouts(manifests: Sequence[Json]) -> Iterator[tuple[str, str]]:
     """The Ingresses that Rollouts change, with the names of the actions that they write."""
     for rollout in of_kind(manifests, "Rollout"):
@@ -330,6 +405,8 @@ ALL = (
     load_balancer_annotations_exist,
     load_balancer_annotations_have_valid_values,
     load_balancer_actions_match_backends,
+    external_dns_annotations_are_known,
+    health_checks_reach_a_port,
     paths_have_no_wildcards,
     targets_are_reachable,
 )

@@ -35,8 +35,9 @@ _OF_MONITORS = {
     "secret": "Secret",
     "username": "Secret",
 }
+_OF_SPECS = (("Ingress", "ingressClassName", "IngressClass"), ("StatefulSet", "serviceName", "Service"))
 _NAMES = ("name", "secretName", "claimName")
-_OF_THE_CLUSTER = {"ClusterRole", "PriorityClass", "RuntimeClass"}
+_OF_THE_CLUSTER = {"ClusterRole", "IngressClass", "PriorityClass", "RuntimeClass"}
 # ClusterRoles for users: plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go of Kubernetes 1.37.
 _ALWAYS_THERE = {
     ("ClusterRole", "admin"),
@@ -54,7 +55,10 @@ Reference = tuple[str, str, str, list[str]]
 
 
 def names_have_objects(manifests: Sequence[Json], deployed: Sequence[Json]) -> Iterator[str]:
-    """A Pod that names a missing object does not start, or not with its secrets or its identity."""
+    """A Pod that names a missing object does not start, or not with its secrets or its identity.
+
+    No controller reads an Ingress of a class that does not exist.
+    """
     for manifest in manifests:
         for path, kind, name, keys in (*_references(manifest), *_references_of_monitors(manifest)):
             namespace = namespace_of(manifest)
@@ -83,8 +87,11 @@ def _references(manifest: Json) -> Iterator[Reference]:
         for path, holder in with_paths(spec.get("args"), "spec.args"):
             if isinstance(holder.get("secretKeyRef"), dict):
                 yield from _reference(f"{path}.secretKeyRef", "Secret", holder["secretKeyRef"])
-    if kind == "StatefulSet" and spec.get("serviceName"):
-        yield "spec.serviceName", "Service", spec["serviceName"], []
+    yield from (
+        (f"spec.{field}", named_kind, spec[field], [])
+        for owner, field, named_kind in _OF_SPECS
+        if kind == owner and spec.get(field)
+    )
     if kind in {"RoleBinding", "ClusterRoleBinding"}:
         role, name = manifest["roleRef"]["kind"], manifest["roleRef"]["name"]
         if role == "Role" or not name.startswith("system:"):  # Kubernetes creates those
@@ -290,6 +297,8 @@ def policies_of_exceptions_exist(manifests: Sequence[Json], deployed: Sequence[J
                 yield f"{name_of(exception)}: spec.policyRefs[{index}]: no {kind} {name}; {remedy}"
 
 
+# The types of services that send nothing without a recipient: pkg/services of notifications-engine.
+NEED_A_RECIPIENT = {"email", "googlechat", "mattermost", "rocketchat", "slack", "teams", "telegram"}
 _SUBSCRIBE = "notifications.argoproj.io/subscribe."
 
 
@@ -303,7 +312,7 @@ def subscriptions_name_triggers_and_services(manifests: Sequence[Json], deployed
     for config in named("ConfigMap", "argocd-notifications-cm", "argocd", deployed):
         data |= config.get("data") or {}
     triggers = {key.removeprefix("trigger.") for key in data if key.startswith("trigger.")}
-    services = {key.rpartition(".")[2] for key in data if key.startswith("service.")}
+    services = {key.rpartition(".")[2]: key.split(".")[1] for key in data if key.startswith("service.")}
     for manifest in of_kind(manifests, "AppProject", "Application", "ApplicationSet"):
         for path, holder in with_paths(manifest):
             for key in holder if path.endswith("metadata.annotations") else ():
@@ -316,6 +325,8 @@ def subscriptions_name_triggers_and_services(manifests: Sequence[Json], deployed
                         remedy = f"write one of {', '.join(sorted(known))}" if known else "add it"
                         where = f"{name_of(manifest)}: {path}.{key}"
                         yield f"{where}: no {kind} {name} in argocd-notifications-cm; {remedy}"
+                    elif services.get(name) in NEED_A_RECIPIENT and not str(holder[key]).strip("; "):
+                        yield f"{name_of(manifest)}: {path}.{key}: no recipient; write such as the name of a channel"
 
 
 ALL = (

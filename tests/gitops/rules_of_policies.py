@@ -130,6 +130,83 @@ def ignored_differences_are_of_existing_kinds(
                     yield f"{where} {group or 'core'}: no such kind; {remedy}"
 
 
+_OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
+
+
+def policies_deny_something(manifests: Sequence[Json]) -> Iterator[str]:
+    """The API server stores a policy that matches nothing, or has nothing to validate, and Kyverno never denies.
+
+    Sources: OperationType in admissionregistration/v1/types.go of k8s.io/api v0.37.0; `message` in
+    policies.kyverno.io_validatingpolicies.yaml of Kyverno 1.19.0, a plain text.
+    """
+    for policy in manifests:
+        if group_of(policy) == "policies.kyverno.io" and "matchConstraints" in policy["spec"]:
+            found = [*_unmatching(policy["spec"]["matchConstraints"])]
+            found += _validating_nothing(policy["spec"]) if policy["kind"] == "ValidatingPolicy" else []
+            yield from (f"{name_of(policy)}: spec.{problem}" for problem in found)
+
+
+def _unmatching(constraints: Json) -> Iterator[str]:
+    rules = constraints.get("resourceRules") or []
+    if not rules:
+        yield "matchConstraints.resourceRules: missing: matches nothing; add one"
+    for index, rule in enumerate(rules):
+        at = f"matchConstraints.resourceRules[{index}]"
+        if not rule.get("resources"):
+            yield f"{at}.resources: missing: matches nothing; add one, such as pods"
+        for operation in rule.get("operations") or []:
+            if operation not in _OPERATIONS:
+                close = get_close_matches(str(operation).upper(), _OPERATIONS, n=1) or [", ".join(_OPERATIONS)]
+                yield f"{at}.operations: {operation}: no operation; write {close[0]}"
+
+
+def _validating_nothing(spec: Json) -> Iterator[str]:
+    if not spec.get("validations") and not spec.get("auditAnnotations"):
+        yield "validations: missing: denies nothing; add one"
+    for index, one in enumerate(spec.get("validations") or []):
+        if "{{" in str(one.get("message", "")):
+            yield f"validations[{index}].message: shows {{{{ as it is; write an expression in messageExpression"
+
+
+_LISTS_OF_PROJECTS = (
+    "clusterResourceBlacklist", "clusterResourceWhitelist", "namespaceResourceBlacklist", "namespaceResourceWhitelist",
+)  # fmt: skip
+_LIKE_A_KIND = 0.85  # other names are perhaps those of a CRD that only a chart has
+
+
+def projects_list_existing_kinds(manifests: Sequence[Json], crds: Path) -> Iterator[str]:
+    """Otherwise a list permits or denies nothing: a kind has the group of its API, without a version.
+
+    Source: isResourceInList of Argo CD 3.6.1, pkg/apis/application/v1alpha1/app_project_types.go.
+    """
+    built_in = {(group, kind) for group, _, kind in _built_in()}
+    known = built_in | {(crd["spec"]["group"], crd["spec"]["names"]["kind"]) for crd in _definitions(crds)}
+    for project in of_kind(manifests, "AppProject"):
+        for field in _LISTS_OF_PROJECTS:
+            for index, one in enumerate(project["spec"].get(field) or []):
+                group, kind = str(one.get("group") or ""), str(one.get("kind") or "")
+                if remedy := _remedy_of_kind(group, kind, known, built_in):
+                    where = f"{name_of(project)}: spec.{field}[{index}]: {kind} of the group"
+                    yield f"{where} {group or 'core'}: no such kind; {remedy}"
+
+
+def _remedy_of_kind(group: str, kind: str, known: set[tuple[str, str]], built_in: set[tuple[str, str]]) -> str | None:
+    """What to write instead; None also for a pattern, and for a kind that a CRD may have which is not known here."""
+    if "/" in group:
+        return f"write group: {group.partition('/')[0]}"
+    if (group, kind) in known or {*"*?[{"} & {*group, *kind}:
+        return None
+    lower = {other.lower(): other for of_group, other in known if of_group == group}
+    groups = sorted(other for other, of_group in known if of_group == kind)
+    if close := get_close_matches(kind.lower(), lower, n=1, cutoff=_LIKE_A_KIND):
+        return f"write kind: {lower[close[0]]}"
+    if "" in groups and group in {"core", "v1"}:
+        return "write group: ''"
+    if groups and (group in {of_group for of_group, _ in built_in} or get_close_matches(group, groups)):
+        return f"write group: {' or '.join(groups)}"
+    return None
+
+
 def _unmatched(rule: Json, known: Resources) -> Iterator[str]:
     groups, versions = rule.get("apiGroups") or [], rule.get("apiVersions") or []
     matched = {

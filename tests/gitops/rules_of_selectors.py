@@ -23,6 +23,8 @@ def selectors_select_something(manifests: Sequence[Json], deployed: Sequence[Jso
                 selected(selector, one, running) for one in namespaces
             ):
                 yield f"{name_of(manifest)}: {path}: {text(selector)}: no Pod has these labels; {REMEDY}"
+        if manifest["kind"] == "PodDisruptionBudget" and manifest["spec"].get("selector") is None:
+            yield f"{name_of(manifest)}: spec.selector: missing: protects no Pod; write the labels of its Pods"
         for path, peer in _peers(manifest):
             if "namespaceSelector" in peer and not _namespaces(peer, namespace, deployed):
                 chosen = text(peer["namespaceSelector"])
@@ -130,6 +132,7 @@ def ports_are_declared(manifests: Sequence[Json], deployed: Sequence[Json]) -> I
                 yield f"{name_of(manifest)}: {path}: {port}: no such port; {remedy}"
         for one in pods([manifest]):
             yield from _ports_of_probes(one)
+        yield from _numbers_of_policy(manifest, deployed, running)
 
 
 # The path of a field with a port, the port, its protocol (empty for any), and the ports from which it may be chosen.
@@ -161,6 +164,53 @@ def _ports_of_policy(manifest: Json, deployed: Sequence[Json], running: Sequence
                     if isinstance(port.get("port"), str) and (chosen or direction == "egress"):
                         path = f"spec.{direction}[{index}].ports[{number}].port"
                         yield path, port["port"], port.get("protocol", "TCP"), _declared(chosen)
+
+
+def _numbers_of_policy(manifest: Json, deployed: Sequence[Json], running: Sequence[Pods]) -> Iterator[str]:
+    """The commonest mistake is the port of the Service: a policy permits those of Pods.
+
+    Only if all Pods are known and declare ports. For outgoing traffic one of the ports must be theirs: on the way to a
+    Service, some networks also compare its own. Source: networking/v1/types.go of k8s.io/api v0.37.0.
+    """
+    if manifest["kind"] == "NetworkPolicy":
+        for direction, index, chosen in _sides(manifest, deployed, running):
+            known = [port for port in _declared(chosen) if all(one.ports for one in chosen)]
+            wrong = []
+            ports = manifest["spec"][direction][index].get("ports") or []
+            for number, port in enumerate(ports):
+                first = port.get("port")
+                numbers = range(first, port.get("endPort", first) + 1) if isinstance(first, int) else ()
+                protocol = port.get("protocol", "TCP")
+                if numbers and not any(
+                    one["number"] in numbers and one.get("protocol", "TCP") == protocol for one in known
+                ):
+                    wrong.append((f"spec.{direction}[{index}].ports[{number}].port", first))
+            if known and (direction == "ingress" or len(wrong) == len(ports)):
+                names = ", ".join(sorted({str(one.get("name") or one["number"]) for one in known}))
+                yield from (
+                    f"{name_of(manifest)}: {path}: {first}: no port of its Pods; write one of {names}"
+                    for path, first in wrong
+                )
+
+
+def _sides(policy: Json, deployed: Sequence[Json], running: Sequence[Pods]) -> Iterator[tuple[str, int, list[Pods]]]:
+    """The direction and the index of each rule, with the Pods whose ports it permits; none if they are not all known.
+
+    Those of charts and of EKS are not: `created_elsewhere.yaml` has some of their Pods, and some of their ports.
+    """
+    partly = {namespace_of(one) for one in deployed if one["kind"] == "Pod"} | {
+        one["metadata"]["name"]
+        for one in of_kind(deployed, "Namespace")
+        if "platform/component" in (one["metadata"].get("labels") or {})
+    }
+    own, spec = namespace_of(policy), policy["spec"]
+    for index, _ in enumerate(spec.get("ingress") or [] if own not in partly else []):
+        yield "ingress", index, selected(spec.get("podSelector") or {}, own, running)
+    for index, rule in enumerate(spec.get("egress") or []):
+        peers = rule.get("to") or []
+        places = [(peer, _namespaces(peer, own, deployed)) for peer in peers]
+        known = not any("ipBlock" in peer or partly & {*names} for peer, names in places)
+        yield "egress", index, _destinations(policy, rule, deployed, running) if peers and known else []
 
 
 def _destinations(policy: Json, rule: Json, deployed: Sequence[Json], running: Sequence[Pods]) -> Sequence[Pods]:

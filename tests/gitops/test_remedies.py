@@ -162,6 +162,19 @@ _PROJECT = {
             'spec.limits[0].default[memory]: Invalid value: "1Mi": default value 256Mi is greater than max value 1Mi',
             'spec.limits[0].default[memory]: Invalid value: "256Mi": default value 256Mi is greater than max value 1Mi',
         ),
+        (
+            {"kind": "Application", "spec": {}},
+            "spec: application destination can't have both name and server defined: a https://b",
+            (
+                "spec: application destination can't have both name and server defined: a https://b; "
+                "remove one of spec.destination"
+            ),
+        ),
+        (
+            {"kind": "Application", "spec": {}},
+            "spec: Destination server missing from app spec",
+            "spec: Destination server missing from app spec; add spec.destination.server or name",
+        ),
         ({"kind": "Job", "spec": {}}, "spec.template: Required value", "spec.template: Required value"),
     ],
 )

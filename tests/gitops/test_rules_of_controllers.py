@@ -15,7 +15,9 @@ from tests.gitops.rules_of_policies import (
     Resources,
     ignored_differences_are_of_existing_kinds,
     known_resources,
+    policies_deny_something,
     policies_select_existing_resources,
+    projects_list_existing_kinds,
     resources_of,
     roles_permit_existing_resources,
 )
@@ -55,9 +57,11 @@ def test_resources_and_kinds_that_manifests_name_exist(
     fail_with_entries(
         {
             entry: [
+                *policies_deny_something(manifests),
                 *policies_select_existing_resources(manifests, known),
                 *roles_permit_existing_resources(manifests, known),
                 *ignored_differences_are_of_existing_kinds(manifests, crds, deployed),
+                *projects_list_existing_kinds(manifests, crds),
             ]
             for entry, manifests in rendered.items()
         }
@@ -195,6 +199,68 @@ def test_the_resources_of_deployed_crds_exist(crds: Path) -> None:
     applied = {"kind": "Application", "metadata": {"name": "a"}, "spec": difference}
     found = [list(ignored_differences_are_of_existing_kinds([applied], crds, known)) for known in ([], deployed)]
     assert [len(lines) for lines in found] == [1, 0]
+
+
+_MATCHED = "resourceRules: [{operations: [CREATE, '*'], resources: [pods]}]"
+_VALIDATED = "validations: [{expression: 'true', message: a}]"
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (f"{{matchConstraints: {{{_MATCHED}}}, {_VALIDATED}}}", None),
+        (f"{{matchConstraints: {{resourceRules: [{{resources: [pods]}}]}}, {_VALIDATED}}}", None),
+        ("{evaluation: {mode: JSON}}", None),
+        (
+            f"{{matchConstraints: {{}}, {_VALIDATED}}}",
+            "spec.matchConstraints.resourceRules: missing: matches nothing; add one",
+        ),
+        (
+            f"{{matchConstraints: {{resourceRules: [{{operations: [CREATE]}}]}}, {_VALIDATED}}}",
+            "spec.matchConstraints.resourceRules[0].resources: missing: matches nothing; add one, such as pods",
+        ),
+        (
+            f"{{matchConstraints: {{resourceRules: [{{operations: [create], resources: [a]}}]}}, {_VALIDATED}}}",
+            "spec.matchConstraints.resourceRules[0].operations: create: no operation; write CREATE",
+        ),
+        (f"{{matchConstraints: {{{_MATCHED}}}}}", "spec.validations: missing: denies nothing; add one"),
+        (
+            f"{{matchConstraints: {{{_MATCHED}}}, validations: [{{message: 'not {{{{ x }}}}'}}]}}",
+            "spec.validations[0].message: shows {{ as it is; write an expression in messageExpression",
+        ),
+    ],
+)
+def test_finds_a_policy_that_denies_nothing(spec: str, expected: str | None) -> None:
+    policy = {"apiVersion": "policies.kyverno.io/v1", "kind": "ValidatingPolicy", "metadata": {"name": "a"}}
+    found = list(policies_deny_something([{**policy, "spec": yaml.safe_load(spec)}]))
+    assert found == ([f"ValidatingPolicy a: {expected}"] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        ("{group: apps, kind: Deployments}", "Deployments of the group apps: no such kind; write kind: Deployment"),
+        ("{group: apps, kind: deployment}", "deployment of the group apps: no such kind; write kind: Deployment"),
+        ("{kind: Deployment}", "Deployment of the group core: no such kind; write group: apps"),
+        ("{group: app, kind: Deployment}", "Deployment of the group app: no such kind; write group: apps"),
+        ("{group: v1, kind: Secret}", "Secret of the group v1: no such kind; write group: ''"),
+        (
+            "{group: networking.k8s.io/v1, kind: Ingress}",
+            "Ingress of the group networking.k8s.io/v1: no such kind; write group: networking.k8s.io",
+        ),
+        ("{group: argoproj.io, kind: Rollout}", None),
+        ("{group: monitoring.coreos.com, kind: Unknown}", None),
+        ("{group: serving.knative.dev, kind: Service}", None),
+        ("{group: '', kind: Secret}", None),
+        ("{group: '*', kind: Anything}", None),
+        ("{group: apps/v1, kind: '*'}", "* of the group apps/v1: no such kind; write group: apps"),
+    ],
+)
+def test_finds_a_kind_in_a_project_that_does_not_exist(listed: str, expected: str | None, crds: Path) -> None:
+    spec = {"namespaceResourceWhitelist": [yaml.safe_load(listed)]}
+    project = {"kind": "AppProject", "metadata": {"name": "a"}, "spec": spec}
+    found = list(projects_list_existing_kinds([project], crds))
+    assert found == ([f"AppProject a: spec.namespaceResourceWhitelist[0]: {expected}"] if expected else [])
 
 
 def test_controllers_accept_what_teams_may_write(controllers: Controllers) -> None:
