@@ -130,6 +130,8 @@ def ignored_differences_are_of_existing_kinds(
                     yield f"{where} {group or 'core'}: no such kind; {remedy}"
 
 
+# ConfigsMap in pkg/cel/autogen/data.go of Kyverno 1.19.0, which ignores others.
+_CONTROLLERS = ("cronjobs", "daemonsets", "deployments", "jobs", "replicasets", "statefulsets")
 _OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
 
 
@@ -143,6 +145,11 @@ def policies_deny_something(manifests: Sequence[Json]) -> Iterator[str]:
         if group_of(policy) == "policies.kyverno.io" and "matchConstraints" in policy["spec"]:
             found = [*_unmatching(policy["spec"]["matchConstraints"])]
             found += _validating_nothing(policy["spec"]) if policy["kind"] == "ValidatingPolicy" else []
+            controllers = (policy["spec"].get("autogen") or {}).get("podControllers") or {}
+            for one in controllers.get("controllers") or []:
+                close = get_close_matches(str(one).lower(), _CONTROLLERS, n=1)
+                if one not in _CONTROLLERS and close:
+                    found.append(f"autogen.podControllers.controllers: {one}: Kyverno ignores it; write {close[0]}")
             yield from (f"{name_of(policy)}: spec.{problem}" for problem in found)
 
 

@@ -193,7 +193,9 @@ def _numbers_of_policy(manifest: Json, deployed: Sequence[Json], running: Sequen
                 )
 
 
-def _sides(policy: Json, deployed: Sequence[Json], running: Sequence[Pods]) -> Iterator[tuple[str, int, list[Pods]]]:
+def _sides(
+    policy: Json, deployed: Sequence[Json], running: Sequence[Pods]
+) -> Iterator[tuple[str, int, Sequence[Pods]]]:
     """The direction and the index of each rule, with the Pods whose ports it permits; none if they are not all known.
 
     Those of charts and of EKS are not: `created_elsewhere.yaml` has some of their Pods, and some of their ports.
@@ -202,6 +204,7 @@ def _sides(policy: Json, deployed: Sequence[Json], running: Sequence[Pods]) -> I
         one["metadata"]["name"]
         for one in of_kind(deployed, "Namespace")
         if "platform/component" in (one["metadata"].get("labels") or {})
+        or one["metadata"]["name"] not in {each.namespace for each in running}
     }
     own, spec = namespace_of(policy), policy["spec"]
     for index, _ in enumerate(spec.get("ingress") or [] if own not in partly else []):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
+from tests.gitops.problems import fail_with
 from tests.gitops.rules import of_kind
 from tests.gitops.tree import Json, Renderer
 from tests.metrics import (
@@ -83,6 +84,11 @@ def test_finds_metrics_and_their_labels(parser: Prometheus) -> None:
 def test_every_rule_is_found(rendered: dict[str, list[Json]]) -> None:
     """Rules may also be in another folder, or in the output of the chart."""
     rules = {one["metadata"]["name"] for manifests in rendered.values() for one in of_kind(manifests, "PrometheusRule")}
+    fail_with(
+        f"PrometheusRule {name}: not in management/monitoring/manifests/alerts/{name}.yaml, so that promtool does not "
+        "test it; move it there"
+        for name in sorted(rules - set(alert_files()))
+    )
     assert rules == set(alert_files())
     found = expressions(rendered)
     assert {expression.kind for expression in found} == {"alert", "analysis", "panel", "variable"}

@@ -223,6 +223,13 @@ _VALIDATED = "validations: [{expression: 'true', message: a}]"
             f"{{matchConstraints: {{resourceRules: [{{operations: [create], resources: [a]}}]}}, {_VALIDATED}}}",
             "spec.matchConstraints.resourceRules[0].operations: create: no operation; write CREATE",
         ),
+        (
+            (
+                f"{{autogen: {{podControllers: {{controllers: [deployment]}}}}, matchConstraints: {{{_MATCHED}}}, "
+                f"{_VALIDATED}}}"
+            ),
+            "spec.autogen.podControllers.controllers: deployment: Kyverno ignores it; write deployments",
+        ),
         (f"{{matchConstraints: {{{_MATCHED}}}}}", "spec.validations: missing: denies nothing; add one"),
         (
             f"{{matchConstraints: {{{_MATCHED}}}, validations: [{{message: 'not {{{{ x }}}}'}}]}}",
