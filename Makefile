@@ -435,7 +435,7 @@ test-versions: install # a sample of `make compatibility`
 	$(BIN)/python -m tests.compatibility --sample
 
 .PHONY: compatibility
-compatibility: install ## run with other versions of Python, Node and Terraform, and OpenTofu: [ONLY="Python 3.12"] [PROGRAMS=PATH]; updates docs/compatibility.md
+compatibility: install ## run with other versions of Python, Node, Terraform and Helm, OpenTofu and CDK Terrain: [ONLY="Python 3.12"] [PROGRAMS=PATH]; updates docs/compatibility.md
 	$(BIN)/python -m tests.compatibility $(call option,--only,ONLY) $(call quote_each,PROGRAMS)
 
 .PHONY: test-inputs

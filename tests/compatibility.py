@@ -22,10 +22,12 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
+from operations.clients import process
 from operations.errors import OperationError
 from operations.local import aws_provider
 from operations.terraform import program
-from tests import ROOT
+from tests import HELM, ROOT
+from tests.cdktn.check import PYTHON as _CDKTN
 
 PAGE = ROOT / "docs" / "compatibility.md"
 _ENVIRONMENTS = ROOT / ".compatibility"
@@ -35,7 +37,7 @@ _SYNTHESIZED = ("manifest.json", "platform.json", "stacks/*/cdk.tf.json")
 _PYTHONS = (11, 12, 13, 14)
 _NODES = {20: 115, 22: 127, 24: 137}
 """Versions of Node, each with that of its binary interface: https://nodejs.org/en/about/previous-releases"""
-_PROGRAMS = ("terraform", "tofu")
+_PROGRAMS = ("terraform", "tofu", "helm")
 _OLDEST = "1.11."
 """The oldest Terraform that the stacks accept."""
 
@@ -45,17 +47,20 @@ _TERRAFORM_TESTS = (
     *("tests/e2e/test_deploy.py", "tests/e2e/test_drift.py", "tests/e2e/test_local.py"),
 )
 _TERRAFORM_SAMPLE = ("tests/terraform/test_plans.py",)
+_HELM_TESTS = ("tests/gitops/test_chart.py",)
 
 _INTRODUCTION = """\
 # Compatibility
 
 What this project was run with, and the outcome. `make compatibility` runs it with what is installed on your machine,
 and writes this page; `make test` runs a sample. The workflow `check` runs the rows of other Pythons, of Node 22, of the
-newest Terraform and of OpenTofu.
+newest Terraform and of OpenTofu; its jobs `cdk-terrain` and `test` run CDK Terrain and Terraform 1.11.
 
 - **Python**: the stacks are synthesized to the same bytes as with the Python of `.venv`; unit tests and snapshots pass.
 - **Node**: the command line of CDKTF synthesizes the stacks to the same bytes.
 - **Terraform, OpenTofu**: `tests/terraform` passes; in `tests/e2e` the deploys, the drift and the local platform pass.
+- **CDK Terrain**: `make cdktn-check` passes ([what it compares](leaving-cdktf.md#what-is-checked)).
+- **Helm**: the chart `helm/my-app` renders the same objects, and its other tests pass.
 
 """
 _HEADER = ["| with | version | outcome | minutes | date |", "| --- | --- | --- | --- | --- |"]
@@ -87,8 +92,9 @@ class Outcome(NamedTuple):
 
 
 def checks(programs: Sequence[Path]) -> list[Check]:
-    """All rows. `programs` are Terraform and OpenTofu, in any versions."""
-    versions = {path: _version(path) for path in programs}
+    """All rows. `programs` are Terraform, OpenTofu and Helm, in any versions; Helm by its name."""
+    helms = [path for path in programs if path.name.startswith("helm")]
+    versions = {path: _version(path) for path in programs if path not in helms}
     old = {path for path, (_, number) in versions.items() if number.startswith(_OLDEST)}
     terraform, opentofu = (
         {path for path, (of, _) in versions.items() if of == product} for product in ("Terraform", "OpenTofu")
@@ -98,6 +104,7 @@ def checks(programs: Sequence[Path]) -> list[Check]:
         name: max(found, key=lambda path: _numbers(versions[path].number), default=None) for name, found in rows.items()
     }
     own = Path(shutil.which(program.name()) or "")
+    helm = next((path for path in helms if _helm_version(path).startswith("4.")), None)
     pythons = [minor for minor in _PYTHONS if minor != sys.version_info.minor and _python(minor)]
     return [
         *(
@@ -106,6 +113,8 @@ def checks(programs: Sequence[Path]) -> list[Check]:
         ),
         *(Check(f"Node {major}", partial(_check_node, major), major != _major(_node("node"))) for major in _NODES),
         *(Check(name, partial(_check_terraform, path), path not in {None, own}) for name, path in chosen.items()),
+        Check("CDK Terrain", _check_cdktn, in_sample=False),
+        Check("Helm 4", partial(_check_helm, helm), in_sample=helm is not None),
     ]
 
 
@@ -194,6 +203,24 @@ def _check_terraform(path: Path | None, *, is_sample: bool) -> str:
         tests = _TERRAFORM_SAMPLE if is_sample else _TERRAFORM_TESTS
         _require_tests([sys.executable, "-m", "pytest"], tests, {"INSIST_ON_TERRAFORM": "1"})
     return number
+
+
+def _check_cdktn(*, is_sample: bool) -> str:  # noqa: ARG001 (it belongs to no sample)
+    if not _CDKTN.is_file():
+        raise NotRunError("not installed; run: make cdktn-check")
+    _run([sys.executable, "-m", "tests.cdktn.check"])
+    return _printed(str(_CDKTN), "-c", "from importlib.metadata import version; print(version('cdktn'))").strip()
+
+
+def _check_helm(path: Path | None, *, is_sample: bool) -> str:  # noqa: ARG001 (the short form is the same)
+    if path is None:
+        raise NotRunError("none on the PATH; name one: make compatibility PROGRAMS=PATH")
+    _require_tests([sys.executable, "-m", "pytest"], _HELM_TESTS, {HELM: str(path)})
+    return _helm_version(path)
+
+
+def _helm_version(path: Path) -> str:
+    return process.output(str(path), "version", "--template", "{{.Version}}").strip().removeprefix("v")
 
 
 def mirrored(folder: Path) -> dict[str, str]:
@@ -329,7 +356,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.compatibility", description=main.__doc__)
     parser.add_argument("--sample", action="store_true", help="run a short form, without what `make test` runs anyway")
     parser.add_argument("--only", default="", help="the names of rows begin with this")
-    parser.add_argument("programs", nargs="*", type=Path, help="Terraform and OpenTofu, beside those on the PATH")
+    parser.add_argument("programs", nargs="*", type=Path, help="Terraform, OpenTofu and Helm, beside those on the PATH")
     options = parser.parse_args()
     os.chdir(ROOT)
     programs = [path for name in _PROGRAMS for path in _on_path(name)]

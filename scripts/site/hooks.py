@@ -23,8 +23,8 @@ KOREAN_INTRODUCTIONS = {
     "생성하므로 영어로만 제공합니다.",
     "changes.md": "설정을 바꿨을 때 Terraform이 계획하는 변경과 가드의 판정을 정리한 표입니다. 실제로 계획을 "
     "실행해 생성하므로 영어로만 제공합니다.",
-    "compatibility.md": "Python, Node, Terraform, OpenTofu의 어느 버전에서 실행해 보았는지 정리한 표입니다. 실행 "
-    "결과에서 생성하므로 영어로만 제공합니다.",
+    "compatibility.md": "Python, Node, Terraform, OpenTofu, CDK Terrain, Helm의 어느 버전에서 실행해 보았는지 정리한 "
+    "표입니다. 실행 결과에서 생성하므로 영어로만 제공합니다.",
 }
 """Of the generated pages, which stay English."""
 _NOT_TRANSLATED = "이 페이지는 아직 번역되지 않았습니다."

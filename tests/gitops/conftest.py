@@ -10,7 +10,7 @@ import pytest
 
 from operations.errors import OperationError
 from operations.local.cluster import programs
-from tests import ROOT
+from tests import HELM, ROOT
 from tests.gitops.controllers import Controllers
 from tests.gitops.problems import fail_with
 from tests.gitops.rules_of_files import unreadable_files
@@ -74,7 +74,7 @@ def kustomize() -> Path:
 
 @pytest.fixture(scope="session")
 def helm() -> Path:
-    return _program("helm")
+    return Path(os.environ[HELM]) if os.environ.get(HELM) else _program("helm")
 
 
 @pytest.fixture(scope="session")

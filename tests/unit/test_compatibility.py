@@ -70,16 +70,20 @@ def test_another_python_gets_the_locked_packages() -> None:
 
 def test_the_newest_program_of_each_product_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     programs = []
-    for name, text in {"a": "Terraform v1.9.9", "b": "Terraform v1.15.9", "c": "OpenTofu v1.12.6"}.items():
+    printed = {"a": "Terraform v1.9.9", "b": "Terraform v1.15.9", "c": "OpenTofu v1.12.6", "helm": "v3.22.0"}
+    for name, text in {**printed, "helm-4": "v4.3.2"}.items():
         programs.append(tmp_path / name)
         programs[-1].write_text(f"#!/bin/sh\necho {text}\n")
         programs[-1].chmod(0o755)
     monkeypatch.setattr(compatibility, "_require_tests", lambda *_: None)
-    rows = {check.name: compatibility.outcome(check, is_sample=True) for check in compatibility.checks(programs)[-3:]}
+    monkeypatch.setattr(compatibility, "_CDKTN", tmp_path / "nowhere")
+    rows = {check.name: compatibility.outcome(check, is_sample=True) for check in compatibility.checks(programs)[-5:]}
     assert {name: (row.version, row.text) for name, row in rows.items()} == {
         "Terraform 1.11": ("", "not run: none on the PATH; name one: make compatibility PROGRAMS=PATH"),
         "Terraform, newest": ("1.15.9", "passed"),
         "OpenTofu, newest": ("1.12.6", "passed"),
+        "CDK Terrain": ("", "not run: not installed; run: make cdktn-check"),
+        "Helm 4": ("4.3.2", "passed"),
     }
 
 
