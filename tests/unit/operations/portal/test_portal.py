@@ -204,7 +204,7 @@ def test_a_page_is_written_without_anything_but_the_stacks(
     assert missing[0].startswith("plan-report: mkdir -p .portal/reports && ")
     assert "aws ap-northeast-2: no credentials" in missing
     assert "prices ap-northeast-2: make prices REGION=ap-northeast-2" in missing
-    assert "argo-cd gitops-cluster-dev: kubectl config get-contexts" in missing
+    assert any(line.startswith("argo-cd gitops-cluster-dev: ") for line in missing)  # with or without kubectl
 
 
 @pytest.mark.usefixtures("offline")
