@@ -184,7 +184,7 @@ def _problem_of_make(words: list[str]) -> str | None:
     makefile = (ROOT / "Makefile").read_text()
     for word in words:
         name, is_variable, _ = word.partition("=")
-        if is_variable and not re.search(rf"[(,]{name}\)", makefile):
+        if is_variable and not re.search(rf"[(, ]{name}\)", makefile):
             return f"{name}: no variable of the Makefile"
         if not is_variable and not re.search(rf"^{name}:", makefile, re.MULTILINE):
             return f"{name}: no target of the Makefile"
