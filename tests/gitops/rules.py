@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 
 from eks_gitops.versions import EKS_VERSIONS
+from tests.gitops.schedules import never_comes
 from tests.gitops.tree import Json
 
 _KUBERNETES_GROUPS = {"", "apps", "autoscaling", "batch", "policy"}
@@ -144,9 +145,9 @@ def namespaces_deny_by_default(manifests: Sequence[Json]) -> Iterator[str]:
 _TOPOLOGY_KEYS = {"kubernetes.io/hostname", "topology.kubernetes.io/region", "topology.kubernetes.io/zone"}
 
 
-def is_told_of_topology_keys(path: str, key: str) -> bool:
-    """Whether the next rule judges the label at a path."""
-    return path.endswith("topologyKey") and re.match(r"(topology\.)?kubernetes\.io/", key) is not None
+def is_judged_topology_key(key: str) -> bool:
+    """Whether the next rule judges a `topologyKey`."""
+    return re.match(r"(topology\.)?kubernetes\.io/", key) is not None
 
 
 def topology_keys_are_labels_of_nodes(manifests: Sequence[Json]) -> Iterator[str]:
@@ -156,7 +157,7 @@ def topology_keys_are_labels_of_nodes(manifests: Sequence[Json]) -> Iterator[str
     """
     for manifest in manifests:
         for key in {str(holder["topologyKey"]) for holder in within(manifest) if "topologyKey" in holder}:
-            if is_told_of_topology_keys("topologyKey", key) and key not in _TOPOLOGY_KEYS:
+            if is_judged_topology_key(key) and key not in _TOPOLOGY_KEYS:
                 known = ", ".join(sorted(_TOPOLOGY_KEYS))
                 yield f"{name_of(manifest)}: topologyKey: {key}: no label of nodes; write one of {known}"
 
@@ -401,35 +402,10 @@ def environment_variables_are_set_once(manifests: Sequence[Json]) -> Iterator[st
 _SECONDS_BETWEEN_LOOKS = 10
 
 
-# The days of each month in a leap year.
-_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-
-
-def _never_comes(schedule: str) -> bool:
-    """Whether no month of a schedule is long enough for its first day. With days of the week it comes on those.
-
-    Source: dayMatches of github.com/robfig/cron v3.0.1, spec.go.
-    """
-    fields = schedule.split()
-    if len(fields) != 5 or not fields[4].startswith(("*", "?")):
-        return False
-    first = min(int(re.split("[-/]", part)[0]) if part[0].isdigit() else 1 for part in fields[2].split(","))
-    longest = 0
-    for part in fields[3].lower().split(","):
-        bounds, slash, step = part.partition("/")
-        low, _, high = (str(_MONTHS.index(one) + 1) if one in _MONTHS else one for one in bounds.partition("-"))
-        if not (low + high).isdecimal():
-            return False
-        last = int(high) if high else 12 if slash else int(low)
-        longest = max(longest, *_LONGEST[int(low) - 1 : last : int(step or 1)])
-    return first > longest
-
-
 def cron_jobs_can_start(manifests: Sequence[Json]) -> Iterator[str]:
     """With a shorter deadline the controller can come too late each time."""
     for job in of_kind(manifests, "CronJob"):
-        if _never_comes(str(job["spec"].get("schedule"))):
+        if never_comes(str(job["spec"].get("schedule"))):
             field = f"spec.schedule: {job['spec']['schedule']}"
             yield f"{name_of(job)}: {field}: no month of it has the day: it never starts; correct it"
         deadline = job["spec"].get("startingDeadlineSeconds")

@@ -13,46 +13,18 @@ import yaml
 
 from eks_gitops import aws_data
 from tests.gitops.rules import name_of, of_kind
+from tests.gitops.schedules import is_schedule
 from tests.gitops.tree import Json, places_of_nodes
-
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
-# The fields of a schedule: the least number, the greatest, and the names of the numbers.
-_SCHEDULE: Sequence[tuple[int, int, Sequence[str]]] = (
-    (0, 59, ()), (0, 23, ()), (1, 31, ()), (1, 12, _MONTHS), (0, 6, _DAYS),
-)  # fmt: skip
 
 
 def schedules_of_budgets_are_valid(manifests: Sequence[Json]) -> Iterator[str]:
-    """The CRD compares only the number of fields. With a wrong schedule Karpenter disrupts no node.
-
-    Source: the parser of github.com/robfig/cron v3.0.1, parser.go and spec.go.
-    """
+    """The CRD compares only the number of fields. With a wrong schedule Karpenter disrupts no node."""
     for pool in of_kind(manifests, "NodePool"):
         for index, budget in enumerate((pool["spec"].get("disruption") or {}).get("budgets") or []):
             schedule = str(budget.get("schedule", "@daily"))
-            if not _is_schedule(schedule):
+            if not is_schedule(schedule):
                 field = f"spec.disruption.budgets[{index}].schedule"
                 yield f"{name_of(pool)}: {field}: {schedule}: no schedule; write such as 0 9 * * mon-fri or @daily"
-
-
-def _is_schedule(text: str) -> bool:
-    if text.startswith("@"):
-        return text[1:] in {"annually", "yearly", "monthly", "weekly", "daily", "midnight", "hourly"}
-    fields = text.split()
-    return len(fields) == len(_SCHEDULE) and all(
-        _is_range(part, *bounds) for field, bounds in zip(fields, _SCHEDULE, strict=True) for part in field.split(",")
-    )
-
-
-def _is_range(part: str, least: int, greatest: int, names: Sequence[str]) -> bool:
-    numbers = {name: str(number) for number, name in enumerate(names, least)}
-    found = re.fullmatch(r"(?:[*?]|(\w+)(?:-(\w+))?)(?:/0*[1-9]\d*)?", part)
-    if found is None:
-        return False
-    bounds = [numbers.get(bound.lower(), bound) for bound in found.groups() if bound]
-    known = all(bound.isdecimal() and least <= int(bound) <= greatest for bound in bounds)
-    return known and [int(bound) for bound in bounds] == sorted(int(bound) for bound in bounds)
 
 
 _ARCHITECTURES = {"arm64": "arm64", "x86_64": "amd64"}

@@ -58,6 +58,20 @@ def _built_in() -> list[tuple[str, str, str]]:
     ]
 
 
+def _built_in_kinds() -> set[tuple[str, str]]:
+    return {(group, kind) for group, _, kind in _built_in()}
+
+
+def _kinds_of(definitions: Sequence[Json]) -> set[tuple[str, str]]:
+    """The groups and kinds of CRDs."""
+    return {(crd["spec"]["group"], crd["spec"]["names"]["kind"]) for crd in definitions}
+
+
+def _is_pattern(group: str, kind: str) -> bool:
+    """Whether Argo CD takes one of them for a pattern."""
+    return bool({*"*?[{"} & {*group, *kind})
+
+
 def _plural(kind: str) -> str:
     """The name of a resource: see `UnsafeGuessKindToResource` of k8s.io/apimachinery v0.36.3, `pkg/api/meta`."""
     name = kind.lower()
@@ -115,16 +129,14 @@ def ignored_differences_are_of_existing_kinds(
 
     Kinds are those of Kubernetes, of the CRDs in a folder, and of the CRDs that are deployed.
     """
-    definitions = [*_definitions(crds), *of_kind(deployed, "CustomResourceDefinition")]
-    known = {(group, kind) for group, _, kind in _built_in()}
-    known |= {(crd["spec"]["group"], crd["spec"]["names"]["kind"]) for crd in definitions}
+    known = _built_in_kinds() | _kinds_of([*_definitions(crds), *of_kind(deployed, "CustomResourceDefinition")])
     for manifest in of_kind(manifests, "Application", "ApplicationSet"):
         for path, holder in with_paths(manifest["spec"], "spec"):
             differences = holder.get("ignoreDifferences")
             for index, one in enumerate(differences if isinstance(differences, list) else []):
                 group, kind = str(one.get("group", "")), str(one.get("kind"))
                 groups = sorted(other for other, of_group in known if of_group == kind)
-                if not {"*", "{", "?", "["} & {*group, *kind} and group not in groups:
+                if not _is_pattern(group, kind) and group not in groups:
                     where = f"{name_of(manifest)}: {path}.ignoreDifferences[{index}]: {kind} of the group"
                     remedy = f"write group: {' or '.join(groups)}" if groups else "correct its kind"
                     yield f"{where} {group or 'core'}: no such kind; {remedy}"
@@ -186,8 +198,8 @@ def projects_list_existing_kinds(manifests: Sequence[Json], crds: Path) -> Itera
 
     Source: isResourceInList of Argo CD 3.6.1, pkg/apis/application/v1alpha1/app_project_types.go.
     """
-    built_in = {(group, kind) for group, _, kind in _built_in()}
-    known = built_in | {(crd["spec"]["group"], crd["spec"]["names"]["kind"]) for crd in _definitions(crds)}
+    built_in = _built_in_kinds()
+    known = built_in | _kinds_of(_definitions(crds))
     for project in of_kind(manifests, "AppProject"):
         for field in _LISTS_OF_PROJECTS:
             for index, one in enumerate(project["spec"].get(field) or []):
@@ -201,7 +213,7 @@ def _remedy_of_kind(group: str, kind: str, known: set[tuple[str, str]], built_in
     """What to write instead; None also for a pattern, and for a kind that a CRD may have which is not known here."""
     if "/" in group:
         return f"write group: {group.partition('/')[0]}"
-    if (group, kind) in known or {*"*?[{"} & {*group, *kind}:
+    if (group, kind) in known or _is_pattern(group, kind):
         return None
     lower = {other.lower(): other for of_group, other in known if of_group == group}
     groups = sorted(other for other, of_group in known if of_group == kind)

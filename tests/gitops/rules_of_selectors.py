@@ -7,7 +7,7 @@ entry of the tree and everything that is deployed, and yields one line for each 
 from collections.abc import Iterator, Sequence
 
 from tests.gitops.pods import Pods, matches, namespace_of, pods, selected, text
-from tests.gitops.rules import is_told_of_topology_keys, name_of, of_kind, with_paths
+from tests.gitops.rules import is_judged_topology_key, name_of, of_kind, with_paths
 from tests.gitops.rules_of_names import REMEDY
 from tests.gitops.rules_of_nodes import unknown_label_of_nodes, unknown_value_of_nodes
 from tests.gitops.tree import Json, labels_of_node_groups
@@ -174,7 +174,7 @@ def _numbers_of_policy(manifest: Json, deployed: Sequence[Json], running: Sequen
     """
     if manifest["kind"] == "NetworkPolicy":
         for direction, index, chosen in _sides(manifest, deployed, running):
-            known = [port for port in _declared(chosen) if all(one.ports for one in chosen)]
+            known = _declared(chosen) if all(one.ports for one in chosen) else []
             wrong = []
             ports = manifest["spec"][direction][index].get("ports") or []
             for number, port in enumerate(ports):
@@ -304,7 +304,7 @@ def wrong_labels_of_nodes(one: Pods, deployed: Sequence[Json]) -> Iterator[str]:
     for path, key, value, excludes in _chosen_nodes(one):
         if remedy := unknown_value_of_nodes(key, value) if value else None:
             yield f"{path}: {value}: no node has it; {remedy}"
-        elif key in labels or is_told_of_topology_keys(path, key):
+        elif key in labels or (path.endswith("topologyKey") and is_judged_topology_key(key)):
             continue
         elif remedy := unknown_label_of_nodes(key):
             what = path if path.endswith(key) else f"{path}: {key}"
